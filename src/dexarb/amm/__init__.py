@@ -1,0 +1,1 @@
+"""Exact pools: integer for integer what the contracts compute."""

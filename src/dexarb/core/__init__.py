@@ -1,0 +1,1 @@
+"""The nouns. Integer money, frozen values; imports nothing else of dexarb but its errors."""

@@ -1,0 +1,122 @@
+"""The market: all pools at one block, and the way back over the last blocks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from dexarb.core.block import Block, BlockUpdate
+from dexarb.core.pool import Pool
+from dexarb.core.profile import ChainProfile
+from dexarb.core.token import Address, Token
+from dexarb.errors import MarketError, NotNextBlock, RewindTooDeep
+
+MAX_REORG_DEPTH = 128
+"""Blocks that can be taken back; a deeper reorganisation means a clean resync."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyframe:
+    """Entry `seq` of the history: the whole market at the end of a block, ticks included."""
+
+    seq: int
+    block: Block
+    profile: ChainProfile
+    tokens: tuple[Token, ...]
+    pools: tuple[Pool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """How one block changed the market. versions: (transaction index, pool after it)."""
+
+    parent: Block
+    before: Mapping[Address, Pool]
+    versions: Mapping[Address, tuple[tuple[int, Pool], ...]]
+
+
+class Market:
+    """Mutable. `apply` moves it one block on, `rewind` takes blocks back.
+
+    A place in the latest block is the number of its transactions that came before us: 0 is the
+    top. Pools inside the block are kept, so `pool_at` costs a look-up at any place.
+    """
+
+    def __init__(self, keyframe: Keyframe) -> None:
+        self.profile = keyframe.profile
+        self.block = keyframe.block
+        self.tokens: dict[Address, Token] = {token.address: token for token in keyframe.tokens}
+        self.pools: dict[Address, Pool] = {pool.address: pool for pool in keyframe.pools}
+        self._steps: deque[_Step] = deque(maxlen=MAX_REORG_DEPTH)
+
+    @property
+    def chain_id(self) -> int:
+        return self.profile.chain_id
+
+    def apply(self, update: BlockUpdate) -> frozenset[Address]:
+        """Move to the next block; returns the pools it touched. Raises NotNextBlock.
+
+        Either the whole block is applied or, where a pool refuses an event, none of it.
+        """
+        if update.block.parent_hash != self.block.hash:
+            raise NotNextBlock(self.block.hash, update.block.number, update.block.parent_hash)
+        versions: dict[Address, list[tuple[int, Pool]]] = {}
+        for log in update.logs:
+            pool = self.pools.get(log.address)
+            if pool is None:
+                continue
+            known = versions.get(log.address)
+            current = known[-1][1] if known else pool
+            after = current.apply(log)
+            if after is not current:
+                versions.setdefault(log.address, []).append((log.transaction_index, after))
+        before = {address: self.pools[address] for address in versions}
+        frozen = {address: tuple(states) for address, states in versions.items()}
+        self._steps.append(_Step(self.block, before, frozen))
+        for address, states in frozen.items():
+            self.pools[address] = states[-1][1]
+        self.block = update.block
+        return frozenset(frozen)
+
+    def rewind(self, block_hash: str) -> frozenset[Address]:
+        """Go back to the end of an earlier block; returns the pools that changed on the way.
+
+        Raises RewindTooDeep, and leaves the market as it is, if the block is not in the journal.
+        """
+        if block_hash == self.block.hash:
+            return frozenset()
+        if not self.remembers(block_hash):
+            raise RewindTooDeep(block_hash, len(self._steps))
+        touched: set[Address] = set()
+        while self.block.hash != block_hash:
+            step = self._steps.pop()
+            self.pools.update(step.before)
+            touched.update(step.before)
+            self.block = step.parent
+        return frozenset(touched)
+
+    def remembers(self, block_hash: str) -> bool:
+        """Whether `rewind` can reach the block."""
+        return block_hash == self.block.hash or any(
+            step.parent.hash == block_hash for step in self._steps
+        )
+
+    def pool_at(self, address: Address, place: int) -> Pool:
+        """The pool as a transaction at `place` in the latest block would find it."""
+        if not self._steps:
+            raise MarketError("no block has been applied yet, so there are no places in it")
+        step = self._steps[-1]
+        pool = step.before.get(address) or self.pools[address]
+        for transaction_index, after in step.versions.get(address, ()):
+            if transaction_index >= place:
+                break
+            pool = after
+        return pool
+
+    def touching(self, pools: Collection[Address]) -> tuple[int, ...]:
+        """Indices of the latest block's transactions that changed one of the pools, ascending."""
+        if not self._steps:
+            return ()
+        versions = self._steps[-1].versions
+        return tuple(sorted({index for address in pools for index, _ in versions.get(address, ())}))

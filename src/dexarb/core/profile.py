@@ -1,0 +1,44 @@
+"""What is particular to a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from dexarb.core.token import Address
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencePool:
+    """A pool that may price a token, provided it holds at least this much of the numeraire side.
+
+    min_depth: smallest units of `quote` that selling the token into the pool could still draw,
+    taken as the pool's virtual reserve at its current price.
+    """
+
+    pool: Address
+    quote: Address
+    min_depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainProfile:
+    """The chain as its configuration describes it; travels in the history's keyframes.
+
+    tokens: the names that configuration files use, to addresses (two tokens may share a symbol).
+    numeraire: the token that counts as one USD. reference_pools: by token, the pools whose mid
+    prices value it. default_priority_fee: wei per gas, where a strategy sets no bid.
+    """
+
+    chain_id: int
+    name: str
+    ordering: Literal["fee", "unknown"]
+    wrapped_native: Address
+    numeraire: Address
+    tokens: Mapping[str, Address]
+    start_tokens: tuple[Address, ...]
+    reference_pools: Mapping[Address, tuple[ReferencePool, ...]]
+    default_priority_fee: int
+    builder_cutoff_ms: int = 0
+    l1_data_fee: bool = False

@@ -1,0 +1,68 @@
+"""Hops and cycles: the way a trade takes through pools."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from dexarb.core.pool import Pool, SwapResult
+from dexarb.core.token import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    pool: Address
+    token_in: Address
+    token_out: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """A closed route that uses no pool twice. Two rotations of it are the same cycle: same id."""
+
+    hops: tuple[Hop, ...]
+    id: str = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", cycle_id(self.hops))
+
+    @property
+    def start_token(self) -> Address:
+        return self.hops[0].token_in
+
+    @property
+    def pools(self) -> tuple[Address, ...]:
+        return tuple(hop.pool for hop in self.hops)
+
+    @property
+    def tokens(self) -> tuple[Address, ...]:
+        return tuple(hop.token_in for hop in self.hops)
+
+    def starting_at(self, token: Address) -> Cycle:
+        """The same cycle, entered at the first hop that sells `token`."""
+        for place, hop in enumerate(self.hops):
+            if hop.token_in == token:
+                return self if place == 0 else Cycle(self.hops[place:] + self.hops[:place])
+        raise ValueError(f"cycle {self.id} does not pass {token}")
+
+
+def cycle_id(hops: Iterable[Hop]) -> str:
+    """16 hexadecimal digits of SHA-256 over the hops, turned so that the least hop is first."""
+    keys = [f"{hop.pool}:{hop.token_in}" for hop in hops]
+    least = keys.index(min(keys))
+    return hashlib.sha256(",".join(keys[least:] + keys[:least]).encode()).hexdigest()[:16]
+
+
+def run(cycle: Cycle, amount_in: int, pool_at: Callable[[Address], Pool]) -> tuple[SwapResult, ...]:
+    """Send amount_in through all hops with exact integers. Raises what the pools raise.
+
+    Hops are independent of each other because a cycle uses no pool twice.
+    """
+    results: list[SwapResult] = []
+    amount = amount_in
+    for hop in cycle.hops:
+        result = pool_at(hop.pool).swap(hop.token_in, amount)
+        results.append(result)
+        amount = result.amount_out
+    return tuple(results)

@@ -1,0 +1,39 @@
+"""Tokens and addresses."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NewType
+
+from dexarb.errors import InvalidAddress
+
+Address = NewType("Address", str)
+"""A 20-byte address: 0x and 40 lower-case hexadecimal digits. The key of pools and tokens."""
+
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+
+
+def to_address(text: str) -> Address:
+    """Normalise an address. Raises InvalidAddress.
+
+    The EIP-55 checksum is not enforced: configuration files are copied from many sources.
+    """
+    if not _ADDRESS.fullmatch(text):
+        raise InvalidAddress(text)
+    return Address(text.lower())
+
+
+def address_from_word(word: bytes) -> Address:
+    """The address in the low 20 bytes of a 32-byte ABI word."""
+    return Address("0x" + word[-20:].hex())
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An ERC-20 token as its contract describes itself. Symbols are for people, never keys."""
+
+    chain_id: int
+    address: Address
+    symbol: str
+    decimals: int

@@ -1,0 +1,162 @@
+"""From a chance to its outcome: opportunities, decisions, skips and fills."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from dexarb.core.block import Block
+from dexarb.core.route import Cycle
+
+
+class Piece(NamedTuple):
+    """Part of a curve: out = output_from + rate·x / (1 + depth·x), x = amount_in − input_from."""
+
+    input_from: float
+    output_from: float
+    rate: float
+    depth: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What a whole cycle gives for any input up to its best one, in floats: for candidates only.
+
+    The profit is concave in the input, so a capped size is best used up to its cap.
+    """
+
+    pieces: tuple[Piece, ...]
+
+    def amount_out(self, amount_in: float) -> float:
+        piece = self.pieces[0]
+        for candidate in self.pieces:
+            if candidate.input_from > amount_in:
+                break
+            piece = candidate
+        x = amount_in - piece.input_from
+        return piece.output_from + piece.rate * x / (1.0 + piece.depth * x)
+
+
+@dataclass(frozen=True, slots=True)
+class Opportunity:
+    """An open cycle at the end of a block, at its best size.
+
+    Amounts are exact integers in the smallest unit of the cycle's start token. rate is the
+    marginal amount out per amount in after all fees at zero size. gas_units is what executing it
+    at that size is expected to use.
+    """
+
+    block: Block
+    cycle: Cycle
+    amount_in: int
+    amount_out: int
+    rate: float
+    gas_units: int
+    curve: Curve
+
+    @property
+    def profit(self) -> int:
+        return self.amount_out - self.amount_in
+
+
+class Position(StrEnum):
+    """Where in the block a strategy assumes to be placed; see docs/honest-fills.md."""
+
+    CONTESTED = "contested"
+    FEE = "fee"
+    TOP = "top"
+    BOTTOM = "bottom"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A trade that a strategy would have sent after `block`.
+
+    amount_out: what it expects; min_amount_out: below this the trade reverts. priority_fee and
+    max_base_fee in wei per gas. first_block is the earliest block it can be included in, and
+    deadline_block the last. Money in integer micro-USD.
+    """
+
+    id: str
+    strategy: str
+    block: Block
+    cycle: Cycle
+    amount_in: int
+    amount_out: int
+    min_amount_out: int
+    gas_units: int
+    expected_net_micro_usd: int
+    capital_micro_usd: int
+    priority_fee: int
+    max_base_fee: int
+    first_block: int
+    deadline_block: int
+    position: Position = Position.BOTTOM
+    extra_gas_cost_micro_usd: int | None = None
+    competition_lost: bool = False
+
+
+class SkipReason(StrEnum):
+    """Why a strategy let an opportunity pass; the first that applies, in this order."""
+
+    DISABLED = "disabled"
+    STALE = "stale"
+    PAIR = "pair"
+    HOPS = "hops"
+    NO_PRICE = "no_price"
+    SPREAD = "spread"
+    SIZE = "size"
+    PROFIT = "profit"
+    GAS_PRICE = "gas_price"
+    CAPITAL = "capital"
+    DAILY_TRADES = "daily_trades"
+    DAILY_LOSS = "daily_loss"
+    CONSECUTIVE_LOSSES = "consecutive_losses"
+    POOL_BUSY = "pool_busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """needed and best (micro-USD) are set where the reason is a threshold on profit."""
+
+    strategy: str
+    cycle: Cycle
+    block: Block
+    reason: SkipReason
+    needed_micro_usd: int | None = None
+    best_micro_usd: int | None = None
+
+
+class FillStatus(StrEnum):
+    FILLED = "filled"
+    REVERTED = "reverted"
+    LOST = "lost"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """What became of a decision in `block` at `place` (transactions of the block before it).
+
+    amount_in and amount_out are zero where nothing was swapped. gas_price in wei per gas, base
+    fee and bid together. gas_cost and net in integer micro-USD at the prices of the block before.
+    band: least and greatest net over every place in the block, and not being included.
+    """
+
+    decision: Decision
+    block: Block
+    place: int
+    status: FillStatus
+    amount_in: int
+    amount_out: int
+    gas_used: int
+    gas_price: int
+    gas_cost_micro_usd: int
+    net_micro_usd: int
+    band_micro_usd: tuple[int, int]
+
+    @property
+    def profit(self) -> int:
+        """In the start token's smallest unit, before gas."""
+        return self.amount_out - self.amount_in

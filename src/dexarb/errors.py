@@ -1,0 +1,170 @@
+"""Every error that dexarb raises on purpose, in one tree.
+
+::
+
+    DexarbError
+    ├── InputError                the user can mend it (exit code 2)
+    │   ├── ConfigError           a configuration file; carries file, line, value and remedy
+    │   └── InvalidAddress        text that is not a 20-byte hex address
+    ├── OutsideError              node, disk or network failed (exit code 3)
+    │   ├── RpcError              the node answered with an error
+    │   ├── TransportError        the node did not answer
+    │   ├── StoreError            a history, state or ledger file cannot be used
+    │   │   └── Locked            another process writes there; carries its process id
+    │   └── MissingTool           a program that is to be installed first
+    ├── PoolError                 a pool cannot do what it was asked
+    │   ├── UnknownToken          the token is not one of the pool's
+    │   ├── InvalidAmount         zero, negative or beyond what the contract's types hold
+    │   ├── InsufficientLiquidity the pool ran dry; carries what could be filled
+    │   ├── PoolOverflow          the contract's own arithmetic would revert
+    │   └── InvalidPoolState      values that no contract can be in
+    └── MarketError               updates that do not fit the market
+        ├── NotNextBlock          the block's parent is not the market's block
+        └── RewindTooDeep         the fork point lies outside the journal
+
+Leaves carry data in attributes, so that callers never parse messages.
+"""
+
+from __future__ import annotations
+
+
+class DexarbError(Exception):
+    """Root of the tree."""
+
+    exit_code = 1
+
+
+class InputError(DexarbError):
+    exit_code = 2
+
+
+class ConfigError(InputError):
+    """A configuration that cannot be used, told so that it can be mended without a manual."""
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        where: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.problem, self.file, self.line, self.where, self.remedy = (
+            problem,
+            file,
+            line,
+            where,
+            remedy,
+        )
+        place = ":".join(str(part) for part in (file, line) if part is not None)
+        text = ": ".join(part for part in (place, where, problem) if part)
+        super().__init__(f"{text}. {remedy}" if remedy else text)
+
+
+class InvalidAddress(InputError):
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(f"{text!r} is not an address: expected 0x and 40 hexadecimal digits")
+
+
+class OutsideError(DexarbError):
+    exit_code = 3
+
+
+class RpcError(OutsideError):
+    """The node answered with a JSON-RPC error."""
+
+    def __init__(self, method: str, code: int, message: str, data: object = None) -> None:
+        self.method, self.code, self.message, self.data = method, code, message, data
+        super().__init__(f"{method}: {message} (code {code})")
+
+
+class TransportError(OutsideError):
+    """No usable answer came back. The endpoint in the message is already redacted."""
+
+    def __init__(self, endpoint: str, reason: str) -> None:
+        self.endpoint, self.reason = endpoint, reason
+        super().__init__(f"{endpoint}: {reason}")
+
+
+class StoreError(OutsideError):
+    def __init__(self, path: object, problem: str, remedy: str | None = None) -> None:
+        self.path, self.problem, self.remedy = str(path), problem, remedy
+        super().__init__(f"{path}: {problem}" + (f". {remedy}" if remedy else ""))
+
+
+class Locked(StoreError):
+    """A second writer: house rules say that it exits with 2 and names the first."""
+
+    exit_code = 2
+
+    def __init__(self, path: object, holder: int | None) -> None:
+        self.holder = holder
+        who = f"process {holder}" if holder else "another process"
+        super().__init__(
+            path, f"is being written by {who}", "Stop that process, or use another folder"
+        )
+
+
+class MissingTool(OutsideError):
+    def __init__(self, tool: str, remedy: str) -> None:
+        self.tool, self.remedy = tool, remedy
+        super().__init__(f"{tool} was not found. {remedy}")
+
+
+class PoolError(DexarbError):
+    pass
+
+
+class UnknownToken(PoolError):
+    def __init__(self, pool: str, token: str) -> None:
+        self.pool, self.token = pool, token
+        super().__init__(f"pool {pool} does not hold token {token}")
+
+
+class InvalidAmount(PoolError):
+    def __init__(self, pool: str, amount: int, problem: str) -> None:
+        self.pool, self.amount = pool, amount
+        super().__init__(f"pool {pool}: amount {amount} {problem}")
+
+
+class InsufficientLiquidity(PoolError):
+    """The known liquidity ends before the whole amount is swapped.
+
+    amount_in and amount_out are what could be filled, in the tokens' smallest units.
+    """
+
+    def __init__(self, pool: str, amount_in: int, amount_out: int) -> None:
+        self.pool, self.amount_in, self.amount_out = pool, amount_in, amount_out
+        super().__init__(
+            f"pool {pool} runs out of liquidity after {amount_in} in and {amount_out} out"
+        )
+
+
+class PoolOverflow(PoolError):
+    def __init__(self, pool: str, operation: str) -> None:
+        self.pool, self.operation = pool, operation
+        super().__init__(f"pool {pool}: {operation} overflows, the contract would revert")
+
+
+class InvalidPoolState(PoolError):
+    def __init__(self, pool: str, problem: str) -> None:
+        self.pool, self.problem = pool, problem
+        super().__init__(f"pool {pool}: {problem}")
+
+
+class MarketError(DexarbError):
+    pass
+
+
+class NotNextBlock(MarketError):
+    def __init__(self, expected_parent: str, number: int, parent: str) -> None:
+        self.expected_parent, self.number, self.parent = expected_parent, number, parent
+        super().__init__(f"block {number} has parent {parent}, the market is at {expected_parent}")
+
+
+class RewindTooDeep(MarketError):
+    def __init__(self, block_hash: str, journal: int) -> None:
+        self.block_hash, self.journal = block_hash, journal
+        super().__init__(f"block {block_hash} is not among the last {journal} blocks")
