@@ -1,0 +1,21 @@
+"""The classic coin: losing a share of the opportunities to rivals that are not simulated.
+
+The coin belongs to an episode of a cycle, not to a strategy: all strategies see the same toss,
+and a higher rate loses everything that a lower rate loses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+PPM = 1_000_000
+
+
+def toss_ppm(chain_id: int, cycle_id: str, opened_block: int) -> int:
+    """A number in [0, 1,000,000) that depends on nothing but the episode."""
+    seed = f"{chain_id}:{cycle_id}:{opened_block}".encode()
+    return int.from_bytes(hashlib.sha256(seed).digest()[:8], "big") * PPM >> 64
+
+
+def is_lost(toss: int, rate_ppm: int) -> bool:
+    return toss < rate_ppm

@@ -1,0 +1,90 @@
+"""What a strategy is, and the parameters of the built-in one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from dexarb.core.market import Market
+from dexarb.core.token import Address
+from dexarb.core.trade import Decision, Opportunity, Position, Skip
+
+if TYPE_CHECKING:
+    from dexarb.core.ledger import Ledger
+    from dexarb.trading.valuation import Valuation
+
+Pair = tuple[Address, Address]
+"""Two tokens in ascending order of address."""
+
+
+def pair_of(one: Address, other: Address) -> Pair:
+    return (one, other) if one < other else (other, one)
+
+
+@dataclass(frozen=True, slots=True)
+class StrategySettings:
+    """Effective parameters of a strategy, in integer units.
+
+    Money in micro-USD, shares in parts per million, gas prices in wei per gas. None: no limit,
+    or the value that the chain profile or the measured costs give.
+    """
+
+    name: str = field(metadata={"identity": False})
+    pairs: tuple[Pair, ...]
+    min_profit_micro_usd: int
+    max_trade_size_micro_usd: int
+    max_slippage_ppm: int
+    max_gas_price: int
+    competition_rate_ppm: int = 0
+    max_daily_trades: int | None = None
+    daily_loss_limit_micro_usd: int | None = None
+    max_consecutive_losses: int | None = None
+    cooldown_blocks: int = 0
+    max_hops: int = 4
+    min_spread_ppm: int = 0
+    dexes: tuple[str, ...] = ()
+    capital_micro_usd: int | None = None
+    priority_fee: int | None = None
+    gas_cost_micro_usd: int | None = None
+    slippage_haircut_ppm: int = 0
+    latency_blocks: int = 1
+    position: Position = Position.BOTTOM
+
+    @property
+    def hash(self) -> str:
+        """Identity: 16 hexadecimal digits over every parameter but the name.
+
+        A renamed strategy keeps its books, one with another parameter starts new ones.
+        """
+        parameters = asdict(self)
+        del parameters["name"]
+        canonical = json.dumps(parameters, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that a strategy may look at after a block: nothing in it is younger than that block.
+
+    opportunities: every open cycle, best size first computed. opened: cycle id to the block where
+    its episode began. stale: the block reached us too old to act on.
+    """
+
+    market: Market
+    valuation: Valuation
+    ledger: Ledger
+    opportunities: Sequence[Opportunity]
+    opened: Mapping[str, int]
+    stale: bool
+
+
+class Strategy(Protocol):
+    """Decides on a block's opportunities. `hash` is its identity in the ledger."""
+
+    @property
+    def hashes(self) -> Sequence[str]: ...
+
+    def decide(self, view: View) -> tuple[Sequence[Decision], Sequence[Skip]]: ...

@@ -1,0 +1,104 @@
+"""What a token is worth in USD: a median that no single mispriced pool can move.
+
+The price of a token is the median of the last 30 block-end mid prices of its reference pools
+(docs/honest-fills.md, Costs and value). A pool below its minimum depth does not count. The
+numeraire is one USD by definition. Values are integer micro-USD.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection
+
+from dexarb.core.market import MAX_REORG_DEPTH, Market
+from dexarb.core.pool import PIPS, Pool
+from dexarb.core.token import Address
+
+WINDOW_BLOCKS = 30
+MICRO_USD = 1_000_000
+_PRICE_SHIFT = 96
+"""Prices are micro-USD per smallest unit, times 2**96: 1e-20 USD still has nine digits."""
+
+
+def mid_price(pool: Pool, token_in: Address) -> tuple[float, float] | None:
+    """(token_out per token_in before the fee, virtual reserve of token_out), smallest units.
+
+    None where the pool has no liquidity at its price.
+    """
+    segment = next(iter(pool.segments(token_in)), None)
+    if segment is None or segment.depth <= 0.0:
+        return None
+    return segment.rate / (1.0 - pool.fee_pips / PIPS), segment.rate / segment.depth
+
+
+class Valuation:
+    """Mutable: `observe` after every block, `rewind` when blocks are taken back."""
+
+    def __init__(self, market: Market) -> None:
+        profile = market.profile
+        self._references = profile.reference_pools
+        decimals = market.tokens[profile.numeraire].decimals
+        self._numeraire = profile.numeraire
+        self._numeraire_price = (MICRO_USD << _PRICE_SHIFT) // 10**decimals
+        self._micro_usd_per_unit = MICRO_USD / 10**decimals
+        # One entry a block: the mids of every token's deep enough reference pools.
+        self._mids: deque[tuple[str, dict[Address, tuple[float, ...]]]] = deque(
+            maxlen=WINDOW_BLOCKS + MAX_REORG_DEPTH
+        )
+        self._prices: dict[Address, int | None] = {}
+        self.observe(market, market.pools)
+
+    def observe(self, market: Market, touched: Collection[Address]) -> None:
+        """Record the mids at the end of the market's block."""
+        latest = self._mids[-1][1] if self._mids else {}
+        mids: dict[Address, tuple[float, ...]] = {}
+        for token, references in self._references.items():
+            if token in latest and not any(ref.pool in touched for ref in references):
+                mids[token] = latest[token]
+                continue
+            found = []
+            for reference in references:
+                pool = market.pools.get(reference.pool)
+                quote = mid_price(pool, token) if pool else None
+                if quote and quote[1] >= reference.min_depth:
+                    found.append(quote[0])
+            mids[token] = tuple(found)
+        self._mids.append((market.block.hash, mids))
+        self._prices.clear()
+
+    def rewind(self, block_hash: str) -> None:
+        """Forget the blocks after `block_hash`."""
+        while len(self._mids) > 1 and self._mids[-1][0] != block_hash:
+            self._mids.pop()
+        self._prices.clear()
+
+    def price(self, token: Address) -> int | None:
+        """Micro-USD per smallest unit times 2**96, None without a price."""
+        if token == self._numeraire:
+            return self._numeraire_price
+        if token not in self._prices:
+            self._prices[token] = self._median(token)
+        return self._prices[token]
+
+    def _median(self, token: Address) -> int | None:
+        window = list(self._mids)[-WINDOW_BLOCKS:]
+        mids = sorted(mid for _, by_token in window for mid in by_token.get(token, ()))
+        if not mids:
+            return None
+        # The lower of the two middle mids for an even count: no average of two floats.
+        return int(mids[(len(mids) - 1) // 2] * self._micro_usd_per_unit * 2.0**_PRICE_SHIFT)
+
+    def micro_usd(self, token: Address, amount: int) -> int | None:
+        """The value of an amount, rounded down: gains are never rounded up, losses never down."""
+        price = self.price(token)
+        return None if price is None else (amount * price) >> _PRICE_SHIFT
+
+    def cost_micro_usd(self, token: Address, amount: int) -> int | None:
+        """The value of something to pay, rounded up."""
+        price = self.price(token)
+        return None if price is None else -((-amount * price) >> _PRICE_SHIFT)
+
+    def amount(self, token: Address, micro_usd: int) -> int | None:
+        """How much of the token the money buys, in smallest units, rounded down."""
+        price = self.price(token)
+        return None if not price else (micro_usd << _PRICE_SHIFT) // price
