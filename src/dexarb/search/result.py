@@ -1,0 +1,66 @@
+"""What a scan hands to the strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dexarb.core.block import Block
+from dexarb.core.pool import Pool, SwapResult
+from dexarb.core.route import Cycle
+from dexarb.core.token import Address
+from dexarb.core.trade import Opportunity
+
+
+class HopWork(NamedTuple):
+    """What one hop of a trade asks of the chain: the pool's kind and the ticks it crosses."""
+
+    kind: str
+    crossed_ticks: int
+
+
+GasModel = Callable[[Sequence[HopWork]], int]
+"""Gas units of executing a cycle, by its hops in order."""
+
+MinGross = Callable[[Address], int]
+"""By start token: the least gross profit, in its smallest unit, that any strategy could want."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCycle:
+    """A cycle whose marginal rate after fees is above 1 at a block's end, whatever gas and size.
+
+    rate: amount out per amount in at zero size, a float; see docs/search.md for how close to 1
+    it can be on the wrong side.
+    """
+
+    cycle: Cycle
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What is open at the end of `block`.
+
+    opportunities: exact and sized, by ascending cycle id; only those that pass the triage.
+    open_cycles: all open cycles by id, in the same order. A cycle is entered from the first
+    configured start token that it passes; one that passes none is not offered at all.
+    """
+
+    block: Block
+    opportunities: tuple[Opportunity, ...]
+    open_cycles: Mapping[str, OpenCycle]
+
+
+def any_gain(_token: Address) -> int:
+    """The triage that drops nothing which earns at least one grain."""
+    return 1
+
+
+def hop_work(pools: Sequence[Pool], results: Sequence[SwapResult]) -> tuple[HopWork, ...]:
+    """What `route.run` on these pools, in order, did to each of them."""
+    return tuple(
+        HopWork(pool.kind, pool.crossed_ticks(result.pool))
+        for pool, result in zip(pools, results, strict=True)
+    )
