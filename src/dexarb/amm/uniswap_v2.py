@@ -1,0 +1,244 @@
+"""Uniswap V2 pairs and their forks (QuickSwap, SushiSwap and others): x·y = k.
+
+Source: Uniswap v2-core, UniswapV2Pair.sol; v2-periphery, UniswapV2Library.sol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from dexarb.amm.abi import ZERO_ADDRESS, encode, expect_address, unsigned, words_of
+from dexarb.core.block import Log
+from dexarb.core.pool import PIPS, Call, Pool, PoolAddress, Replies, Segment, SwapResult
+from dexarb.core.token import Address, address_from_word
+from dexarb.errors import (
+    InsufficientLiquidity,
+    InvalidAmount,
+    InvalidPoolState,
+    PoolOverflow,
+    UnknownToken,
+)
+
+UINT112_MAX = (1 << 112) - 1
+
+# keccak256("Sync(uint112,uint112)")
+SYNC = bytes.fromhex("1c411e9a96e071241c2f21f7726b17ae89e3cab4c78be50e062b03a9fffbbad1")
+
+GET_RESERVES = bytes.fromhex("0902f1ac")
+TOKEN0 = bytes.fromhex("0dfe1681")
+TOKEN1 = bytes.fromhex("d21220a7")
+GET_PAIR = bytes.fromhex("e6a43905")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UniswapV2Pool:
+    """A pair with its reserves in smallest units. Zero reserves: not yet funded.
+
+    fee_pips belongs to the fork's code, not to its storage: 3000 is the original's 0.3 %. For a
+    fork whose contract counts its fee per 1,000 or 10,000 the same fraction in pips is bit-equal.
+
+    Amounts are those of UniswapV2Library. For exact input they are also the most that the pair's
+    own check of k lets out. For exact output the library asks for floor + 1, which is one unit
+    more than the pair needs where the division has no remainder; routers pay that unit.
+    """
+
+    kind: ClassVar[str] = "uniswap_v2"
+    topics: ClassVar[frozenset[bytes]] = frozenset({SYNC})
+
+    address: Address
+    token0: Address
+    token1: Address
+    reserve0: int
+    reserve1: int
+    fee_pips: int = 3000
+    dex: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.fee_pips < PIPS:
+            raise InvalidPoolState(self.address, f"fee of {self.fee_pips} pips")
+        if self.token0 == self.token1:
+            raise InvalidPoolState(self.address, "both tokens are the same")
+        for reserve in (self.reserve0, self.reserve1):
+            if not 0 <= reserve <= UINT112_MAX:
+                raise InvalidPoolState(self.address, f"reserve {reserve} is not a uint112")
+
+    @property
+    def tokens(self) -> tuple[Address, Address]:
+        return self.token0, self.token1
+
+    def swap(self, token_in: Address, amount_in: int) -> SwapResult:
+        """Sell exactly amount_in.
+
+        Raises UnknownToken, InvalidAmount (also where the amount is too small to buy one unit:
+        the pair reverts), InsufficientLiquidity and PoolOverflow.
+        """
+        reserve_in, reserve_out = self._reserves(token_in)
+        if amount_in <= 0:
+            raise InvalidAmount(self.address, amount_in, "is not positive")
+        if not reserve_in or not reserve_out:
+            raise InsufficientLiquidity(self.address, 0, 0)
+        if reserve_in + amount_in > UINT112_MAX:
+            raise PoolOverflow(self.address, "the reserve")
+        amount_out = self._amount_out(reserve_in, reserve_out, amount_in)
+        if not amount_out:
+            raise InvalidAmount(self.address, amount_in, "is too small to buy anything")
+        return self._swapped(token_in, amount_in, amount_out)
+
+    def swap_exact_out(self, token_out: Address, amount_out: int) -> SwapResult:
+        """Buy exactly amount_out. Raises as `swap` does."""
+        token_in = self._other(token_out)
+        reserve_in, reserve_out = self._reserves(token_in)
+        if amount_out <= 0:
+            raise InvalidAmount(self.address, amount_out, "is not positive")
+        if amount_out >= reserve_out or not reserve_in:
+            raise InsufficientLiquidity(self.address, *self._most(reserve_in, reserve_out))
+        amount_in = self._amount_in(reserve_in, reserve_out, amount_out)
+        if reserve_in + amount_in > UINT112_MAX:
+            raise PoolOverflow(self.address, "the reserve")
+        return self._swapped(token_in, amount_in, amount_out)
+
+    def segments(self, token_in: Address) -> Iterator[Segment]:
+        """One segment without an end: rate γ·R_out/R_in and depth γ/R_in; none without reserves.
+
+        Source: Angeris et al., An analysis of Uniswap markets.
+        """
+        reserve_in, reserve_out = self._reserves(token_in)
+        if reserve_in and reserve_out:
+            depth = (PIPS - self.fee_pips) / PIPS / reserve_in
+            yield Segment(depth * reserve_out, depth, float("inf"))
+
+    def apply(self, log: Log) -> Self:
+        """The pool after an event. Every change of the reserves ends in a Sync, which says all.
+
+        Raises InvalidPoolState where the event is malformed.
+        """
+        if not log.topics or log.topics[0] != SYNC or log.address != self.address:
+            return self
+        if len(log.data) != 64 or len(log.topics) != 1:
+            raise InvalidPoolState(self.address, "malformed Sync event")
+        reserve0, reserve1 = unsigned(log.data, 0), unsigned(log.data, 1)
+        if reserve0 > UINT112_MAX or reserve1 > UINT112_MAX:
+            raise InvalidPoolState(self.address, "Sync beyond uint112")
+        if reserve0 == self.reserve0 and reserve1 == self.reserve1:
+            return self
+        return self._at(reserve0, reserve1)
+
+    def crossed_ticks(self, after: Pool) -> int:  # noqa: ARG002
+        """Always 0: there are no ticks."""
+        return 0
+
+    def state(self) -> Mapping[str, Any]:
+        return {
+            "address": self.address,
+            "dex": self.dex,
+            "token0": self.token0,
+            "token1": self.token1,
+            "fee_pips": self.fee_pips,
+            "reserve0": str(self.reserve0),
+            "reserve1": str(self.reserve1),
+        }
+
+    def summary(self) -> Mapping[str, Any]:
+        return self.state()
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        try:
+            return cls(
+                address=state["address"],
+                dex=state["dex"],
+                token0=state["token0"],
+                token1=state["token1"],
+                fee_pips=int(state["fee_pips"]),
+                reserve0=int(state["reserve0"]),
+                reserve1=int(state["reserve1"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidPoolState(str(state.get("address")), f"bad state: {error!r}") from error
+
+    @classmethod
+    def load(
+        cls, *, address: Address, dex: str, token0: Address, token1: Address, fee_pips: int
+    ) -> Generator[Sequence[Call], Replies, Self]:
+        """One round of calls. Raises InvalidPoolState where the contract is not that pair."""
+        replies = yield [Call(address, selector) for selector in (TOKEN0, TOKEN1, GET_RESERVES)]
+        expect_address(replies[0], token0, address, "token0()")
+        expect_address(replies[1], token1, address, "token1()")
+        reserves = words_of(replies[2], 3, address, "getReserves()")
+        return cls(
+            address=address,
+            dex=dex,
+            token0=token0,
+            token1=token1,
+            reserve0=unsigned(reserves, 0),
+            reserve1=unsigned(reserves, 1),
+            fee_pips=fee_pips,
+        )
+
+    @classmethod
+    def find(
+        cls, *, factory: Address, token_a: Address, token_b: Address, fees_pips: Sequence[int]
+    ) -> Generator[Sequence[Call], Replies, Sequence[PoolAddress]]:
+        """The factory's pair, if there is one. fees_pips[0] is the fork's fee: no call tells it.
+
+        Raises InvalidPoolState where the address is not a factory.
+        """
+        (reply,) = yield [Call(factory, encode(GET_PAIR, token_a, token_b))]
+        pair = address_from_word(words_of(reply, 1, factory, "getPair()")[:32])
+        return () if pair == ZERO_ADDRESS else (PoolAddress(pair, fees_pips[0]),)
+
+    def _other(self, token: Address) -> Address:
+        if token == self.token0:
+            return self.token1
+        if token == self.token1:
+            return self.token0
+        raise UnknownToken(self.address, token)
+
+    def _reserves(self, token_in: Address) -> tuple[int, int]:
+        if token_in == self.token0:
+            return self.reserve0, self.reserve1
+        if token_in == self.token1:
+            return self.reserve1, self.reserve0
+        raise UnknownToken(self.address, token_in)
+
+    def _amount_out(self, reserve_in: int, reserve_out: int, amount_in: int) -> int:
+        net_in = amount_in * (PIPS - self.fee_pips)
+        # Rounds down: the remainder stays with the pair.
+        return net_in * reserve_out // (reserve_in * PIPS + net_in)
+
+    def _amount_in(self, reserve_in: int, reserve_out: int, amount_out: int) -> int:
+        # floor + 1, not ceil: the library's way, on the safe side of the pair's check.
+        denominator = (reserve_out - amount_out) * (PIPS - self.fee_pips)
+        return reserve_in * amount_out * PIPS // denominator + 1
+
+    def _most(self, reserve_in: int, reserve_out: int) -> tuple[int, int]:
+        """The largest fill: all but one unit of the reserve, or what fits into uint112 paid in."""
+        if not reserve_in or reserve_out <= 1:
+            return 0, 0
+        amount_in = self._amount_in(reserve_in, reserve_out, reserve_out - 1)
+        if reserve_in + amount_in <= UINT112_MAX:
+            return amount_in, reserve_out - 1
+        amount_in = UINT112_MAX - reserve_in
+        return amount_in, self._amount_out(reserve_in, reserve_out, amount_in)
+
+    def _swapped(self, token_in: Address, amount_in: int, amount_out: int) -> SwapResult:
+        if token_in == self.token0:
+            after = self._at(self.reserve0 + amount_in, self.reserve1 - amount_out)
+        else:
+            after = self._at(self.reserve0 - amount_out, self.reserve1 + amount_in)
+        return SwapResult(amount_in, amount_out, after)
+
+    def _at(self, reserve0: int, reserve1: int) -> Self:
+        """The same pair with other reserves, unchecked: for swaps and events."""
+        pool = object.__new__(type(self))
+        put = object.__setattr__
+        put(pool, "address", self.address)
+        put(pool, "token0", self.token0)
+        put(pool, "token1", self.token1)
+        put(pool, "reserve0", reserve0)
+        put(pool, "reserve1", reserve1)
+        put(pool, "fee_pips", self.fee_pips)
+        put(pool, "dex", self.dex)
+        return pool

@@ -1,0 +1,395 @@
+"""Uniswap V3 pools: concentrated liquidity between ticks.
+
+Source: Uniswap v3-core, UniswapV3Pool.sol, and its white paper for the formulas.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from dexarb.amm.abi import signed, unsigned
+from dexarb.amm.sqrt_price_math import Q96
+from dexarb.amm.swap_math import compute_swap_step
+from dexarb.amm.tick_bitmap import last_stop_before, next_stop_above, next_stop_below
+from dexarb.amm.tick_math import (
+    MAX_SQRT_RATIO,
+    MAX_TICK,
+    MIN_SQRT_RATIO,
+    MIN_TICK,
+    get_sqrt_ratio_at_tick,
+    get_tick_at_sqrt_ratio,
+)
+from dexarb.amm.uniswap_v3_load import find_pools, read_pool
+from dexarb.core.block import Log
+from dexarb.core.pool import PIPS, Call, Pool, PoolAddress, Replies, Segment, SwapResult
+from dexarb.core.token import Address
+from dexarb.errors import InsufficientLiquidity, InvalidAmount, InvalidPoolState, UnknownToken
+
+UINT128_MAX = (1 << 128) - 1
+INT256_MAX = (1 << 255) - 1
+
+# keccak256 of Initialize(uint160,int24), Mint(address,address,int24,int24,uint128,uint256,uint256),
+# Burn(address,int24,int24,uint128,uint256,uint256) and
+# Swap(address,address,int256,int256,uint160,uint128,int24)
+INITIALIZE = bytes.fromhex("98636036cb66a9c19a37435efc1e90142190214e8abeb821bdba3f2990dd4c95")
+MINT = bytes.fromhex("7a53080ba414158be7ec69b987b5fb7d07dee101fe85488f0853ae16239d0bde")
+BURN = bytes.fromhex("0c396cd989a39f4459b5fa1aed6a9a8dcdbc45908acfd67e028cd568da98982c")
+SWAP = bytes.fromhex("c42079f94a6350d7e6235f29174924f928cc2ac818eb64fed8004e115fbcca67")
+
+_EVENT_SHAPES = {INITIALIZE: (1, 64), MINT: (4, 128), BURN: (4, 96), SWAP: (3, 160)}
+"""Topics and bytes of data of each event."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UniswapV3Pool:
+    """A pool at one moment. A sqrt_price_x96 of 0: created but not yet initialised.
+
+    liquidity is what is in range; ticks are liquidity_gross and liquidity_net of the initialised
+    ticks. All versions of a pool share one tick map until a mint or burn changes it.
+    """
+
+    kind: ClassVar[str] = "uniswap_v3"
+    topics: ClassVar[frozenset[bytes]] = frozenset(_EVENT_SHAPES)
+
+    address: Address
+    token0: Address
+    token1: Address
+    fee_pips: int
+    tick_spacing: int
+    sqrt_price_x96: int
+    tick: int
+    liquidity: int
+    ticks: Mapping[int, tuple[int, int]] = field(hash=False)
+    dex: str = ""
+    _initialized: tuple[int, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ticks", dict(self.ticks))
+        object.__setattr__(self, "_initialized", tuple(sorted(self.ticks)))
+        problem = self._problem()
+        if problem:
+            raise InvalidPoolState(self.address, problem)
+
+    @property
+    def tokens(self) -> tuple[Address, Address]:
+        return self.token0, self.token1
+
+    def swap(
+        self, token_in: Address, amount_in: int, sqrt_price_limit_x96: int | None = None
+    ) -> SwapResult:
+        """Sell exactly amount_in, or with a price limit as much of it as the limit allows.
+
+        The output can be 0 where the amount pays no more than the fee: the contract swaps too.
+        Raises UnknownToken, InvalidAmount (also for a limit on the wrong side of the price) and,
+        where no limit is given, InsufficientLiquidity.
+        """
+        return self._swap(self._zero_for_one(token_in), True, amount_in, sqrt_price_limit_x96)
+
+    def swap_exact_out(
+        self, token_out: Address, amount_out: int, sqrt_price_limit_x96: int | None = None
+    ) -> SwapResult:
+        """Buy exactly amount_out, or with a price limit what the limit allows. As `swap`."""
+        return self._swap(
+            not self._zero_for_one(token_out), False, amount_out, sqrt_price_limit_x96
+        )
+
+    def segments(self, token_in: Address) -> Iterator[Segment]:
+        """One segment a range between initialised ticks that has liquidity, in gross input.
+
+        With γ = 1 − fee: selling token0, rate γP and depth γ√P/L; selling token1, γ/P and γ/(L√P).
+        """
+        zero_for_one = self._zero_for_one(token_in)
+        kept = (PIPS - self.fee_pips) / PIPS
+        price, liquidity = self.sqrt_price_x96, self.liquidity
+        index = bisect_right(self._initialized, self.tick)
+        for tick in (
+            reversed(self._initialized[:index]) if zero_for_one else self._initialized[index:]
+        ):
+            boundary = get_sqrt_ratio_at_tick(tick)
+            if liquidity and boundary != price:
+                root = price / Q96
+                # Differences of prices are taken in integers: in floats they would cancel.
+                if zero_for_one:
+                    rate, depth = kept * root * root, kept * root / liquidity
+                    net_limit = liquidity / root * ((price - boundary) / boundary)
+                else:
+                    rate, depth = kept / root / root, kept / root / liquidity
+                    net_limit = liquidity * ((boundary - price) / Q96)
+                yield Segment(rate, depth, net_limit / kept)
+            price = boundary
+            liquidity_net = self.ticks[tick][1]
+            liquidity += -liquidity_net if zero_for_one else liquidity_net
+
+    def apply(self, log: Log) -> Self:
+        """The pool after Initialize, Mint, Burn or Swap; itself after anything else.
+
+        Raises InvalidPoolState where the event is malformed or cannot follow this state.
+        """
+        if not log.topics or log.address != self.address:
+            return self
+        event, data = log.topics[0], log.data
+        shape = _EVENT_SHAPES.get(event)
+        if shape is None:
+            return self
+        if shape != (len(log.topics), len(data)):
+            raise InvalidPoolState(self.address, "malformed event")
+        if event == SWAP:
+            return self._moved(unsigned(data, 2), unsigned(data, 3), signed(data, 4))
+        if event == INITIALIZE:
+            return self._moved(unsigned(data, 0), 0, signed(data, 1))
+        lower, upper = signed(log.topics[2], 0), signed(log.topics[3], 0)
+        if event == MINT:
+            return self._with_position(lower, upper, unsigned(data, 1))
+        return self._with_position(lower, upper, -unsigned(data, 0))
+
+    def crossed_ticks(self, after: Pool) -> int:
+        """Initialised ticks of this tick map between this price and that of `after`."""
+        if not isinstance(after, UniswapV3Pool):
+            raise InvalidPoolState(self.address, "compared with another kind of pool")
+        # A tick is crossed downwards when the pool's tick falls below it, upwards when it reaches
+        # it, so both ends count the same way.
+        return abs(
+            bisect_right(self._initialized, after.tick) - bisect_right(self._initialized, self.tick)
+        )
+
+    def state(self) -> Mapping[str, Any]:
+        ticks = [[tick, *map(str, self.ticks[tick])] for tick in self._initialized]
+        return {**self._fields(), "ticks": ticks}
+
+    def summary(self) -> Mapping[str, Any]:
+        return {**self._fields(), "tick_count": len(self.ticks)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        try:
+            return cls(
+                address=state["address"],
+                dex=state["dex"],
+                token0=state["token0"],
+                token1=state["token1"],
+                fee_pips=int(state["fee_pips"]),
+                tick_spacing=int(state["tick_spacing"]),
+                sqrt_price_x96=int(state["sqrt_price_x96"]),
+                tick=int(state["tick"]),
+                liquidity=int(state["liquidity"]),
+                ticks={int(tick): (int(gross), int(net)) for tick, gross, net in state["ticks"]},
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidPoolState(str(state.get("address")), f"bad state: {error!r}") from error
+
+    @classmethod
+    def load(
+        cls, *, address: Address, dex: str, token0: Address, token1: Address, fee_pips: int
+    ) -> Generator[Sequence[Call], Replies, Self]:
+        """Three rounds of calls; the liquidity in range must be the sum of liquidity_net below.
+
+        Raises InvalidPoolState.
+        """
+        reading = yield from read_pool(address, token0, token1, fee_pips)
+        return cls(
+            address=address,
+            dex=dex,
+            token0=token0,
+            token1=token1,
+            fee_pips=fee_pips,
+            tick_spacing=reading.tick_spacing,
+            sqrt_price_x96=reading.sqrt_price_x96,
+            tick=reading.tick,
+            liquidity=reading.liquidity,
+            ticks=reading.ticks,
+        )
+
+    @classmethod
+    def find(
+        cls, *, factory: Address, token_a: Address, token_b: Address, fees_pips: Sequence[int]
+    ) -> Generator[Sequence[Call], Replies, Sequence[PoolAddress]]:
+        """The factory's pools for the pair, one a fee tier that it has."""
+        return (yield from find_pools(factory, token_a, token_b, fees_pips))
+
+    def _zero_for_one(self, token_in: Address) -> bool:
+        if token_in == self.token0:
+            return True
+        if token_in == self.token1:
+            return False
+        raise UnknownToken(self.address, token_in)
+
+    def _swap(
+        self, zero_for_one: bool, exact_in: bool, amount: int, price_limit: int | None
+    ) -> SwapResult:
+        if not 0 < amount <= INT256_MAX:
+            raise InvalidAmount(self.address, amount, "is not a positive int256")
+        limit = self._effective_limit(zero_for_one, price_limit)
+        initialized, spacing = self._initialized, self.tick_spacing
+        price, tick, liquidity = self.sqrt_price_x96, self.tick, self.liquidity
+        next_stop = next_stop_below if zero_for_one else next_stop_above
+        index = bisect_right(initialized, tick) - zero_for_one
+        # As in the contract: what is left of the given side, negative where that is the output.
+        remaining = amount if exact_in else -amount
+        calculated = 0
+        while remaining and price != limit:
+            if not liquidity:
+                price, tick = self._across_gap(zero_for_one, price, tick, index, limit)
+            next_tick, is_initialized = next_stop(initialized, index, tick, spacing)
+            next_price = get_sqrt_ratio_at_tick(next_tick)
+            target = max(next_price, limit) if zero_for_one else min(next_price, limit)
+            start_price = price
+            price, step_in, step_out, step_fee = compute_swap_step(
+                price, target, liquidity, remaining, self.fee_pips
+            )
+            if exact_in:
+                remaining -= step_in + step_fee
+                calculated += step_out
+            else:
+                remaining += step_out
+                calculated += step_in + step_fee
+            if price == next_price:
+                if is_initialized:
+                    liquidity_net = self.ticks[next_tick][1]
+                    liquidity += -liquidity_net if zero_for_one else liquidity_net
+                    index += -1 if zero_for_one else 1
+                # On a boundary after moving down the pool counts as in the range below it.
+                tick = next_tick - 1 if zero_for_one else next_tick
+            elif price != start_price:
+                tick = get_tick_at_sqrt_ratio(price)
+        swapped = amount - abs(remaining)
+        amount_in, amount_out = (swapped, calculated) if exact_in else (calculated, swapped)
+        if remaining and price_limit is None:
+            raise InsufficientLiquidity(self.address, amount_in, amount_out)
+        return SwapResult(amount_in, amount_out, self._at(price, tick, liquidity))
+
+    def _effective_limit(self, zero_for_one: bool, price_limit: int | None) -> int:
+        """The limit, or what routers put in its place: the end of the price range."""
+        price = self.sqrt_price_x96
+        limit = price_limit
+        if limit is None:
+            limit = MIN_SQRT_RATIO + 1 if zero_for_one else MAX_SQRT_RATIO - 1
+        ahead = MIN_SQRT_RATIO < limit < price if zero_for_one else price < limit < MAX_SQRT_RATIO
+        if not price or (price_limit is None and not ahead):
+            raise InsufficientLiquidity(self.address, 0, 0)
+        if not ahead:
+            raise InvalidAmount(self.address, limit, "is no price limit ahead of the price")
+        return limit
+
+    def _across_gap(
+        self, zero_for_one: bool, price: int, tick: int, index: int, limit: int
+    ) -> tuple[int, int]:
+        """Price and tick where a swap through no liquidity gets to the word of its next event.
+
+        All the stops between cost the contract gas and change no amount.
+        """
+        goal = get_tick_at_sqrt_ratio(limit)
+        if 0 <= index < len(self._initialized):
+            tick_ahead = self._initialized[index]
+            goal = max(goal, tick_ahead) if zero_for_one else min(goal, tick_ahead)
+        stop = last_stop_before(goal, self.tick_spacing, zero_for_one)
+        if zero_for_one and stop <= tick:
+            return get_sqrt_ratio_at_tick(stop), stop - 1
+        if not zero_for_one and stop > tick:
+            return get_sqrt_ratio_at_tick(stop), stop
+        return price, tick
+
+    def _moved(self, sqrt_price_x96: int, liquidity: int, tick: int) -> Self:
+        """The pool after an event that reports where the price went."""
+        if (sqrt_price_x96, liquidity, tick) == (self.sqrt_price_x96, self.liquidity, self.tick):
+            return self
+        if not (
+            MIN_SQRT_RATIO <= sqrt_price_x96 < MAX_SQRT_RATIO
+            and MIN_TICK <= tick < MAX_TICK
+            and liquidity <= UINT128_MAX
+        ):
+            raise InvalidPoolState(self.address, "an event reports an impossible price")
+        return self._at(sqrt_price_x96, tick, liquidity)
+
+    def _with_position(self, lower: int, upper: int, amount: int) -> Self:
+        """The pool with liquidity added (or, negative, taken) between two ticks."""
+        if not amount:
+            return self
+        spacing = self.tick_spacing
+        if not MIN_TICK <= lower < upper <= MAX_TICK or lower % spacing or upper % spacing:
+            raise InvalidPoolState(self.address, f"no position from tick {lower} to {upper}")
+        ticks = dict(self.ticks)
+        for tick, net_change in ((lower, amount), (upper, -amount)):
+            gross, net = ticks.get(tick, (0, 0))
+            gross += amount
+            if not 0 <= gross <= UINT128_MAX:
+                raise InvalidPoolState(self.address, f"liquidity of tick {tick} would be {gross}")
+            if gross:
+                ticks[tick] = gross, net + net_change
+            else:
+                del ticks[tick]
+        same_ticks = len(ticks) == len(self._initialized)
+        liquidity = self.liquidity + (amount if lower <= self.tick < upper else 0)
+        if not 0 <= liquidity <= UINT128_MAX:
+            raise InvalidPoolState(self.address, f"liquidity would be {liquidity}")
+        pool = self._at(self.sqrt_price_x96, self.tick, liquidity)
+        object.__setattr__(pool, "ticks", ticks)
+        if not same_ticks:
+            object.__setattr__(pool, "_initialized", tuple(sorted(ticks)))
+        return pool
+
+    def _at(self, sqrt_price_x96: int, tick: int, liquidity: int) -> Self:
+        """The same pool at another price, unchecked: for swaps and events."""
+        pool = object.__new__(type(self))
+        put = object.__setattr__
+        put(pool, "address", self.address)
+        put(pool, "token0", self.token0)
+        put(pool, "token1", self.token1)
+        put(pool, "fee_pips", self.fee_pips)
+        put(pool, "tick_spacing", self.tick_spacing)
+        put(pool, "sqrt_price_x96", sqrt_price_x96)
+        put(pool, "tick", tick)
+        put(pool, "liquidity", liquidity)
+        put(pool, "ticks", self.ticks)
+        put(pool, "dex", self.dex)
+        put(pool, "_initialized", self._initialized)
+        return pool
+
+    def _fields(self) -> dict[str, Any]:
+        return {
+            "address": self.address,
+            "dex": self.dex,
+            "token0": self.token0,
+            "token1": self.token1,
+            "fee_pips": self.fee_pips,
+            "tick_spacing": self.tick_spacing,
+            "sqrt_price_x96": str(self.sqrt_price_x96),
+            "tick": self.tick,
+            "liquidity": str(self.liquidity),
+        }
+
+    def _problem(self) -> str | None:
+        """What no contract could be in, or None."""
+        spacing, ticks, price = self.tick_spacing, self.ticks, self.sqrt_price_x96
+        if self.token0 == self.token1:
+            return "both tokens are the same"
+        if not 0 <= self.fee_pips < PIPS:
+            return f"fee of {self.fee_pips} pips"
+        if not 0 < spacing < 16384:
+            return f"tick spacing {spacing}"
+        if not price:
+            return (
+                "not initialised, but not empty" if self.tick or ticks or self.liquidity else None
+            )
+        if not MIN_SQRT_RATIO <= price < MAX_SQRT_RATIO:
+            return f"sqrt price {price} is out of range"
+        # After moving down to a boundary the tick is the one below it.
+        on_boundary = (self.tick + 1) % spacing == 0 and MIN_TICK <= self.tick < MAX_TICK
+        if get_tick_at_sqrt_ratio(price) != self.tick and not (
+            on_boundary and get_sqrt_ratio_at_tick(self.tick + 1) == price
+        ):
+            return f"sqrt price {price} is not in tick {self.tick}"
+        for tick, (gross, net) in ticks.items():
+            if tick % spacing or not MIN_TICK <= tick <= MAX_TICK:
+                return f"tick {tick} does not fit the tick spacing {spacing}"
+            # Every position adds its liquidity to gross and adds it to, or takes it from, net.
+            if not abs(net) <= gross <= UINT128_MAX or not gross or (gross - net) % 2:
+                return f"tick {tick} has liquidity_gross {gross} and liquidity_net {net}"
+        if sum(net for _, net in ticks.values()):
+            return "liquidity_net does not sum to zero"
+        in_range = sum(net for tick, (_, net) in ticks.items() if tick <= self.tick)
+        if in_range != self.liquidity:
+            return f"liquidity is {self.liquidity}, but liquidity_net sums to {in_range}"
+        return None
