@@ -75,7 +75,8 @@ class Decision:
 
     amount_out: what it expects; min_amount_out: below this the trade reverts. priority_fee and
     max_base_fee in wei per gas. first_block is the earliest block it can be included in, and
-    deadline_block the last. Money in integer micro-USD.
+    deadline_block the last. Money in integer micro-USD. fixed_gas_cost_micro_usd replaces the
+    measured gas where a strategy sets it. competition_lost: the coin has given it to a rival.
     """
 
     id: str
@@ -93,7 +94,7 @@ class Decision:
     first_block: int
     deadline_block: int
     position: Position = Position.BOTTOM
-    extra_gas_cost_micro_usd: int | None = None
+    fixed_gas_cost_micro_usd: int | None = None
     competition_lost: bool = False
 
 

@@ -36,6 +36,11 @@ class GasModel:
             + crossed_ticks * self.crossed_tick
         )
 
+    def reverted(self, units: int) -> int:
+        """Gas units of a run that reverts at its last check: all was done but the storage
+        refunds, so the whole is charged."""
+        return units
+
 
 SWAP_GAS: Mapping[str, int] = {"uniswap_v2": 68_000, "uniswap_v3": 92_000}
 """Pool swap and its transfers, storage already warm where a cycle makes it so."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from dexarb.core.market import Market
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Opportunity, Position, Skip
+from dexarb.core.trade import Decision, Opportunity, Position
 
 if TYPE_CHECKING:
     from dexarb.core.ledger import Ledger
+    from dexarb.trading.skips import SkipTally
     from dexarb.trading.valuation import Valuation
 
 Pair = tuple[Address, Address]
@@ -32,7 +33,7 @@ class StrategySettings:
     or the value that the chain profile or the measured costs give.
     """
 
-    name: str = field(metadata={"identity": False})
+    name: str
     pairs: tuple[Pair, ...]
     min_profit_micro_usd: int
     max_trade_size_micro_usd: int
@@ -87,4 +88,6 @@ class Strategy(Protocol):
     @property
     def hashes(self) -> Sequence[str]: ...
 
-    def decide(self, view: View) -> tuple[Sequence[Decision], Sequence[Skip]]: ...
+    def decide(self, view: View, skips: SkipTally) -> Sequence[Decision]:
+        """What to send now; the reasons for what is not sent go to `skips`."""
+        ...

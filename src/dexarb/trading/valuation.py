@@ -13,6 +13,7 @@ from collections.abc import Collection
 from dexarb.core.market import MAX_REORG_DEPTH, Market
 from dexarb.core.pool import PIPS, Pool
 from dexarb.core.token import Address
+from dexarb.errors import MarketError
 
 WINDOW_BLOCKS = 30
 MICRO_USD = 1_000_000
@@ -39,6 +40,7 @@ class Valuation:
         self._references = profile.reference_pools
         decimals = market.tokens[profile.numeraire].decimals
         self._numeraire = profile.numeraire
+        self._wrapped_native = profile.wrapped_native
         self._numeraire_price = (MICRO_USD << _PRICE_SHIFT) // 10**decimals
         self._micro_usd_per_unit = MICRO_USD / 10**decimals
         # One entry a block: the mids of every token's deep enough reference pools.
@@ -97,6 +99,13 @@ class Valuation:
         """The value of something to pay, rounded up."""
         price = self.price(token)
         return None if price is None else -((-amount * price) >> _PRICE_SHIFT)
+
+    def gas_cost_micro_usd(self, wei: int) -> int:
+        """What gas costs, rounded up. Raises MarketError without a price of the native token."""
+        cost = self.cost_micro_usd(self._wrapped_native, wei)
+        if cost is None:
+            raise MarketError(f"no price for the native token {self._wrapped_native}")
+        return cost
 
     def amount(self, token: Address, micro_usd: int) -> int | None:
         """How much of the token the money buys, in smallest units, rounded down."""

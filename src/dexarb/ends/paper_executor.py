@@ -1,0 +1,154 @@
+"""The paper executor: settles decisions on what the chain became, with exact integers.
+
+A decision of block N is included in block M > N. Its hops run on the pools exactly as the place
+in M finds them, so what it books is what the chain would have paid there, the transactions before
+it unchanged. A trade that would come out below its minimum reverts and pays for the revert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dexarb.core.block import BlockUpdate
+from dexarb.core.market import Market
+from dexarb.core.route import run
+from dexarb.core.trade import Decision, Fill, FillStatus, Position
+from dexarb.errors import PoolError
+from dexarb.trading.costs import GasModel
+from dexarb.trading.valuation import Valuation
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What the trade would have come to at one place."""
+
+    status: FillStatus
+    amount_in: int
+    amount_out: int
+    gas_used: int
+
+
+class PaperExecutor:
+    """Mutable: holds the open decisions in the order in which they were made."""
+
+    def __init__(self, gas: GasModel) -> None:
+        self._gas = gas
+        self._open: dict[str, Decision] = {}
+        self._known: dict[tuple[object, ...], _Outcome] = {}
+
+    def submit(self, decisions: Sequence[Decision]) -> None:
+        self._open.update((decision.id, decision) for decision in decisions)
+
+    def withdraw(self) -> list[Decision]:
+        decisions = list(self._open.values())
+        self._open.clear()
+        return decisions
+
+    def settle(self, market: Market, update: BlockUpdate, valuation: Valuation) -> list[Fill]:
+        self._known.clear()
+        fills: list[Fill] = []
+        for decision in list(self._open.values()):
+            if update.block.number < decision.first_block:
+                continue
+            fill = self._settle(decision, market, update, valuation)
+            if fill is not None:
+                del self._open[decision.id]
+                fills.append(fill)
+        return fills
+
+    def _settle(
+        self, decision: Decision, market: Market, update: BlockUpdate, valuation: Valuation
+    ) -> Fill | None:
+        """The decision's outcome in this block; None while it waits for a lower base fee."""
+        block = update.block
+        if block.base_fee_per_gas > decision.max_base_fee or block.number > decision.deadline_block:
+            if block.number < decision.deadline_block:
+                return None
+            return Fill(decision, block, 0, FillStatus.EXPIRED, 0, 0, 0, 0, 0, 0, (0, 0))
+        place = place_in(decision.position, update)
+        gas_price = block.base_fee_per_gas + decision.priority_fee
+        outcome = self._outcome(decision, market, place)
+        cost, net = self._value(decision, outcome, gas_price, valuation)
+        touching = market.touching(decision.cycle.pools)
+        places = {0, place, *(index + 1 for index in touching)}
+        nets = [
+            self._value(decision, self._outcome(decision, market, each), gas_price, valuation)[1]
+            for each in sorted(places)
+        ]
+        return Fill(
+            decision,
+            block,
+            place,
+            outcome.status,
+            outcome.amount_in,
+            outcome.amount_out,
+            outcome.gas_used,
+            gas_price,
+            cost,
+            net,
+            (min(0, *nets), max(0, *nets)),
+        )
+
+    def _outcome(self, decision: Decision, market: Market, place: int) -> _Outcome:
+        """The trade at a place; each distinct trade is computed once a block."""
+        pools = tuple(market.pool_at(pool, place) for pool in decision.cycle.pools)
+        key = (
+            decision.cycle.id,
+            decision.cycle.start_token,
+            decision.amount_in,
+            decision.min_amount_out,
+            decision.competition_lost,
+            *map(id, pools),
+        )
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._execute(decision, market, place)
+        return known
+
+    def _execute(self, decision: Decision, market: Market, place: int) -> _Outcome:
+        units = self._gas.units(market, decision.cycle, 0)
+        if decision.competition_lost:
+            return _Outcome(FillStatus.LOST, 0, 0, self._gas.reverted(units))
+        try:
+            results = run(
+                decision.cycle, decision.amount_in, lambda pool: market.pool_at(pool, place)
+            )
+        except PoolError:
+            return _Outcome(FillStatus.REVERTED, 0, 0, self._gas.reverted(units))
+        crossed = sum(
+            market.pool_at(hop.pool, place).crossed_ticks(result.pool)
+            for hop, result in zip(decision.cycle.hops, results, strict=True)
+        )
+        units = self._gas.units(market, decision.cycle, crossed)
+        amount_out = results[-1].amount_out
+        if amount_out < decision.min_amount_out:
+            return _Outcome(FillStatus.REVERTED, 0, 0, self._gas.reverted(units))
+        return _Outcome(FillStatus.FILLED, decision.amount_in, amount_out, units)
+
+    def _value(
+        self, decision: Decision, outcome: _Outcome, gas_price: int, valuation: Valuation
+    ) -> tuple[int, int]:
+        """(gas cost, net) in micro-USD at the prices before the block: cost up, profit down."""
+        cost = decision.fixed_gas_cost_micro_usd
+        if cost is None:
+            cost = valuation.gas_cost_micro_usd(outcome.gas_used * gas_price)
+        profit = valuation.micro_usd(
+            decision.cycle.start_token, outcome.amount_out - outcome.amount_in
+        )
+        # A price that was there when deciding lasts longer than the block in between: 30 blocks.
+        assert profit is not None
+        return cost, profit - cost
+
+
+def place_in(position: Position, update: BlockUpdate) -> int:
+    """How many transactions of the block come before ours."""
+    if position is Position.TOP:
+        return 0
+    return block_end(update)
+
+
+def block_end(update: BlockUpdate) -> int:
+    """The place behind the last transaction, also where the node gave logs only."""
+    last_log = update.logs[-1].transaction_index + 1 if update.logs else 0
+    return max(len(update.transactions), last_log)

@@ -1,0 +1,198 @@
+"""The loop: a history entry comes in, decisions and fills come out.
+
+::
+
+    Source ──► Market ──► Scanner ──► strategies ──► Executor ──► Ledger
+
+The engine knows no clock, no file and no socket. Live trading, paper trading and replay are this
+same loop between other ends: another Source, another Executor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dexarb.core.block import Block, BlockUpdate
+from dexarb.core.ledger import Ledger
+from dexarb.core.market import Keyframe, Market
+from dexarb.core.token import Address
+from dexarb.core.trade import Decision, Fill, Opportunity
+from dexarb.trading.episodes import Episodes
+from dexarb.trading.skips import SkipTally
+from dexarb.trading.strategy import Strategy, View
+from dexarb.trading.valuation import Valuation
+
+Entry = Keyframe | BlockUpdate
+
+
+class Source(Protocol):
+    """Where entries come from: a history that is followed, or one that is read to its end."""
+
+    def entries(self) -> Iterator[Entry]: ...
+
+
+class Executor(Protocol):
+    """Where decisions go. Paper or real, the outcome comes back as fills of later blocks."""
+
+    def submit(self, decisions: Sequence[Decision]) -> None:
+        """Take decisions made at the end of the latest block."""
+        ...
+
+    def settle(self, market: Market, update: BlockUpdate, valuation: Valuation) -> list[Fill]:
+        """Outcomes in the block that the market has just applied, in order of decision.
+
+        `valuation` still stands before that block.
+        """
+        ...
+
+    def withdraw(self) -> list[Decision]:
+        """Give up all open decisions: the history no longer tells what became of them."""
+        ...
+
+
+class ScanResult(Protocol):
+    @property
+    def opportunities(self) -> Sequence[Opportunity]: ...
+    @property
+    def open_cycles(self) -> Mapping[str, object]: ...
+
+
+class Scanner(Protocol):
+    """Finds and sizes the open cycles; `dexarb.search` has the implementation."""
+
+    def update(self, market: Market, touched: Collection[Address]) -> ScanResult: ...
+
+
+class ScannerFactory(Protocol):
+    def __call__(self, market: Market) -> Scanner: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """All that one block brought. undone: fills of a branch that died."""
+
+    seq: int
+    block: Block
+    opportunities: Sequence[Opportunity]
+    decisions: Sequence[Decision]
+    fills: Sequence[Fill]
+    undone: Sequence[Fill]
+    voided: Sequence[Decision]
+    stale: bool
+
+
+class Engine:
+    """Mutable. `step` takes one history entry; `strategies` may be replaced between steps.
+
+    max_state_age_s: a block that reached us later than this after its timestamp is stale.
+    deciding: False while warming up on old blocks (prices and episodes are built, nothing sent).
+    """
+
+    def __init__(
+        self,
+        keyframe: Keyframe,
+        scanner_factory: ScannerFactory,
+        executor: Executor,
+        *,
+        max_state_age_s: float,
+    ) -> None:
+        self._scanner_factory = scanner_factory
+        self._executor = executor
+        self._max_state_age_s = max_state_age_s
+        self._strategies: list[Strategy] = []
+        self.deciding = False
+        self.ledger = Ledger()
+        self.skips = SkipTally()
+        self.seq = keyframe.seq
+        self._start(keyframe)
+
+    def _start(self, keyframe: Keyframe) -> None:
+        self.market = Market(keyframe)
+        self.valuation = Valuation(self.market)
+        self.episodes = Episodes()
+        self._scanner = self._scanner_factory(self.market)
+        scan = self._scanner.update(self.market, self.market.pools.keys())
+        self.episodes.observe(self.market.block, scan.open_cycles.keys())
+        self.scan: ScanResult = scan
+
+    def use(self, strategies: Sequence[Strategy]) -> None:
+        """Trade with these from the next block on. Books of strategies that stay are kept."""
+        self._strategies = list(strategies)
+        self.ledger.open_rows(name for each in strategies for name in each.hashes)
+
+    def step(self, entry: Entry) -> Step:
+        """Take the next entry of the history."""
+        self.seq = entry.seq
+        if isinstance(entry, Keyframe):
+            return self._keyframe(entry)
+        return self._block(entry)
+
+    def _keyframe(self, keyframe: Keyframe) -> Step:
+        """A keyframe repeats what we know, except after a resync or with other pools."""
+        voided: list[Decision] = []
+        same_block = keyframe.block.hash == self.market.block.hash
+        if not same_block or {pool.address for pool in keyframe.pools} != self.market.pools.keys():
+            if not same_block:
+                voided = self._executor.withdraw()
+                for decision in voided:
+                    self.ledger.void(decision)
+            self._start(keyframe)
+        return Step(keyframe.seq, keyframe.block, (), (), (), (), voided, stale=False)
+
+    def _block(self, update: BlockUpdate) -> Step:
+        undone: tuple[Fill, ...] = ()
+        rewound: frozenset[Address] = frozenset()
+        if update.block.parent_hash != self.market.block.hash:
+            rewound, undone = self._rewind(update.block.parent_hash)
+        touched = self.market.apply(update) | rewound
+        self.ledger.start_block(update.block.hash)
+        fills = self._executor.settle(self.market, update, self.valuation)
+        for fill in fills:
+            self.ledger.settle(fill)
+        self.valuation.observe(self.market, touched)
+        self.scan = self._scanner.update(self.market, touched)
+        self.episodes.observe(update.block, self.scan.open_cycles.keys())
+        self.ledger.start_day(update.block.timestamp)
+        self.ledger.release(update.block.number, self.scan.open_cycles.keys())
+        stale = self._is_stale(update.block)
+        decisions = self._decide(stale) if self.deciding else []
+        return Step(
+            update.seq,
+            update.block,
+            self.scan.opportunities,
+            decisions,
+            fills,
+            undone,
+            (),
+            stale,
+        )
+
+    def _rewind(self, block_hash: str) -> tuple[frozenset[Address], tuple[Fill, ...]]:
+        touched = self.market.rewind(block_hash)
+        undone = self.ledger.rewind(block_hash)
+        self.valuation.rewind(block_hash)
+        self.episodes.rewind(block_hash)
+        self._executor.submit([fill.decision for fill in undone])
+        return touched, undone
+
+    def _is_stale(self, block: Block) -> bool:
+        return block.seen_at is not None and block.seen_at - block.timestamp > self._max_state_age_s
+
+    def _decide(self, stale: bool) -> list[Decision]:
+        view = View(
+            self.market,
+            self.valuation,
+            self.ledger,
+            self.scan.opportunities,
+            self.episodes.opened,
+            stale,
+        )
+        decisions: list[Decision] = []
+        for strategy in self._strategies:
+            decisions.extend(strategy.decide(view, self.skips))
+        for decision in decisions:
+            self.ledger.send(decision)
+        self._executor.submit(decisions)
+        return decisions
