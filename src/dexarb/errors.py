@@ -5,10 +5,12 @@
     DexarbError
     ├── InputError                the user can mend it (exit code 2)
     │   ├── ConfigError           a configuration file; carries file, line, value and remedy
+    │   ├── ConfigErrors          several of them, found in one reading
     │   └── InvalidAddress        text that is not a 20-byte hex address
     ├── OutsideError              node, disk or network failed (exit code 3)
     │   ├── RpcError              the node answered with an error
     │   ├── TransportError        the node did not answer
+    │   ├── BlockGone             a reorganisation took the block that was being read
     │   ├── StoreError            a history, state or ledger file cannot be used
     │   │   └── Locked            another process writes there; carries its process id
     │   └── MissingTool           a program that is to be installed first
@@ -20,12 +22,15 @@
     │   └── InvalidPoolState      values that no contract can be in
     └── MarketError               updates that do not fit the market
         ├── NotNextBlock          the block's parent is not the market's block
-        └── RewindTooDeep         the fork point lies outside the journal
+        ├── RewindTooDeep         the fork point lies outside the journal
+        └── ReorgTooDeep          the chain forked below all blocks we know: start afresh
 
 Leaves carry data in attributes, so that callers never parse messages.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class DexarbError(Exception):
@@ -62,6 +67,14 @@ class ConfigError(InputError):
         super().__init__(f"{text}. {remedy}" if remedy else text)
 
 
+class ConfigErrors(InputError):
+    """All that is wrong with a file, in the order of its lines."""
+
+    def __init__(self, errors: Sequence[ConfigError]) -> None:
+        self.errors = tuple(sorted(errors, key=lambda error: error.line or 0))
+        super().__init__("\n".join(str(error) for error in self.errors))
+
+
 class InvalidAddress(InputError):
     def __init__(self, text: str) -> None:
         self.text = text
@@ -86,6 +99,14 @@ class TransportError(OutsideError):
     def __init__(self, endpoint: str, reason: str) -> None:
         self.endpoint, self.reason = endpoint, reason
         super().__init__(f"{endpoint}: {reason}")
+
+
+class BlockGone(OutsideError):
+    """State was to be read at a block that is no longer part of the chain."""
+
+    def __init__(self, number: int, block_hash: str) -> None:
+        self.number, self.block_hash = number, block_hash
+        super().__init__(f"block {number} {block_hash} left the chain while it was read")
 
 
 class StoreError(OutsideError):
@@ -168,3 +189,13 @@ class RewindTooDeep(MarketError):
     def __init__(self, block_hash: str, journal: int) -> None:
         self.block_hash, self.journal = block_hash, journal
         super().__init__(f"block {block_hash} is not among the last {journal} blocks")
+
+
+class ReorgTooDeep(MarketError):
+    """The collector cannot connect the chain to its history and has to bootstrap again."""
+
+    def __init__(self, number: int, block_hash: str, oldest_known: int) -> None:
+        self.number, self.block_hash, self.oldest_known = number, block_hash, oldest_known
+        super().__init__(
+            f"block {number} {block_hash} does not descend from our block {oldest_known} or later"
+        )

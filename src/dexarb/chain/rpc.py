@@ -9,6 +9,7 @@ answer: it is raised at once as RpcError.
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -42,12 +43,21 @@ _TRANSIENT_WORDS = (
     "capacity",
     "overloaded",
 )
-_DETERMINISTIC_WORDS = (
+_REVERT_WORDS = (
     "revert",
     "out of gas",
+    "gas required exceeds",
     "invalid opcode",
+    "bad instruction",
+    "evm error",
+    "vm execution error",
+)
+_DETERMINISTIC_WORDS = (
+    *_REVERT_WORDS,
     "not supported",
     "unsupported",
+    "too large",
+    "too big",
     "insufficient funds",
     "nonce too",
 )
@@ -56,8 +66,14 @@ _COOL_DOWN_S = (1.0, 60.0)
 _IN_FLIGHT = 4
 
 
+def is_revert(error: RpcError) -> bool:
+    """Whether the contract itself failed. Node software does not agree on codes: words count too."""
+    text = error.message.lower()
+    return error.code == _REVERTED or any(word in text for word in _REVERT_WORDS)
+
+
 def is_transient(error: RpcError) -> bool:
-    """Whether asking again can help. Node software does not agree on codes, so words count too."""
+    """Whether asking again can help."""
     text = error.message.lower()
     if error.code == _REVERTED or any(word in text for word in _DETERMINISTIC_WORDS):
         return False
@@ -122,6 +138,7 @@ class Rpc:
         if not transports:
             raise ValueError("an Rpc needs at least one transport")
         self._endpoints = [_Endpoint(transport, batch_size) for transport in transports]
+        self._parent: Rpc | None = None
         self._attempts = attempts
         self._batch_size = batch_size
         self._backoff_s = backoff_s
@@ -139,6 +156,12 @@ class Rpc:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+    def scoped(self, *, attempts: int) -> Rpc:
+        """The same nodes with counters of its own; what it spends is counted here as well."""
+        child = copy.copy(self)
+        child._parent, child._attempts, child.requests, child.calls = self, attempts, 0, 0
+        return child
 
     async def aclose(self) -> None:
         for endpoint in self._endpoints:
@@ -194,8 +217,7 @@ class Rpc:
         failure: TransportError | None = None
         for endpoint in self._by_preference():
             if isinstance(endpoint.transport, PushTransport):
-                self.requests += 1
-                self.calls += 1
+                self._count(1)
                 try:
                     return await endpoint.transport.subscribe(*params)
                 except TransportError as error:
@@ -203,6 +225,12 @@ class Rpc:
         raise failure or TransportError(
             self._endpoints[0].transport.endpoint, "offers no subscriptions"
         )
+
+    def _count(self, calls: int) -> None:
+        self.requests += 1
+        self.calls += calls
+        if self._parent is not None:
+            self._parent._count(calls)
 
     async def _settle(self, slots: list[_Slot]) -> None:
         """Ask until every slot has its answer, or until it is certain that it has none."""
@@ -252,8 +280,7 @@ class Rpc:
         name = endpoint.transport.endpoint
         requests = [slot.request for slot in slots]
         single = len(requests) == 1
-        self.requests += 1
-        self.calls += len(requests)
+        self._count(len(requests))
         answer = await endpoint.transport.send(
             wire.encoder.encode(requests[0] if single else requests)
         )

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, Self, runtime_checkable
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -71,8 +72,10 @@ class Subscription:
     Raises TransportError when the connection is lost; waiting may be cancelled and taken up again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, drop: Callable[[], None]) -> None:
         self._queue: asyncio.Queue[bytes | TransportError] = asyncio.Queue()
+        self.drop = drop
+        """Gives up on the line: its connection is closed, the next use opens another."""
 
     def push(self, entry: bytes | TransportError) -> None:
         self._queue.put_nowait(entry)
@@ -283,7 +286,8 @@ class _Connection:
     def subscription(self, name: str) -> Subscription:
         """Made by whoever comes first: its first notification may overtake us."""
         if name not in self._subscriptions:
-            self._subscriptions[name] = Subscription()
+            drop = partial(self.fail, self._error("the subscription was given up"))
+            self._subscriptions[name] = Subscription(drop)
             if self._loss is not None:
                 self._subscriptions[name].push(self._loss)
         return self._subscriptions[name]
