@@ -1,0 +1,1 @@
+"""Configuration files: strict, with errors that name file, line, value and remedy."""

@@ -1,0 +1,195 @@
+"""A TOML file that remembers its lines, and its validation against a pydantic model."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from dexarb.errors import ConfigError, ConfigErrors
+
+Loc = tuple[str | int, ...]
+_HEADER = re.compile(r"\s*(\[\[?)\s*([^\]#]+?)\s*\]\]?\s*(#.*)?$")
+_KEY = re.compile(r"""\s*("[^"]*"|'[^']*'|[A-Za-z0-9_-]+)\s*=""")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class Model(BaseModel):
+    """Base of all tables: unknown keys are errors, values keep their type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise ValueError("expected a number, without quotes")
+    if isinstance(value, Decimal) and not value.is_finite():
+        raise ValueError("expected a finite number")
+    return value
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("expected a whole number, without quotes")
+    return value
+
+
+Number = Annotated[Decimal, BeforeValidator(_number)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class TomlFile:
+    """The parsed tables, and for each key or table the line on which it stands."""
+
+    path: Path
+    data: dict[str, Any]
+    lines: dict[Loc, int]
+
+    def error(self, loc: Loc, problem: str, remedy: str | None = None) -> ConfigError:
+        """A ConfigError at the nearest line known for `loc`."""
+        known = next((loc[:n] for n in range(len(loc), 0, -1) if loc[:n] in self.lines), None)
+        line = self.lines[known] if known else None
+        return ConfigError(
+            problem, file=str(self.path), line=line, where=self.describe(loc), remedy=remedy
+        )
+
+    def describe(self, loc: Loc) -> str:
+        """`strategy "Moderate": min_profit_usd` rather than `strategy.1.min_profit_usd`."""
+        parts: list[str] = []
+        value: Any = self.data
+        for key in loc:
+            try:
+                value = value[key]
+            except (KeyError, IndexError, TypeError):
+                value = None
+            if isinstance(key, int):
+                name = value.get("name") if isinstance(value, dict) else None
+                parts[-1:] = [f'{parts[-1]} "{name}"' if name else f"{parts[-1]} #{key + 1}"]
+            else:
+                parts.append(key)
+        return ": ".join(parts)
+
+
+def read_toml(path: Path) -> TomlFile:
+    """Raises ConfigError if the file cannot be read or is not TOML."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            "there is no such file", file=str(path), remedy="Check the path given with --config"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot be read: {error}", file=str(path)) from None
+    try:
+        data = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        match = re.search(r"\(at line (\d+)", str(error))
+        line = int(match[1]) if match else text.count("\n") + 1
+        problem = re.sub(r" \(at .*\)$", "", str(error))
+        raise ConfigError(
+            f"not valid TOML: {problem}", file=str(path), line=line, remedy="Mend this line"
+        ) from None
+    return TomlFile(path, data, dict(_locate(text.splitlines())))
+
+
+def _locate(lines: Sequence[str]) -> Iterator[tuple[Loc, int]]:
+    """Every header and key with its line. Keys inside inline tables belong to their parent's."""
+    table: Loc = ()
+    counts: dict[Loc, int] = {}
+    for number, line in enumerate(lines, start=1):
+        if header := _HEADER.match(line):
+            path: Loc = ()
+            for part in header[2].split("."):
+                path = (*path, part.strip().strip("\"'"))
+                if path in counts and path != _path(header[2]):
+                    path = (*path, counts[path])
+            if header[1] == "[[":
+                counts[path] = counts.get(path, -1) + 1
+                yield path, number
+                path = (*path, counts[path])
+            table = path
+            yield table, number
+        elif key := _KEY.match(line):
+            yield (*table, key[1].strip("\"'")), number
+
+
+def _path(header: str) -> Loc:
+    return tuple(part.strip().strip("\"'") for part in header.split("."))
+
+
+def validate(file: TomlFile, model: type[M]) -> M:
+    """The file as a model. Raises ConfigErrors that lists every problem found."""
+    try:
+        return model.model_validate(file.data)
+    except ValidationError as invalid:
+        raise ConfigErrors(
+            [_explain(file, model, error) for error in invalid.errors(include_url=False)]
+        ) from None
+
+
+def _explain(file: TomlFile, model: type[BaseModel], error: ErrorDetails) -> ConfigError:
+    loc = tuple(part for part in error["loc"] if not str(part).startswith("function-"))
+    name = str(loc[-1]) if loc else ""
+    if error["type"] == "extra_forbidden":
+        remedy = did_you_mean(name, _keys(model, loc[:-1])) or "Remove it"
+        return file.error(loc, "unknown key", remedy)
+    if error["type"] == "missing":
+        return file.error(loc[:-1], f"{name} is missing", f"Add {name} = ...")
+    problem = error["msg"].removeprefix("Value error, ")
+    problem = problem[:1].lower() + problem[1:]
+    value = error["input"]
+    shown = f"{value!r}" if not isinstance(value, Decimal) else str(value)
+    return file.error(loc, f"{shown}: {problem}" if loc else problem)
+
+
+def _keys(model: type[BaseModel], loc: Loc) -> list[str]:
+    """The keys that the table at `loc` may have."""
+    current: Any = model
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        field = current.model_fields.get(part) if hasattr(current, "model_fields") else None
+        if field is None:
+            return []
+        current = field.annotation
+        while getattr(current, "__args__", None):
+            models = [arg for arg in current.__args__ if hasattr(arg, "model_fields")]
+            current = models[0] if models else current.__args__[-1]
+    return list(getattr(current, "model_fields", {}))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """`Did you mean "x"?` or the list of what is known; None if nothing is."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if not near:
+        by_case = [each for each in names if each.lower() == name.lower()]
+        near = by_case[:1]
+    if near:
+        return f'Did you mean "{near[0]}"?'
+    return f"Known: {', '.join(names)}" if names else None
+
+
+def expand_environment(file: TomlFile, loc: Loc, text: str) -> str:
+    """Replace ${NAME} by the environment's value. Raises ConfigError for an unset name."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in os.environ:
+            raise file.error(
+                loc, f"the environment variable {name} is not set", f"export {name}=..."
+            )
+        return os.environ[name]
+
+    return _VARIABLE.sub(value, text)
