@@ -54,6 +54,12 @@ class Market:
     def chain_id(self) -> int:
         return self.profile.chain_id
 
+    def keyframe(self) -> Keyframe:
+        """The market as it is now. Its seq, 0 here, is given by the history that takes it."""
+        return Keyframe(
+            0, self.block, self.profile, tuple(self.tokens.values()), tuple(self.pools.values())
+        )
+
     def apply(self, update: BlockUpdate) -> frozenset[Address]:
         """Move to the next block; returns the pools it touched. Raises NotNextBlock.
 

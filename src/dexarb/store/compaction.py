@@ -1,0 +1,108 @@
+"""Closing segments: JSON lines become a folder of Parquet files, once they cannot change."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from dexarb.core.block import BlockUpdate
+from dexarb.core.market import MAX_REORG_DEPTH
+from dexarb.errors import StoreError
+from dexarb.store.branch import Branch
+from dexarb.store.codec import Header, decode
+from dexarb.store.files import disk_errors, sync_file, sync_folder
+from dexarb.store.history_reader import HistoryReader
+from dexarb.store.parquet import FILES, read_blocks, write_tables
+from dexarb.store.segment import (
+    KEYFRAME_FILE,
+    TEMPORARY_SUFFIX,
+    LineReader,
+    Segment,
+    list_segments,
+    segment_name,
+)
+
+
+def close_segments(folder: Path, head: int, *, depth: int = MAX_REORG_DEPTH) -> list[Path]:
+    """Convert the segments whose blocks all lie more than `depth` blocks below block `head`.
+
+    Returns the new folders. Never touches the last segment, which may be written meanwhile: run
+    it in a thread or process beside the writer, one at a time, for the holder of the writer's lock
+    only. Killed at any moment, it leaves the lines or the folder whole. Raises StoreError, and
+    the lines stay, where the disk is full or what was written does not read back the same.
+    """
+    reader = HistoryReader(folder)
+    open_segments = [segment for segment in list_segments(folder) if not segment.closed]
+    headers = {segment: reader.headers(segment) for segment in open_segments}
+    ripe: list[Segment] = []
+    for segment in open_segments[:-1]:
+        if head - max(header.number for header in headers[segment]) <= depth:
+            break  # in order, so that lines never stand before folders
+        ripe.append(segment)
+    if not ripe:
+        return []
+    branch = Branch(header for segment in open_segments for header in headers[segment])
+    canonical = {header.seq for header in branch}
+    return [
+        _close(segment, _dead(headers[segment], canonical), reader.manifest.chain_id)
+        for segment in ripe
+    ]
+
+
+def _dead(headers: list[Header], canonical: set[int]) -> list[int]:
+    return [
+        header.seq for header in headers if not header.is_keyframe and header.seq not in canonical
+    ]
+
+
+def _close(segment: Segment, dead: list[int], chain_id: int) -> Path:
+    closed = segment.path.with_name(segment_name(segment.first_seq))
+    temporary = closed.with_name(closed.name + TEMPORARY_SUFFIX)
+    with disk_errors(temporary, "cannot be written"):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            longest = _copy_keyframe(segment.path, temporary / KEYFRAME_FILE)
+            write_tables(
+                segment.path, temporary, chain_id=chain_id, dead=dead, longest_line=longest
+            )
+            _compare(segment, temporary)
+            for name in (*FILES, KEYFRAME_FILE):
+                sync_file(temporary / name)
+            sync_folder(temporary)
+            temporary.rename(closed)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_folder(closed.parent)
+        segment.path.unlink()
+    return closed
+
+
+def _copy_keyframe(lines: Path, target: Path) -> int:
+    """Write the first line to a file of its own; returns the length of the longest line."""
+    longest = 0
+    with LineReader(lines) as reader:
+        for line in reader.lines():
+            if not longest:
+                target.write_bytes(line + b"\n")
+            longest = max(longest, len(line))
+    return longest
+
+
+def _compare(segment: Segment, folder: Path) -> None:
+    """The lines go only if every block reads back equal."""
+    with LineReader(segment.path) as reader:
+        lines = reader.lines()
+        next(lines)
+        read_back: Iterator[BlockUpdate] = read_blocks(folder)
+        for line in lines:
+            written = decode(line, segment.path)
+            if written != next(read_back, None):
+                raise StoreError(
+                    segment.path,
+                    f"entry {written.seq} does not read back as it was, so the lines stay",
+                )
+        if next(read_back, None) is not None:
+            raise StoreError(segment.path, "has fewer blocks than its Parquet files")

@@ -1,0 +1,216 @@
+"""Closed segments: a folder of zstd Parquet files with the columns of cryo's datasets.
+
+blocks.parquet, logs.parquet and transactions.parquet carry cryo's column names and its default
+types (binary hashes and addresses, unsigned integers), as far as the collector records them, and
+beyond them seq, seen_at, canonical, gas_limit and has_receipts. keyframe.json is the segment's
+first line as it was.
+Source of the columns: cryo, crates/freeze/src/datasets (blocks.rs, logs.rs, transactions.rs).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from dexarb.core.block import Block, BlockUpdate, Log, Transaction
+from dexarb.core.token import Address
+from dexarb.errors import StoreError
+from dexarb.store.codec import Header, to_hex
+
+FILES = ("blocks.parquet", "logs.parquet", "transactions.parquet")
+_ROWS_AT_A_TIME = 4096
+
+_LINES = """
+CREATE TEMP TABLE lines AS
+SELECT seq, block, logs, transactions, has_receipts, NOT list_contains($dead, seq) AS canonical
+FROM read_json($path, format = 'newline_delimited', maximum_object_size = $longest, columns = {
+    kind: 'VARCHAR', seq: 'UBIGINT', has_receipts: 'BOOLEAN',
+    block: 'STRUCT(number UINTEGER, hash VARCHAR, parent_hash VARCHAR, timestamp UINTEGER,
+        base_fee_per_gas UBIGINT, gas_used UBIGINT, gas_limit UBIGINT, seen_at DOUBLE)',
+    logs: 'STRUCT(address VARCHAR, topics VARCHAR[], data VARCHAR, transaction_index UINTEGER,
+        log_index UINTEGER)[]',
+    transactions: 'STRUCT("index" UINTEGER, hash VARCHAR, sender VARCHAR, "to" VARCHAR,
+        effective_gas_price UBIGINT, gas_used UBIGINT, succeeded BOOLEAN)[]'})
+WHERE kind = 'block'
+"""
+
+# [3:] drops the 0x; a topic or target that is not there stays NULL.
+_TABLES = {
+    "blocks.parquet": """
+SELECT block.number AS block_number, unhex(block.hash[3:]) AS block_hash,
+    unhex(block.parent_hash[3:]) AS parent_hash, block.timestamp AS timestamp,
+    block.gas_used AS gas_used, block.gas_limit AS gas_limit,
+    block.base_fee_per_gas AS base_fee_per_gas, $chain_id::UBIGINT AS chain_id,
+    seq, block.seen_at AS seen_at, canonical, has_receipts
+FROM lines ORDER BY seq""",
+    "logs.parquet": """
+SELECT number AS block_number, log.transaction_index AS transaction_index,
+    log.log_index AS log_index, unhex(hashes[log.transaction_index][3:]) AS transaction_hash,
+    unhex(log.address[3:]) AS address,
+    unhex(log.topics[1][3:]) AS topic0, unhex(log.topics[2][3:]) AS topic1,
+    unhex(log.topics[3][3:]) AS topic2, unhex(log.topics[4][3:]) AS topic3,
+    unhex(log.data[3:]) AS data, $chain_id::UBIGINT AS chain_id, seq, canonical
+FROM (
+    SELECT seq, canonical, block.number AS number, unnest(logs) AS log,
+        map(list_transform(transactions, lambda t: t."index"),
+            list_transform(transactions, lambda t: t.hash)) AS hashes
+    FROM lines)
+ORDER BY seq, log_index""",
+    "transactions.parquet": """
+SELECT number AS block_number, transaction."index" AS transaction_index,
+    unhex(transaction.hash[3:]) AS transaction_hash,
+    unhex(transaction.sender[3:]) AS from_address, unhex(transaction."to"[3:]) AS to_address,
+    transaction.gas_used AS gas_used, transaction.effective_gas_price AS gas_price,
+    transaction.succeeded AS success, $chain_id::UBIGINT AS chain_id, seq, canonical
+FROM (
+    SELECT seq, canonical, block.number AS number, unnest(transactions) AS transaction
+    FROM lines)
+ORDER BY seq, transaction_index""",
+}
+
+_READ = {
+    "blocks.parquet": """
+SELECT seq, block_number, block_hash, parent_hash, timestamp, base_fee_per_gas, gas_used,
+    gas_limit, seen_at, has_receipts
+FROM read_parquet($path) WHERE seq BETWEEN $from_seq AND $to_seq ORDER BY seq""",
+    "logs.parquet": """
+SELECT seq, address, topic0, topic1, topic2, topic3, data, transaction_index, log_index
+FROM read_parquet($path) WHERE seq BETWEEN $from_seq AND $to_seq ORDER BY seq, log_index""",
+    "transactions.parquet": """
+SELECT seq, transaction_index, transaction_hash, from_address, to_address, gas_price, gas_used,
+    success
+FROM read_parquet($path) WHERE seq BETWEEN $from_seq AND $to_seq
+ORDER BY seq, transaction_index""",
+}
+
+MAX_SEQ = (1 << 63) - 1
+Row = tuple[Any, ...]
+
+
+def write_tables(
+    lines: Path, folder: Path, *, chain_id: int, dead: Collection[int], longest_line: int
+) -> None:
+    """Convert a segment's JSON lines into FILES inside `folder`, which exists.
+
+    dead: seqs of the blocks that did not end on the canonical branch. Raises StoreError.
+    """
+    # One thread: this runs beside the collector, which must not wait for a core.
+    with duckdb.connect(config={"threads": 1}) as connection:
+        try:
+            connection.execute(
+                _LINES,
+                {"path": str(lines), "dead": list(dead), "longest": longest_line + 1},
+            )
+            for name, query in _TABLES.items():
+                connection.execute(
+                    f"COPY ({query}) TO $target (FORMAT parquet, COMPRESSION zstd)",
+                    {"chain_id": chain_id, "target": str(folder / name)},
+                )
+        except duckdb.Error as error:
+            raise StoreError(lines, f"cannot be compacted: {error}") from error
+
+
+def read_blocks(folder: Path, from_seq: int = 0, to_seq: int = MAX_SEQ) -> Iterator[BlockUpdate]:
+    """The blocks of a closed segment with from_seq <= seq <= to_seq, in order of seq.
+
+    Raises StoreError.
+    """
+    with duckdb.connect(config={"threads": 1}) as connection:
+        try:
+            blocks, logs, transactions = (
+                _rows(connection, folder / name, from_seq, to_seq) for name in FILES
+            )
+            log_groups, transaction_groups = _BySeq(logs), _BySeq(transactions)
+            for (
+                seq,
+                number,
+                own,
+                parent,
+                timestamp,
+                base_fee,
+                used,
+                limit,
+                seen_at,
+                receipts,
+            ) in blocks:
+                yield BlockUpdate(
+                    seq,
+                    Block(
+                        number,
+                        to_hex(own),
+                        to_hex(parent),
+                        timestamp,
+                        base_fee,
+                        used,
+                        limit,
+                        seen_at,
+                    ),
+                    tuple([_log(row) for row in log_groups.take(seq)]),
+                    tuple([_transaction(row) for row in transaction_groups.take(seq)]),
+                    receipts,
+                )
+        except duckdb.Error as error:
+            raise StoreError(folder, f"cannot be read: {error}") from error
+
+
+def read_headers(folder: Path) -> Iterator[Header]:
+    """Headers of the blocks of a closed segment. Raises StoreError."""
+    with duckdb.connect(config={"threads": 1}) as connection:
+        try:
+            for row in _rows(connection, folder / "blocks.parquet", 0, MAX_SEQ):
+                yield Header(row[0], row[1], to_hex(row[2]), to_hex(row[3]), False, True)
+        except duckdb.Error as error:
+            raise StoreError(folder, f"cannot be read: {error}") from error
+
+
+class _BySeq:
+    """Groups of rows that share a seq, asked for in ascending order of seq."""
+
+    def __init__(self, rows: Iterator[Row]) -> None:
+        self._groups = groupby(rows, key=itemgetter(0))
+        self._next = next(self._groups, None)
+
+    def take(self, seq: int) -> list[Row]:
+        if self._next is None or self._next[0] != seq:
+            return []
+        rows = list(self._next[1])
+        self._next = next(self._groups, None)
+        return rows
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, path: Path, from_seq: int, to_seq: int
+) -> Iterator[Row]:
+    cursor = connection.cursor()
+    cursor.execute(_READ[path.name], {"path": str(path), "from_seq": from_seq, "to_seq": to_seq})
+    while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
+        yield from rows
+
+
+def _log(row: Row) -> Log:
+    _, address, *topics, data, transaction_index, log_index = row
+    return Log(
+        Address(to_hex(address)),
+        tuple([topic for topic in topics if topic is not None]),
+        data,
+        transaction_index,
+        log_index,
+    )
+
+
+def _transaction(row: Row) -> Transaction:
+    _, index, own, sender, to, gas_price, gas_used, succeeded = row
+    return Transaction(
+        index,
+        to_hex(own),
+        Address(to_hex(sender)),
+        None if to is None else Address(to_hex(to)),
+        gas_price,
+        gas_used,
+        succeeded,
+    )

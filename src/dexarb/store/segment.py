@@ -1,0 +1,171 @@
+"""The history's folder: its manifest, its segments and their lines.
+
+A segment is named by the seq of its first entry, which is always a keyframe. Seqs have no holes,
+so the segment after an entry can only have one name, and an entry's line only one number.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from dexarb.errors import StoreError
+from dexarb.store.files import disk_errors, replace_file
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+LINES_SUFFIX = ".jsonl"
+KEYFRAME_FILE = "keyframe.json"
+TEMPORARY_SUFFIX = ".tmp"
+KEYFRAME_PREFIX = b'{"kind":"keyframe"'
+_CHUNK = 1 << 20
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a history is of. schema: version of the format, see docs/history-format.md."""
+
+    schema: int
+    chain_id: int
+    chain: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Segment:
+    """closed: a folder of Parquet files; otherwise a file of JSON lines."""
+
+    first_seq: int
+    path: Path
+    closed: bool
+
+
+def segment_name(first_seq: int) -> str:
+    return f"{first_seq:012d}"
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """None where there is no history yet. Raises StoreError for one that cannot be read."""
+    path = folder / MANIFEST
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(path, f"cannot be read: {error.strerror}") from error
+    try:
+        version = msgspec.json.decode(data, type=dict[str, object]).get("schema")
+        if version == SCHEMA_VERSION:
+            return msgspec.json.decode(data, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise StoreError(path, f"is not a history manifest: {error}") from error
+    raise StoreError(
+        path,
+        f"has schema {version!r}, this program knows {SCHEMA_VERSION}",
+        "Use the version of dexarb that wrote it, or start a new history in another folder",
+    )
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    replace_file(folder / MANIFEST, msgspec.json.encode(manifest) + b"\n", durable=True)
+
+
+def list_segments(folder: Path) -> list[Segment]:
+    """In order. Where lines and folder of one segment exist, the folder counts."""
+    seen = _scan(folder)
+    # A scan is not atomic: it can miss a segment that is being compacted at this moment.
+    while (again := _scan(folder)) != seen:
+        seen = again
+    return seen
+
+
+def find_segment(folder: Path, first_seq: int) -> Segment | None:
+    """The segment that starts with this entry, if it exists."""
+    name = segment_name(first_seq)
+    closed, lines = folder / name, folder / (name + LINES_SUFFIX)
+    # Lines first: they go only after the folder has come.
+    if lines.exists() and not closed.exists():
+        return Segment(first_seq, lines, closed=False)
+    return Segment(first_seq, closed, closed=True) if closed.exists() else None
+
+
+def _scan(folder: Path) -> list[Segment]:
+    found: dict[int, Segment] = {}
+    with disk_errors(folder, "cannot be read"), os.scandir(folder) as entries:
+        for entry in entries:
+            stem, dot, _ = entry.name.partition(".")
+            if not stem.isdigit() or (dot and entry.name != stem + LINES_SUFFIX):
+                continue
+            closed = not dot
+            if closed or int(stem) not in found:
+                found[int(stem)] = Segment(int(stem), folder / entry.name, closed)
+    return sorted(found.values())
+
+
+class LineReader:
+    """Complete lines of a file that another process may be appending to, each line once.
+
+    Raises FileNotFoundError at construction, StoreError where reading fails. The file may be
+    removed meanwhile: what is open stays readable.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offset = 0
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def lines(self) -> Iterator[bytes]:
+        """Lines without their newlines, up to the last newline there is now.
+
+        What stands behind it is read again next time: a writer may cut it off.
+        """
+        want = _CHUNK
+        while True:
+            with disk_errors(self.path, "cannot be read"):
+                data = os.pread(self._fd, want, self.offset)
+            end = data.rfind(b"\n")
+            if end < 0:
+                if len(data) < want:
+                    return
+                want *= 4
+                continue
+            want = _CHUNK
+            for line in data[:end].split(b"\n"):
+                self.offset += len(line) + 1
+                yield line
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def last_line(path: Path) -> bytes | None:
+    """The last complete line. Raises OSError."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        want = _CHUNK
+        while True:
+            start = max(0, size - want)
+            file.seek(start)
+            tail = file.read(size - start)
+            end = tail.rfind(b"\n")
+            begin = tail.rfind(b"\n", 0, end) if end >= 0 else -1
+            if begin >= 0 or (start == 0 and end >= 0):
+                return tail[begin + 1 : end]
+            if start == 0:
+                return None
+            want *= 4
