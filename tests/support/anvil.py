@@ -58,6 +58,8 @@ def running_anvil(
     """
     port = port or free_port()
     command = [str(anvil_binary()), "--host", "127.0.0.1", "--port", str(port), "--silent"]
+    # Without a limit anvil writes old states into the home folder.
+    command += ["--prune-history", "300"]
     command += ["--no-mining", "--chain-id", str(chain_id), "--timestamp", str(timestamp)]
     process = subprocess.Popen(
         [*command, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

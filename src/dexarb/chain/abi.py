@@ -1,10 +1,8 @@
-"""The little of Solidity's ABI that chain access needs. Pools know their own calls."""
+"""The dynamic part of Solidity's ABI, for tokens and aggregates; pools have dexarb.amm.abi."""
 
 from __future__ import annotations
 
 from eth_hash.auto import keccak
-
-from dexarb.core.token import Address
 
 WORD = 32
 
@@ -12,20 +10,6 @@ WORD = 32
 def selector(signature: str) -> bytes:
     """The first four bytes of a call: selector("decimals()")."""
     return keccak(signature.encode())[:4]
-
-
-def topic(signature: str) -> bytes:
-    """The first topic of an event: topic("Sync(uint112,uint112)")."""
-    return keccak(signature.encode())
-
-
-def word(value: int) -> bytes:
-    """An unsigned integer as an ABI word. Raises OverflowError."""
-    return value.to_bytes(WORD, "big")
-
-
-def address_word(address: Address) -> bytes:
-    return bytes(12) + bytes.fromhex(address[2:])
 
 
 def padded(data: bytes) -> bytes:

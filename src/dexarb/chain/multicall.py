@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
+from dexarb.amm.abi import encode
 from dexarb.chain import abi
 from dexarb.chain.decode import Data, Header
 from dexarb.chain.rpc import Rpc, is_revert, is_transient
@@ -66,6 +67,8 @@ class PinnedReader:
         An address without code answers with b"". Raises BlockGone if the block has left the
         chain meanwhile, RpcError and TransportError.
         """
+        if not calls:
+            return []
         try:
             if self.multicall is None:
                 answers = await self._one_by_one(calls)
@@ -152,19 +155,15 @@ def _chunks(calls: Sequence[Call]) -> Iterator[Sequence[Call]]:
 
 def _encode(calls: Sequence[Call]) -> bytes:
     """aggregate3 with allowFailure on every call."""
-    heads, tails, offset = [], [], len(calls) * abi.WORD
+    heads: list[int] = []
+    tails: list[bytes] = []
+    offset = len(calls) * abi.WORD
     for call in calls:
-        tail = (
-            abi.address_word(call.to)
-            + abi.word(1)
-            + abi.word(3 * abi.WORD)
-            + abi.word(len(call.data))
-            + abi.padded(call.data)
-        )
-        heads.append(abi.word(offset))
+        tail = encode(b"", call.to, 1, 3 * abi.WORD, len(call.data)) + abi.padded(call.data)
+        heads.append(offset)
         tails.append(tail)
         offset += len(tail)
-    return b"".join([_AGGREGATE3, abi.word(abi.WORD), abi.word(len(calls)), *heads, *tails])
+    return encode(_AGGREGATE3, abi.WORD, len(calls), *heads) + b"".join(tails)
 
 
 def _decode(data: bytes, count: int) -> list[bytes | None]:

@@ -67,7 +67,7 @@ _IN_FLIGHT = 4
 
 
 def is_revert(error: RpcError) -> bool:
-    """Whether the contract itself failed. Node software does not agree on codes: words count too."""
+    """Whether the contract itself failed. Nodes do not agree on codes, so words count too."""
     text = error.message.lower()
     return error.code == _REVERTED or any(word in text for word in _REVERT_WORDS)
 
