@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
+from dexarb.core.pool import Pool
 from dexarb.core.route import run
 from dexarb.core.trade import Decision, Fill, FillStatus, Position
 from dexarb.errors import PoolError
+from dexarb.search.result import hop_work
 from dexarb.trading.costs import GasModel
 from dexarb.trading.valuation import Valuation
 
@@ -103,27 +105,21 @@ class PaperExecutor:
         )
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = self._execute(decision, market, place)
+            known = self._known[key] = self._execute(decision, pools)
         return known
 
-    def _execute(self, decision: Decision, market: Market, place: int) -> _Outcome:
-        units = self._gas.units(market, decision.cycle, 0)
+    def _execute(self, decision: Decision, pools: Sequence[Pool]) -> _Outcome:
         if decision.competition_lost:
-            return _Outcome(FillStatus.LOST, 0, 0, self._gas.reverted(units))
+            return _Outcome(FillStatus.LOST, 0, 0, decision.gas_units)
+        by_address = {pool.address: pool for pool in pools}
         try:
-            results = run(
-                decision.cycle, decision.amount_in, lambda pool: market.pool_at(pool, place)
-            )
+            results = run(decision.cycle, decision.amount_in, by_address.__getitem__)
         except PoolError:
-            return _Outcome(FillStatus.REVERTED, 0, 0, self._gas.reverted(units))
-        crossed = sum(
-            market.pool_at(hop.pool, place).crossed_ticks(result.pool)
-            for hop, result in zip(decision.cycle.hops, results, strict=True)
-        )
-        units = self._gas.units(market, decision.cycle, crossed)
+            return _Outcome(FillStatus.REVERTED, 0, 0, decision.gas_units)
+        units = self._gas.units(hop_work(pools, results))
         amount_out = results[-1].amount_out
         if amount_out < decision.min_amount_out:
-            return _Outcome(FillStatus.REVERTED, 0, 0, self._gas.reverted(units))
+            return _Outcome(FillStatus.REVERTED, 0, 0, units)
         return _Outcome(FillStatus.FILLED, decision.amount_in, amount_out, units)
 
     def _value(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dexarb.store.history import HistoryReader
+from dexarb.store.history_reader import HistoryReader
 from dexarb.trading.engine import Entry
 
 

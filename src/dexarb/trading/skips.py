@@ -30,7 +30,7 @@ class SkipCount(NamedTuple):
     strategy: str
     hour: int
     reason: SkipReason
-    count: int
+    times: int
     needed_micro_usd: int | None
     best_micro_usd: int | None
     block: int | None

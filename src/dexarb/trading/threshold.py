@@ -19,6 +19,7 @@ from dexarb.core.route import Cycle, run
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Opportunity, SkipReason
 from dexarb.errors import PoolError
+from dexarb.search.result import hop_work
 from dexarb.trading.competition import PPM, is_lost, toss_ppm
 from dexarb.trading.costs import GasModel
 from dexarb.trading.skips import REASON_CODE, SkipTally, one
@@ -191,16 +192,13 @@ class ThresholdStrategies:
             return None
         amount_out, gas_units = opportunity.amount_out, opportunity.gas_units
         if amount_in < opportunity.amount_in:
+            pools = [view.market.pools[pool] for pool in opportunity.cycle.pools]
             try:
                 results = run(opportunity.cycle, amount_in, view.market.pools.__getitem__)
             except PoolError:
                 return None
             amount_out = results[-1].amount_out
-            crossed = sum(
-                view.market.pools[hop.pool].crossed_ticks(result.pool)
-                for hop, result in zip(opportunity.cycle.hops, results, strict=True)
-            )
-            gas_units = self._gas.units(view.market, opportunity.cycle, crossed)
+            gas_units = self._gas.units(hop_work(pools, results))
         profit = view.valuation.micro_usd(token, amount_out - amount_in)
         assert profit is not None  # the token has a price, or `amount` would have said so
         return _Quote(amount_in, amount_out, gas_units, profit)

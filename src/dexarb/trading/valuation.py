@@ -88,7 +88,7 @@ class Valuation:
         if not mids:
             return None
         # The lower of the two middle mids for an even count: no average of two floats.
-        return int(mids[(len(mids) - 1) // 2] * self._micro_usd_per_unit * 2.0**_PRICE_SHIFT)
+        return int(mids[(len(mids) - 1) // 2] * self._micro_usd_per_unit * float(2**_PRICE_SHIFT))
 
     def micro_usd(self, token: Address, amount: int) -> int | None:
         """The value of an amount, rounded down: gains are never rounded up, losses never down."""

@@ -1,0 +1,96 @@
+"""What a long-running program needs of its process: a name, signals, logs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+MAX_NAME_BYTES = 15
+"""What Linux keeps of a process's name, and what pgrep compares with."""
+
+
+def name_process(name: str) -> None:
+    """Let `pgrep NAME` find this process, whatever interpreter line started it."""
+    with contextlib.suppress(OSError):  # not Linux: the name is a convenience only
+        Path("/proc/self/comm").write_text(name[:MAX_NAME_BYTES])
+
+
+class Signals:
+    """Flags set by SIGINT, SIGTERM (stop) and SIGHUP (reload). Installed before slow imports, so
+    that an early SIGHUP does not kill the process."""
+
+    def __init__(self) -> None:
+        self.stopping = False
+        self.reload_wanted = False
+        self.on_stop: Callable[[], object] | None = None
+        signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGHUP, self._reload)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stopping = True
+        if self.on_stop is not None:
+            self.on_stop()
+
+    def _reload(self, _number: int, _frame: FrameType | None) -> None:
+        self.reload_wanted = True
+
+    def take_reload(self) -> bool:
+        """Whether a reload was asked for since the last call."""
+        wanted, self.reload_wanted = self.reload_wanted, False
+        return wanted
+
+
+def start_logging(name: str, level: str, folder: Path) -> Path | None:
+    """Log to standard error for people and to FOLDER/NAME_TIME.log for keeping.
+
+    Returns the file, or None where the folder cannot be written: logging is no reason to die.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    colors = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    console = logging.StreamHandler(sys.stderr)
+    console.setFormatter(_formatter(shared, structlog.dev.ConsoleRenderer(colors=colors)))
+    handlers: list[logging.Handler] = [console]
+    path: Path | None = folder / f"{name}_{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.log"
+    assert path is not None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = logging.FileHandler(path, encoding="utf-8")
+        file.setFormatter(_formatter(shared, structlog.dev.ConsoleRenderer(colors=False)))
+        handlers.append(file)
+    except OSError as error:
+        path = None
+        sys.stderr.write(f"no log file: {error}\n")
+    logging.raiseExceptions = False  # a full disk must not end the program through its log
+    logging.basicConfig(level=level.upper(), handlers=handlers, force=True)
+    for noisy in ("httpx", "httpcore", "websockets", "asyncio", "numba"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    return path
+
+
+def _formatter(
+    shared: list[structlog.typing.Processor], renderer: structlog.dev.ConsoleRenderer
+) -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    )

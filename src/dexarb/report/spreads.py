@@ -1,0 +1,64 @@
+"""Spreads: how far the pools of a pair stand apart, and what their fees ask for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import permutations
+
+from dexarb.core.pool import PIPS, Pool
+from dexarb.core.token import Address
+
+BPS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Between the pool to buy token0 from and the pool to sell it to, in basis points.
+
+    raw_bps: how much higher the second's mid price is. needed_bps: the raw spread at which both
+    fees are paid for. after_fees_bps: what a trade of size zero would earn; above 0 it is open.
+    """
+
+    tokens: tuple[Address, Address]
+    buy: Pool
+    sell: Pool
+    raw_bps: float
+    needed_bps: float
+    after_fees_bps: float
+
+
+def best_spreads(pools: Iterable[Pool]) -> Mapping[tuple[Address, Address], Spread]:
+    """For every pair with two pools or more, the spread nearest to paying (or paying most)."""
+    by_pair: dict[tuple[Address, Address], list[Pool]] = defaultdict(list)
+    for pool in pools:
+        by_pair[pool.tokens].append(pool)
+    best: dict[tuple[Address, Address], Spread] = {}
+    for tokens, candidates in by_pair.items():
+        for buy, sell in permutations(candidates, 2):
+            spread = _spread(tokens, buy, sell)
+            if spread and (
+                tokens not in best or spread.after_fees_bps > best[tokens].after_fees_bps
+            ):
+                best[tokens] = spread
+    return best
+
+
+def _spread(tokens: tuple[Address, Address], buy: Pool, sell: Pool) -> Spread | None:
+    """None where one of the two has no liquidity."""
+    token0, token1 = tokens
+    bought = next(iter(buy.segments(token1)), None)
+    sold = next(iter(sell.segments(token0)), None)
+    if bought is None or sold is None:
+        return None
+    after_fees = bought.rate * sold.rate
+    kept = (1 - buy.fee_pips / PIPS) * (1 - sell.fee_pips / PIPS)
+    return Spread(
+        tokens,
+        buy,
+        sell,
+        (after_fees / kept - 1) * BPS,
+        (1 / kept - 1) * BPS,
+        (after_fees - 1) * BPS,
+    )
