@@ -1,0 +1,161 @@
+"""One block: the transactions that are sent for it, its header, and what the node made of them.
+
+The node's accounts are unlocked, so that it signs. Nonces, fees, gas limits, base fee and
+timestamp are all set here; nothing is left to the node's estimates, and the same requests give
+the same block hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dexarb.amm import POOL_TYPES
+from dexarb.chain import decode
+from dexarb.chain.rpc import Rpc
+from dexarb.core.block import Block, BlockUpdate
+from dexarb.core.token import Address, to_address
+from dexarb.errors import RpcError, TransportError
+
+_BATCH = 100
+"""Calls in one request; the client splits larger batches and sends the parts side by side."""
+
+_TOPICS = frozenset().union(*(pool.topics for pool in POOL_TYPES.values()))
+
+
+class MinedReceipt(decode.Receipt, frozen=True, rename="camel"):
+    """A receipt, and the contract that its transaction deployed."""
+
+    contract_address: decode.Account | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A transaction to be sent. purpose names its sender's trade, for people and tests.
+
+    priority_fee: wei per gas above the base fee, whatever the base fee will be. legacy: sent with
+    a single gas price instead of the two fees of EIP-1559; the effective price is the same.
+    """
+
+    purpose: str
+    sender: Address
+    to: Address | None
+    data: bytes
+    gas: int
+    priority_fee: int
+    legacy: bool = False
+    value: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """A block and its requests in block order, each with its receipt.
+
+    update is what a collector of the pools would make of the block; seq is the block's number.
+    """
+
+    update: BlockUpdate
+    requests: tuple[Request, ...]
+    receipts: tuple[MinedReceipt, ...]
+
+    @property
+    def block(self) -> Block:
+        return self.update.block
+
+    def created(self) -> list[Address]:
+        """Addresses of the contracts that the block deployed, in block order."""
+        return [
+            to_address(receipt.contract_address)
+            for receipt in self.receipts
+            if receipt.contract_address is not None
+        ]
+
+
+class Miner:
+    """Makes blocks on a fresh node that mines on demand. Nobody else may mine or send there.
+
+    pools: whose logs go into the updates.
+    """
+
+    def __init__(self, rpc: Rpc, head: Block) -> None:
+        self.rpc = rpc
+        self.head = head
+        self.pools: frozenset[Address] = frozenset()
+        self._nonces: dict[Address, int] = {}
+
+    async def mine(
+        self,
+        requests: Sequence[Request],
+        *,
+        timestamp: int | None = None,
+        base_fee: int | None = None,
+    ) -> Mined:
+        """Mine one block of these transactions, those that pay most first.
+
+        Ties keep the order given. timestamp: UNIX seconds, by default one after the parent's.
+        base_fee: wei per gas, by default the parent's. Raises RpcError and TransportError; after
+        either the chain is in an unknown state and the miner is of no more use.
+        """
+        timestamp = self.head.timestamp + 1 if timestamp is None else timestamp
+        base_fee = self.head.base_fee_per_gas if base_fee is None else base_fee
+        ordered = sorted(requests, key=lambda request: -request.priority_fee)
+        sends: list[tuple[str, Sequence[Any]]] = [
+            ("eth_sendTransaction", [self._numbered(request, base_fee)]) for request in ordered
+        ]
+        hashes: list[str] = []
+        for start in range(0, len(sends), _BATCH):
+            hashes += await self._all(sends[start : start + _BATCH])
+        await self._all(
+            [
+                ("evm_setNextBlockTimestamp", [timestamp]),
+                ("anvil_setNextBlockBaseFeePerGas", [hex(base_fee)]),
+            ]
+        )
+        await self.rpc.call("evm_mine")
+        number = hex(self.head.number + 1)
+        header = await self.rpc.call_as(decode.Header, "eth_getBlockByNumber", number, False)
+        receipts = await self.rpc.call_as(list[MinedReceipt], "eth_getBlockReceipts", number)
+        if [receipt.transaction_hash for receipt in receipts] != hashes:
+            raise TransportError("anvil", f"block {number} does not hold what was sent for it")
+        self.head = decode.block(header)
+        events = [event for receipt in receipts for event in receipt.logs]
+        update = BlockUpdate(
+            seq=self.head.number,
+            block=self.head,
+            logs=decode.logs(events, self.pools, _TOPICS),
+            transactions=decode.transactions(receipts),
+        )
+        return Mined(update, tuple(ordered), tuple(receipts))
+
+    def _numbered(self, request: Request, base_fee: int) -> dict[str, str]:
+        nonce = self._nonces.get(request.sender, 0)
+        self._nonces[request.sender] = nonce + 1
+        fields = {
+            "from": request.sender,
+            "data": "0x" + request.data.hex(),
+            "gas": hex(request.gas),
+            "nonce": hex(nonce),
+            "value": hex(request.value),
+        }
+        if request.to is not None:
+            fields["to"] = request.to
+        if request.legacy:
+            fields["gasPrice"] = hex(base_fee + request.priority_fee)
+        else:
+            # Wallets leave room for the base fee to double.
+            fields["maxFeePerGas"] = hex(2 * base_fee + request.priority_fee)
+            fields["maxPriorityFeePerGas"] = hex(request.priority_fee)
+        return fields
+
+    async def _all(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        results = await self.rpc.batch(calls)
+        for result in results:
+            if isinstance(result, RpcError):
+                raise result
+        return results
+
+
+async def head_of(rpc: Rpc) -> Block:
+    """The node's latest block."""
+    return decode.block(await rpc.call_as(decode.Header, "eth_getBlockByNumber", "latest", False))
