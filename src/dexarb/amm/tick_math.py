@@ -17,7 +17,7 @@ MAX_SQRT_RATIO = 1461446703485210103287273052203988822378723970342
 """At MAX_TICK; a pool's price is always below it."""
 
 _UINT256_MAX = (1 << 256) - 1
-_Q96 = 1 << 96
+_LOG_Q96 = 96 * log(2)
 _LOG_SQRT_1_0001 = log(1.0001) / 2
 
 _FACTORS = (
@@ -68,12 +68,12 @@ def get_tick_at_sqrt_ratio(sqrt_price_x96: int) -> int:
 
     The contract takes a logarithm of 14 binary digits and settles what is left by comparing.
     Here a float takes the logarithm and comparing settles every case that it could get wrong: it
-    errs by less than 1e-9 ticks, and the contract's ratios differ from powers of 1.0001 by less
+    errs by less than 1e-8 ticks, and the contract's ratios differ from powers of 1.0001 by less
     than 1e-5 ticks even where the price is smallest.
     """
     if not MIN_SQRT_RATIO <= sqrt_price_x96 < MAX_SQRT_RATIO:
         raise OverflowError(f"sqrt price {sqrt_price_x96} lies outside the contract's range")
-    estimate = log(sqrt_price_x96 / _Q96) / _LOG_SQRT_1_0001
+    estimate = (log(sqrt_price_x96) - _LOG_Q96) / _LOG_SQRT_1_0001
     nearest = round(estimate)
     if abs(estimate - nearest) > 1e-3:
         return floor(estimate)

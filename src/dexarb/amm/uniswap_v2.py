@@ -221,7 +221,8 @@ class UniswapV2Pool:
         if reserve_in + amount_in <= UINT112_MAX:
             return amount_in, reserve_out - 1
         amount_in = UINT112_MAX - reserve_in
-        return amount_in, self._amount_out(reserve_in, reserve_out, amount_in)
+        amount_out = self._amount_out(reserve_in, reserve_out, amount_in)
+        return (amount_in, amount_out) if amount_out else (0, 0)
 
     def _swapped(self, token_in: Address, amount_in: int, amount_out: int) -> SwapResult:
         if token_in == self.token0:
