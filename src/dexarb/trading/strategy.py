@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from dexarb.core.market import Market
 from dexarb.core.token import Address
@@ -60,10 +60,22 @@ class StrategySettings:
 
         A renamed strategy keeps its books, one with another parameter starts new ones.
         """
-        parameters = asdict(self)
+        parameters = self.as_json()
         del parameters["name"]
         canonical = json.dumps(parameters, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    def as_json(self) -> dict[str, Any]:
+        """All parameters as JSON types; `from_json` is the inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        known = dict(values)
+        known["pairs"] = tuple((Address(one), Address(other)) for one, other in known["pairs"])
+        known["dexes"] = tuple(known["dexes"])
+        known["position"] = Position(known["position"])
+        return cls(**known)
 
 
 @dataclass(frozen=True, slots=True)

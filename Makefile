@@ -1,0 +1,75 @@
+# Two commands do everything: `make demo` runs the main job, `make test` passes all tests.
+# All is installed into this folder: .venv (Python) and node_modules (the embedded chain).
+
+.PHONY: demo test bench fuzz lint lock clean setup
+.DEFAULT_GOAL := help
+
+# The first interpreter that really is Python 3.11 or 3.12 (a name on PATH may be a dead shim).
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+  "$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null \
+  && { echo "$$p"; break; }; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ARGS ?=
+export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba
+
+help:
+	@echo "make demo   run collector and paper trader on an embedded chain (ARGS='--blocks 60')"
+	@echo "make test   run all tests          make fuzz   the long differential runs"
+	@echo "make bench  measure speed          make lint   ruff and mypy --strict"
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install one, or call make PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "setup: virtual environment with $(PYTHON)"
+	@$(PYTHON) -m venv .venv
+
+.venv/base.done: requirements.txt pyproject.toml | .venv/bin/python
+	@echo "setup: Python packages"
+	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --no-deps -e .
+	@touch $@
+
+.venv/test.done: requirements-test.txt .venv/base.done
+	@echo "setup: Python packages for the tests"
+	@$(PIP) install --require-hashes -r requirements-test.txt
+	@touch $@
+
+node_modules/.done: package-lock.json package.json .npmrc
+	@command -v npm >/dev/null || { echo "Node 20 or newer with npm is needed for the embedded chain"; exit 1; }
+	@echo "setup: node and contracts of the embedded chain"
+	@npm ci --silent
+	@touch $@
+
+# pip and npm side by side.
+setup-demo:
+	@$(MAKE) --no-print-directory -j2 .venv/base.done node_modules/.done
+
+setup-test:
+	@$(MAKE) --no-print-directory -j2 .venv/test.done node_modules/.done
+
+demo: setup-demo
+	@$(BIN)/dexarb demo $(ARGS)
+
+test: setup-test
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: setup-test
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+fuzz: setup-test
+	@DEXARB_FUZZ_SWAPS=$${DEXARB_FUZZ_SWAPS:-1000000} $(BIN)/python -m pytest -m fuzz -s $(ARGS)
+
+lint: setup-test
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+# Locks carry hashes and no addresses. uv is needed for this alone.
+lock: setup-test
+	@$(PIP) install uv
+	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes -q -o requirements.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes -q -c requirements.txt -o requirements-test.txt
+	@npm install --package-lock-only --silent
+
+clean:
+	rm -rf .venv node_modules .cache build dist *.egg-info src/*.egg-info

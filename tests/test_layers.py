@@ -1,0 +1,97 @@
+"""Who may import whom. The rules are the architecture; see docs/architecture.md."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "dexarb"
+
+MAY_IMPORT = {
+    "errors": set[str](),
+    "core": {"errors"},
+    "amm": {"core", "errors"},
+    "search": {"core", "errors"},
+    "trading": {"core", "search", "errors"},
+    "report": {"core", "errors"},
+    "chain": {"core", "amm", "errors"},
+    "store": {"core", "amm", "errors"},
+    "ends": {"core", "amm", "search", "trading", "chain", "store", "errors"},
+    "apps": {
+        "core", "amm", "search", "trading", "report", "chain", "store", "ends", "errors",
+    },
+    "cli": {"apps", "errors"},
+}  # fmt: skip
+
+PURE = {"core", "amm", "search", "trading", "report"}
+"""No clock, no chance, no environment: any past block can be reopened and decides the same."""
+IMPURE_MODULES = {"time", "random", "os", "asyncio", "socket", "secrets", "datetime", "uuid"}
+
+
+def imports(source: str) -> Iterator[str]:
+    """Every module named by an import, those inside functions and type checks included."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide the layer"
+            module = node.module or ""
+            # `from dexarb import core` names a layer as well.
+            yield from (
+                (f"{module}.{alias.name}" for alias in node.names)
+                if module == "dexarb"
+                else (module,)
+            )
+
+
+def violations(layer: str, source: str) -> list[str]:
+    found = []
+    for module in imports(source):
+        parts = module.split(".")
+        if parts[0] == "dexarb" and len(parts) > 1:
+            target = parts[1]
+            if target != layer and target not in MAY_IMPORT[layer] and target != "__version__":
+                found.append(module)
+        elif layer in PURE and parts[0] in IMPURE_MODULES:
+            found.append(module)
+    return found
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+FILES = sorted(
+    path for path in SOURCE.rglob("*.py") if path.parent != SOURCE or path.stem != "__init__"
+)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_layer(path: Path) -> None:
+    assert violations(layer_of(path), path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("layer", "source"),
+    [
+        ("core", "from dexarb.amm import POOL_TYPES"),
+        ("search", "from dexarb.amm.uniswap_v2 import UniswapV2Pool"),
+        ("trading", "def f():\n    import dexarb.chain.rpc"),
+        ("chain", "from dexarb.store.codec import decode"),
+        ("store", "from dexarb import chain"),
+        ("apps", "from dexarb.cli import main"),
+        ("core", "import time"),
+        ("trading", "from random import random"),
+        ("report", "import os.path"),
+    ],
+)
+def test_planted_violation_is_found(layer: str, source: str) -> None:
+    assert violations(layer, source)
+
+
+def test_every_folder_is_a_layer() -> None:
+    folders = {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name[0] != "_"}
+    assert folders <= MAY_IMPORT.keys()
