@@ -150,6 +150,8 @@ class HistoryReader:
                         )
                     yield entry
                 seq += 1
+            if to_seq is not None and seq > to_seq:
+                return
             segment = self._segment_starting(seq, wait)
 
     def _raw(
@@ -159,6 +161,7 @@ class HistoryReader:
 
         Of an open segment also those that are written meanwhile, until the next one starts.
         """
+        is_finished = list_segments(self.folder)[-1].first_seq > segment.first_seq
         reader = _open_lines(segment)
         if reader is None:
             from dexarb.store.parquet import MAX_SEQ, read_blocks
@@ -183,7 +186,7 @@ class HistoryReader:
                         f"ends before entry {seq}",
                         "The reader is ahead of this history: is it the one it read before?",
                     )
-                if find_segment(self.folder, seq) is not None or not wait():
+                if is_finished or find_segment(self.folder, seq) is not None or not wait():
                     return
 
     # -- segments -----------------------------------------------------------------------------
@@ -199,6 +202,10 @@ class HistoryReader:
 
     def _segment_starting(self, seq: int, wait: Callable[[], bool]) -> Segment | None:
         while (segment := find_segment(self.folder, seq)) is None:
+            if list_segments(self.folder)[-1].first_seq > seq:
+                raise StoreError(
+                    self.folder, f"no segment starts at entry {seq}, though there are later ones"
+                )
             if not wait():
                 return None
         return segment

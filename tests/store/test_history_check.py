@@ -1,0 +1,172 @@
+"""What `check` finds, on histories that are whole and on ones that are not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dexarb.core.block import BlockUpdate
+from dexarb.core.market import Market
+from dexarb.errors import StoreError
+from dexarb.store.compaction import close_segments
+from dexarb.store.history_check import check
+from dexarb.store.segment import list_segments
+from store import world
+from store.test_history_writer import append_all, open_writer, record
+
+
+def branch_of(updates: list[BlockUpdate]) -> list[BlockUpdate]:
+    branch: list[BlockUpdate] = []
+    for update in updates:
+        while branch and branch[-1].block.hash != update.block.parent_hash:
+            branch.pop()
+        branch.append(update)
+    return branch
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_a_whole_history_is_ok(tmp_path: Path, compacted: bool) -> None:
+    updates = world.first_updates(100)
+    record(tmp_path, updates, segment_blocks=20)
+    if compacted:
+        assert close_segments(tmp_path, 10**9)
+    branch = branch_of(updates)
+    found = check(tmp_path)
+    assert found.ok
+    assert (found.first_block, found.last_block) == (
+        world.START_BLOCK + 1,
+        branch[-1].block.number,
+    )
+    assert found.blocks == len(branch)
+    assert found.dead_blocks == 100 - len(branch) > 0
+    assert (found.gaps, found.duplicates, found.problems) == ([], 0, [])
+    assert found.pools == 3
+    assert found.logs == sum(len(update.logs) for update in updates)
+    assert found.entries == 106
+    assert found.state_mismatches == 0
+
+
+def test_a_history_without_blocks_is_ok(tmp_path: Path) -> None:
+    record(tmp_path, [])
+    found = check(tmp_path)
+    assert found.ok
+    assert (found.first_block, found.last_block, found.blocks, found.pools) == (None, None, 0, 3)
+
+
+def test_a_gap_is_named_by_its_ends(tmp_path: Path) -> None:
+    updates = [u for u in world.first_updates(60) if u in branch_of(world.first_updates(60))]
+    record(tmp_path, updates[:10])
+    later = world.market_after(updates[:15])
+    with open_writer(tmp_path) as writer:
+        writer.append_keyframe(later.keyframe())
+        append_all(writer, later, updates[15:20])
+    found = check(tmp_path)
+    assert not found.ok
+    # The keyframe's own block counts as missing: its logs are not in the history.
+    assert found.gaps == [(updates[10].block.number, updates[14].block.number)]
+    assert found.blocks == 15
+    assert (found.first_block, found.last_block) == (
+        updates[0].block.number,
+        updates[19].block.number,
+    )
+
+
+def test_a_block_recorded_twice_is_a_duplicate_and_one_that_came_back_is_not(
+    tmp_path: Path,
+) -> None:
+    one, two = (u for u in world.first_updates(2))
+    other = replace(two, block=replace(two.block, hash="0x" + "0e" * 32))
+    record(tmp_path, [one, two, other, two])
+    found = check(tmp_path)
+    assert (found.ok, found.duplicates, found.blocks, found.dead_blocks) == (True, 0, 2, 2)
+    with open_writer(tmp_path) as writer:
+        writer.append(two)
+        writer.append(one)
+    found = check(tmp_path)
+    assert (found.ok, found.duplicates, found.blocks) == (False, 2, 1)
+
+
+def test_new_pools_at_a_block_are_no_mismatch(tmp_path: Path) -> None:
+    updates = world.first_updates(30)
+    fewer = replace(world.first_keyframe(), pools=world.pools()[:2])
+    with open_writer(tmp_path) as writer:
+        writer.append_keyframe(fewer)
+        append_all(writer, Market(fewer), updates[:20])
+        market = world.market_after(updates[:20])
+        writer.append_keyframe(market.keyframe())
+        append_all(writer, market, updates[20:])
+    found = check(tmp_path)
+    assert found.ok, found
+    assert found.pools == 3
+
+
+def edit_line(folder: Path, segment: int, line: int, edit: Callable[[Any], object]) -> None:
+    path = list_segments(folder)[segment].path
+    lines = path.read_bytes().splitlines()
+    entry = json.loads(lines[line])
+    edit(entry)
+    lines[line] = json.dumps(entry, separators=(",", ":")).encode()
+    path.write_bytes(b"\n".join(lines) + b"\n")
+
+
+def test_pools_that_differ_from_the_replay_are_counted(tmp_path: Path) -> None:
+    record(tmp_path, world.first_updates(60), segment_blocks=20)
+    edit_line(tmp_path, 1, 0, lambda e: e["pools"][0]["state"].update(reserve0="12345"))
+    found = check(tmp_path)
+    # Once where it was changed; from then on the replay goes on with the keyframe's pool, which
+    # the next Sync puts right.
+    assert (found.ok, found.state_mismatches, found.problems) == (False, 1, [])
+
+
+def test_a_lost_log_is_a_mismatch(tmp_path: Path) -> None:
+    updates = world.first_updates(40)
+    record(tmp_path, updates, segment_blocks=20)
+    last = max(
+        index
+        for index, update in enumerate(updates[:20], start=1)
+        if any(log.address == world.V2_ONE for log in update.logs)
+    )
+    edit_line(
+        tmp_path,
+        0,
+        last,
+        lambda e: e.update(logs=[log for log in e["logs"] if log["address"] != world.V2_ONE]),
+    )
+    assert check(tmp_path).state_mismatches == 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        (lambda e: e["block"].update(parent_hash="0x12"), "unknown parent"),
+        (lambda e: e.pop("logs"), "not a history entry"),
+        (lambda e: e.update(seq=3), "entry 3 in the place of entry 8"),
+        (lambda e: e["logs"][0].update(data="0x00"), "malformed"),
+    ],
+)
+def test_damage_is_told(tmp_path: Path, edit: Callable[[Any], object], problem: str) -> None:
+    updates = world.first_updates(30)
+    record(tmp_path, updates)
+    assert updates[6].logs
+    edit_line(tmp_path, 0, 7, edit)
+    found = check(tmp_path)
+    assert not found.ok
+    assert problem in found.problems[0]
+
+
+def test_a_segment_that_is_missing_is_told(tmp_path: Path) -> None:
+    record(tmp_path, world.first_updates(60), segment_blocks=20)
+    list_segments(tmp_path)[1].path.unlink()
+    found = check(tmp_path)
+    assert not found.ok
+    assert "no segment starts at entry 22, though there are later ones" in found.problems[0]
+
+
+def test_no_history_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="holds no history"):
+        check(tmp_path)

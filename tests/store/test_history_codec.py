@@ -1,0 +1,188 @@
+"""Entries of the history survive the way to a line and back, and damaged lines say so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dexarb.core.block import Block, BlockUpdate, Log, Transaction
+from dexarb.core.market import Keyframe
+from dexarb.core.token import Address
+from dexarb.errors import StoreError
+from dexarb.store import codec
+from store import world
+
+
+def hex_text(size: int) -> st.SearchStrategy[str]:
+    return st.binary(min_size=size, max_size=size).map(lambda data: "0x" + data.hex())
+
+
+counts = st.integers(0, 2**32 - 1)
+wei = st.integers(0, 2**256 - 1)
+addresses = hex_text(20).map(Address)
+blocks = st.builds(
+    Block,
+    number=counts,
+    hash=hex_text(32),
+    parent_hash=hex_text(32),
+    timestamp=counts,
+    base_fee_per_gas=wei,
+    gas_used=counts,
+    gas_limit=counts,
+    seen_at=st.none() | st.floats(0, 1e11),
+)
+logs = st.builds(
+    Log,
+    address=addresses,
+    topics=st.lists(st.binary(min_size=32, max_size=32), max_size=4).map(tuple),
+    data=st.binary(max_size=200),
+    transaction_index=counts,
+    log_index=counts,
+)
+transactions = st.builds(
+    Transaction,
+    index=counts,
+    hash=hex_text(32),
+    sender=addresses,
+    to=st.none() | addresses,
+    effective_gas_price=wei,
+    gas_used=counts,
+    succeeded=st.booleans(),
+)
+block_updates = st.builds(
+    BlockUpdate,
+    seq=counts,
+    block=blocks,
+    logs=st.lists(logs, max_size=4).map(tuple),
+    transactions=st.lists(transactions, max_size=4).map(tuple),
+    has_receipts=st.booleans(),
+)
+
+
+@given(block_updates)
+def test_a_block_survives_the_round_trip(update: BlockUpdate) -> None:
+    line = codec.encode_block(update)
+    assert b"\n" not in line
+    assert codec.decode(line, "here") == update
+    header = codec.decode_header(line, "here")
+    assert (header.seq, header.number) == (update.seq, update.block.number)
+    assert (header.hash, header.parent_hash) == (update.block.hash, update.block.parent_hash)
+    assert not header.is_keyframe
+
+
+@given(st.integers(0, 40), st.booleans())
+def test_a_keyframe_survives_the_round_trip_with_its_pools(blocks: int, continues: bool) -> None:
+    market = world.market_after(world.first_updates(blocks))
+    keyframe = replace(market.keyframe(), seq=7)
+    line = codec.encode_keyframe(keyframe, continues=continues)
+    assert b"\n" not in line
+    assert codec.decode(line, "here") == keyframe
+    header = codec.decode_header(line, "here")
+    assert header.is_keyframe
+    assert header.continues is continues
+    assert (header.seq, header.hash) == (7, market.block.hash)
+
+
+def test_the_line_of_a_block_is_the_documented_one() -> None:
+    block = Block(9, "0x0a", "0x0b", 1_700_000_000, 2**70, 1, 2, None)
+    log = Log(world.V2_ONE, (b"\x01" * 32,), b"\xff", 3, 4)
+    transaction = Transaction(3, "0x0c", world.TRADER, None, 5, 6, False)
+    line = codec.encode_block(BlockUpdate(8, block, (log,), (transaction,), True))
+    assert json.loads(line) == {
+        "kind": "block",
+        "seq": 8,
+        "block": {
+            "number": 9,
+            "hash": "0x0a",
+            "parent_hash": "0x0b",
+            "timestamp": 1_700_000_000,
+            "base_fee_per_gas": 2**70,
+            "gas_used": 1,
+            "gas_limit": 2,
+            "seen_at": None,
+        },
+        "logs": [
+            {
+                "address": world.V2_ONE,
+                "topics": ["0x" + "01" * 32],
+                "data": "0xff",
+                "transaction_index": 3,
+                "log_index": 4,
+            }
+        ],
+        "transactions": [
+            {
+                "index": 3,
+                "hash": "0x0c",
+                "sender": world.TRADER,
+                "to": None,
+                "effective_gas_price": 5,
+                "gas_used": 6,
+                "succeeded": False,
+            }
+        ],
+        "has_receipts": True,
+    }
+
+
+def test_the_line_of_a_keyframe_has_the_documented_keys() -> None:
+    line = json.loads(codec.encode_keyframe(world.first_keyframe(), continues=False))
+    assert list(line) == ["kind", "seq", "continues", "block", "profile", "tokens", "pools"]
+    assert [pool["kind"] for pool in line["pools"]] == ["uniswap_v2", "uniswap_v2", "uniswap_v3"]
+    assert line["pools"][0]["state"]["reserve0"] == str(10**21)
+
+
+def edited(change: Callable[[dict[str, object]], object]) -> bytes:
+    line = json.loads(codec.encode_block(world.first_updates(3)[2]))
+    change(line)
+    return json.dumps(line).encode()
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b"", "truncated"),
+        (b"\0" * 40, "malformed"),
+        (b'{"kind":"block"', "truncated"),
+        (b'{"kind":"weather"}', "weather"),
+        (edited(lambda line: line.pop("logs")), "logs"),
+        (edited(lambda line: line.update(seq="one")), "seq"),
+    ],
+)
+def test_a_damaged_line_names_its_place_and_its_problem(line: bytes, problem: str) -> None:
+    with pytest.raises(StoreError, match=problem) as caught:
+        codec.decode(line, "file:12")
+    assert caught.value.path == "file:12"
+
+
+@pytest.mark.parametrize("data", ["ff", "0xf", "0xzz"])
+def test_data_that_is_not_hexadecimal_is_refused(data: str) -> None:
+    update = replace(world.first_updates(1)[0], logs=(Log(world.V3, (), b"", 0, 0),))
+    line = codec.encode_block(update).replace(b'"data":"0x"', f'"data":"{data}"'.encode())
+    with pytest.raises(StoreError, match="not a history entry"):
+        codec.decode(line, "here")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        (b"uniswap_v3", b"balancer", "unknown pool kind 'balancer'"),
+        (b'"fee_pips":500', b'"fee_pips":-1', "-1"),
+        (b'"reserve0":"1', b'"reserve0":"x1', "bad state"),
+    ],
+)
+def test_a_pool_that_cannot_be_is_refused(old: bytes, new: bytes, problem: str) -> None:
+    line = codec.encode_keyframe(world.first_keyframe(), continues=False)
+    assert old in line
+    with pytest.raises(StoreError, match=problem):
+        codec.decode(line.replace(old, new), "here")
+
+
+def test_a_keyframe_is_a_keyframe() -> None:
+    line = codec.encode_keyframe(world.first_keyframe(), continues=False)
+    assert isinstance(codec.decode(line, "here"), Keyframe)

@@ -1,0 +1,134 @@
+"""Two processes and one history: kills, and a reader that follows."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import replace
+from pathlib import Path
+
+from dexarb.core.market import Keyframe
+from dexarb.store.codec import Entry
+from dexarb.store.history_check import check
+from dexarb.store.history_reader import HistoryReader
+from dexarb.store.history_writer import HistoryWriter
+from dexarb.store.segment import list_segments
+from store import world
+from store.processes import run_until, script
+from store.test_history_writer import blocks_of, record
+
+BLOCKS, SEGMENT_BLOCKS, DEPTH = 600, 20, 30
+
+
+def test_kill_9_at_any_moment_loses_nothing_that_was_written(tmp_path: Path) -> None:
+    random_ = random.Random(20)
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    expected = world.first_updates(BLOCKS)
+    recorded = 0
+    for _ in range(8):
+        said = run_until(
+            "writer_process.py",
+            *(killed, BLOCKS, SEGMENT_BLOCKS, DEPTH),
+            lines=random_.randint(1, 60),
+        )
+        blocks = blocks_of(list(HistoryReader(killed).entries()))
+        assert blocks == expected[: len(blocks)]
+        assert HistoryReader(killed).last_seq >= int(said[-1])
+        assert len(blocks) >= recorded
+        recorded = len(blocks)
+    for folder in (killed, whole):
+        run_until("writer_process.py", folder, BLOCKS, SEGMENT_BLOCKS, DEPTH, lines=10 * BLOCKS)
+    assert contents(killed) == contents(whole)
+    assert blocks_of(contents(whole)) == expected
+    assert [s.path.name for s in list_segments(killed)] == [
+        s.path.name for s in list_segments(whole)
+    ]
+    assert sum(segment.closed for segment in list_segments(whole)) > 10
+    found = check(killed)
+    assert (found.ok, found.problems) == (True, [])
+
+
+def contents(folder: Path) -> list[Entry]:
+    return list(HistoryReader(folder).entries(every_keyframe=True))
+
+
+def test_a_reader_follows_a_writer_over_rolls_and_compaction(tmp_path: Path) -> None:
+    with script("writer_process.py", tmp_path, BLOCKS, SEGMENT_BLOCKS, DEPTH) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        entries: list[Entry] = []
+        last = world.first_updates(BLOCKS)[-1].block.hash
+        for entry in HistoryReader(tmp_path).follow(1, poll_s=0.001):
+            entries.append(entry)
+            if not isinstance(entry, Keyframe) and entry.block.hash == last:
+                break
+        process.stdout.read()
+    assert blocks_of(entries) == world.first_updates(BLOCKS)
+    assert [entry.seq for entry in entries if isinstance(entry, Keyframe)] == [1]
+
+
+def test_a_slow_reader_keeps_reading_what_is_compacted_under_it(tmp_path: Path) -> None:
+    updates = world.first_updates(BLOCKS)
+    record(tmp_path, updates[:30], segment_blocks=SEGMENT_BLOCKS)
+    slow = HistoryReader(tmp_path).entries()
+    first = [next(slow) for _ in range(5)]
+    run_until("writer_process.py", tmp_path, BLOCKS, SEGMENT_BLOCKS, DEPTH, lines=10 * BLOCKS)
+    assert list_segments(tmp_path)[0].closed
+    assert blocks_of([*first, *slow]) == updates
+
+
+def test_following_waits_for_the_rest_of_a_line(tmp_path: Path) -> None:
+    updates = world.first_updates(4)
+    record(tmp_path, updates)
+    path = list_segments(tmp_path)[0].path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5])
+    polls = 0
+
+    def stop() -> bool:
+        nonlocal polls
+        polls += 1
+        if polls == 20:
+            path.write_bytes(whole)
+        return polls > 10_000
+
+    reader = HistoryReader(tmp_path)
+    entries: list[Entry] = []
+    for entry in reader.follow(1, poll_s=0.0001, stop=stop):
+        entries.append(entry)
+        if len(entries) == 4:
+            assert polls < 20
+        if len(entries) == 5:
+            break
+    assert polls >= 20
+    assert blocks_of(entries) == updates
+
+
+def test_following_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    record(tmp_path, world.first_updates(4))
+    reader = HistoryReader(tmp_path)
+    calls = itertools.count()
+    seen = list(reader.follow(1, poll_s=0.0001, stop=lambda: next(calls) > 20))
+    assert len(seen) == 5
+    assert list(reader.follow(1, stop=lambda: True)) == []
+
+
+def test_following_a_history_without_entries_waits_for_the_first(tmp_path: Path) -> None:
+    writer = HistoryWriter.open(tmp_path, chain_id=world.CHAIN_ID, chain="testnet")
+    polls = 0
+
+    def stop() -> bool:
+        nonlocal polls
+        polls += 1
+        if polls == 5:
+            writer.append_keyframe(world.first_keyframe())
+        return False
+
+    reader = HistoryReader(tmp_path)
+    assert reader.last_seq == 0
+    assert reader.last_keyframe() is None
+    assert reader.recent_chain() == []
+    assert list(reader.entries()) == []
+    entry = next(reader.follow(1, poll_s=0.0001, stop=stop))
+    assert entry == replace(world.first_keyframe(), seq=1)
+    writer.close()

@@ -1,0 +1,164 @@
+"""A small chain of real pools whose blocks depend on nothing but a seed."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+
+from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
+from dexarb.amm.uniswap_v3 import MINT, SWAP, UniswapV3Pool
+from dexarb.core.block import Block, BlockUpdate, Log, Transaction
+from dexarb.core.market import Keyframe, Market
+from dexarb.core.pool import Pool
+from dexarb.core.profile import ChainProfile, ReferencePool
+from dexarb.core.token import Address, Token
+
+CHAIN_ID = 137
+START_BLOCK = 5_000
+TRADER = Address("0x" + "7a" * 20)
+WETH, USDC, WBTC = (Address("0x" + byte * 20) for byte in ("01", "02", "03"))
+TOKENS = (
+    Token(CHAIN_ID, WETH, "WETH", 18),
+    Token(CHAIN_ID, USDC, "USDC", 6),
+    Token(CHAIN_ID, WBTC, "WBTC", 8),
+)
+V2_ONE, V2_TWO, V3 = (Address("0x" + byte * 20) for byte in ("a1", "a2", "a3"))
+PROFILE = ChainProfile(
+    chain_id=CHAIN_ID,
+    name="testnet",
+    ordering="fee",
+    wrapped_native=WETH,
+    numeraire=USDC,
+    tokens={"WETH": WETH, "USDC": USDC},
+    start_tokens=(USDC, WETH),
+    reference_pools={WETH: (ReferencePool(V2_ONE, USDC, 10**24),)},
+    default_priority_fee=30 * 10**9,
+)
+
+
+def first_keyframe() -> Keyframe:
+    return Keyframe(0, _block(START_BLOCK, "0x" + "00" * 32, "genesis"), PROFILE, TOKENS, pools())
+
+
+def pools() -> tuple[Pool, ...]:
+    return (
+        UniswapV2Pool(
+            address=V2_ONE, token0=WETH, token1=USDC, reserve0=10**21, reserve1=2 * 10**12, dex="A"
+        ),
+        UniswapV2Pool(
+            address=V2_TWO, token0=USDC, token1=WBTC, reserve0=10**12, reserve1=10**9, dex="B"
+        ),
+        UniswapV3Pool(
+            address=V3,
+            token0=WETH,
+            token1=USDC,
+            fee_pips=500,
+            tick_spacing=10,
+            sqrt_price_x96=1 << 96,
+            tick=0,
+            liquidity=10**20,
+            ticks={-100_000: (10**20, 10**20), 100_000: (10**20, -(10**20))},
+            dex="C",
+        ),
+    )
+
+
+def updates(seed: int = 1, *, logs: int = 3, reorgs: bool = True) -> Iterator[BlockUpdate]:
+    """Blocks after `first_keyframe` in order of arrival, dead branches included, without end."""
+    random_ = random.Random(seed)
+    market = Market(first_keyframe())
+    branch = [market.block]
+    for count in range(1_000_000_000):
+        if reorgs and random_.random() < 0.08:
+            depth = min(random_.randint(1, 6), len(branch) - 1)
+            branch = branch[: len(branch) - depth]
+            market.rewind(branch[-1].hash)
+        update = _update(market, random_, f"{seed}:{count}", random_.randint(0, 2 * logs))
+        market.apply(update)
+        branch = [*branch[-10:], update.block]
+        yield update
+
+
+def first_updates(count: int, seed: int = 1, *, logs: int = 3) -> list[BlockUpdate]:
+    return list(islice(updates(seed, logs=logs), count))
+
+
+def market_after(applied: list[BlockUpdate]) -> Market:
+    """The market that these lead to from `first_keyframe`."""
+    market = Market(first_keyframe())
+    for update in applied:
+        market.rewind(update.block.parent_hash)
+        market.apply(update)
+    return market
+
+
+def _update(market: Market, random_: random.Random, name: str, logs: int) -> BlockUpdate:
+    block = _block(market.block.number + 1, market.block.hash, name)
+    pools = dict(market.pools)
+    entries = []
+    for index in range(logs):
+        pool = random_.choice(list(pools.values()))
+        # Hashes have no order, so neither transactions nor logs are numbered without holes.
+        log = replace(_event(pool, random_), transaction_index=2 * index, log_index=5 * index + 1)
+        pools[pool.address] = pool.apply(log)
+        entries.append(log)
+    transactions = tuple(
+        Transaction(
+            index=index,
+            hash=_hash(f"{name}:{index}"),
+            sender=TRADER,
+            to=None if random_.random() < 0.2 else V2_ONE,
+            effective_gas_price=random_.randint(30 * 10**9, 40 * 10**9),
+            gas_used=random_.randint(21_000, 500_000),
+            succeeded=random_.random() < 0.9,
+        )
+        for index in range(2 * logs + 1)
+    )
+    has_receipts = random_.random() < 0.9
+    return BlockUpdate(0, block, tuple(entries), transactions if has_receipts else (), has_receipts)
+
+
+def _event(pool: Pool, random_: random.Random) -> Log:
+    if isinstance(pool, UniswapV2Pool):
+        amount = random_.randint(pool.reserve0 // 1000, pool.reserve0 // 100)
+        after = pool.swap(pool.token0, amount).pool
+        assert isinstance(after, UniswapV2Pool)
+        return Log(pool.address, (SYNC,), _words(after.reserve0, after.reserve1), 0, 0)
+    assert isinstance(pool, UniswapV3Pool)
+    if random_.random() < 0.3:
+        lower = pool.tick // 10 * 10 - 10 * random_.randint(1, 50)
+        topics = (MINT, _word(1), _word(lower), _word(lower + 1000))
+        return Log(pool.address, topics, _words(1, random_.randint(1, 10**18), 5, 5), 0, 0)
+    token_in = random_.choice(pool.tokens)
+    moved = pool.swap(token_in, random_.randint(10**15, 10**18)).pool
+    assert isinstance(moved, UniswapV3Pool)
+    data = _words(-1, 1, moved.sqrt_price_x96, moved.liquidity, moved.tick)
+    return Log(pool.address, (SWAP, _word(1), _word(2)), data, 0, 0)
+
+
+def _block(number: int, parent_hash: str, name: str) -> Block:
+    return Block(
+        number=number,
+        hash=_hash(name),
+        parent_hash=parent_hash,
+        timestamp=1_700_000_000 + 2 * number,
+        base_fee_per_gas=30 * 10**9 + number,
+        gas_used=12_000_000,
+        gas_limit=30_000_000,
+        seen_at=None if number % 7 == 0 else 1_700_000_000.125 + 2 * number,
+    )
+
+
+def _hash(name: str) -> str:
+    return "0x" + hashlib.sha256(name.encode()).hexdigest()
+
+
+def _word(value: int) -> bytes:
+    return (value % (1 << 256)).to_bytes(32, "big")
+
+
+def _words(*values: int) -> bytes:
+    return b"".join(map(_word, values))
