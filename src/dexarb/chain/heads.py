@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from dexarb.chain import wire
 from dexarb.chain.decode import Header
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport import Subscription
@@ -146,7 +147,7 @@ class HeadListener:
             return
         try:
             header = msgspec.json.decode(text, type=Header)
-        except msgspec.DecodeError:
+        except wire.UNREADABLE:
             await self._poll()  # not a header we can read, so ask for it
             return
         self._stats.pushed += 1

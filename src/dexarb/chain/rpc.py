@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar, cast
 
@@ -134,6 +134,7 @@ class Rpc:
         batch_size: int = 100,
         backoff_s: float = 0.1,
         backoff_max_s: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not transports:
             raise ValueError("an Rpc needs at least one transport")
@@ -143,6 +144,7 @@ class Rpc:
         self._batch_size = batch_size
         self._backoff_s = backoff_s
         self._backoff_max_s = backoff_max_s
+        self._clock = clock
         self.requests = 0
         self.calls = 0
 
@@ -258,7 +260,7 @@ class Rpc:
                 await self._ask(endpoint, [slot for slot in slots if slot.open])
                 failure = None
             except TransportError as error:
-                endpoint.failed(time.monotonic())
+                endpoint.failed(self._clock())
                 failure = error
             if not any(slot.open for slot in slots):
                 return
@@ -268,7 +270,7 @@ class Rpc:
 
     def _by_preference(self) -> list[_Endpoint]:
         """In the order given; those that failed lately last, soonest rested first."""
-        now = time.monotonic()
+        now = self._clock()
         return sorted(self._endpoints, key=lambda entry: max(0.0, entry.rested_at - now))
 
     async def _ask(self, endpoint: _Endpoint, slots: list[_Slot]) -> None:
@@ -286,7 +288,7 @@ class Rpc:
         )
         try:
             messages = wire.decode(answer)
-        except msgspec.DecodeError as error:
+        except wire.UNREADABLE as error:
             raise TransportError(name, f"malformed answer: {error}") from None
         if not single and not wire.is_batch(answer):
             await self._split(endpoint, slots, messages[0])
@@ -320,7 +322,7 @@ class Rpc:
             return
         try:
             slot.close(value=slot.decoder.decode(message.result))
-        except msgspec.DecodeError as error:
+        except wire.UNREADABLE as error:
             if bytes(message.result) == b"null":
                 slot.close(error=RpcError(method, NOT_THERE_YET, "the node does not have it"))
                 return

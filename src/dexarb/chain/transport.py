@@ -198,7 +198,7 @@ def _is_rpc_refusal(answer: httpx.Response) -> bool:
         return False
     try:
         return any(message.error is not None for message in wire.decode(answer.content))
-    except msgspec.DecodeError:
+    except wire.UNREADABLE:
         return False
 
 
@@ -223,7 +223,7 @@ class WebSocketTransport(_Node):
         try:
             (message,) = wire.decode(answer)
             name = msgspec.json.decode(message.result, type=str)
-        except (msgspec.DecodeError, ValueError):
+        except (*wire.UNREADABLE, ValueError):
             raise self._error("eth_subscribe was refused") from None
         return connection.subscription(name)
 
@@ -338,7 +338,7 @@ class _Connection:
         self.heard += 1
         try:
             messages = wire.decode(text)
-        except msgspec.DecodeError:
+        except wire.UNREADABLE:
             # An unreadable text can only be attributed where a single question is open.
             waiting = set(self._waiting.values())
             if len(waiting) == 1:
@@ -348,7 +348,7 @@ class _Connection:
         if first is not None and first.id is not None:
             _answer(self._waiting[first.id], text)
         elif messages and messages[0].method == "eth_subscription":
-            with contextlib.suppress(msgspec.DecodeError):
+            with contextlib.suppress(*wire.UNREADABLE):
                 notice = msgspec.json.decode(messages[0].params, type=wire.Notice)
                 self.subscription(notice.subscription).push(bytes(notice.result))
         elif messages and messages[0].error is not None and messages[0].id is None:

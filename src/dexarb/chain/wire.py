@@ -11,6 +11,9 @@ import msgspec
 ABSENT = msgspec.Raw(b"")
 """What an answer holds that carries no result at all; a result of null is b"null"."""
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for texts that are not the JSON they should be, or nested without end."""
+
 _ids = itertools.count(1)
 
 
@@ -56,7 +59,7 @@ _ids_of = msgspec.json.Decoder(_Identified | list[_Identified])
 
 
 def decode(payload: bytes) -> list[Message]:
-    """The messages of an answer, single or batch. Raises msgspec.DecodeError."""
+    """The messages of an answer, single or batch. Raises UNREADABLE."""
     found = _messages.decode(payload)
     return found if isinstance(found, list) else [found]
 
