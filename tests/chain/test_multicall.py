@@ -27,12 +27,14 @@ INVALID = Address("0x" + "03" * 20)
 STORED = Address("0x" + "04" * 20)
 HOG = Address("0x" + "05" * 20)
 NO_CODE = Address("0x" + "06" * 20)
+BUSY = Address("0x" + "07" * 20)
 CODE = {
     ECHO: "0x366000600037366000f3",
     REVERT: "0x60aa60005260206000fd",
     INVALID: "0xfe",
     STORED: "0x60005460005260206000f3",
-    HOG: "0x5b600056",
+    HOG: "0x5b600056",  # loops until its gas is gone
+    BUSY: "0x6200c3505b6001900380600457" + "60206000f3",  # counts from 50,000: 1.3 million gas
 }
 WITH_AND_WITHOUT = pytest.mark.parametrize("aggregated", [True, False])
 
@@ -139,6 +141,9 @@ def test_a_call_that_eats_the_gas_of_its_aggregate_does_not_fail_its_neighbours(
             expected: list[bytes | None] = [word(7)] * 40
             expected[5] = expected[6] = expected[20] = None
             assert await reader.read(calls) == expected
+            # One hog leaves a 64th of the gas: enough for the aggregate, not for this neighbour.
+            calls = [Call(STORED, b""), Call(HOG, b""), Call(BUSY, b"")]
+            assert await reader.read(calls) == [word(7), None, word(0)]
 
     run(check())
 
