@@ -6,6 +6,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+from pydantic import StrictBool
+
 from dexarb.amm import POOL_TYPES
 from dexarb.apps.config.toml_file import (
     Model,
@@ -32,7 +34,7 @@ class ChainTable(Model):
     multicall3: str | None = None
     default_priority_fee_gwei: Number = Decimal(30)
     builder_cutoff_ms: Whole = 0
-    l1_data_fee: bool = False
+    l1_data_fee: StrictBool = False
 
 
 class DexTable(Model):

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from dexarb.apps.config.chain_profile import GWEI
 from dexarb.apps.config.collector import LogLevel, split_pair
@@ -36,13 +36,13 @@ class StrategyTable(Model):
     """One strategy. Money in USD, shares in percent, gas prices in gwei."""
 
     name: Annotated[str, Field(min_length=1)]
-    enabled: bool = True
+    enabled: StrictBool = True
     pairs: Annotated[list[str], Field(min_length=1)]
     min_profit_usd: Number
     max_trade_size_usd: Annotated[Number, Field(gt=0, le=10**9)]
     max_slippage_percent: Annotated[Number, Field(ge=0, le=100)] = Decimal("0.5")
     max_gas_gwei: Annotated[Number, Field(gt=0, le=10**6)] = Decimal(100)
-    simulate_competition: bool = False
+    simulate_competition: StrictBool = False
     competition_rate: Annotated[Number, Field(ge=0, le=1)] = Decimal(0)
     max_daily_trades: Annotated[Whole, Field(ge=0)] | None = None
     daily_loss_limit_usd: Annotated[Number, Field(gt=0)] | None = None
@@ -50,7 +50,7 @@ class StrategyTable(Model):
     cooldown_blocks: Annotated[Whole, Field(ge=0)] = 0
     max_hops: Annotated[Whole, Field(ge=2, le=4)] = 4
     min_spread_percent: Annotated[Number, Field(ge=0, le=100)] = Decimal(0)
-    dexes: list[str] = []
+    dexes: tuple[str, ...] = ()
     capital_usd: Annotated[Number, Field(gt=0)] | None = None
     priority_fee_gwei: Annotated[Number, Field(ge=0)] | None = None
     gas_cost_usd: Annotated[Number, Field(ge=0)] | None = None

@@ -1,0 +1,75 @@
+"""Tables for people: strategies and spreads, on a screen or as text in a log."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from dexarb.core.pool import PIPS, Pool
+from dexarb.core.token import Address
+from dexarb.report.spreads import Spread
+from dexarb.report.strategies import MICRO, StrategyRow
+
+LOG_WIDTH = 118
+
+
+def strategy_table(rows: Sequence[StrategyRow], title: str | None = None) -> Table:
+    """Counts and net profit of each strategy; the band is what other places would have paid."""
+    table = Table(title=title, title_justify="left", expand=False)
+    table.add_column("strategy", no_wrap=True)
+    for name in ("seen", "sent", "filled", "reverted", "lost", "open"):
+        table.add_column(name, justify="right")
+    table.add_column("net USD", justify="right")
+    table.add_column("band USD", justify="right")
+    for row in rows:
+        net = row.profit_micro_usd
+        low, high = (f"{bound / MICRO:.2f}" for bound in row.band_micro_usd)
+        table.add_row(
+            row.name,
+            *(str(row.counts[name]) for name in ("seen", "sent", "filled", "reverted", "lost")),
+            str(row.counts["open"]),
+            f"[{_color(net)}]{net / MICRO:+.2f}[/]",
+            f"{low} .. {high}",
+        )
+    return table
+
+
+def spread_table(
+    spreads: Mapping[tuple[Address, Address], Spread],
+    names: Mapping[Address, str],
+    title: str | None = None,
+) -> Table:
+    """Per pair the two pools that stand best against each other, in basis points."""
+    table = Table(title=title, title_justify="left", expand=False)
+    table.add_column("pair", no_wrap=True)
+    table.add_column("between", no_wrap=True)
+    for name in ("spread bp", "needed bp", "after fees bp"):
+        table.add_column(name, justify="right")
+    for (token0, token1), spread in sorted(spreads.items(), key=lambda i: -i[1].after_fees_bps):
+        after = spread.after_fees_bps
+        table.add_row(
+            f"{names.get(token0, token0)}/{names.get(token1, token1)}",
+            f"{_pool(spread.buy)} > {_pool(spread.sell)}",
+            f"{spread.raw_bps:.1f}",
+            f"{spread.needed_bps:.1f}",
+            f"[{'bold green' if after > 0 else 'dim'}]{after:+.1f}[/]",
+        )
+    return table
+
+
+def _pool(pool: Pool) -> str:
+    return f"{pool.dex} {pool.fee_pips / PIPS:.2%}"
+
+
+def _color(micro_usd: int) -> str:
+    return "green" if micro_usd > 0 else "red" if micro_usd < 0 else "dim"
+
+
+def as_text(table: RenderableType) -> str:
+    """The table without colors, for a log."""
+    buffer = io.StringIO()
+    Console(file=buffer, width=LOG_WIDTH, no_color=True, highlight=False).print(table)
+    return buffer.getvalue().rstrip()
