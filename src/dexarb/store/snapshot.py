@@ -1,0 +1,144 @@
+"""pool_state.json: the market of the last block, for people and other programs.
+
+It is made anew from the market every time and names the place in the history that says the same
+with tick maps; docs/history-format.md describes it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from dexarb.core.block import Block
+from dexarb.core.market import Market
+from dexarb.core.pool import Pool
+from dexarb.core.token import Address, Token
+from dexarb.errors import StoreError
+from dexarb.store.files import replace_file
+
+STATE_SCHEMA = 1
+EVERY_BLOCK_UP_TO_BYTES = 1_000_000
+REWRITE_EVERY_S = 3.0
+START_COLLECTOR = "Start data-collector, which writes it"
+
+
+class _Chain(msgspec.Struct):
+    id: int
+    name: str
+
+
+class _StateFile(msgspec.Struct):
+    schema: int
+    chain: _Chain
+    block: Block
+    history: str
+    seq: int
+    tokens: list[Token]
+    pools: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a state file says. pools: `Pool.summary()` of each with its `kind` and `symbols`.
+
+    history and seq: folder and entry at which the history has the same market.
+    """
+
+    chain_id: int
+    chain: str
+    block: Block
+    history: Path
+    seq: int
+    tokens: Mapping[Address, Token]
+    pools: tuple[Mapping[str, Any], ...]
+
+
+class StateWriter:
+    """Mutable. Writes the file after every block while it is small, else every few seconds."""
+
+    def __init__(self, path: Path, history: Path, *, every_s: float = REWRITE_EVERY_S) -> None:
+        """history: the folder to name in the file, which does so relative to its own place, so
+        that both can be moved together. every_s: seconds between writings of a large file."""
+        self.path = path
+        self._history = os.path.relpath(history.resolve(), path.parent.resolve())
+        self._every_s = every_s
+        self._size = 0
+        self._written_at = -every_s
+        self._encoded: dict[Address, tuple[Pool, msgspec.Raw]] = {}
+
+    def write(self, market: Market, seq: int, *, now: bool = False) -> bool:
+        """Write the market, which the history has at entry `seq`; False if it is not due yet.
+
+        now: it is due in any case, as at the end of a run. Raises StoreError and leaves the old
+        file as it was.
+        """
+        clock = time.monotonic()
+        is_large = self._size > EVERY_BLOCK_UP_TO_BYTES
+        if is_large and not now and clock - self._written_at < self._every_s:
+            return False
+        profile = market.profile
+        data = msgspec.json.encode(
+            _StateFile(
+                STATE_SCHEMA,
+                _Chain(profile.chain_id, profile.name),
+                market.block,
+                self._history,
+                seq,
+                list(market.tokens.values()),
+                [self._pool(pool, market.tokens) for pool in market.pools.values()],
+            )
+        )
+        replace_file(self.path, data + b"\n", durable=False)
+        self._size, self._written_at = len(data), clock
+        return True
+
+    def _pool(self, pool: Pool, tokens: Mapping[Address, Token]) -> msgspec.Raw:
+        """Pools are immutable, so one that no block has touched is not encoded again."""
+        known = self._encoded.get(pool.address)
+        if known is not None and known[0] is pool:
+            return known[1]
+        symbols = [tokens[token].symbol if token in tokens else token for token in pool.tokens]
+        raw = msgspec.Raw(
+            msgspec.json.encode({"kind": pool.kind, "symbols": symbols, **pool.summary()})
+        )
+        self._encoded[pool.address] = pool, raw
+        return raw
+
+
+def read_state(path: Path) -> State:
+    """The state in a file. Raises StoreError, with what to do about it."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise StoreError(path, "does not exist", START_COLLECTOR) from None
+    except OSError as error:
+        raise StoreError(path, f"cannot be read: {error.strerror}") from error
+    try:
+        version = msgspec.json.decode(data, type=dict[str, Any]).get("schema")
+        if version == STATE_SCHEMA:
+            return _state(path, msgspec.json.decode(data, type=_StateFile))
+    except msgspec.DecodeError as error:
+        raise StoreError(path, f"is not a pool state: {error}", START_COLLECTOR) from error
+    raise StoreError(
+        path,
+        f"has schema {version!r}, this program knows {STATE_SCHEMA}",
+        "Use the same version of data-collector and of this program",
+    )
+
+
+def _state(path: Path, file: _StateFile) -> State:
+    return State(
+        chain_id=file.chain.id,
+        chain=file.chain.name,
+        block=file.block,
+        history=Path(os.path.normpath(path.parent.resolve() / file.history)),
+        seq=file.seq,
+        tokens={token.address: token for token in file.tokens},
+        pools=tuple(file.pools),
+    )
