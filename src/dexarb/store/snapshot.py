@@ -39,6 +39,7 @@ class _StateFile(msgspec.Struct):
     block: Block
     history: str
     seq: int
+    metrics: dict[str, Any]
     tokens: list[Token]
     pools: list[Any]
 
@@ -47,7 +48,8 @@ class _StateFile(msgspec.Struct):
 class State:
     """What a state file says. pools: `Pool.summary()` of each with its `kind` and `symbols`.
 
-    history and seq: folder and entry at which the history has the same market.
+    history and seq: folder and entry at which the history has the same market. metrics: what the
+    collector measured of itself up to the block before.
     """
 
     chain_id: int
@@ -55,6 +57,7 @@ class State:
     block: Block
     history: Path
     seq: int
+    metrics: Mapping[str, Any]
     tokens: Mapping[Address, Token]
     pools: tuple[Mapping[str, Any], ...]
 
@@ -72,7 +75,14 @@ class StateWriter:
         self._written_at = -every_s
         self._encoded: dict[Address, tuple[Pool, msgspec.Raw]] = {}
 
-    def write(self, market: Market, seq: int, *, now: bool = False) -> bool:
+    def write(
+        self,
+        market: Market,
+        seq: int,
+        metrics: Mapping[str, Any] | None = None,
+        *,
+        now: bool = False,
+    ) -> bool:
         """Write the market, which the history has at entry `seq`; False if it is not due yet.
 
         now: it is due in any case, as at the end of a run. Raises StoreError and leaves the old
@@ -90,6 +100,7 @@ class StateWriter:
                 market.block,
                 self._history,
                 seq,
+                dict(metrics or {}),
                 list(market.tokens.values()),
                 [self._pool(pool, market.tokens) for pool in market.pools.values()],
             )
@@ -139,6 +150,7 @@ def _state(path: Path, file: _StateFile) -> State:
         block=file.block,
         history=Path(os.path.normpath(path.parent.resolve() / file.history)),
         seq=file.seq,
+        metrics=file.metrics,
         tokens={token.address: token for token in file.tokens},
         pools=tuple(file.pools),
     )
