@@ -113,6 +113,11 @@ def function(name: str, inputs: Sequence[str], outputs: Sequence[str] = ()) -> F
     return Function(keccak(signature.encode())[:4], tuple(inputs), tuple(outputs))
 
 
+def topic(signature: str) -> bytes:
+    """The first topic of an event: topic("Sync(uint112,uint112)")."""
+    return keccak(signature.encode())
+
+
 AGGREGATE3 = function("aggregate3", ["(address,bool,bytes)[]"], ["(bool,bytes)[]"])
 """Multicall3: calls of (target, allowFailure, callData); one that may not fail reverts all."""
 

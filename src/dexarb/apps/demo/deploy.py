@@ -10,6 +10,7 @@ from dexarb.apps.demo.anvil import CHAIN_ID, GAS_LIMIT
 from dexarb.apps.demo.artifacts import AGGREGATE3, MULTICALL3, contract, multicall3_code
 from dexarb.apps.demo.mining import Mined, Miner, Request, head_of
 from dexarb.apps.demo.world import (
+    NO_DEADLINE,
     QUICKSWAP,
     SUSHISWAP,
     UNISWAP_V3,
@@ -29,8 +30,6 @@ from dexarb.core.token import Address, Token, to_address
 from dexarb.errors import RpcError, TransportError
 
 MAX_UINT256 = 2**256 - 1
-NO_DEADLINE = 2**64
-"""A time of the far future, so that no transaction depends on when the demo runs."""
 
 SUPPLY_USD = 10_000_000_000
 TRADER_USD = 20_000_000

@@ -31,6 +31,15 @@ class MinedReceipt(decode.Receipt, frozen=True, rename="camel"):
 
 
 @dataclass(frozen=True, slots=True)
+class Sale:
+    """What a pending transaction will do, for those who read the call data of others."""
+
+    pool: Address
+    token_in: Address
+    amount_in: int
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A transaction to be sent. purpose names its sender's trade, for people and tests.
 
@@ -46,6 +55,7 @@ class Request:
     priority_fee: int
     legacy: bool = False
     value: int = 0
+    sale: Sale | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ NUMERAIRE = "USDC"
 WRAPPED_NATIVE = "WMATIC"
 START_TOKENS = ("USDC", "WETH", "WMATIC")
 
+NO_DEADLINE = 2**64
+"""A time of the far future, so that no transaction depends on when the demo runs."""
+
 REFERENCE_DEPTH_USD = 100_000
 DEFAULT_PRIORITY_FEE = 30_000_000_000
 

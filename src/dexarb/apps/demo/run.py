@@ -1,0 +1,173 @@
+"""dexarb demo: a node with real contracts and traders, and both processes, for real.
+
+The demo drives the blocks; data-collector and paper-trading are processes of their own that talk
+through files alone, as they would on a public chain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+
+from dexarb.apps.demo.anvil import start_anvil
+from dexarb.apps.demo.driver import Driver
+from dexarb.apps.demo.guardian import Guarded, start_guarded
+from dexarb.apps.demo.screen import Screen
+from dexarb.apps.demo.settings import Files, write_settings
+from dexarb.apps.demo.watch import Progress, Watch
+from dexarb.apps.output import print_json
+from dexarb.apps.process import Signals
+from dexarb.chain.rpc import Rpc
+from dexarb.errors import OutsideError
+
+HEAD_START_S = 120
+"""The chain's clock starts this long ago, so that its deployment ends before the present."""
+POLL_S = 0.02
+PATIENCE_S = 60.0
+"""How long a process may take to start, or to catch up at the end."""
+
+
+def run(
+    *,
+    folder: Path,
+    paper_config: Path,
+    blocks: int | None,
+    seed: int,
+    interval_s: float,
+    as_json: bool,
+) -> int:
+    """Run until `blocks` or a signal. Returns the exit code; raises MissingTool, ConfigError."""
+    signals = Signals()
+    console = Console(stderr=as_json)
+    return asyncio.run(
+        Demo(folder, paper_config, blocks, seed, interval_s, signals, console).run(as_json)
+    )
+
+
+class Demo:
+    """One run of everything; leaves nothing behind but its folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        paper_config: Path,
+        blocks: int | None,
+        seed: int,
+        interval_s: float,
+        signals: Signals,
+        console: Console,
+    ) -> None:
+        self._folder = folder
+        self._paper_config = paper_config
+        self._blocks = blocks
+        self._seed = seed
+        self._interval_s = interval_s
+        self._signals = signals
+        self._console = console
+
+    async def run(self, as_json: bool) -> int:
+        with ExitStack() as running:
+            self._say("starting the chain: anvil, Uniswap V2 and V3, tokens, traders")
+            # The last run's files go only when this one is sure to have a node to talk to.
+            node = running.enter_context(start_anvil(timestamp=int(time.time()) - HEAD_START_S))
+            _clear(self._folder)
+            async with Rpc.connect(node.http_url) as rpc:
+                driver = await Driver.start(rpc, seed=self._seed)
+                files = write_settings(
+                    driver.world,
+                    self._folder,
+                    endpoint=node.ws_url,
+                    paper_config=self._paper_config,
+                )
+                self._say("starting data-collector and paper-trading")
+                children = {
+                    name: running.enter_context(_start(name, config, files))
+                    for name, config in (
+                        ("data-collector", files.collector),
+                        ("paper-trading", files.paper),
+                    )
+                }
+                watch = Watch(files)
+                await self._until(watch.ready, children, files)
+                progress = await self._drive(driver, watch, children)
+                await self._until(
+                    lambda: watch.progress(driver.market).caught_up, children, files
+                )
+                for child in reversed(children.values()):
+                    child.stop()
+                progress = watch.progress(driver.market)
+        if as_json:
+            print_json(progress.as_json(files))
+        else:
+            self._console.print(Screen.final(progress, files))
+        return 0
+
+    async def _drive(
+        self, driver: Driver, watch: Watch, children: dict[str, Guarded]
+    ) -> Progress:
+        """Make blocks, one an interval, and show what the processes make of them."""
+        progress = watch.progress(driver.market)
+        first = driver.market.block.number
+        with Screen(self._console, first, self._blocks) as screen:
+            due = time.monotonic()
+            while not self._signals.stopping:
+                made = driver.market.block.number - first
+                if self._blocks is not None and made >= self._blocks:
+                    break
+                _check(children)
+                await driver.step(self._timestamp(driver))
+                due += self._interval_s
+                progress = watch.progress(driver.market)
+                screen.show(progress)
+                while not self._signals.stopping and time.monotonic() < due:
+                    await asyncio.sleep(min(0.1, max(0.0, due - time.monotonic())))
+        return progress
+
+    def _timestamp(self, driver: Driver) -> int | None:
+        """The present, so that blocks are as fresh as on a live chain; never before the last."""
+        return max(driver.market.block.timestamp + 1, int(time.time()))
+
+    async def _until(
+        self, ready: Callable[[], bool], children: dict[str, Guarded], files: Files
+    ) -> None:
+        """Raises OutsideError where it takes too long or a process has ended."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not ready():
+            _check(children)
+            if time.monotonic() > deadline:
+                raise OutsideError(f"a process is stuck: see the logs in {files.logs}")
+            await asyncio.sleep(POLL_S)
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, style="dim")
+
+
+def _start(name: str, config: Path, files: Files) -> Guarded:
+    """One of our programs, its standard error kept beside its logs."""
+    program = Path(sys.executable).with_name(name)
+    files.logs.mkdir(parents=True, exist_ok=True)
+    with (files.logs / f"{name}.stderr").open("wb") as errors:
+        return start_guarded(
+            [program, "--config", config], stdout=errors, stderr=errors, env=dict(os.environ)
+        )
+
+
+def _check(children: dict[str, Guarded]) -> None:
+    for name, child in children.items():
+        code = child.poll()
+        if code is not None:
+            raise OutsideError(f"{name} ended with code {code}")
+
+
+def _clear(folder: Path) -> None:
+    """Remove the files of an earlier run, and nothing else that may lie in the folder."""
+    for name in ("data", "logs"):
+        shutil.rmtree(folder / name, ignore_errors=True)
