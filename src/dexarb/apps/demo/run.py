@@ -20,13 +20,13 @@ from rich.console import Console
 from dexarb.apps.demo.anvil import start_anvil
 from dexarb.apps.demo.driver import Driver
 from dexarb.apps.demo.guardian import Guarded, start_guarded
-from dexarb.apps.demo.screen import Screen
-from dexarb.apps.demo.settings import Files, write_settings
+from dexarb.apps.demo.screen import Screen, final
+from dexarb.apps.demo.settings import Files, is_ours, write_settings
 from dexarb.apps.demo.watch import Progress, Watch
 from dexarb.apps.output import print_json
 from dexarb.apps.process import Signals
 from dexarb.chain.rpc import Rpc
-from dexarb.errors import OutsideError
+from dexarb.errors import ConfigError, OutsideError
 
 HEAD_START_S = 120
 """The chain's clock starts this long ago, so that its deployment ends before the present."""
@@ -76,9 +76,8 @@ class Demo:
     async def run(self, as_json: bool) -> int:
         with ExitStack() as running:
             self._say("starting the chain: anvil, Uniswap V2 and V3, tokens, traders")
-            # The last run's files go only when this one is sure to have a node to talk to.
             node = running.enter_context(start_anvil(timestamp=int(time.time()) - HEAD_START_S))
-            _clear(self._folder)
+            _clear(self._folder)  # only now that there is a node for a new run
             async with Rpc.connect(node.http_url) as rpc:
                 driver = await Driver.start(rpc, seed=self._seed)
                 files = write_settings(
@@ -95,32 +94,26 @@ class Demo:
                         ("paper-trading", files.paper),
                     )
                 }
-                watch = Watch(files)
+                watch = Watch(files, driver.market.block.number)
                 await self._until(watch.ready, children, files)
                 progress = await self._drive(driver, watch, children)
-                await self._until(
-                    lambda: watch.progress(driver.market).caught_up, children, files
-                )
+                await self._until(lambda: watch.progress(driver.market).caught_up, children, files)
                 for child in reversed(children.values()):
                     child.stop()
                 progress = watch.progress(driver.market)
         if as_json:
             print_json(progress.as_json(files))
         else:
-            self._console.print(Screen.final(progress, files))
+            self._console.print(final(progress, files))
         return 0
 
-    async def _drive(
-        self, driver: Driver, watch: Watch, children: dict[str, Guarded]
-    ) -> Progress:
+    async def _drive(self, driver: Driver, watch: Watch, children: dict[str, Guarded]) -> Progress:
         """Make blocks, one an interval, and show what the processes make of them."""
         progress = watch.progress(driver.market)
-        first = driver.market.block.number
-        with Screen(self._console, first, self._blocks) as screen:
+        with Screen(self._console, self._blocks) as screen:
             due = time.monotonic()
             while not self._signals.stopping:
-                made = driver.market.block.number - first
-                if self._blocks is not None and made >= self._blocks:
+                if self._blocks is not None and progress.blocks >= self._blocks:
                     break
                 _check(children)
                 await driver.step(self._timestamp(driver))
@@ -168,6 +161,13 @@ def _check(children: dict[str, Guarded]) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Remove the files of an earlier run, and nothing else that may lie in the folder."""
-    for name in ("data", "logs"):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    """Remove the data and logs of an earlier run. Raises ConfigError for anybody else's."""
+    kept = [folder / name for name in ("data", "logs") if (folder / name).exists()]
+    if kept and not is_ours(folder):
+        raise ConfigError(
+            f"{kept[0]} was not written by the demo",
+            where="--dir",
+            remedy="Choose another folder",
+        )
+    for path in kept:
+        shutil.rmtree(path)

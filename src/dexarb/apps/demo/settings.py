@@ -12,6 +12,8 @@ from dexarb.apps.demo.world import World
 from dexarb.chain.multicall import MULTICALL3
 from dexarb.errors import ConfigError
 
+MARK = "# Written by dexarb demo"
+
 
 @dataclass(frozen=True, slots=True)
 class Files:
@@ -50,11 +52,19 @@ def write_settings(world: World, folder: Path, *, endpoint: str, paper_config: P
     return files
 
 
+def is_ours(folder: Path) -> bool:
+    """Whether a demo has written its files into the folder."""
+    try:
+        return (folder / "chain.toml").read_text(encoding="utf-8").startswith(MARK)
+    except OSError:
+        return False
+
+
 def _chain(world: World) -> str:
     profile = world.profile()
     names = {address: name for name, address in profile.tokens.items()}
     dexes = {pool.dex: pool for pool in world.pools}
-    lines = ["# Written by dexarb demo: the embedded chain."]
+    lines = [MARK + ": the embedded chain."]
     lines += _table(
         "[chain]",
         {
@@ -86,7 +96,7 @@ def _chain(world: World) -> str:
 
 
 def _collector(world: World, files: Files, endpoint: str) -> str:
-    lines = ["# Written by dexarb demo."]
+    lines = [MARK + "."]
     lines += _table(
         "[collector]",
         {

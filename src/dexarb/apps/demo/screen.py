@@ -1,0 +1,96 @@
+"""The live table of the demo."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from dexarb.apps.demo.settings import Files
+from dexarb.apps.demo.watch import Progress
+from dexarb.apps.tables import spread_table, strategy_table
+
+PLAIN_EVERY = 10
+"""Without a terminal: a line every so many blocks instead of a live table."""
+
+
+class Screen:
+    """A context: live while it is open, where there is a terminal."""
+
+    def __init__(self, console: Console, blocks: int | None) -> None:
+        self._console = console
+        self._blocks = blocks
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            # The final table follows; two of them would only confuse.
+            self._live.update(Text(""), refresh=True)
+            self._live.stop()
+
+    def show(self, progress: Progress) -> None:
+        if self._live:
+            self._live.update(
+                Group(*tables(progress), Text("Ctrl-C stops everything", style="dim")),
+                refresh=True,
+            )
+        elif progress.blocks % PLAIN_EVERY == 0:
+            sent = sum(row.counts["sent"] for row in progress.standing.rows)
+            best = max(spread.after_fees_bps for spread in progress.spreads.values())
+            goal = f"/{self._blocks}" if self._blocks else ""
+            self._console.print(
+                f"block {progress.blocks}{goal}: best spread after fees {best:+.1f} bp,"
+                f" {sent} decisions sent",
+                highlight=False,
+            )
+
+
+def tables(progress: Progress) -> list[RenderableType]:
+    """Block, spreads and strategies."""
+    state, standing = progress.state, progress.standing
+    head = Text.assemble(
+        ("block ", "dim"),
+        (str(state.block.number), "bold"),
+        ("   blocks ", "dim"),
+        str(progress.blocks),
+        ("   pools ", "dim"),
+        str(len(state.pools)),
+        ("   requests a block ", "dim"),
+        str(state.metrics.get("rpc_requests_per_block", "?")),
+        ("   block to state ", "dim"),
+        _milliseconds(state.metrics.get("block_to_state_ms")),
+        ("   to decision ", "dim"),
+        _milliseconds(standing.metrics.get("block_to_decision_ms")),
+    )
+    return [
+        head,
+        spread_table(progress.spreads, progress.names, "Spreads against what the fees need"),
+        strategy_table(standing.rows, "Strategies (net of gas, settled a block later)"),
+    ]
+
+
+def final(progress: Progress, files: Files) -> RenderableType:
+    """The last table, and where everything is."""
+    where = Text.assemble(
+        ("history ", "dim"),
+        f"{progress.state.history}\n",
+        ("ledger  ", "dim"),
+        f"{files.ledger}\n",
+        ("logs    ", "dim"),
+        str(files.logs),
+    )
+    return Group(*tables(progress), where)
+
+
+def _milliseconds(quantiles: Any) -> str:
+    """`7.8 ms (p99 16.5)`"""
+    if not quantiles or quantiles.get("p50") is None:
+        return "-"
+    return f"{quantiles['p50']:.1f} ms (p99 {quantiles['p99']:.1f})"
