@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from dexarb.chain import decode
@@ -56,17 +56,21 @@ class Driver:
 
     async def emit(self, contract: Address = WATCHED, topic: bytes = TOPIC) -> None:
         """Send a transaction that emits one event, different from all before."""
+        await self.rpc.call(*self._emission(contract, topic))
+
+    async def mine(self, blocks: int = 1, events: int = 1) -> None:
+        """Blocks with as many watched events each."""
+        for _ in range(blocks):
+            calls = [self._emission(WATCHED, TOPIC) for _ in range(events)]
+            for answer in await self.rpc.batch([(name, [data]) for name, data in calls]):
+                _sound(answer)
+            await self.rpc.call("evm_mine")
+
+    def _emission(self, contract: Address, topic: bytes) -> tuple[str, dict[str, str]]:
         self._count += 1
         data = topic + self._count.to_bytes(32, "big")
         transaction = {"from": self.sender, "to": contract, "data": "0x" + data.hex()}
-        transaction |= {"gas": hex(100_000), "gasPrice": hex(10**10)}
-        await self.rpc.call("eth_sendTransaction", transaction)
-
-    async def mine(self, blocks: int = 1, events: int = 1) -> None:
-        for _ in range(blocks):
-            for _ in range(events):
-                await self.emit()
-            await self.rpc.call("evm_mine")
+        return "eth_sendTransaction", transaction | {"gas": hex(100_000), "gasPrice": hex(10**10)}
 
     async def reorg(self, depth: int) -> None:
         """Replace the newest blocks by as many empty ones."""
@@ -84,11 +88,12 @@ class Driver:
         headers = await self.rpc.batch_as(Header, calls)
         return [decode.block(_sound(header)) for header in headers]
 
-    async def logs(self, block: Block) -> tuple[Log, ...]:
-        """All events of a canonical block, by another method than the feed's."""
-        span = {"fromBlock": hex(block.number), "toBlock": hex(block.number)}
-        events = await self.rpc.call_as(list[EventLog], "eth_getLogs", span)
-        return decode.logs(events, {WATCHED}, {TOPIC})
+    async def logs(self, blocks: Sequence[Block]) -> list[tuple[Log, ...]]:
+        """The watched events of canonical blocks, by another method than the feed's."""
+        spans = [{"fromBlock": hex(b.number), "toBlock": hex(b.number)} for b in blocks]
+        calls = [("eth_getLogs", [span]) for span in spans]
+        answers = await self.rpc.batch_as(list[EventLog], calls)
+        return [decode.logs(_sound(events), {WATCHED}, {TOPIC}) for events in answers]
 
 
 def _sound(answer: T | RpcError) -> T:

@@ -16,7 +16,6 @@ from websockets.exceptions import ConnectionClosed
 
 from support.anvil import Node
 
-
 # What these servers log at debug would hide what the program itself logs.
 _quiet = logging.getLogger("tests.faulty_node")
 _quiet.addFilter(lambda _: False)

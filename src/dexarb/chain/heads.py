@@ -21,7 +21,7 @@ _RESUBSCRIBE_MAX_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """live: we were listening when it was heard; its seen_at says something about the network."""
+    """live: we were listening when it was heard first, so that its time says something."""
 
     header: Header
     live: bool
@@ -168,9 +168,9 @@ class HeadListener:
     def _hear(self, header: Header) -> bool:
         name = header.hash.lower()
         news, self._latest = name != self._latest, name
-        if self._listening:
+        if news and self._listening:
             self._heard_at.setdefault(name, self._now())
             if len(self._heard_at) > _REMEMBERED:
                 self._heard_at.popitem(last=False)
-        self.heads.put_nowait(Head(header, self._listening))
+        self.heads.put_nowait(Head(header, live=name in self._heard_at))
         return news
