@@ -91,7 +91,7 @@ def status(
     """How the strategies stand: counts, profit and band, and how old the state is."""
     from dexarb.apps.status import run
 
-    _exit(run(config, as_json=as_json))
+    _exit(run(config, as_json_text=as_json))
 
 
 @history_app.command("check")

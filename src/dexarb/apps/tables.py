@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from dexarb.apps.standing import MICRO
 from dexarb.core.pool import PIPS, Pool
 from dexarb.core.token import Address
 from dexarb.report.spreads import Spread
-from dexarb.report.strategies import MICRO, StrategyRow
+from dexarb.store.ledger_rows import Standing
 
 LOG_WIDTH = 118
 
 
-def strategy_table(rows: Sequence[StrategyRow], title: str | None = None) -> Table:
+def strategy_table(rows: Sequence[Standing], title: str | None = None) -> Table:
     """Counts and net profit of each strategy; the band is what other places would have paid."""
     table = Table(title=title, title_justify="left", expand=False)
     table.add_column("strategy", no_wrap=True)
@@ -26,13 +27,13 @@ def strategy_table(rows: Sequence[StrategyRow], title: str | None = None) -> Tab
     table.add_column("band USD", justify="right")
     for row in rows:
         net = row.profit_micro_usd
-        low, high = (f"{bound / MICRO:.2f}" for bound in row.band_micro_usd)
+        low, high = row.band_low_micro_usd / MICRO, row.band_high_micro_usd / MICRO
+        counts = (row.seen, row.sent, row.filled, row.reverted, row.lost, row.open)
         table.add_row(
             row.name,
-            *(str(row.counts[name]) for name in ("seen", "sent", "filled", "reverted", "lost")),
-            str(row.counts["open"]),
+            *map(str, counts),
             f"[{_color(net)}]{net / MICRO:+.2f}[/]",
-            f"{low} .. {high}",
+            f"{low:.2f} .. {high:.2f}",
         )
     return table
 

@@ -20,7 +20,7 @@ from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address, Token
 from dexarb.errors import StoreError
-from dexarb.store.files import replace_file
+from dexarb.store.files import disk_errors, replace_file
 
 STATE_SCHEMA = 1
 EVERY_BLOCK_UP_TO_BYTES = 1_000_000
@@ -40,6 +40,7 @@ class _StateFile(msgspec.Struct):
     history: str
     seq: int
     metrics: dict[str, Any]
+    collector: dict[str, Any]
     tokens: list[Token]
     pools: list[Any]
 
@@ -67,13 +68,18 @@ class StateWriter:
 
     def __init__(self, path: Path, history: Path, *, every_s: float = REWRITE_EVERY_S) -> None:
         """history: the folder to name in the file, which does so relative to its own place, so
-        that both can be moved together. every_s: seconds between writings of a large file."""
+        that both can be moved together. every_s: seconds between writings of a large file.
+
+        Creates the file's folder. Raises StoreError.
+        """
         self.path = path
         self._history = os.path.relpath(history.resolve(), path.parent.resolve())
         self._every_s = every_s
         self._size = 0
         self._written_at = -every_s
         self._encoded: dict[Address, tuple[Pool, msgspec.Raw]] = {}
+        with disk_errors(path, "cannot be created"):
+            path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(
         self,
@@ -150,6 +156,7 @@ def _state(path: Path, file: _StateFile) -> State:
         block=file.block,
         history=Path(os.path.normpath(path.parent.resolve() / file.history)),
         seq=file.seq,
+        collector=file.collector,
         metrics=file.metrics,
         tokens={token.address: token for token in file.tokens},
         pools=tuple(file.pools),

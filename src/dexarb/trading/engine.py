@@ -100,7 +100,7 @@ class Engine:
     ) -> None:
         self._scanner_factory = scanner_factory
         self._executor = executor
-        self._max_state_age_s = max_state_age_s
+        self.max_state_age_s = max_state_age_s
         self._strategies: list[Strategy] = []
         self.deciding = False
         self.ledger = Ledger()
@@ -178,7 +178,7 @@ class Engine:
         return touched, undone
 
     def _is_stale(self, block: Block) -> bool:
-        return block.seen_at is not None and block.seen_at - block.timestamp > self._max_state_age_s
+        return block.seen_at is not None and block.seen_at - block.timestamp > self.max_state_age_s
 
     def _decide(self, stale: bool) -> list[Decision]:
         view = View(

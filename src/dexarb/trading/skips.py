@@ -82,9 +82,8 @@ class SkipTally:
         group.needed[nearer] = needed[nearer]
         group.block[nearer] = block_number
 
-    def drain(self, timestamp: int) -> Iterator[SkipCount]:
-        """The counters since the last drain, in a stable order, booked to the hour given."""
-        hour = timestamp // SECONDS_PER_HOUR
+    def drain(self, hour: int) -> Iterator[SkipCount]:
+        """The counters since the last drain, in a stable order, booked to a UTC hour number."""
         for hashes, group in sorted(self._groups.items()):
             for code, row in np.argwhere(group.counts):
                 miss = code == _PROFIT

@@ -16,6 +16,9 @@ from dexarb.chain.rpc import Rpc
 from dexarb.chain.sync import PoolRequest, bootstrap
 from dexarb.core.market import Keyframe, Market
 
+DEFAULT_SEED = 1
+"""Within its first ten blocks every classic strategy finds something."""
+
 BASE_FEE_GWEI = 30.0
 BASE_FEE_PULL = 0.05
 """Share of the way back to the usual base fee that a block goes on average."""
@@ -34,12 +37,12 @@ class Driver:
         self.world = world
         self.market = market
         self._miner = miner
-        self._fees = Random(f"{seed}:base fee")
-        self._prices = FairPrices(world, Random(f"{seed}:prices"))
+        self._fees = Random(f"{seed} base fee")
+        self._prices = FairPrices(world, Random(f"{seed} prices"))
         self._actors = _everyone(world, seed)
 
     @classmethod
-    async def start(cls, rpc: Rpc, *, seed: int = 1, plan: Plan | None = None) -> Driver:
+    async def start(cls, rpc: Rpc, *, seed: int = DEFAULT_SEED, plan: Plan | None = None) -> Driver:
         """Build the world on a fresh node. Raises MissingTool, RpcError, TransportError."""
         world, miner = await deploy(rpc, plan)
         read = await bootstrap(
@@ -109,18 +112,18 @@ def _everyone(world: World, seed: int) -> Sequence[Actor]:
     Arbitrageurs come last, since they look at what the others have decided.
     """
     return (
-        Retail(world, Random(f"{seed}:retail")),
-        Whale(world, Random(f"{seed}:whale")),
+        Retail(world, Random(f"{seed} retail")),
+        Whale(world, Random(f"{seed} whale")),
         *(
-            Informed(world, Random(f"{seed}:informed {account}"), account)
+            Informed(world, Random(f"{seed} informed {account}"), account)
             for account in range(len(world.accounts.informed))
         ),
         *(
-            Provider(world, Random(f"{seed}:provider {account}"), account)
+            Provider(world, Random(f"{seed} provider {account}"), account)
             for account in range(len(world.accounts.providers))
         ),
         *(
-            Arbitrageur(world, Random(f"{seed}:arbitrageur {account}"), account)
+            Arbitrageur(world, Random(f"{seed} arbitrageur {account}"), account)
             for account in range(len(world.accounts.arbitrageurs))
         ),
     )

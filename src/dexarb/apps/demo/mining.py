@@ -110,18 +110,15 @@ class Miner:
         timestamp = self.head.timestamp + 1 if timestamp is None else timestamp
         base_fee = self.head.base_fee_per_gas if base_fee is None else base_fee
         ordered = sorted(requests, key=lambda request: -request.priority_fee)
-        sends: list[tuple[str, Sequence[Any]]] = [
-            ("eth_sendTransaction", [self._numbered(request, base_fee)]) for request in ordered
+        calls: list[tuple[str, Sequence[Any]]] = [
+            ("evm_setNextBlockTimestamp", [timestamp]),
+            ("anvil_setNextBlockBaseFeePerGas", [hex(base_fee)]),
+            *(("eth_sendTransaction", [self._numbered(one, base_fee)]) for one in ordered),
         ]
-        hashes: list[str] = []
-        for start in range(0, len(sends), _BATCH):
-            hashes += await self._all(sends[start : start + _BATCH])
-        await self._all(
-            [
-                ("evm_setNextBlockTimestamp", [timestamp]),
-                ("anvil_setNextBlockBaseFeePerGas", [hex(base_fee)]),
-            ]
-        )
+        answers: list[Any] = []
+        for start in range(0, len(calls), _BATCH):
+            answers += await self._all(calls[start : start + _BATCH])
+        hashes = answers[2:]
         await self.rpc.call("evm_mine")
         number = hex(self.head.number + 1)
         header = await self.rpc.call_as(decode.Header, "eth_getBlockByNumber", number, False)

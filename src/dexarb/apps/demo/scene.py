@@ -15,8 +15,8 @@ from dexarb.core.pool import PIPS, Pool
 from dexarb.core.token import Address, Token
 
 GWEI = 1_000_000_000
-VOLATILITY_BPS = {"WETH": 1.6, "WBTC": 1.3, "WMATIC": 2.2}
-"""Standard deviation of a block's move; 1.6 bps a second are 90 % a year."""
+VOLATILITY_BPS = {"WETH": 1.3, "WBTC": 1.1, "WMATIC": 1.8}
+"""Standard deviation of a block's move; 1.3 bps a second are 73 % a year."""
 OTHER_VOLATILITY_BPS = 2.5
 JUMP_PROBABILITY = 0.012
 JUMP_BPS = (25.0, 70.0)

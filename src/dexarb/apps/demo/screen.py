@@ -42,7 +42,7 @@ class Screen:
                 refresh=True,
             )
         elif progress.blocks % PLAIN_EVERY == 0:
-            sent = sum(row.counts["sent"] for row in progress.standing.rows)
+            sent = sum(row.sent for row in progress.standing.rows)
             best = max(spread.after_fees_bps for spread in progress.spreads.values())
             goal = f"/{self._blocks}" if self._blocks else ""
             self._console.print(

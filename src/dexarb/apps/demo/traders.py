@@ -25,15 +25,17 @@ _LONG_AGO = 1
 
 
 class Retail:
-    """Many small swaps. Most are sent where the price is best, so they hold pools together."""
+    """Many small swaps, most of them where the price is good: so they hold pools together."""
 
-    TRADES_A_BLOCK = 2.2
-    MEDIAN_USD = 350.0
+    TRADES_A_BLOCK = 2.6
+    MEDIAN_USD = 450.0
     SPREAD_OF_SIZES = 1.1
     """Standard deviation of the logarithm of the size."""
     LARGEST_MOVE_BPS = 12.0
-    AGGREGATED = 0.75
-    """Share of the swaps that an aggregator sends to the best pool."""
+    AGGREGATED = 0.4
+    """Share of the swaps that an aggregator sends to the pair's best pool."""
+    ATTRACTED = 0.85
+    """Share of the swaps that a good price drew: they sell what some pool pays too much for."""
     EXACT_OUT = 0.15
     EXPIRED = 0.01
     LEGACY = 0.3
@@ -58,12 +60,10 @@ class Retail:
     def _trade(self, scene: Scene) -> Request | None:
         random = self._random
         pools = self._by_pair[random.choice(self._world.pairs)]
-        tokens = list(scene.sides(pools[0]))
-        random.shuffle(tokens)
-        token_in, token_out = tokens
+        pool = random.choice(pools)
+        token_in, token_out = self._direction(scene, pool)
         usd = self.MEDIAN_USD * math.exp(random.gauss(0.0, self.SPREAD_OF_SIZES))
         amount_in = scene.amount_of(token_in, usd)
-        pool = random.choice(pools)
         if random.random() < self.AGGREGATED:
             pool = max(pools, key=lambda one: _output(scene, one, token_in, amount_in))
         most = amount_to_move(scene.pools[pool.address], token_in.address, self.LARGEST_MOVE_BPS)
@@ -105,15 +105,22 @@ class Retail:
             legacy=random.random() < self.LEGACY,
         )
 
+    def _direction(self, scene: Scene, pool: DeployedPool) -> tuple[Token, Token]:
+        """What to sell and what to buy."""
+        base, quote = scene.sides(pool)
+        if self._random.random() < self.ATTRACTED:
+            return (base, quote) if scene.deviations_bps[pool.address] > 0 else (quote, base)
+        return self._random.choice(((base, quote), (quote, base)))
+
 
 class Informed:
     """Knows the fair price and trades pools towards it, as far as their fees make it pay."""
 
-    ATTENTION = 0.13
+    ATTENTION = 0.16
     """Probability to look at a pool in a block. There are several of them, so pools that are
     off stay so for some blocks; where two look at once, the slower one mostly reverts."""
     MARGIN_BPS = 3.0
-    SHARE = (0.6, 1.0)
+    SHARE = (0.75, 1.0)
     """How much of the way to the edge of the fees is traded."""
 
     def __init__(self, world: World, random: Random, account: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dexarb.apps.demo.settings import Files
-from dexarb.apps.standing import Standing, read_standing
+from dexarb.apps.standing import Standings, as_json, read_standings
 from dexarb.core.market import Market
 from dexarb.core.token import Address
 from dexarb.errors import StoreError
@@ -22,7 +22,7 @@ class Progress:
     head: int
     blocks: int
     state: State
-    standing: Standing
+    standing: Standings
     spreads: Mapping[tuple[Address, Address], Spread]
     names: Mapping[Address, str]
 
@@ -38,7 +38,7 @@ class Progress:
             "rpc_requests_per_block": self.state.metrics.get("rpc_requests_per_block"),
             "block_to_state_ms": self.state.metrics.get("block_to_state_ms"),
             "block_to_decision_ms": self.standing.metrics.get("block_to_decision_ms"),
-            "strategies": [row.as_json() for row in self.standing.rows],
+            "strategies": [as_json(row) for row in self.standing.rows],
             "history": str(self.state.history),
             "ledger": str(files.ledger),
         }
@@ -56,7 +56,7 @@ class Watch:
         """Whether the collector has the pools and the paper trader its strategies."""
         try:
             read_state(self._files.state)
-            return bool(read_standing(self._files.ledger).rows)
+            return read_standings(self._files.ledger).is_trading
         except StoreError:
             return False
 
@@ -69,7 +69,7 @@ class Watch:
             head=market.block.number,
             blocks=market.block.number - self._first,
             state=read_state(self._files.state),
-            standing=read_standing(self._files.ledger),
+            standing=read_standings(self._files.ledger),
             spreads=best_spreads(market.pools.values()),
             names=dict(names),
         )

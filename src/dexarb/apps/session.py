@@ -1,0 +1,193 @@
+"""An engine on a history with a ledger that it continues: what live trading and replay share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dexarb.core.market import Keyframe, Market
+from dexarb.ends.paper_executor import PaperExecutor
+from dexarb.errors import StoreError
+from dexarb.search.simple import SimpleScanner
+from dexarb.store.history_reader import HistoryReader
+from dexarb.store.ledger_db import LedgerDb
+from dexarb.store.ledger_rows import Epoch, StrategyRow
+from dexarb.store.replay import start_seq
+from dexarb.trading.costs import GasModel
+from dexarb.trading.engine import Engine, Entry, Step
+from dexarb.trading.skips import SECONDS_PER_HOUR, SkipCount
+from dexarb.trading.strategy import StrategySettings
+from dexarb.trading.threshold import ThresholdStrategies
+
+FIRST_SEQ, SKIPS_SEQ = "first_seq", "skips_seq"
+STRATEGIES_PER_FLUSHED_BLOCK = 100
+"""Skip counters go to the ledger after every block for so many strategies; more, less often."""
+
+
+@dataclass(slots=True)
+class _Unwritten:
+    """What one entry brings into the ledger, kept until the disk has taken it."""
+
+    step: Step
+    strategies: Sequence[StrategySettings] | None
+    skips: Sequence[SkipCount]
+    skips_seq: int | None
+    seen: dict[str, int]
+
+
+class Session:
+    """Mutable. Feed it every entry from `from_seq` on with `take`, then call `write`.
+
+    Entries that the ledger already includes are replayed with the strategies that held then, and
+    nothing is written: that is how a session finds its state again after a crash.
+    """
+
+    def __init__(self, reader: HistoryReader, ledger: LedgerDb, *, max_state_age_s: float) -> None:
+        self._reader = reader
+        self._ledger = ledger
+        self.max_state_age_s = max_state_age_s
+        self._gas = GasModel()
+        self._engine: Engine | None = None
+        self._settings: tuple[StrategySettings, ...] = ()
+        self._unwritten: _Unwritten | None = None
+        self._announced: tuple[StrategySettings, ...] | None = None
+        self._seen: dict[str, int] = {}
+        self._blocks_since_flush = 0
+        self._hour = 0
+        self.ledger_seq = ledger.seq
+        self._skips_seq = int(ledger.note(SKIPS_SEQ) or 0)
+        self._epochs = ledger.epochs()
+        self._known = {
+            row.hash: StrategySettings.from_json(json.loads(row.config) | {"name": row.name})
+            for row in ledger.strategies()
+        }
+        first = ledger.note(FIRST_SEQ)
+        self.from_seq = int(first) if first is not None else start_seq(reader)
+
+    @property
+    def engine(self) -> Engine:
+        """Raises StoreError before the first entry."""
+        if self._engine is None:
+            raise StoreError(self._reader.folder, "has no entries yet")
+        return self._engine
+
+    @property
+    def next_seq(self) -> int | None:
+        """The entry that comes next; None before the first one."""
+        return None if self._engine is None else self._engine.seq + 1
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether strategies take part yet; before that the session only warms up."""
+        return self._engine is not None and self._engine.deciding
+
+    @property
+    def settings(self) -> tuple[StrategySettings, ...]:
+        return self._settings
+
+    def _scanner(self, market: Market) -> SimpleScanner:
+        return SimpleScanner(
+            market, start_tokens=market.profile.start_tokens, gas_units=self._gas.units
+        )
+
+    def use(self, settings: Sequence[StrategySettings]) -> None:
+        """Trade with these from the next entry on. Books of those that stay go on."""
+        self._settings = tuple(settings)
+        self._announced = self._settings
+        self.engine.use([ThresholdStrategies(self._settings, self._gas)])
+        self.engine.deciding = True
+
+    def take(self, entry: Entry) -> Step | None:
+        """Move on by one entry; None for the very first one."""
+        if self._engine is None:
+            if not isinstance(entry, Keyframe):
+                raise StoreError(self._reader.folder, f"entry {entry.seq} is not a keyframe")
+            self._engine = Engine(
+                entry,
+                self._scanner,
+                PaperExecutor(self._gas),
+                max_state_age_s=self.max_state_age_s,
+            )
+            return None
+        if entry.seq <= self.ledger_seq:
+            return self._replay(entry)
+        hour = entry.block.timestamp // SECONDS_PER_HOUR
+        skips: list[SkipCount] = []
+        flushed_seq: int | None = None
+        if hour != self._hour and self._blocks_since_flush:
+            skips += self._drain(self._hour)
+            flushed_seq = self._engine.seq
+        self._engine.max_state_age_s = self.max_state_age_s
+        step = self._engine.step(entry)
+        self._hour = hour
+        self._blocks_since_flush += 1
+        if self._blocks_since_flush * STRATEGIES_PER_FLUSHED_BLOCK >= len(self._settings):
+            skips += self._drain(hour)
+            flushed_seq = entry.seq
+        self._unwritten = _Unwritten(step, self._announced, skips, flushed_seq, self._newly_seen())
+        self._announced = None
+        return step
+
+    def _drain(self, hour: int) -> list[SkipCount]:
+        self._blocks_since_flush = 0
+        return list(self.engine.skips.drain(hour))
+
+    def _newly_seen(self) -> dict[str, int]:
+        """Episode counts that the ledger does not have yet."""
+        seen = self.engine.ledger.column("seen")
+        rows = self.engine.ledger.rows
+        return {
+            key: int(seen[row]) for key, row in rows.items() if self._seen.get(key, 0) != seen[row]
+        }
+
+    def _replay(self, entry: Entry) -> Step:
+        """An entry that the ledger includes: the strategies that held then, nothing written."""
+        engine = self.engine
+        active = [epoch for epoch in self._epochs if _holds(epoch, entry.seq)]
+        settings = tuple(self._known[epoch.strategy] for epoch in active)
+        if settings and settings != self._settings:
+            self.use(settings)
+            self._announced = None
+        step = engine.step(entry)
+        self._hour = entry.block.timestamp // SECONDS_PER_HOUR
+        self._blocks_since_flush += 1
+        if entry.seq <= self._skips_seq:
+            self._drain(self._hour)
+        if entry.seq == self.ledger_seq:
+            self._seen = self._newly_seen()
+        return step
+
+    def write(self) -> None:
+        """Bring the latest entry into the ledger. Raises StoreError, and can then be called
+        again: nothing is lost and nothing is written twice."""
+        if self._unwritten is None or not self.has_begun:
+            self._unwritten = None
+            return
+        pending = self._unwritten
+        with self._ledger.block(pending.step.seq, pending.step.block) as books:
+            if self._ledger.seq == 0:
+                books.set_note(FIRST_SEQ, str(self.from_seq))
+            if pending.strategies is not None:
+                books.set_strategies(map(_row, pending.strategies, range(len(self._settings))))
+            books.mark_reorged(pending.step.undone)
+            books.void(pending.step.voided)
+            books.add_fills(pending.step.fills)
+            books.add_decisions(pending.step.decisions)
+            books.set_seen(pending.seen)
+            books.add_skips(pending.skips)
+            if pending.skips_seq is not None:
+                books.set_note(SKIPS_SEQ, str(pending.skips_seq))
+        self.ledger_seq = pending.step.seq
+        self._seen.update(pending.seen)
+        self._unwritten = None
+
+
+def _row(settings: StrategySettings, ordinal: int) -> StrategyRow:
+    parameters = settings.as_json()
+    del parameters["name"]
+    return StrategyRow(settings.hash, settings.name, json.dumps(parameters), ordinal)
+
+
+def _holds(epoch: Epoch, seq: int) -> bool:
+    return epoch.from_seq <= seq and (epoch.to_seq is None or seq <= epoch.to_seq)
