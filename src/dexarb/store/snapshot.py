@@ -40,7 +40,6 @@ class _StateFile(msgspec.Struct):
     history: str
     seq: int
     metrics: dict[str, Any]
-    collector: dict[str, Any]
     tokens: list[Token]
     pools: list[Any]
 
@@ -156,7 +155,6 @@ def _state(path: Path, file: _StateFile) -> State:
         block=file.block,
         history=Path(os.path.normpath(path.parent.resolve() / file.history)),
         seq=file.seq,
-        collector=file.collector,
         metrics=file.metrics,
         tokens={token.address: token for token in file.tokens},
         pools=tuple(file.pools),
