@@ -54,7 +54,16 @@ def test_the_history_is_found_wherever_the_files_are_moved(tmp_path: Path) -> No
 def test_the_file_has_the_documented_keys(tmp_path: Path) -> None:
     path, _ = written(tmp_path)
     state = json.loads(path.read_bytes())
-    assert list(state) == ["schema", "chain", "block", "history", "seq", "tokens", "pools"]
+    assert list(state) == [
+        "schema",
+        "chain",
+        "block",
+        "history",
+        "seq",
+        "metrics",
+        "tokens",
+        "pools",
+    ]
     assert state["schema"] == 1
     assert state["chain"] == {"id": 137, "name": "testnet"}
     assert state["history"] == "history/137"
@@ -142,10 +151,22 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     assert read_state(path).seq == 12
 
 
-def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot be created"):
+        StateWriter(tmp_path / "file" / "pool_state.json", tmp_path)
     market = Market(world.first_keyframe())
+    writer = StateWriter(tmp_path / "deep" / "pool_state.json", tmp_path)
+    (tmp_path / "deep").rmdir()
     with pytest.raises(StoreError, match="cannot be written"):
-        StateWriter(tmp_path / "none" / "pool_state.json", tmp_path).write(market, 1)
+        writer.write(market, 1)
+
+
+def test_what_the_collector_measured_travels_along(tmp_path: Path) -> None:
+    path, market = written(tmp_path)
+    assert read_state(path).metrics == {}
+    StateWriter(path, tmp_path).write(market, 12, {"reorgs": 3, "block_to_state_ms": {"p50": 0.5}})
+    assert read_state(path).metrics == {"reorgs": 3, "block_to_state_ms": {"p50": 0.5}}
 
 
 @pytest.mark.parametrize(

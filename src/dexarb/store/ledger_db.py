@@ -1,0 +1,313 @@
+"""The ledger on disk: SQLite, one transaction a block, together with the block's place.
+
+After kill -9 at any moment it is what it was after some block, and `seq` says which one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+from dexarb.core.block import Block
+from dexarb.core.evidence import Evidence
+from dexarb.core.route import Cycle
+from dexarb.core.trade import Decision, Fill
+from dexarb.errors import StoreError
+from dexarb.store.files import disk_errors
+from dexarb.store.ledger_reader import LedgerReader
+from dexarb.store.ledger_rows import (
+    DECISION_COLUMNS,
+    EVIDENCE_COLUMNS,
+    FILL_COLUMNS,
+    Row,
+    SkipCounter,
+    StrategyRow,
+    block_values,
+    decision_values,
+    evidence_values,
+    fill_values,
+    route_values,
+)
+from dexarb.store.ledger_schema import create, is_empty, ledger_errors
+from dexarb.store.locking import WriterLock
+
+LOCK_SUFFIX = ".lock"
+
+_PUT_STRATEGY = """
+INSERT INTO strategies (hash, name, config, ordinal) VALUES (?, ?, ?, ?)
+ON CONFLICT (hash) DO UPDATE SET
+    name = excluded.name, config = excluded.config, ordinal = excluded.ordinal
+"""
+
+# The nearest miss is the one with the smallest distance between needed and best; the earlier of
+# two equal ones stays.
+_ADD_SKIP = """
+INSERT INTO skips VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (strategy, hour, reason) DO UPDATE SET
+    times = times + excluded.times,
+    (needed_micro_usd, best_micro_usd, block) = (
+        SELECT needed, best, at FROM (
+            SELECT needed_micro_usd AS needed, best_micro_usd AS best, block AS at, 0 AS later
+            UNION ALL
+            SELECT excluded.needed_micro_usd, excluded.best_micro_usd, excluded.block, 1)
+        ORDER BY needed IS NULL, needed - best, later LIMIT 1)
+"""
+
+
+class LedgerDb(LedgerReader):
+    """Mutable; holds the ledger's lock from `open` to `close`. For one thread at a time."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: WriterLock) -> None:
+        """Use `open`."""
+        super().__init__(path, connection)
+        self._lock = lock
+
+    @classmethod
+    def open(cls, path: Path, *, chain_id: int, history: Path) -> Self:
+        """Open a ledger, or make a new one. history: the folder that the trader follows.
+
+        Raises Locked while another process writes it, and StoreError, also for the ledger of
+        another chain.
+        """
+        with disk_errors(path, "cannot be created"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        lock = WriterLock(path.with_name(path.name + LOCK_SUFFIX), path)
+        connection = None
+        try:
+            with ledger_errors(path):
+                connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+                connection.execute("PRAGMA journal_mode = WAL")
+                # In WAL mode: whole after a crash, and after a power failure at an earlier block.
+                connection.execute("PRAGMA synchronous = NORMAL")
+                if is_empty(connection):
+                    create(connection, chain_id, str(history))
+                ledger = cls(path, connection, lock)
+                if ledger.chain_id != chain_id:
+                    raise StoreError(
+                        path,
+                        f"is a ledger of chain {ledger.chain_id}, not of chain {chain_id}",
+                        "Use another file",
+                    )
+                if ledger.history != history:
+                    connection.execute(
+                        "UPDATE meta SET value = ? WHERE key = 'history'", (str(history),)
+                    )
+                    ledger._meta["history"] = str(history)
+                return ledger
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            lock.release()
+            raise
+
+    @contextmanager
+    def block(self, seq: int, block: Block) -> Iterator[BlockBooks]:
+        """Everything that history entry `seq` brought, as one transaction.
+
+        At the end of the `with` all of it is in the ledger and `self.seq` is seq; if anything in it
+        raises, nothing is, and the same block can be tried again. seqs ascend. Raises StoreError.
+        """
+        if seq <= self.seq:
+            raise StoreError(
+                self.path, f"already includes entry {self.seq}, so entry {seq} cannot be added"
+            )
+        with self._transaction():
+            yield BlockBooks(self.path, self._connection, seq, block)
+            with ledger_errors(self.path):
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?)",
+                    (seq, block.number, block.hash),
+                )
+
+    def put_notes(self, notes: Mapping[str, str]) -> None:
+        """Remember these beside the blocks; see `note`. Raises StoreError."""
+        with self._transaction(), ledger_errors(self.path):
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+                [(f"note:{key}", value) for key, value in notes.items()],
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        connection = self._connection
+        try:
+            with ledger_errors(self.path):
+                connection.execute("BEGIN IMMEDIATE")
+            yield
+            with ledger_errors(self.path):
+                connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Let the next writer in. A second call does nothing."""
+        try:
+            super().close()
+        finally:
+            self._lock.release()
+
+
+class BlockBooks:
+    """What can be written within `LedgerDb.block`. Every method raises StoreError."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, seq: int, block: Block) -> None:
+        self._path, self._connection, self._seq, self._block = path, connection, seq, block
+        self._has_block = False
+
+    def set_strategies(self, strategies: Iterable[StrategyRow]) -> None:
+        """From this entry on exactly these take part. The epochs of those that did already go on;
+        the books of those that do not any more stay. `seen` is not looked at."""
+        rows = list(strategies)
+        named = {row.hash for row in rows}
+        self._many(_PUT_STRATEGY, [(row.hash, row.name, row.config, row.ordinal) for row in rows])
+        taking_part = {
+            row[0] for row in self._one("SELECT strategy FROM epochs WHERE to_seq IS NULL")
+        }
+        self._many(
+            "UPDATE epochs SET to_seq = ? WHERE strategy = ? AND to_seq IS NULL",
+            [(self._seq - 1, strategy) for strategy in sorted(taking_part - named)],
+        )
+        self._many(
+            "INSERT OR REPLACE INTO epochs VALUES (?, ?, NULL)",
+            [(strategy, self._seq) for strategy in sorted(named - taking_part)],
+        )
+
+    def set_note(self, key: str, value: str) -> None:
+        """Something that the trader has to remember; see `LedgerReader.note`."""
+        self._one("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"note:{key}", value))
+
+    def set_seen(self, totals: Mapping[str, int]) -> None:
+        """How many episodes these strategies, by hash, have seen in all."""
+        self._many(
+            "UPDATE strategies SET seen = ? WHERE hash = ?",
+            [(times, strategy) for strategy, times in totals.items()],
+        )
+
+    def add_decisions(self, decisions: Iterable[Decision]) -> None:
+        """Decisions made at the end of this block: they are open."""
+        rows = list(decisions)
+        for decision in rows:
+            self._expect_this_block(decision.block, f"decision {decision.id}")
+        self._put_routes(decision.cycle for decision in rows)
+        self._many(
+            f"INSERT INTO decisions ({DECISION_COLUMNS}, state) "
+            f"VALUES ({_places(DECISION_COLUMNS)}, 'open')",
+            [decision_values(self._seq, decision) for decision in rows],
+        )
+
+    def add_fills(self, fills: Iterable[Fill]) -> None:
+        """Outcomes in this block: their decisions are settled."""
+        query = (
+            f"INSERT INTO fills (seq, decision, {FILL_COLUMNS}) "
+            f"VALUES (?, ?, {_places(FILL_COLUMNS)})"
+        )
+        for fill in fills:
+            self._expect_this_block(fill.block, f"fill of decision {fill.decision.id}")
+            row = self._move(fill.decision, "settled")
+            self._one(query, (self._seq, row, *fill_values(fill)))
+
+    def mark_reorged(self, fills: Iterable[Fill]) -> None:
+        """Fills of a branch that died: they stay, marked, and their decisions are open again."""
+        for fill in fills:
+            rows = self._one(
+                """UPDATE fills SET reorged_seq = ? WHERE reorged_seq IS NULL AND n = (
+                    SELECT max(f.n) FROM fills f JOIN decisions d ON d.n = f.decision
+                    JOIN blocks b ON b.seq = f.seq WHERE d.id = ? AND b.hash = ?)
+                RETURNING decision""",
+                (self._seq, fill.decision.id, fill.block.hash),
+            )
+            if not rows:
+                raise StoreError(
+                    self._path, f"has no standing fill of decision {fill.decision.id} to undo"
+                )
+            self._one("UPDATE decisions SET state = 'open' WHERE n = ?", rows[0])
+
+    def void(self, decisions: Iterable[Decision]) -> None:
+        """Open decisions whose outcome the history cannot tell any more: counted as reorged."""
+        for decision in decisions:
+            self._move(decision, "void")
+
+    def add_skips(self, counters: Iterable[SkipCounter]) -> None:
+        """Add to the counters, and keep the nearest miss of each."""
+        self._many(
+            _ADD_SKIP,
+            [
+                (
+                    counter.strategy,
+                    counter.hour,
+                    counter.reason.value,
+                    counter.times,
+                    counter.needed_micro_usd,
+                    counter.best_micro_usd,
+                    counter.block,
+                )
+                for counter in counters
+            ],
+        )
+
+    def add_evidence(self, evidence: Iterable[Evidence]) -> None:
+        """What has been found out at the end of this block."""
+        rows = list(evidence)
+        self._put_routes(each.cycle for each in rows)
+        if rows:
+            self._put_block()
+        self._many(
+            f"INSERT INTO evidence ({EVIDENCE_COLUMNS}) VALUES ({_places(EVIDENCE_COLUMNS)})",
+            [evidence_values(self._seq, each) for each in rows],
+        )
+
+    def mark_evidence_reorged(self, dead_blocks: Iterable[str]) -> None:
+        """Evidence found at the end of these blocks, given by hash, does not stand any more."""
+        self._many(
+            """UPDATE evidence SET reorged_seq = ? WHERE reorged_seq IS NULL
+                AND seq IN (SELECT seq FROM blocks WHERE hash = ?)""",
+            [(self._seq, block_hash) for block_hash in dead_blocks],
+        )
+
+    def _move(self, decision: Decision, state: str) -> int:
+        """Take an open decision into another state; returns its row."""
+        rows = self._one(
+            "UPDATE decisions SET state = ? WHERE id = ? AND state = 'open' RETURNING n",
+            (state, decision.id),
+        )
+        if not rows:
+            raise StoreError(self._path, f"has no open decision {decision.id}")
+        return int(rows[0][0])
+
+    def _expect_this_block(self, block: Block, what: str) -> None:
+        if block != self._block:
+            raise StoreError(
+                self._path,
+                f"{what} is of block {block.number}, entry {self._seq} of block "
+                f"{self._block.number}",
+            )
+        self._put_block()
+
+    def _put_block(self) -> None:
+        """Blocks are kept where something happened in them."""
+        if not self._has_block:
+            values = block_values(self._seq, self._block)
+            self._one(f"INSERT INTO blocks VALUES ({', '.join('?' * len(values))})", values)
+            self._has_block = True
+
+    def _put_routes(self, cycles: Iterable[Cycle]) -> None:
+        routes = {route_values(cycle) for cycle in cycles}
+        self._many("INSERT OR IGNORE INTO routes VALUES (?, ?, ?)", sorted(routes))
+
+    def _one(self, query: str, values: Row = ()) -> list[Any]:
+        with ledger_errors(self._path):
+            return self._connection.execute(query, values).fetchall()
+
+    def _many(self, query: str, rows: Iterable[Row]) -> None:
+        with ledger_errors(self._path):
+            self._connection.executemany(query, rows)
+
+
+def _places(columns: str) -> str:
+    return ", ".join("?" for _ in columns.split(", "))

@@ -1,0 +1,141 @@
+"""The ledger's tables, and what SQLite's complaints mean in the project's words.
+
+docs/history-format.md describes the tables. Amounts of tokens and of wei can exceed 64 bits and
+are decimal TEXT; micro-USD, gas, block numbers and seqs are INTEGER.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dexarb.errors import StoreError
+
+LEDGER_SCHEMA = 1
+
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE progress (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    seq INTEGER NOT NULL, block_number INTEGER NOT NULL, block_hash TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE strategies (
+    hash TEXT PRIMARY KEY, name TEXT NOT NULL, config TEXT NOT NULL, ordinal INTEGER NOT NULL,
+    seen INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE epochs (
+    strategy TEXT NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER,
+    PRIMARY KEY (strategy, from_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX epochs_now ON epochs (strategy) WHERE to_seq IS NULL;
+
+CREATE TABLE blocks (
+    seq INTEGER PRIMARY KEY, number INTEGER NOT NULL, hash TEXT NOT NULL,
+    parent_hash TEXT NOT NULL, timestamp INTEGER NOT NULL, base_fee_per_gas TEXT NOT NULL,
+    gas_used INTEGER NOT NULL, gas_limit INTEGER NOT NULL, seen_at REAL
+) STRICT;
+
+CREATE TABLE routes (
+    cycle TEXT NOT NULL, start_pool TEXT NOT NULL, hops TEXT NOT NULL,
+    PRIMARY KEY (cycle, start_pool)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE decisions (
+    n INTEGER PRIMARY KEY, seq INTEGER NOT NULL, id TEXT NOT NULL, strategy TEXT NOT NULL,
+    cycle TEXT NOT NULL, start_pool TEXT NOT NULL,
+    amount_in TEXT NOT NULL, amount_out TEXT NOT NULL, min_amount_out TEXT NOT NULL,
+    gas_units INTEGER NOT NULL, expected_net_micro_usd INTEGER NOT NULL,
+    capital_micro_usd INTEGER NOT NULL, priority_fee TEXT NOT NULL, max_base_fee TEXT NOT NULL,
+    first_block INTEGER NOT NULL, deadline_block INTEGER NOT NULL, position TEXT NOT NULL,
+    fixed_gas_cost_micro_usd INTEGER, competition_lost INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'settled', 'void'))
+) STRICT;
+CREATE UNIQUE INDEX decisions_open ON decisions (id) WHERE state = 'open';
+CREATE INDEX decisions_by_id ON decisions (id);
+CREATE INDEX decisions_by_strategy ON decisions (strategy);
+
+CREATE TABLE fills (
+    n INTEGER PRIMARY KEY, seq INTEGER NOT NULL,
+    decision INTEGER NOT NULL REFERENCES decisions (n),
+    place INTEGER NOT NULL, status TEXT NOT NULL, amount_in TEXT NOT NULL,
+    amount_out TEXT NOT NULL, gas_used INTEGER NOT NULL, gas_price TEXT NOT NULL,
+    gas_cost_micro_usd INTEGER NOT NULL, net_micro_usd INTEGER NOT NULL,
+    band_low_micro_usd INTEGER NOT NULL, band_high_micro_usd INTEGER NOT NULL,
+    reorged_seq INTEGER
+) STRICT;
+CREATE UNIQUE INDEX fills_standing ON fills (decision) WHERE reorged_seq IS NULL;
+
+CREATE TABLE skips (
+    strategy TEXT NOT NULL, hour INTEGER NOT NULL, reason TEXT NOT NULL, times INTEGER NOT NULL,
+    needed_micro_usd INTEGER, best_micro_usd INTEGER, block INTEGER,
+    PRIMARY KEY (strategy, hour, reason)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE evidence (
+    n INTEGER PRIMARY KEY, seq INTEGER NOT NULL, cycle TEXT NOT NULL, start_pool TEXT NOT NULL,
+    block_number INTEGER NOT NULL, block_hash TEXT NOT NULL, outcome TEXT NOT NULL,
+    closed_after INTEGER, mover_block_number INTEGER, mover_block_hash TEXT, mover_place INTEGER,
+    mover_transaction TEXT, mover_sender TEXT, mover_to TEXT, mover_paid TEXT,
+    gain_token TEXT, gain TEXT, reorged_seq INTEGER
+) STRICT;
+CREATE INDEX evidence_by_cycle ON evidence (cycle, block_hash);
+"""
+
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: "Free space; the trader goes on at the block where it stopped",
+    sqlite3.SQLITE_IOERR: "Free space or check the disk; the trader goes on where it stopped",
+    sqlite3.SQLITE_BUSY: "Another program holds a lock on it: close that program",
+    sqlite3.SQLITE_LOCKED: "Another program holds a lock on it: close that program",
+    sqlite3.SQLITE_READONLY: "Give this user the right to write there",
+    sqlite3.SQLITE_CANTOPEN: "Check that the folder exists and can be written to",
+    sqlite3.SQLITE_CORRUPT: "Move it away; `dexarb replay` of the history makes it anew",
+    sqlite3.SQLITE_NOTADB: "Move it away; `dexarb replay` of the history makes it anew",
+}
+
+
+@contextmanager
+def ledger_errors(path: Path) -> Iterator[None]:
+    """SQLite's errors become StoreErrors."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        raise StoreError(path, f"ledger: {error}", _REMEDIES.get(code)) from error
+    except OverflowError as error:
+        raise StoreError(path, f"ledger: a number does not fit into 64 bits: {error}") from error
+
+
+def create(connection: sqlite3.Connection, chain_id: int, history: str) -> None:
+    """Make the tables in an empty database, all or none."""
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in TABLES.split(";"):
+        connection.execute(statement)
+    connection.executemany(
+        "INSERT INTO meta VALUES (?, ?)",
+        [("schema", str(LEDGER_SCHEMA)), ("chain_id", str(chain_id)), ("history", history)],
+    )
+    connection.execute("COMMIT")
+
+
+def is_empty(connection: sqlite3.Connection) -> bool:
+    return not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+
+
+def read_meta(connection: sqlite3.Connection, path: Path) -> dict[str, str]:
+    """The meta table of a ledger that this program knows. Raises StoreError."""
+    has_meta = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchall()
+    if not has_meta:
+        raise StoreError(path, "is a database, but not a ledger", "Use another file")
+    meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+    if meta.get("schema") != str(LEDGER_SCHEMA):
+        raise StoreError(
+            path,
+            f"has ledger schema {meta.get('schema')}, this program knows {LEDGER_SCHEMA}",
+            "Use the version of dexarb that wrote it, or move it away and replay the history",
+        )
+    return meta

@@ -1,0 +1,215 @@
+"""One writer, one format, and what damage and full disks leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dexarb.errors import Locked, StoreError
+from dexarb.store.history_reader import HistoryReader
+from dexarb.store.history_writer import HistoryWriter
+from dexarb.store.segment import list_segments
+from store import world
+from store.test_history_writer import append_all, blocks_of, open_writer, record
+
+# -- one writer, one chain, one format ------------------------------------------------------------
+
+
+def test_a_second_writer_is_told_who_the_first_one_is(tmp_path: Path) -> None:
+    with open_writer(tmp_path):
+        with pytest.raises(Locked) as caught:
+            open_writer(tmp_path)
+        assert caught.value.holder == os.getpid()
+        assert caught.value.exit_code == 2
+    open_writer(tmp_path).close()
+
+
+def test_a_writer_that_fails_to_open_leaves_no_lock(tmp_path: Path) -> None:
+    open_writer(tmp_path).close()
+    with pytest.raises(StoreError, match="of chain 137, not of chain 1"):
+        HistoryWriter.open(tmp_path, chain_id=1, chain="mainnet")
+    open_writer(tmp_path).close()
+
+
+@pytest.mark.parametrize(
+    ("manifest", "problem"),
+    [
+        (b'{"schema":2,"chain_id":137,"chain":"x"}', "has schema 2, this program knows 1"),
+        (b'{"schema":1}', "not a history manifest"),
+        (b'{"schema":1,"chain', "not a history manifest"),
+        (b"[]", "not a history manifest"),
+    ],
+)
+def test_an_unknown_format_is_not_touched(tmp_path: Path, manifest: bytes, problem: str) -> None:
+    (tmp_path / "manifest.json").write_bytes(manifest)
+    with pytest.raises(StoreError, match=problem):
+        open_writer(tmp_path)
+    with pytest.raises(StoreError, match=problem):
+        HistoryReader(tmp_path)
+    assert (tmp_path / "manifest.json").read_bytes() == manifest
+
+
+def test_reading_where_nothing_is_says_what_to_start(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="Start data-collector"):
+        HistoryReader(tmp_path / "nowhere")
+
+
+# -- damage ---------------------------------------------------------------------------------------
+
+
+def only_segment(folder: Path) -> Path:
+    (segment,) = list_segments(folder)
+    return segment.path
+
+
+@pytest.mark.parametrize("cut", [1, 2, 300])
+def test_a_torn_last_line_is_cut_off(tmp_path: Path, cut: int) -> None:
+    updates = world.first_updates(10)
+    record(tmp_path, updates)
+    path = only_segment(tmp_path)
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert blocks_of(list(HistoryReader(tmp_path).entries())) == updates[:9]
+    assert HistoryReader(tmp_path).last_seq == 10
+    with open_writer(tmp_path) as writer:
+        assert writer.recovered is not None
+        assert "not written to its end" in writer.recovered
+        assert writer.last_seq == 10
+        writer.append(updates[9])
+    assert blocks_of(list(HistoryReader(tmp_path).entries())) == updates
+    assert not list(tmp_path.glob("*.cut"))
+
+
+def test_lines_behind_a_damaged_one_are_cut_off_but_kept_aside(tmp_path: Path) -> None:
+    updates = world.first_updates(10)
+    record(tmp_path, updates)
+    path = only_segment(tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    damaged = [*lines[:6], b"\0" * len(lines[6]) + b"\n", *lines[7:]]
+    path.write_bytes(b"".join(damaged))
+    with pytest.raises(StoreError, match="not a history entry"):
+        list(HistoryReader(tmp_path).entries())
+    with open_writer(tmp_path) as writer:
+        assert writer.last_seq == 6
+        append_all(writer, world.market_after(updates[:5]), updates[5:])
+    assert blocks_of(list(HistoryReader(tmp_path).entries())) == updates
+    assert path.with_name(path.name + ".cut").read_bytes() == b"".join(damaged[6:])
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        (lambda line: line["block"].update(parent_hash="0xdead"), "whose parent is not known"),
+        (lambda line: line.update(seq=77), "entry 77 in a wrong place"),
+        (lambda line: line.update(kind="keyframe", continues=True), "entry 9 in a wrong place"),
+    ],
+)
+def test_lines_that_do_not_fit_are_cut_off(tmp_path: Path, edit: object, problem: str) -> None:
+    assert callable(edit)
+    updates = world.first_updates(10)
+    record(tmp_path, updates)
+    path = only_segment(tmp_path)
+    lines = path.read_bytes().splitlines()
+    line = json.loads(lines[8])
+    edit(line)
+    lines[8] = json.dumps(line).encode()
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    with open_writer(tmp_path) as writer:
+        assert writer.recovered is not None
+        assert problem in writer.recovered
+        assert writer.last_seq == 8
+        append_all(writer, world.market_after(updates[:7]), updates[7:])
+    assert blocks_of(list(HistoryReader(tmp_path).entries())) == updates
+
+
+def test_a_segment_without_a_whole_keyframe_goes(tmp_path: Path) -> None:
+    updates = world.first_updates(20)
+    record(tmp_path, updates, segment_blocks=10)
+    last = list_segments(tmp_path)[-1].path
+    last.write_bytes(last.read_bytes()[:100])
+    unfinished = tmp_path / "000000000099.jsonl.tmp"
+    unfinished.write_bytes(b"{")
+    with open_writer(tmp_path, segment_blocks=10) as writer:
+        assert writer.last_seq == 22
+        assert writer.roll_if_full(world.market_after(updates).keyframe)
+    assert not unfinished.exists()
+    assert HistoryReader(tmp_path).last_seq == 23
+    assert blocks_of(list(HistoryReader(tmp_path).entries())) == updates
+
+
+def test_a_reader_ahead_of_the_history_is_told(tmp_path: Path) -> None:
+    record(tmp_path, world.first_updates(5))
+    reader = HistoryReader(tmp_path)
+    assert list(reader.entries(7)) == []
+    with pytest.raises(StoreError, match="ends before entry 9"):
+        list(reader.entries(9))
+    with pytest.raises(StoreError, match="begins at entry 1"):
+        list(reader.entries(0))
+
+
+# -- a full disk ----------------------------------------------------------------------------------
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+sys.path[:0] = sys.argv[2].split(":")
+from store import world
+from store.test_history_writer import open_writer
+from dexarb.core.market import Market
+from dexarb.errors import StoreError
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+folder, small = Path(sys.argv[1]), int(sys.argv[3])
+unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+writer = open_writer(folder, segment_blocks=20)
+writer.append_keyframe(world.first_keyframe())
+market = Market(world.first_keyframe())
+failures = 0
+for update in world.first_updates(50):
+    market.rewind(update.block.parent_hash)
+    market.apply(update)
+    for again in range(2):
+        if again == 0:
+            # As if the disk had room for a part of the next line only.
+            room = max(path.stat().st_size for path in folder.glob("*.jsonl")) + small
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, unlimited[1]))
+        try:
+            writer.append(update)
+        except StoreError as error:
+            failures += 1
+            assert "Free space" in str(error), error
+            resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+        else:
+            break
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, unlimited[1]))
+    try:
+        rolled = writer.roll_if_full(market.keyframe)
+    except StoreError:
+        failures += 1
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+        rolled = writer.roll_if_full(market.keyframe)
+    resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+writer.close()
+print(failures)
+"""
+
+
+@pytest.mark.parametrize("room", [0, 700])
+def test_a_full_disk_tears_no_line_and_stops_nothing_for_good(tmp_path: Path, room: int) -> None:
+    paths = ":".join(path for path in sys.path if path)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path), paths, str(room)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert int(done.stdout) >= 15
+    reader = HistoryReader(tmp_path)
+    assert blocks_of(list(reader.entries())) == world.first_updates(50)
+    assert reader.last_seq == 53
+    assert not list(tmp_path.glob("*.tmp"))
