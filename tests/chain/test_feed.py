@@ -44,8 +44,8 @@ def test_steady_state_costs_at_most_two_requests_a_block(
             start = known(await driver.block())
             async with following(url(fresh_node, scheme), known=start) as follower:
                 stats = follower.feed.stats
-                await until(lambda: stats.idle_polls + stats.backfill_requests > 0)
-                await until(lambda: scheme == "http" or stats.subscriptions == 1)
+                await until(lambda: stats.subscriptions == 1 or scheme == "http")
+                await until(lambda: stats.idle_polls > 0)
                 for _ in range(30):
                     await driver.mine(events=3)
                     await follower.reach(await driver.block())
@@ -126,24 +126,26 @@ def test_logs_are_those_of_the_watched_and_transactions_are_all(
 
 
 @PUSHED_AND_POLLED
-@pytest.mark.parametrize("depth", [1, 2, 3, 5, 8, 13, 20])
-def test_reorganisations_arrive_as_branches_from_the_fork_point(
-    fresh_node: Node, scheme: str, depth: int
+def test_reorganisations_of_depth_1_to_20_arrive_as_branches_from_the_fork_point(
+    fresh_node: Node, scheme: str
 ) -> None:
     async def check() -> None:
         async with driving(fresh_node) as driver:
             start = known(await driver.block())
             async with following(url(fresh_node, scheme), known=start) as follower:
-                await driver.mine(depth + 2)
+                for depth in range(1, 21):
+                    # A reorganisation makes empty blocks: of empty ones it would make the same.
+                    await driver.mine(depth)
+                    head = await driver.block()
+                    await follower.reach(head)
+                    count = len(follower.received)
+                    await driver.reorg(depth)
+                    await follower.reach(await driver.block())
+                    assert len(follower.received) - count == depth
+                    assert follower.received[count].block.number == head.number - depth + 1
+                await driver.mine()
                 await follower.check_against(driver)
-                count = len(follower.received)
-                await driver.reorg(depth)
-                await follower.check_against(driver)
-                assert len(follower.received) - count == depth
-                assert follower.received[count].block.number == 3
-                await driver.mine(3)
-                await follower.check_against(driver)
-                assert len(follower.branch()) == depth + 5
+                assert len(follower.branch()) == 211
                 assert not follower.troubles
 
     run(check())
@@ -264,7 +266,7 @@ def test_seen_at_is_when_the_head_was_heard_not_when_it_was_consumed(fresh_node:
                 now=lambda: now,
             )
             async with feed:
-                await until(lambda: feed.stats.idle_polls > 0)
+                await until(lambda: feed.stats.subscriptions == 1)
                 for pushed in (1, 2, 3):
                     now = 100.0 * pushed
                     await driver.mine()

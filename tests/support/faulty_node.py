@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import httpx
+import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as ws_connect
 from websockets.asyncio.server import ServerConnection, serve
@@ -54,9 +55,12 @@ class FaultyNode:
     connections: int = 0
     mute: bool = False
     """Subscriptions fall silent while everything else works."""
+    garble: bool = False
+    """What subscriptions push is not what was subscribed to."""
     closed: bool = False
     """Every new connection is cut at once."""
     _orders: list[_Order] = field(default_factory=list)
+    _rewrites: dict[int, Callable[[bytes], bytes]] = field(default_factory=dict)
     _open: set[asyncio.StreamWriter | ServerConnection] = field(default_factory=set)
 
     def fail(self, fault: Fault, *, times: float = 1, method: str = "") -> None:
@@ -65,7 +69,7 @@ class FaultyNode:
 
     def heal(self) -> None:
         self._orders.clear()
-        self.mute = self.closed = False
+        self.mute = self.garble = self.closed = False
 
     def cut(self) -> None:
         """Cut all open connections as a crash would."""
@@ -88,7 +92,7 @@ class FaultyNode:
         self.connections += 1
         self._open.add(writer)
         try:
-            async with httpx.AsyncClient(trust_env=False) as client:
+            async with httpx.AsyncClient(trust_env=False, verify=False) as client:
                 while not self.closed:
                     head = await reader.readuntil(b"\r\n\r\n")
                     length = next(
@@ -156,10 +160,9 @@ class FaultyNode:
             if fault.body is not None:
                 await client.send(fault.body, text=True)
             else:
-                self._rewrite = fault.rewrite
+                if fault.rewrite is not None:
+                    self._rewrites[_last_id(text)] = fault.rewrite
                 await node.send(text, text=True)
-
-    _rewrite: Callable[[bytes], bytes] | None = None
 
     async def _pump(self, node: ClientConnection, client: ServerConnection) -> None:
         async for payload in node:
@@ -167,9 +170,19 @@ class FaultyNode:
             if b'"eth_subscription"' in text:
                 if self.mute:
                     continue
-            elif self._rewrite is not None:
-                text, self._rewrite = self._rewrite(text), None
+                if self.garble:
+                    text = text.replace(b'"parentHash"', b'"nothing"')
+            else:
+                rewrite = self._rewrites.pop(_last_id(text), None)
+                text = text if rewrite is None else rewrite(text)
             await client.send(text, text=True)
+
+
+def _last_id(payload: bytes) -> int:
+    """Tells requests and their answers apart, batches too, whatever order they are in."""
+    found = msgspec.json.decode(payload)
+    entries = found if isinstance(found, list) else [found]
+    return max(entry.get("id") or 0 for entry in entries)
 
 
 @contextlib.asynccontextmanager

@@ -28,7 +28,7 @@ BLOCKS_A_REQUEST = 8
 RECEIPTS_AGAIN_AFTER = 256
 """Blocks until a node that refused receipts is asked again: another endpoint may have answered."""
 MAX_FILTER_ADDRESSES = 200
-_PAUSE_S = (0.1, 5.0)
+_PAUSE_S = (0.1, 2.0)
 
 _log = structlog.get_logger("dexarb.feed")
 

@@ -124,31 +124,39 @@ class HeadListener:
 
     async def _follow(self) -> None:
         """Listen until the line breaks or proves dead. Raises RpcError and TransportError."""
-        self._stats.subscriptions += 1
         pushed = await self._rpc.subscribe("newHeads")
         try:
             # What came between our last block and the subscription is not pushed.
             await self._poll()
             self._polling.clear()
+            self._stats.subscriptions += 1
             while True:
-                await self._next(pushed)
+                await self._take(await self._next(pushed))
         finally:
             self._listening = False  # nobody knows since when the line has been broken
             pushed.drop()
 
-    async def _next(self, pushed: Subscription) -> None:
-        try:
-            async with asyncio.timeout(self._silence_s):
-                text = await anext(pushed)
-        except TimeoutError:
+    async def _next(self, pushed: Subscription) -> bytes:
+        """The next notification; in long silences the chain is looked at. Raises TransportError."""
+        patience = self._silence_s
+        while True:
+            try:
+                async with asyncio.timeout(patience):
+                    return await anext(pushed)
+            except TimeoutError:
+                if patience < self._silence_s:
+                    reason = "silent while the chain went on"
+                    raise TransportError("newHeads", reason) from None
             self._listening = False
             if await self._poll():
-                raise TransportError("newHeads", "silent while the chain went on") from None
-            return
+                # The notification may be on its way, but then it is here soon.
+                patience = self._silence_s / 10
+
+    async def _take(self, notification: bytes) -> None:
         try:
-            header = msgspec.json.decode(text, type=Header)
+            header = msgspec.json.decode(notification, type=Header)
         except wire.UNREADABLE:
-            await self._poll()  # not a header we can read, so ask for it
+            await self._poll()
             return
         self._stats.pushed += 1
         self._hear(header)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, Protocol, Self, runtime_checkable
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -167,7 +168,9 @@ class HttpTransport(_Node):
             problem = f"the RPC URL for {self.endpoint} holds characters that no URL has"
             raise ConfigError(problem) from None
         self._timeout_s = timeout_s
-        self._client = httpx.AsyncClient(timeout=timeout_s, trust_env=not self._direct)
+        self._client = httpx.AsyncClient(
+            timeout=timeout_s, trust_env=not self._direct, verify=_trusted_authorities()
+        )
 
     async def send(self, payload: bytes) -> bytes:
         """The body of the answer. Raises TransportError.
@@ -191,6 +194,12 @@ class HttpTransport(_Node):
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+
+@cache
+def _trusted_authorities() -> ssl.SSLContext:
+    """Read once: it costs more than a connection."""
+    return httpx.create_ssl_context()
 
 
 def _is_rpc_refusal(answer: httpx.Response) -> bool:
