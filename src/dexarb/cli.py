@@ -137,9 +137,16 @@ def main() -> None:
 
 def data_collector() -> None:
     """Entry point `data-collector`."""
-    sys.exit(_run(lambda: typer.run(collect)))
+    sys.exit(_run(_alone(collect)))
 
 
 def paper_trading() -> None:
     """Entry point `paper-trading`."""
-    sys.exit(_run(lambda: typer.run(paper)))
+    sys.exit(_run(_alone(paper)))
+
+
+def _alone(command: Callable[..., None]) -> typer.Typer:
+    """A program that is a single command."""
+    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    program.command()(command)
+    return program

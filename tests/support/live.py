@@ -21,7 +21,6 @@ from dexarb.chain.rpc import Rpc
 
 PATIENCE_S = 60.0
 PAPER_TOML = Path(__file__).parent.parent.parent / "config" / "paper_trading.toml"
-GENESIS = 1_700_000_000
 
 
 class Process:
@@ -116,7 +115,8 @@ async def live(
     folder: Path, *, seed: int = 1, endpoint: str = "ws", segment_blocks: int | None = None
 ) -> AsyncIterator[Live]:
     """A chain with traders. endpoint: ws or http, how the collector reaches it."""
-    with start_anvil(timestamp=GENESIS) as node:
+    # Fresh enough to be traded on, and never before the present: traffic runs ahead of the clock.
+    with start_anvil(timestamp=int(time.time())) as node:
         async with Rpc.connect(node.http_url) as rpc:
             driver = await Driver.start(rpc, seed=seed)
             url = node.ws_url if endpoint == "ws" else node.http_url

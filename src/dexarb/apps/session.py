@@ -58,10 +58,7 @@ class Session:
         self.ledger_seq = ledger.seq
         self._skips_seq = int(ledger.note(SKIPS_SEQ) or 0)
         self._epochs = ledger.epochs()
-        self._known = {
-            row.hash: StrategySettings.from_json(json.loads(row.config) | {"name": row.name})
-            for row in ledger.strategies()
-        }
+        self._known = {row.hash: self.settings_of(row) for row in ledger.strategies()}
         first = ledger.note(FIRST_SEQ)
         self.from_seq = int(first) if first is not None else start_seq(reader)
 
@@ -85,6 +82,11 @@ class Session:
     @property
     def settings(self) -> tuple[StrategySettings, ...]:
         return self._settings
+
+    @staticmethod
+    def settings_of(row: StrategyRow) -> StrategySettings:
+        """A strategy as the ledger keeps it."""
+        return StrategySettings.from_json(json.loads(row.config) | {"name": row.name})
 
     def _scanner(self, market: Market) -> SimpleScanner:
         return SimpleScanner(
@@ -145,7 +147,9 @@ class Session:
         """An entry that the ledger includes: the strategies that held then, nothing written."""
         engine = self.engine
         active = [epoch for epoch in self._epochs if _holds(epoch, entry.seq)]
-        settings = tuple(self._known[epoch.strategy] for epoch in active)
+        settings = tuple(
+            self._known[key] for key in self._known if any(e.strategy == key for e in active)
+        )
         if settings and settings != self._settings:
             self.use(settings)
             self._announced = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 
+from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
@@ -19,12 +20,9 @@ LOG_WIDTH = 118
 
 def strategy_table(rows: Sequence[Standing], title: str | None = None) -> Table:
     """Counts and net profit of each strategy; the band is what other places would have paid."""
-    table = Table(title=title, title_justify="left", expand=False)
-    table.add_column("strategy", no_wrap=True)
-    for name in ("seen", "sent", "filled", "reverted", "lost", "open"):
-        table.add_column(name, justify="right")
-    table.add_column("net USD", justify="right")
-    table.add_column("band USD", justify="right")
+    table = _table(title, "strategy")
+    for name in ("seen", "sent", "filled", "revert", "lost", "open", "net USD", "band USD"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         net = row.profit_micro_usd
         low, high = row.band_low_micro_usd / MICRO, row.band_high_micro_usd / MICRO
@@ -44,11 +42,9 @@ def spread_table(
     title: str | None = None,
 ) -> Table:
     """Per pair the two pools that stand best against each other, in basis points."""
-    table = Table(title=title, title_justify="left", expand=False)
-    table.add_column("pair", no_wrap=True)
-    table.add_column("between", no_wrap=True)
-    for name in ("spread bp", "needed bp", "after fees bp"):
-        table.add_column(name, justify="right")
+    table = _table(title, "pair", "between")
+    for name in ("spread bp", "needed", "after fees"):
+        table.add_column(name, justify="right", no_wrap=True)
     for (token0, token1), spread in sorted(spreads.items(), key=lambda i: -i[1].after_fees_bps):
         after = spread.after_fees_bps
         table.add_row(
@@ -58,6 +54,20 @@ def spread_table(
             f"{spread.needed_bps:.1f}",
             f"[{'bold green' if after > 0 else 'dim'}]{after:+.1f}[/]",
         )
+    return table
+
+
+def _table(title: str | None, *columns: str) -> Table:
+    """As narrow as its contents: eighty columns have to do."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for column in columns:
+        table.add_column(column, no_wrap=True)
     return table
 
 

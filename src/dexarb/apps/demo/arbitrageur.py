@@ -67,6 +67,7 @@ class Arbitrageur:
 
     def __init__(self, world: World, random: Random, account: int) -> None:
         self._world, self._random = world, random
+        self._place = account
         self._account = world.accounts.arbitrageurs[account]
         self._pools = {pool.address: pool for pool in world.pools}
         self._tokens = {token.address: token for token in world.tokens.values()}
@@ -120,7 +121,8 @@ class Arbitrageur:
             through = [cycle for cycle in self._cycles if sale.pool in cycle.pools]
             chances = self._chances({**scene.pools, sale.pool: after}, scene, through)
             if chances:
-                requests.append(self._take(chances[0], request.priority_fee - 1))
+                fee = request.priority_fee - 1 - self._place
+                requests.append(self._take(chances[0], fee))
                 busy.update(chances[0].cycle.pools)
         return requests
 

@@ -80,7 +80,8 @@ def executed(
 
     amounts: what each hop sells, and last what the owner gets. Each hop pays the next one: a V2
     pair is paid before its swap, a V3 pool through the router from Multicall3's own balance. If
-    a pool gives less than its amount, some call fails and everything reverts.
+    a pool gives less than its amount, some call fails and everything reverts; what it gives
+    beyond that stays with the one it pays.
     """
     payees = [pool.address if pool.kind != V3 else world.multicall for pool, _ in hops]
     payees.append(owner)

@@ -1,0 +1,219 @@
+"""paper-trading against a growing history: reloads, kills, and a ledger that adds up."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dexarb.apps.session import Session
+from dexarb.apps.standing import Standings, read_standings
+from dexarb.errors import StoreError
+from dexarb.store.history_reader import HistoryReader
+from dexarb.store.ledger_db import LedgerDb
+from dexarb.store.ledger_reader import read_only
+from support.live import Live, Process, live
+
+pytestmark = pytest.mark.e2e
+
+
+def standings(run: Live) -> Standings:
+    return read_standings(run.files.ledger)
+
+
+def is_trading(run: Live) -> bool:
+    try:
+        return standings(run).is_trading
+    except StoreError:
+        return False
+
+
+async def both(run: Live) -> tuple[Process, Process]:
+    collector, paper = run.start("data-collector"), run.start("paper-trading")
+    await run.until(lambda: is_trading(run), "paper-trading to start")
+    return collector, paper
+
+
+async def settled(run: Live) -> None:
+    """Wait until the ledger includes the chain's newest block."""
+    await run.collected()
+    seq = run.state()["seq"]
+    await run.until(lambda: standings(run).seq >= seq, f"entry {seq} in the ledger")
+
+
+def digest_of_an_uninterrupted_run(run: Live, path: Path) -> str:
+    """The same history and the same epochs, played once from start to end in this process."""
+    history = HistoryReader(run.files.data / "history" / str(run.driver.world.chain_id))
+    with read_only(run.files.ledger) as real:
+        last, chain_id = real.seq, real.chain_id
+        first = min(epoch.from_seq for epoch in real.epochs())
+        changes = {epoch.from_seq for epoch in real.epochs()}
+        from_seq = int(real.note("first_seq") or 0)
+        planned = {
+            seq: [
+                row
+                for row in real.strategies()
+                if any(
+                    epoch.strategy == row.hash
+                    and epoch.from_seq <= seq
+                    and (epoch.to_seq is None or seq <= epoch.to_seq)
+                    for epoch in real.epochs()
+                )
+            ]
+            for seq in changes
+        }
+    with LedgerDb.open(path, chain_id=chain_id, history=history.folder) as again:
+        session = Session(history, again, max_state_age_s=10)
+        for entry in history.entries(from_seq, last):
+            if entry.seq in changes:
+                assert entry.seq >= first
+                session.use([session.settings_of(row) for row in planned[entry.seq]])
+            session.take(entry)
+            session.write()
+        return again.digest()
+
+
+def test_eight_strategies_trade_and_their_books_add_up(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with live(tmp_path) as run:
+            collector, paper = await both(run)
+            await run.blocks(80)
+            await settled(run)
+            found = standings(run)
+            assert len(found.rows) == 8
+            assert sum(row.sent for row in found.rows) > 0
+            assert sum(row.filled for row in found.rows) > 0
+            for row in found.rows:
+                closed = row.filled + row.reverted + row.lost + row.expired + row.reorged
+                assert row.sent == closed + row.open
+                assert row.band_low_micro_usd <= row.profit_micro_usd <= row.band_high_micro_usd
+            assert paper.stop() == 0
+            assert collector.stop() == 0
+            assert digest(run) == digest_of_an_uninterrupted_run(run, tmp_path / "again.sqlite")
+            assert "strategies at block" in paper.text()
+            assert list(run.files.logs.glob("paper_trading_*.log"))
+            assert list(run.files.logs.glob("data_collector_*.log"))
+
+    asyncio.run(play())
+
+
+def digest(run: Live) -> str:
+    with read_only(run.files.ledger) as ledger:
+        return ledger.digest()
+
+
+def test_a_killed_trader_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with live(tmp_path, seed=3) as run:
+            collector, paper = await both(run)
+            for _ in range(5):
+                await run.blocks(12)
+                paper.kill()  # somewhere in the middle of these blocks
+                await run.blocks(4)
+                paper = run.start("paper-trading")
+            await run.blocks(5)
+            await settled(run)
+            assert paper.stop() == 0
+            assert collector.stop() == 0
+            with read_only(run.files.ledger) as ledger:
+                assert len(ledger.epochs()) == 8
+                assert ledger.decisions()
+            assert digest(run) == digest_of_an_uninterrupted_run(run, tmp_path / "again.sqlite")
+
+    asyncio.run(play())
+
+
+BROKEN: list[tuple[str, Callable[[str], str], str]] = [
+    ("syntax", lambda t: t.replace('name = "Moderate"', "name = Moderate"), "not valid TOML"),
+    ("empty", lambda t: t[:0], "strategy is missing"),
+    ("unknown key", lambda t: t.replace("min_profit_usd", "min_profit", 1), "unknown key"),
+    ("quoted number", lambda t: t.replace("= 5.0", '= "5.0"', 1), "without quotes"),
+    ("unknown token", lambda t: t.replace("WBTC/USDC", "WBTX/USDC"), 'Did you mean "WBTC"?'),
+    ("no pair", lambda t: t.replace("WBTC/USDC", "WBTC"), "is not a pair"),
+    ("negative size", lambda t: t.replace("= 500.0", "= -500.0"), "greater than 0"),
+    ("taken name", lambda t: t.replace('"WETH Only"', '"Moderate"'), "is taken"),
+    ("rate", lambda t: t.replace("competition_rate = 0.7", "competition_rate = 7"), "to 1"),
+    ("all off", lambda t: t.replace("enabled = true", "enabled = false"), "no strategy is enabled"),
+]
+
+
+def test_sighup_with_good_and_with_broken_files(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with live(tmp_path) as run:
+            collector, paper = await both(run)
+            good = run.files.paper.read_text()
+            before = {row.hash for row in standings(run).rows}
+            await run.blocks(10)
+            for count, (name, spoil, said) in enumerate(BROKEN, start=1):
+                run.files.paper.write_text(spoil(good))
+                paper.send(signal.SIGHUP)
+                refused = lambda n=count: paper.text().count("reload.refused") == n  # noqa: E731
+                await run.until(refused, f"the refusal of {name}")
+                assert said in paper.text()
+                assert "paper_trading.toml" in paper.text()
+                await run.blocks(1)
+                await settled(run)
+            changed = good.replace("min_profit_usd = 10.0", "min_profit_usd = -1.0")
+            run.files.paper.write_text(changed)
+            found = subprocess.check_output(["pgrep", "paper-trading"], text=True)
+            assert str(paper.pid) in found.split()
+            paper.send(signal.SIGHUP)
+            await run.until(lambda: "reload.done" in paper.text(), "the reload")
+            assert "min_profit_micro_usd 10000000 -> -1000000" in paper.text()
+            await run.blocks(15)
+            await settled(run)
+            rows = {row.name: row for row in standings(run).rows[:8]}
+            assert len(before - {row.hash for row in rows.values()}) <= 1
+            assert rows["Conservative"].sent > 0
+            assert paper.stop() == 0
+            assert collector.stop() == 0
+            with read_only(run.files.ledger) as ledger:
+                assert len(ledger.strategies()) == 9
+                ended = [epoch for epoch in ledger.epochs() if epoch.to_seq is not None]
+                assert len(ended) == 1
+            assert digest(run) == digest_of_an_uninterrupted_run(run, tmp_path / "again.sqlite")
+
+    asyncio.run(play())
+
+
+def test_an_early_sighup_does_not_kill(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with live(tmp_path) as run:
+            paper = run.start("paper-trading")
+            await run.until(lambda: "waiting" in paper.text(), "paper-trading to wait")
+            paper.send(signal.SIGHUP)
+            collector = run.start("data-collector")
+            await run.until(lambda: is_trading(run), "paper-trading to start")
+            assert paper.stop() == 0
+            assert collector.stop() == 0
+
+    asyncio.run(play())
+
+
+def test_reorgs_reach_the_ledger(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with live(tmp_path, seed=2) as run:
+            text = run.files.paper.read_text()
+            eager = text.replace("min_profit_usd = 0.10", "min_profit_usd = -1.0")
+            run.files.paper.write_text(eager)
+            collector, paper = await both(run)
+            await run.blocks(40)
+            await settled(run)
+            await run.rpc.call("anvil_reorg", 20, [])
+            await run.rpc.call("evm_mine")
+            await settled(run)
+            with read_only(run.files.ledger) as ledger:
+                undone = [row for row in ledger.fills() if row.reorged_seq is not None]
+                assert undone
+                assert not ledger.open_decisions()
+            for row in standings(run).rows:
+                assert row.sent == row.filled + row.reverted + row.lost + row.expired
+            assert paper.stop() == 0
+            assert collector.stop() == 0
+            assert digest(run) == digest_of_an_uninterrupted_run(run, tmp_path / "again.sqlite")
+
+    asyncio.run(play())
