@@ -17,7 +17,7 @@ from store import world
 from store.processes import run_until, script
 from store.test_history_writer import blocks_of, record
 
-BLOCKS, SEGMENT_BLOCKS, DEPTH = 400, 20, 30
+BLOCKS, SEGMENT_BLOCKS, DEPTH = 300, 40, 20
 
 
 def test_kill_9_at_any_moment_loses_nothing_that_was_written(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_written(tmp_path: Path) -> 
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     expected = world.first_updates(BLOCKS)
     recorded = 0
-    for _ in range(8):
+    for _ in range(6):
         said = run_until(
             "writer_process.py",
             *(killed, BLOCKS, SEGMENT_BLOCKS, DEPTH),
@@ -43,7 +43,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_written(tmp_path: Path) -> 
     assert [s.path.name for s in list_segments(killed)] == [
         s.path.name for s in list_segments(whole)
     ]
-    assert sum(segment.closed for segment in list_segments(whole)) > 10
+    assert sum(segment.closed for segment in list_segments(whole)) >= 2
     found = check(killed)
     assert (found.ok, found.problems) == (True, [])
 
@@ -68,11 +68,11 @@ def test_a_reader_follows_a_writer_over_rolls_and_compaction(tmp_path: Path) -> 
 
 
 def test_a_slow_reader_keeps_reading_what_is_compacted_under_it(tmp_path: Path) -> None:
-    updates = world.first_updates(100)
+    updates = world.first_updates(200)
     record(tmp_path, updates[:30], segment_blocks=SEGMENT_BLOCKS)
     slow = HistoryReader(tmp_path).entries()
     first = [next(slow) for _ in range(5)]
-    run_until("writer_process.py", tmp_path, 100, SEGMENT_BLOCKS, DEPTH, lines=1000)
+    run_until("writer_process.py", tmp_path, 200, SEGMENT_BLOCKS, DEPTH, lines=1000)
     assert list_segments(tmp_path)[0].closed
     assert blocks_of([*first, *slow]) == updates
 

@@ -297,8 +297,9 @@ class BlockBooks:
             self._has_block = True
 
     def _put_routes(self, cycles: Iterable[Cycle]) -> None:
-        routes = {route_values(cycle) for cycle in cycles}
-        self._many("INSERT OR IGNORE INTO routes VALUES (?, ?, ?)", sorted(routes))
+        distinct = {(cycle.id, cycle.hops[0].pool): cycle for cycle in cycles}
+        routes = [route_values(cycle) for cycle in distinct.values()]
+        self._many("INSERT OR IGNORE INTO routes VALUES (?, ?, ?)", routes)
 
     def _one(self, query: str, values: Row = ()) -> list[Any]:
         with ledger_errors(self._path):
