@@ -1,0 +1,144 @@
+"""dexarb demo as a person starts it: results, Ctrl-C, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+DEXARB = Path(sys.executable).with_name("dexarb")
+ROOT = Path(__file__).parent.parent.parent
+PATIENCE_S = 60.0
+
+
+def demo(folder: Path, *options: str) -> list[str]:
+    return [str(DEXARB), "demo", "--dir", str(folder), "--interval", "0.05", *options]
+
+
+def run(folder: Path, *options: str) -> dict[str, Any]:
+    done = subprocess.run(
+        demo(folder, "--json", *options), cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Processes whose command line names the folder, and nodes started by them."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                command = (entry / "cmdline").read_bytes()
+                environment = (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            marks = str(folder).encode()
+            if (marks in command or marks in environment) and command:
+                found.append(int(entry.name))
+    return found
+
+
+def start(folder: Path, *options: str) -> subprocess.Popen[str]:
+    """A demo whose children can all be told by a variable in their environment."""
+    return subprocess.Popen(
+        demo(folder, *options),
+        cwd=ROOT,
+        env=os.environ | {"DEXARB_TEST_RUN": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def blocks_collected(folder: Path) -> int:
+    try:
+        state = json.loads((folder / "data" / "pool_state.json").read_bytes())
+    except FileNotFoundError:
+        return 0
+    return int(state["metrics"].get("blocks", 0))
+
+
+def test_json_has_the_agreed_keys_and_the_same_seed_gives_the_same_result(tmp_path: Path) -> None:
+    first = run(tmp_path / "a", "--blocks", "40", "--seed", "5")
+    second = run(tmp_path / "b", "--blocks", "40", "--seed", "5")
+    assert first.keys() >= {
+        "blocks", "pools", "rpc_requests_per_block", "block_to_state_ms", "block_to_decision_ms",
+        "strategies", "history", "ledger",
+    }  # fmt: skip
+    assert first["blocks"] == 40
+    assert 0 < first["rpc_requests_per_block"] <= 2
+    for latency in ("block_to_state_ms", "block_to_decision_ms"):
+        assert 0 < first[latency]["p50"] <= first[latency]["p99"]
+    assert first["strategies"] == second["strategies"]
+    assert len(first["strategies"]) == 8
+    assert sum(row["seen"] for row in first["strategies"]) > 0
+    for row in first["strategies"]:
+        keys = {"name", "hash", "seen", "sent", "filled", "reverted", "lost", "profit_usd"}
+        assert row.keys() >= keys | {"band_usd"}
+    other = run(tmp_path / "c", "--blocks", "40", "--seed", "6")
+    assert other["strategies"] != first["strategies"]
+    assert Path(first["history"]).is_dir()
+    assert Path(first["ledger"]).is_file()
+
+    check = [str(DEXARB), "history", "check", first["history"], "--json"]
+    found = json.loads(subprocess.check_output(check, text=True))
+    assert found["ok"]
+    assert found["blocks"] == 40
+
+    status = [str(DEXARB), "status", "--config", str(tmp_path / "a" / "paper_trading.toml")]
+    told = json.loads(subprocess.check_output([*status, "--json"], text=True))
+    assert told["strategies"] == first["strategies"]
+    assert told["block"] == found["last_block"]
+    assert "Conservative" in subprocess.check_output(status, text=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_everything_with_the_final_table(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    process = start(tmp_path)
+    until(lambda: blocks_collected(tmp_path) >= 5, "blocks")
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0
+    assert "Conservative" in said
+    assert "history" in said
+    until(lambda: not processes_of(tmp_path), "all processes to end")
+
+
+def test_kill_9_leaves_no_process(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    until(lambda: blocks_collected(tmp_path) >= 5, "blocks")
+    children = processes_of(tmp_path)
+    assert len(children) >= 4  # the demo, the node and both programs at least
+    process.kill()
+    process.wait()
+    until(lambda: not processes_of(tmp_path), "all processes to end")
+
+
+def test_somebody_elses_data_is_not_touched(tmp_path: Path) -> None:
+    precious = tmp_path / "data" / "history" / "137"
+    precious.mkdir(parents=True)
+    done = subprocess.run(
+        demo(tmp_path, "--blocks", "1"), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "was not written by the demo" in done.stderr
+    assert precious.is_dir()
