@@ -139,10 +139,9 @@ class PaperTrader:
         self._told_at = time.monotonic()
         self._note_metrics()
         market = self._session.engine.market
-        names = {token.address: token.symbol for token in market.tokens.values()}
         rows = self._ledger.standings()
         _log.info(f"strategies at block {market.block.number}\n{as_text(strategy_table(rows))}")
-        spreads = as_text(spread_table(best_spreads(market.pools.values()), names))
+        spreads = as_text(spread_table(best_spreads(market.pools.values()), market))
         _log.info(f"spreads\n{spreads}", block_to_decision_ms=self._latency.quantiles())
 
     def _note_metrics(self) -> None:

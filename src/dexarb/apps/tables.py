@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from dexarb.apps.standing import MICRO
+from dexarb.core.market import Market
 from dexarb.core.pool import PIPS, Pool
 from dexarb.core.token import Address
 from dexarb.report.spreads import Spread
@@ -31,30 +32,38 @@ def strategy_table(rows: Sequence[Standing], title: str | None = None) -> Table:
             row.name,
             *map(str, counts),
             f"[{_color(net)}]{net / MICRO:+.2f}[/]",
-            f"{low:.2f} .. {high:.2f}",
+            f"{low:.2f}..{high:.2f}",
         )
     return table
 
 
 def spread_table(
     spreads: Mapping[tuple[Address, Address], Spread],
-    names: Mapping[Address, str],
+    market: Market,
     title: str | None = None,
 ) -> Table:
     """Per pair the two pools that stand best against each other, in basis points."""
     table = _table(title, "pair", "between")
     for name in ("spread bp", "needed", "after fees"):
         table.add_column(name, justify="right", no_wrap=True)
-    for (token0, token1), spread in sorted(spreads.items(), key=lambda i: -i[1].after_fees_bps):
+    for tokens, spread in sorted(spreads.items(), key=lambda i: -i[1].after_fees_bps):
         after = spread.after_fees_bps
         table.add_row(
-            f"{names.get(token0, token0)}/{names.get(token1, token1)}",
+            pair_name(tokens, market),
             f"{_pool(spread.buy)} > {_pool(spread.sell)}",
             f"{spread.raw_bps:.1f}",
             f"{spread.needed_bps:.1f}",
             f"[{'bold green' if after > 0 else 'dim'}]{after:+.1f}[/]",
         )
     return table
+
+
+def pair_name(tokens: tuple[Address, Address], market: Market) -> str:
+    """`WETH/USDC`: as people say it, the numeraire last."""
+    base, quote = tokens
+    if base == market.profile.numeraire:
+        base, quote = quote, base
+    return "/".join(market.tokens[token].symbol for token in (base, quote))
 
 
 def _table(title: str | None, *columns: str) -> Table:

@@ -64,14 +64,14 @@ def tables(progress: Progress) -> list[RenderableType]:
         str(len(state.pools)),
         ("   requests a block ", "dim"),
         str(state.metrics.get("rpc_requests_per_block", "?")),
-        ("   block to state ", "dim"),
+        ("\nblock to state ", "dim"),
         _milliseconds(state.metrics.get("block_to_state_ms")),
         ("   to decision ", "dim"),
         _milliseconds(standing.metrics.get("block_to_decision_ms")),
     )
     return [
         head,
-        spread_table(progress.spreads, progress.names, "Spreads against what the fees need"),
+        spread_table(progress.spreads, progress.market, "Spreads against what the fees need"),
         strategy_table(standing.rows, "Strategies (net of gas, settled a block later)"),
     ]
 

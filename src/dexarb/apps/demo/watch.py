@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ class Progress:
     state: State
     standing: Standings
     spreads: Mapping[tuple[Address, Address], Spread]
-    names: Mapping[Address, str]
+    market: Market
 
     @property
     def caught_up(self) -> bool:
@@ -62,14 +62,11 @@ class Watch:
 
     def progress(self, market: Market) -> Progress:
         """market: the driver's own, which is the chain's newest block."""
-        names: Sequence[tuple[Address, str]] = [
-            (token.address, token.symbol) for token in market.tokens.values()
-        ]
         return Progress(
             head=market.block.number,
             blocks=market.block.number - self._first,
             state=read_state(self._files.state),
             standing=read_standings(self._files.ledger),
             spreads=best_spreads(market.pools.values()),
-            names=dict(names),
+            market=market,
         )
