@@ -297,8 +297,9 @@ def test_waiting_is_cancelled_at_once_and_can_be_taken_up_again(
                     await driver.mine(2)
                     found = [(await anext(feed)).block.number for _ in range(2)]
                     assert found == [1, 2]
-                with pytest.raises((StopAsyncIteration, asyncio.CancelledError)):
-                    await anext(feed)
+                for _ in range(2):
+                    with pytest.raises(StopAsyncIteration):
+                        await anext(feed)
 
     run(check())
 

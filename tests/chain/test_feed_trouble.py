@@ -112,6 +112,54 @@ TROUBLES = {
 }
 
 
+def unknown(answer: bytes) -> bytes:
+    """A node that says of a block it does not know that it has no logs."""
+    entries = msgspec.json.decode(answer)
+    for entry in entries:
+        entry["result"] = [] if isinstance(entry["result"], list) else None
+    return msgspec.json.encode(entries)
+
+
+def swapped(answer: bytes) -> bytes:
+    """Headers where logs should be, and the other way round."""
+    first, second = msgspec.json.decode(answer)
+    first["id"], second["id"] = second["id"], first["id"]
+    return msgspec.json.encode([first, second])
+
+
+@pytest.mark.parametrize("lie", [unknown, swapped])
+def test_logs_are_only_believed_of_a_node_that_knows_the_block(
+    fresh_node: Node, lie: Callable[[bytes], bytes]
+) -> None:
+    async def check() -> None:
+        async with faulty_world(fresh_node) as (driver, faulty, start):
+            refusal = as_error(-32601, "the method does not exist")
+            faulty.fail(refusal, times=10**6, method="eth_getBlockReceipts")
+            async with following(faulty.http_url, known=start) as follower:
+                await check_goes_on(driver, follower, 1)
+                faulty.fail(Fault(rewrite=lie), times=3, method="eth_getLogs")
+                await check_goes_on(driver, follower, 1)
+                assert len(follower.troubles) > 1
+                assert all(received.logs for received in follower.received)
+
+    run(check())
+
+
+def test_receipts_that_can_never_be_read_are_done_without(fresh_node: Node) -> None:
+    async def check() -> None:
+        async with faulty_world(fresh_node) as (driver, faulty, start):
+            strange = rewritten({b'"transactionHash"': b'"transactionHashes"'})
+            faulty.fail(strange, times=10**6, method="eth_getBlockReceipts")
+            async with following(faulty.ws_url, known=start) as follower:
+                await check_goes_on(driver, follower)
+                asked = faulty.count("eth_getBlockReceipts")
+                await check_goes_on(driver, follower)
+                assert faulty.count("eth_getBlockReceipts") == asked
+                assert not any(received.has_receipts for received in follower.received)
+
+    run(check())
+
+
 @pytest.mark.parametrize("scheme", ["ws", "http"])
 @pytest.mark.parametrize("trouble", list(TROUBLES))
 def test_contents_that_are_not_to_be_had_are_asked_for_again(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dexarb.chain.rpc import Rpc, is_revert, is_transient
+from dexarb.chain.rpc import Rpc, is_revert, is_transient, pause_s
 from dexarb.errors import OutsideError, RpcError, TransportError
 from support.anvil import Node, free_port
 from support.chain_driver import run
@@ -199,6 +199,23 @@ def test_only_the_calls_of_a_batch_that_failed_are_asked_again(node: Node) -> No
     run(check())
 
 
+def test_calls_that_belong_together_are_asked_again_together(node: Node) -> None:
+    async def check() -> None:
+        async with (
+            faulty_node(node) as first,
+            faulty_node(node) as second,
+            Rpc.connect(first.http_url, second.http_url, **QUICK) as rpc,
+        ):
+            expected = await fund(rpc)
+            calls = rpc.calls
+            first.fail(Fault(rewrite=errors_at(3, code=-32000, message="header not found")))
+            assert await rpc.batch_as(str, BALANCES, together=True) == expected
+            assert rpc.calls - calls == 50
+            assert second.count("eth_getBalance") == 25
+
+    run(check())
+
+
 def test_deterministic_errors_in_a_batch_are_its_answers(node: Node) -> None:
     async def check() -> None:
         async with faulty_node(node) as faulty, Rpc.connect(faulty.http_url, **QUICK) as rpc:
@@ -334,6 +351,11 @@ def test_without_a_node_that_pushes_there_are_no_subscriptions(node: Node) -> No
 )
 def test_which_errors_pass(code: int, message: str, transient: bool) -> None:
     assert is_transient(RpcError("eth_call", code, message)) == transient
+
+
+def test_pauses_double_up_to_a_limit_however_many_failures() -> None:
+    assert [pause_s(failures, 0.1, 1.0) for failures in range(1, 6)] == [0.1, 0.2, 0.4, 0.8, 1.0]
+    assert pause_s(100_000, 0.1, 1.0) == 1.0
 
 
 class Saying:

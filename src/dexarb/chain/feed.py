@@ -8,14 +8,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import structlog
 
 from dexarb.chain import decode
 from dexarb.chain.decode import EventLog, Header, Receipt
 from dexarb.chain.heads import FeedStats, Head, HeadListener
-from dexarb.chain.rpc import NOT_THERE_YET, Rpc, is_transient
+from dexarb.chain.rpc import NOT_THERE_YET, Rpc, is_transient, pause_s
 from dexarb.core.block import Block, BlockUpdate, Log, Transaction
 from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.core.token import Address
@@ -25,8 +25,10 @@ SLICE = 64
 """Blocks of a gap that are taken at once."""
 BLOCKS_A_REQUEST = 8
 """Receipts of a busy block are a megabyte."""
+RECEIPTS_PATIENCE = 5
+"""Failures in a row after which logs have to do: some nodes' receipts cannot be read at all."""
 RECEIPTS_AGAIN_AFTER = 256
-"""Blocks until a node that refused receipts is asked again: another endpoint may have answered."""
+"""Blocks until receipts are tried again: it may have been another endpoint that refused them."""
 MAX_FILTER_ADDRESSES = 200
 _PAUSE_S = (0.1, 2.0)
 
@@ -142,7 +144,7 @@ class BlockFeed:
             self._path.clear()
             self._failures += 1
             self._trouble(error)
-            await asyncio.sleep(min(_PAUSE_S[1], _PAUSE_S[0] * 2 ** (self._failures - 1)))
+            await asyncio.sleep(pause_s(self._failures, *_PAUSE_S))
         finally:
             self.stats.spend(self._rpc.requests - before, live=live)
 
@@ -151,7 +153,10 @@ class BlockFeed:
             raise RuntimeError("a feed is used in its async with block")
         head = await self._listener.heads.get()
         if head is None:
-            await self._listening  # it ends by cancellation, or by a mistake that is raised here
+            self._listener.heads.put_nowait(None)  # for whoever asks again
+            await asyncio.wait([self._listening])
+            if not self._listening.cancelled():
+                self._listening.result()  # only a mistake of ours ends it; it is raised here
             raise StopAsyncIteration
         return head
 
@@ -216,12 +221,15 @@ class BlockFeed:
         if blocks[0].number >= self._receipts_from:
             try:
                 return await self._with_receipts(blocks)
-            except RpcError as error:
-                if is_transient(error):
+            except OutsideError as error:
+                passing = not isinstance(error, RpcError) or is_transient(error)
+                if passing and self._failures < RECEIPTS_PATIENCE:
                     raise
-                self._receipts_from = blocks[-1].number + RECEIPTS_AGAIN_AFTER
                 self._trouble(error)
-        return await self._with_logs(blocks)
+        found = await self._with_logs(blocks)
+        if blocks[0].number >= self._receipts_from:
+            self._receipts_from = blocks[-1].number + RECEIPTS_AGAIN_AFTER
+        return found
 
     async def _with_receipts(self, blocks: Sequence[Block]) -> list[Received]:
         calls = [("eth_getBlockReceipts", [block.hash]) for block in blocks]
@@ -241,20 +249,30 @@ class BlockFeed:
         wanted: dict[str, object] = {"topics": [["0x" + topic.hex() for topic in self._topics]]}
         if len(self._pools) <= MAX_FILTER_ADDRESSES:
             wanted["address"] = sorted(self._pools)
-        calls = [("eth_getLogs", [{"blockHash": block.hash, **wanted}]) for block in blocks]
-        answers = await self._rpc.batch_as(list[EventLog], calls)
+        calls: list[tuple[str, Sequence[Any]]] = []
+        for block in blocks:
+            calls.append(("eth_getLogs", [{"blockHash": block.hash, **wanted}]))
+            # Some nodes say of a block they do not know that it has no logs; not in this company.
+            calls.append(("eth_getBlockByHash", [block.hash, False]))
+        answers = await self._rpc.batch_as(_events_or_header, calls, together=True)
         found = []
-        for block, events in zip(blocks, answers, strict=True):
-            if isinstance(events, RpcError):
-                raise events
-            if not decode.belong_to(events, block.hash):
+        for block, events, header in zip(blocks, answers[::2], answers[1::2], strict=True):
+            for answer in (events, header):
+                if isinstance(answer, RpcError):
+                    raise answer
+            if not (
+                isinstance(events, list)
+                and isinstance(header, Header)
+                and decode.belong_to(events, block.hash)
+            ):
                 raise RpcError("eth_getLogs", NOT_THERE_YET, "those of another block")
             logs = decode.logs(events, self._pools, self._topics)
             found.append(Received(block, logs, (), False))
         return found
 
 
-_maybe_header: Any = Header | None
+_maybe_header = cast("type[Header | None]", Header | None)
+_events_or_header = cast("type[Any]", list[EventLog] | Header)
 
 
 def _tell(error: OutsideError) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from dexarb.chain import wire
 from dexarb.chain.decode import Header
-from dexarb.chain.rpc import Rpc
+from dexarb.chain.rpc import Rpc, pause_s
 from dexarb.chain.transport import Subscription
 from dexarb.errors import OutsideError, TransportError
 
@@ -120,7 +120,7 @@ class HeadListener:
                 self._trouble(error)
             self._polling.set()
             failures = 0 if self._stats.pushed > started else failures + 1
-            await asyncio.sleep(min(_RESUBSCRIBE_MAX_S, self._poll_interval_s * 2**failures))
+            await asyncio.sleep(pause_s(failures + 1, self._poll_interval_s, _RESUBSCRIBE_MAX_S))
 
     async def _follow(self) -> None:
         """Listen until the line breaks or proves dead. Raises RpcError and TransportError."""

@@ -19,7 +19,13 @@ import msgspec
 import stamina
 
 from dexarb.chain import wire
-from dexarb.chain.transport import PushTransport, Subscription, Transport, connect
+from dexarb.chain.transport import (
+    DEFAULT_TIMEOUT_S,
+    PushTransport,
+    Subscription,
+    Transport,
+    connect,
+)
 from dexarb.errors import OutsideError, RpcError, TransportError
 
 T = TypeVar("T")
@@ -80,6 +86,11 @@ def is_transient(error: RpcError) -> bool:
     return error.code not in _DETERMINISTIC_CODES or any(word in text for word in _TRANSIENT_WORDS)
 
 
+def pause_s(failures: int, shortest: float, longest: float) -> float:
+    """How long to wait after so many failures in a row: doubling, without end."""
+    return min(longest, shortest * 2.0 ** min(failures - 1, 64))
+
+
 class _Again(Exception):
     """A round over all endpoints left calls open."""
 
@@ -107,9 +118,8 @@ class _Endpoint:
     rested_at: float = field(default=0.0)
 
     def failed(self, now: float) -> None:
-        shortest, longest = _COOL_DOWN_S
-        self.rested_at = now + min(longest, shortest * 2**self.failures)
         self.failures += 1
+        self.rested_at = now + pause_s(self.failures, *_COOL_DOWN_S)
 
     def answered(self) -> None:
         self.failures, self.rested_at = 0, 0.0
@@ -130,7 +140,7 @@ class Rpc:
         self,
         transports: Sequence[Transport],
         *,
-        attempts: int = 6,
+        attempts: int = 7,
         batch_size: int = 100,
         backoff_s: float = 0.1,
         backoff_max_s: float = 5.0,
@@ -149,7 +159,7 @@ class Rpc:
         self.calls = 0
 
     @classmethod
-    def connect(cls, *urls: str, timeout_s: float = 10.0, **options: Any) -> Self:
+    def connect(cls, *urls: str, timeout_s: float = DEFAULT_TIMEOUT_S, **options: Any) -> Self:
         """An Rpc over the nodes at these URLs. Raises ConfigError."""
         return cls([connect(url, timeout_s) for url in urls], **options)
 
@@ -192,15 +202,19 @@ class Rpc:
         return await self.batch_as(cast("type[Any]", Any), calls)
 
     async def batch_as(
-        self, type_: type[T], calls: Iterable[tuple[str, Sequence[Any]]]
+        self, type_: type[T], calls: Iterable[tuple[str, Sequence[Any]]], *, together: bool = False
     ) -> list[T | RpcError]:
-        """`batch` with results as `type_`."""
+        """`batch` with results as `type_`.
+
+        together: where one call of a round trip has to be asked again all are, so that the
+        results speak of the same node at the same time.
+        """
         slots = _slots(type_, calls)
         gate = asyncio.Semaphore(_IN_FLIGHT)
 
         async def settle(chunk: list[_Slot]) -> None:
             async with gate:
-                await self._settle(chunk)
+                await self._settle(chunk, together=together)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -234,7 +248,7 @@ class Rpc:
         if self._parent is not None:
             self._parent._count(calls)
 
-    async def _settle(self, slots: list[_Slot]) -> None:
+    async def _settle(self, slots: list[_Slot], *, together: bool = False) -> None:
         """Ask until every slot has its answer, or until it is certain that it has none."""
         once = any(slot.request.method.startswith(_WRITES) for slot in slots)
         try:
@@ -247,13 +261,13 @@ class Rpc:
                 wait_jitter=self._backoff_s,
             ):
                 with attempt:
-                    await self._round(slots, once=once)
+                    await self._round(slots, once=once, together=together)
         except _Again as last:
             if last.__cause__ is not None:
                 raise last.__cause__ from None
             # Otherwise every open slot holds the node's own error, which is the answer now.
 
-    async def _round(self, slots: list[_Slot], *, once: bool) -> None:
+    async def _round(self, slots: list[_Slot], *, once: bool, together: bool) -> None:
         failure: TransportError | None = None
         for endpoint in self._by_preference():
             try:
@@ -266,7 +280,9 @@ class Rpc:
                 return
             if once:
                 break
-        raise _Again(str(failure or next(slot.error for slot in slots if slot.open))) from failure
+            for slot in slots:
+                slot.open = slot.open or together
+        raise _Again(str(failure or next(slot.error for slot in slots if slot.error))) from failure
 
     def _by_preference(self) -> list[_Endpoint]:
         """In the order given; those that failed lately last, soonest rested first."""

@@ -19,7 +19,7 @@ import httpx
 import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as ws_connect
-from websockets.exceptions import InvalidURI, WebSocketException
+from websockets.exceptions import InvalidProxy, InvalidURI, WebSocketException
 
 from dexarb.chain import wire
 from dexarb.errors import ConfigError, TransportError
@@ -168,9 +168,14 @@ class HttpTransport(_Node):
             problem = f"the RPC URL for {self.endpoint} holds characters that no URL has"
             raise ConfigError(problem) from None
         self._timeout_s = timeout_s
-        self._client = httpx.AsyncClient(
-            timeout=timeout_s, trust_env=not self._direct, verify=_trusted_authorities()
-        )
+        try:
+            self._client = httpx.AsyncClient(
+                timeout=timeout_s, trust_env=not self._direct, verify=_trusted_authorities()
+            )
+        except (ImportError, ValueError, httpx.InvalidURL):
+            problem = "the proxy that is set in the environment cannot be used"
+            remedy = "Mend or unset HTTP_PROXY, HTTPS_PROXY and ALL_PROXY; SOCKS is not supported"
+            raise ConfigError(problem, remedy=remedy) from None
 
     async def send(self, payload: bytes) -> bytes:
         """The body of the answer. Raises TransportError.
@@ -268,8 +273,9 @@ class WebSocketTransport(_Node):
                         proxy=None if self._direct else True,
                         logger=_quiet,
                     )
-                except InvalidURI:
-                    raise self._error("the URL is not one a WebSocket can use") from None
+                except (InvalidURI, InvalidProxy, ImportError):
+                    reason = "the URL, or the environment's proxy, is none a WebSocket can use"
+                    raise self._error(reason) from None
                 except (WebSocketException, OSError, EOFError) as error:
                     raise self._error(f"{type(error).__name__}: {error}") from None
                 self._connection = _Connection(socket, self._error)
@@ -315,6 +321,8 @@ class _Connection:
         finally:
             for number in ids:
                 self._waiting.pop(number, None)
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # sending may have failed first: asyncio would complain
 
     def fail(self, loss: TransportError) -> None:
         """Everyone who waits learns that the connection is gone."""
