@@ -238,7 +238,7 @@ def test_a_node_that_refuses_batches_is_asked_in_smaller_ones(node: Node) -> Non
             # 25 and 12 are refused; 6 is taken.
             faulty.fail(Fault(body=error_body(-32600, "batch too large")), times=2)
             assert await rpc.batch(BALANCES) == expected
-            assert rpc.requests - before == 2 + 2 + 2 + 1
+            assert rpc.requests - before == 2 + 5
             before = rpc.requests
             assert await rpc.batch(BALANCES) == expected
             assert rpc.requests - before == 5  # it is remembered

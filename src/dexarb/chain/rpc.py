@@ -290,8 +290,11 @@ class Rpc:
         return sorted(self._endpoints, key=lambda entry: max(0.0, entry.rested_at - now))
 
     async def _ask(self, endpoint: _Endpoint, slots: list[_Slot]) -> None:
-        for start in range(0, len(slots), endpoint.batch_size):
-            await self._exchange(endpoint, slots[start : start + endpoint.batch_size])
+        start = 0
+        while start < len(slots):
+            chunk = slots[start : start + endpoint.batch_size]  # it may shrink on the way
+            start += len(chunk)
+            await self._exchange(endpoint, chunk)
 
     async def _exchange(self, endpoint: _Endpoint, slots: list[_Slot]) -> None:
         """One round trip. Raises TransportError if the answer cannot be used."""
