@@ -232,3 +232,16 @@ def test_a_resync_voids_what_can_no_longer_be_told() -> None:
     assert counts(made, settings().hash) == {"seen": 1, "sent": 1, "reorged": 1}
     assert isinstance(made.market, Market)
     assert made.market.block.number == 900
+
+
+def test_events_that_cannot_follow_stop_trading_until_the_next_keyframe() -> None:
+    first = keyframe()
+    made, chain = engine(first), SmallChain(first)
+    made.step(chain.mine(weth_pool(CHEAP, 2_450)))
+    bad = chain.mine(weth_pool(CHEAP, 2_500))
+    bad = replace(bad, logs=(replace(bad.logs[0], data=b"\xff" * 64),))
+    assert not made.step(bad).fills
+    assert not made.step(chain.mine()).fills
+    step = made.step(replace(keyframe(), seq=9, block=chain.tip))
+    assert len(step.voided) == 1
+    assert made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions

@@ -19,7 +19,7 @@ from dexarb.chain.feed import BlockFeed, Received
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.sync import Bootstrap, bootstrap
 from dexarb.core.market import Keyframe, Market
-from dexarb.errors import OutsideError, ReorgTooDeep, StoreError
+from dexarb.errors import OutsideError, PoolError, ReorgTooDeep, StoreError
 from dexarb.store.compaction import close_segments
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
@@ -56,7 +56,8 @@ class Collector:
         while True:
             try:
                 await self._catch_up_and_follow()
-            except ReorgTooDeep as error:
+            except (ReorgTooDeep, PoolError) as error:
+                # PoolError: the node sent events that cannot follow what it told before.
                 _log.error("resync", reason=str(error))
                 self._market = None
 
@@ -66,7 +67,11 @@ class Collector:
         """The market at the end of the history, None where there is no history yet."""
         if not self._writer.last_seq:
             return None
-        market = rebuild(HistoryReader(self._writer.folder))
+        try:
+            market = rebuild(HistoryReader(self._writer.folder))
+        except StoreError as error:
+            _log.error("resync", reason=str(error))
+            return None
         _log.info("resumed", block=market.block.number, pools=len(market.pools))
         return market
 

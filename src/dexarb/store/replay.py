@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
-from dexarb.errors import StoreError
+from dexarb.errors import MarketError, PoolError, StoreError
 from dexarb.store.codec import Entry
 from dexarb.store.history_reader import HistoryReader
 
 
-def advance(market: Market | None, entry: Entry) -> Market:
-    """The market after one more entry of its history: moved on, or begun anew by a keyframe."""
+def advance(market: Market | None, entry: Entry) -> Market | None:
+    """The market after one more entry of its history: moved on, or begun anew by a keyframe.
+
+    None after events that cannot follow, until the next keyframe.
+    """
     if isinstance(entry, Keyframe):
         if market is not None and entry.block.hash == market.block.hash:
             same_pools = market.pools.keys() == {pool.address for pool in entry.pools}
             return market if same_pools else Market(entry)
         return Market(entry)
-    if market is None:
-        raise StoreError(f"entry {entry.seq}", "a history begins with a keyframe")
-    market.rewind(entry.block.parent_hash)
-    market.apply(entry)
+    if market is not None:
+        try:
+            market.rewind(entry.block.parent_hash)
+            market.apply(entry)
+        except (MarketError, PoolError):
+            return None
     return market
 
 
@@ -51,5 +56,5 @@ def rebuild(reader: HistoryReader, to_seq: int | None = None) -> Market:
     for entry in reader.entries(first, to_seq):
         market = advance(market, entry)
     if market is None:
-        raise StoreError(reader.folder, "has no entries")
+        raise StoreError(reader.folder, "does not lead to a market: its last entries do not fit")
     return market

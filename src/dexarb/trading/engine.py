@@ -19,6 +19,7 @@ from dexarb.core.ledger import Ledger
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, Opportunity
+from dexarb.errors import MarketError, PoolError
 from dexarb.trading.episodes import Episodes
 from dexarb.trading.skips import SkipTally
 from dexarb.trading.strategy import Strategy, View
@@ -103,6 +104,7 @@ class Engine:
         self.max_state_age_s = max_state_age_s
         self._strategies: list[Strategy] = []
         self.deciding = False
+        self._is_lost = False
         self.ledger = Ledger()
         self.skips = SkipTally()
         self.seq = keyframe.seq
@@ -132,21 +134,30 @@ class Engine:
     def _keyframe(self, keyframe: Keyframe) -> Step:
         """A keyframe repeats what we know, except after a resync or with other pools."""
         voided: list[Decision] = []
-        same_block = keyframe.block.hash == self.market.block.hash
+        same_block = keyframe.block.hash == self.market.block.hash and not self._is_lost
         if not same_block or {pool.address for pool in keyframe.pools} != self.market.pools.keys():
             if not same_block:
                 voided = self._executor.withdraw()
                 for decision in voided:
                     self.ledger.void(decision)
+            self._is_lost = False
             self._start(keyframe)
         return Step(keyframe.seq, keyframe.block, (), (), (), (), voided, stale=False)
 
     def _block(self, update: BlockUpdate) -> Step:
         undone: tuple[Fill, ...] = ()
         rewound: frozenset[Address] = frozenset()
-        if update.block.parent_hash != self.market.block.hash:
-            rewound, undone = self._rewind(update.block.parent_hash)
-        touched = self.market.apply(update) | rewound
+        if self._is_lost:
+            return Step(update.seq, update.block, (), (), (), (), (), stale=True)
+        try:
+            if update.block.parent_hash != self.market.block.hash:
+                rewound, undone = self._rewind(update.block.parent_hash)
+            touched = self.market.apply(update) | rewound
+        except (MarketError, PoolError):
+            # Events that no pool of ours can have made. The collector starts anew as well, with a
+            # keyframe; until it comes nothing is known, so nothing is decided or settled.
+            self._is_lost = True
+            return Step(update.seq, update.block, (), (), (), undone, (), stale=True)
         self.ledger.start_block(update.block.hash)
         fills = self._executor.settle(self.market, update, self.valuation)
         for fill in fills:

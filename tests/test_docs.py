@@ -1,0 +1,69 @@
+"""What the documents say is what the program does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from typer.testing import CliRunner
+
+from dexarb.apps.config.collector import CollectorTable, PoolsTable, RpcTable
+from dexarb.apps.config.paper import GeneralTable, StrategyTable
+from dexarb.cli import app
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def documented_keys(heading: str) -> set[str]:
+    """First back-quoted words of table cells and of prose below a heading of configuration.md."""
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    section = text.split(f"## {heading}")[1].split("\n## ")[0]
+    return set(re.findall(r"`([a-z_0-9]+)`", section))
+
+
+@pytest.mark.parametrize(
+    ("heading", "models"),
+    [
+        ("collector.toml", (CollectorTable, RpcTable, PoolsTable)),
+        ("paper_trading.toml", (GeneralTable, StrategyTable)),
+    ],
+)
+def test_every_key_is_documented(heading: str, models: tuple[type[BaseModel], ...]) -> None:
+    for model in models:
+        assert model.model_fields.keys() <= documented_keys(heading)
+
+
+def commands() -> list[list[str]]:
+    """Every `dexarb ...` in the documents, options included."""
+    found = set()
+    for document in DOCUMENTS:
+        for line in document.read_text().splitlines():
+            for match in re.finditer(r"(?:^|`|bin/)dexarb ((?:[a-z]+ ?)+(?:--[a-z-]+)*)", line):
+                found.add(match[1].strip())
+    return [command.split() for command in sorted(found)]
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_in_the_documents_exists(words: list[str]) -> None:
+    names = [word for word in words if not word.startswith("--")]
+    told = CliRunner().invoke(app, [*names, "--help"])
+    assert told.exit_code == 0, told.output
+    for option in (word for word in words if word.startswith("--")):
+        assert option in told.output
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_every_dependency_has_its_line() -> None:
+    text = (ROOT / "docs" / "dependencies.md").read_text()
+    project = (ROOT / "pyproject.toml").read_text()
+    required = re.findall(r'^    "([a-z-]+)', project.split("[project.scripts]")[0], re.MULTILINE)
+    for name in required:
+        assert name in text
