@@ -142,6 +142,7 @@ class Engine:
                     self.ledger.void(decision)
             self._is_lost = False
             self._start(keyframe)
+            self.ledger.release(keyframe.block.number, self.scan.open_cycles.keys())
         return Step(keyframe.seq, keyframe.block, (), (), (), (), voided, stale=False)
 
     def _block(self, update: BlockUpdate) -> Step:

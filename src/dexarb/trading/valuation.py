@@ -41,7 +41,7 @@ class Valuation:
         decimals = market.tokens[profile.numeraire].decimals
         self._numeraire = profile.numeraire
         self._wrapped_native = profile.wrapped_native
-        self._numeraire_price = (MICRO_USD << _PRICE_SHIFT) // 10**decimals
+        self._numeraire_price: int = (MICRO_USD << _PRICE_SHIFT) // 10**decimals
         self._micro_usd_per_unit = MICRO_USD / 10**decimals
         # One entry a block: the mids of every token's deep enough reference pools.
         self._mids: deque[tuple[str, dict[Address, tuple[float, ...]]]] = deque(
