@@ -107,6 +107,8 @@ TROUBLES = {
     "none though gas was used": with_result(lambda _: []),
     "malformed": Fault(body=b"[{"),
     "a field that is no number": rewritten({b'"gasUsed":"0x': b'"gasUsed":"zz'}),
+    "a log that is not hexadecimal": rewritten({b'"data":"0x': b'"data":"0xzz'}),
+    "half a topic": rewritten({b'"topics":["0xc3c3': b'"topics":["0x'}),
     "cut": Fault(drop=True),
     "unknown block": as_error(-32000, "unknown block"),
 }

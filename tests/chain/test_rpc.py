@@ -171,6 +171,19 @@ def test_lasting_trouble_is_an_outside_error_after_all_attempts(node: Node, faul
     run(check())
 
 
+def test_a_batch_whose_parts_fail_is_one_transport_error(node: Node) -> None:
+    async def check() -> None:
+        async with (
+            faulty_node(node) as faulty,
+            Rpc.connect(faulty.http_url, batch_size=5, attempts=2, **QUICK) as rpc,
+        ):
+            faulty.fail(Fault(drop=True), times=100)
+            with pytest.raises(TransportError):
+                await rpc.batch(BALANCES)
+
+    run(check())
+
+
 def test_a_null_where_something_was_asked_for_is_asked_again(node: Node) -> None:
     async def check() -> None:
         async with faulty_node(node) as faulty, Rpc.connect(faulty.http_url, **QUICK) as rpc:

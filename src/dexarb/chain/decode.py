@@ -1,6 +1,7 @@
 """Headers, receipts and logs as nodes send them, and as the house knows them.
 
-The types carry patterns, so whatever msgspec accepts as one of them converts without errors.
+Headers and receipts carry patterns, so whatever msgspec accepts converts without errors. Logs are
+checked when they are converted, because nearly all of a block's logs are of no interest.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ class Header(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class EventLog(msgspec.Struct, frozen=True, rename="camel"):
-    address: Account
-    topics: list[Hash]
-    data: Data
-    block_hash: Hash
-    transaction_index: Quantity
-    log_index: Quantity
+    address: str
+    topics: list[str]
+    data: str
+    block_hash: str
+    transaction_index: str
+    log_index: str
 
 
 class Receipt(msgspec.Struct, frozen=True, rename="camel"):
@@ -87,7 +88,10 @@ def transactions(receipts: Iterable[Receipt]) -> tuple[Transaction, ...]:
 def logs(
     events: Iterable[EventLog], addresses: Collection[Address], topics: Collection[bytes]
 ) -> tuple[Log, ...]:
-    """The events of these contracts whose first topic is one of these, in log order."""
+    """The events of these contracts whose first topic is one of these, in log order.
+
+    Raises ValueError where one of these contracts' events is malformed.
+    """
     found = [_log(event) for event in events if event.address.lower() in addresses]
     wanted = (log for log in found if log.topics and log.topics[0] in topics)
     return tuple(sorted(wanted, key=lambda log: log.log_index))
@@ -99,10 +103,19 @@ def belong_to(events: Sequence[Receipt] | Sequence[EventLog], block_hash: str) -
 
 
 def _log(event: EventLog) -> Log:
+    topics = tuple(_bytes(topic) for topic in event.topics)
+    if any(len(topic) != 32 for topic in topics):
+        raise ValueError("a topic is not 32 bytes long")
     return Log(
         address=Address(event.address.lower()),
-        topics=tuple(bytes.fromhex(topic[2:]) for topic in event.topics),
-        data=bytes.fromhex(event.data[2:]),
+        topics=topics,
+        data=_bytes(event.data),
         transaction_index=int(event.transaction_index, 16),
         log_index=int(event.log_index, 16),
     )
+
+
+def _bytes(text: str) -> bytes:
+    if not text.startswith("0x"):
+        raise ValueError("hexadecimal data begins with 0x")
+    return bytes.fromhex(text[2:])

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Self, cast
 
@@ -241,8 +241,8 @@ class BlockFeed:
             if not decode.belong_to(receipts, block.hash) or (block.gas_used and not receipts):
                 raise RpcError("eth_getBlockReceipts", NOT_THERE_YET, "those of another block")
             events = itertools.chain.from_iterable(receipt.logs for receipt in receipts)
-            logs = decode.logs(events, self._pools, self._topics)
-            found.append(Received(block, logs, decode.transactions(receipts), True))
+            transactions = decode.transactions(receipts)
+            found.append(Received(block, self._watched(events), transactions, True))
         return found
 
     async def _with_logs(self, blocks: Sequence[Block]) -> list[Received]:
@@ -266,9 +266,14 @@ class BlockFeed:
                 and decode.belong_to(events, block.hash)
             ):
                 raise RpcError("eth_getLogs", NOT_THERE_YET, "those of another block")
-            logs = decode.logs(events, self._pools, self._topics)
-            found.append(Received(block, logs, (), False))
+            found.append(Received(block, self._watched(events), (), False))
         return found
+
+    def _watched(self, events: Iterable[EventLog]) -> tuple[Log, ...]:
+        try:
+            return decode.logs(events, self._pools, self._topics)
+        except ValueError as error:
+            raise RpcError("logs", NOT_THERE_YET, f"malformed: {error}") from None
 
 
 _maybe_header = cast("type[Header | None]", Header | None)
