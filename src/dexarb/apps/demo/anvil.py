@@ -21,7 +21,7 @@ ACCOUNTS = 24
 BALANCE_ETHER = 1_000_000_000
 GAS_LIMIT = 30_000_000
 GENESIS_BASE_FEE = 30_000_000_000
-KEPT_STATES = 300
+KEPT_STATES = 160
 """Blocks whose state can be read or returned to; more than the deepest reorg that is handled.
 
 Without a limit anvil writes old states into the home folder.
