@@ -125,6 +125,12 @@ class UniswapV2Pool:
             return self
         return self._at(reserve0, reserve1)
 
+    def flow(self, log: Log) -> tuple[int, int] | None:
+        """A swap is the Sync after which one reserve is larger and the other smaller."""
+        after = self.apply(log)
+        flow0, flow1 = after.reserve0 - self.reserve0, after.reserve1 - self.reserve1
+        return (flow0, flow1) if flow0 * flow1 < 0 else None
+
     def crossed_ticks(self, after: Pool) -> int:  # noqa: ARG002
         """Always 0: there are no ticks."""
         return 0

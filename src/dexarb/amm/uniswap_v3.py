@@ -145,6 +145,12 @@ class UniswapV3Pool:
             return self._with_position(lower, upper, unsigned(data, 1))
         return self._with_position(lower, upper, -unsigned(data, 0))
 
+    def flow(self, log: Log) -> tuple[int, int] | None:
+        """The Swap event's own amounts."""
+        if log.address != self.address or not log.topics or log.topics[0] != SWAP:
+            return None
+        return signed(log.data, 0), signed(log.data, 1)
+
     def crossed_ticks(self, after: Pool) -> int:
         """Initialised ticks of this tick map between this price and that of `after`."""
         if not isinstance(after, UniswapV3Pool):

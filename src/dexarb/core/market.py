@@ -28,9 +28,18 @@ class Keyframe:
 
 
 @dataclass(frozen=True, slots=True)
+class Swap:
+    """Somebody's swap: the pool before it, and what it moved in (negative: out) of each token."""
+
+    pool: Pool
+    flow: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class _Step:
     """How one block changed the market. versions: (transaction index, pool after it)."""
 
+    update: BlockUpdate
     parent: Block
     before: Mapping[Address, Pool]
     versions: Mapping[Address, tuple[tuple[int, Pool], ...]]
@@ -79,7 +88,7 @@ class Market:
                 versions.setdefault(log.address, []).append((log.transaction_index, after))
         before = {address: self.pools[address] for address in versions}
         frozen = {address: tuple(states) for address, states in versions.items()}
-        self._steps.append(_Step(self.block, before, frozen))
+        self._steps.append(_Step(update, self.block, before, frozen))
         for address, states in frozen.items():
             self.pools[address] = states[-1][1]
         self.block = update.block
@@ -126,3 +135,20 @@ class Market:
             return ()
         versions = self._steps[-1].versions
         return tuple(sorted({index for address in pools for index, _ in versions.get(address, ())}))
+
+    def swaps(self) -> Mapping[int, tuple[Swap, ...]]:
+        """The latest block's swaps in our pools, by transaction index."""
+        if not self._steps:
+            return {}
+        step = self._steps[-1]
+        current = dict(step.before)
+        found: dict[int, list[Swap]] = {}
+        for log in step.update.logs:
+            pool = current.get(log.address)
+            if pool is None:
+                continue
+            flow = pool.flow(log)
+            if flow is not None:
+                found.setdefault(log.transaction_index, []).append(Swap(pool, flow))
+            current[log.address] = pool.apply(log)
+        return {index: tuple(swaps) for index, swaps in found.items()}

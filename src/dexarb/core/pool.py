@@ -89,6 +89,13 @@ class Pool(Protocol):
         """The pool after an event of its contract; itself for events that do not concern it."""
         ...
 
+    def flow(self, log: Log) -> tuple[int, int] | None:
+        """What a swap moved into this pool, (token0, token1), negative what it paid out.
+
+        log: the event that ends the swap, on the state before it. None if it is not a swap.
+        """
+        ...
+
     def crossed_ticks(self, after: Pool) -> int:
         """Initialised ticks between this price and that of `after`: what swaps pay gas for."""
         ...

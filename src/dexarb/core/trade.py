@@ -93,7 +93,7 @@ class Decision:
     max_base_fee: int
     first_block: int
     deadline_block: int
-    position: Position = Position.BOTTOM
+    position: Position = Position.CONTESTED
     fixed_gas_cost_micro_usd: int | None = None
     competition_lost: bool = False
 

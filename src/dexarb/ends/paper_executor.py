@@ -14,10 +14,11 @@ from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.route import run
-from dexarb.core.trade import Decision, Fill, FillStatus, Position
+from dexarb.core.trade import Decision, Fill, FillStatus
 from dexarb.errors import PoolError
 from dexarb.search.result import hop_work
 from dexarb.trading.costs import GasModel
+from dexarb.trading.rivals import Places
 from dexarb.trading.valuation import Valuation
 
 
@@ -48,19 +49,26 @@ class PaperExecutor:
         return decisions
 
     def settle(self, market: Market, update: BlockUpdate, valuation: Valuation) -> list[Fill]:
+        due = [each for each in self._open.values() if update.block.number >= each.first_block]
+        if not due:
+            return []
         self._known.clear()
+        places = Places(market, update, valuation)
         fills: list[Fill] = []
-        for decision in list(self._open.values()):
-            if update.block.number < decision.first_block:
-                continue
-            fill = self._settle(decision, market, update, valuation)
+        for decision in due:
+            fill = self._settle(decision, market, update, valuation, places)
             if fill is not None:
                 del self._open[decision.id]
                 fills.append(fill)
         return fills
 
     def _settle(
-        self, decision: Decision, market: Market, update: BlockUpdate, valuation: Valuation
+        self,
+        decision: Decision,
+        market: Market,
+        update: BlockUpdate,
+        valuation: Valuation,
+        places: Places,
     ) -> Fill | None:
         """The decision's outcome in this block; None while it waits for a lower base fee."""
         block = update.block
@@ -68,15 +76,15 @@ class PaperExecutor:
             if block.number < decision.deadline_block:
                 return None
             return Fill(decision, block, 0, FillStatus.EXPIRED, 0, 0, 0, 0, 0, 0, (0, 0))
-        place = place_in(decision.position, update)
+        place = places.of(decision)
         gas_price = block.base_fee_per_gas + decision.priority_fee
         outcome = self._outcome(decision, market, place)
         cost, net = self._value(decision, outcome, gas_price, valuation)
         touching = market.touching(decision.cycle.pools)
-        places = {0, place, *(index + 1 for index in touching)}
+        every_place = {0, place, *(index + 1 for index in touching)}
         nets = [
             self._value(decision, self._outcome(decision, market, each), gas_price, valuation)[1]
-            for each in sorted(places)
+            for each in sorted(every_place)
         ]
         return Fill(
             decision,
@@ -135,16 +143,3 @@ class PaperExecutor:
         # A price that was there when deciding lasts longer than the block in between: 30 blocks.
         assert profit is not None
         return cost, profit - cost
-
-
-def place_in(position: Position, update: BlockUpdate) -> int:
-    """How many transactions of the block come before ours."""
-    if position is Position.TOP:
-        return 0
-    return block_end(update)
-
-
-def block_end(update: BlockUpdate) -> int:
-    """The place behind the last transaction, also where the node gave logs only."""
-    last_log = update.logs[-1].transaction_index + 1 if update.logs else 0
-    return max(len(update.transactions), last_log)

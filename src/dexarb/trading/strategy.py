@@ -52,7 +52,7 @@ class StrategySettings:
     gas_cost_micro_usd: int | None = None
     slippage_haircut_ppm: int = 0
     latency_blocks: int = 1
-    position: Position = Position.BOTTOM
+    position: Position = Position.CONTESTED
 
     @property
     def hash(self) -> str:

@@ -20,7 +20,7 @@ from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Opportunity, SkipReason
 from dexarb.errors import PoolError
 from dexarb.search.result import hop_work
-from dexarb.trading.competition import PPM, is_lost, toss_ppm
+from dexarb.trading.coin import PPM, is_lost, toss_ppm
 from dexarb.trading.costs import GasModel
 from dexarb.trading.skips import REASON_CODE, SkipTally, one
 from dexarb.trading.strategy import Pair, StrategySettings, View, pair_of

@@ -55,6 +55,7 @@ class StrategyTable(Model):
     priority_fee_gwei: Annotated[Number, Field(ge=0)] | None = None
     gas_cost_usd: Annotated[Number, Field(ge=0)] | None = None
     slippage_haircut_percent: Annotated[Number, Field(ge=0, le=100)] = Decimal(0)
+    position: Position = Position.CONTESTED
     latency_blocks: Annotated[Whole, Field(ge=1, le=64)] = 1
 
 
@@ -132,7 +133,7 @@ def effective(table: StrategyTable, pairs: tuple[Pair, ...]) -> StrategySettings
         gas_cost_micro_usd=_optional(table.gas_cost_usd, MICRO),
         slippage_haircut_ppm=int(table.slippage_haircut_percent * PPM_PER_PERCENT),
         latency_blocks=table.latency_blocks,
-        position=Position.BOTTOM,
+        position=table.position,
     )
 
 
