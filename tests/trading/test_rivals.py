@@ -28,7 +28,7 @@ from support.small_chain import (
     weth_pool,
 )
 
-SIZE = 18_000 * 10**6
+SIZE = 8_500 * 10**6
 
 
 def arbitrage(cheap: Pool, dear: Pool) -> tuple[Pool, Pool]:
@@ -120,7 +120,7 @@ def test_a_rival_who_paid_less_still_comes_first_when_contested(
 
 
 def test_only_a_bid_above_his_gain_comes_before_a_rival() -> None:
-    """He gains 120 USD; at 0.5 USD a MATIC that is what a million gwei a gas come to."""
+    """He gains 60 USD; at 0.5 USD a MATIC that is what half a million gwei a gas come to."""
     for gwei, status in ((10_000, FillStatus.REVERTED), (10**7, FillStatus.FILLED)):
         strategy = settings(
             priority_fee=gwei * GWEI,
