@@ -78,7 +78,7 @@ class Demo:
             self._say("starting the chain: anvil, Uniswap V2 and V3, tokens, traders")
             node = running.enter_context(start_anvil(timestamp=int(time.time()) - HEAD_START_S))
             _clear(self._folder)  # only now that there is a node for a new run
-            async with Rpc.connect(node.http_url) as rpc:
+            async with Rpc.connect(node.ws_url) as rpc:
                 driver = await Driver.start(rpc, seed=self._seed)
                 files = write_settings(
                     driver.world,
