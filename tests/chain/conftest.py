@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+import httpx
 import pytest
 
 from support.anvil import Node, running_anvil
@@ -17,7 +19,31 @@ def node() -> Iterator[Node]:
 
 
 @pytest.fixture
-def fresh_node() -> Iterator[Node]:
-    """A node of the test's own."""
+def own_node() -> Iterator[Node]:
+    """A process of the test's own."""
     with running_anvil() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def _reset_after_each() -> Iterator[Node]:
+    with running_anvil() as running:
+        yield running
+
+
+@pytest.fixture
+def fresh_node(_reset_after_each: Node) -> Iterator[Node]:
+    """A node at its genesis, for the test alone. It cannot go back more than some 100 blocks."""
+    node = _reset_after_each
+    snapshot = ask(node, "evm_snapshot")
+    yield node
+    assert ask(node, "evm_revert", snapshot)
+    ask(node, "anvil_dropAllTransactions")
+    assert ask(node, "eth_blockNumber") == "0x0"
+
+
+def ask(node: Node, method: str, *params: Any) -> Any:
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    answer = httpx.post(node.http_url, json=body, trust_env=False, timeout=30).json()
+    assert "error" not in answer, answer["error"]
+    return answer["result"]

@@ -211,14 +211,14 @@ def test_a_reorganisation_while_we_were_away(fresh_node: Node) -> None:
 
 
 @pytest.mark.parametrize("depth", [128, 129])
-def test_128_blocks_deep_is_followed_and_deeper_is_an_error(fresh_node: Node, depth: int) -> None:
+def test_128_blocks_deep_is_followed_and_deeper_is_an_error(own_node: Node, depth: int) -> None:
     async def check() -> None:
-        async with driving(fresh_node) as driver:
-            await driver.rpc.call("anvil_mine", hex(200))
+        async with driving(own_node) as driver:
+            await driver.mine(140)
             ours = known(*await driver.chain())
             await driver.reorg(depth)
             await driver.mine(1)
-            async with following(fresh_node.ws_url, known=ours) as follower:
+            async with following(own_node.ws_url, known=ours) as follower:
                 if depth == 128:
                     await follower.check_against(driver)
                     assert len(follower.received) == 129
@@ -228,7 +228,7 @@ def test_128_blocks_deep_is_followed_and_deeper_is_an_error(fresh_node: Node, de
                     assert follower.task is not None
                     with pytest.raises(ReorgTooDeep) as caught:
                         await follower.task
-                    assert caught.value.oldest_known == 200 - 128
+                    assert caught.value.oldest_known == 140 - 128
                     assert not follower.received
 
     run(check())

@@ -90,21 +90,23 @@ async def bootstrap(
             f"the node is on chain {found_id}, the configuration is for chain {chain_id}"
         )
     wanted = tuple(tokens)
-    for attempt in range(_BLOCKS_TRIED):
-        header = await rpc.call_as(Header, "eth_getBlockByNumber", "latest", False)
+    for _ in range(_BLOCKS_TRIED - 1):
         try:
-            reader = await PinnedReader.open(rpc, decode.block(header), multicall)
-            return await _read_all(reader, requests, chain_id, wanted)
+            return await _at_head(rpc, requests, chain_id, wanted, multicall)
         except BlockGone as gone:
-            if attempt == _BLOCKS_TRIED - 1:
-                raise
             _log.warning("bootstrap.again", reason=str(gone))
-    raise AssertionError("unreachable")
+    return await _at_head(rpc, requests, chain_id, wanted, multicall)
 
 
-async def _read_all(
-    reader: PinnedReader, requests: Sequence[PoolRequest], chain_id: int, wanted: Sequence[Address]
+async def _at_head(
+    rpc: Rpc,
+    requests: Sequence[PoolRequest],
+    chain_id: int,
+    wanted: Sequence[Address],
+    multicall: Address | None,
 ) -> Bootstrap:
+    header = await rpc.call_as(Header, "eth_getBlockByNumber", "latest", False)
+    reader = await PinnedReader.open(rpc, decode.block(header), multicall)
     found, missing = await _find(reader, requests)
     pools, broken = await _load(reader, found)
     held = [token for pool in pools for token in pool.tokens]
