@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.parquet import read_blocks
 from dexarb.store.segment import list_segments
 from store import world
+from store.disks import no_room
 from store.test_history_writer import open_writer, record
 
 BLOCKS = 100
@@ -195,6 +197,26 @@ def test_lines_stay_if_they_do_not_read_back(
     assert [s.closed for s in list_segments(tmp_path)] == [False] * 6
     assert not list(tmp_path.glob("*.tmp"))
     assert list(HistoryReader(tmp_path).entries(every_keyframe=True)) == before
+
+
+@pytest.mark.parametrize("room", [100, 4000])
+def test_a_full_disk_leaves_the_lines(tmp_path: Path, room: int) -> None:
+    before = recorded(tmp_path)
+    # Too little for the keyframe, and enough for it but not for the logs.
+    with no_room(room), pytest.raises(StoreError, match=r"cannot be (written|compacted)"):
+        close_segments(tmp_path, 10**9)
+    assert not list(tmp_path.glob("*.tmp"))
+    assert list(HistoryReader(tmp_path).entries(every_keyframe=True)) == before
+    assert len(close_segments(tmp_path, 10**9)) == 5
+
+
+def test_a_number_beyond_64_bits_keeps_its_segment_open(tmp_path: Path) -> None:
+    first, *rest = world.first_updates(1)
+    large = replace(first, block=replace(first.block, base_fee_per_gas=2**64))
+    record(tmp_path, [large, *rest], segment_blocks=1)
+    with pytest.raises(StoreError, match="cannot be compacted"):
+        close_segments(tmp_path, 10**9)
+    assert next(HistoryReader(tmp_path).entries(2)).block == large.block
 
 
 def test_a_damaged_folder_is_reported(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
-import signal
 import sqlite3
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
 from store import books, world
 from store.books import block, decision, open_ledger
+from store.disks import no_room
 from store.processes import run_until
 
 # -- other readers and writers --------------------------------------------------------------------
@@ -140,30 +139,18 @@ def test_an_unknown_schema_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_loses_nothing_and_the_same_block_can_be_tried_again(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    problems: list[str] = []
-    try:
-        with open_ledger(path) as ledger:
-            for seq in range(1, 61):
-                if seq % 5 == 0:
-                    # As if nothing more fitted on the disk.
-                    wal = path.with_name(path.name + "-wal").stat().st_size
-                    resource.setrlimit(resource.RLIMIT_FSIZE, (wal, limits[1]))
-                try:
+    path, wal = tmp_path / "ledger.db", tmp_path / "ledger.db-wal"
+    refused = 0
+    with open_ledger(path) as ledger:
+        for seq in range(1, 61):
+            if seq % 5 == 0:
+                with no_room(wal.stat().st_size), pytest.raises(StoreError, match="Free space"):
                     books.trade(ledger, seq)
-                except StoreError as error:
-                    problems.append(f"{ledger.seq - seq}: {error.remedy}")
-                    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-                    books.trade(ledger, seq)
-                resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-            digest = ledger.digest()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
-    assert len(problems) > 5
-    assert all(problem.startswith("-1: Free space") for problem in problems)
+                assert ledger.seq == seq - 1
+                refused += 1
+            books.trade(ledger, seq)
+        digest = ledger.digest()
+    assert refused == 12
     with open_ledger(tmp_path / "whole.db") as whole:
         for seq in range(1, 61):
             books.trade(whole, seq)

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +15,7 @@ from dexarb.errors import StoreError
 from dexarb.store import snapshot
 from dexarb.store.snapshot import StateWriter, read_state
 from store import world
+from store.disks import no_room
 
 
 def written(folder: Path, blocks: int = 10) -> tuple[Path, Market]:
@@ -126,24 +123,11 @@ def test_a_large_file_is_written_every_few_seconds(
     assert read_state(path).seq == 4
 
 
-@contextmanager
-def no_room() -> Iterator[None]:
-    """No file may grow beyond 100 bytes, as on a full disk."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
-
-
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     path, market = written(tmp_path)
     before = path.read_bytes()
     writer = StateWriter(path, tmp_path / "history" / "137")
-    with no_room(), pytest.raises(StoreError, match="Free space"):
+    with no_room(100), pytest.raises(StoreError, match="Free space"):
         writer.write(market, 12)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["pool_state.json"]

@@ -67,7 +67,7 @@ def _holder(fd: int) -> int | None:
         return None
     try:
         os.kill(int(text), 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return None
     except OSError:
         return int(text)  # it lives and belongs to another user
