@@ -37,10 +37,10 @@ help:
 node_modules/.done: package-lock.json package.json .npmrc
 	@command -v npm >/dev/null || { echo "Node 20 or newer with npm is needed for the embedded chain"; exit 1; }
 	@echo "setup: node and contracts of the embedded chain"
-	@npm ci --silent
+	@npm install --no-save --loglevel=error
 	@touch $@
 
-# pip and npm side by side.
+# pip and npm side by side. (`npm ci` refuses a lock that lacks the packages of other platforms.)
 setup-demo:
 	@$(MAKE) --no-print-directory -j2 .venv/base.done node_modules/.done
 

@@ -80,7 +80,7 @@ def test_a_missing_node_is_told_with_its_remedy(
 ) -> None:
     monkeypatch.setattr(npm, "roots", lambda: (tmp_path,))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingTool, match=r"anvil was not found.*npm ci.*make demo"):
+    with pytest.raises(MissingTool, match=r"anvil was not found.*npm install.*make demo"):
         start_anvil(timestamp=1)
 
 
@@ -100,5 +100,5 @@ def test_missing_contracts_are_told_with_their_remedy(
 ) -> None:
     monkeypatch.setattr(npm, "roots", lambda: (tmp_path,))
     contract.cache_clear()
-    with pytest.raises(MissingTool, match=r"UniswapV2Pair\.json was not found.*npm ci"):
+    with pytest.raises(MissingTool, match=r"UniswapV2Pair\.json was not found.*npm install"):
         contract("UniswapV2Pair")

@@ -38,7 +38,7 @@ def anvil_binary() -> Path:
     packaged = sorted(REPOSITORY.glob("node_modules/@foundry-rs/anvil-*/bin/anvil"))
     installed = shutil.which("anvil")
     if not packaged and installed is None:
-        raise FileNotFoundError("anvil is missing: run npm ci in the repository")
+        raise FileNotFoundError("anvil is missing: run npm install in the repository")
     return packaged[0] if packaged else Path(str(installed))
 
 

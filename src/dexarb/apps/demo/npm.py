@@ -1,4 +1,4 @@
-"""What `npm ci` installed: the node's binary and the packages of contracts."""
+"""What `npm install` installed: the node's binary and the packages of contracts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dexarb.errors import MissingTool
 
-REMEDY = "Run `npm ci` in the checkout (Node.js 20 or later), or `make demo`, which does it"
+REMEDY = "Run `npm install` in the checkout (Node.js 20 or later), or `make demo`, which does it"
 
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _SYSTEMS = {"linux": "linux", "darwin": "darwin", "windows": "win32"}
