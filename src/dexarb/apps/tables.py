@@ -22,7 +22,7 @@ LOG_WIDTH = 118
 def strategy_table(rows: Sequence[Standing], title: str | None = None) -> Table:
     """Counts and net profit of each strategy; the band is what other places would have paid."""
     table = _table(title, "strategy")
-    for name in ("seen", "sent", "filled", "revert", "lost", "open", "net USD", "band USD"):
+    for name in ("seen", "sent", "fill", "rev", "lost", "open", "net USD", "band USD"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         net = row.profit_micro_usd
