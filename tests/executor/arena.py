@@ -1,4 +1,4 @@
-"""Tokens, pairs, pools and executors on a chain, mirrored in dexarb, and random cycles over them."""
+"""Tokens, pools and executors on a chain, mirrored in dexarb, and random cycles over them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from amm.evm_world import (
     ERC20,
     OWNER,
     V3_FACTORY,
-    V3_TIERS,
     Fork,
     bytecode,
     fork_bytecode,
@@ -19,7 +18,12 @@ from amm.evm_world import (
     teller_bytecode,
 )
 from dexarb.amm.abi import encode, unsigned
-from dexarb.amm.tick_math import MAX_SQRT_RATIO, MIN_SQRT_RATIO, get_tick_at_sqrt_ratio
+from dexarb.amm.tick_math import (
+    MAX_SQRT_RATIO,
+    MIN_SQRT_RATIO,
+    get_sqrt_ratio_at_tick,
+    get_tick_at_sqrt_ratio,
+)
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.pool import Pool, SwapResult
@@ -30,10 +34,14 @@ from dexarb.errors import PoolError
 from executor.chains import Chain, Receipt, Request
 
 FORKS = (Fork(3, 1000), Fork(2, 1000))
+V3_TIERS = {100: 1, 500: 10, 3000: 60, 10000: 200}
+"""Tick spacing by fee, as on mainnet; the first has to be enabled."""
 TOKENS = 4
 STOCK = 1 << 120
 """What an executor with own funds holds of every token."""
 FOREVER = 1 << 64
+SWEEP = 1_500
+"""Ticks to each side that have been crossed in a seasoned pool."""
 
 AnyPool = UniswapV2Pool | UniswapV3Pool
 
@@ -132,9 +140,7 @@ class Arena:
 
     def new_pool(self, fee_pips: int, pair: tuple[Address, Address]) -> None:
         rng = self.rng
-        receipt = self.tell(
-            self.v3_factory, "createPool(address,address,uint24)", *pair, fee_pips
-        )
+        receipt = self.tell(self.v3_factory, "createPool(address,address,uint24)", *pair, fee_pips)
         address = address_from_word(receipt.logs[-1].data[32:])
         spacing = V3_TIERS[fee_pips]
         self.pools[address] = UniswapV3Pool(
@@ -150,9 +156,7 @@ class Arena:
         )
         root = math.sqrt(self.worth[pair[0]] / self.worth[pair[1]]) * math.exp(rng.gauss(0, 0.005))
         self.tell(address, "initialize(uint160)", int(root * 2**96))
-        liquidity = 2 ** rng.uniform(62, 70) / math.sqrt(
-            self.worth[pair[0]] * self.worth[pair[1]]
-        )
+        liquidity = 2 ** rng.uniform(62, 70) / math.sqrt(self.worth[pair[0]] * self.worth[pair[1]])
         middle = get_tick_at_sqrt_ratio(int(root * 2**96)) // spacing * spacing
         wide = 12_000 // spacing * spacing
         self.mint(address, middle - wide, middle + wide, int(liquidity))
@@ -186,12 +190,14 @@ class Arena:
             signature = "swap(uint256,uint256,address,bytes)"
             self.tell(address, signature, *amounts, self.teller, 128, tail=bytes(32))
         else:
-            self.swap_to_price(address, zero_for_one, amount_in)
+            end = MIN_SQRT_RATIO + 1 if zero_for_one else MAX_SQRT_RATIO - 1
+            self.swap_to(address, end, amount_in)
 
-    def swap_to_price(
-        self, address: Address, zero_for_one: bool, amount_in: int, limit: int | None = None
-    ) -> None:
-        limit = limit or (MIN_SQRT_RATIO + 1 if zero_for_one else MAX_SQRT_RATIO - 1)
+    def swap_to(self, address: Address, limit: int, amount_in: int = 1 << 127) -> None:
+        """A V3 swap of as much of the amount as moves the pool to the limit."""
+        pool = self.pools[address]
+        assert isinstance(pool, UniswapV3Pool)
+        zero_for_one = limit < pool.sqrt_price_x96
         self.tell(
             address,
             "swap(address,bool,int256,uint160,bytes)",
@@ -200,8 +206,26 @@ class Arena:
             amount_in,
             limit,
             160,
-            tail=encode(b"", 64, *self.pools[address].tokens),
+            tail=encode(b"", 64, *pool.tokens),
         )
+
+    def season(self) -> None:
+        """Make everything look used: storage that swaps write to has been written before.
+
+        Prices sweep over all narrow ranges and come back, so that every tick there has been
+        crossed; half of the V3 pools keep more than one observation.
+        """
+        for pool in list(self.pools.values()):
+            if isinstance(pool, UniswapV2Pool):
+                for token in pool.tokens:
+                    self.swap(pool.address, token, self.depth(pool, token) // 1000)
+                continue
+            if self.rng.random() < 0.5:
+                self.tell(pool.address, "increaseObservationCardinalityNext(uint16)", 4)
+            price, tick = pool.sqrt_price_x96, pool.tick
+            for goal in (tick - SWEEP, tick + SWEEP, tick - SWEEP, tick + SWEEP):
+                self.swap_to(pool.address, get_sqrt_ratio_at_tick(goal))
+            self.swap_to(pool.address, price)
 
     def shake(self) -> None:
         """A swap in one pool that moves its price by a percent or so."""
@@ -217,14 +241,19 @@ class Arena:
         return int(1 / segment.depth)
 
     def any_trade(self, hops: int) -> Trade:
-        """A cycle of so many hops, turned the way that pays, at a size from dust to far too much."""
+        """A cycle of so many hops, turned the way that pays, at one of a few random sizes."""
         cycle = self.any_cycle(hops)
-        around = tuple(Hop(h.pool, h.token_out, h.token_in) for h in reversed(cycle.hops))
-        sizes = [self.any_size(cycle) for _ in range(6)]
-        trades = [self.trade(way, size) for way in (cycle, Cycle(around)) for size in sizes]
+        around = Cycle(tuple(Hop(h.pool, h.token_out, h.token_in) for h in reversed(cycle.hops)))
+        cycle = max(cycle, around, key=self.marginal_rate)
+        trades = (self.trade(cycle, self.any_size(cycle)) for _ in range(5))
         if self.rng.random() < 0.15:
-            return self.rng.choice(trades)
+            return next(trades)
         return max(trades, key=lambda trade: trade.amount_out - trade.amount_in)
+
+    def marginal_rate(self, cycle: Cycle) -> float:
+        return math.prod(
+            next(self.pools[hop.pool].segments(hop.token_in)).rate for hop in cycle.hops
+        )
 
     def any_cycle(self, hops: int) -> Cycle:
         rng = self.rng
@@ -276,7 +305,4 @@ class Arena:
 
 def kinds(cycle: Cycle, pools: dict[Address, AnyPool]) -> str:
     """The kinds of a cycle's pools in order, as 2s and 3s."""
-    return "".join(
-        "3" if isinstance(pools[hop.pool], UniswapV3Pool) else "2" for hop in cycle.hops
-    )
-
+    return "".join("3" if isinstance(pools[hop.pool], UniswapV3Pool) else "2" for hop in cycle.hops)

@@ -1,0 +1,169 @@
+"""Contracts that attack an executor, and executors that lack one of their guards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntFlag
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from eth_abi.abi import encode as abi_encode
+from vyper.compiler import compile_code
+
+from amm.evm_world import OWNER, selector
+from dexarb.amm.abi import encode
+from dexarb.amm.uniswap_v3 import UniswapV3Pool
+from dexarb.core.token import Address
+from dexarb.ends.executor_contract import EXECUTE
+from executor.arena import FOREVER, STOCK, AnyPool, Arena
+from executor.chains import Receipt, Request, RevmChain
+
+CONTRACTS = Path(__file__).parent / "contracts"
+EXECUTOR = Path(__file__).parents[2] / "contracts" / "executor.vy"
+
+STRANGER = Address("0x" + "5a" * 20)
+
+SWAP_V2 = "swap(uint256,uint256,address,bytes)"
+SWAP_V3 = "swap(address,bool,int256,uint160,bytes)"
+V2_CALLBACK = "uniswapV2Call(address,uint256,uint256,bytes)"
+V3_CALLBACK = "uniswapV3SwapCallback(int256,int256,bytes)"
+MOVING = "moving()"
+GO = "go()"
+
+
+@cache
+def compiled(path: Path, without: tuple[str, ...] = ()) -> bytes:
+    """The bytecode of a contract, or of what is left of it without these lines."""
+    source = path.read_text()
+    for line in without:
+        assert line in source, line
+        source = source.replace(line, "pass")
+    bytecode: str = compile_code(source, output_formats=["bytecode"])["bytecode"]
+    return bytes.fromhex(bytecode.removeprefix("0x"))
+
+
+class Act(NamedTuple):
+    """A call that an attacker makes; whether it succeeds does not matter to it."""
+
+    target: Address
+    data: bytes
+
+
+class Stop(NamedTuple):
+    """A hop as the contract takes it, whatever the pool is."""
+
+    pool: Address
+    token_in: Address
+    is_v3: bool
+    fee_pips: int = 3000
+
+
+class Habit(IntFlag):
+    """What a wayward token does."""
+
+    NONE = 0
+    RETURNS_NOTHING = 1
+    RETURNS_FALSE = 2
+    TAKES_A_FEE = 4
+
+
+def call(signature: str, *words: int | Address, tail: bytes = b"") -> bytes:
+    return encode(selector(signature), *words) + tail
+
+
+def transfer(token: Address, to: Address, amount: int) -> Act:
+    return Act(token, call("transfer(address,uint256)", to, amount))
+
+
+def v3_callback(executor: Address, amount0: int, amount1: int) -> Act:
+    return Act(executor, call(V3_CALLBACK, amount0, amount1, 96, 0))
+
+
+def v2_callback(executor: Address, amount0: int, amount1: int) -> Act:
+    return Act(executor, call(V2_CALLBACK, STRANGER, amount0, amount1, 128, 0))
+
+
+def deltas(token_in: Address, token_out: Address, paid: int, sent: int) -> tuple[int, int]:
+    """A V3 pool's two amounts, in the order of the tokens."""
+    return (paid, -sent) if token_in < token_out else (-sent, paid)
+
+
+def route(
+    stops: Sequence[Stop], amount_in: int, min_amount_out: int = 1, *, flash: bool = False
+) -> bytes:
+    """Call data of `execute`, without asking what the pools are."""
+    fields = [word for stop in stops for word in stop]
+    head = (192, amount_in, min_amount_out, 0, flash, FOREVER)
+    return encode(EXECUTE, *head, len(stops), *fields)
+
+
+def encoded(*words: int) -> bytes:
+    return b"".join((word % (1 << 256)).to_bytes(32, "big") for word in words)
+
+
+class Puppet:
+    """A contract that does what it is taught, whatever is called."""
+
+    def __init__(self, arena: Arena) -> None:
+        self.arena = arena
+        self.address = arena.chain.deploy(compiled(CONTRACTS / "puppet.vy"))
+
+    def learn(self, method: str, *acts: Act, answer: bytes = b"") -> None:
+        part = ([(act.target, act.data) for act in acts], answer)
+        words = abi_encode(["bytes4", "((address,bytes)[],bytes)"], [selector(method), part])
+        data = selector("learn(bytes4,((address,bytes)[],bytes))") + words
+        self.arena.sent(Request(STRANGER, self.address, data))
+
+    def play(self, method: str) -> Receipt:
+        """Call it, from outside."""
+        return self.arena.chain.mine(Request(STRANGER, self.address, selector(method)))[0]
+
+
+class WaywardToken:
+    def __init__(self, arena: Arena) -> None:
+        self.arena = arena
+        code = compiled(CONTRACTS / "wayward_token.vy") + encode(b"", arena.teller)
+        self.address = arena.chain.deploy(code)
+
+    def behave(self, habits: Habit, hook: Address | None = None) -> None:
+        nobody = Address("0x" + "00" * 20)
+        self.arena.send(OWNER, self.address, "behave(uint256,address)", habits, hook or nobody)
+
+    def pretend(self, holder: Address, bonus: int) -> None:
+        self.arena.send(OWNER, self.address, "pretend(address,uint256)", holder, bonus)
+
+
+def deploy_executor(arena: Arena, *without: str, owner: Address = OWNER) -> Address:
+    """An executor without these lines of its source, with a stock of every token."""
+    executor = arena.chain.deploy(compiled(EXECUTOR, without) + encode(b"", owner))
+    for token in arena.tokens:
+        arena.pay(token, executor, 1 << 100)
+    return executor
+
+
+class Stage:
+    """An arena with two puppets that own plenty of each token."""
+
+    def __init__(self) -> None:
+        self.arena = arena = Arena(RevmChain(), Random(3), pools_per_pair=2)
+        self.puppets = [Puppet(arena) for _ in range(2)]
+        for puppet in self.puppets:
+            for token in arena.tokens:
+                arena.pay(token, puppet.address, STOCK)
+        self.a, self.b = arena.tokens[:2]
+
+    def real(self, kind: type[AnyPool], token_in: Address, token_out: Address) -> Stop:
+        for pool in self.arena.pools.values():
+            if isinstance(pool, kind) and {token_in, token_out} == set(pool.tokens):
+                return Stop(pool.address, token_in, kind is UniswapV3Pool, pool.fee_pips)
+        raise AssertionError("the arena has a pair and a pool for any two tokens")
+
+    def run(self, executor: Address, data: bytes, sender: Address = OWNER) -> Receipt:
+        return self.arena.chain.mine(Request(sender, executor, data))[0]
+
+    def lost(self, executor: Address, before: dict[Address, int]) -> dict[Address, int]:
+        """By honest token, what the executor has less than before."""
+        now = self.arena.balances(executor)
+        return {token: before[token] - now[token] for token in now if now[token] < before[token]}

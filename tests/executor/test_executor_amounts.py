@@ -1,0 +1,105 @@
+"""The executor against `core.route.run`: the same amounts to the wei, the same refusals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from dexarb.amm.abi import unsigned
+from dexarb.core.pool import Pool
+from dexarb.core.token import Address
+from dexarb.ends.executor_contract import revert_reason
+from executor.arena import Arena, Trade, kinds
+from executor.chains import Receipt, RevmChain
+
+TOO_LITTLE = "too little received"
+CANNOT_PAY = "ERC20: transfer amount exceeds balance"
+"""What a flash swap at a loss ends with where the executor has nothing to add."""
+REFUSALS = {
+    TOO_LITTLE,
+    "partial fill",
+    "AS",
+    "UniswapV2: INSUFFICIENT_OUTPUT_AMOUNT",
+    "UniswapV2: OVERFLOW",
+}
+
+
+def run_both_ways(arena: Arena, trade: Trade, tally: Counter[str]) -> None:
+    shape = kinds(trade.cycle, arena.pools)
+    for flash in (False, True):
+        executor = arena.empty_executor if flash and arena.rng.random() < 0.5 else arena.executor
+        before = arena.balances(executor)
+
+        def attempt(
+            min_amount_out: int, flash: bool = flash, executor: Address = executor
+        ) -> Receipt:
+            request = arena.execution(trade, min_amount_out, flash=flash, executor=executor)
+            return arena.chain.mine(request)[0]
+
+        tally[f"{shape[0]} first, {'flash' if flash else 'own'}"] += 1
+        if trade.amount_out < trade.amount_in:
+            refused = attempt(1)
+            assert not refused.succeeded, (trade, flash)
+            reason = revert_reason(refused.output)
+            if reason == CANNOT_PAY:
+                assert executor == arena.empty_executor
+                reason = TOO_LITTLE
+            assert reason in REFUSALS, (reason, trade)
+            assert (reason == TOO_LITTLE) == (trade.results is not None), (reason, trade)
+            tally[reason] += 1
+            assert arena.balances(executor) == before
+            continue
+        with arena.chain.undone():
+            refused = attempt(trade.amount_out + 1)
+            assert not refused.succeeded
+            assert revert_reason(refused.output) == TOO_LITTLE, (trade, flash)
+        with arena.chain.undone():
+            receipt = attempt(trade.amount_out)
+            assert receipt.succeeded, (trade, flash, revert_reason(receipt.output))
+            assert unsigned(receipt.output, 0) == trade.amount_out
+            assert states_after(arena, receipt) == states_expected(arena, trade)
+            gain = {trade.cycle.start_token: trade.amount_out - trade.amount_in}
+            assert arena.balances(executor) == {
+                token: amount + gain.get(token, 0) for token, amount in before.items()
+            }
+        tally["filled"] += 1
+        tally[f"filled {shape}"] += 1
+        tally["token0 first"] += (
+            trade.cycle.start_token == arena.pools[trade.cycle.hops[0].pool].token0
+        )
+        tally["ticks crossed"] += any(
+            arena.pools[hop.pool].crossed_ticks(result.pool)
+            for hop, result in zip(trade.cycle.hops, trade.results or (), strict=True)
+        )
+
+
+def states_after(arena: Arena, receipt: Receipt) -> dict[Address, Pool]:
+    pools: dict[Address, Pool] = dict(arena.pools)
+    for log in receipt.logs:
+        if log.address in pools:
+            pools[log.address] = pools[log.address].apply(log)
+    return pools
+
+
+def states_expected(arena: Arena, trade: Trade) -> dict[Address, Pool]:
+    moved = {result.pool.address: result.pool for result in trade.results or ()}
+    return {**arena.pools, **moved}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_cycles_come_out_as_predicted(seed: int) -> None:
+    arena = Arena(RevmChain(), Random(seed))
+    tally: Counter[str] = Counter()
+    for number in range(150):
+        if number % 5 == 0:
+            arena.shake()
+        run_both_ways(arena, arena.any_trade(2 + number % 3), tally)
+    shapes = [key for key in tally if key.startswith("filled ")]
+    assert tally["filled"] >= 120, tally
+    assert len(shapes) >= 20, tally
+    assert tally[TOO_LITTLE] >= 30, tally
+    assert sum(tally[reason] for reason in REFUSALS - {TOO_LITTLE}) >= 5, tally
+    assert 0.3 < tally["token0 first"] / tally["filled"] < 0.7, tally
+    assert tally["ticks crossed"] >= 30, tally

@@ -1,0 +1,201 @@
+"""Hostile pools and tokens in the owner's own routes: whatever they do, the executor loses nothing.
+
+The executor holds a stock of every token. After a run, however it ended, it must hold no less of
+any honest token. Executors that lack one of their guards show that these attacks would succeed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from amm.evm_world import OWNER, selector
+from dexarb.amm.uniswap_v2 import UniswapV2Pool
+from dexarb.amm.uniswap_v3 import UniswapV3Pool
+from dexarb.core.token import Address
+from dexarb.ends.executor_contract import revert_reason, withdraw_data
+from executor.arena import STOCK
+from executor.attackers import (
+    GO,
+    STRANGER,
+    SWAP_V2,
+    SWAP_V3,
+    Act,
+    Stage,
+    Stop,
+    deltas,
+    deploy_executor,
+    encoded,
+    route,
+    transfer,
+    v2_callback,
+    v3_callback,
+)
+from executor.chains import Receipt
+
+OWNER_CHECK = 'assert msg.sender == OWNER, "not owner"'
+ONCE = "self.due.pool = empty(address)"
+MUST_CALL_BACK = 'assert self.due.pool == empty(address), "no callback"'
+ARRIVED = 'assert self._balance(token_out) >= stock + amount, "unpaid hop"'
+ARRIVED_FLASH = 'assert self._balance(token_out) >= stock, "unpaid hop"'
+MINIMUM = 'assert amount_out >= max(min_amount_out, amount_in + min_profit), "too little received"'
+
+AMOUNT = 10**9
+
+
+@pytest.fixture(scope="module")
+def built() -> Stage:
+    return Stage()
+
+
+@pytest.fixture
+def stage(built: Stage) -> Iterator[Stage]:
+    with built.arena.chain.undone():
+        yield built
+
+
+Attack = Callable[[Stage, Address], Receipt]
+
+
+def honest_puppet(stage: Stage, executor: Address, flash: bool = False) -> Receipt:
+    """No attack: a puppet that pays what it says and collects what it is due."""
+    paid, sent = AMOUNT, 2 * AMOUNT
+    answer = deltas(stage.a, stage.b, paid, sent)
+    stage.puppets[0].learn(
+        SWAP_V3,
+        transfer(stage.b, executor, sent),
+        v3_callback(executor, *answer),
+        answer=encoded(*answer),
+    )
+    stage.puppets[1].learn(
+        SWAP_V3,
+        transfer(stage.a, executor, sent),
+        v3_callback(executor, *deltas(stage.b, stage.a, sent, sent)),
+        answer=encoded(*deltas(stage.b, stage.a, sent, sent)),
+    )
+    stops = [
+        Stop(stage.puppets[0].address, stage.a, True),
+        Stop(stage.puppets[1].address, stage.b, True),
+    ]
+    return stage.run(executor, route(stops, AMOUNT, flash=flash))
+
+
+def sends_nothing(stage: Stage, executor: Address) -> Receipt:
+    """The first pool lies about its output, and the executor would sell its own stock."""
+    claim = deltas(stage.a, stage.b, AMOUNT, STOCK >> 60)
+    puppet = stage.puppets[0]
+    puppet.learn(SWAP_V3, v3_callback(executor, *claim), answer=encoded(*claim))
+    stops = [Stop(puppet.address, stage.a, True), stage.real(UniswapV3Pool, stage.b, stage.a)]
+    return stage.run(executor, route(stops, AMOUNT))
+
+
+def sends_nothing_ahead(stage: Stage, executor: Address) -> Receipt:
+    """The same in a flash swap, from a V3 pool."""
+    claim = deltas(stage.a, stage.b, AMOUNT, STOCK >> 60)
+    puppet = stage.puppets[0]
+    puppet.learn(SWAP_V3, v3_callback(executor, *claim), answer=encoded(*claim))
+    stops = [Stop(puppet.address, stage.a, True), stage.real(UniswapV3Pool, stage.b, stage.a)]
+    return stage.run(executor, route(stops, AMOUNT, flash=True))
+
+
+def pair_sends_nothing_ahead(stage: Stage, executor: Address) -> Receipt:
+    """The same in a flash swap, from a V2 pair."""
+    puppet = stage.puppets[0]
+    reserves = encoded(1 << 100, 1 << 100, 0)
+    puppet.learn("getReserves()", answer=reserves)
+    puppet.learn(SWAP_V2, v2_callback(executor, STOCK >> 60, 0))
+    stops = [Stop(puppet.address, stage.a, False), stage.real(UniswapV2Pool, stage.b, stage.a)]
+    return stage.run(executor, route(stops, AMOUNT, flash=True))
+
+
+def keeps_the_input(stage: Stage, executor: Address) -> Receipt:
+    """The last pool takes its input and sends nothing."""
+    puppet = stage.puppets[0]
+    claim = deltas(stage.b, stage.a, 0, 10 * AMOUNT)
+    stops = [stage.real(UniswapV2Pool, stage.a, stage.b), Stop(puppet.address, stage.b, True)]
+    asked = quoted(stage, stops[0], AMOUNT)
+    puppet.learn(
+        SWAP_V3,
+        v3_callback(executor, *deltas(stage.b, stage.a, asked, 10 * AMOUNT)),
+        answer=encoded(*claim),
+    )
+    return stage.run(executor, route(stops, AMOUNT))
+
+
+def collects_twice(stage: Stage, executor: Address) -> Receipt:
+    """The last pool pays well, and collects its input a second time out of the stock."""
+    puppet = stage.puppets[0]
+    stops = [stage.real(UniswapV2Pool, stage.a, stage.b), Stop(puppet.address, stage.b, True)]
+    asked = quoted(stage, stops[0], AMOUNT)
+    claim = deltas(stage.b, stage.a, asked, AMOUNT + 1)
+    collect = v3_callback(executor, *claim)
+    puppet.learn(
+        SWAP_V3,
+        transfer(stage.a, executor, AMOUNT + 1),
+        collect,
+        collect,
+        answer=encoded(*claim),
+    )
+    return stage.run(executor, route(stops, AMOUNT))
+
+
+def collects_after_the_run(stage: Stage, executor: Address) -> Receipt:
+    """The owner is a contract that calls others: a pool collects when the run is over.
+
+    The run itself ends even, because the pool has neither paid nor been paid.
+    """
+    pool, owner = stage.puppets
+    claim = deltas(stage.a, stage.b, AMOUNT, 1)
+    pool.learn(SWAP_V3, transfer(stage.b, executor, 1), answer=encoded(*claim))
+    pool.learn(GO, v3_callback(executor, *claim))
+    pool.learn(SWAP_V2)
+    pool.learn("getReserves()", answer=encoded(1 << 100, 1 << 100, 0))
+    stops = [Stop(pool.address, stage.a, True), Stop(pool.address, stage.b, False)]
+    owner.learn(GO, Act(executor, route(stops, AMOUNT)), Act(pool.address, selector(GO)))
+    return owner.play(GO)
+
+
+def helps_himself(stage: Stage, executor: Address) -> Receipt:
+    """A stranger withdraws... if he can; the owner gets it, but not by his own will."""
+    return stage.run(executor, withdraw_data(stage.a, 1), STRANGER)
+
+
+ATTACKS: dict[Attack, tuple[str, ...]] = {
+    sends_nothing: (ARRIVED,),
+    sends_nothing_ahead: (ARRIVED_FLASH,),
+    pair_sends_nothing_ahead: (ARRIVED_FLASH,),
+    keeps_the_input: (MINIMUM,),
+    collects_twice: (ONCE, MUST_CALL_BACK),
+    collects_after_the_run: (MUST_CALL_BACK,),
+    helps_himself: (OWNER_CHECK,),
+}
+"""Each with the guards that stand in its way."""
+
+
+def quoted(stage: Stage, stop: Stop, amount_in: int) -> int:
+    return stage.arena.pools[stop.pool].swap(stop.token_in, amount_in).amount_out
+
+
+@pytest.mark.parametrize("flash", [False, True])
+def test_a_puppet_can_play_a_pool(stage: Stage, flash: bool) -> None:
+    """Else the attacks would fail for reasons of their own."""
+    executor = stage.arena.executor
+    before = stage.arena.balances(executor)
+    receipt = honest_puppet(stage, executor, flash)
+    assert receipt.succeeded, revert_reason(receipt.output)
+    after = stage.arena.balances(executor)
+    assert {t: after[t] - before[t] for t in after if after[t] != before[t]} == {stage.a: AMOUNT}
+
+
+@pytest.mark.parametrize(
+    ("attack", "guards"), ATTACKS.items(), ids=[attack.__name__ for attack in ATTACKS]
+)
+def test_guards_stand_in_the_way(stage: Stage, attack: Attack, guards: tuple[str, ...]) -> None:
+    """The attack takes nothing from the executor, and something from one without the guards."""
+    owner = stage.puppets[1].address if attack is collects_after_the_run else OWNER
+    for without in ((), guards):
+        executor = deploy_executor(stage.arena, *without, owner=owner)
+        before = stage.arena.balances(executor)
+        attack(stage, executor)
+        assert bool(stage.lost(executor, before)) == bool(without)
