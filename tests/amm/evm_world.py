@@ -27,9 +27,9 @@ ERC20 = "@openzeppelin/contracts/build/contracts/ERC20PresetFixedSupply.json"
 
 OWNER = Address("0x" + "0a" * 20)
 GAS = 10**12
-V3_TIERS = {100: 1, 500: 10, 3000: 60, 10000: 200}
-"""Tick spacing by fee. The factory knows the last three; its owner enables the first, as on
-mainnet."""
+V3_TIERS = {100: 1, 500: 10, 3000: 60, 10000: 200, 50000: 16000}
+"""Tick spacing by fee. The factory knows 500, 3000 and 10000; its owner enables the others. 100 is
+on mainnet; 50000 is ours: so wide a spacing leaves steps long enough to overflow 256 bits."""
 
 T = TypeVar("T")
 
@@ -73,49 +73,53 @@ def fork_bytecode(fork: Fork) -> bytes:
     return code
 
 
+def push(number: int, size: int = 1) -> bytes:
+    """The EVM instruction that pushes a number of that many bytes."""
+    return bytes([0x5F + size]) + number.to_bytes(size, "big")
+
+
 def teller_bytecode() -> bytes:
     """Passes on the call data behind the first word to the address in it, and pays callbacks.
 
-    A callback's data is two words, the tokens; it is paid what its first two arguments ask for
-    where that is positive. Swap and mint callbacks look alike in this.
+    A callback's data is two words, the tokens; each is paid what the callback's first and second
+    argument ask for, where that is positive. Swap, mint and flash callbacks are alike in this.
     """
-    swap_callback = selector("uniswapV3SwapCallback(int256,int256,bytes)").hex()
-    mint_callback = selector("uniswapV3MintCallback(uint256,uint256,bytes)").hex()
-    transfer = selector("transfer(address,uint256)").hex() + "00" * 28
+    forward = bytes.fromhex(
+        "6020360380602060003760006000"  # calldatacopy(0, 32, calldatasize − 32)
+        "9160006000" "600035" "5af1"  # call the address in the first word
+        "3d600060003e"  # returndatacopy(0, 0, returndatasize)
+    )  # fmt: skip
+    finish = bytes.fromhex("573d6000fd5b3d6000f3")  # on success jump over the revert
+    callbacks = [
+        selector(f"uniswapV3{name}")
+        for name in (
+            "SwapCallback(int256,int256,bytes)",
+            "MintCallback(uint256,uint256,bytes)",
+            "FlashCallback(uint256,uint256,bytes)",
+        )
+    ]
+    start_of_forward = 6 + len(callbacks) * 11
+    success = start_of_forward + len(forward) + 3 + 5
+    start_of_pay = start_of_forward + len(forward) + 3 + len(finish)
 
-    def pay(amount_at: int, token_at: int, start: int) -> str:
-        code = (
-            "6000" f"60{amount_at:02x}35" "13"  # amount > 0, signed
-            "15" "61{end:04x}" "57"  # else jump to the end
-            f"7f{transfer}" "600052"
-            "33" "600452"  # to: who called back
-            f"60{amount_at:02x}35" "602452"
-            "6000" "6000" "6044" "6000" "6000" f"60{token_at:02x}35" "5a" "f1" "50"
-            "5b"
+    code = bytes.fromhex("60003560e01c")  # the selector
+    for callback in callbacks:
+        code += b"\x80\x63" + callback + b"\x14" + push(start_of_pay, 2) + b"\x57"
+    code += forward + push(success, 2) + finish
+    code += b"\x5b"
+    for amount_at, token_at in ((4, 132), (36, 164)):
+        amount, token = push(amount_at) + b"\x35", push(token_at) + b"\x35"
+        pay = (
+            b"\x7f" + selector("transfer(address,uint256)").ljust(32, b"\0") + b"\x60\x00\x52"
+            + bytes.fromhex("33600452") + amount + bytes.fromhex("602452")  # to the caller
+            + bytes.fromhex("60006000604460006000") + token + b"\x5a\xf1\x50"
         )  # fmt: skip
-        length = len(code.replace("{end:04x}", "0000")) // 2
-        return code.format(end=start + length - 1)
-
-    forward = (
-        "6020" "3603" "80" "6020" "6000" "37"  # calldatacopy(0, 32, calldatasize - 32)
-        "6000" "6000" "91" "6000" "6000" "600035" "5a" "f1"
-        "3d" "6000" "6000" "3e"
-        "61{ok:04x}" "57" "3d" "6000" "fd" "5b" "3d" "6000" "f3"
-    )  # fmt: skip
-    select = (
-        "600035" "60e0" "1c"
-        f"80" f"63{swap_callback}" "14" "61{pay:04x}" "57"
-        f"63{mint_callback}" "14" "61{pay:04x}" "57"
-    )  # fmt: skip
-    head = (len(select) - 2 * len("{pay:04x}") + 2 * 4) // 2
-    body = (len(forward) - len("{ok:04x}") + 4) // 2
-    ok = head + body - 5
-    runtime = select.format(pay=head + body) + forward.format(ok=ok) + "5b"
-    runtime += pay(4, 132, len(runtime) // 2)
-    runtime += pay(36, 164, len(runtime) // 2)
-    runtime += "00"
-    size = len(runtime) // 2
-    return bytes.fromhex(f"61{size:04x}80600a3d393df3" + runtime)
+        # slt(0, amount) or jump over the payment
+        guard = amount + bytes.fromhex("600012") + b"\x15"
+        end = len(code) + len(guard) + 4 + len(pay)
+        code += guard + push(end, 2) + b"\x57" + pay + b"\x5b"
+    code += b"\0"
+    return push(len(code), 2) + bytes.fromhex("80600a3d393df3") + code
 
 
 class World:
@@ -132,7 +136,9 @@ class World:
         self.token0, self.token1 = tokens
         self.v2_factory = self.deploy(fork_bytecode(fork) + encode(b"", OWNER))
         self.v3_factory = self.deploy(bytecode(V3_FACTORY))
-        self.send(self.v3_factory, "enableFeeAmount(uint24,int24)", 100, 1, sender=OWNER)
+        for fee_pips in (100, 50000):
+            tier = fee_pips, V3_TIERS[fee_pips]
+            self.send(self.v3_factory, "enableFeeAmount(uint24,int24)", *tier, sender=OWNER)
         self._payment = encode(b"", 64, self.token0, self.token1)
 
     def deploy(self, code: bytes) -> Address:

@@ -111,13 +111,22 @@ class V3Walk:
 
     def any_range(self) -> tuple[int, int]:
         middle = self.pool.tick if self.rng.random() < 0.3 else self.centre
-        ends = (self.rng.gauss(middle, self.width) for _ in range(2))
-        lower, upper = sorted(
-            max(-self.edge, min(self.edge, int(end) // self.spacing * self.spacing)) for end in ends
-        )
+        lower, upper = sorted(self.usable(self.rng.gauss(middle, self.width)) for _ in range(2))
+        if self.rng.random() < 0.3:  # an island, with no liquidity around it where there are few
+            upper = min(self.edge, lower + self.spacing * log_uniform(self.rng, 0, 5))
         if lower < upper:
             return lower, upper
         return (lower, lower + self.spacing) if lower < self.edge else (lower - self.spacing, lower)
+
+    def usable(self, near: float) -> int:
+        """A tick that positions may use; often the first or last of a word of the bitmap."""
+        compressed = int(near) // self.spacing
+        chance = self.rng.random()
+        if chance < 0.15:
+            compressed = compressed >> 8 << 8
+        elif chance < 0.3:
+            compressed |= 255
+        return max(-self.edge, min(self.edge, compressed * self.spacing))
 
     def mint(self, lower: int, upper: int) -> None:
         amount = log_uniform(self.rng, *self.liquidity_bits)

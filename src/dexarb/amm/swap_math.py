@@ -55,8 +55,7 @@ def compute_swap_step(
             sqrt_next_x96 = get_next_sqrt_price_from_output(
                 sqrt_price_x96, liquidity, wanted, zero_for_one
             )
-            if sqrt_next_x96 != sqrt_target_x96:
-                amount_out = out_delta(sqrt_price_x96, sqrt_next_x96, liquidity, False)
+            amount_out = out_delta(sqrt_price_x96, sqrt_next_x96, liquidity, False)
         amount_in = in_delta(sqrt_price_x96, sqrt_next_x96, liquidity, True)
         # The price had to go a whole step: what it would pay beyond the wish stays in the pool.
         amount_out = min(amount_out, wanted)
