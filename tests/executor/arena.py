@@ -100,7 +100,7 @@ class Arena:
 
     def sent(self, request: Request) -> Receipt:
         receipt = self.chain.mine(request)[0]
-        assert receipt.succeeded, (request, receipt)
+        assert receipt.succeeded, (request.to, request.data[:4].hex(), receipt)
         self.follow(receipt)
         return receipt
 

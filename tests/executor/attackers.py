@@ -32,6 +32,14 @@ V3_CALLBACK = "uniswapV3SwapCallback(int256,int256,bytes)"
 MOVING = "moving()"
 GO = "go()"
 
+OWNER_CHECK = 'assert msg.sender == OWNER, "not owner"'
+ONCE = "self.due.pool = empty(address)"
+MUST_CALL_BACK = 'assert self.due.pool == empty(address), "no callback"'
+ARRIVED = 'assert self._balance(token_out) >= stock + amount, "unpaid hop"'
+ARRIVED_FLASH = 'assert self._balance(token_out) >= stock, "unpaid hop"'
+MINIMUM = 'assert amount_out >= max(min_amount_out, amount_in + min_profit), "too little received"'
+"""Guards of the executor, as its source has them."""
+
 
 @cache
 def compiled(path: Path, without: tuple[str, ...] = ()) -> bytes:

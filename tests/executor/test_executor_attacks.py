@@ -17,7 +17,13 @@ from dexarb.core.token import Address
 from dexarb.ends.executor_contract import revert_reason, withdraw_data
 from executor.arena import STOCK
 from executor.attackers import (
+    ARRIVED,
+    ARRIVED_FLASH,
     GO,
+    MINIMUM,
+    MUST_CALL_BACK,
+    ONCE,
+    OWNER_CHECK,
     STRANGER,
     SWAP_V2,
     SWAP_V3,
@@ -33,13 +39,6 @@ from executor.attackers import (
     v3_callback,
 )
 from executor.chains import Receipt
-
-OWNER_CHECK = 'assert msg.sender == OWNER, "not owner"'
-ONCE = "self.due.pool = empty(address)"
-MUST_CALL_BACK = 'assert self.due.pool == empty(address), "no callback"'
-ARRIVED = 'assert self._balance(token_out) >= stock + amount, "unpaid hop"'
-ARRIVED_FLASH = 'assert self._balance(token_out) >= stock, "unpaid hop"'
-MINIMUM = 'assert amount_out >= max(min_amount_out, amount_in + min_profit), "too little received"'
 
 AMOUNT = 10**9
 

@@ -6,7 +6,7 @@
     that function, call after call, and returns what it was taught.
 """
 
-MAX_ACTS: constant(uint256) = 8
+MAX_ACTS: constant(uint256) = 12
 MAX_DATA: constant(uint256) = 1024
 
 
