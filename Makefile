@@ -25,13 +25,13 @@ help:
 
 .venv/base.done: requirements.txt pyproject.toml | .venv/bin/python
 	@echo "setup: Python packages"
-	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --no-compile --require-hashes -r requirements.txt
 	@$(PIP) install --no-deps -e .
 	@touch $@
 
 .venv/test.done: requirements-test.txt .venv/base.done
 	@echo "setup: Python packages for the tests"
-	@$(PIP) install --require-hashes -r requirements-test.txt
+	@$(PIP) install --no-compile --require-hashes -r requirements-test.txt
 	@touch $@
 
 node_modules/.done: package-lock.json package.json .npmrc

@@ -160,6 +160,13 @@ class Session:
             self._drain(self._hour)
         if entry.seq == self.ledger_seq:
             self._seen = self._newly_seen()
+            if self._ledger.last_block != (step.block.number, step.block.hash):
+                # A power failure can cost the history its last seconds, and with them the seqs.
+                raise StoreError(
+                    self._ledger.path,
+                    f"ends at another block than entry {entry.seq} of {self._reader.folder}",
+                    "Move it away; it belongs to another history, or to blocks that were lost",
+                )
         return step
 
     def write(self) -> None:
