@@ -55,6 +55,9 @@ class V3Walk:
         # How far positions lie around it: narrow ones make many initialised ticks in reach.
         self.width = self.spacing * log_uniform(rng, 1, 11)
         self.liquidity_bits = rng.choice([(1, 30), (40, 70), (60, 90), (70, 115)])
+        if self.steps_are_long and rng.random() < 0.5:
+            # Where amount · price exceeds 256 bits, and the contract divides first.
+            self.centre, self.liquidity_bits = rng.randint(700_000, 870_000), (105, 118)
         price = get_sqrt_ratio_at_tick(self.centre)
         if rng.random() < 0.8:
             price += rng.randrange(get_sqrt_ratio_at_tick(self.centre + 1) - price)
@@ -73,6 +76,10 @@ class V3Walk:
             self.mint(-self.edge, self.edge)
         for _ in range(log_uniform(rng, 0, 7)):
             self.mint(*self.any_range())
+
+    @property
+    def steps_are_long(self) -> bool:
+        return self.spacing > 1000
 
     @property
     def edge(self) -> int:
@@ -201,11 +208,12 @@ class V3Walk:
         chance = rng.random()
         if chance < 0.08:
             return rng.randint(1, 5)
-        if chance < 0.1:
-            return rng.choice([INT256_MAX, INT256_MAX // 2, 1 << 128, 1 << 160, 1 << 192])
+        if chance < (0.18 if self.steps_are_long else 0.1):
+            return rng.choice([INT256_MAX, *(log_uniform(rng, 96, 255) - 1 for _ in range(3))])
         if chance < 0.3:
             # To the unit what reaches a tick (or the limit), and one unit on either side.
-            tick = pool.tick + (-1 if zero_for_one else 1) * log_uniform(rng, 0, 13)
+            reach = 20 if self.steps_are_long else 13
+            tick = pool.tick + (-1 if zero_for_one else 1) * log_uniform(rng, 0, reach)
             goal = self.ratio(tick) if limit is None or rng.random() < 0.5 else limit
             try:
                 reached = self.ours(zero_for_one, exact_in, INT256_MAX, goal)
