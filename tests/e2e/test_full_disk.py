@@ -12,10 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from test_paper import both, digest, digest_of_an_uninterrupted_run, settled, standings
 
 from dexarb.store.history_check import check
 from support.live import Live, Process, live
+from support.live_trading import (
+    both,
+    digest,
+    digest_of_an_uninterrupted_run,
+    settled,
+    standings,
+)
 
 pytestmark = pytest.mark.e2e
 

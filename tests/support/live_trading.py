@@ -1,0 +1,74 @@
+"""Both processes at work, and what their ledger should say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dexarb.apps.session import Session
+from dexarb.apps.standing import Standings, read_standings
+from dexarb.errors import StoreError
+from dexarb.store.history_reader import HistoryReader
+from dexarb.store.ledger_db import LedgerDb
+from dexarb.store.ledger_reader import read_only
+from support.live import Live, Process
+
+
+def standings(run: Live) -> Standings:
+    return read_standings(run.files.ledger)
+
+
+def is_trading(run: Live) -> bool:
+    try:
+        return standings(run).is_trading
+    except StoreError:
+        return False
+
+
+async def both(run: Live) -> tuple[Process, Process]:
+    collector, paper = run.start("data-collector"), run.start("paper-trading")
+    await run.until(lambda: is_trading(run), "paper-trading to start")
+    return collector, paper
+
+
+async def settled(run: Live) -> None:
+    """Wait until the ledger includes the chain's newest block."""
+    await run.collected()
+    seq = run.state()["seq"]
+    await run.until(lambda: standings(run).seq >= seq, f"entry {seq} in the ledger")
+
+
+def digest_of_an_uninterrupted_run(run: Live, path: Path) -> str:
+    """The same history and the same epochs, played once from start to end in this process."""
+    history = HistoryReader(run.files.data / "history" / str(run.driver.world.chain_id))
+    with read_only(run.files.ledger) as real:
+        last, chain_id = real.seq, real.chain_id
+        first = min(epoch.from_seq for epoch in real.epochs())
+        changes = {epoch.from_seq for epoch in real.epochs()}
+        from_seq = int(real.note("first_seq") or 0)
+        planned = {
+            seq: [
+                row
+                for row in real.strategies()
+                if any(
+                    epoch.strategy == row.hash
+                    and epoch.from_seq <= seq
+                    and (epoch.to_seq is None or seq <= epoch.to_seq)
+                    for epoch in real.epochs()
+                )
+            ]
+            for seq in changes
+        }
+    with LedgerDb.open(path, chain_id=chain_id, history=history.folder) as again:
+        session = Session(history, again, max_state_age_s=10)
+        for entry in history.entries(from_seq, last):
+            if entry.seq in changes:
+                assert entry.seq >= first
+                session.use([session.settings_of(row) for row in planned[entry.seq]])
+            session.take(entry)
+            session.write()
+        return again.digest()
+
+
+def digest(run: Live) -> str:
+    with read_only(run.files.ledger) as ledger:
+        return ledger.digest()
