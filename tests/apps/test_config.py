@@ -175,7 +175,7 @@ def test_an_unset_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         ("polygon.toml", 'ordering = "fee"', 'ordering = "fees"', "ordering"),
     ],
 )
-def test_mistakes_in_collector_files(  # noqa: PLR0917 - a table row and two fixtures
+def test_mistakes_in_collector_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, old: str, new: str, said: str
 ) -> None:
     monkeypatch.setenv("POLYGON_RPC_URL", SECRET)
