@@ -95,8 +95,7 @@ class Arena:
         self, to: Address, signature: str, *words: int | Address, tail: bytes = b""
     ) -> Receipt:
         """A call that the teller passes on."""
-        data = encode(b"", to) + encode(selector(signature), *words) + tail
-        return self.sent(Request(OWNER, self.teller, data))
+        return self.sent(Request(OWNER, self.teller, told(to, signature, *words, tail=tail)))
 
     def sent(self, request: Request) -> Receipt:
         receipt = self.chain.mine(request)[0]
@@ -181,28 +180,42 @@ class Arena:
 
     def swap(self, address: Address, token_in: Address, amount_in: int) -> None:
         """Somebody else's swap, past the executor."""
+        for data in self.swap_requests(address, token_in, amount_in):
+            self.sent(Request(OWNER, self.teller, data))
+
+    def swap_requests(self, address: Address, token_in: Address, amount_in: int) -> list[bytes]:
+        """What the teller has to be sent for a swap, transaction by transaction."""
         pool = self.pools[address]
         zero_for_one = token_in == pool.token0
-        if isinstance(pool, UniswapV2Pool):
-            amount_out = pool.swap(token_in, amount_in).amount_out
-            self.pay(token_in, address, amount_in)
-            amounts = (0, amount_out) if zero_for_one else (amount_out, 0)
-            signature = "swap(uint256,uint256,address,bytes)"
-            self.tell(address, signature, *amounts, self.teller, 128, tail=bytes(32))
-        else:
-            end = MIN_SQRT_RATIO + 1 if zero_for_one else MAX_SQRT_RATIO - 1
-            self.swap_to(address, end, amount_in)
+        if isinstance(pool, UniswapV3Pool):
+            limit = MIN_SQRT_RATIO + 1 if zero_for_one else MAX_SQRT_RATIO - 1
+            return [self._v3_swap(pool, limit, amount_in)]
+        amount_out = pool.swap(token_in, amount_in).amount_out
+        amounts = (0, amount_out) if zero_for_one else (amount_out, 0)
+        return [
+            told(token_in, "transfer(address,uint256)", address, amount_in),
+            told(
+                address,
+                "swap(uint256,uint256,address,bytes)",
+                *amounts,
+                self.teller,
+                128,
+                tail=bytes(32),
+            ),
+        ]
 
     def swap_to(self, address: Address, limit: int, amount_in: int = 1 << 127) -> None:
         """A V3 swap of as much of the amount as moves the pool to the limit."""
         pool = self.pools[address]
         assert isinstance(pool, UniswapV3Pool)
-        zero_for_one = limit < pool.sqrt_price_x96
-        self.tell(
-            address,
+        self.sent(Request(OWNER, self.teller, self._v3_swap(pool, limit, amount_in)))
+
+    def _v3_swap(self, pool: UniswapV3Pool, limit: int, amount_in: int) -> bytes:
+        return told(
+            pool.address,
             "swap(address,bool,int256,uint160,bytes)",
             self.teller,
-            zero_for_one,
+            limit < pool.sqrt_price_x96,
             amount_in,
             limit,
             160,
@@ -301,6 +314,11 @@ class Arena:
             flash=flash,
         )
         return Request(OWNER, executor or self.executor, data)
+
+
+def told(to: Address, signature: str, *words: int | Address, tail: bytes = b"") -> bytes:
+    """What the teller is sent, so that it makes a call."""
+    return encode(b"", to) + encode(selector(signature), *words) + tail
 
 
 def kinds(cycle: Cycle, pools: dict[Address, AnyPool]) -> str:

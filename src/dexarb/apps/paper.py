@@ -20,6 +20,7 @@ from dexarb.apps.tables import as_text, spread_table, strategy_table
 from dexarb.ends.sources import GrowingHistory
 from dexarb.errors import InputError, StoreError
 from dexarb.report.spreads import best_spreads
+from dexarb.search.scan import warm_up
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.snapshot import State, read_state
@@ -167,6 +168,7 @@ def run(config_path: Path) -> int:
     config = load_paper(config_path)
     general = config.general
     start_logging("paper_trading", general.log_level, general.log_dir)
+    warm_up()  # the first block must not wait for the compiler
     state = _wait_for_state(general.state_file, signals)
     if state is None:
         return 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dexarb.core.market import Keyframe, Market
 from dexarb.ends.paper_executor import PaperExecutor
 from dexarb.errors import StoreError
-from dexarb.search.simple import SimpleScanner
+from dexarb.search.scan import Scanner
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import Epoch, StrategyRow
@@ -20,6 +20,7 @@ from dexarb.trading.skips import SECONDS_PER_HOUR, SkipCount
 from dexarb.trading.strategy import StrategySettings
 from dexarb.trading.threshold import ThresholdStrategies
 
+MAX_HOPS = 4
 FIRST_SEQ, SKIPS_SEQ = "first_seq", "skips_seq"
 STRATEGIES_PER_FLUSHED_BLOCK = 100
 """Skip counters go to the ledger after every block for so many strategies; more, less often."""
@@ -88,9 +89,12 @@ class Session:
         """A strategy as the ledger keeps it."""
         return StrategySettings.from_json(json.loads(row.config) | {"name": row.name})
 
-    def _scanner(self, market: Market) -> SimpleScanner:
-        return SimpleScanner(
-            market, start_tokens=market.profile.start_tokens, gas_units=self._gas.units
+    def _scanner(self, market: Market) -> Scanner:
+        return Scanner(
+            market,
+            start_tokens=market.profile.start_tokens,
+            gas_units=self._gas.units,
+            max_hops=MAX_HOPS,
         )
 
     def use(self, settings: Sequence[StrategySettings]) -> None:

@@ -14,10 +14,14 @@ from dexarb.core.trade import Opportunity
 
 
 class HopWork(NamedTuple):
-    """What one hop of a trade asks of the chain: the pool's kind and the ticks it crosses."""
+    """What one hop of a trade asks of the chain: the pool's kind and the ticks it crosses.
+
+    touched: an earlier transaction of the same block has moved the pool, which saves it a write.
+    """
 
     kind: str
     crossed_ticks: int
+    touched: bool = False
 
 
 GasModel = Callable[[Sequence[HopWork]], int]

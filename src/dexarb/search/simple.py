@@ -23,22 +23,26 @@ class SimpleScanner:
     """Looks at every two-pool cycle in every block."""
 
     def __init__(
-        self, market: Market, *, start_tokens: Sequence[Address], gas_units: GasModel
+        self,
+        market: Market,
+        *,
+        start_tokens: Sequence[Address],
+        gas_units: GasModel,
+        min_gross: MinGross = any_gain,
     ) -> None:
+        self._min_gross = min_gross
         self._start_tokens = tuple(start_tokens)
         self._gas_units = gas_units
         self.scan = self.update(market, market.pools)
 
-    def update(
-        self, market: Market, _touched: Collection[Address], min_gross: MinGross = any_gain
-    ) -> Scan:
+    def update(self, market: Market, touched: Collection[Address]) -> Scan:  # noqa: ARG002
         """The open two-pool cycles of the market as it is, whatever was touched."""
         found: list[tuple[OpenCycle, Opportunity | None]] = []
         for cycle in self._cycles(market.pools.values()):
             rate = marginal_rate(cycle, market)
             if rate > 1.0:
                 opportunity = self._opportunity(market, cycle, rate)
-                if opportunity and opportunity.profit < min_gross(cycle.start_token):
+                if opportunity and opportunity.profit < self._min_gross(cycle.start_token):
                     opportunity = None
                 found.append((OpenCycle(cycle, rate), opportunity))
         found.sort(key=lambda item: item[0].cycle.id)

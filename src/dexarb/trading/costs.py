@@ -1,7 +1,9 @@
 """What executing a cycle costs in gas.
 
-Figures are gas units of the executor's transaction as a whole: 21,000 for the transaction, its
-calldata, the executor's own steps, and per hop the pool's swap with the token transfers it makes.
+Figures are gas units of the reference executor's transaction as a whole, net of refunds: 21,000
+for the transaction, its calldata, the executor's own steps, and per hop the pool's swap with the
+token transfers it makes. They were measured on a node with Uniswap's bytecode; docs/executor.md
+says how, and scripts/measure_gas.py measures again.
 """
 
 from __future__ import annotations
@@ -11,27 +13,71 @@ from dataclasses import dataclass, field
 
 from dexarb.search.result import HopWork
 
-SWAP_GAS: Mapping[str, int] = {"uniswap_v2": 68_000, "uniswap_v3": 92_000}
-"""Pool swap and its transfers, by pool kind; storage warm where a cycle makes it so."""
+V2, V3 = "uniswap_v2", "uniswap_v3"
+
+SWAP_GAS: Mapping[str, int] = {V2: 53_000, V3: 57_900}
+"""Pool swap and the transfer of its output, by pool kind, in storage that has been used before."""
+
+TOUCHED_GAS: Mapping[str, int] = {V2: 10_400, V3: 2_500}
+"""What a pool's price oracle saves where it has been written in the same block already."""
+
+COLLECTING: frozenset[str] = frozenset({V3})
+"""Kinds that collect their input from the executor; the others have it sent to them."""
 
 
 @dataclass(frozen=True, slots=True)
 class GasModel:
-    """Gas by pool kind and by initialised tick crossed."""
+    """Gas of the executor's transaction, from what its hops do.
+
+    executor: its own steps, and paying the first pool. flash: more if the first pool is paid at
+    the end. relay: input that goes through the executor instead of from pool to pool. crossing:
+    once for a hop that crosses any initialised tick. refund: for a lock or a balance that ends as
+    it began, which a revert does not get.
+    """
 
     transaction: int = 21_000
-    executor: int = 22_000
-    calldata_per_hop: int = 1_600
-    crossed_tick: int = 24_000
+    calldata: int = 1_200
+    calldata_per_hop: int = 1_020
+    executor: int = 11_900
+    flash: int = 5_500
+    relay: int = 7_000
+    crossing: int = 11_900
+    crossed_tick: int = 24_900
+    refund: int = 2_800
     swap: Mapping[str, int] = field(default_factory=lambda: SWAP_GAS)
+    touched: Mapping[str, int] = field(default_factory=lambda: TOUCHED_GAS)
 
-    def units(self, work: Sequence[HopWork]) -> int:
-        """Gas units of a run. One that reverts at its last check has done the same work."""
+    def units(self, work: Sequence[HopWork], *, flash: bool = False) -> int:
+        """Gas units of a run that fills. flash: paid for by a flash swap of the first pool."""
         return (
             self.transaction
+            + self.calldata
             + self.executor
-            + sum(
-                self.calldata_per_hop + self.swap[hop.kind] + hop.crossed_ticks * self.crossed_tick
-                for hop in work
-            )
+            + self.flash * flash
+            + self.relay * self._relays(work, flash)
+            + sum(map(self._hop, work))
         )
+
+    def reverted(self, work: Sequence[HopWork], *, flash: bool = False) -> int:
+        """Gas units of a run that does all the same and then finds too little for the minimum."""
+        locks = sum(hop.kind not in COLLECTING for hop in work)
+        refunds = locks + self._relays(work, flash)
+        return self.units(work, flash=flash) + self.refund * refunds
+
+    def _hop(self, hop: HopWork) -> int:
+        return (
+            self.calldata_per_hop
+            + self.swap[hop.kind]
+            + self.crossing * (hop.crossed_ticks > 0)
+            + self.crossed_tick * hop.crossed_ticks
+            - self.touched[hop.kind] * hop.touched
+        )
+
+    def _relays(self, work: Sequence[HopWork], flash: bool) -> int:
+        """How often the executor receives something and pays it on.
+
+        A V2 pair that sends its output ahead can only send it to who pays in the end.
+        """
+        collected = sum(hop.kind in COLLECTING for hop in work[1:])
+        ahead = flash and all(hop.kind not in COLLECTING for hop in work[:2])
+        return collected + ahead

@@ -27,6 +27,7 @@ from dexarb.apps.output import print_json
 from dexarb.apps.process import Signals
 from dexarb.chain.rpc import Rpc
 from dexarb.errors import ConfigError, OutsideError
+from dexarb.search.scan import warm_up
 
 HEAD_START_S = 120
 """The chain's clock starts this long ago, so that its deployment ends before the present."""
@@ -79,7 +80,11 @@ class Demo:
             node = running.enter_context(start_anvil(timestamp=int(time.time()) - HEAD_START_S))
             _clear(self._folder)  # only now that there is a node for a new run
             async with Rpc.connect(node.ws_url) as rpc:
+                # The search is compiled while the chain deploys, into the cache that the paper
+                # trader will load it from.
+                compiling = asyncio.create_task(asyncio.to_thread(warm_up))
                 driver = await Driver.start(rpc, seed=self._seed)
+                await compiling
                 files = write_settings(
                     driver.world,
                     self._folder,

@@ -1,0 +1,191 @@
+"""The token graph and the cycles in it, kept up to date as pools change, come and go.
+
+Nothing here stores a cycle: triangles of tokens and best edges are enough to find the open ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from dexarb.core.pool import Pool
+from dexarb.core.route import Cycle, Hop
+from dexarb.core.token import Address
+from dexarb.search.packed import Floats, Ints, Rows, grown
+from dexarb.search.probe import UNTOUCHED, Found, Graph, find_open, reprice
+
+Edges = tuple[int, ...]
+"""A cycle inside the search: its edges in hop order, from its first start token."""
+
+
+class CycleIndex:
+    """Pools have slots, tokens and pairs have numbers; probe.py says what the arrays mean.
+
+    A slot is used again after its pool is gone. Tokens and pairs stay: without a pool a pair has
+    rate 0 both ways, so no probe gets past it.
+    """
+
+    def __init__(self, start_tokens: Sequence[Address], max_hops: int) -> None:
+        if not 2 <= max_hops <= 4:
+            raise ValueError(f"cycles of {max_hops} hops are not searched; choose 2, 3 or 4")
+        self.start_tokens = tuple(dict.fromkeys(start_tokens))
+        self.max_hops = max_hops
+        self.slots: dict[Address, int] = {}
+        self._pools: list[Address] = []
+        self._free: list[int] = []
+        self._tokens: list[Address] = []
+        self._numbers: dict[Address, int] = {}
+        self._lanes: dict[tuple[int, int], int] = {}
+        self._neighbours: list[set[int]] = []
+        self._ranked = Rows(1, np.int64)
+        self._lanes_from = Rows(1, np.int64)
+        self._triangles = Rows(2, np.int64)
+        starts = len(self.start_tokens)
+        self._rate: Floats = np.zeros(16)
+        self._lane_of: Ints = np.zeros(16, dtype=np.int64)
+        self._best: Floats = np.zeros(16)
+        self._head: Ints = np.zeros(16, dtype=np.int64)
+        self._place: Ints = np.full(16, starts, dtype=np.int64)
+        self._spoke: Ints = np.full((starts, 16), -1, dtype=np.int64)
+        bounded = starts if max_hops == 4 else 0
+        self._out_bound: Floats = np.zeros((bounded, 16))
+        self._back_bound: Floats = np.zeros((bounded, 16))
+        self._turns: Ints = np.full(16, UNTOUCHED, dtype=np.int64)
+        self._found = _room_for(256)
+        for token in self.start_tokens:
+            self._number(token)
+        self._start: Ints = np.arange(starts, dtype=np.int64)
+        self._place[:starts] = self._start
+        self._graph = self._pack()
+
+    def add(self, pool: Pool) -> int:
+        """Give the pool a slot, with rates of 0; `reprice` makes it known to the probes."""
+        if self._free:
+            slot = self._free.pop()
+            self._pools[slot] = pool.address
+        else:
+            slot = len(self._pools)
+            self._pools.append(pool.address)
+            self._rate = grown(self._rate, 2 * slot + 2)
+            self._lane_of = grown(self._lane_of, 2 * slot + 2)
+            self._turns = grown(self._turns, slot + 1, UNTOUCHED)
+        self.slots[pool.address] = slot
+        lane = self._lane(self._number(pool.tokens[0]), self._number(pool.tokens[1]))
+        for edge in (2 * slot, 2 * slot + 1):
+            self._lane_of[edge] = (lane & ~1) + (edge & 1)
+            self._ranked.append((lane & ~1) + (edge & 1), edge)
+        self._graph = self._pack()
+        return slot
+
+    def remove(self, address: Address) -> None:
+        """Take a pool out whose edges have been repriced to 0."""
+        slot = self.slots.pop(address)
+        for edge in (2 * slot, 2 * slot + 1):
+            self._ranked.discard(int(self._lane_of[edge]), edge)
+        self._free.append(slot)
+
+    def edge(self, slot: int, token_in: Address) -> int:
+        """The edge that sells token_in to the pool in this slot."""
+        lane = self._lane_of[2 * slot]
+        return 2 * slot if self._head[lane ^ 1] == self._numbers[token_in] else 2 * slot + 1
+
+    def reprice(self, edges: Ints, rates: Floats) -> None:
+        """Give edges new marginal rates (token_out per token_in, smallest units, after the fee)."""
+        reprice(self._graph, edges, rates)
+
+    def find_open(self, slots: Iterable[int]) -> tuple[Ints, Floats]:
+        """The open cycles through the pools in these slots, in no order.
+
+        Returns a row of four edges for each, -1 behind the last, and their rates.
+        """
+        touched = np.fromiter(slots, dtype=np.int64)
+        find_open(self._graph, touched, self.max_hops, self._found)
+        total = int(self._found.total[0])
+        if total > len(self._found.rate):
+            self._found = _room_for(2 * total)
+            find_open(self._graph, touched, self.max_hops, self._found)
+        return self._found.edges[:total], self._found.rate[:total]
+
+    def cycle(self, edges: Edges) -> Cycle:
+        """The cycle that these edges are."""
+        return Cycle(tuple(self._hop(edge) for edge in edges))
+
+    def _hop(self, edge: int) -> Hop:
+        lane = int(self._lane_of[edge])
+        tokens = self._tokens
+        return Hop(self._pools[edge >> 1], tokens[self._head[lane ^ 1]], tokens[self._head[lane]])
+
+    def _number(self, token: Address) -> int:
+        number = self._numbers.get(token)
+        if number is None:
+            number = self._numbers[token] = len(self._tokens)
+            self._tokens.append(token)
+            self._neighbours.append(set())
+            self._lanes_from.extend_to(number + 1)
+            self._place = grown(self._place, number + 1, len(self.start_tokens))
+            self._spoke = grown(self._spoke, number + 1, -1)
+            self._out_bound = grown(self._out_bound, number + 1)
+            self._back_bound = grown(self._back_bound, number + 1)
+        return number
+
+    def _lane(self, tail: int, tip: int) -> int:
+        """The lane between two tokens; with a new pair come its spokes and triangles."""
+        lane = self._lanes.get((tail, tip))
+        if lane is not None:
+            return lane
+        low, high = sorted((tail, tip))
+        up = len(self._lanes)
+        self._lanes[low, high], self._lanes[high, low] = up, up + 1
+        self._best = grown(self._best, up + 2)
+        self._head = grown(self._head, up + 2)
+        self._head[up], self._head[up + 1] = high, low
+        self._ranked.extend_to(up + 2)
+        self._triangles.extend_to(up // 2 + 1)
+        starts = len(self.start_tokens)
+        for near, far in ((low, high), (high, low)):
+            self._lanes_from.append(near, self._lanes[near, far])
+            if near < starts:
+                self._spoke[near, far] = self._lanes[near, far]
+        if self.max_hops >= 3:
+            for third in self._neighbours[low] & self._neighbours[high]:
+                if min(low, high, third) < starts:
+                    self._add_triangle(low, high, third)
+        self._neighbours[low].add(high)
+        self._neighbours[high].add(low)
+        return self._lanes[tail, tip]
+
+    def _add_triangle(self, *tokens: int) -> None:
+        a, b, c = sorted(tokens)
+        for low, high, third in ((a, b, c), (a, c, b), (b, c, a)):
+            ways = (self._lanes[high, third], self._lanes[third, low])
+            self._triangles.append(self._lanes[low, high] // 2, ways)
+
+    def _pack(self) -> Graph:
+        return Graph(
+            rate=self._rate,
+            lane_of=self._lane_of,
+            ranked_rows=self._ranked.rows,
+            ranked=self._ranked.data,
+            best=self._best,
+            head=self._head,
+            lanes_from_rows=self._lanes_from.rows,
+            lanes_from=self._lanes_from.data,
+            triangle_rows=self._triangles.rows,
+            triangles=self._triangles.data,
+            start=self._start,
+            place=self._place,
+            spoke=self._spoke,
+            out_bound=self._out_bound,
+            back_bound=self._back_bound,
+            turns=self._turns,
+        )
+
+
+def _room_for(cycles: int) -> Found:
+    return Found(
+        edges=np.zeros((cycles, 4), dtype=np.int64),
+        rate=np.zeros(cycles),
+        total=np.zeros(1, dtype=np.int64),
+        route=np.zeros(4, dtype=np.int64),
+    )

@@ -1,0 +1,221 @@
+"""From touched pools to opportunities: the search as the engine uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from dexarb.core.block import Block
+from dexarb.core.market import Market
+from dexarb.core.pool import Pool
+from dexarb.core.token import Address
+from dexarb.core.trade import Curve, Opportunity
+from dexarb.search.compiled import require_writable_cache
+from dexarb.search.cycles import CycleIndex, Edges
+from dexarb.search.packed import Ints
+from dexarb.search.polish import Sized, polish
+from dexarb.search.rates import RateMirror
+from dexarb.search.result import GasModel, MinGross, OpenCycle, Scan, any_gain, hop_work
+from dexarb.search.sizing import Sizes, room_for, size_cycles
+
+FLOAT_MARGIN = 1.0 + 1e-6
+"""The triage drops by the float profit only what misses the minimum by more than this."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """An open cycle with its best real size. The exact one is found when it is first wanted."""
+
+    entry: OpenCycle
+    amount_in: float
+    profit: float
+    curve: Curve
+    sized: Sized | None = None
+    gas_units: int = 0
+    polished: bool = False
+
+
+class Scanner:
+    """Keeps the open cycles of a market. What it returns does not depend on the way it got there:
+    after any updates and rewinds it equals a new scanner's.
+
+    start_tokens: amounts are in the first of them that a cycle passes; others are not searched.
+    max_hops: 2 to 4. gas_units: the gas of a trade by what its hops do. Excluded pools and tokens
+    are never looked at: fee-on-transfer and rebasing tokens break every formula. min_gross is asked
+    anew in every update, so it can follow prices and configurations.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        *,
+        start_tokens: Sequence[Address],
+        gas_units: GasModel,
+        max_hops: int = 3,
+        exclude_pools: Iterable[Address] = (),
+        exclude_tokens: Iterable[Address] = (),
+        min_gross: MinGross = any_gain,
+    ) -> None:
+        self._gas_units = gas_units
+        self._min_gross = min_gross
+        self._excluded = frozenset(exclude_pools)
+        self._excluded_tokens = frozenset(exclude_tokens)
+        self._index = CycleIndex(start_tokens, max_hops)
+        self._mirror = RateMirror()
+        self._known: dict[int, Pool] = {}
+        self._open: dict[Edges, _Open] = {}
+        self._through: dict[int, set[Edges]] = {}
+        self._in_order: tuple[_Open, ...] = ()
+        self._sizes = room_for(64, 256)
+        self.scan = Scan(market.block, (), MappingProxyType({}))
+        self.update(market, market.pools)
+
+    def update(self, market: Market, touched: Collection[Address]) -> Scan:
+        """The scan of the market as it is now.
+
+        touched: what `Market.apply` or `Market.rewind` returned, and the addresses of pools that
+        came to the market or went.
+        """
+        slots, gone = self._read(market, touched)
+        if slots:
+            self._reopen(slots)
+        for address in gone:
+            self._forget(address)
+        offers = tuple(self._offers(market))
+        self.scan = Scan(market.block, offers, self.scan.open_cycles)
+        return self.scan
+
+    def _read(
+        self, market: Market, touched: Collection[Address]
+    ) -> tuple[list[int], list[Address]]:
+        """Mirror what changed; returns the slots to be searched and the pools that are gone."""
+        sellers: list[tuple[int, Pool | None, Address]] = []
+        slots: list[int] = []
+        gone: list[Address] = []
+        for address in touched:
+            pool = market.pools.get(address)
+            slot = self._index.slots.get(address)
+            if pool is None:
+                if slot is None:
+                    continue
+                gone.append(address)
+                sellers.extend((edge, None, address) for edge in (2 * slot, 2 * slot + 1))
+            else:
+                if slot is None:
+                    if not self._admits(pool):
+                        continue
+                    slot = self._index.add(pool)
+                    self._mirror.add(slot)
+                elif self._known[slot] is pool:
+                    continue
+                self._known[slot] = pool
+                first = self._index.edge(slot, pool.tokens[0])
+                sellers.append((first, pool, pool.tokens[0]))
+                sellers.append((first ^ 1, pool, pool.tokens[1]))
+            slots.append(slot)
+        if sellers:
+            self._index.reprice(*self._mirror.read(sellers))
+        return slots, gone
+
+    def _admits(self, pool: Pool) -> bool:
+        return pool.address not in self._excluded and self._excluded_tokens.isdisjoint(pool.tokens)
+
+    def _forget(self, address: Address) -> None:
+        slot = self._index.slots[address]
+        self._index.remove(address)
+        del self._known[slot]
+        self._through.pop(slot, None)
+
+    def _reopen(self, slots: list[int]) -> None:
+        """Replace all open cycles through these pools by those that are open now."""
+        edges, rates = self._index.find_open(slots)
+        sizes = self._size(edges)
+        before: dict[Edges, _Open] = {}
+        for slot in slots:
+            for key in self._through.get(slot, ()):
+                if key in self._open:
+                    before[key] = self._open.pop(key)
+        for i, (row, rate) in enumerate(zip(edges.tolist(), rates.tolist(), strict=True)):
+            key = tuple(edge for edge in row if edge >= 0)
+            known = before.pop(key, None)
+            cycle = known.entry.cycle if known else self._index.cycle(key)
+            self._open[key] = _Open(
+                OpenCycle(cycle, rate),
+                float(sizes.amount_in[i]),
+                float(sizes.profit[i]),
+                sizes.curve(i),
+            )
+            if not known:
+                for edge in key:
+                    self._through.setdefault(edge >> 1, set()).add(key)
+        for key in before:
+            for edge in key:
+                self._through[edge >> 1].discard(key)
+        self._in_order = tuple(sorted(self._open.values(), key=lambda each: each.entry.cycle.id))
+        table = {each.entry.cycle.id: each.entry for each in self._in_order}
+        self.scan = Scan(self.scan.block, (), MappingProxyType(table))
+
+    def _size(self, cycles: Ints) -> Sizes:
+        """Best real sizes, reading on in pools wherever the known segments do not reach."""
+        while True:
+            if len(cycles) > len(self._sizes.profit):
+                self._sizes = room_for(2 * len(cycles), len(self._sizes.pieces))
+            size_cycles(self._mirror.segments, cycles, self._sizes)
+            missing = np.unique(self._sizes.missing[: len(cycles)])
+            for edge in missing[missing >= 0].tolist():
+                self._mirror.read_on(edge)
+            used = int(self._sizes.used[0])
+            if used > len(self._sizes.pieces):
+                self._sizes = room_for(len(self._sizes.profit), 2 * used)
+            elif not (missing >= 0).any():
+                return self._sizes
+
+    def _offers(self, market: Market) -> Iterable[Opportunity]:
+        minima: dict[Address, int] = {}
+        for each in self._in_order:
+            cycle = each.entry.cycle
+            start = cycle.start_token
+            if start not in minima:
+                minima[start] = max(1, self._min_gross(start))
+            if each.profit * FLOAT_MARGIN < minima[start]:
+                continue
+            if not each.polished:
+                self._polish(each, market)
+            if each.sized and each.sized.profit >= minima[start]:
+                yield self._opportunity(each, each.sized, market.block)
+
+    def _polish(self, each: _Open, market: Market) -> None:
+        cycle = each.entry.cycle
+        each.polished = True
+        each.sized = polish(cycle, each.amount_in, market.pools)
+        if each.sized:
+            pools = [market.pools[address] for address in cycle.pools]
+            each.gas_units = self._gas_units(hop_work(pools, each.sized.results))
+
+    @staticmethod
+    def _opportunity(each: _Open, sized: Sized, block: Block) -> Opportunity:
+        return Opportunity(
+            block=block,
+            cycle=each.entry.cycle,
+            amount_in=sized.amount_in,
+            amount_out=sized.results[-1].amount_out,
+            rate=each.entry.rate,
+            gas_units=each.gas_units,
+            curve=each.curve,
+        )
+
+
+def warm_up() -> None:
+    """Compile all kernels, or load them from the cache: 0.3 s if they are there.
+
+    Call it before the first block is wanted. Raises StoreError where NUMBA_CACHE_DIR is set but
+    cannot be written.
+    """
+    require_writable_cache()
+    index, mirror = CycleIndex((), 4), RateMirror()
+    index.reprice(*mirror.read(()))
+    edges, _ = index.find_open(())
+    size_cycles(mirror.segments, edges, room_for(1, 1))
