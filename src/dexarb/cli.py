@@ -94,6 +94,34 @@ def status(
     _exit(run(config, as_json_text=as_json))
 
 
+@app.command()
+def scan(
+    history: Annotated[
+        Path | None, typer.Argument(help="A history folder; without it the newest state's.")
+    ] = None,
+    state: Annotated[Path, typer.Option("--state", help="The collector's state file.")] = Path(
+        "data/pool_state.json"
+    ),
+    block: Annotated[int | None, typer.Option("--block", help="A block of the history.")] = None,
+    min_profit_usd: Annotated[
+        float, typer.Option("--min-profit-usd", help="Least profit after gas.")
+    ] = 0.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what is open at a block: route, best size, profit, gas; no strategy involved."""
+    from dexarb.apps.scan import run
+
+    _exit(
+        run(
+            history,
+            state_file=state,
+            block=block,
+            min_profit_usd=min_profit_usd,
+            as_json=as_json,
+        )
+    )
+
+
 @history_app.command("check")
 def history_check(
     folder: Annotated[Path, typer.Argument(help="A history folder, data/history/<chain id>.")],

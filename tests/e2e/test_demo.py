@@ -108,6 +108,15 @@ def test_json_has_the_agreed_keys_and_the_same_seed_gives_the_same_result(tmp_pa
     assert told["block"] == found["last_block"]
     assert "Conservative" in subprocess.check_output(status, text=True)
 
+    scan = [str(DEXARB), "scan", first["history"], "--block", "20"]
+    opened = json.loads(subprocess.check_output([*scan, "--json"], text=True))
+    assert opened["block"] == 20
+    for each in opened["opportunities"]:
+        assert int(each["amount_out"]) - int(each["amount_in"]) == int(each["gross"]) > 0
+        assert len(each["route"]) == len(each["tokens"]) >= 2
+        assert each["net_usd"] <= each["gross_usd"]
+    assert "Block 20" in subprocess.check_output(scan, text=True)
+
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_everything_with_the_final_table(
