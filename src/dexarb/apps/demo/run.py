@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+import structlog
 from rich.console import Console
 
 from dexarb.apps.demo.anvil import start_anvil
@@ -47,6 +48,8 @@ def run(
 ) -> int:
     """Run until `blocks` or a signal. Returns the exit code; raises MissingTool, ConfigError."""
     signals = Signals()
+    # Standard output belongs to the result; structlog's own default would write there.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     console = Console(stderr=as_json)
     return asyncio.run(
         Demo(folder, paper_config, blocks, seed, interval_s, signals, console).run(as_json)
