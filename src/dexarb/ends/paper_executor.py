@@ -113,10 +113,10 @@ class PaperExecutor:
         )
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = self._execute(decision, pools)
+            known = self._known[key] = self._execute(decision, pools, market)
         return known
 
-    def _execute(self, decision: Decision, pools: Sequence[Pool]) -> _Outcome:
+    def _execute(self, decision: Decision, pools: Sequence[Pool], market: Market) -> _Outcome:
         if decision.competition_lost:
             return _Outcome(FillStatus.LOST, 0, 0, decision.gas_units)
         by_address = {pool.address: pool for pool in pools}
@@ -124,11 +124,14 @@ class PaperExecutor:
             results = run(decision.cycle, decision.amount_in, by_address.__getitem__)
         except PoolError:
             return _Outcome(FillStatus.REVERTED, 0, 0, decision.gas_units)
-        units = self._gas.units(hop_work(pools, results))
+        work = [
+            hop._replace(touched=pool is not market.pool_at(pool.address, 0))
+            for hop, pool in zip(hop_work(pools, results), pools, strict=True)
+        ]
         amount_out = results[-1].amount_out
         if amount_out < decision.min_amount_out:
-            return _Outcome(FillStatus.REVERTED, 0, 0, units)
-        return _Outcome(FillStatus.FILLED, decision.amount_in, amount_out, units)
+            return _Outcome(FillStatus.REVERTED, 0, 0, self._gas.reverted(work))
+        return _Outcome(FillStatus.FILLED, decision.amount_in, amount_out, self._gas.units(work))
 
     def _value(
         self, decision: Decision, outcome: _Outcome, gas_price: int, valuation: Valuation

@@ -15,10 +15,10 @@ from dexarb.search.result import HopWork
 
 V2, V3 = "uniswap_v2", "uniswap_v3"
 
-SWAP_GAS: Mapping[str, int] = {V2: 53_000, V3: 57_900}
+SWAP_GAS: Mapping[str, int] = {V2: 52_500, V3: 58_700}
 """Pool swap and the transfer of its output, by pool kind, in storage that has been used before."""
 
-TOUCHED_GAS: Mapping[str, int] = {V2: 10_400, V3: 2_500}
+TOUCHED_GAS: Mapping[str, int] = {V2: 10_400, V3: 3_500}
 """What a pool's price oracle saves where it has been written in the same block already."""
 
 COLLECTING: frozenset[str] = frozenset({V3})
@@ -36,13 +36,13 @@ class GasModel:
     """
 
     transaction: int = 21_000
-    calldata: int = 1_200
+    calldata: int = 1_160
     calldata_per_hop: int = 1_020
-    executor: int = 11_900
-    flash: int = 5_500
-    relay: int = 7_000
-    crossing: int = 11_900
-    crossed_tick: int = 24_900
+    executor: int = 13_300
+    flash: int = 5_600
+    relay: int = 7_400
+    crossing: int = 9_300
+    crossed_tick: int = 24_500
     refund: int = 2_800
     swap: Mapping[str, int] = field(default_factory=lambda: SWAP_GAS)
     touched: Mapping[str, int] = field(default_factory=lambda: TOUCHED_GAS)
