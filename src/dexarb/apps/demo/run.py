@@ -18,12 +18,13 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
+from dexarb.apps.config.paper import load_paper
 from dexarb.apps.demo.anvil import start_anvil
 from dexarb.apps.demo.driver import Driver
 from dexarb.apps.demo.guardian import Guarded, start_guarded
 from dexarb.apps.demo.screen import Screen, final
 from dexarb.apps.demo.settings import Files, is_ours, write_settings
-from dexarb.apps.demo.watch import Progress, Watch
+from dexarb.apps.demo.watch import Watch
 from dexarb.apps.output import print_json
 from dexarb.apps.process import Signals
 from dexarb.chain.rpc import Rpc
@@ -33,6 +34,7 @@ from dexarb.search.scan import warm_up
 HEAD_START_S = 120
 """The chain's clock starts this long ago, so that its deployment ends before the present."""
 POLL_S = 0.02
+INTERRUPTED = 130
 PATIENCE_S = 60.0
 """How long a process may take to start, or to catch up at the end."""
 
@@ -48,6 +50,7 @@ def run(
 ) -> int:
     """Run until `blocks` or a signal. Returns the exit code; raises MissingTool, ConfigError."""
     signals = Signals()
+    load_paper(paper_config)  # a mistake in it is told before anything is started
     # Standard output belongs to the result; structlog's own default would write there.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     console = Console(stderr=as_json)
@@ -103,8 +106,11 @@ class Demo:
                     )
                 }
                 watch = Watch(files, driver.market.block.number)
-                await self._until(watch.ready, children, files)
-                progress = await self._drive(driver, watch, children)
+                await self._until(lambda: self._signals.stopping or watch.ready(), children, files)
+                if self._signals.stopping:
+                    self._say("interrupted before the first block")
+                    return INTERRUPTED
+                await self._drive(driver, watch, children)
                 await self._until(lambda: watch.progress(driver.market).caught_up, children, files)
                 for child in reversed(children.values()):
                     child.stop()
@@ -115,7 +121,7 @@ class Demo:
             self._console.print(final(progress, files))
         return 0
 
-    async def _drive(self, driver: Driver, watch: Watch, children: dict[str, Guarded]) -> Progress:
+    async def _drive(self, driver: Driver, watch: Watch, children: dict[str, Guarded]) -> None:
         """Make blocks, one an interval, and show what the processes make of them."""
         progress = watch.progress(driver.market)
         with Screen(self._console, self._blocks) as screen:
@@ -130,7 +136,6 @@ class Demo:
                 screen.show(progress)
                 while not self._signals.stopping and time.monotonic() < due:
                     await asyncio.sleep(min(0.1, max(0.0, due - time.monotonic())))
-        return progress
 
     def _timestamp(self, driver: Driver) -> int | None:
         """The present, so that blocks are as fresh as on a live chain; never before the last."""

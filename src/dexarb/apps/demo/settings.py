@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dexarb.apps.config.paper import load_paper
 from dexarb.apps.demo.world import World
 from dexarb.chain.multicall import MULTICALL3
 from dexarb.errors import ConfigError
@@ -118,7 +117,6 @@ def _collector(world: World, files: Files, endpoint: str) -> str:
 
 def _paper(files: Files, paper_config: Path) -> str:
     """The strategies as they stand in the file, comments included, under another [general]."""
-    load_paper(paper_config)
     text = paper_config.read_text(encoding="utf-8")
     start = text.find("[[strategy]]")
     if start < 0:
