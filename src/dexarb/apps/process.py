@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+import stamina.instrumentation
 import structlog
 
 MAX_NAME_BYTES = 15
@@ -78,6 +79,8 @@ def start_logging(name: str, level: str, folder: Path) -> Path | None:
     logging.basicConfig(level=level.upper(), handlers=handlers, force=True)
     for noisy in ("httpx", "httpcore", "websockets", "asyncio", "numba"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # What is retried is told by those who wait for it; a line for every attempt would bury it.
+    stamina.instrumentation.set_on_retry_hooks([])
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
