@@ -16,7 +16,7 @@
     │   └── MissingTool           a program that is to be installed first
     ├── PoolError                 a pool cannot do what it was asked
     │   ├── UnknownToken          the token is not one of the pool's
-    │   ├── InvalidAmount         zero, negative or beyond what the contract's types hold
+    │   ├── InvalidAmount         an amount or price limit that the contract refuses
     │   ├── InsufficientLiquidity the pool ran dry; carries what could be filled
     │   ├── PoolOverflow          the contract's own arithmetic would revert
     │   └── InvalidPoolState      values that no contract can be in

@@ -82,10 +82,12 @@ def test_exact_in_and_exact_out_agree(pool: UniswapV3Pool, token: Address, amoun
     if result is None or not result.amount_out:
         return
     bought = pool.swap_exact_out(other(token), result.amount_out)
-    assert bought.amount_in <= amount
     assert bought.amount_out == result.amount_out
     again = pool.swap(token, bought.amount_in)
     assert again.amount_out >= result.amount_out
+    # The contract goes on to the next stop where the way there gives less than one unit more, so
+    # exact output can cost more than the least input. Where it does, it buys no more either.
+    assert bought.amount_in <= amount or again.amount_out == result.amount_out
 
 
 @given(v3_pools(deep=True), tokens, st.integers(10**6, 10**26))
@@ -123,6 +125,8 @@ def test_segments_mirror_swaps(pool: UniswapV3Pool, token: Address, amount: int)
 
 @given(v3_pools(), tokens)
 def test_segments_end_where_liquidity_ends(pool: UniswapV3Pool, token: Address) -> None:
+    # Swaps stop one unit of sqrt price before the ends, which is much where prices are small.
+    assume(abs(pool.tick) < 870_000)
     segments = list(pool.segments(token))
     rates = [segment.rate for segment in segments]
     assert all(0 < limit < math.inf and depth > 0 for _, depth, limit in segments)
@@ -158,7 +162,7 @@ def test_running_dry_says_what_could_be_filled(
     end = MIN_SQRT_RATIO + 1 if token_in == TOKEN0 else MAX_SQRT_RATIO - 1
     if error is None:
         return
-    if pool.sqrt_price_x96 in (end, MIN_SQRT_RATIO):
+    if pool.sqrt_price_x96 <= end if token_in == TOKEN0 else pool.sqrt_price_x96 == end:
         assert filled(error) == (0, 0)
         return
     result = swap(token, amount, end)

@@ -68,6 +68,12 @@ def test_initialize() -> None:
     assert pool == v3_pool([], get_sqrt_ratio_at_tick(-77), -77)
 
 
+@pytest.mark.parametrize("log", [mint(-60, 60, 1), burn(-60, 60, 0), swap(Q96, 0, 0)])
+def test_nothing_happens_before_initialize(log: Log) -> None:
+    with pytest.raises(InvalidPoolState):
+        v3_pool([], 0, 0).apply(log)
+
+
 def test_positions_come_and_go() -> None:
     pool = positioned(FULL)
     with_inner = pool.apply(mint(*INNER))
@@ -121,6 +127,7 @@ def test_events_that_change_nothing() -> None:
         event(SWAP, 1, -1, Q96, 1, indexed=[1, 2]),
         event(SWAP, 1, -1, Q96, 1, 0, indexed=[1]),
         event(INITIALIZE, Q96),
+        event(INITIALIZE, Q96, 0),
         event(MINT, OWNER, 1, 1, indexed=[OWNER, -60, 60]),
         event(MINT, OWNER, 1, 1, 1, indexed=[OWNER, -60]),
         event(BURN, 1, 1, indexed=[OWNER, -60, 60]),

@@ -136,6 +136,8 @@ class UniswapV3Pool:
             return self
         if shape != (len(log.topics), len(data)):
             raise InvalidPoolState(self.address, "malformed event")
+        if (event == INITIALIZE) == bool(self.sqrt_price_x96):
+            raise InvalidPoolState(self.address, "Initialize must come first, and once")
         if event == SWAP:
             return self._moved(unsigned(data, 2), unsigned(data, 3), signed(data, 4))
         if event == INITIALIZE:
@@ -201,11 +203,7 @@ class UniswapV3Pool:
             token0=token0,
             token1=token1,
             fee_pips=fee_pips,
-            tick_spacing=reading.tick_spacing,
-            sqrt_price_x96=reading.sqrt_price_x96,
-            tick=reading.tick,
-            liquidity=reading.liquidity,
-            ticks=reading.ticks,
+            **reading._asdict(),
         )
 
     @classmethod
