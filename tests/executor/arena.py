@@ -64,6 +64,7 @@ class Arena:
     def __init__(self, chain: Chain, rng: Random, pools_per_pair: int = 4) -> None:
         self.chain, self.rng = chain, rng
         self.pools: dict[Address, AnyPool] = {}
+        self.receipts: list[Receipt] = []
         self.teller = chain.deploy(teller_bytecode())
         supply = encode(b"", 0x80, 0xC0, (1 << 256) - 1, self.teller, 1, 1 << 255, 1, 1 << 255)
         self.tokens = [chain.deploy(bytecode(ERC20) + supply) for _ in range(TOKENS)]
@@ -101,6 +102,7 @@ class Arena:
         receipt = self.chain.mine(request)[0]
         assert receipt.succeeded, (request.to, request.data[:4].hex(), receipt)
         self.follow(receipt)
+        self.receipts.append(receipt)
         return receipt
 
     def follow(self, receipt: Receipt) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from random import Random
@@ -38,6 +39,7 @@ from executor.attackers import (
     v3_callback,
 )
 
+FUZZ = bool(os.environ.get("DEXARB_FUZZ_SWAPS"))
 WITNESS = Address("0x" + "77" * 20)
 AMOUNT = 10**9
 
@@ -233,6 +235,18 @@ class Improviser:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_nothing_is_lost_whatever_pools_make_up(stage: Stage, seed: int) -> None:
+    improvise(stage, seed)
+
+
+@pytest.mark.fuzz
+@pytest.mark.skipif(not FUZZ, reason="a long run; see make fuzz")
+def test_nothing_is_lost_whatever_pools_make_up_in_a_long_run(built: Stage) -> None:
+    for seed in range(100, 160):
+        with built.arena.chain.undone():
+            improvise(built, seed)
+
+
+def improvise(stage: Stage, seed: int) -> None:
     executor = deploy_executor(stage.arena)
     improviser = Improviser(stage, Random(seed), executor)
     tally: Counter[str] = Counter()

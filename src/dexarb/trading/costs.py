@@ -54,15 +54,24 @@ class GasModel:
             + self.calldata
             + self.executor
             + self.flash * flash
-            + self.relay * self._relays(work, flash)
+            + self.relay * self.relays(work, flash=flash)
             + sum(map(self._hop, work))
         )
 
     def reverted(self, work: Sequence[HopWork], *, flash: bool = False) -> int:
         """Gas units of a run that does all the same and then finds too little for the minimum."""
         locks = sum(hop.kind not in COLLECTING for hop in work)
-        refunds = locks + self._relays(work, flash)
+        refunds = locks + self.relays(work, flash=flash)
         return self.units(work, flash=flash) + self.refund * refunds
+
+    def relays(self, work: Sequence[HopWork], *, flash: bool) -> int:
+        """How often the executor receives something and pays it on.
+
+        A V2 pair that sends its output ahead can only send it to who pays in the end.
+        """
+        collected = sum(hop.kind in COLLECTING for hop in work[1:])
+        ahead = flash and all(hop.kind not in COLLECTING for hop in work[:2])
+        return collected + ahead
 
     def _hop(self, hop: HopWork) -> int:
         return (
@@ -72,12 +81,3 @@ class GasModel:
             + self.crossed_tick * hop.crossed_ticks
             - self.touched[hop.kind] * hop.touched
         )
-
-    def _relays(self, work: Sequence[HopWork], flash: bool) -> int:
-        """How often the executor receives something and pays it on.
-
-        A V2 pair that sends its output ahead can only send it to who pays in the end.
-        """
-        collected = sum(hop.kind in COLLECTING for hop in work[1:])
-        ahead = flash and all(hop.kind not in COLLECTING for hop in work[:2])
-        return collected + ahead

@@ -1,0 +1,161 @@
+"""Gas of real executions on a node, and what dexarb's model says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from random import Random
+from typing import NamedTuple
+
+import numpy as np
+
+from amm.evm_world import OWNER
+from dexarb.core.token import Address
+from dexarb.search.result import HopWork, hop_work
+from dexarb.trading.costs import COLLECTING, V2, V3, GasModel
+from executor.arena import Arena, Trade
+from executor.chains import Request, anvil_chain
+
+MOST_TICKS = 2_000
+"""A sized trade does not move a price by more than a fifth; see docs/executor.md for the rest."""
+
+
+class Sample(NamedTuple):
+    """One execution. calldata: gas of the transaction's data."""
+
+    work: tuple[HopWork, ...]
+    flash: bool
+    filled: bool
+    calldata: int
+    gas_used: int
+
+    @property
+    def predicted(self) -> int:
+        model = GasModel()
+        units = model.units if self.filled else model.reverted
+        return units(self.work, flash=self.flash)
+
+    @property
+    def error(self) -> float:
+        """Prediction over what it was, less 1."""
+        return self.predicted / self.gas_used - 1
+
+
+@contextmanager
+def seasoned_arena(seed: int, pools_per_pair: int = 4) -> Iterator[Arena]:
+    """An arena on a node, whose contracts look as if they had been in use for long."""
+    with anvil_chain() as chain:
+        arena = Arena(chain, Random(seed), pools_per_pair)
+        arena.season()
+        yield arena
+
+
+def samples(arena: Arena, count: int) -> Iterator[Sample]:
+    """Random executions of cycles that pay: own and flash, filled and reverted, after others."""
+    made = 0
+    while made < count:
+        if made % 4 == 0:
+            arena.shake()
+        trade = arena.any_trade(arena.rng.randint(2, 4))
+        if trade.amount_out > trade.amount_in and moves_little(arena, trade):
+            sample = execute(arena, trade)
+            if sample is not None:
+                made += 1
+                yield sample
+
+
+def moves_little(arena: Arena, trade: Trade) -> bool:
+    return all(
+        abs(getattr(result.pool, "tick", 0) - getattr(arena.pools[hop.pool], "tick", 0))
+        <= MOST_TICKS
+        for hop, result in zip(trade.cycle.hops, trade.results or (), strict=True)
+    )
+
+
+def execute(arena: Arena, trade: Trade) -> Sample | None:
+    """Run it, maybe behind others' swaps in the same block; None where these took the profit."""
+    rng, before = arena.rng, dict(arena.pools)
+    flash, fills = rng.random() < 0.5, rng.random() < 0.6
+    share = rng.choice([0.0, 0.0, 0.5, 1.0])
+    touched = [hop for hop in trade.cycle.hops if rng.random() < share]
+    others: list[Request] = []
+    for hop in touched:
+        # Against our direction, so that we still gain.
+        others += small_swap(arena, hop.pool, hop.token_out)
+    after = arena.trade(trade.cycle, trade.amount_in)
+    pools = [arena.pools[hop.pool] for hop in trade.cycle.hops]
+    request = arena.execution(after, after.amount_out + (not fills), flash=flash)
+    arena.pools = before
+    if after.results is None or after.amount_out < after.amount_in:
+        return None
+    with arena.chain.undone():
+        receipt = arena.chain.mine(*others, request)[-1]
+    assert receipt.succeeded == fills, (after, flash)
+    work = tuple(
+        one._replace(touched=hop in touched)
+        for hop, one in zip(trade.cycle.hops, hop_work(pools, after.results), strict=True)
+    )
+    calldata = sum(16 if byte else 4 for byte in request.data)
+    return Sample(work, flash, fills, calldata, receipt.gas_used)
+
+
+def small_swap(arena: Arena, address: Address, token_in: Address) -> list[Request]:
+    """Somebody else's transactions; the mirror moves at once."""
+    pool = arena.pools[address]
+    amount = max(1_000, arena.depth(pool, token_in) // 3_000)
+    requests = arena.swap_requests(address, token_in, amount)
+    swapped = pool.swap(token_in, amount).pool
+    assert isinstance(swapped, type(pool))
+    arena.pools[address] = swapped
+    return [Request(OWNER, arena.teller, data) for data in requests]
+
+
+FEATURES = (
+    "executor",
+    "flash",
+    "relay",
+    V2,
+    V3,
+    "crossing",
+    "crossed_tick",
+    "touched V2",
+    "touched V3",
+)
+
+
+def features(sample: Sample) -> list[int]:
+    work, model = sample.work, GasModel()
+    kinds = [hop.kind for hop in work]
+    return [
+        1,
+        sample.flash,
+        model.relays(work, flash=sample.flash),
+        kinds.count(V2),
+        kinds.count(V3),
+        sum(hop.crossed_ticks > 0 for hop in work),
+        sum(hop.crossed_ticks for hop in work),
+        -sum(hop.touched for hop in work if hop.kind == V2),
+        -sum(hop.touched for hop in work if hop.kind == V3),
+    ]
+
+
+def fit(taken: Sequence[Sample]) -> dict[str, int]:
+    """Least squares of the relative error, over all that is not known beforehand."""
+    model = GasModel()
+    rows, rest = [], []
+    for sample in taken:
+        known = model.transaction + sample.calldata
+        if not sample.filled:
+            locks = sum(hop.kind not in COLLECTING for hop in sample.work)
+            known += model.refund * (locks + model.relays(sample.work, flash=sample.flash))
+        rows.append(np.array(features(sample)) / sample.gas_used)
+        rest.append((sample.gas_used - known) / sample.gas_used)
+    found = np.linalg.lstsq(np.array(rows), np.array(rest), rcond=None)[0]
+    return dict(zip(FEATURES, map(round, found), strict=True))
+
+
+def quantiles(taken: Sequence[Sample]) -> tuple[float, float, float]:
+    """Median, 95th percentile and greatest absolute error."""
+    errors = np.abs([sample.error for sample in taken])
+    p50, p95, greatest = np.quantile(errors, [0.5, 0.95, 1.0])
+    return float(p50), float(p95), float(greatest)

@@ -1,0 +1,80 @@
+"""The gas model against receipts of a real node."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import pytest
+
+from dexarb.search.result import HopWork
+from dexarb.trading.costs import V2, V3, GasModel
+from executor.gas import Sample, quantiles, samples, seasoned_arena
+
+FUZZ = bool(os.environ.get("DEXARB_FUZZ_SWAPS"))
+
+
+def assert_predicted(taken: Sequence[Sample]) -> None:
+    """Within 10 % at the 95th percentile and 25 % always, over everything the model knows of."""
+    _, p95, greatest = quantiles(taken)
+    assert p95 <= 0.10
+    assert greatest <= 0.25
+    few = len(taken) // 10
+    assert sum(sample.flash for sample in taken) >= few
+    assert sum(not sample.flash for sample in taken) >= few
+    assert sum(not sample.filled for sample in taken) >= few
+    assert sum(any(hop.crossed_ticks for hop in sample.work) for sample in taken) >= few
+    assert sum(any(hop.touched for hop in sample.work) for sample in taken) >= few
+    for hops in (2, 3, 4):
+        assert sum(len(sample.work) == hops for sample in taken) >= few
+    # No bias: what is too much for some is too little for others.
+    assert abs(sum(sample.error for sample in taken)) / len(taken) <= 0.02
+
+
+def test_the_model_predicts_what_the_node_charges() -> None:
+    with seasoned_arena(seed=51, pools_per_pair=3) as arena:
+        assert_predicted(list(samples(arena, 100)))
+
+
+@pytest.mark.fuzz
+@pytest.mark.skipif(not FUZZ, reason="a long run; see make fuzz")
+@pytest.mark.parametrize("seed", range(60, 65))
+def test_the_model_predicts_what_the_node_charges_in_long_runs(seed: int) -> None:
+    with seasoned_arena(seed) as arena:
+        assert_predicted(list(samples(arena, 400)))
+
+
+def test_what_is_paid_for() -> None:
+    """The sum, spelled out once."""
+    model = GasModel()
+    base = model.transaction + model.calldata + model.executor
+    pair = model.calldata_per_hop + model.swap[V2]
+    pool = model.calldata_per_hop + model.swap[V3]
+    crossing = HopWork(V3, 3)
+    assert model.units([HopWork(V2, 0)] * 2) == base + 2 * pair
+    assert model.units([HopWork(V3, 0)] * 2) == base + 2 * pool + model.relay
+    assert model.units([crossing]) == base + pool + model.crossing + 3 * model.crossed_tick
+    touched = [HopWork(V2, 0, touched=True), HopWork(V3, 0, touched=True)]
+    saved = model.touched[V2] + model.touched[V3]
+    assert model.units(touched) == base + pair + pool + model.relay - saved
+
+
+@pytest.mark.parametrize(
+    ("kinds", "own", "flash"),
+    [
+        ((V2, V2), 0, 1),
+        ((V3, V2), 0, 0),
+        ((V2, V3), 1, 1),
+        ((V3, V3), 1, 1),
+        ((V2, V2, V3, V2), 1, 2),
+        ((V3, V2, V2, V2), 0, 0),
+    ],
+)
+def test_inputs_that_go_through_the_executor(kinds: tuple[str, ...], own: int, flash: int) -> None:
+    model, work = GasModel(), [HopWork(kind, 0) for kind in kinds]
+    assert model.relays(work, flash=False) == own
+    assert model.relays(work, flash=True) == flash
+    locks = kinds.count(V2)
+    assert model.reverted(work) - model.units(work) == model.refund * (locks + own)
+    more = model.units(work, flash=True) - model.units(work)
+    assert more == model.flash + model.relay * (flash - own)
