@@ -1,0 +1,14 @@
+"""Properties are tried on the same examples in every run, so that a pass means the same everywhere.
+
+`HYPOTHESIS_PROFILE=explore make test` looks for new ones.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
