@@ -57,7 +57,7 @@ def two_pools(first: Pool, second: Pool) -> tuple[Cycle, dict[Address, Pool], Ra
     mirror = RateMirror()
     for slot, pool in enumerate((first, second)):
         mirror.add(slot)
-        mirror.read([(2 * slot, pool, A), (2 * slot + 1, pool, B)])
+        mirror.read({slot: pool})
     for edge in (0, 3):
         while not mirror.segments.complete[edge]:
             mirror.read_on(edge)
@@ -134,7 +134,7 @@ def sized_exactly(
     mirror: RateMirror, edges: Ints, room: Sizes, cycle: Cycle, pools: dict[Address, Pool]
 ) -> object:
     size_cycles(mirror.segments, edges, room)
-    return polish(cycle, float(room.amount_in[0]), pools)
+    return polish(cycle, float(room.amount_in[0]), float(room.profit[0]), pools)
 
 
 # -- a market ------------------------------------------------------------------------------------

@@ -72,9 +72,9 @@ class CycleIndex:
             self._turns = grown(self._turns, slot + 1, UNTOUCHED)
         self.slots[pool.address] = slot
         lane = self._lane(self._number(pool.tokens[0]), self._number(pool.tokens[1]))
-        for edge in (2 * slot, 2 * slot + 1):
-            self._lane_of[edge] = (lane & ~1) + (edge & 1)
-            self._ranked.append((lane & ~1) + (edge & 1), edge)
+        for edge, way in ((2 * slot, lane), (2 * slot + 1, lane ^ 1)):
+            self._lane_of[edge] = way
+            self._ranked.append(way, edge)
         self._graph = self._pack()
         return slot
 
@@ -84,11 +84,6 @@ class CycleIndex:
         for edge in (2 * slot, 2 * slot + 1):
             self._ranked.discard(int(self._lane_of[edge]), edge)
         self._free.append(slot)
-
-    def edge(self, slot: int, token_in: Address) -> int:
-        """The edge that sells token_in to the pool in this slot."""
-        lane = self._lane_of[2 * slot]
-        return 2 * slot if self._head[lane ^ 1] == self._numbers[token_in] else 2 * slot + 1
 
     def reprice(self, edges: Ints, rates: Floats) -> None:
         """Give edges new marginal rates (token_out per token_in, smallest units, after the fee)."""

@@ -1,13 +1,19 @@
 """From the best real size to the best integers.
 
 Every hop rounds against the trader, so what a size earns depends on its last digits. Most is lost
-in the coarsest token, the one whose amounts are the smallest numbers: one unit of it is the largest
-part of the trade. So amounts of that token are enumerated, each with the least input that buys it.
+in the coarsest token, the one whose amounts are the smallest numbers: one unit of it, a *grain*, is
+the largest part of the trade. So amounts of that token are enumerated, each with the least input
+that buys it.
+
+No integers earn more than the best real size does. The search ends with the first trade within a
+grain of that; where several tokens are coarse and their roundings add up, it goes on over the width
+in which the real profit hardly falls, and takes the best of what it saw.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from math import sqrt
 from typing import NamedTuple
 
 from dexarb.core.pool import Pool, SwapResult
@@ -15,14 +21,11 @@ from dexarb.core.route import Cycle, run
 from dexarb.core.token import Address
 from dexarb.errors import InvalidAmount, PoolError
 
-COARSE = 4096
-"""Below so many units rounding outweighs the slope around the best size, and luck decides."""
+CLOSE = 1e-9
+"""Relative to the profit: where grains are smaller than this they do not matter."""
 
-REACH, COARSE_REACH = 1, 32
-"""Neighbours on each side, one after the other, that must not earn more before a climb ends."""
-
-LONGEST_CLIMB = 16
-"""In reaches: where a trade is all rounding, climbs could lead down to its smallest size."""
+SAMPLES = 16
+"""Amounts tried on each side of the first, at most."""
 
 
 class Sized(NamedTuple):
@@ -36,8 +39,10 @@ class Sized(NamedTuple):
         return self.results[-1].amount_out - self.amount_in
 
 
-def polish(cycle: Cycle, amount_in: float, pools: Mapping[Address, Pool]) -> Sized | None:
-    """The best integers near a real size, or None if they earn nothing.
+def polish(
+    cycle: Cycle, amount_in: float, profit: float, pools: Mapping[Address, Pool]
+) -> Sized | None:
+    """The best integers near the best real size and its profit, or None if they earn nothing.
 
     Where the pools cannot take the size it is first cut to what they can.
     """
@@ -45,16 +50,46 @@ def polish(cycle: Cycle, amount_in: float, pools: Mapping[Address, Pool]) -> Siz
     start = max(1, round(amount_in))
     amounts = sizes.amounts(start)
     if amounts is None:
-        amounts = sizes.amounts(sizes.largest_below(start))
+        start = sizes.largest_below(start)
+        amounts = sizes.amounts(start)
     if not amounts:
         return None
     # The last of equals: a grid on the output side spares the rounding of the last hop.
     place = min(range(len(amounts)), key=lambda i: (amounts[i], -i))
-    least = sizes.climb(place, max(1, amounts[place]))
-    if least is None:
-        return None
-    sized = Sized(least, run(cycle, least, pools.__getitem__))
+    middle = max(1, amounts[place])
+    enough = profit - max(start / middle, CLOSE * profit)
+    best: tuple[int, int] | None = None
+    for amount in _around(middle, start, profit):
+        candidate = sizes.profit(place, amount)
+        if candidate and (best is None or candidate > best):
+            best = candidate
+            if best[0] >= enough:
+                break
+    least = -best[1] if best else start
+    try:
+        sized = Sized(least, run(cycle, least, pools.__getitem__))
+    except PoolError:
+        # The least input can buy a little more than the amount, and a later pool end just there.
+        if amounts[-1] <= start:
+            return None
+        sized = Sized(start, run(cycle, start, pools.__getitem__))
     return sized if sized.profit > 0 else None
+
+
+def _around(middle: int, amount_in: int, profit: float) -> Iterator[int]:
+    """The amount in the middle, then others on both sides, as far as a quarter of a grain of real
+    profit is lost.
+
+    Around the best input x* the real profit falls by about P·((x − x*) / x*)²; one unit of the
+    token is worth x* / middle.
+    """
+    yield middle
+    width = 0.5 * sqrt(amount_in * middle / profit)
+    for sample in range(1, SAMPLES + 1):
+        offset = max(sample, round(width * sample / SAMPLES))
+        yield middle + offset
+        if offset < middle:
+            yield middle - offset
 
 
 class _Sizes:
@@ -95,26 +130,8 @@ class _Sizes:
                 low = middle
         return low
 
-    def climb(self, place: int, middle: int) -> int | None:
-        """From `middle` units behind hop `place` to where no neighbour earns more.
-
-        Returns the least input that buys them, None if no candidate can be traded.
-        """
-        reach = COARSE_REACH if middle < COARSE else REACH
-        best = self._profit(place, middle)
-        for direction in (1, -1):
-            amount, misses = middle, 0
-            while misses < reach and abs(amount - middle) < LONGEST_CLIMB * reach:
-                amount += direction
-                candidate = self._profit(place, amount)
-                if candidate and (not best or candidate[0] > best[0]):
-                    best, misses = candidate, 0
-                else:
-                    misses += 1
-        return best[1] if best else None
-
-    def _profit(self, place: int, amount: int) -> tuple[int, int] | None:
-        """(profit, least input) of a trade with this amount behind hop `place`."""
+    def profit(self, place: int, amount: int) -> tuple[int, int] | None:
+        """(profit, minus the least input) of a trade with this amount behind hop `place`."""
         try:
             least = result = amount
             for pool, _, token_out in reversed(self._hops[: place + 1]):
@@ -123,4 +140,4 @@ class _Sizes:
                 result = pool.swap(token_in, result).amount_out
         except PoolError:
             return None
-        return result - least, least
+        return result - least, -least

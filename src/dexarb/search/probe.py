@@ -1,7 +1,7 @@
 """Compiled: keep the best edges, and find the open cycles through touched pools.
 
-An *edge* is a pool used in one direction: edge 2·slot sells the lower token of its pair, edge
-2·slot + 1 the higher one. A *lane* is a pair of tokens in one direction, 2·pair or 2·pair + 1, so
+An *edge* is a pool used in one direction: edge 2·slot sells its first token, edge 2·slot + 1 the
+second. A *lane* is a pair of tokens in one direction, 2·pair or 2·pair + 1, so
 lane ^ 1 is the way back. cycles.py owns the arrays and says which pools and tokens these are.
 
 A cycle passes each of its tokens once. One that passed a token twice would fall into two cycles
@@ -155,7 +155,7 @@ def two_hops(g: Graph, found: Found, edge: int) -> None:
 def three_hops(g: Graph, found: Found, edge: int) -> None:
     """Over the triangles of the pair: best edges first, parallel ones only where those pass."""
     pair = g.lane_of[edge] >> 1
-    flip = edge & 1
+    flip = g.lane_of[edge] & 1
     own = g.rate[edge]
     for i in range(g.triangle_rows[pair, 0], row_end(g.triangle_rows, pair)):
         second = g.triangles[i, flip] ^ flip

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from itertools import islice
-from math import inf, isfinite
+from math import inf
 
 import numpy as np
 
@@ -17,16 +17,19 @@ FIRST_LOOK = 16
 """Segments that are read once the first is not enough; then four times as many each time."""
 
 
+_NOTHING = Segment(0.0, 0.0, inf)
+
+
 class RateMirror:
     """Segments of each edge. Only the first is read when a pool changes: rates need no more.
 
-    A changed pool is mirrored anew; pools are immutable, so the rest can be read at any time.
+    pools: by slot, what is mirrored. Pools are immutable, so the rest can be read at any time.
     """
 
     def __init__(self) -> None:
+        self.pools: dict[int, Pool] = {}
         self._rows = Rows(3, np.float64)
         self._complete: Ints = np.zeros(16, dtype=np.int64)
-        self._sellers: dict[int, tuple[Pool, Address]] = {}
 
     @property
     def segments(self) -> Segments:
@@ -39,42 +42,44 @@ class RateMirror:
             self._rows.reserve(edge)
         self._complete = grown(self._complete, 2 * slot + 2)
 
-    def read(self, sellers: Iterable[tuple[int, Pool | None, Address]]) -> tuple[Ints, Floats]:
-        """Mirror (edge, pool, token_in) anew; None: the pool is gone. Returns edges and rates."""
-        edges: list[int] = []
-        firsts: list[Segment] = []
-        for edge, pool, token_in in sellers:
+    def read(self, changed: Mapping[int, Pool | None]) -> tuple[Ints, Floats]:
+        """Mirror pools anew, by slot; None: the pool is gone. Returns edges and their rates."""
+        numbers: list[float] = []
+        for slot, pool in changed.items():
             if pool is None:
-                del self._sellers[edge]
-                segment = None
+                del self.pools[slot]
+                numbers += _NOTHING + _NOTHING
             else:
-                self._sellers[edge] = pool, token_in
-                segment = next(usable(pool.segments(token_in)), None)
-            edges.append(edge)
-            firsts.append(segment or _NOTHING)
-        changed = np.array(edges, dtype=np.int64)
-        content = np.array(firsts, dtype=np.float64).reshape(-1, 3)
-        self._rows.data[self._rows.rows[changed, 0]] = content
-        self._rows.rows[changed, 1] = content[:, 0] > 0.0
-        self._complete[changed] = content[:, 2] == inf
-        return changed, np.ascontiguousarray(content[:, 0])
+                self.pools[slot] = pool
+                one, other = pool.tokens
+                numbers += _first(pool, one)
+                numbers += _first(pool, other)
+        edges = np.repeat(2 * np.fromiter(changed, dtype=np.int64), 2)
+        edges[1::2] += 1
+        content = np.array(numbers).reshape(-1, 3)
+        self._rows.data[self._rows.rows[edges, 0]] = content
+        self._rows.rows[edges, 1] = content[:, 0] > 0.0
+        self._complete[edges] = content[:, 2] == inf
+        return edges, np.ascontiguousarray(content[:, 0])
 
     def read_on(self, edge: int) -> None:
         """Read more segments of an edge whose known ones did not reach."""
-        pool, token_in = self._sellers[edge]
+        pool = self.pools[edge >> 1]
         wanted = max(FIRST_LOOK, 4 * int(self._rows.rows[edge, 1]))
-        segments = list(islice(usable(pool.segments(token_in)), wanted))
-        self._rows.replace(edge, np.array(segments, dtype=np.float64).reshape(-1, 3))
-        self._complete[edge] = len(segments) < wanted
+        segments = filter(_usable, pool.segments(pool.tokens[edge & 1]))
+        known = np.array(list(islice(segments, wanted))).reshape(-1, 3)
+        self._rows.replace(edge, known)
+        self._complete[edge] = len(known) < wanted
 
 
-_NOTHING = Segment(0.0, 0.0, inf)
+def _usable(segment: Segment) -> bool:
+    """Stretches that hold nothing would bring infinities into the products."""
+    rate, depth, input_limit = segment
+    return rate > 0.0 and input_limit > 0.0 and depth < inf
 
 
-def usable(segments: Iterator[Segment]) -> Iterator[Segment]:
-    """Without stretches that hold nothing: they would bring infinities into the products."""
-    return (
-        segment
-        for segment in segments
-        if segment.rate > 0.0 and segment.input_limit > 0.0 and isfinite(segment.depth)
-    )
+def _first(pool: Pool, token_in: Address) -> Segment:
+    for segment in pool.segments(token_in):
+        if _usable(segment):
+            return segment
+    return _NOTHING

@@ -6,8 +6,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import numpy as np
-
 from dexarb.core.block import Block
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
@@ -65,7 +63,6 @@ class Scanner:
         self._excluded_tokens = frozenset(exclude_tokens)
         self._index = CycleIndex(start_tokens, max_hops)
         self._mirror = RateMirror()
-        self._known: dict[int, Pool] = {}
         self._open: dict[Edges, _Open] = {}
         self._through: dict[int, set[Edges]] = {}
         self._in_order: tuple[_Open, ...] = ()
@@ -92,33 +89,24 @@ class Scanner:
         self, market: Market, touched: Collection[Address]
     ) -> tuple[list[int], list[Address]]:
         """Mirror what changed; returns the slots to be searched and the pools that are gone."""
-        sellers: list[tuple[int, Pool | None, Address]] = []
-        slots: list[int] = []
+        changed: dict[int, Pool | None] = {}
         gone: list[Address] = []
         for address in touched:
             pool = market.pools.get(address)
             slot = self._index.slots.get(address)
-            if pool is None:
-                if slot is None:
+            if slot is None:
+                if pool is None or not self._admits(pool):
                     continue
+                slot = self._index.add(pool)
+                self._mirror.add(slot)
+            elif pool is None:
                 gone.append(address)
-                sellers.extend((edge, None, address) for edge in (2 * slot, 2 * slot + 1))
-            else:
-                if slot is None:
-                    if not self._admits(pool):
-                        continue
-                    slot = self._index.add(pool)
-                    self._mirror.add(slot)
-                elif self._known[slot] is pool:
-                    continue
-                self._known[slot] = pool
-                first = self._index.edge(slot, pool.tokens[0])
-                sellers.append((first, pool, pool.tokens[0]))
-                sellers.append((first ^ 1, pool, pool.tokens[1]))
-            slots.append(slot)
-        if sellers:
-            self._index.reprice(*self._mirror.read(sellers))
-        return slots, gone
+            elif self._mirror.pools[slot] is pool:
+                continue
+            changed[slot] = pool
+        if changed:
+            self._index.reprice(*self._mirror.read(changed))
+        return list(changed), gone
 
     def _admits(self, pool: Pool) -> bool:
         return pool.address not in self._excluded and self._excluded_tokens.isdisjoint(pool.tokens)
@@ -126,7 +114,6 @@ class Scanner:
     def _forget(self, address: Address) -> None:
         slot = self._index.slots[address]
         self._index.remove(address)
-        del self._known[slot]
         self._through.pop(slot, None)
 
     def _reopen(self, slots: list[int]) -> None:
@@ -164,13 +151,13 @@ class Scanner:
             if len(cycles) > len(self._sizes.profit):
                 self._sizes = room_for(2 * len(cycles), len(self._sizes.pieces))
             size_cycles(self._mirror.segments, cycles, self._sizes)
-            missing = np.unique(self._sizes.missing[: len(cycles)])
-            for edge in missing[missing >= 0].tolist():
+            missing = {edge for edge in self._sizes.missing[: len(cycles)].tolist() if edge >= 0}
+            for edge in missing:
                 self._mirror.read_on(edge)
             used = int(self._sizes.used[0])
             if used > len(self._sizes.pieces):
                 self._sizes = room_for(len(self._sizes.profit), 2 * used)
-            elif not (missing >= 0).any():
+            elif not missing:
                 return self._sizes
 
     def _offers(self, market: Market) -> Iterable[Opportunity]:
@@ -190,7 +177,7 @@ class Scanner:
     def _polish(self, each: _Open, market: Market) -> None:
         cycle = each.entry.cycle
         each.polished = True
-        each.sized = polish(cycle, each.amount_in, market.pools)
+        each.sized = polish(cycle, each.amount_in, each.profit, market.pools)
         if each.sized:
             pools = [market.pools[address] for address in cycle.pools]
             each.gas_units = self._gas_units(hop_work(pools, each.sized.results))
@@ -216,6 +203,6 @@ def warm_up() -> None:
     """
     require_writable_cache()
     index, mirror = CycleIndex((), 4), RateMirror()
-    index.reprice(*mirror.read(()))
+    index.reprice(*mirror.read({}))
     edges, _ = index.find_open(())
     size_cycles(mirror.segments, edges, room_for(1, 1))

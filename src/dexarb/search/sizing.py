@@ -36,7 +36,7 @@ class Sizes(NamedTuple):
 
     pieces: (input from, output from, rate, depth), those of a cycle from its `first` on, `number`
     many. missing: an edge whose known segments did not reach, or -1. used[0]: pieces of all
-    cycles; beyond len(pieces) they were not kept.
+    cycles; beyond len(pieces) they were not kept. hops: scratch.
     """
 
     amount_in: Floats
@@ -46,6 +46,7 @@ class Sizes(NamedTuple):
     missing: Ints
     pieces: Floats
     used: Ints
+    hops: Floats
 
     def curve(self, cycle: int) -> Curve:
         first = int(self.first[cycle])
@@ -63,125 +64,139 @@ def room_for(cycles: int, pieces: int) -> Sizes:
         missing=np.zeros(cycles, dtype=np.int64),
         pieces=np.zeros((pieces, 4)),
         used=np.zeros(1, dtype=np.int64),
+        hops=np.zeros((4, HOP_COLUMNS)),
     )
-
-
-class Hops(NamedTuple):
-    """Where a walk is: the segment each hop is at, its numbers as read, what went into it since,
-    and what it looks like from there on.
-    """
-
-    segment: Ints
-    rate_read: Floats
-    depth_read: Floats
-    limit: Floats
-    spent: Floats
-    rate: Floats
-    depth: Floats
-    room: Floats
 
 
 ON, ENDED = -1, -2
 """What `advance` reports when it reached new segments, or the end of a pool's liquidity."""
 
+# Columns of a hop on its walk: the segment, its numbers as read, and as seen from where the walk
+# is: rate and depth there, what is left of it, and what went in since its start.
+SEGMENT, RATE_READ, DEPTH_READ, LIMIT, RATE, DEPTH, ROOM, SPENT = range(8)
+HOP_COLUMNS = 8
+
 
 @kernel
 def size_cycles(s: Segments, cycles: Ints, sizes: Sizes) -> None:
     """Size each row of edges (-1 behind the last) and draw its curve."""
-    f = np.empty((7, 4))
-    hops = Hops(np.empty(4, dtype=np.int64), f[0], f[1], f[2], f[3], f[4], f[5], f[6])
+    hops = sizes.hops
     sizes.used[0] = 0
-    for cycle in range(len(cycles)):
-        sizes.first[cycle] = sizes.used[0]
-        walk(s, cycles[cycle], hops, sizes, cycle)
-        sizes.number[cycle] = sizes.used[0] - sizes.first[cycle]
+    for c in range(len(cycles)):
+        sizes.first[c] = sizes.used[0]
+        rate, depth, boundary, limiting = 1.0, 0.0, inf, 0
+        for i in range(4):
+            if cycles[c, i] < 0:
+                break
+            first = s.rows[cycles[c, i], 0]
+            boundary, limiting = nearer(boundary, limiting, s.data[first, 2], rate, depth, i)
+            depth += s.data[first, 1] * rate
+            rate *= s.data[first, 0]
+        amount_in = amount_out = profit = 0.0
+        state = ON
+        walking = False
+        while state == ON and rate > 1.0:
+            gain = rate - 1.0
+            # At the boundary the marginal rate is rate / at_boundary²: above 1, go there.
+            at_boundary = 1.0 + depth * boundary
+            stops = not rate > at_boundary * at_boundary
+            step = gain / ((sqrt(rate) + 1.0) * depth) if stops else boundary
+            if not step < inf:
+                break
+            draw(sizes, amount_in, amount_out, rate, depth)
+            growth = 1.0 + depth * step
+            amount_in += step
+            amount_out += rate * step / growth
+            # Output less input cancels; this form of it does not.
+            profit += step * (gain - depth * step) / growth
+            if stops:
+                break
+            if not walking:
+                for i in range(4):
+                    if cycles[c, i] >= 0:
+                        enter(s, hops, i, s.rows[cycles[c, i], 0])
+                walking = True
+            state = advance(s, cycles, c, hops, limiting, step)
+            rate, depth, boundary, limiting = compose(cycles, c, hops)
+        sizes.amount_in[c] = amount_in
+        sizes.profit[c] = profit
+        sizes.missing[c] = max(state, -1)
+        sizes.number[c] = sizes.used[0] - sizes.first[c]
 
 
 @kernel_part
-def walk(s: Segments, edges: Ints, hops: Hops, sizes: Sizes, cycle: int) -> None:
-    """One cycle, from segment to segment."""
-    for i in range(4):
-        if edges[i] >= 0:
-            enter(s, hops, i, s.rows[edges[i], 0])
-    amount_in = amount_out = profit = 0.0
-    state = ON
-    while state == ON:
-        rate, depth, boundary, limiting = compose(edges, hops)
-        gain = rate - 1.0
-        if not gain > 0.0:
-            break
-        best = gain / ((sqrt(rate) + 1.0) * depth)
-        step = min(best, boundary)
-        if not step < inf:
-            break
-        used = sizes.used[0]
-        if used < len(sizes.pieces):
-            sizes.pieces[used, 0] = amount_in
-            sizes.pieces[used, 1] = amount_out
-            sizes.pieces[used, 2] = rate
-            sizes.pieces[used, 3] = depth
-        sizes.used[0] = used + 1
-        amount_in += step
-        amount_out += rate * step / (1.0 + depth * step)
-        # Output less input cancels; this form of it does not.
-        profit += step * (gain - depth * step) / (1.0 + depth * step)
-        state = ENDED if best < boundary else advance(s, edges, hops, limiting, step)
-    sizes.amount_in[cycle] = amount_in
-    sizes.profit[cycle] = profit
-    sizes.missing[cycle] = max(state, -1)
+def nearer(
+    boundary: float, limiting: int, room: float, rate: float, depth: float, hop: int
+) -> tuple[float, int]:
+    """The nearer boundary, in the cycle's input, of those before and of a hop with this room.
 
-
-@kernel_part
-def compose(edges: Ints, hops: Hops) -> tuple[float, float, float, int]:
-    """Rate and depth of the cycle from here, the input at which a hop comes to the end of its
-    segment, and which one does.
+    The hop gets rate·x / (1 + depth·x) of the cycle's input x; that reaches its room at some x, or
+    never.
     """
+    slack = rate - depth * room
+    if room < inf and slack > 0.0 and room < boundary * slack:
+        return room / slack, hop
+    return boundary, limiting
+
+
+@kernel_part
+def draw(sizes: Sizes, amount_in: float, amount_out: float, rate: float, depth: float) -> None:
+    used = sizes.used[0]
+    if used < len(sizes.pieces):
+        sizes.pieces[used, 0] = amount_in
+        sizes.pieces[used, 1] = amount_out
+        sizes.pieces[used, 2] = rate
+        sizes.pieces[used, 3] = depth
+    sizes.used[0] = used + 1
+
+
+@kernel_part
+def compose(cycles: Ints, c: int, hops: Floats) -> tuple[float, float, float, int]:
+    """Rate and depth of the cycle from here, its nearest boundary and the hop that it is of."""
     rate, depth, boundary, limiting = 1.0, 0.0, inf, 0
     for i in range(4):
-        if edges[i] < 0:
+        if cycles[c, i] < 0:
             break
-        if hops.room[i] < inf:
-            # The hop gets rate·x / (1 + depth·x) so far; that reaches its room at this x.
-            slack = rate - depth * hops.room[i]
-            if slack > 0.0 and hops.room[i] < boundary * slack:
-                boundary, limiting = hops.room[i] / slack, i
-        depth += hops.depth[i] * rate
-        rate *= hops.rate[i]
+        boundary, limiting = nearer(boundary, limiting, hops[i, ROOM], rate, depth, i)
+        depth += hops[i, DEPTH] * rate
+        rate *= hops[i, RATE]
     return rate, depth, boundary, limiting
 
 
 @kernel_part
-def advance(s: Segments, edges: Ints, hops: Hops, limiting: int, step: float) -> int:
+def advance(s: Segments, cycles: Ints, c: int, hops: Floats, limiting: int, step: float) -> int:
     """Put `step` more in. The limiting hop enters its next segment, the others are re-anchored.
 
     Returns ON, ENDED, or the edge whose next segment has not been read.
     """
     amount = step
     for i in range(4):
-        if edges[i] < 0:
+        edge = cycles[c, i]
+        if edge < 0:
             break
-        passed_on = hops.rate[i] * amount / (1.0 + hops.depth[i] * amount)
-        hops.spent[i] += amount
-        if i == limiting or hops.spent[i] >= hops.limit[i]:
-            following = hops.segment[i] + 1
-            if following == s.rows[edges[i], 0] + s.rows[edges[i], 1]:
-                return ENDED if s.complete[edges[i]] else int(edges[i])
+        passed_on = hops[i, RATE] * amount / (1.0 + hops[i, DEPTH] * amount)
+        spent = hops[i, SPENT] + amount
+        if i == limiting or spent >= hops[i, LIMIT]:
+            following = int(hops[i, SEGMENT]) + 1
+            if following == s.rows[edge, 0] + s.rows[edge, 1]:
+                return ENDED if s.complete[edge] else edge
             enter(s, hops, i, following)
         else:
             # From the segment's own numbers each time, so that errors do not add up.
-            growth = 1.0 + hops.depth_read[i] * hops.spent[i]
-            hops.rate[i] = hops.rate_read[i] / (growth * growth)
-            hops.depth[i] = hops.depth_read[i] / growth
-            hops.room[i] = hops.limit[i] - hops.spent[i]
+            shrink = 1.0 / (1.0 + hops[i, DEPTH_READ] * spent)
+            hops[i, RATE] = hops[i, RATE_READ] * shrink * shrink
+            hops[i, DEPTH] = hops[i, DEPTH_READ] * shrink
+            hops[i, ROOM] = hops[i, LIMIT] - spent
+            hops[i, SPENT] = spent
         amount = passed_on
     return ON
 
 
 @kernel_part
-def enter(s: Segments, hops: Hops, hop: int, segment: int) -> None:
+def enter(s: Segments, hops: Floats, hop: int, segment: int) -> None:
     """Put a hop at the start of a segment."""
-    hops.segment[hop] = segment
-    hops.rate_read[hop] = hops.rate[hop] = s.data[segment, 0]
-    hops.depth_read[hop] = hops.depth[hop] = s.data[segment, 1]
-    hops.limit[hop] = hops.room[hop] = s.data[segment, 2]
-    hops.spent[hop] = 0.0
+    hops[hop, SEGMENT] = segment
+    hops[hop, RATE_READ] = hops[hop, RATE] = s.data[segment, 0]
+    hops[hop, DEPTH_READ] = hops[hop, DEPTH] = s.data[segment, 1]
+    hops[hop, LIMIT] = hops[hop, ROOM] = s.data[segment, 2]
+    hops[hop, SPENT] = 0.0
