@@ -14,7 +14,7 @@ from typing import Any, Self
 from dexarb.core.block import Block
 from dexarb.core.evidence import Evidence
 from dexarb.core.route import Cycle
-from dexarb.core.trade import Decision, Fill
+from dexarb.core.trade import Decision, Fill, Incident
 from dexarb.errors import StoreError
 from dexarb.store.files import disk_errors
 from dexarb.store.ledger_reader import LedgerReader
@@ -260,6 +260,13 @@ class BlockBooks:
         self._many(
             f"INSERT INTO evidence ({EVIDENCE_COLUMNS}) VALUES ({_places(EVIDENCE_COLUMNS)})",
             [evidence_values(self._seq, each) for each in rows],
+        )
+
+    def add_incidents(self, incidents: Iterable[Incident]) -> None:
+        """Strategies that failed in this block and take no further part."""
+        self._many(
+            "INSERT INTO incidents (seq, strategy, problem) VALUES (?, ?, ?)",
+            [(self._seq, each.strategy, each.problem) for each in incidents],
         )
 
     def mark_evidence_reorged(self, dead_blocks: Iterable[str]) -> None:
