@@ -75,7 +75,7 @@ def times_q96(a: Limbs) -> Limbs:
 
 @part
 def fits_160_bits(a: Limbs) -> bool:
-    return (a[3] | (a[2] >> N32)) == N0
+    return bool((a[3] | (a[2] >> N32)) == N0)
 
 
 @part
@@ -118,7 +118,7 @@ def get_next_sqrt_price_from_amount0_rounding_up(
     numerator = times_q96(liquidity)
     p = mul(amount, price)
     product = p[0], p[1], p[2], p[3]
-    product_fits = (p[4] | p[5] | p[6] | p[7]) == N0
+    product_fits = bool((p[4] | p[5] | p[6] | p[7]) == N0)
     if is_added:
         denominator, fits = add(numerator, product)
         if product_fits and fits:
@@ -183,7 +183,7 @@ def compute_swap_step(
 
 
 @kernel
-def get_sqrt_ratio_at_tick(tick: int) -> Limbs:
+def get_sqrt_ratio_at_tick(tick: np.int64) -> Limbs:
     """For ticks up to MAX_TICK."""
     magnitude = abs(tick)
     if magnitude == 0:
@@ -214,7 +214,7 @@ def get_sqrt_ratio_at_tick(tick: int) -> Limbs:
 
 
 @kernel
-def get_tick_at_sqrt_ratio(price: Limbs) -> int:
+def get_tick_at_sqrt_ratio(price: Limbs) -> np.int64:
     """For prices that a pool can have; estimated in floats and settled as in tick_math."""
     value = float(price[0]) + LIMB * (float(price[1]) + LIMB * float(price[2]))
     estimate = (log(value) - LOG_Q96) / LOG_SQRT_1_0001

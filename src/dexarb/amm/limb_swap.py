@@ -5,6 +5,8 @@ The twin of v3_swap, which says why each line is there. Importing this module im
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,13 +25,14 @@ from dexarb.amm.limbs import (
     part,
     sub,
 )
-from dexarb.amm.tick_math import MAX_TICK, MIN_TICK
+from dexarb.amm.tick_math import MAX_SQRT_RATIO, MAX_TICK, MIN_SQRT_RATIO, MIN_TICK
 from dexarb.amm.v3_swap import Reached
 
-IMPOSSIBLE = MAX_TICK + 1
-"""In place of the tick where no contract could be in such a state."""
-
 Rows = NDArray[np.uint64]
+"""Initialised ticks, see PackedTicks."""
+
+LOWEST, HIGHEST = np.int64(MIN_TICK), np.int64(MAX_TICK)
+NO_TICK = np.int64(MAX_TICK + 1)
 
 
 def swap(
@@ -44,12 +47,14 @@ def swap(
     amount: int,
     limit: int,
 ) -> Reached | None:
-    """v3_swap.swap with the ticks packed; None where liquidity would leave uint128."""
+    """As v3_swap.swap; None where liquidity leaves uint128, as in no contract it can."""
+    if liquidity >> 128:
+        return None
     numbers = amount | sqrt_price_x96 << 256 | limit << 448 | liquidity << 640
     tick, p0, p1, p2, l0, l1, r0, r1, r2, r3, c0, c1, c2, c3 = swap_limbs(
         rows, numbers.to_bytes(96, "little"), tick_spacing, fee_pips, tick, zero_for_one, exact_in
     )
-    if tick == IMPOSSIBLE:
+    if tick == NO_TICK:
         return None
     return (
         p0 | p1 << 64 | p2 << 128,
@@ -60,35 +65,69 @@ def swap(
     )
 
 
+def warm_up() -> None:
+    """Compile all kernels, or load them from the cache."""
+    rows = np.frombuffer(b"", dtype=Limb).reshape(-1, 3)
+    swap(rows, 1, 0, MIN_SQRT_RATIO, MIN_TICK, 1, False, True, 1, MAX_SQRT_RATIO - 1)
+
+
 @part
-def limb_at(data: bytes, place: int) -> Limb:
+def limb_at(numbers: bytes, place: int) -> Limb:
     limb = N0
     for byte in range(8):
-        limb |= Limb(data[8 * place + byte]) << Limb(8 * byte)
+        limb |= Limb(numbers[8 * place + byte]) << Limb(8 * byte)
     return limb
 
 
 @part
-def first_above(rows: Rows, tick: int) -> int:
-    """bisect_right of the ticks."""
+def tick_at(rows: Rows, index: int) -> np.int64:
+    return np.int64(rows[index, 0])
+
+
+@part
+def first_above(rows: Rows, tick: np.int64) -> int:
+    """bisect_right."""
     low, high = 0, len(rows)
     while low < high:
         middle = (low + high) // 2
-        if np.int64(rows[middle, 0]) <= tick:
+        if tick_at(rows, middle) <= tick:
             low = middle + 1
         else:
             high = middle
     return low
 
 
+@part
+def next_stop(
+    zero_for_one: bool, rows: Rows, index: int, tick: np.int64, spacing: np.int64
+) -> tuple[np.int64, bool]:
+    """next_stop_below or next_stop_above of tick_bitmap."""
+    span = spacing * 256
+    if zero_for_one:
+        word_start = tick // span * span
+        if index >= 0 and tick_at(rows, index) >= word_start:
+            return tick_at(rows, index), True
+        return max(word_start, LOWEST), False
+    word_end = (tick + spacing) // span * span + span - spacing
+    if index < len(rows) and tick_at(rows, index) <= word_end:
+        return tick_at(rows, index), True
+    return min(word_end, HIGHEST), False
+
+
 @kernel
 def across_gap(
-    zero_for_one: bool, price: Limbs, tick: int, rows: Rows, index: int, limit: Limbs, spacing: int
-) -> tuple[Limbs, int]:
+    zero_for_one: bool,
+    price: Limbs,
+    tick: np.int64,
+    rows: Rows,
+    index: int,
+    limit: Limbs,
+    spacing: np.int64,
+) -> tuple[Limbs, np.int64]:
     goal = get_tick_at_sqrt_ratio(limit)
     if 0 <= index < len(rows):
-        tick_ahead = np.int64(rows[index, 0])
-        goal = max(goal, tick_ahead) if zero_for_one else min(goal, tick_ahead)
+        ahead = tick_at(rows, index)
+        goal = max(goal, ahead) if zero_for_one else min(goal, ahead)
     span = spacing * 256
     if zero_for_one:
         stop = goal // span * span + span
@@ -101,39 +140,26 @@ def across_gap(
     return price, tick
 
 
-@part
-def next_stop(
-    zero_for_one: bool, rows: Rows, index: int, tick: int, spacing: int
-) -> tuple[int, bool]:
-    span = spacing * 256
-    ahead = np.int64(rows[index, 0]) if 0 <= index < len(rows) else np.int64(0)
-    if zero_for_one:
-        word_start = tick // span * span
-        if index >= 0 and ahead >= word_start:
-            return ahead, True
-        return max(word_start, MIN_TICK), False
-    word_end = (tick + spacing) // span * span + span - spacing
-    if index < len(rows) and ahead <= word_end:
-        return ahead, True
-    return min(word_end, MAX_TICK), False
-
-
 @kernel
 def swap_limbs(
     rows: Rows,
     numbers: bytes,
-    spacing: int,
+    tick_spacing: int,
     fee_pips: int,
-    tick: int,
+    start_tick: int,
     zero_for_one: bool,
     exact_in: bool,
-) -> tuple[int, ...]:
-    """Tick, price, liquidity, what remains and what was calculated, all in limbs."""
+) -> tuple[Any, ...]:
+    """Tick, price, liquidity, what remains and what was calculated, all but the first in limbs.
+
+    numbers: amount, price, limit and liquidity in 4, 3, 3 and 2 limbs of little-endian bytes.
+    """
     n = numbers
     remaining = limb_at(n, 0), limb_at(n, 1), limb_at(n, 2), limb_at(n, 3)
     price = limb_at(n, 4), limb_at(n, 5), limb_at(n, 6), N0
     limit = limb_at(n, 7), limb_at(n, 8), limb_at(n, 9), N0
     liquidity = limb_at(n, 10), limb_at(n, 11), N0, N0
+    tick, spacing = np.int64(start_tick), np.int64(tick_spacing)
     index = first_above(rows, tick)
     if zero_for_one:
         index -= 1
@@ -165,7 +191,7 @@ def swap_limbs(
         elif not equal(price, start_price):
             tick = get_tick_at_sqrt_ratio(price)
         if not fits or (liquidity[2] | liquidity[3]) != N0:
-            tick = IMPOSSIBLE
+            tick = NO_TICK
             break
-    p, in_range, r, c = price, liquidity, remaining, calculated
-    return tick, p[0], p[1], p[2], in_range[0], in_range[1], r[0], r[1], r[2], r[3], c[0], c[1], c[2], c[3]
+    p, now, r, c = price, liquidity, remaining, calculated
+    return tick, p[0], p[1], p[2], now[0], now[1], r[0], r[1], r[2], r[3], c[0], c[1], c[2], c[3]

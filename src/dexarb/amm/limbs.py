@@ -30,22 +30,21 @@ ALL_ONES = ~N0
 ZERO: Limbs = (N0, N0, N0, N0)
 ONE: Limbs = (N1, N0, N0, N0)
 
-_OPTIONS = {"cache": True, "error_model": "numpy", "_nrt": False}
+_OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
 
 
 def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compile, and keep the machine code. Integers only, but for one logarithm."""
+    """Compile, and keep the machine code. No allocation, and nothing that differs by machine."""
     return cast(Callable[_P, _R], numba.njit(**_OPTIONS)(function))
 
 
 def part(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """As `kernel`, for what only kernels call: it becomes part of them."""
-    inlined = numba.njit(**_OPTIONS, forceinline=True, no_cpython_wrapper=True)
-    return cast(Callable[_P, _R], inlined(function))
+    options = {**_OPTIONS, "forceinline": True, "no_cpython_wrapper": True}
+    return cast(Callable[_P, _R], numba.njit(**options)(function))
 
 
-@intrinsic
-def high_product(_typing: Any, _x: Any, _y: Any) -> Any:
+def _high_product(_typing: Any, _x: Any, _y: Any) -> Any:
     """The upper limb of the product of two limbs: one instruction that Python cannot spell."""
 
     def generate(_context: Any, builder: Any, _signature: Any, limbs: Any) -> Any:
@@ -56,14 +55,17 @@ def high_product(_typing: Any, _x: Any, _y: Any) -> Any:
     return numba.uint64(numba.uint64, numba.uint64), generate
 
 
-@intrinsic
-def leading_zeros(_typing: Any, _x: Any) -> Any:
+def _leading_zeros(_typing: Any, _x: Any) -> Any:
     """Of a limb that is not zero."""
 
     def generate(_context: Any, builder: Any, _signature: Any, limbs: Any) -> Any:
         return builder.ctlz(limbs[0], ir.Constant(ir.IntType(1), 1))
 
     return numba.uint64(numba.uint64), generate
+
+
+high_product = cast(Callable[[Limb, Limb], Limb], intrinsic(_high_product))
+leading_zeros = cast(Callable[[Limb], Limb], intrinsic(_leading_zeros))
 
 
 @part
@@ -97,7 +99,7 @@ def add(a: Limbs, b: Limbs) -> tuple[Limbs, bool]:
     r1, c = add_carry(a[1], b[1], c)
     r2, c = add_carry(a[2], b[2], c)
     r3, c = add_carry(a[3], b[3], c)
-    return (r0, r1, r2, r3), c == N0
+    return (r0, r1, r2, r3), bool(c == N0)
 
 
 @part
@@ -116,17 +118,17 @@ def less(a: Limbs, b: Limbs) -> bool:
     _, c = sub_borrow(a[1], b[1], c)
     _, c = sub_borrow(a[2], b[2], c)
     _, c = sub_borrow(a[3], b[3], c)
-    return c != N0
+    return bool(c != N0)
 
 
 @part
 def equal(a: Limbs, b: Limbs) -> bool:
-    return ((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3])) == N0
+    return bool(((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3])) == N0)
 
 
 @part
 def is_zero(a: Limbs) -> bool:
-    return (a[0] | a[1] | a[2] | a[3]) == N0
+    return bool((a[0] | a[1] | a[2] | a[3]) == N0)
 
 
 @part
@@ -202,7 +204,7 @@ def divide_digit(rest: Limbs, limb: Limb, d: Limbs, reciprocal: Limb) -> tuple[L
         s1, c = sub_borrow(r0, p1, c)
         s2, c = sub_borrow(r1, p2, c)
         s3, c = sub_borrow(r2, p3, c)
-        too_large = r3 < p4 + c
+        too_large = bool(r3 < p4 + c)
     else:
         q, t1, t0 = divide_three_by_two(r3, r2, r1, d3, d2, reciprocal)
         # The two lower limbs of the divisor.
@@ -212,7 +214,7 @@ def divide_digit(rest: Limbs, limb: Limb, d: Limbs, reciprocal: Limb) -> tuple[L
         s1, c = sub_borrow(r0, p1, c)
         s2, c = sub_borrow(t0, p2, c)
         s3, c = sub_borrow(t1, N0, c)
-        too_large = c != N0
+        too_large = bool(c != N0)
     remainder = s0, s1, s2, s3
     while too_large:
         q -= N1
@@ -273,5 +275,5 @@ def reciprocal_of(d: Limb) -> Limb:
     odd = d & N1
     e = ((v2 >> N1) & (N0 - odd)) - v2 * ((d >> N1) + odd)
     v3 = (v2 << Limb(31)) + (high_product(v2, e) >> N1)
-    low, high = mul_add(v3, d, d, N0)
+    _, high = mul_add(v3, d, d, N0)
     return v3 - high - d

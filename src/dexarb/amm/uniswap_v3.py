@@ -238,13 +238,17 @@ class UniswapV3Pool:
             raise InvalidAmount(self.address, amount, "is not a positive int256")
         limit = self._effective_limit(zero_for_one, price_limit)
         initialized, spacing, fee_pips = self._initialized, self.tick_spacing, self.fee_pips
-        state = self.sqrt_price_x96, self.tick, self.liquidity
-        order = zero_for_one, exact_in, amount, limit
+        price, tick, liquidity = self.sqrt_price_x96, self.tick, self.liquidity
         rows = self._packed.rows(self.ticks, initialized)
-        reached = _compiled_swap()(rows, spacing, fee_pips, *state, *order)
+        reached = _compiled_swap()(
+            rows, spacing, fee_pips, price, tick, liquidity, zero_for_one, exact_in, amount, limit
+        )
         if reached is None:
             # Events have reported liquidity that the ticks deny; Python's integers do not mind.
-            reached = swap(self.ticks, initialized, spacing, fee_pips, *state, *order)
+            reached = swap(
+                self.ticks, initialized, spacing, fee_pips, price, tick, liquidity,
+                zero_for_one, exact_in, amount, limit,
+            )  # fmt: skip
         price, tick, liquidity, remaining, calculated = reached
         swapped = amount - remaining
         amount_in, amount_out = (swapped, calculated) if exact_in else (calculated, swapped)
