@@ -52,7 +52,7 @@ def _compiled_swap() -> Callable[..., Reached | None]:
     return limb_swap.swap
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class UniswapV3Pool:
     """A pool at one moment. A sqrt_price_x96 of 0: created but not yet initialised.
 
@@ -311,21 +311,16 @@ class UniswapV3Pool:
         return pool
 
     def _at(self, sqrt_price_x96: int, tick: int, liquidity: int) -> Self:
-        """The same pool at another price, unchecked: for swaps and events."""
+        """The same pool at another price, unchecked: for swaps and events.
+
+        Every swap makes one: copying the fields at once takes a third of the time of slots.
+        """
+        fields = self.__dict__.copy()
+        fields["sqrt_price_x96"], fields["tick"], fields["liquidity"] = (
+            sqrt_price_x96, tick, liquidity,
+        )  # fmt: skip
         pool = object.__new__(type(self))
-        put = object.__setattr__
-        put(pool, "address", self.address)
-        put(pool, "token0", self.token0)
-        put(pool, "token1", self.token1)
-        put(pool, "fee_pips", self.fee_pips)
-        put(pool, "tick_spacing", self.tick_spacing)
-        put(pool, "sqrt_price_x96", sqrt_price_x96)
-        put(pool, "tick", tick)
-        put(pool, "liquidity", liquidity)
-        put(pool, "ticks", self.ticks)
-        put(pool, "dex", self.dex)
-        put(pool, "_initialized", self._initialized)
-        put(pool, "_packed", self._packed)
+        object.__setattr__(pool, "__dict__", fields)
         return pool
 
     def _fields(self) -> dict[str, Any]:
