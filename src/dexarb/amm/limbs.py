@@ -39,7 +39,7 @@ def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def part(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """As `kernel`, for what only kernels call: it becomes part of them."""
+    """As `kernel`, for what only kernels call: it becomes part of them. Python cannot call it."""
     options = {**_OPTIONS, "forceinline": True, "no_cpython_wrapper": True}
     return cast(Callable[_P, _R], numba.njit(**options)(function))
 
