@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amm.pools import TOKEN0, TOKEN1, event, magnitudes, v3_pool, v3_pools
-from dexarb.amm import UniswapV3Pool, limb_swap, uniswap_v3, v3_swap, warm_up
+from dexarb.amm import UniswapV3Pool, limb_swap, limbs, uniswap_v3, v3_swap, warm_up
 from dexarb.amm.packed_ticks import PackedTicks
 from dexarb.amm.tick_math import (
     MAX_SQRT_RATIO,
@@ -26,7 +27,7 @@ from dexarb.core.pool import SwapResult
 from dexarb.errors import PoolError
 
 FUZZ_SWAPS = int(os.environ.get("DEXARB_FUZZ_SWAPS", "0"))
-ORDINARY_SWAPS = 20_000
+ORDINARY_SWAPS = 10_000
 SWAPS_A_POOL = 100
 
 prices = st.integers(MIN_SQRT_RATIO, MAX_SQRT_RATIO - 1)
@@ -143,10 +144,21 @@ def test_ticks_are_packed_once() -> None:
 
 def test_warm_up() -> None:
     warm_up()
-    (signature,) = limb_swap.swap_limbs.signatures  # type: ignore[attr-defined]
+    kernel: Any = limb_swap.swap_limbs
+    (signature,) = kernel.signatures
     pool = v3_pool([(-600, 600, 10**18)], 1 << 96, 0)
     pool.swap_exact_out(TOKEN0, 10**15)
-    assert limb_swap.swap_limbs.signatures == [signature]  # type: ignore[attr-defined]
+    assert kernel.signatures == [signature]
+
+
+def test_machine_code_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """numba alone would: a kernel keeps its code when a file that it calls into changes."""
+    warm_up()
+    kernel: Any = limb_swap.swap_limbs
+    (signature,) = kernel.signatures
+    assert kernel._cache.load_overload(signature, kernel.targetctx) is not None
+    monkeypatch.setattr(limbs, "_SOURCES", "others")
+    assert kernel._cache.load_overload(signature, kernel.targetctx) is None
 
 
 class RandomSwaps:

@@ -10,11 +10,14 @@ its quotient those of Möller and Granlund, "Improved division by invariant inte
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 import numpy as np
 from llvmlite import ir
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
 _P = ParamSpec("_P")
@@ -30,18 +33,33 @@ ALL_ONES = ~N0
 ZERO: Limbs = (N0, N0, N0, N0)
 ONE: Limbs = (N1, N0, N0, N0)
 
-_OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
+_SOURCES = sha256(
+    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+).hexdigest()
+
+
+class _Cache(FunctionCache):
+    """numba compiles anew when the file of a kernel changes; here, when any that it is made of."""
+
+    def _index_key(self, signature: Any, codegen: Any) -> Any:
+        return super()._index_key(signature, codegen), _SOURCES  # type: ignore[no-untyped-call]
 
 
 def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Compile, and keep the machine code. No allocation, and nothing that differs by machine."""
-    return cast(Callable[_P, _R], numba.njit(**_OPTIONS)(function))
+    return _compiled(function)
 
 
 def part(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """As `kernel`, for what only kernels call: it becomes part of them. Python cannot call it."""
-    options = {**_OPTIONS, "forceinline": True, "no_cpython_wrapper": True}
-    return cast(Callable[_P, _R], numba.njit(**options)(function))
+    return _compiled(function, forceinline=True, no_cpython_wrapper=True)
+
+
+def _compiled(function: Callable[_P, _R], **options: bool) -> Callable[_P, _R]:
+    settings: dict[str, Any] = {"error_model": "numpy", "_nrt": False, **options}
+    dispatcher: Any = numba.njit(**settings)(function)
+    dispatcher._cache = _Cache(function)  # type: ignore[no-untyped-call]
+    return cast(Callable[_P, _R], dispatcher)
 
 
 def _high_product(_typing: Any, _x: Any, _y: Any) -> Any:
