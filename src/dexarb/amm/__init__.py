@@ -11,4 +11,12 @@ from dexarb.core.pool import Pool
 
 POOL_TYPES: dict[str, type[Pool]] = {pool.kind: pool for pool in (UniswapV2Pool, UniswapV3Pool)}
 
-__all__ = ["POOL_TYPES", "UniswapV2Pool", "UniswapV3Pool"]
+
+def warm_up() -> None:
+    """Compile what swaps need, or load it from the cache. Call it before the first is wanted."""
+    from dexarb.amm import limb_swap
+
+    limb_swap.warm_up()
+
+
+__all__ = ["POOL_TYPES", "UniswapV2Pool", "UniswapV3Pool", "warm_up"]

@@ -17,10 +17,11 @@ MAX_SQRT_RATIO = 1461446703485210103287273052203988822378723970342
 """At MAX_TICK; a pool's price is always below it."""
 
 _UINT256_MAX = (1 << 256) - 1
-_LOG_Q96 = 96 * log(2)
-_LOG_SQRT_1_0001 = log(1.0001) / 2
+LOG_Q96 = 96 * log(2)
+LOG_SQRT_1_0001 = log(1.0001) / 2
 
-_FACTORS = (
+ODD_FACTOR = 0xFFFCB933BD6FAD37AA2D162D1A594001
+FACTORS = (
     (0x2, 0xFFF97272373D413259A46990580E213A),
     (0x4, 0xFFF2E50F5F656932EF12357CF3C7FDCC),
     (0x8, 0xFFE5CACA7E10E4E61C3624EAA0941CD0),
@@ -41,7 +42,7 @@ _FACTORS = (
     (0x40000, 0x2216E584F5FA1EA926041BEDFE98),
     (0x80000, 0x48A170391F7DC42444E8FA2),
 )
-"""1 / √1.0001**bit as Q128.128, for every bit of |tick| but the lowest."""
+"""1 / √1.0001**bit as Q128.128, for every bit of |tick| but the lowest, and that of the lowest."""
 
 
 @lru_cache(maxsize=1 << 16)
@@ -53,8 +54,8 @@ def get_sqrt_ratio_at_tick(tick: int) -> int:
     magnitude = abs(tick)
     if magnitude > MAX_TICK:
         raise OverflowError(f"tick {tick} is beyond {MAX_TICK}")
-    ratio = 0xFFFCB933BD6FAD37AA2D162D1A594001 if magnitude & 1 else 1 << 128
-    for bit, factor in _FACTORS:
+    ratio = ODD_FACTOR if magnitude & 1 else 1 << 128
+    for bit, factor in FACTORS:
         if magnitude & bit:
             ratio = ratio * factor >> 128
     if tick > 0:
@@ -73,7 +74,7 @@ def get_tick_at_sqrt_ratio(sqrt_price_x96: int) -> int:
     """
     if not MIN_SQRT_RATIO <= sqrt_price_x96 < MAX_SQRT_RATIO:
         raise OverflowError(f"sqrt price {sqrt_price_x96} lies outside the contract's range")
-    estimate = (log(sqrt_price_x96) - _LOG_Q96) / _LOG_SQRT_1_0001
+    estimate = (log(sqrt_price_x96) - LOG_Q96) / LOG_SQRT_1_0001
     nearest = round(estimate)
     if abs(estimate - nearest) > 1e-3:
         return floor(estimate)

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import structlog
 
+from dexarb.apps.compiling import warm_up
 from dexarb.apps.config.paper import PaperConfig, load_paper
 from dexarb.apps.latency import Latency
 from dexarb.apps.process import Signals, name_process, start_logging
@@ -20,7 +21,6 @@ from dexarb.apps.tables import as_text, spread_table, strategy_table
 from dexarb.ends.sources import GrowingHistory
 from dexarb.errors import InputError, StoreError
 from dexarb.report.spreads import best_spreads
-from dexarb.search.scan import warm_up
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.snapshot import State, read_state

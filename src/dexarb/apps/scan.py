@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from dexarb.apps.compiling import warm_up
 from dexarb.apps.output import print_json
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
@@ -18,7 +19,7 @@ from dexarb.core.pool import PIPS, Pool
 from dexarb.core.route import run as run_cycle
 from dexarb.core.trade import Opportunity
 from dexarb.errors import InputError, StoreError
-from dexarb.search.scan import Scanner, warm_up
+from dexarb.search.scan import Scanner
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.replay import advance, start_seq
 from dexarb.store.snapshot import read_state

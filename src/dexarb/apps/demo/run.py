@@ -18,6 +18,7 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
+from dexarb.apps.compiling import warm_up
 from dexarb.apps.config.paper import load_paper
 from dexarb.apps.demo.anvil import start_anvil
 from dexarb.apps.demo.driver import Driver
@@ -29,7 +30,6 @@ from dexarb.apps.output import print_json
 from dexarb.apps.process import Signals
 from dexarb.chain.rpc import Rpc
 from dexarb.errors import ConfigError, OutsideError
-from dexarb.search.scan import warm_up
 
 HEAD_START_S = 120
 """The chain's clock starts this long ago, so that its deployment ends before the present."""

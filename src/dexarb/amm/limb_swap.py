@@ -1,0 +1,197 @@
+"""A whole swap through a Uniswap V3 pool in one compiled call.
+
+The twin of v3_swap, which says why each line is there. Importing this module imports numba.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dexarb.amm.limb_math import compute_swap_step, get_sqrt_ratio_at_tick, get_tick_at_sqrt_ratio
+from dexarb.amm.limbs import (
+    N0,
+    N63,
+    ZERO,
+    Limb,
+    Limbs,
+    add,
+    equal,
+    is_zero,
+    kernel,
+    less,
+    part,
+    sub,
+)
+from dexarb.amm.tick_math import MAX_SQRT_RATIO, MAX_TICK, MIN_SQRT_RATIO, MIN_TICK
+from dexarb.amm.v3_swap import Reached
+
+Rows = NDArray[np.uint64]
+"""Initialised ticks, see PackedTicks."""
+
+LOWEST, HIGHEST = np.int64(MIN_TICK), np.int64(MAX_TICK)
+NO_TICK = np.int64(MAX_TICK + 1)
+
+
+def swap(
+    rows: Rows,
+    tick_spacing: int,
+    fee_pips: int,
+    sqrt_price_x96: int,
+    tick: int,
+    liquidity: int,
+    zero_for_one: bool,
+    exact_in: bool,
+    amount: int,
+    limit: int,
+) -> Reached | None:
+    """As v3_swap.swap; None where liquidity leaves uint128, as in no contract it can."""
+    if liquidity >> 128:
+        return None
+    numbers = amount | sqrt_price_x96 << 256 | limit << 448 | liquidity << 640
+    tick, p0, p1, p2, l0, l1, r0, r1, r2, r3, c0, c1, c2, c3 = swap_limbs(
+        rows, numbers.to_bytes(96, "little"), tick_spacing, fee_pips, tick, zero_for_one, exact_in
+    )
+    if tick == NO_TICK:
+        return None
+    return (
+        p0 | p1 << 64 | p2 << 128,
+        tick,
+        l0 | l1 << 64,
+        r0 | r1 << 64 | r2 << 128 | r3 << 192,
+        c0 | c1 << 64 | c2 << 128 | c3 << 192,
+    )
+
+
+def warm_up() -> None:
+    """Compile all kernels, or load them from the cache."""
+    rows = np.frombuffer(b"", dtype=Limb).reshape(-1, 3)
+    swap(rows, 1, 0, MIN_SQRT_RATIO, MIN_TICK, 1, False, True, 1, MAX_SQRT_RATIO - 1)
+
+
+@part
+def limb_at(numbers: bytes, place: int) -> Limb:
+    limb = N0
+    for byte in range(8):
+        limb |= Limb(numbers[8 * place + byte]) << Limb(8 * byte)
+    return limb
+
+
+@part
+def tick_at(rows: Rows, index: int) -> np.int64:
+    return np.int64(rows[index, 0])
+
+
+@part
+def first_above(rows: Rows, tick: np.int64) -> int:
+    """bisect_right."""
+    low, high = 0, len(rows)
+    while low < high:
+        middle = (low + high) // 2
+        if tick_at(rows, middle) <= tick:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@part
+def next_stop(
+    zero_for_one: bool, rows: Rows, index: int, tick: np.int64, spacing: np.int64
+) -> tuple[np.int64, bool]:
+    """next_stop_below or next_stop_above of tick_bitmap."""
+    span = spacing * 256
+    if zero_for_one:
+        word_start = tick // span * span
+        if index >= 0 and tick_at(rows, index) >= word_start:
+            return tick_at(rows, index), True
+        return max(word_start, LOWEST), False
+    word_end = (tick + spacing) // span * span + span - spacing
+    if index < len(rows) and tick_at(rows, index) <= word_end:
+        return tick_at(rows, index), True
+    return min(word_end, HIGHEST), False
+
+
+@kernel
+def across_gap(
+    zero_for_one: bool,
+    price: Limbs,
+    tick: np.int64,
+    rows: Rows,
+    index: int,
+    limit: Limbs,
+    spacing: np.int64,
+) -> tuple[Limbs, np.int64]:
+    goal = get_tick_at_sqrt_ratio(limit)
+    if 0 <= index < len(rows):
+        ahead = tick_at(rows, index)
+        goal = max(goal, ahead) if zero_for_one else min(goal, ahead)
+    span = spacing * 256
+    if zero_for_one:
+        stop = goal // span * span + span
+        if stop <= tick:
+            return get_sqrt_ratio_at_tick(stop), stop - 1
+    else:
+        stop = (goal + spacing - 1) // span * span - spacing
+        if stop > tick:
+            return get_sqrt_ratio_at_tick(stop), stop
+    return price, tick
+
+
+@kernel
+def swap_limbs(
+    rows: Rows,
+    numbers: bytes,
+    tick_spacing: int,
+    fee_pips: int,
+    start_tick: int,
+    zero_for_one: bool,
+    exact_in: bool,
+) -> tuple[Any, ...]:
+    """Tick, price, liquidity, what remains and what was calculated, all but the first in limbs.
+
+    numbers: amount, price, limit and liquidity in 4, 3, 3 and 2 limbs of little-endian bytes.
+    """
+    n = numbers
+    remaining = limb_at(n, 0), limb_at(n, 1), limb_at(n, 2), limb_at(n, 3)
+    price = limb_at(n, 4), limb_at(n, 5), limb_at(n, 6), N0
+    limit = limb_at(n, 7), limb_at(n, 8), limb_at(n, 9), N0
+    liquidity = limb_at(n, 10), limb_at(n, 11), N0, N0
+    tick, spacing = np.int64(start_tick), np.int64(tick_spacing)
+    index = first_above(rows, tick)
+    if zero_for_one:
+        index -= 1
+    calculated = ZERO
+    while not is_zero(remaining) and not equal(price, limit):
+        if is_zero(liquidity):
+            price, tick = across_gap(zero_for_one, price, tick, rows, index, limit, spacing)
+        next_tick, is_initialized = next_stop(zero_for_one, rows, index, tick, spacing)
+        next_price = get_sqrt_ratio_at_tick(next_tick)
+        target = limit if less(next_price, limit) == zero_for_one else next_price
+        start_price = price
+        price, step_in, step_out, step_fee, fits = compute_swap_step(
+            price, target, liquidity, remaining, exact_in, Limb(fee_pips)
+        )
+        paid, _ = add(step_in, step_fee)
+        remaining = sub(remaining, paid if exact_in else step_out)
+        calculated, _ = add(calculated, step_out if exact_in else paid)
+        if equal(price, next_price):
+            if is_initialized:
+                sign = N0 - (rows[index, 2] >> N63)
+                liquidity_net = rows[index, 1], rows[index, 2], sign, sign
+                if zero_for_one:
+                    liquidity = sub(liquidity, liquidity_net)
+                    index -= 1
+                else:
+                    liquidity, _ = add(liquidity, liquidity_net)
+                    index += 1
+            tick = next_tick - 1 if zero_for_one else next_tick
+        elif not equal(price, start_price):
+            tick = get_tick_at_sqrt_ratio(price)
+        if not fits or (liquidity[2] | liquidity[3]) != N0:
+            tick = NO_TICK
+            break
+    p, now, r, c = price, liquidity, remaining, calculated
+    return tick, p[0], p[1], p[2], now[0], now[1], r[0], r[1], r[2], r[3], c[0], c[1], c[2], c[3]

@@ -1,0 +1,15 @@
+"""Compiling before the first block, not in it."""
+
+from __future__ import annotations
+
+from dexarb import amm
+from dexarb.search import scan
+
+
+def warm_up() -> None:
+    """Compile all kernels of search and swaps, or load them from the cache.
+
+    Raises StoreError where the cache cannot be written.
+    """
+    scan.warm_up()
+    amm.warm_up()
