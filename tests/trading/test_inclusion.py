@@ -117,6 +117,11 @@ def test_blocks_that_nobody_saw_live_know_blocks_only(
     assert fill.block.number == story.decided.number + 2
 
 
+def test_a_clock_that_was_set_back_tells_no_time() -> None:
+    story = Story(delayed(1, ms=2_500))
+    assert story.mine(seen_late=-3_600.0).fills[0].block.number == story.decided.number + 1
+
+
 def test_a_high_base_fee_is_waited_for_until_the_deadline() -> None:
     story = Story(delayed(1, deadline=2))
     assert not story.mine(base_fee=HIGH).fills

@@ -119,8 +119,9 @@ def reaches(sent: _Sent, block: Block, cutoff_ms: int) -> bool:
     if not sent.in_time:
         latency_ms, decided = sent.decision.latency_ms, sent.decision.block.seen_at
         assert latency_ms is not None
-        # Blocks that nobody saw live tell no time: there latency_blocks alone count.
-        if block.seen_at is not None and decided is not None:
+        # Blocks that nobody saw live tell no time: there latency_blocks alone count. Nor do they
+        # if the clock was set back between them.
+        if block.seen_at is not None and decided is not None and block.seen_at >= decided:
             left_ms = (block.seen_at - decided) * 1000 - cutoff_ms
             if left_ms <= latency_ms:
                 sent.earliest = block.number + 1
