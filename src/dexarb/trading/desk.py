@@ -195,13 +195,12 @@ class Desk:
             try:
                 results = run(cycle, amount_in, market.pools.__getitem__)
             except PoolError:
-                quote = Quote(amount_in, 0, opportunity.gas_units, opportunity.gas_units)
+                amount_out, work = 0, tuple(HopWork(pool.kind, 0) for pool in pools)
             else:
-                work = hop_work(pools, results)
-                units = self._gas.units(work, flash=flash)
-                most = max(units, self._gas.reverted(work, flash=flash))
-                quote = Quote(amount_in, results[-1].amount_out, units, most)
-            known.by_size[amount_in, flash] = quote
+                amount_out, work = results[-1].amount_out, hop_work(pools, results)
+            units = self._gas.units(work, flash=flash)
+            most = max(units, self._gas.reverted(work, flash=flash))
+            quote = known.by_size[amount_in, flash] = Quote(amount_in, amount_out, units, most)
         return quote
 
     # -- trading ------------------------------------------------------------------------------
