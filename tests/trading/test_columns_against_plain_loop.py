@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dexarb.core.market import Market
+from dexarb.core.token import Address
 from dexarb.core.trade import SkipReason
 from dexarb.trading.costs import GasModel
 from dexarb.trading.skips import SkipTally
 from dexarb.trading.strategy import Decided, StrategySettings, View
 from dexarb.trading.threshold import ThresholdStrategies
+from dexarb.trading.valuation import Valuation
 from oracles.deciding import Outcome, PlainLoop
 from search.world import rng_of
 from trading.random_trading import engine, keyframe, random_block, settings_drawn
@@ -26,6 +29,9 @@ class Both:
         self.plain = PlainLoop(drawn, gas)
         self.hashes = self.columns.hashes
         self.reasons: Counter[str] = Counter()
+
+    def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
+        return self.columns.least_gross(token, market, valuation)
 
     def decide(self, view: View, skips: SkipTally) -> Decided:  # noqa: ARG002
         seen = view.ledger.column("seen").copy()

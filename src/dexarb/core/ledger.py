@@ -111,7 +111,6 @@ class Ledger:
         self.column("sent")[row] += 1
         self.column("open")[row] += 1
         self.column("open_capital_micro_usd")[row] += decision.capital_micro_usd
-        self.column("open_gas_micro_usd")[row] += decision.gas_reserve_micro_usd
         if self.column("day")[row] == decision.block.timestamp // SECONDS_PER_DAY:
             self.column("day_trades")[row] += 1
         self._occupy(decision, row)
@@ -149,7 +148,6 @@ class Ledger:
     def _close(self, decision: Decision, row: int, sign: int) -> None:
         self.column("open")[row] -= sign
         self.column("open_capital_micro_usd")[row] -= sign * decision.capital_micro_usd
-        self.column("open_gas_micro_usd")[row] -= sign * decision.gas_reserve_micro_usd
 
     # -- busy pools ---------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ Whoever chooses what to trade, the built-in strategy or an own one, trades throu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -283,18 +282,6 @@ class Desk:
         assert amount is not None
         worth = self._view.valuation.micro_usd(token, amount)
         return amount + (worth is not None and worth < micro_usd)
-
-
-def least_units(gas: GasModel, kinds: Iterable[str]) -> int:
-    """The least gas units that any cycle of pools of these kinds uses: two hops, no tick crossed,
-    with own capital or a flash swap."""
-    known = tuple(kinds)
-    return min(
-        gas.units((HopWork(one, 0), HopWork(other, 0)), flash=flash)
-        for one in known
-        for other in known
-        for flash in (False, True)
-    )
 
 
 def decision_id(strategy: str, block_hash: str, cycle_id: str) -> str:

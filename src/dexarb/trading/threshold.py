@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from dexarb.core.market import Market
+from dexarb.core.token import Address
 from dexarb.core.trade import Decision, SkipReason
 from dexarb.trading.columns import TAKEN, Columns, Ints
 from dexarb.trading.costs import GasModel
@@ -18,6 +20,8 @@ from dexarb.trading.rules import POOL_BUSY
 from dexarb.trading.screen import Judged, Screen
 from dexarb.trading.skips import REASON_CODE, Counters, SkipTally, count
 from dexarb.trading.strategy import Decided, StrategySettings, View
+from dexarb.trading.triage import Triage
+from dexarb.trading.valuation import Valuation
 
 
 class ThresholdStrategies:
@@ -26,6 +30,7 @@ class ThresholdStrategies:
     def __init__(self, settings: Sequence[StrategySettings], gas: GasModel) -> None:
         self.columns = Columns(settings)
         self._screen = Screen(self.columns, Desk(gas))
+        self._triage = Triage(self.columns, gas)
 
     @property
     def settings(self) -> tuple[StrategySettings, ...]:
@@ -34,6 +39,9 @@ class ThresholdStrategies:
     @property
     def hashes(self) -> tuple[str, ...]:
         return self.columns.hashes
+
+    def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
+        return self._triage.least_gross(token, market, valuation)
 
     def decide(self, view: View, skips: SkipTally) -> Decided:
         """One decision at most per config and cycle; the reasons for all others go to `skips`."""
