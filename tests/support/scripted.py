@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from dexarb.core.market import Market
+from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Opportunity, Position
 from dexarb.trading.skips import SkipTally
-from dexarb.trading.strategy import View
+from dexarb.trading.strategy import Decided, View
+from dexarb.trading.valuation import Valuation
 
 GWEI = 10**9
 Change = Callable[[Decision], Decision]
@@ -23,10 +26,13 @@ class Scripted:
         self._rows = dict(rows)
         self.hashes: Sequence[str] = tuple(self._rows)
 
-    def decide(self, view: View, skips: SkipTally) -> Sequence[Decision]:  # noqa: ARG002
+    def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:  # noqa: ARG002
+        return 1
+
+    def decide(self, view: View, skips: SkipTally) -> Decided:  # noqa: ARG002
         made: list[Decision] = []
         if view.stale:
-            return made
+            return Decided()
         for name, change in self._rows.items():
             used: set[str] = set()
             for opportunity in view.opportunities:
@@ -38,7 +44,7 @@ class Scripted:
                 plain = plain_decision(name, view, opportunity)
                 changed = change(plain) if callable(change) else replace(plain, **change)  # type: ignore[arg-type]
                 made.append(changed)
-        return made
+        return Decided(made)
 
 
 def plain_decision(name: str, view: View, opportunity: Opportunity) -> Decision:
