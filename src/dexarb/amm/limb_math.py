@@ -124,7 +124,9 @@ def get_next_sqrt_price_from_amount0_rounding_up(
         if product_fits and fits:
             return mul_div(numerator, price, denominator, UP)
         denominator, fits = add(div(numerator, price, DOWN), amount)
-        return div(numerator, denominator, UP), fits
+        if not fits:
+            return price, False
+        return div(numerator, denominator, UP), True
     if not product_fits or not less(product, numerator):
         return price, False
     result, fits = mul_div(numerator, price, sub(numerator, product), UP)
