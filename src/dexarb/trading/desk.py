@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dexarb.core.pool import Pool
-from dexarb.core.route import run
+from dexarb.core.route import Cycle, run
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Funding, NearMiss, Opportunity, SkipReason
 from dexarb.errors import PoolError
@@ -64,6 +64,13 @@ class Account:
     pools: set[Address] = field(default_factory=set)
 
 
+class _Facts(NamedTuple):
+    """Of a cycle in this block, the same for everybody who takes it."""
+
+    pools: tuple[Address, ...]
+    toss: int
+
+
 class _Quotes(NamedTuple):
     pools: tuple[Pool, ...]
     by_size: dict[tuple[int, bool], Quote]
@@ -78,6 +85,7 @@ class Desk:
         self._quotes: dict[str, _Quotes] = {}
         self._amounts: dict[tuple[Address, int], int | None] = {}
         self._gas_costs: dict[int, int] = {}
+        self._facts: dict[str, _Facts] = {}
         self._least_gas: dict[tuple[str, ...], tuple[int, int]] = {}
 
     def open(self, view: View) -> None:
@@ -85,6 +93,7 @@ class Desk:
         self._view = view
         self._amounts.clear()
         self._gas_costs.clear()
+        self._facts.clear()
         self._quotes = {
             each.cycle.id: self._quotes[each.cycle.id]
             for each in view.opportunities
@@ -229,7 +238,7 @@ class Desk:
             return SkipReason.DAILY_TRADES
         if account.limit != TAKEN:
             return REASONS[account.limit]
-        if not account.pools.isdisjoint(opportunity.cycle.pools):
+        if not account.pools.isdisjoint(self._facts_of(opportunity.cycle).pools):
             return SkipReason.POOL_BUSY
         return None
 
@@ -247,12 +256,12 @@ class Desk:
         # Rounded up, so that the slippage allowed is never more than what was configured.
         tolerated = -(-quote.amount_out * (PPM - settings.max_slippage_ppm) // PPM)
         demanded = self._amount_up(cycle.start_token, settings.min_profit_onchain_micro_usd)
-        toss = toss_ppm(view.market.chain_id, cycle.id, view.opened[cycle.id])
+        facts = self._facts_of(cycle)
         first_block = block.number + settings.latency_blocks
         account.capital += offer.capital
         account.gas += offer.gas_reserve
         account.trades += 1
-        account.pools.update(cycle.pools)
+        account.pools.update(facts.pools)
         return Decision(
             id=decision_id(strategy, block.hash, cycle.id),
             strategy=strategy,
@@ -273,11 +282,20 @@ class Desk:
             latency_ms=settings.latency_ms,
             gas_reserve_micro_usd=offer.gas_reserve,
             fixed_gas_cost_micro_usd=settings.gas_cost_micro_usd,
-            competition_lost=is_lost(toss, settings.competition_rate_ppm),
+            competition_lost=is_lost(facts.toss, settings.competition_rate_ppm),
         )
+
+    def _facts_of(self, cycle: Cycle) -> _Facts:
+        known = self._facts.get(cycle.id)
+        if known is None:
+            toss = toss_ppm(self._view.market.chain_id, cycle.id, self._view.opened[cycle.id])
+            known = self._facts[cycle.id] = _Facts(cycle.pools, toss)
+        return known
 
     def _amount_up(self, token: Address, micro_usd: int) -> int:
         """The least amount that is worth the money."""
+        if not micro_usd:
+            return 0
         amount = self._amount(token, micro_usd)
         assert amount is not None
         worth = self._view.valuation.micro_usd(token, amount)
