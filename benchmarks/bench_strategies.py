@@ -30,7 +30,7 @@ from trading.random_trading import GWEI, PAIRS, engine, keyframe, random_block
 STRATEGIES = 10_000
 OPPORTUNITIES = 5
 COUNTS = (10, 1_000, 10_000)
-BLOCKS = 300
+BLOCKS = 100
 USD = 1_000_000
 SIZES = tuple(size * USD for size in (100, 250, 500, 1_000, 2_000, 3_000, 5_000, 10_000, 20_000))
 BIDS = ((None, None), (GWEI // 10, None), (5 * GWEI, None), (None, 100_000), (None, 900_000))
@@ -122,7 +122,7 @@ def deciding(name: str, strategies: Sequence[StrategySettings], goal: float | No
 
 
 class Played(NamedTuple):
-    """Seconds of each block; resident memory in bytes; decisions of all blocks."""
+    """Seconds of processor time of each block; resident memory in bytes; decisions of all blocks."""
 
     seconds: list[float]
     memory: int
@@ -139,9 +139,9 @@ def play(count: int) -> Played:
     seconds, decisions = [], 0
     for _ in range(BLOCKS):
         update = random_block(made.market, rng, moved=3)
-        start = time.perf_counter()
+        start = time.process_time()
         step = made.step(update)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
         decisions += len(step.decisions)
         if made.seq % 100 == 0:
             for _skip in made.skips.drain(0):
