@@ -122,11 +122,12 @@ def deciding(name: str, strategies: Sequence[StrategySettings], goal: float | No
 
 
 class Played(NamedTuple):
-    """Seconds of processor time of each block; resident memory in bytes; decisions of all blocks."""
+    """Processor time of each block in seconds; resident memory in bytes; counts over all blocks."""
 
     seconds: list[float]
     memory: int
     decisions: int
+    opportunities: int
 
 
 def play(count: int) -> Played:
@@ -134,27 +135,28 @@ def play(count: int) -> Played:
     warm_up()
     warm_up_deciding()
     strategies = grid(count, profits(-USD, 60 * USD, 40))
-    made = engine(keyframe(1, pools=14), lambda gas: [ThresholdStrategies(strategies, gas)])
+    made = engine(keyframe(3, pools=5), lambda gas: [ThresholdStrategies(strategies, gas)])
     rng = rng_of("played")
-    seconds, decisions = [], 0
+    seconds, decisions, opportunities = [], 0, 0
     for _ in range(BLOCKS):
         update = random_block(made.market, rng, moved=3)
         start = time.process_time()
         step = made.step(update)
         seconds.append(time.process_time() - start)
         decisions += len(step.decisions)
+        opportunities += len(step.opportunities)
         if made.seq % 100 == 0:
             for _skip in made.skips.drain(0):
                 pass
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return Played(seconds, pages * resource.getpagesize(), decisions)
+    return Played(seconds, pages * resource.getpagesize(), decisions, opportunities)
 
 
 def playing(count: int) -> list[Row]:
     """In a process of its own, so that its memory is its own."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         played = pool.submit(play, count).result()
-    print(f"  {played.decisions} decisions in {BLOCKS} blocks")
+    print(f"  {BLOCKS} blocks: {played.opportunities} opportunities, {played.decisions} decisions")
     ms = sorted(1e3 * each for each in played.seconds)
     name = f"a block of the engine, {count:,} strategies"
     return [
