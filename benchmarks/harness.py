@@ -52,7 +52,7 @@ def compare(
     ours: Action,
     baseline: Action,
     *,
-    goal: float,
+    goal: float | None,
     unit: str = "us",
     each: int = 1,
     baseline_each: int = 1,
@@ -82,19 +82,22 @@ def compare(
             min(others) * scale,
             ratio,
             goal,
-            ratio >= goal,
+            None if goal is None else ratio >= goal,
             os_load(),
         )
     )
 
 
-def figure(name: str, value: float, unit: str, *, goal: float | None, met: bool | None) -> Row:
+def figure(
+    name: str, value: float, unit: str, *, goal: float | None = None, met: bool | None = None
+) -> Row:
     """A figure that is no time."""
     return report(Row(name, value, unit, value, value, None, None, goal, met, os_load()))
 
 
 def report(row: Row) -> Row:
-    ratio = f"{row.ratio:12,.1f}x (goal {row.goal:g}x)" if row.ratio is not None else ""
+    ratio = f"{row.ratio:12,.1f}x" if row.ratio is not None else ""
+    ratio += f" (goal {row.goal:g}x)" if row.goal is not None else ""
     met = {True: "met", False: "MISSED", None: ""}[row.met]
     sys.stdout.write(
         f"{row.name:52} {row.value:12,.3f} {row.unit:4} p99 {row.p99:12,.3f} {ratio} {met}\n"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dexarb.core.pool import Pool
-from dexarb.core.route import run
+from dexarb.core.route import Cycle, run
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Funding, NearMiss, Opportunity, SkipReason
 from dexarb.errors import PoolError
@@ -64,9 +64,26 @@ class Account:
     pools: set[Address] = field(default_factory=set)
 
 
+class _Facts(NamedTuple):
+    """Of a cycle in this block, the same for everybody who takes it."""
+
+    pools: tuple[Address, ...]
+    toss: int
+
+
 class _Quotes(NamedTuple):
+    """Of a cycle, while these are its pools; by amount, and whether it is paid by a flash swap."""
+
     pools: tuple[Pool, ...]
     by_size: dict[tuple[int, bool], Quote]
+
+
+class _Valued(NamedTuple):
+    """A quote at this block's prices, in micro-USD: profit rounded down, input rounded up."""
+
+    quote: Quote
+    profit: int
+    value: int
 
 
 class Desk:
@@ -78,6 +95,8 @@ class Desk:
         self._quotes: dict[str, _Quotes] = {}
         self._amounts: dict[tuple[Address, int], int | None] = {}
         self._gas_costs: dict[int, int] = {}
+        self._facts: dict[str, _Facts] = {}
+        self._valued: dict[tuple[str, int, bool], _Valued] = {}
         self._least_gas: dict[tuple[str, ...], tuple[int, int]] = {}
 
     def open(self, view: View) -> None:
@@ -85,11 +104,15 @@ class Desk:
         self._view = view
         self._amounts.clear()
         self._gas_costs.clear()
-        self._quotes = {
-            each.cycle.id: self._quotes[each.cycle.id]
-            for each in view.opportunities
-            if each.cycle.id in self._quotes
-        }
+        self._facts.clear()
+        self._valued.clear()
+        before, self._quotes = self._quotes, {}
+        for cycle in (each.cycle for each in view.opportunities):
+            known = before.get(cycle.id)
+            pools = tuple(view.market.pools[pool] for pool in cycle.pools)
+            if known is None or any(a is not b for a, b in zip(known.pools, pools, strict=True)):
+                known = _Quotes(pools, {})
+            self._quotes[cycle.id] = known
 
     def prices(self, found: Opportunity | NearMiss) -> Prices | None:
         """None where the start token or the gas has no price."""
@@ -144,11 +167,8 @@ class Desk:
             return None
         amount_in = min(opportunity.amount_in, cap, cap if at_most is None else at_most)
         flash = terms.funding is Funding.FLASH
-        quote = self._quote(opportunity, amount_in, flash)
-        profit = valuation.micro_usd(token, quote.amount_out - quote.amount_in)
-        capital = 0 if flash else valuation.cost_micro_usd(token, quote.amount_in)
-        assert profit is not None
-        assert capital is not None
+        quote, profit, value = self._value(opportunity, amount_in, flash)
+        capital = 0 if flash else value
         gain = max(profit, 0)
         bid = self._bid(terms, quote, gain) if priority_fee is None else priority_fee
         gas_price = view.market.block.base_fee_per_gas + bid
@@ -181,25 +201,33 @@ class Desk:
             known = self._gas_costs[wei] = self._view.valuation.gas_cost_micro_usd(wei)
         return known
 
-    def _quote(self, opportunity: Opportunity, amount_in: int, flash: bool) -> Quote:
+    def _value(self, opportunity: Opportunity, amount_in: int, flash: bool) -> _Valued:
+        cycle, valuation = opportunity.cycle, self._view.valuation
+        key = (cycle.id, amount_in, flash)
+        known = self._valued.get(key)
+        if known is None:
+            quote = self._quote(cycle, amount_in, flash)
+            profit = valuation.micro_usd(cycle.start_token, quote.amount_out - amount_in)
+            value = valuation.cost_micro_usd(cycle.start_token, amount_in)
+            assert profit is not None
+            assert value is not None
+            known = self._valued[key] = _Valued(quote, profit, value)
+        return known
+
+    def _quote(self, cycle: Cycle, amount_in: int, flash: bool) -> Quote:
         """Exactly. What the pools would refuse gives nothing."""
-        market = self._view.market
-        cycle = opportunity.cycle
-        pools = tuple(market.pools[pool] for pool in cycle.pools)
-        known = self._quotes.get(cycle.id)
-        if known is None or any(a is not b for a, b in zip(known.pools, pools, strict=True)):
-            known = self._quotes[cycle.id] = _Quotes(pools, {})
-        quote = known.by_size.get((amount_in, flash))
+        pools, by_size = self._quotes[cycle.id]
+        quote = by_size.get((amount_in, flash))
         if quote is None:
             try:
-                results = run(cycle, amount_in, market.pools.__getitem__)
+                results = run(cycle, amount_in, self._view.market.pools.__getitem__)
             except PoolError:
                 amount_out, work = 0, tuple(HopWork(pool.kind, 0) for pool in pools)
             else:
                 amount_out, work = results[-1].amount_out, hop_work(pools, results)
             units = self._gas.units(work, flash=flash)
             most = max(units, self._gas.reverted(work, flash=flash))
-            quote = known.by_size[amount_in, flash] = Quote(amount_in, amount_out, units, most)
+            quote = by_size[amount_in, flash] = Quote(amount_in, amount_out, units, most)
         return quote
 
     # -- trading ------------------------------------------------------------------------------
@@ -229,7 +257,7 @@ class Desk:
             return SkipReason.DAILY_TRADES
         if account.limit != TAKEN:
             return REASONS[account.limit]
-        if not account.pools.isdisjoint(opportunity.cycle.pools):
+        if not account.pools.isdisjoint(self._facts_of(opportunity.cycle).pools):
             return SkipReason.POOL_BUSY
         return None
 
@@ -247,12 +275,12 @@ class Desk:
         # Rounded up, so that the slippage allowed is never more than what was configured.
         tolerated = -(-quote.amount_out * (PPM - settings.max_slippage_ppm) // PPM)
         demanded = self._amount_up(cycle.start_token, settings.min_profit_onchain_micro_usd)
-        toss = toss_ppm(view.market.chain_id, cycle.id, view.opened[cycle.id])
+        facts = self._facts_of(cycle)
         first_block = block.number + settings.latency_blocks
         account.capital += offer.capital
         account.gas += offer.gas_reserve
         account.trades += 1
-        account.pools.update(cycle.pools)
+        account.pools.update(facts.pools)
         return Decision(
             id=decision_id(strategy, block.hash, cycle.id),
             strategy=strategy,
@@ -273,11 +301,20 @@ class Desk:
             latency_ms=settings.latency_ms,
             gas_reserve_micro_usd=offer.gas_reserve,
             fixed_gas_cost_micro_usd=settings.gas_cost_micro_usd,
-            competition_lost=is_lost(toss, settings.competition_rate_ppm),
+            competition_lost=is_lost(facts.toss, settings.competition_rate_ppm),
         )
+
+    def _facts_of(self, cycle: Cycle) -> _Facts:
+        known = self._facts.get(cycle.id)
+        if known is None:
+            toss = toss_ppm(self._view.market.chain_id, cycle.id, self._view.opened[cycle.id])
+            known = self._facts[cycle.id] = _Facts(cycle.pools, toss)
+        return known
 
     def _amount_up(self, token: Address, micro_usd: int) -> int:
         """The least amount that is worth the money."""
+        if not micro_usd:
+            return 0
         amount = self._amount(token, micro_usd)
         assert amount is not None
         worth = self._view.valuation.micro_usd(token, amount)

@@ -63,6 +63,7 @@ class Screen:
         self._pieces: dict[str, tuple[NearMiss, Floats]] = {}
         self._view: View
         self._standing: Standing
+        self._trades: Ints
 
     def start(self, view: View, skips: SkipTally) -> Counters:
         """Look at this block from now on; returns what to count its skips in."""
@@ -82,17 +83,17 @@ class Screen:
             limit=columns.limits(ledger, view.market.block.number),
             busy=np.zeros(len(columns), dtype=bool),
         )
+        self._trades = ledger.column("day_trades")[rows]
         thresholds = columns.thresholds
         return skips.counters(columns.hashes, thresholds.min_spread, thresholds.min_profit)
 
     def account(self, index: int) -> Account:
         """What a strategy has bound before it decides in this block."""
         standing = self._standing
-        trades = self._view.ledger.column("day_trades")[self.columns.rows(self._view.ledger)[index]]
         return Account(
             capital=int(standing.capital[index]),
             gas=int(standing.gas[index]),
-            trades=int(trades),
+            trades=int(self._trades[index]),
             limit=int(standing.limit[index]),
         )
 

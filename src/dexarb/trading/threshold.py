@@ -66,21 +66,27 @@ class ThresholdStrategies:
         """
         terms_of = self.columns.thresholds.terms
         desk = self._screen.desk
-        before = -1
         account: Account | None = None
+        before = -1
         for config, place in _in_order(wanted, terms_of):
             judged, settings = wanted[place], self.settings[config]
             offer = judged.offers[int(terms_of[config])]
-            if config != before or account is None:
-                before, account = config, self._screen.account(config)
-            reason = desk.refuses(judged.opportunity, offer, settings, account)
-            if judged.reasons[config] == POOL_BUSY:
-                # Counted already; but what was taken before it may have used up a limit.
-                counters.times[POOL_BUSY, config] -= 1
-                reason = reason or SkipReason.POOL_BUSY
-            if reason is not None:
-                counters.times[REASON_CODE[reason], config] += 1
-                continue
+            if config != before:
+                before, account = config, None
+            if account is None:
+                # Nothing has changed for it since all reasons were found.
+                if judged.reasons[config] == POOL_BUSY:
+                    continue
+                account = self._screen.account(config)
+            else:
+                reason = desk.refuses(judged.opportunity, offer, settings, account)
+                if judged.reasons[config] == POOL_BUSY:
+                    # Counted already; but what was taken before it may have used up a limit.
+                    counters.times[POOL_BUSY, config] -= 1
+                    reason = reason or SkipReason.POOL_BUSY
+                if reason is not None:
+                    counters.times[REASON_CODE[reason], config] += 1
+                    continue
             yield desk.decide(judged.opportunity, offer, settings, self.hashes[config], account)
 
 

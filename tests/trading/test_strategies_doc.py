@@ -1,0 +1,42 @@
+"""The worked example of docs/strategies.md does what the text says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from dexarb.trading.costs import GasModel
+from dexarb.trading.custom import OwnStrategies
+from dexarb.trading.threshold import ThresholdStrategies
+from support.small_chain import CHEAP, SmallChain, engine, keyframe, settings, weth_pool
+
+DOC = Path(__file__).parent.parent.parent / "docs" / "strategies.md"
+
+
+def example() -> Any:
+    (code,) = re.findall(r"```python\n(.*?)```", DOC.read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    return names["Patient"]
+
+
+def test_the_example_waits_and_takes_half() -> None:
+    patient = settings("patient", kind="patient", parameters='{"blocks": 2}')
+    whole = settings("whole", max_trade_size_micro_usd=10**12)
+    patient_too = settings("patient", kind="patient", max_trade_size_micro_usd=10**12)
+    made = engine(keyframe(), whole)
+    own = OwnStrategies({"patient": example()}, GasModel())
+    own.use([patient, patient_too])
+    made.use([ThresholdStrategies((whole,), GasModel()), own])
+    chain = SmallChain(keyframe())
+    first = made.step(chain.mine(weth_pool(CHEAP, 2_450)))
+    assert [each.strategy for each in first.decisions] == [whole.hash]
+    best = first.decisions[0].amount_in
+    assert not made.step(chain.mine()).decisions
+    third = made.step(chain.mine())
+    assert [each.strategy for each in third.decisions] == [patient.hash]
+    assert third.decisions[0].amount_in == 2_000_000_000  # the table's cap
+    fourth = made.step(chain.mine())
+    assert [each.strategy for each in fourth.decisions] == [patient_too.hash]
+    assert fourth.decisions[0].amount_in == best // 2
