@@ -86,12 +86,39 @@ def demo(
 @app.command()
 def status(
     config: PaperConfigOption = PAPER_TOML,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it until Ctrl-C.")] = False,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort", help="profit (default), band, seen, sent, filled, reverted, lost, open, name."
+        ),
+    ] = None,
+    filter_text: Annotated[
+        str, typer.Option("--filter", help="Part of a name or hash, or: active.")
+    ] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Strategies on the screen.")] = 30,
     as_json: JsonOption = False,
 ) -> None:
     """How the strategies stand: counts, profit and band, and how old the state is."""
     from dexarb.apps.status import run
 
-    _exit(run(config, as_json_text=as_json))
+    _exit(
+        run(config, watch=watch, sort=sort, filter_text=filter_text, limit=limit, as_json=as_json)
+    )
+
+
+@app.command()
+def why(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME [OTHER]", help="One strategy, or two to compare.")
+    ],
+    config: PaperConfigOption = PAPER_TOML,
+    as_json: JsonOption = False,
+) -> None:
+    """Why a strategy did not trade more; with two names, the same opportunities side by side."""
+    from dexarb.apps.why import run
+
+    _exit(run(config, names, as_json=as_json))
 
 
 @app.command()
