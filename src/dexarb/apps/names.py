@@ -56,8 +56,8 @@ class Names:
 
 
 def short(address: str) -> str:
-    """`0x1234..abcd`"""
-    return f"{address[:6]}..{address[-4:]}"
+    """`0x12345678..abcdef`"""
+    return f"{address[:10]}..{address[-6:]}"
 
 
 def pool_label(dex: str, fee_pips: int) -> str:

@@ -83,7 +83,7 @@ class Stage:
 class Obstacle:
     """What stands most in the way: it stopped so many of a total.
 
-    what: a SkipReason or a key of OUTCOMES. sending: it stood in the way of sending, not of filling.
+    what: a SkipReason or a key of OUTCOMES. sending: in the way of sending, rather than of filling.
     """
 
     what: str
