@@ -1,119 +1,33 @@
-"""A small recorded world on disk: history, state file, configuration, and the trader's ledger.
-
-Everything in it was made by the parts that make it in real life; only the chain is hand-made.
-"""
+"""Histories on disk, made from entries at hand."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from pathlib import Path
 
-from dexarb.apps.config.paper import load_paper
-from dexarb.apps.session import Session
-from dexarb.core.block import BlockUpdate, Transaction
+from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Keyframe, Market
-from dexarb.core.pool import Pool
-from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
-from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.snapshot import StateWriter
-from support.small_chain import CHAIN_ID, GWEI, sync, transaction
-
-STRATEGY = """
-[[strategy]]
-name = "{name}"
-pairs = ["{pair}"]
-min_profit_usd = {min_profit_usd}
-max_trade_size_usd = {size_usd}
-max_gas_gwei = 1000
-"""
-
-
-def strategy(
-    name: str, *, pair: str = "WETH/USDC", min_profit_usd: float = 1.0, size_usd: float = 2000.0
-) -> str:
-    """A table of the configuration."""
-    return STRATEGY.format(
-        name=name, pair=pair, min_profit_usd=min_profit_usd, size_usd=size_usd
-    )
-
-
-@dataclass(frozen=True)
-class World:
-    """Where it is."""
-
-    folder: Path
-
-    @property
-    def config(self) -> Path:
-        return self.folder / "paper_trading.toml"
-
-    @property
-    def ledger(self) -> Path:
-        return self.folder / "data" / "ledger.sqlite"
-
-    @property
-    def state(self) -> Path:
-        return self.folder / "data" / "pool_state.json"
-
-    @property
-    def history(self) -> Path:
-        return self.folder / "data" / "history" / str(CHAIN_ID)
-
-
-def configure(folder: Path, *strategies: str) -> World:
-    """The configuration alone: nothing has been collected or traded yet."""
-    world = World(folder)
-    general = f'[general]\nstate_file = "{world.state}"\nledger_file = "{world.ledger}"\n'
-    world.config.write_text(general + "".join(strategies))
-    return world
 
 
 def record(
-    folder: Path, first: Keyframe, updates: Sequence[BlockUpdate], *strategies: str
-) -> World:
-    """A history of these entries, the state at its end, and the ledger of who traded on it."""
-    world = configure(folder, *strategies)
-    collect(world, first, updates)
-    trade(world)
-    return world
-
-
-def collect(world: World, first: Keyframe, updates: Sequence[BlockUpdate]) -> None:
+    folder: Path, first: Keyframe, updates: Iterable[BlockUpdate], *, segment_blocks: int = 1000
+) -> Path:
+    """A collector's files in `folder` after these blocks; returns the history's own folder."""
+    history = folder / "history" / str(first.profile.chain_id)
     market = Market(first)
-    with HistoryWriter.open(world.history, chain_id=CHAIN_ID, chain="small") as writer:
+    with HistoryWriter.open(
+        history,
+        chain_id=first.profile.chain_id,
+        chain=first.profile.name,
+        segment_blocks=segment_blocks,
+    ) as writer:
         writer.append_keyframe(first)
         for update in updates:
             market.rewind(update.block.parent_hash)
             market.apply(update)
             writer.append(update)
-    StateWriter(world.state, world.history).write(market, writer.last_seq, now=True)
-
-
-def trade(world: World) -> None:
-    """Trade on the whole history with the strategies of the configuration."""
-    reader = HistoryReader(world.history)
-    with LedgerDb.open(world.ledger, chain_id=CHAIN_ID, history=world.history) as ledger:
-        session = Session(reader, ledger, max_state_age_s=10)
-        for entry in reader.entries():
-            session.take(entry)
-            session.write()
-            if not session.has_begun:
-                session.use(load_paper(world.config).settings(session.engine.market.profile.tokens))
-
-
-def in_one_transaction(
-    update: BlockUpdate, *pools: Pool, priority_fee: int = 0, to: str | None = None
-) -> BlockUpdate:
-    """The block, with one transaction that brings all these pools to these states."""
-    logs = tuple(replace(sync(pool), log_index=n) for n, pool in enumerate(pools))  # type: ignore[arg-type]
-    paid = replace(transaction(0), effective_gas_price=30 * GWEI + priority_fee, to=to)
-    return replace(update, logs=logs, transactions=(paid,))
-
-
-def failed(update: BlockUpdate, to: str) -> BlockUpdate:
-    """The block, with one more transaction that failed."""
-    index = len(update.transactions)
-    more: Transaction = replace(transaction(index), to=to, succeeded=False)  # type: ignore[arg-type]
-    return replace(update, transactions=(*update.transactions, more))
+            writer.roll_if_full(market.keyframe)
+        StateWriter(folder / "pool_state.json", history).write(market, writer.last_seq, now=True)
+    return history

@@ -35,6 +35,8 @@ from dexarb.store.ledger_schema import create, is_empty, ledger_errors
 from dexarb.store.locking import WriterLock
 
 LOCK_SUFFIX = ".lock"
+BUSY_S = 1.0
+"""How long another program may hold the database before it counts as locked."""
 
 _PUT_STRATEGY = """
 INSERT INTO strategies (hash, name, config, ordinal) VALUES (?, ?, ?, ?)
@@ -78,7 +80,9 @@ class LedgerDb(LedgerReader):
         connection = None
         try:
             with ledger_errors(path):
-                connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+                connection = sqlite3.connect(
+                    path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+                )
                 connection.execute("PRAGMA journal_mode = WAL")
                 # In WAL mode: whole after a crash, and after a power failure at an earlier block.
                 connection.execute("PRAGMA synchronous = NORMAL")
