@@ -5,6 +5,7 @@ Everything in it was made by the parts that make it in real life; only the chain
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +15,11 @@ from dexarb.apps.session import Session
 from dexarb.core.block import BlockUpdate, Transaction
 from dexarb.core.market import Keyframe
 from dexarb.core.pool import Pool
+from dexarb.core.token import Address
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
+from dexarb.store.ledger_rows import StrategyRow
+from dexarb.trading.strategy import StrategySettings
 from support.recorded import record
 from support.small_chain import CHAIN_ID, GWEI, sync, transaction
 
@@ -33,9 +37,7 @@ def strategy(
     name: str, *, pair: str = "WETH/USDC", min_profit_usd: float = 1.0, size_usd: float = 2000.0
 ) -> str:
     """A table of the configuration."""
-    return STRATEGY.format(
-        name=name, pair=pair, min_profit_usd=min_profit_usd, size_usd=size_usd
-    )
+    return STRATEGY.format(name=name, pair=pair, min_profit_usd=min_profit_usd, size_usd=size_usd)
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,15 @@ def trade(world: World) -> None:
                 session.use(load_paper(world.config).settings(session.engine.market.profile.tokens))
 
 
+def row_of(settings: StrategySettings) -> StrategyRow:
+    """A strategy as the trader writes it into the ledger."""
+    parameters = settings.as_json()
+    del parameters["name"]
+    return StrategyRow(settings.hash, settings.name, json.dumps(parameters), 0)
+
+
 def in_one_transaction(
-    update: BlockUpdate, *pools: Pool, priority_fee: int = 0, to: str | None = None
+    update: BlockUpdate, *pools: Pool, priority_fee: int = 0, to: Address | None = None
 ) -> BlockUpdate:
     """The block, with one transaction that brings all these pools to these states."""
     logs = tuple(replace(sync(pool), log_index=n) for n, pool in enumerate(pools))  # type: ignore[arg-type]
@@ -100,8 +109,8 @@ def in_one_transaction(
     return replace(update, logs=logs, transactions=(paid,))
 
 
-def failed(update: BlockUpdate, to: str) -> BlockUpdate:
+def failed(update: BlockUpdate, to: Address) -> BlockUpdate:
     """The block, with one more transaction that failed."""
     index = len(update.transactions)
-    more: Transaction = replace(transaction(index), to=to, succeeded=False)  # type: ignore[arg-type]
+    more: Transaction = replace(transaction(index), to=to, succeeded=False)
     return replace(update, transactions=(*update.transactions, more))

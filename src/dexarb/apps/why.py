@@ -17,6 +17,7 @@ from dexarb.apps.standing import MICRO, as_json
 from dexarb.apps.tables import UNKNOWN, band, bar, plain_table, signed_usd, usd
 from dexarb.apps.where import where
 from dexarb.core.trade import SkipReason
+from dexarb.errors import InputError
 from dexarb.report.funnel import (
     EXPLAINED,
     SCOPE,
@@ -67,6 +68,8 @@ class Answer:
 
 def run(config: Path, names: list[str], *, as_json: bool) -> int:
     """One strategy, or two side by side. Returns 0. Raises ConfigError, InputError, StoreError."""
+    if len(names) > 2:
+        raise InputError(f"{len(names)} names were given; why explains one strategy, or two")
     files = where(config)
     with read_only(files.ledger_file) as reader, reader.at_one_moment():
         answers = [answer(reader, name) for name in names]
