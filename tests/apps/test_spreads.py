@@ -90,7 +90,8 @@ def test_thresholds_count_opportunities_not_blocks(world: World, dexarb: Dexarb)
     assert gain_bps(2_450, 2_500, SIZE_USD) > 100
     assert 30 < gain_bps(2_470, 2_500, SIZE_USD) < 50
     assert by_spread[1.0] == by_spread[0.5] == (2, 1)
-    assert by_spread[0.3] == (3, 2)
+    # What the rival leaves, and the spread that does not pay, stay above 0.3 %: no new rise.
+    assert by_spread[0.3] == (1, 2)
 
 
 def test_what_each_strategy_needs_and_what_there_was(world: World, dexarb: Dexarb) -> None:
