@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dexarb.store.history_writer import HistoryWriter
 from support.command import Dexarb
 from support.recorded import record
 from support.scenes import (
@@ -21,7 +23,16 @@ from support.scenes import (
     round_trip,
     scene,
 )
-from support.small_chain import CHEAP, DEAR, USDC, WETH, SmallChain, keyframe, weth_pool
+from support.small_chain import (
+    CHEAP,
+    DEAR,
+    USDC,
+    WETH,
+    SmallChain,
+    block,
+    keyframe,
+    weth_pool,
+)
 from support.traded import World, configure
 
 SIZE_USD = 2_000
@@ -150,6 +161,22 @@ def test_dead_branches_do_not_count(tmp_path: Path, dexarb: Dexarb) -> None:
     told = dexarb("spreads", "-c", world.config, "--json").json
     assert (told["blocks"], told["opportunities"]) == (3, 0)
     assert told["pairs"][0]["raw_bps"]["max"] == 0
+
+
+def test_blocks_that_the_collector_missed_are_not_made_up(tmp_path: Path, dexarb: Dexarb) -> None:
+    """The spread of block 101 is not said to have stood until the new start at block 110."""
+    world = configure(tmp_path, *STRATEGIES)
+    first = keyframe()
+    later = replace(first, block=block(110, None))
+    folder = record(tmp_path / "data", first, [SmallChain(first).mine(weth_pool(CHEAP, 2_450))])
+    with HistoryWriter.open(folder, chain_id=first.profile.chain_id, chain="small") as writer:
+        writer.append_keyframe(later)
+        writer.append(SmallChain(later).mine())
+    told = dexarb("spreads", "-c", world.config, "--json").json
+    assert (told["first_block"], told["last_block"], told["blocks"]) == (101, 111, 2)
+    raw = told["pairs"][0]["raw_bps"]
+    assert (raw["blocks"], raw["p50"]) == (2, 0.0)
+    assert told["opportunities"] == 1
 
 
 def test_what_opens_and_closes_within_a_block_was_never_offered(

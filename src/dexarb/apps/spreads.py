@@ -71,11 +71,13 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """All of it. size: index of the size at which spreads are executed. gas: micro-USD of a trade
-    through two pools at the last block, None without a price. best_raw and best_executable: of
-    each token pair the pool pair that stood best, block by block."""
+    """All of it. blocks: those that the history has of the span. size: index of the size at which
+    spreads are executed. gas: micro-USD of a trade through two pools at the last block, None
+    without a price. best_raw and best_executable: of each token pair the pool pair that stood
+    best, block by block."""
 
     asked: Span
+    blocks: int
     market: Market
     sizes_micro_usd: tuple[int, ...]
     size: int
@@ -153,6 +155,8 @@ class _Observer:
         self._sizes, self._size = sizes, size
         self._gas = GasModel()
         self._market: Market | None = None
+        self._next: int | None = None
+        self._blocks = 0
         self._of_pair: dict[Tokens, list[Address]] = {}
         self._pairs: dict[PoolPair, PairCourse] = {}
         self._now: dict[PoolPair, tuple[float | None, float | None]] = {}
@@ -164,6 +168,13 @@ class _Observer:
     def take(self, moment: Moment) -> None:
         market, number = moment.market, moment.update.block.number
         pools = market.pools
+        self._blocks += 1
+        if self._next is not None and number != self._next:
+            # Blocks that the collector has missed: nobody knows how the spreads stood in them.
+            self._market = None
+            for course in self._courses():
+                course.skip(self._next)
+        self._next = number + 1
         # A market begun anew has other pools; else those that the block has events of have changed.
         changed = {log.address for log in moment.update.logs} & pools.keys()
         if market is not self._market:
@@ -280,13 +291,13 @@ class _Observer:
     def survey(self, asked: Span, last: Moment, settings: Sequence[StrategySettings]) -> Survey:
         """What has been seen, up to the last block."""
         market = last.market
-        courses = [each for pair in self._pairs.values() for each in (pair.raw, pair.executable)]
-        for course in (*courses, *(each for both in self._best.values() for each in both)):
+        for course in self._courses():
             course.close(asked.last + 1)
         gas = self._gas_of_two_pools(market, last.valuation)
         episodes = tuple(self._book.episodes())
         return Survey(
             asked,
+            self._blocks,
             market,
             self._sizes,
             self._size,
@@ -297,6 +308,12 @@ class _Observer:
             episodes,
             tuple(self._needs(settings, episodes, gas or 0, market)),
         )
+
+    def _courses(self) -> Iterator[Course]:
+        for pair in self._pairs.values():
+            yield from (pair.raw, pair.executable)
+        for both in self._best.values():
+            yield from both
 
     def _gas_of_two_pools(self, market: Market, valuation: Valuation) -> int | None:
         kinds = {pool.kind for pool in market.pools.values()}

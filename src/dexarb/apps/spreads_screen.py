@@ -63,7 +63,7 @@ def as_dict(found: Survey) -> dict[str, Any]:
     return {
         "first_block": found.asked.first,
         "last_block": found.asked.last,
-        "blocks": found.asked.blocks,
+        "blocks": found.blocks,
         "sentence": sentence(found),
         "size_usd": found.sizes_micro_usd[found.size] / MICRO_USD,
         "gas_usd": None if found.gas_micro_usd is None else found.gas_micro_usd / MICRO_USD,
@@ -141,7 +141,7 @@ def screen(found: Survey) -> RenderableType:
         "gas without a price" if found.gas_micro_usd is None else f"{usd(found.gas_micro_usd)} USD"
     )
     head = (
-        f"Blocks {asked.first} to {asked.last} ({asked.blocks:,}), {len(found.market.pools)} pools;"
+        f"Blocks {asked.first} to {asked.last} ({found.blocks:,}), {len(found.market.pools)} pools;"
         f" gas of a trade through two pools {gas}"
     )
     parts: list[RenderableType] = [

@@ -88,3 +88,8 @@ class Course:
         if self._since is not None:
             self.values.add(self._value, block - self._since)
             self._since = block
+
+    def skip(self, block: int) -> None:
+        """Nothing is known from this block on, until it is heard of again."""
+        self.close(block)
+        self._value, self._since = None, None
