@@ -18,9 +18,9 @@ from dexarb.apps.names import Names
 from dexarb.apps.output import print_json
 from dexarb.apps.redecide import Verdict, verdicts
 from dexarb.apps.standing import MICRO
-from dexarb.apps.tables import plain_table, usd
+from dexarb.apps.tables import plain_table
 from dexarb.apps.where import Where
-from dexarb.apps.why import Answer, sentence, wants
+from dexarb.apps.why import Answer, in_units, sentence, told, wants
 from dexarb.core.route import Cycle
 from dexarb.core.trade import SkipReason
 from dexarb.errors import InputError
@@ -39,12 +39,12 @@ _ORDER = {reason: number for number, reason in enumerate(SkipReason)}
 @dataclass(slots=True)
 class Stand:
     """How far a strategy came with an episode. sent: decision ids. reason: the latest stage that
-    it reached in any block of the episode, with what was needed and the best, in micro-USD."""
+    it reached in any block of the episode, with what was needed and the best, as in SkipRow."""
 
     sent: list[str] = field(default_factory=list)
     reason: SkipReason | None = None
-    needed_micro_usd: int | None = None
-    best_micro_usd: int | None = None
+    needed: int | None = None
+    best: int | None = None
     blocks: int = 0
 
     def hear(self, verdict: Verdict) -> None:
@@ -54,13 +54,12 @@ class Stand:
             self.sent.append(verdict.decision.id)
         elif skip is not None and self._is_nearer(skip.reason, skip.best_micro_usd):
             self.reason = skip.reason
-            self.needed_micro_usd = skip.needed_micro_usd
-            self.best_micro_usd = skip.best_micro_usd
+            self.needed, self.best = skip.needed_micro_usd, skip.best_micro_usd
 
     def _is_nearer(self, reason: SkipReason, best: int | None) -> bool:
         if self.reason is None or _ORDER[reason] > _ORDER[self.reason]:
             return True
-        known = self.best_micro_usd
+        known = self.best
         return reason is self.reason and best is not None and (known is None or best > known)
 
 
@@ -149,7 +148,7 @@ def _concerns(episode: Episode) -> bool:
 
 
 def _told(stand: Stand, found: Comparison) -> str:
-    """`filled +3.10`, `profit: 0.41 of 5.00`, `pair`"""
+    """`filled +3.10`, `profit: 0.41 of 5.00 USD`, `pair`"""
     if stand.sent:
         last = stand.sent[-1]
         status = found.outcomes.get(last, "open")
@@ -158,9 +157,10 @@ def _told(stand: Stand, found: Comparison) -> str:
     if stand.reason is None:
         return BETTER_FIRST if stand.blocks else "took no part"
     text = stand.reason.value
-    if stand.needed_micro_usd is None or stand.best_micro_usd is None:
+    if stand.needed is None or stand.best is None:
         return text
-    return f"{text}: {usd(stand.best_micro_usd)} of {usd(stand.needed_micro_usd)}"
+    best, needed = (told(stand.reason, value) for value in (stand.best, stand.needed))
+    return f"{text}: {best.split()[0]} of {needed}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,15 +207,9 @@ def _stand_json(stand: Stand, found: Comparison) -> dict[str, Any]:
     return {
         "sent": last is not None,
         "outcome": found.outcomes.get(last, "open") if last else None,
-        "net_usd": _usd(net),
+        "net_usd": None if net is None else net / MICRO,
         "reason": None if last or stand.reason is None else stand.reason.value,
-        "needed_usd": None if last else _usd(stand.needed_micro_usd),
-        "best_usd": None if last else _usd(stand.best_micro_usd),
-    }
-
-
-def _usd(micro_usd: int | None) -> float | None:
-    return None if micro_usd is None else micro_usd / MICRO
+    } | (in_units(stand.reason, stand.needed, stand.best) if stand.reason and not last else {})
 
 
 def _screen(answers: tuple[Answer, Answer], found: Comparison, names: Names) -> RenderableType:

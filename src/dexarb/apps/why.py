@@ -39,6 +39,7 @@ FAILED = {
     "expired": "not included in time",
 }
 GWEI = 10**9
+PPM_PER_PERCENT = 10_000
 OUTCOMES = ("filled", "reverted", "lost", "expired", "reorged", "open")
 
 
@@ -117,14 +118,12 @@ def _funnel(standing: Standing, skips: Iterable[SkipRow]) -> Funnel:
 
 
 def _misses(skips: Iterable[SkipRow]) -> Iterator[Miss]:
-    """The nearest of each reason that compares money."""
+    """The nearest of each reason that is a threshold."""
     by_reason: dict[SkipReason, list[Miss]] = {}
     for row in skips:
-        if None not in (row.needed_micro_usd, row.best_micro_usd, row.block):
-            miss = Miss(
-                row.reason, row.needed_micro_usd or 0, row.best_micro_usd or 0, row.block or 0
-            )
-            by_reason.setdefault(row.reason, []).append(miss)
+        needed, best = row.needed_micro_usd, row.best_micro_usd
+        if needed is not None and best is not None and row.block is not None:
+            by_reason.setdefault(row.reason, []).append(Miss(row.reason, needed, best, row.block))
     for misses in by_reason.values():
         found = nearest(misses)
         if found is not None:
@@ -143,12 +142,8 @@ def _json(found: Answer) -> dict[str, Any]:
         "offered": found.funnel.offered,
         "stopped": {stage.reason.value: stage.stopped for stage in found.funnel.stages},
         "nearest_misses": [
-            {
-                "reason": miss.reason.value,
-                "needed_usd": miss.needed_micro_usd / MICRO,
-                "best_usd": miss.best_micro_usd / MICRO,
-                "block": miss.block,
-            }
+            {"reason": miss.reason.value, "block": miss.block}
+            | in_units(miss.reason, miss.needed, miss.best)
             for miss in found.misses
         ],
         "obstacle": None if told is None else asdict(told),
@@ -170,29 +165,44 @@ def state(found: Answer) -> str:
 
 def sentence(found: Answer) -> str:
     """What stands most in the way, as one would say it."""
-    told, offers = found.obstacle, found.funnel
+    way, offers = found.obstacle, found.funnel
     if not offers.offered:
         return "Nothing was open after fees: no setting of a strategy changes that."
-    if told is None:
+    if way is None:
         if offers.sent:
             return "Nothing stands in its way: all it could take it has taken."
         return "What it looked at was taken already, or has no price: no setting changes that."
-    if not told.sending:
-        what = f"{told.stopped} of {told.total} sent {FAILED[told.what]}"
-        return f"{told.parameter} decides most: {what}."
-    text = f"{told.parameter} stands most in the way: it stopped {told.stopped} of {told.total}"
-    if told.what in SCOPE:
+    if not way.sending:
+        what = f"{way.stopped} of {way.total} sent {FAILED[way.what]}"
+        return f"{way.parameter} decides most: {what}."
+    text = f"{way.parameter} stands most in the way: it stopped {way.stopped} of {way.total}"
+    if way.what in SCOPE:
         return f"{text}, and nothing else was open."
-    miss = next((each for each in found.misses if each.reason == told.what), None)
+    miss = next((each for each in found.misses if each.reason == way.what), None)
     return f"{text}; {nearly(miss)}." if miss else f"{text}."
 
 
 def nearly(miss: Miss) -> str:
     """`needed 5.00 USD, best was 0.41 USD at block 812`"""
-    return (
-        f"needed {usd(miss.needed_micro_usd)} USD, best was {usd(miss.best_micro_usd)} USD"
-        f" at block {miss.block}"
-    )
+    needed, best = (told(miss.reason, value) for value in (miss.needed, miss.best))
+    return f"needed {needed}, best was {best} at block {miss.block}"
+
+
+def told(reason: SkipReason, value: int) -> str:
+    """`5.00 USD`; of a spread `0.3 %`"""
+    if reason is SkipReason.SPREAD:
+        return f"{value / PPM_PER_PERCENT:.4g} %"
+    return f"{usd(value)} USD"
+
+
+def in_units(reason: SkipReason, needed: int | None, best: int | None) -> dict[str, float | None]:
+    """What machines get: USD, or percent of a spread."""
+    is_spread = reason is SkipReason.SPREAD
+    unit, scale = ("percent", PPM_PER_PERCENT) if is_spread else ("usd", MICRO)
+    return {
+        f"needed_{unit}": None if needed is None else needed / scale,
+        f"best_{unit}": None if best is None else best / scale,
+    }
 
 
 def _screen(found: Answer, names: Names) -> RenderableType:
@@ -215,7 +225,7 @@ def wants(settings: StrategySettings, names: Names) -> str:
     pairs = ", ".join(names.pair(pair) for pair in settings.pairs)
     return (
         f"{pairs}; wants {usd(settings.min_profit_micro_usd)} USD after gas and "
-        f"{settings.min_spread_ppm / 10_000:g} % after fees;\n"
+        f"{settings.min_spread_ppm / PPM_PER_PERCENT:g} % after fees;\n"
         f"up to {settings.max_trade_size_micro_usd / MICRO:,.0f} USD and "
         f"{settings.max_gas_price / GWEI:g} gwei"
     )

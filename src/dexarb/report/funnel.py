@@ -58,16 +58,16 @@ OUTCOMES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """The nearest that a strategy came to a threshold of money. Micro-USD."""
+    """The nearest that a strategy came to a threshold: in micro-USD, of a spread in ppm."""
 
     reason: SkipReason
-    needed_micro_usd: int
-    best_micro_usd: int
+    needed: int
+    best: int
     block: int
 
     @property
-    def gap_micro_usd(self) -> int:
-        return self.needed_micro_usd - self.best_micro_usd
+    def gap(self) -> int:
+        return self.needed - self.best
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,8 @@ def funnel(skipped: Mapping[SkipReason, int], sent: int, outcomes: Mapping[str, 
 
 
 def nearest(misses: Iterable[Miss]) -> Miss | None:
-    """The one with the smallest gap; of equals the earliest."""
-    return min(misses, key=lambda miss: (miss.gap_micro_usd, miss.block), default=None)
+    """Of misses of one threshold the one with the smallest gap; of equals the earliest."""
+    return min(misses, key=lambda miss: (miss.gap, miss.block), default=None)
 
 
 def obstacle(found: Funnel) -> Obstacle | None:
