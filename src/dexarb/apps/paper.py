@@ -25,6 +25,7 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.snapshot import State, read_state
 from dexarb.trading.engine import Entry
+from dexarb.trading.screen import warm_up as warm_up_deciding
 
 T = TypeVar("T")
 WAIT_S = 0.1
@@ -76,6 +77,10 @@ class PaperTrader:
         step = session.take(entry)
         if step is None or not self._adopted:
             return
+        for incident in step.incidents:
+            _log.error(
+                "strategy.failed", strategy=incident.strategy, problem=incident.problem.strip()
+            )
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
             self._latency.add(time.time() - seen_at)
@@ -169,6 +174,7 @@ def run(config_path: Path) -> int:
     general = config.general
     start_logging("paper_trading", general.log_level, general.log_dir)
     warm_up()  # the first block must not wait for the compiler
+    warm_up_deciding()
     state = _wait_for_state(general.state_file, signals)
     if state is None:
         return 0
