@@ -67,4 +67,4 @@ def test_the_nearest_miss_is_the_smallest_gap() -> None:
 
 def test_every_reason_is_explained() -> None:
     assert EXPLAINED.keys() == set(SkipReason)
-    assert set(SkipReason) - PARAMETERS.keys() == {R.POOL_BUSY, R.NO_PRICE}
+    assert set(SkipReason) - PARAMETERS.keys() == {R.POOL_BUSY, R.NO_PRICE, R.DECLINED}

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 from dexarb.apps.walk import engine_on
 from dexarb.core.block import Block
-from dexarb.core.market import Keyframe
+from dexarb.core.market import Keyframe, Market
 from dexarb.core.route import Cycle
+from dexarb.core.token import Address
 from dexarb.core.trade import Decision
 from dexarb.errors import StoreError
 from dexarb.store.history_reader import HistoryReader
@@ -21,8 +22,9 @@ from dexarb.store.ledger_rows import Epoch
 from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine
 from dexarb.trading.skips import SkipCount, SkipTally
-from dexarb.trading.strategy import Strategy, StrategySettings, View
+from dexarb.trading.strategy import Decided, Strategy, StrategySettings, View
 from dexarb.trading.threshold import ThresholdStrategies
+from dexarb.trading.valuation import Valuation
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +54,29 @@ class _Witness:
     def hashes(self) -> Sequence[str]:
         return self._inner.hashes
 
-    def decide(self, view: View, skips: SkipTally) -> Sequence[Decision]:
-        decisions = self._inner.decide(view, skips)
-        taken = {decision.cycle.id: decision for decision in decisions}
-        (name,) = self.hashes
+    def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
+        return self._inner.least_gross(token, market, valuation)
+
+    def decide(self, view: View, skips: SkipTally) -> Decided:
+        decided = self._inner.decide(view, skips)
+        taken = {decision.cycle.id: decision for decision in decided.decisions}
         for opportunity in view.opportunities:
-            cycle = opportunity.cycle
-            decision, skip = taken.get(cycle.id), None
-            if decision is None:
-                tally = SkipTally()
-                self._inner.decide(replace(view, opportunities=(opportunity,)), tally)
-                skip = next(iter(tally.drain(0)), None)
-            opened = view.opened[cycle.id]
-            self.said.append(Verdict(name, view.market.block, cycle, opened, decision, skip))
-        return decisions
+            alone = replace(view, opportunities=(opportunity,), near_misses=())
+            self._hear(opportunity.cycle, alone, taken.get(opportunity.cycle.id))
+        for miss in view.near_misses:
+            self._hear(miss.cycle, replace(view, opportunities=(), near_misses=(miss,)), None)
+        return decided
+
+    def _hear(self, cycle: Cycle, alone: View, decision: Decision | None) -> None:
+        """alone: the view with this cycle and no other."""
+        skip = None
+        if decision is None:
+            tally = SkipTally()
+            self._inner.decide(alone, tally)
+            skip = next(iter(tally.drain(0)), None)
+        (name,) = self.hashes
+        opened = alone.opened[cycle.id]
+        self.said.append(Verdict(name, alone.market.block, cycle, opened, decision, skip))
 
 
 def verdicts(

@@ -52,9 +52,9 @@ class Stand:
         skip = verdict.skip
         if verdict.decision is not None:
             self.sent.append(verdict.decision.id)
-        elif skip is not None and self._is_nearer(skip.reason, skip.best_micro_usd):
+        elif skip is not None and self._is_nearer(skip.reason, skip.best):
             self.reason = skip.reason
-            self.needed, self.best = skip.needed_micro_usd, skip.best_micro_usd
+            self.needed, self.best = skip.needed, skip.best
 
     def _is_nearer(self, reason: SkipReason, best: int | None) -> bool:
         if self.reason is None or _ORDER[reason] > _ORDER[self.reason]:

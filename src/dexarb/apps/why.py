@@ -121,7 +121,7 @@ def _misses(skips: Iterable[SkipRow]) -> Iterator[Miss]:
     """The nearest of each reason that is a threshold."""
     by_reason: dict[SkipReason, list[Miss]] = {}
     for row in skips:
-        needed, best = row.needed_micro_usd, row.best_micro_usd
+        needed, best = row.needed, row.best
         if needed is not None and best is not None and row.block is not None:
             by_reason.setdefault(row.reason, []).append(Miss(row.reason, needed, best, row.block))
     for misses in by_reason.values():

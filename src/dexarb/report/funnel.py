@@ -27,6 +27,7 @@ EXPLAINED: Mapping[SkipReason, str] = {
     SkipReason.DAILY_LOSS: "daily loss limit reached",
     SkipReason.CONSECUTIVE_LOSSES: "too many losses in a row",
     SkipReason.POOL_BUSY: "a spread is taken once",
+    SkipReason.DECLINED: "it could, but did not want",
 }
 
 PARAMETERS: Mapping[SkipReason, str] = {
@@ -43,7 +44,8 @@ PARAMETERS: Mapping[SkipReason, str] = {
     SkipReason.DAILY_LOSS: "daily_loss_limit_usd",
     SkipReason.CONSECUTIVE_LOSSES: "max_consecutive_losses",
 }
-"""What a user would change first. Nothing changes a spread that is taken, or a missing price."""
+"""What a user would change first. Nothing changes a spread that is taken, a missing price, or what
+an own strategy does not want."""
 
 SCOPE = frozenset({SkipReason.PAIR, SkipReason.HOPS})
 """What the strategy was told not to look at."""
