@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dexarb.store.ledger_reader import read_only
+from store import books
 from support.command import Dexarb
 from support.scenes import (
     BOLD,
@@ -20,7 +21,8 @@ from support.scenes import (
     STRATEGIES,
     scene,
 )
-from support.traded import World, record_and_trade
+from support.small_chain import settings
+from support.traded import World, configure, record_and_trade, row_of
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +137,16 @@ def test_a_strategy_is_not_compared_with_itself(world: World, dexarb: Dexarb) ->
     said = dexarb("why", BOLD, BOLD, "-c", world.config)
     assert said.code == 2
     assert "the same strategy twice" in said.err
+
+
+def test_code_of_its_own_is_not_run_again(tmp_path: Path, dexarb: Dexarb) -> None:
+    """What it would say the second time is its own affair; the counters stand as they are."""
+    own = settings("Own", kind="mine", parameters='{"eager":true}')
+    world = configure(tmp_path)
+    world.ledger.parent.mkdir()
+    with books.open_ledger(world.ledger) as ledger, ledger.block(1, books.block(1)) as block:
+        block.set_strategies([row_of(own), row_of(settings("Plain"))])
+    said = dexarb("why", "Own", "Plain", "-c", world.config)
+    assert said.code == 2
+    assert 'Own" has code of its own (mine)' in said.err
+    assert "own strategy mine, parameters" in dexarb("why", "Own", "-c", world.config).words
