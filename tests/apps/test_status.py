@@ -200,3 +200,14 @@ def test_a_watch_tells_every_change_once_until_it_is_interrupted(
     assert set(blocks) <= {2, 3}
     assert rest == ""
     assert watching.returncode == 130, errors
+
+
+def test_a_watch_waits_for_a_ledger_but_not_with_what_is_none(
+    tmp_path: Path, dexarb: Dexarb
+) -> None:
+    world = configure(tmp_path)
+    world.ledger.parent.mkdir()
+    world.ledger.write_bytes(b"this is no database at all" * 100)
+    said = dexarb("status", "-c", world.config, "--watch")
+    assert said.code == 3
+    assert "ledger" in said.err

@@ -210,13 +210,22 @@ def _changes(files: Where, *, ticking: bool = False) -> Iterator[Look | None]:
     ledger = files.ledger_file
     watched = (files.state_file, ledger, ledger.with_name(ledger.name + "-wal"))
     marks: object = ()
+    failed = False
     told, look = "", None
     while True:
         now = tuple(map(_mark, watched))
         changed = now != marks
         if changed:
-            marks = now
-            look = _look(files) if ledger.exists() else None
+            try:
+                look = _look(files) if ledger.exists() else None
+            except StoreError:
+                # A ledger that is just being made has no tables for a moment.
+                if failed:
+                    raise
+                failed = True
+                time.sleep(POLL_S)
+                continue
+            marks, failed = now, False
         age_s = look.age_s() if look and ticking else None
         age = "" if age_s is None else ago(age_s)
         if changed or age != told:
