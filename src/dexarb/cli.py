@@ -31,8 +31,19 @@ PaperConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
+HistoryArgument = Annotated[
+    Path | None, typer.Argument(help="A history folder; without it the collector's.")
+]
+FirstBlockOption = Annotated[int | None, typer.Option("--from", help="First block.")]
+BlockCountOption = Annotated[
+    int, typer.Option("--last", min=1, help="Of these the newest so many blocks.")
+]
+LastBlockOption = Annotated[int | None, typer.Option("--to", help="Last block.")]
+
 COLLECTOR_TOML = Path("config/collector.toml")
 PAPER_TOML = Path("config/paper_trading.toml")
+BLOCKS_READ = 10_000
+"""How far back to look in a history, where the user does not say."""
 
 
 @app.command()
@@ -86,12 +97,54 @@ def demo(
 @app.command()
 def status(
     config: PaperConfigOption = PAPER_TOML,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it until Ctrl-C.")] = False,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort", help="profit (default), band, seen, sent, filled, reverted, lost, open, name."
+        ),
+    ] = None,
+    filter_text: Annotated[
+        str, typer.Option("--filter", help="Part of a name or hash, or: active.")
+    ] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Strategies on the screen.")] = 30,
     as_json: JsonOption = False,
 ) -> None:
     """How the strategies stand: counts, profit and band, and how old the state is."""
     from dexarb.apps.status import run
 
-    _exit(run(config, as_json_text=as_json))
+    _exit(
+        run(config, watch=watch, sort=sort, filter_text=filter_text, limit=limit, as_json=as_json)
+    )
+
+
+@app.command()
+def why(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME [OTHER]", help="One strategy, or two to compare.")
+    ],
+    config: PaperConfigOption = PAPER_TOML,
+    as_json: JsonOption = False,
+) -> None:
+    """Why a strategy did not trade more; with two names, the same opportunities side by side."""
+    from dexarb.apps.why import run
+
+    _exit(run(config, names, as_json=as_json))
+
+
+@app.command()
+def fills(
+    config: PaperConfigOption = PAPER_TOML,
+    strategy: Annotated[
+        str | None, typer.Option("--strategy", "-s", help="Only this one, by name or hash.")
+    ] = None,
+    last: Annotated[int, typer.Option("--last", min=1, help="How many.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """The last fills, each with what the chain did with the same spread."""
+    from dexarb.apps.fills import run
+
+    _exit(run(config, strategy=strategy, last=last, as_json=as_json))
 
 
 @app.command()
@@ -120,6 +173,53 @@ def scan(
             as_json=as_json,
         )
     )
+
+
+@app.command()
+def spreads(
+    history: HistoryArgument = None,
+    config: PaperConfigOption = PAPER_TOML,
+    first: FirstBlockOption = None,
+    last: LastBlockOption = None,
+    count: BlockCountOption = BLOCKS_READ,
+    size_usd: Annotated[
+        float | None,
+        typer.Option("--size", min=0.01, help="USD of the round trips; else the strategies'."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What the market offered against what the strategies need: why there is how much to trade."""
+    from dexarb.apps.spreads import run
+
+    _exit(
+        run(
+            history,
+            config=config,
+            first=first,
+            last=last,
+            count=count,
+            size_usd=size_usd,
+            as_json=as_json,
+        )
+    )
+
+
+@app.command()
+def rivals(
+    history: HistoryArgument = None,
+    config: PaperConfigOption = PAPER_TOML,
+    first: FirstBlockOption = None,
+    last: LastBlockOption = None,
+    count: BlockCountOption = BLOCKS_READ,
+    by: Annotated[str, typer.Option("--by", help="target (the contract called) or sender.")] = (
+        "target"
+    ),
+    as_json: JsonOption = False,
+) -> None:
+    """Who really takes the spreads: how often, for which gain, at which bid, how fast."""
+    from dexarb.apps.rivals import run
+
+    _exit(run(history, config=config, first=first, last=last, count=count, by=by, as_json=as_json))
 
 
 @history_app.command("check")

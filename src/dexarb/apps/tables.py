@@ -9,30 +9,35 @@ from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from dexarb.apps.names import pool_label
 from dexarb.apps.standing import MICRO
 from dexarb.core.market import Market
-from dexarb.core.pool import PIPS, Pool
+from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.report.spreads import Spread
 from dexarb.store.ledger_rows import Standing
 
 LOG_WIDTH = 118
+UNKNOWN = "?"
 
 
 def strategy_table(rows: Sequence[Standing], title: str | None = None) -> Table:
-    """Counts and net profit of each strategy; the band is what other places would have paid."""
-    table = _table(title, "strategy")
+    """Counts and net profit of each strategy; the band is what other places would have paid.
+
+    Where the place of a fill is not known, neither is the profit: the band alone is shown.
+    """
+    table = plain_table(title)
+    table.add_column("strategy", overflow="fold")
     for name in ("seen", "sent", "fill", "rev", "lost", "open", "net USD", "band USD"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         net = row.profit_micro_usd
-        low, high = row.band_low_micro_usd / MICRO, row.band_high_micro_usd / MICRO
         counts = (row.seen, row.sent, row.filled, row.reverted, row.lost, row.open)
         table.add_row(
             row.name,
             *map(str, counts),
-            f"[{_color(net)}]{net / MICRO:+.2f}[/]",
-            f"{low:.2f}..{high:.2f}",
+            UNKNOWN if row.unplaced else signed_usd(net),
+            band(row.band_low_micro_usd, row.band_high_micro_usd),
         )
     return table
 
@@ -43,7 +48,7 @@ def spread_table(
     title: str | None = None,
 ) -> Table:
     """Per pair the two pools that stand best against each other, in basis points."""
-    table = _table(title, "pair", "between")
+    table = plain_table(title, "pair", "between")
     for name in ("spread bp", "needed", "after fees"):
         table.add_column(name, justify="right", no_wrap=True)
     for tokens, spread in sorted(spreads.items(), key=lambda i: -i[1].after_fees_bps):
@@ -66,7 +71,38 @@ def pair_name(tokens: tuple[Address, Address], market: Market) -> str:
     return "/".join(market.tokens[token].symbol for token in (base, quote))
 
 
-def _table(title: str | None, *columns: str) -> Table:
+def usd(micro_usd: int) -> str:
+    """`1,234.50`; more digits where cents would show nothing."""
+    value = micro_usd / MICRO
+    return f"{value:,.2f}" if abs(value) >= 0.01 or not value else f"{value:.4f}"
+
+
+def signed_usd(micro_usd: int) -> str:
+    """`+1,234.50` in its color, as markup."""
+    return f"[{_color(micro_usd)}]{micro_usd / MICRO:+,.2f}[/]"
+
+
+def band(low_micro_usd: int, high_micro_usd: int) -> str:
+    """`-0.01..39.97`"""
+    return f"{low_micro_usd / MICRO:,.2f}..{high_micro_usd / MICRO:,.2f}"
+
+
+def ago(seconds: float) -> str:
+    """`3 s`, `4 min`, `2 h`, `5 days`: coarse, so that it changes as seldom as it can."""
+    for unit, size, until in (("s", 1, 100), ("min", 60, 100 * 60), ("h", 3600, 48 * 3600)):
+        if seconds < until:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} days"
+
+
+def bar(share: float, width: int) -> str:
+    """A bar of at most `width` characters; anything above nothing is seen."""
+    eighths = round(max(0.0, min(share, 1.0)) * width * 8)
+    full, rest = divmod(max(eighths, 1 if share > 0 else 0), 8)
+    return "█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
+
+
+def plain_table(title: str | None, *columns: str) -> Table:
     """As narrow as its contents: eighty columns have to do."""
     table = Table(
         title=title,
@@ -81,7 +117,7 @@ def _table(title: str | None, *columns: str) -> Table:
 
 
 def _pool(pool: Pool) -> str:
-    return f"{pool.dex} {pool.fee_pips / PIPS:.2%}"
+    return pool_label(pool.dex, pool.fee_pips)
 
 
 def _color(micro_usd: int) -> str:

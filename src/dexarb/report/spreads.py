@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import combinations
 
 from dexarb.core.pool import PIPS, Pool
 from dexarb.core.token import Address
@@ -36,13 +36,21 @@ def best_spreads(pools: Iterable[Pool]) -> Mapping[tuple[Address, Address], Spre
         by_pair[pool.tokens].append(pool)
     best: dict[tuple[Address, Address], Spread] = {}
     for tokens, candidates in by_pair.items():
-        for buy, sell in permutations(candidates, 2):
-            spread = _spread(tokens, buy, sell)
+        for one, other in combinations(candidates, 2):
+            spread = spread_between(tokens, one, other)
             if spread and (
                 tokens not in best or spread.after_fees_bps > best[tokens].after_fees_bps
             ):
                 best[tokens] = spread
     return best
+
+
+def spread_between(tokens: tuple[Address, Address], one: Pool, other: Pool) -> Spread | None:
+    """In the direction that is nearer to paying: tokens[0] is bought in one pool with tokens[1]
+    and sold in the other. None where one of the two has no liquidity."""
+    both = [_spread(tokens, one, other), _spread(tokens, other, one)]
+    found = [spread for spread in both if spread is not None]
+    return max(found, key=lambda spread: spread.after_fees_bps, default=None)
 
 
 def _spread(tokens: tuple[Address, Address], buy: Pool, sell: Pool) -> Spread | None:

@@ -61,6 +61,19 @@ LEFT JOIN (
 ORDER BY s.ordinal, s.hash
 """
 
+# Before or at the place of the mover: `place` counts the transactions before ours.
+_WON_OVER_TAKERS = """
+SELECT d.strategy, sum(f.net_micro_usd)
+FROM fills f JOIN decisions d ON d.n = f.decision
+JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
+JOIN evidence e ON e.cycle = d.cycle AND e.block_hash = b.hash
+WHERE f.reorged_seq IS NULL AND e.reorged_seq IS NULL AND f.status = 'filled' AND f.place_known
+    AND e.outcome = 'taken'
+    AND (fb.number < e.mover_block_number
+        OR fb.number = e.mover_block_number AND f.place <= e.mover_place)
+GROUP BY d.strategy
+"""
+
 # What the digest is taken over: facts about the chain and the trades. Neither seqs (they depend on
 # how the collector cut its segments) nor row ids, wall-clock times or ordinals are in it.
 _DIGESTED = (
@@ -163,6 +176,11 @@ class LedgerReader:
     def standings(self) -> list[Standing]:
         """Counts and sums of every strategy, in the order of their ordinals."""
         return [Standing(*row) for row in self._all(_STANDINGS)]
+
+    def won_over_takers(self) -> dict[str, int]:
+        """By strategy: net micro-USD of the standing fills that come before, or at the very place
+        of, a taker who was really there. Part of the profit that a live rival might contest."""
+        return dict(self._all(_WON_OVER_TAKERS))
 
     def decisions(
         self, strategy: str | None = None, *, state: DecisionState | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dexarb.apps.demo.settings import Files
-from dexarb.apps.standing import Standings, as_json, read_standings
+from dexarb.apps.standing import Standings, read_standings
 from dexarb.core.market import Market
 from dexarb.core.token import Address
 from dexarb.errors import StoreError
@@ -38,7 +38,7 @@ class Progress:
             "rpc_requests_per_block": self.state.metrics.get("rpc_requests_per_block"),
             "block_to_state_ms": self.state.metrics.get("block_to_state_ms"),
             "block_to_decision_ms": self.standing.metrics.get("block_to_decision_ms"),
-            "strategies": [as_json(row) for row in self.standing.rows],
+            "strategies": [self.standing.as_json(row) for row in self.standing.rows],
             "history": str(self.state.history),
             "ledger": str(files.ledger),
         }

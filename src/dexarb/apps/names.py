@@ -1,0 +1,102 @@
+"""Names for people: symbols and DEXes for addresses, strategies by name or hash."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from dexarb.core.pool import PIPS
+from dexarb.core.route import Cycle
+from dexarb.core.token import Address, Token
+from dexarb.errors import InputError, StoreError
+from dexarb.store.ledger_rows import StrategyRow
+from dexarb.store.snapshot import read_state
+
+MANY = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What addresses are called; those that nothing names are shortened."""
+
+    tokens: Mapping[Address, Token]
+    pools: Mapping[Address, str]
+
+    def symbol(self, token: Address) -> str:
+        known = self.tokens.get(token)
+        return known.symbol if known else short(token)
+
+    def amount(self, token: Address, amount: int) -> str:
+        """`1,000.00 USDC`; four significant digits below one."""
+        known = self.tokens.get(token)
+        if known is None:
+            return f"{amount} of {short(token)}"
+        value = amount / 10**known.decimals
+        text = f"{value:,.2f}" if abs(value) >= 1 or not value else f"{value:.4g}"
+        return f"{text} {known.symbol}"
+
+    def pair(self, pair: tuple[Address, Address]) -> str:
+        """`WETH/USDC`: as people say it, a dollar last."""
+        symbols = sorted(map(self.symbol, pair), key=lambda symbol: "USD" in symbol)
+        return "/".join(symbols)
+
+    def pool(self, pool: Address) -> str:
+        return self.pools.get(pool, short(pool))
+
+    def tokens_of(self, cycle: Cycle) -> str:
+        """`USDC > WETH > USDC`"""
+        return " > ".join(map(self.symbol, (*cycle.tokens, cycle.start_token)))
+
+    def pools_of(self, cycle: Cycle) -> str:
+        """`QuickSwap 0.30%, UniswapV3 0.05%`"""
+        return ", ".join(map(self.pool, cycle.pools))
+
+
+def short(address: str) -> str:
+    """`0x12345678..abcdef`"""
+    return f"{address[:10]}..{address[-6:]}"
+
+
+def pool_label(dex: str, fee_pips: int) -> str:
+    return f"{dex} {fee_pips / PIPS:.2%}"
+
+
+def names_of(state_file: Path) -> Names:
+    """From the collector's state file; without one, addresses have no names."""
+    try:
+        state = read_state(state_file)
+    except StoreError:
+        return Names({}, {})
+    return Names(state.tokens, dict(map(_pool, state.pools)))
+
+
+def _pool(summary: Mapping[str, Any]) -> tuple[Address, str]:
+    return Address(summary["address"]), pool_label(summary["dex"], summary["fee_pips"])
+
+
+def find_strategy(
+    name: str, strategies: Collection[StrategyRow], active: Collection[str]
+) -> StrategyRow:
+    """The strategy of a name or of a hash's beginning; of several, the one that takes part now,
+    else the newest. Raises InputError, with what was probably meant."""
+    named = [row for row in strategies if row.name == name]
+    found = named or [row for row in strategies if len(name) >= 4 and row.hash.startswith(name)]
+    if not found:
+        known = list(dict.fromkeys(row.name for row in strategies))
+        folded = {each.casefold(): each for each in known}
+        close = get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)
+        raise InputError(f'no strategy is called "{name}". {_remedy(close, folded, known)}')
+    return max(found, key=lambda row: (row.hash in active, row.ordinal))
+
+
+def _remedy(close: list[str], folded: Mapping[str, str], known: list[str]) -> str:
+    if close:
+        return "Did you mean " + " or ".join(f'"{folded[each]}"' for each in close) + "?"
+    if not known:
+        return "The ledger has no strategies yet: start paper-trading"
+    some = ", ".join(f'"{each}"' for each in known[:MANY])
+    more = f" and {len(known) - MANY} more" if len(known) > MANY else ""
+    return f"There are {some}{more}"

@@ -1,0 +1,155 @@
+"""A recorded history block by block, with what was open: the engine without any strategy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from dexarb.core.block import BlockUpdate
+from dexarb.core.market import Keyframe, Market
+from dexarb.core.trade import Opportunity
+from dexarb.ends.paper_executor import PaperExecutor
+from dexarb.errors import InputError, StoreError
+from dexarb.search.scan import Scanner
+from dexarb.store.branch import Branch
+from dexarb.store.history_reader import HistoryReader
+from dexarb.store.snapshot import read_state
+from dexarb.trading.costs import GasModel
+from dexarb.trading.engine import Engine
+from dexarb.trading.valuation import WINDOW_BLOCKS, Valuation
+
+MAX_HOPS = 4
+TELL_EVERY = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Blocks first to last of the branch that stands, both included."""
+
+    reader: HistoryReader
+    first: int
+    last: int
+
+    @property
+    def blocks(self) -> int:
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The end of a block. market and valuation move on with the next one.
+
+    opened_before and opened: open cycles at the ends of the block before and of this one, by id,
+    with the number of the block at whose end they were first seen open.
+    """
+
+    update: BlockUpdate
+    market: Market
+    valuation: Valuation
+    opportunities: Sequence[Opportunity]
+    opened_before: Mapping[str, int]
+    opened: Mapping[str, int]
+
+
+def history_reader(history: Path | None, state_file: Path) -> HistoryReader:
+    """Of the folder given, else of the one that the collector's state names. Raises StoreError."""
+    return HistoryReader(history or read_state(state_file).history)
+
+
+def span(reader: HistoryReader, *, first: int | None, last: int | None, count: int | None) -> Span:
+    """What of first to last block the history has; count: at most so many, the newest.
+
+    Raises StoreError for an empty history, InputError where it has none of these blocks.
+    """
+    tip = reader.recent_chain(1)
+    if not tip:
+        raise StoreError(reader.folder, "has no blocks yet", "Wait for the collector's first")
+    oldest = _first_keyframe(reader).block.number + 1
+    newest = tip[-1][0]
+    end = newest if last is None else min(last, newest)
+    start = oldest if first is None else max(first, oldest)
+    if count is not None:
+        start = max(start, end - count + 1)
+    if start > end:
+        asked = f"{first if first is not None else ''}..{last if last is not None else ''}"
+        raise InputError(f"{reader.folder} has blocks {oldest} to {newest}, none of {asked}")
+    return Span(reader, start, end)
+
+
+def engine_on(keyframe: Keyframe, gas: GasModel, *, max_state_age_s: float = math.inf) -> Engine:
+    """An engine as the paper trader's, without strategies."""
+
+    def scanner(market: Market) -> Scanner:
+        return Scanner(
+            market,
+            start_tokens=market.profile.start_tokens,
+            gas_units=gas.units,
+            max_hops=MAX_HOPS,
+        )
+
+    return Engine(keyframe, scanner, PaperExecutor(gas), max_state_age_s=max_state_age_s)
+
+
+def walk(asked: Span) -> Iterator[Moment]:
+    """Every block of the span once, dead branches left out, prices warmed up before it.
+
+    Tells how far it is on standard error where that is a terminal. Raises StoreError.
+    """
+    reader = asked.reader
+    keyframe, branch = _start(reader, asked.first)
+    wanted = {header.seq for header in branch}
+    last_seq = max(header.seq for header in branch if header.number == asked.last)
+    engine: Engine | None = None
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("reading history", total=asked.blocks)
+        for entry in reader.entries(keyframe.seq, last_seq):
+            if isinstance(entry, Keyframe):
+                if engine is None:
+                    engine = engine_on(entry, GasModel())
+                else:
+                    engine.step(entry)
+                continue
+            if engine is None or entry.seq not in wanted:
+                continue
+            before = engine.episodes.opened
+            step = engine.step(entry)
+            number = entry.block.number
+            if asked.first <= number <= asked.last and not step.stale:
+                yield Moment(
+                    entry,
+                    engine.market,
+                    engine.valuation,
+                    step.opportunities,
+                    before,
+                    engine.episodes.opened,
+                )
+                if number % TELL_EVERY == 0:
+                    progress.update(bar, completed=number - asked.first)
+
+
+def _start(reader: HistoryReader, first: int) -> tuple[Keyframe, Branch]:
+    """A keyframe of the branch that stands, early enough to warm up prices for a block, and the
+    branch from there on. Where there is none so early, the history's first."""
+    tip = reader.recent_chain(1)[-1][0]
+    before_seq = None
+    while (
+        keyframe := reader.last_keyframe(before_seq=before_seq, before_block=first - WINDOW_BLOCKS)
+    ) is not None:
+        branch = reader.branch(tip - keyframe.block.number + 1)
+        if branch.holds(keyframe.block.hash):
+            return keyframe, branch
+        before_seq = keyframe.seq
+    keyframe = _first_keyframe(reader)
+    return keyframe, reader.branch(tip - keyframe.block.number + 1)
+
+
+def _first_keyframe(reader: HistoryReader) -> Keyframe:
+    first = next(reader.entries(), None)
+    if not isinstance(first, Keyframe):
+        raise StoreError(reader.folder, "has no keyframe yet", "Wait for the collector's first")
+    return first

@@ -1,0 +1,95 @@
+"""How a figure was distributed over blocks, and how often it rose to a threshold."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+GRAIN = 100
+"""Values are kept to a hundredth: of a basis point, that is one part in a million."""
+
+
+@dataclass(slots=True)
+class Distribution:
+    """Mutable. Values, each with the number of blocks for which it stood. missing: blocks without
+    a value."""
+
+    blocks_by_value: dict[int, int] = field(default_factory=dict)
+    missing: int = 0
+
+    def add(self, value: float | None, blocks: int) -> None:
+        if value is None:
+            self.missing += blocks
+        elif blocks:
+            key = round(value * GRAIN)
+            self.blocks_by_value[key] = self.blocks_by_value.get(key, 0) + blocks
+
+    @property
+    def blocks(self) -> int:
+        """Those with a value."""
+        return sum(self.blocks_by_value.values())
+
+    @property
+    def greatest(self) -> float | None:
+        return max(self.blocks_by_value) / GRAIN if self.blocks_by_value else None
+
+    def quantile(self, share: float) -> float | None:
+        """The least value that at least this share of the blocks does not exceed."""
+        left = share * self.blocks
+        for key in sorted(self.blocks_by_value):
+            left -= self.blocks_by_value[key]
+            if left <= 0:
+                return key / GRAIN
+        return self.greatest
+
+    def at_least(self, value: float) -> int:
+        """Blocks whose value was not below this."""
+        least = round(value * GRAIN)
+        return sum(blocks for key, blocks in self.blocks_by_value.items() if key >= least)
+
+    def histogram(self, edges: Sequence[float]) -> list[int]:
+        """Blocks below the first edge, from each edge to the next (not included), and from the
+        last on: one more than there are edges."""
+        counts = [0] * (len(edges) + 1)
+        grains = [round(edge * GRAIN) for edge in edges]
+        for key, blocks in self.blocks_by_value.items():
+            counts[bisect_right(grains, key)] += blocks
+        return counts
+
+
+@dataclass(slots=True)
+class Course:
+    """Mutable. A figure that is heard of when it changes and stands until then.
+
+    rises: how often it came to each of the ascending thresholds from below, or began there.
+    """
+
+    thresholds: Sequence[float]
+    rises: list[int] = field(init=False)
+    values: Distribution = field(default_factory=Distribution)
+    _value: float | None = None
+    _since: int | None = None
+
+    def __post_init__(self) -> None:
+        self.rises = [0] * len(self.thresholds)
+
+    def observe(self, block: int, value: float | None) -> None:
+        """From the end of this block on it has this value; None: it has none."""
+        self.close(block)
+        before = bisect_right(self.thresholds, self._value) if self._value is not None else 0
+        after = bisect_right(self.thresholds, value) if value is not None else 0
+        for index in range(before, after):
+            self.rises[index] += 1
+        self._value, self._since = value, block
+
+    def close(self, block: int) -> None:
+        """Count the blocks before this one."""
+        if self._since is not None:
+            self.values.add(self._value, block - self._since)
+            self._since = block
+
+    def skip(self, block: int) -> None:
+        """Nothing is known from this block on, until it is heard of again."""
+        self.close(block)
+        self._value, self._since = None, None

@@ -1,0 +1,64 @@
+"""Which threshold would have seen how many opportunities: episodes, not blocks.
+
+An episode is a cycle from the block at whose end it was first seen open until it is closed at a
+block end; however long it lasts, it can be taken once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dexarb.core.route import Cycle
+
+
+@dataclass(slots=True)
+class Best:
+    """The best of an episode so far at each size: net micro-USD, and the block. None: no price."""
+
+    cycle: Cycle
+    opened: int
+    net_micro_usd: list[int | None]
+    block: list[int]
+
+
+class EpisodeBook:
+    """Mutable. Told what was open at the end of each block, it keeps the best of every episode."""
+
+    def __init__(self, sizes: int) -> None:
+        self._sizes = sizes
+        self._open: dict[str, Best] = {}
+        self._closed: list[Best] = []
+
+    def observe(
+        self,
+        block: int,
+        opened: Mapping[str, int],
+        offers: Sequence[tuple[Cycle, Sequence[int | None]]],
+    ) -> None:
+        """opened: open cycles by id, with the block since when. offers: the net at each size."""
+        for cycle, nets in offers:
+            best = self._open.get(cycle.id)
+            if best is None or best.opened != opened[cycle.id]:
+                if best is not None:
+                    self._closed.append(best)
+                empty: list[int | None] = [None] * self._sizes
+                best = Best(cycle, opened[cycle.id], empty, [block] * self._sizes)
+                self._open[cycle.id] = best
+            for index, net in enumerate(nets):
+                known = best.net_micro_usd[index]
+                if net is not None and (known is None or net > known):
+                    best.net_micro_usd[index], best.block[index] = net, block
+        for gone in self._open.keys() - opened.keys():
+            self._closed.append(self._open.pop(gone))
+
+    def episodes(self) -> list[Best]:
+        """All so far, the open ones included, by the block where they opened."""
+        every = [*self._closed, *self._open.values()]
+        return sorted(every, key=lambda best: (best.opened, best.cycle.id))
+
+
+def reaching(episodes: Sequence[Best], size: int, net_micro_usd: int) -> int:
+    """Episodes whose best at this size was not below a threshold."""
+    nets = (best.net_micro_usd[size] for best in episodes)
+    return sum(net is not None and net >= net_micro_usd for net in nets)

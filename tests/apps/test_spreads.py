@@ -1,0 +1,215 @@
+"""dexarb spreads: the distribution that the pools give, and what it means for the strategies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dexarb.store.history_writer import HistoryWriter
+from support.command import Dexarb
+from support.recorded import record
+from support.scenes import (
+    BOLD,
+    CLOSES,
+    ELSEWHERE,
+    OPENS,
+    SHY,
+    SMALL,
+    STRATEGIES,
+    arbitrage,
+    opened_and_taken,
+    round_trip,
+    scene,
+)
+from support.small_chain import (
+    CHEAP,
+    DEAR,
+    USDC,
+    WETH,
+    SmallChain,
+    block,
+    keyframe,
+    weth_pool,
+)
+from support.traded import World, configure
+
+SIZE_USD = 2_000
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Nobody has traded: a history and a configuration are enough."""
+    made = configure(tmp_path_factory.mktemp("spreads"), *STRATEGIES)
+    record(made.folder / "data", *scene())
+    return made
+
+
+def gain_bps(cheap: int, dear: int, usd: int) -> float:
+    amount = usd * 10**6
+    return (round_trip(cheap, dear, amount) / amount - 1) * 10_000
+
+
+def test_raw_and_executable_spreads_are_what_the_pools_give(world: World, dexarb: Dexarb) -> None:
+    told = dexarb("spreads", "-c", world.config, "--size", SIZE_USD, "--json").json
+    assert (told["first_block"], told["last_block"], told["blocks"]) == (101, CLOSES, 7)
+    (pair,) = told["pairs"]
+    assert pair["pair"] == "WETH/USDC"
+    assert pair["fees_bps"] == pytest.approx((1 / 0.997**2 - 1) * 10_000)
+    raw, executable = pair["raw_bps"], pair["executable_bps"]
+    assert raw["blocks"] == executable["blocks"] == 7
+    assert raw["max"] == pytest.approx((2_500 / 2_450 - 1) * 10_000, abs=0.01)
+    assert executable["max"] == pytest.approx(gain_bps(2_450, 2_500, SIZE_USD), abs=0.01)
+    assert pair["blocks_above_fees"] == 3
+    bought, sold = arbitrage(weth_pool(CHEAP, 2_450), weth_pool(DEAR, 2_500))
+    left = sold.swap(WETH, bought.swap(USDC, SIZE_USD * 10**6).amount_out).amount_out
+    assert executable["p50"] == pytest.approx((left / SIZE_USD / 10**6 - 1) * 10_000, abs=0.01)
+    assert executable["blocks_without"] == 0
+
+
+def test_the_size_decides_what_can_be_executed(world: World, dexarb: Dexarb) -> None:
+    for usd in (10, 20_000):
+        told = dexarb("spreads", "-c", world.config, "--size", usd, "--json").json
+        best = told["pairs"][0]["executable_bps"]["max"]
+        assert best == pytest.approx(gain_bps(2_450, 2_500, usd), abs=0.01)
+
+
+def test_every_block_is_in_the_histograms_once(world: World, dexarb: Dexarb) -> None:
+    told = dexarb("spreads", "-c", world.config, "--json").json
+    histogram = told["histogram"]
+    assert sum(histogram["raw"]) == sum(histogram["executable"]) == 7
+    open_ = histogram["edges_bps"].index(0.0) + 1
+    assert sum(histogram["executable"][open_:]) == 3
+    assert sum(histogram["raw"][:open_]) == 0
+
+
+def test_thresholds_count_opportunities_not_blocks(world: World, dexarb: Dexarb) -> None:
+    """The first spread stands for two blocks and counts once."""
+    told = dexarb("spreads", "-c", world.config, "--size", SIZE_USD, "--json").json
+    assert told["opportunities"] == 2
+    by_net = {row["net_usd"]: row["opportunities"] for row in told["by_net_usd"]}
+    first = (round_trip(2_450, 2_500, SIZE_USD * 10**6) - SIZE_USD * 10**6) / 10**6
+    second = (round_trip(2_470, 2_500, SIZE_USD * 10**6) - SIZE_USD * 10**6) / 10**6
+    gas = told["gas_usd"]
+    assert 0 < gas < 0.1
+    for net, counts in by_net.items():
+        assert counts["2000"] == sum(gross - gas > net for gross in (first, second)), net
+    assert by_net[0]["100"] == 2
+    assert by_net[10]["100"] == 0
+    by_spread = {row["percent"]: (row["raw"], row["executable"]) for row in told["by_spread"]}
+    assert gain_bps(2_450, 2_500, SIZE_USD) > 100
+    assert 30 < gain_bps(2_470, 2_500, SIZE_USD) < 50
+    assert by_spread[1.0] == by_spread[0.5] == (2, 1)
+    # What the rival leaves, and the spread that does not pay, stay above 0.3 %: no new rise.
+    assert by_spread[0.3] == (1, 2)
+
+
+def test_what_each_strategy_needs_and_what_there_was(world: World, dexarb: Dexarb) -> None:
+    told = dexarb("spreads", "-c", world.config, "--json").json
+    rows = {row["name"]: row for row in told["strategies"]}
+    enough = {name: row["opportunities"] for name, row in rows.items()}
+    assert enough == {BOLD: 2, SHY: 0, SMALL: 1, ELSEWHERE: 0}
+    shy = rows[SHY]
+    assert shy["needs_after_fees_bps"] == pytest.approx((50 + told["gas_usd"]) / 2_000 * 10_000)
+    gross = round_trip(2_450, 2_500, SIZE_USD * 10**6) / 10**6 - SIZE_USD
+    assert shy["best_net_usd"] == pytest.approx(gross - told["gas_usd"], abs=0.01)
+    assert shy["best_block"] == OPENS
+    assert rows[ELSEWHERE]["best_net_usd"] is None
+
+
+def test_people_read_the_answer_first(world: World, dexarb: Dexarb) -> None:
+    said = dexarb("spreads", "-c", world.config)
+    assert "2 spreads paid their fees, 2 of them their gas as well" in said.words
+    assert "2 of 4 strategies saw nothing that was enough" in said.words
+    assert "< fees are paid" in said.words
+
+
+def test_spreads_below_the_fees_are_told_as_such(tmp_path: Path, dexarb: Dexarb) -> None:
+    """What a user of 0.03 % spreads has to see at a glance."""
+    world = configure(tmp_path, *STRATEGIES)
+    first = keyframe()
+    chain = SmallChain(first)
+    record(
+        tmp_path / "data", first, [chain.mine(weth_pool(CHEAP, price)) for price in (2_499, 2_492)]
+    )
+    said = dexarb("spreads", "-c", world.config).words
+    assert (
+        "No opportunity: the widest spread was 0.32 %, and the fees of two pools alone need 0.60 %"
+    ) in said
+    told = dexarb("spreads", "-c", world.config, "--json").json
+    assert told["opportunities"] == 0
+    assert all(not any(row["opportunities"].values()) for row in told["by_net_usd"])
+
+
+def test_a_part_of_the_history(world: World, dexarb: Dexarb) -> None:
+    told = dexarb("spreads", "-c", world.config, "--from", 103, "--to", 105, "--json").json
+    assert (told["first_block"], told["last_block"]) == (103, 105)
+    assert told["pairs"][0]["raw_bps"]["blocks"] == 3
+    assert told["opportunities"] == 1
+    told = dexarb("spreads", "-c", world.config, "--last", 1, "--json").json
+    assert (told["first_block"], told["opportunities"]) == (CLOSES, 0)
+
+
+def test_dead_branches_do_not_count(tmp_path: Path, dexarb: Dexarb) -> None:
+    world = configure(tmp_path, *STRATEGIES)
+    first = keyframe()
+    chain = SmallChain(first)
+    updates = [chain.mine(), chain.mine(weth_pool(CHEAP, 2_450))]
+    updates += [chain.mine(parent=updates[0].block, branch="b"), chain.mine()]
+    record(tmp_path / "data", first, updates)
+    told = dexarb("spreads", "-c", world.config, "--json").json
+    assert (told["blocks"], told["opportunities"]) == (3, 0)
+    assert told["pairs"][0]["raw_bps"]["max"] == 0
+
+
+def test_blocks_that_the_collector_missed_are_not_made_up(tmp_path: Path, dexarb: Dexarb) -> None:
+    """The spread of block 101 is not said to have stood until the new start at block 110."""
+    world = configure(tmp_path, *STRATEGIES)
+    first = keyframe()
+    later = replace(first, block=block(110, None))
+    folder = record(tmp_path / "data", first, [SmallChain(first).mine(weth_pool(CHEAP, 2_450))])
+    with HistoryWriter.open(folder, chain_id=first.profile.chain_id, chain="small") as writer:
+        writer.append_keyframe(later)
+        writer.append(SmallChain(later).mine())
+    told = dexarb("spreads", "-c", world.config, "--json").json
+    assert (told["first_block"], told["last_block"], told["blocks"]) == (101, 111, 2)
+    raw = told["pairs"][0]["raw_bps"]
+    assert (raw["blocks"], raw["p50"]) == (2, 0.0)
+    assert told["opportunities"] == 1
+
+
+def test_what_opens_and_closes_within_a_block_was_never_offered(
+    tmp_path: Path, dexarb: Dexarb
+) -> None:
+    world = configure(tmp_path, *STRATEGIES)
+    first = keyframe()
+    chain = SmallChain(first)
+    record(tmp_path / "data", first, [chain.mine(), opened_and_taken(chain, 2_450)])
+    assert dexarb("spreads", "-c", world.config, "--json").json["opportunities"] == 0
+
+
+def test_a_history_and_a_size_need_no_configuration(
+    world: World, dexarb: Dexarb, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = dexarb("spreads", world.history, "--size", SIZE_USD, "--json").json
+    assert (told["opportunities"], told["strategies"]) == (2, [])
+    said = dexarb("spreads", world.history)
+    assert said.code == 2
+    assert "paper_trading.toml" in said.err
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (["--from", "900"], 2, "has blocks 101 to 107, none of 900.."),
+        (["nowhere"], 3, "holds no history. Start data-collector"),
+    ],
+)
+def test_what_is_not_there(
+    world: World, dexarb: Dexarb, options: list[str], code: int, said: str
+) -> None:
+    found = dexarb("spreads", "-c", world.config, *options)
+    assert (found.code, found.out) == (code, "")
+    assert said in found.err

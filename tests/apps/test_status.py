@@ -1,0 +1,213 @@
+"""dexarb status: what the ledger says, sorted, filtered, and followed while it grows."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dexarb.core.trade import Decision, Fill
+from dexarb.store.ledger_db import LedgerDb
+from dexarb.store.ledger_rows import StrategyRow
+from store import books
+from support.command import Dexarb
+from support.traded import World, configure
+
+AGREED = {
+    "name", "hash", "seen", "sent", "filled", "reverted", "lost", "profit_usd", "band_usd",
+}  # fmt: skip
+USD = 1_000_000
+POOR, RICH, IDLE = books.STRATEGIES
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Three strategies; the first loses a dollar, the second earns three, the third left."""
+    made = configure(tmp_path)
+    made.ledger.parent.mkdir()
+    with books.open_ledger(made.ledger) as ledger:
+        with ledger.block(1, books.block(1)) as block:
+            block.set_strategies(books.STRATEGIES)
+            block.set_seen({RICH.hash: 4})
+            block.add_decisions(_decision(each) for each in (POOR, RICH))
+        with ledger.block(2, books.block(2)) as block:
+            block.add_fills([_fill(POOR, -USD), _fill(RICH, 3 * USD)])
+            block.set_strategies([POOR, RICH])
+    return made
+
+
+def _decision(strategy: StrategyRow) -> Decision:
+    return books.decision(strategy.name, books.block(1), strategy=strategy.hash)
+
+
+def _fill(strategy: StrategyRow, net: int) -> Fill:
+    return books.fill(_decision(strategy), books.block(2), net=net)
+
+
+def test_json_keeps_the_agreed_keys_and_the_order_of_the_configuration(
+    world: World, dexarb: Dexarb
+) -> None:
+    told = dexarb("status", "-c", world.config, "--json").json
+    assert told.keys() >= {"block", "state_age_s", "strategies"}
+    assert (told["block"], told["state_age_s"]) == (2, None)
+    assert [row["name"] for row in told["strategies"]] == [POOR.name, RICH.name, IDLE.name]
+    for row in told["strategies"]:
+        assert row.keys() >= AGREED
+    rich = told["strategies"][1]
+    assert (rich["seen"], rich["sent"], rich["filled"], rich["profit_usd"]) == (4, 1, 1, 3.0)
+    assert rich["band_usd"] == [3.0 - 5e-6, 3.0 + 5e-6]
+    assert [row["state"] for row in told["strategies"]] == ["active", "active", "ended"]
+
+
+def test_people_see_the_best_first(world: World, dexarb: Dexarb) -> None:
+    said = dexarb("status", "-c", world.config).out
+    assert said.index(RICH.name) < said.index(IDLE.name) < said.index(POOR.name)
+    assert "+3.00" in said
+    assert "\x1b" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (["--sort", "profit"], [RICH.name, IDLE.name, POOR.name]),
+        (["--sort", "name"], [POOR.name, RICH.name, IDLE.name]),
+        (["--sort", "seen"], [RICH.name, POOR.name, IDLE.name]),
+        (["--filter", "active"], [POOR.name, RICH.name]),
+        (["--filter", "STRATEGY 1"], [RICH.name]),
+        (["--filter", IDLE.hash], [IDLE.name]),
+        (["--filter", "nobody"], []),
+    ],
+)
+def test_sort_and_filter(
+    world: World, dexarb: Dexarb, options: list[str], names: list[str]
+) -> None:
+    told = dexarb("status", "-c", world.config, "--json", *options).json
+    assert [row["name"] for row in told["strategies"]] == names
+
+
+def test_a_limit_says_how_many_more(world: World, dexarb: Dexarb) -> None:
+    said = dexarb("status", "-c", world.config, "--limit", "1").out
+    assert RICH.name in said
+    assert POOR.name not in said
+    assert "2 more" in said
+
+
+def test_without_a_known_place_the_profit_is_unknown_and_comes_last(
+    world: World, dexarb: Dexarb
+) -> None:
+    with books.open_ledger(world.ledger) as ledger, ledger.block(3, books.block(3)) as block:
+        late = replace(_decision(RICH), id="late", block=books.block(3))
+        block.add_decisions([late])
+        block.add_fills([replace(books.fill(late, books.block(3), net=9), place_known=False)])
+    told = dexarb("status", "-c", world.config, "--json", "--sort", "profit").json
+    assert [row["profit_usd"] for row in told["strategies"]] == [0.0, -1.0, None]
+    assert told["strategies"][2]["unplaced"] == 1
+    assert told["strategies"][2]["band_usd"][1] > 3.0
+    said = dexarb("status", "-c", world.config).words
+    assert "?" in said
+    assert "only the band is true" in said
+
+
+def test_profit_over_a_taker_who_was_really_there_is_told_apart(
+    world: World, dexarb: Dexarb
+) -> None:
+    """He came at place 4 of block 2; our fills stand at place 3."""
+    with books.open_ledger(world.ledger) as ledger, ledger.block(3, books.block(3)) as block:
+        evidence = replace(
+            books.evidence(books.block(2)), cycle=books.CYCLE, block_hash=books.block(1).hash
+        )
+        block.add_evidence([evidence])
+    told = dexarb("status", "-c", world.config, "--json").json
+    won = [row["won_over_taker_usd"] for row in told["strategies"]]
+    assert won == [-1.0, 3.0, 0.0]
+    said = dexarb("status", "-c", world.config).words
+    assert f"won over a taker who was really there: {RICH.name} +3.00, {POOR.name} -1.00" in said
+
+
+def test_nothing_written_yet_says_what_to_start(tmp_path: Path, dexarb: Dexarb) -> None:
+    world = configure(tmp_path)
+    said = dexarb("status", "-c", world.config)
+    assert (said.code, said.out) == (3, "")
+    assert "Start paper-trading" in said.err
+    world.ledger.parent.mkdir()
+    books.open_ledger(world.ledger).close()
+    assert "takes them up with the next block" in dexarb("status", "-c", world.config).words
+
+
+def test_strategies_that_sent_nothing_point_to_the_reasons(tmp_path: Path, dexarb: Dexarb) -> None:
+    world = configure(tmp_path)
+    world.ledger.parent.mkdir()
+    with books.open_ledger(world.ledger) as ledger, ledger.block(1, books.block(1)) as block:
+        block.set_strategies(books.STRATEGIES)
+    assert "`dexarb why NAME`" in dexarb("status", "-c", world.config).out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--sort", "luck"], "none of profit"), (["-c", "missing.toml"], "missing.toml")],
+)
+def test_wrong_usage(world: World, dexarb: Dexarb, options: list[str], said: str) -> None:
+    found = dexarb("status", "-c", world.config, *options)
+    assert found.code == 2
+    assert said in found.err
+
+
+def test_a_broken_general_table_is_told_with_its_line(tmp_path: Path, dexarb: Dexarb) -> None:
+    path = tmp_path / "paper.toml"
+    path.write_text("[general]\nledger_file = 5\n")
+    found = dexarb("status", "-c", path)
+    assert found.code == 2
+    assert "paper.toml:2" in found.err
+
+
+# -- watching -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def watching(world: World) -> Iterator[subprocess.Popen[str]]:
+    program = Path(sys.executable).with_name("dexarb")
+    process = subprocess.Popen(
+        [program, "status", "-c", world.config, "--watch", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    yield process
+    if process.poll() is None:
+        process.kill()
+        process.communicate()
+
+
+def test_a_watch_tells_every_change_once_until_it_is_interrupted(
+    world: World, watching: subprocess.Popen[str]
+) -> None:
+    assert watching.stdout is not None
+    assert json.loads(watching.stdout.readline())["block"] == 2
+    with LedgerDb.open(world.ledger, chain_id=137, history=books.HISTORY) as ledger:
+        with ledger.block(3, books.block(3)):
+            pass
+        blocks = []
+        while 3 not in blocks:
+            blocks.append(json.loads(watching.stdout.readline())["block"])
+        watching.send_signal(signal.SIGINT)
+        rest, errors = watching.communicate(timeout=30)
+    assert set(blocks) <= {2, 3}
+    assert rest == ""
+    assert watching.returncode == 130, errors
+
+
+def test_a_watch_waits_for_a_ledger_but_not_with_what_is_none(
+    tmp_path: Path, dexarb: Dexarb
+) -> None:
+    world = configure(tmp_path)
+    world.ledger.parent.mkdir()
+    world.ledger.write_bytes(b"this is no database at all" * 100)
+    said = dexarb("status", "-c", world.config, "--watch")
+    assert said.code == 3
+    assert "ledger" in said.err

@@ -1,0 +1,66 @@
+"""Walking a recorded history: every block of the branch once, from wherever it begins."""
+
+from __future__ import annotations
+
+import pytest
+
+from dexarb.apps.walk import span, walk
+from dexarb.core.block import BlockUpdate
+from dexarb.core.market import Market
+from dexarb.core.pool import Pool
+from dexarb.core.token import Address
+from dexarb.errors import InputError
+from dexarb.store.history_reader import HistoryReader
+from store import world
+from support.recorded import record
+
+UPDATES = world.first_updates(60, seed=3, logs=2)
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> HistoryReader:
+    """Segments so short that reorganisations reach over them."""
+    folder = tmp_path_factory.mktemp("walk")
+    return HistoryReader(record(folder, world.first_keyframe(), UPDATES, segment_blocks=4))
+
+
+def standing() -> dict[int, tuple[BlockUpdate, dict[Address, Pool]]]:
+    """By number, the blocks of the branch that is left, with the pools at their ends."""
+    market = Market(world.first_keyframe())
+    found: dict[int, tuple[BlockUpdate, dict[Address, Pool]]] = {}
+    for update in UPDATES:
+        market.rewind(update.block.parent_hash)
+        market.apply(update)
+        found = {number: known for number, known in found.items() if number < update.block.number}
+        found[update.block.number] = update, dict(market.pools)
+    return found
+
+
+def test_the_history_has_dead_branches() -> None:
+    assert len(standing()) < len(UPDATES)
+
+
+@pytest.mark.parametrize("skipped", [0, 1, 7, 31, 33, 38, 41])
+def test_every_block_that_stands_comes_once_as_the_chain_had_it(
+    reader: HistoryReader, skipped: int
+) -> None:
+    chain = standing()
+    first, last = min(chain) + skipped, max(chain)
+    numbers = []
+    for moment in walk(span(reader, first=first, last=None, count=None)):
+        block = moment.update.block
+        update, pools = chain[block.number]
+        assert block == update.block
+        assert moment.market.pools == pools
+        numbers.append(block.number)
+    assert numbers == list(range(first, last + 1))
+
+
+def test_a_span_is_what_the_history_has_of_it(reader: HistoryReader) -> None:
+    first, last = min(standing()), max(standing())
+    whole = span(reader, first=0, last=10**9, count=None)
+    assert (whole.first, whole.last) == (first, last)
+    newest = span(reader, first=first, last=last - 2, count=5)
+    assert (newest.first, newest.last, newest.blocks) == (last - 6, last - 2, 5)
+    with pytest.raises(InputError, match=f"has blocks {first} to {last}"):
+        span(reader, first=last + 1, last=None, count=None)

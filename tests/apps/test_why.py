@@ -1,0 +1,152 @@
+"""dexarb why: the funnel of what really was decided, and two strategies side by side."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from dexarb.store.ledger_reader import read_only
+from store import books
+from support.command import Dexarb
+from support.scenes import (
+    BOLD,
+    ELSEWHERE,
+    OPENS,
+    OPENS_AGAIN,
+    SHY,
+    SMALL,
+    STRATEGIES,
+    scene,
+)
+from support.small_chain import settings
+from support.traded import World, configure, record_and_trade, row_of
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return record_and_trade(tmp_path_factory.mktemp("why"), *scene(), *STRATEGIES)
+
+
+def expected_net_usd(world: World, block: int) -> float:
+    """What the bold strategy expected of the trade that it sent after this block."""
+    with read_only(world.ledger) as ledger:
+        bold = next(row.hash for row in ledger.strategies() if row.name == BOLD)
+        (found,) = (
+            row.decision for row in ledger.decisions(bold) if row.decision.block.number == block
+        )
+    return found.expected_net_micro_usd / 10**6
+
+
+def test_a_threshold_that_is_too_high(world: World, dexarb: Dexarb) -> None:
+    told = dexarb("why", SHY, "-c", world.config, "--json").json
+    assert (told["sent"], told["offered"], told["stopped"]) == (0, 3, {"profit": 3})
+    (miss,) = told["nearest_misses"]
+    assert (miss["reason"], miss["needed_usd"], miss["block"]) == ("profit", 50.0, OPENS)
+    best = expected_net_usd(world, OPENS)
+    assert miss["best_usd"] == pytest.approx(best, abs=0.05)
+    assert told["obstacle"]["parameter"] == "min_profit_usd"
+    said = dexarb("why", SHY, "-c", world.config).words
+    assert "min_profit_usd stands most in the way: it stopped 3 of 3" in said
+    assert f"needed 50.00 USD, best was {miss['best_usd']:.2f} USD at block {OPENS}" in said
+
+
+def test_what_was_sent_and_what_came_of_it(world: World, dexarb: Dexarb) -> None:
+    told = dexarb("why", BOLD, "-c", world.config, "--json").json
+    counts = [told[key] for key in ("offered", "sent", "filled", "reverted", "open")]
+    assert counts == [3, 2, 1, 1, 0]
+    assert told["stopped"] == {"pool_busy": 1}
+    assert told["sentence"].startswith("priority_fee_gwei decides most: 1 of 2 sent reverted")
+
+
+def test_a_strategy_that_looks_elsewhere(world: World, dexarb: Dexarb) -> None:
+    told = dexarb("why", ELSEWHERE, "-c", world.config, "--json").json
+    assert told["stopped"] == {"pair": 3}
+    assert told["obstacle"]["parameter"] == "pairs"
+    assert "`dexarb spreads`" in dexarb("why", ELSEWHERE, "-c", world.config).out
+
+
+def test_a_hash_will_do_and_a_typo_is_mended(world: World, dexarb: Dexarb) -> None:
+    known = dexarb("why", BOLD, "-c", world.config, "--json").json["hash"]
+    assert dexarb("why", known[:6], "-c", world.config, "--json").json["name"] == BOLD
+    wrong = dexarb("why", "elsewere", "-c", world.config)
+    assert (wrong.code, wrong.out) == (2, "")
+    assert f'Did you mean "{ELSEWHERE}"?' in wrong.err
+    lost = dexarb("why", "xyzzy", "-c", world.config)
+    assert f'There are "{BOLD}", "{SHY}", "{SMALL}", "{ELSEWHERE}"' in lost.err
+
+
+def test_three_names_are_too_many(world: World, dexarb: Dexarb) -> None:
+    said = dexarb("why", BOLD, SHY, SMALL, "-c", world.config)
+    assert said.code == 2
+    assert "one strategy, or two" in said.err
+
+
+# -- side by side ---------------------------------------------------------------------------------
+
+
+def test_the_same_opportunities_side_by_side(world: World, dexarb: Dexarb) -> None:
+    told = dexarb("why", BOLD, SMALL, "-c", world.config, "--json").json
+    assert told["decisions_differing_from_ledger"] == 0
+    taken = [told[key] for key in ("both", "first_alone", "second_alone", "neither")]
+    assert taken == [1, 1, 0, 0]
+    first, second = told["episodes"]
+    assert [first["opened_block"], second["opened_block"]] == [OPENS, OPENS_AGAIN]
+    bold, small = first["stands"]
+    assert (bold["outcome"], small["outcome"]) == ("filled", "filled")
+    assert bold["net_usd"] > small["net_usd"] > 0
+    bold, small = second["stands"]
+    assert bold["outcome"] == "reverted"
+    assert bold["net_usd"] < 0
+    assert (small["sent"], small["reason"], small["needed_usd"]) == (False, "profit", 1.0)
+    assert 0 < small["best_usd"] < 1
+
+
+def test_people_read_who_took_what(world: World, dexarb: Dexarb) -> None:
+    said = dexarb("why", BOLD, SHY, "-c", world.config)
+    assert said.err == ""
+    assert f"2 episodes: both took 0, {BOLD} alone 2, {SHY} alone 0, neither 0" in said.words
+    assert "USDC > WETH > USDC" in said.out
+    assert "of 50.00" in said.out
+
+
+def test_what_lies_outside_both_is_left_out(world: World, dexarb: Dexarb) -> None:
+    told = dexarb("why", ELSEWHERE, BOLD, "-c", world.config, "--json").json
+    assert [each["stands"][0]["reason"] for each in told["episodes"]] == ["pair", "pair"]
+    assert told["second_alone"] == 2
+
+
+def test_a_ledger_that_says_otherwise_is_noticed(
+    world: World, tmp_path: Path, dexarb: Dexarb
+) -> None:
+    other = World(tmp_path)
+    shutil.copytree(world.folder / "data", tmp_path / "data")
+    text = world.config.read_text()
+    other.config.write_text(text.replace(str(world.folder), str(tmp_path)))
+    with sqlite3.connect(other.ledger) as connection:
+        connection.execute("UPDATE decisions SET id = 'another' WHERE n = 1")
+    connection.close()
+    said = dexarb("why", BOLD, SMALL, "-c", other.config)
+    assert "differs from the ledger in 2 decisions" in said.err
+    assert said.code == 0
+
+
+def test_a_strategy_is_not_compared_with_itself(world: World, dexarb: Dexarb) -> None:
+    said = dexarb("why", BOLD, BOLD, "-c", world.config)
+    assert said.code == 2
+    assert "the same strategy twice" in said.err
+
+
+def test_code_of_its_own_is_not_run_again(tmp_path: Path, dexarb: Dexarb) -> None:
+    """What it would say the second time is its own affair; the counters stand as they are."""
+    own = settings("Own", kind="mine", parameters='{"eager":true}')
+    world = configure(tmp_path)
+    world.ledger.parent.mkdir()
+    with books.open_ledger(world.ledger) as ledger, ledger.block(1, books.block(1)) as block:
+        block.set_strategies([row_of(own), row_of(settings("Plain"))])
+    said = dexarb("why", "Own", "Plain", "-c", world.config)
+    assert said.code == 2
+    assert 'Own" has code of its own (mine)' in said.err
+    assert "own strategy mine, parameters" in dexarb("why", "Own", "-c", world.config).words
