@@ -27,10 +27,10 @@ from dexarb.search.packed import Ints
 from dexarb.search.polish import polish
 from dexarb.search.rates import RateMirror
 from dexarb.search.scan import Scanner, warm_up
-from dexarb.search.simple import SimpleScanner
 from dexarb.search.sizing import Segments, Sizes, room_for, size_cycles
 from dexarb.store.codec import decode, encode_block
 from dexarb.trading.costs import GasModel
+from oracles.simple import SimpleScanner
 
 A, B = address(0xAA, 1), address(0xAA, 2)
 TOUCHED = 40

@@ -1,13 +1,14 @@
 """From the best real size to the best integers.
 
-Every hop rounds against the trader, so what a size earns depends on its last digits. Most is lost
-in the coarsest token, the one whose amounts are the smallest numbers: one unit of it, a *grain*, is
-the largest part of the trade. So amounts of that token are enumerated, each with the least input
-that buys it.
+Every hop rounds against the trader, so what a size earns depends on its last digits. No integers
+earn more than the best real size does. So the nearest integer input is tried first: where it earns
+all but less than one unit of the start token, nothing better exists.
 
-No integers earn more than the best real size does. The search ends with the first trade within a
-grain of that; where several tokens are coarse and their roundings add up, it goes on over the width
-in which the real profit hardly falls, and takes the best of what it saw.
+Else most is lost in the coarsest token, the one whose amounts are the smallest numbers: one unit of
+it, a *grain*, is the largest part of the trade. So amounts of that token are enumerated, each with
+the least input that buys it. The search ends with the first trade within a grain of the real
+profit; where several tokens are coarse and their roundings add up, it goes on over the width in
+which the real profit hardly falls, and takes the best of what it saw.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from math import sqrt
 from typing import NamedTuple
 
 from dexarb.core.pool import Pool, SwapResult
-from dexarb.core.route import Cycle, run
+from dexarb.core.route import Cycle
 from dexarb.core.token import Address
 from dexarb.errors import InvalidAmount, PoolError
 
@@ -28,15 +29,23 @@ SAMPLES = 16
 """Amounts tried on each side of the first, at most."""
 
 
+Results = tuple[SwapResult, ...]
+
+
 class Sized(NamedTuple):
     """The input, and what each hop makes of it."""
 
     amount_in: int
-    results: tuple[SwapResult, ...]
+    results: Results
 
     @property
     def profit(self) -> int:
         return self.results[-1].amount_out - self.amount_in
+
+    @property
+    def gain(self) -> tuple[int, int]:
+        """What decides between two: the profit, then the smaller input."""
+        return self.profit, -self.amount_in
 
 
 def polish(
@@ -46,34 +55,38 @@ def polish(
 
     Where the pools cannot take the size it is first cut to what they can.
     """
-    sizes = _Sizes(cycle, pools)
+    trades = _Trades(cycle, pools)
     start = max(1, round(amount_in))
-    amounts = sizes.amounts(start)
-    if amounts is None:
-        start = sizes.largest_below(start)
-        amounts = sizes.amounts(start)
-    if not amounts:
+    results = trades.results(start)
+    if results is None:
+        start = trades.largest_below(start)
+        results = trades.results(start) or ()
+    if not start:
         return None
+    best = Sized(start, results) if len(results) == len(cycle.hops) else None
+    if best is None or best.profit < profit - max(1.0, CLOSE * profit):
+        best = _on_grid(trades, start, results, profit, best)
+    return best if best and best.profit > 0 else None
+
+
+def _on_grid(
+    trades: _Trades, start: int, results: Results, profit: float, best: Sized | None
+) -> Sized | None:
+    """The best of this trade and of those with amounts of the coarsest token close to its own."""
+    amounts = [result.amount_out for result in results]
+    if best is None:
+        amounts.append(0)
     # The last of equals: a grid on the output side spares the rounding of the last hop.
     place = min(range(len(amounts)), key=lambda i: (amounts[i], -i))
     middle = max(1, amounts[place])
     enough = profit - max(start / middle, CLOSE * profit)
-    best: tuple[int, int] | None = None
     for amount in _around(middle, start, profit):
-        candidate = sizes.profit(place, amount)
-        if candidate and (best is None or candidate > best):
+        candidate = trades.buying(place, amount)
+        if candidate and (best is None or candidate.gain > best.gain):
             best = candidate
-            if best[0] >= enough:
-                break
-    least = -best[1] if best else start
-    try:
-        sized = Sized(least, run(cycle, least, pools.__getitem__))
-    except PoolError:
-        # The least input can buy a little more than the amount, and a later pool end just there.
-        if amounts[-1] <= start:
-            return None
-        sized = Sized(start, run(cycle, start, pools.__getitem__))
-    return sized if sized.profit > 0 else None
+        if best and best.profit >= enough:
+            break
+    return best
 
 
 def _around(middle: int, amount_in: int, profit: float) -> Iterator[int]:
@@ -92,52 +105,54 @@ def _around(middle: int, amount_in: int, profit: float) -> Iterator[int]:
             yield middle - offset
 
 
-class _Sizes:
-    """A cycle at its pools, seen from different amounts."""
+class _Trades:
+    """A cycle at its pools, with different amounts. Swaps are remembered: trials share many."""
 
     def __init__(self, cycle: Cycle, pools: Mapping[Address, Pool]) -> None:
-        self._hops = [(pools[hop.pool], hop.token_in, hop.token_out) for hop in cycle.hops]
+        self._hops: list[tuple[Pool, Address, Address, dict[int, SwapResult]]] = [
+            (pools[hop.pool], hop.token_in, hop.token_out, {}) for hop in cycle.hops
+        ]
 
-    def amounts(self, amount_in: int) -> list[int] | None:
-        """What comes out of each hop, up to the first that gives nothing.
+    def results(self, amount_in: int) -> Results | None:
+        """What each hop makes of an input, up to the last that gives something.
 
-        None if a pool cannot take so much. Empty for an input of 0.
+        None if a pool cannot take so much.
         """
-        if not amount_in:
-            return []
-        amounts: list[int] = []
+        results: list[SwapResult] = []
         amount = amount_in
-        for pool, token_in, _ in self._hops:
-            try:
-                amount = pool.swap(token_in, amount).amount_out
-            except InvalidAmount:
-                amount = 0
-            except PoolError:
-                return None
-            amounts.append(amount)
+        for pool, token_in, _, known in self._hops:
+            result = known.get(amount)
+            if result is None:
+                try:
+                    result = known[amount] = pool.swap(token_in, amount)
+                except InvalidAmount:
+                    break
+                except PoolError:
+                    return None
+            amount = result.amount_out
             if not amount:
                 break
-        return amounts
+            results.append(result)
+        return tuple(results)
 
     def largest_below(self, amount_in: int) -> int:
         """The largest input that all pools take, to a part in 2^40 of it."""
         low, high = 0, amount_in
         while high - low > 1 + (low >> 40):
             middle = (low + high) // 2
-            if self.amounts(middle) is None:
+            if self.results(middle) is None:
                 high = middle
             else:
                 low = middle
         return low
 
-    def profit(self, place: int, amount: int) -> tuple[int, int] | None:
-        """(profit, minus the least input) of a trade with this amount behind hop `place`."""
+    def buying(self, place: int, amount: int) -> Sized | None:
+        """The trade with the least input that buys this amount behind hop `place`."""
+        least = amount
         try:
-            least = result = amount
-            for pool, _, token_out in reversed(self._hops[: place + 1]):
+            for pool, _, token_out, _ in reversed(self._hops[: place + 1]):
                 least = pool.swap_exact_out(token_out, least).amount_in
-            for pool, token_in, _ in self._hops[place + 1 :]:
-                result = pool.swap(token_in, result).amount_out
         except PoolError:
             return None
-        return result - least, -least
+        results = self.results(least)
+        return Sized(least, results) if results and len(results) == len(self._hops) else None

@@ -8,16 +8,12 @@ from math import inf
 
 import numpy as np
 
-from dexarb.core.pool import Pool, Segment
-from dexarb.core.token import Address
+from dexarb.core.pool import NO_SEGMENT, Pool
 from dexarb.search.packed import Floats, Ints, Rows, grown
 from dexarb.search.sizing import Segments
 
 FIRST_LOOK = 16
 """Segments that are read once the first is not enough; then four times as many each time."""
-
-
-_NOTHING = Segment(0.0, 0.0, inf)
 
 
 class RateMirror:
@@ -48,12 +44,12 @@ class RateMirror:
         for slot, pool in changed.items():
             if pool is None:
                 del self.pools[slot]
-                numbers += _NOTHING + _NOTHING
+                sold0 = sold1 = NO_SEGMENT
             else:
                 self.pools[slot] = pool
-                one, other = pool.tokens
-                numbers += _first(pool, one)
-                numbers += _first(pool, other)
+                sold0, sold1 = pool.first_segments()
+            numbers += sold0
+            numbers += sold1
         edges = np.repeat(2 * np.fromiter(changed, dtype=np.int64), 2)
         edges[1::2] += 1
         content = np.array(numbers).reshape(-1, 3)
@@ -66,20 +62,7 @@ class RateMirror:
         """Read more segments of an edge whose known ones did not reach."""
         pool = self.pools[edge >> 1]
         wanted = max(FIRST_LOOK, 4 * int(self._rows.rows[edge, 1]))
-        segments = filter(_usable, pool.segments(pool.tokens[edge & 1]))
+        segments = pool.segments(pool.tokens[edge & 1])
         known = np.array(list(islice(segments, wanted))).reshape(-1, 3)
         self._rows.replace(edge, known)
         self._complete[edge] = len(known) < wanted
-
-
-def _usable(segment: Segment) -> bool:
-    """Stretches that hold nothing would bring infinities into the products."""
-    rate, depth, input_limit = segment
-    return rate > 0.0 and input_limit > 0.0 and depth < inf
-
-
-def _first(pool: Pool, token_in: Address) -> Segment:
-    for segment in pool.segments(token_in):
-        if _usable(segment):
-            return segment
-    return _NOTHING

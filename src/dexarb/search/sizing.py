@@ -99,24 +99,26 @@ def size_cycles(s: Segments, cycles: Ints, sizes: Sizes) -> None:
             gain = rate - 1.0
             # At the boundary the marginal rate is rate / at_boundary²: above 1, go there.
             at_boundary = 1.0 + depth * boundary
-            stops = not rate > at_boundary * at_boundary
-            step = gain / ((sqrt(rate) + 1.0) * depth) if stops else boundary
-            if not step < inf:
+            if not rate > at_boundary * at_boundary:
+                # √rate − 1, without cancelling.
+                root = gain / (sqrt(rate) + 1.0)
+                step = root / depth
+                if step < inf:
+                    draw(sizes, amount_in, amount_out, rate, depth)
+                    amount_in += step
+                    profit += root * step
                 break
             draw(sizes, amount_in, amount_out, rate, depth)
-            growth = 1.0 + depth * step
-            amount_in += step
-            amount_out += rate * step / growth
+            amount_in += boundary
+            amount_out += rate * boundary / at_boundary
             # Output less input cancels; this form of it does not.
-            profit += step * (gain - depth * step) / growth
-            if stops:
-                break
+            profit += boundary * (gain - depth * boundary) / at_boundary
             if not walking:
                 for i in range(4):
                     if cycles[c, i] >= 0:
                         enter(s, hops, i, s.rows[cycles[c, i], 0])
                 walking = True
-            state = advance(s, cycles, c, hops, limiting, step)
+            state = advance(s, cycles, c, hops, limiting, boundary)
             rate, depth, boundary, limiting = compose(cycles, c, hops)
         sizes.amount_in[c] = amount_in
         sizes.profit[c] = profit
