@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from benchmarks.bench_search import rows
+from benchmarks.bench_block import block_rows
+from benchmarks.bench_market import market_rows
+from benchmarks.bench_sizing import sizing_rows
 from benchmarks.harness import save
+from dexarb.search.scan import warm_up
 
 if __name__ == "__main__":
-    save(rows())
+    warm_up()
+    save([*sizing_rows(), *market_rows(), *block_rows()])

@@ -48,10 +48,10 @@ class Sizes(NamedTuple):
     used: Ints
     hops: Floats
 
-    def curve(self, cycle: int) -> Curve:
-        first = int(self.first[cycle])
-        rows = self.pieces[first : first + int(self.number[cycle])].tolist()
-        return Curve(tuple(Piece(*row) for row in rows))
+
+def curve_of(pieces: Floats) -> Curve:
+    """The curve of a cycle with these pieces."""
+    return Curve(tuple([Piece(*row) for row in pieces.tolist()]))
 
 
 def room_for(cycles: int, pieces: int) -> Sizes:
@@ -71,10 +71,9 @@ def room_for(cycles: int, pieces: int) -> Sizes:
 ON, ENDED = -1, -2
 """What `advance` reports when it reached new segments, or the end of a pool's liquidity."""
 
-# Columns of a hop on its walk: the segment, its numbers as read, and as seen from where the walk
-# is: rate and depth there, what is left of it, and what went in since its start.
-SEGMENT, RATE_READ, DEPTH_READ, LIMIT, RATE, DEPTH, ROOM, SPENT = range(8)
-HOP_COLUMNS = 8
+# Columns of a hop on its walk: the segment it is on, the rate and depth there, and what is left of it.
+SEGMENT, RATE, DEPTH, ROOM = range(4)
+HOP_COLUMNS = 4
 
 
 @kernel
@@ -85,13 +84,13 @@ def size_cycles(s: Segments, cycles: Ints, sizes: Sizes) -> None:
     for c in range(len(cycles)):
         sizes.first[c] = sizes.used[0]
         rate, depth, boundary, limiting = 1.0, 0.0, inf, 0
-        for i in range(4):
-            if cycles[c, i] < 0:
-                break
-            first = s.rows[cycles[c, i], 0]
-            boundary, limiting = nearer(boundary, limiting, s.data[first, 2], rate, depth, i)
+        length = 0
+        while length < 4 and cycles[c, length] >= 0:
+            first = s.rows[cycles[c, length], 0]
+            boundary, limiting = nearer(boundary, limiting, s.data[first, 2], rate, depth, length)
             depth += s.data[first, 1] * rate
             rate *= s.data[first, 0]
+            length += 1
         amount_in = amount_out = profit = 0.0
         state = ON
         walking = False
@@ -109,17 +108,17 @@ def size_cycles(s: Segments, cycles: Ints, sizes: Sizes) -> None:
                     profit += root * step
                 break
             draw(sizes, amount_in, amount_out, rate, depth)
+            shrink = boundary / at_boundary
             amount_in += boundary
-            amount_out += rate * boundary / at_boundary
+            amount_out += rate * shrink
             # Output less input cancels; this form of it does not.
-            profit += boundary * (gain - depth * boundary) / at_boundary
+            profit += (gain - depth * boundary) * shrink
             if not walking:
-                for i in range(4):
-                    if cycles[c, i] >= 0:
-                        enter(s, hops, i, s.rows[cycles[c, i], 0])
+                for i in range(length):
+                    enter(s, hops, i, s.rows[cycles[c, i], 0])
                 walking = True
-            state = advance(s, cycles, c, hops, limiting, boundary)
-            rate, depth, boundary, limiting = compose(cycles, c, hops)
+            state = advance(s, cycles, c, length, hops, limiting, boundary)
+            rate, depth, boundary, limiting = compose(length, hops)
         sizes.amount_in[c] = amount_in
         sizes.profit[c] = profit
         sizes.missing[c] = max(state, -1)
@@ -153,12 +152,10 @@ def draw(sizes: Sizes, amount_in: float, amount_out: float, rate: float, depth: 
 
 
 @kernel_part
-def compose(cycles: Ints, c: int, hops: Floats) -> tuple[float, float, float, int]:
+def compose(length: int, hops: Floats) -> tuple[float, float, float, int]:
     """Rate and depth of the cycle from here, its nearest boundary and the hop that it is of."""
     rate, depth, boundary, limiting = 1.0, 0.0, inf, 0
-    for i in range(4):
-        if cycles[c, i] < 0:
-            break
+    for i in range(length):
         boundary, limiting = nearer(boundary, limiting, hops[i, ROOM], rate, depth, i)
         depth += hops[i, DEPTH] * rate
         rate *= hops[i, RATE]
@@ -166,30 +163,28 @@ def compose(cycles: Ints, c: int, hops: Floats) -> tuple[float, float, float, in
 
 
 @kernel_part
-def advance(s: Segments, cycles: Ints, c: int, hops: Floats, limiting: int, step: float) -> int:
+def advance(
+    s: Segments, cycles: Ints, c: int, length: int, hops: Floats, limiting: int, step: float
+) -> int:
     """Put `step` more in. The limiting hop enters its next segment, the others are re-anchored.
 
     Returns ON, ENDED, or the edge whose next segment has not been read.
     """
     amount = step
-    for i in range(4):
-        edge = cycles[c, i]
-        if edge < 0:
-            break
-        passed_on = hops[i, RATE] * amount / (1.0 + hops[i, DEPTH] * amount)
-        spent = hops[i, SPENT] + amount
-        if i == limiting or spent >= hops[i, LIMIT]:
+    for i in range(length):
+        shrink = 1.0 / (1.0 + hops[i, DEPTH] * amount)
+        passed_on = hops[i, RATE] * shrink * amount
+        left = hops[i, ROOM] - amount
+        if i == limiting or left <= 0.0:
+            edge = cycles[c, i]
             following = int(hops[i, SEGMENT]) + 1
             if following == s.rows[edge, 0] + s.rows[edge, 1]:
                 return ENDED if s.complete[edge] else edge
             enter(s, hops, i, following)
         else:
-            # From the segment's own numbers each time, so that errors do not add up.
-            shrink = 1.0 / (1.0 + hops[i, DEPTH_READ] * spent)
-            hops[i, RATE] = hops[i, RATE_READ] * shrink * shrink
-            hops[i, DEPTH] = hops[i, DEPTH_READ] * shrink
-            hops[i, ROOM] = hops[i, LIMIT] - spent
-            hops[i, SPENT] = spent
+            hops[i, RATE] *= shrink * shrink
+            hops[i, DEPTH] *= shrink
+            hops[i, ROOM] = left
         amount = passed_on
     return ON
 
@@ -198,7 +193,6 @@ def advance(s: Segments, cycles: Ints, c: int, hops: Floats, limiting: int, step
 def enter(s: Segments, hops: Floats, hop: int, segment: int) -> None:
     """Put a hop at the start of a segment."""
     hops[hop, SEGMENT] = segment
-    hops[hop, RATE_READ] = hops[hop, RATE] = s.data[segment, 0]
-    hops[hop, DEPTH_READ] = hops[hop, DEPTH] = s.data[segment, 1]
-    hops[hop, LIMIT] = hops[hop, ROOM] = s.data[segment, 2]
-    hops[hop, SPENT] = 0.0
+    hops[hop, RATE] = s.data[segment, 0]
+    hops[hop, DEPTH] = s.data[segment, 1]
+    hops[hop, ROOM] = s.data[segment, 2]
