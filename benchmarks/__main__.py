@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from benchmarks.bench_block import block_rows
 from benchmarks.bench_market import market_rows
 from benchmarks.bench_sizing import sizing_rows
@@ -9,5 +11,7 @@ from benchmarks.harness import save
 from dexarb.search.scan import warm_up
 
 if __name__ == "__main__":
+    # As timeit does: collections would fall on either side by chance.
+    gc.disable()
     warm_up()
     save([*sizing_rows(), *market_rows(), *block_rows()])

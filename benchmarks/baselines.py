@@ -14,6 +14,7 @@ from dexarb.core.pool import Pool
 from dexarb.core.route import Cycle, run
 from dexarb.core.token import Address
 from dexarb.errors import PoolError
+from dexarb.search.sizing import DEPTH, IN_FROM, IN_TO, RATE
 
 GOLD = (3.0 - math.sqrt(5.0)) / 2.0
 RELATIVE = math.sqrt(2.0**-52)
@@ -75,7 +76,7 @@ def exact_profit(cycle: Cycle, pools: Mapping[Address, Pool]) -> Callable[[float
 
 
 def v2_formula(first: tuple[int, int], second: tuple[int, int]) -> Callable[[float], float]:
-    """The exact swap of two V2 pairs, (reserve in, reserve out), written out: no pools, no checks."""
+    """The exact swap of two V2 pairs, (reserve in, reserve out), written out, no checks."""
     in1, out1 = first
     in2, out2 = second
 
@@ -104,8 +105,8 @@ def compiled_profit(
         left, out = amount, 0.0
         first, count = rows[edge]
         for i in range(first, first + count):
-            step = min(left, data[i, 2])
-            out += data[i, 0] * step / (1.0 + data[i, 1] * step)
+            step = min(left, data[i, IN_TO] - data[i, IN_FROM])
+            out += data[i, RATE] * step / (1.0 + data[i, DEPTH] * step)
             left -= step
             if left <= 0.0:
                 break

@@ -55,18 +55,19 @@ def compare(
     unit: str = "us",
     each: int = 1,
     repeat: int = 20,
+    baseline_each: int = 1,
     repeat_baseline: int = 5,
 ) -> Row:
     """Ours and the baseline in turn, five rounds of each.
 
-    each: how many of the things that are counted one call of ours does. repeat: calls a round.
+    each: how many of the things that are counted one call does. repeat: calls a round.
     """
     ours()
     baseline()
     rounds = []
     for _ in range(ROUNDS):
         mine = [timed(ours) / each for _ in range(repeat)]
-        rounds.append((mine, [timed(baseline) for _ in range(repeat_baseline)]))
+        rounds.append((mine, [timed(baseline) / baseline_each for _ in range(repeat_baseline)]))
     return compared(name, rounds, goal=goal, unit=unit)
 
 
@@ -98,9 +99,7 @@ def figure(
     name: str, value: float, unit: str, *, goal: float | None = None, met: bool | None = None
 ) -> Row:
     """A figure that is no time and has no other side."""
-    return report(
-        Row(name, value, unit, value, value, None, None, goal, met, os.getloadavg()[0])
-    )
+    return report(Row(name, value, unit, value, value, None, None, goal, met, os.getloadavg()[0]))
 
 
 def report(row: Row) -> Row:

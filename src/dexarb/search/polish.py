@@ -1,14 +1,15 @@
 """From the best real size to the best integers.
 
-Every hop rounds against the trader, so what a size earns depends on its last digits. No integers
-earn more than the best real size does. So the nearest integer input is tried first: where it earns
-all but less than one unit of the start token, nothing better exists.
+Every hop rounds against the trader, so what a size earns depends on its last digits. Most is lost
+in the coarsest token, the one whose amounts are the smallest numbers: one unit of it, a *grain*, is
+the largest part of the trade. No integers earn more than the best real size does.
 
-Else most is lost in the coarsest token, the one whose amounts are the smallest numbers: one unit of
-it, a *grain*, is the largest part of the trade. So amounts of that token are enumerated, each with
-the least input that buys it. The search ends with the first trade within a grain of the real
-profit; where several tokens are coarse and their roundings add up, it goes on over the width in
-which the real profit hardly falls, and takes the best of what it saw.
+So the nearest integer input is tried first. It is taken if it loses less than one unit of the start
+token, which nothing can better, or less than a grain that is a millionth of the profit at most.
+Else amounts of the coarsest token are enumerated, each with the least input that buys it, until one
+is within a grain of the real profit. Where several tokens are coarse and their roundings add up,
+that goes on over the width in which the real profit hardly falls, and the best that was seen is
+taken.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from math import sqrt
 from typing import NamedTuple
 
 from dexarb.core.pool import Pool, SwapResult
-from dexarb.core.route import Cycle
+from dexarb.core.route import Cycle, run
 from dexarb.core.token import Address
 from dexarb.errors import InvalidAmount, PoolError
 
 CLOSE = 1e-9
 """Relative to the profit: where grains are smaller than this they do not matter."""
+
+SMALL = 1e-6
+"""Relative to the profit: a grain larger than this is worth trying other integers for."""
 
 SAMPLES = 16
 """Amounts tried on each side of the first, at most."""
@@ -55,24 +59,34 @@ def polish(
 
     Where the pools cannot take the size it is first cut to what they can.
     """
-    trades = _Trades(cycle, pools)
     start = max(1, round(amount_in))
+    try:
+        results = run(cycle, start, pools.__getitem__)
+    except PoolError:
+        results = ()
+    if results and results[-1].amount_out:
+        gain = results[-1].amount_out - start
+        loss = profit - gain
+        if loss >= 1.0 and loss >= CLOSE * profit:
+            grain = start / min([result.amount_out for result in results])
+            fits = loss < grain and loss < SMALL * profit
+        else:
+            fits = True
+        if fits:
+            return Sized(start, results) if gain > 0 else None
+    best = _on_grid(_Trades(cycle, pools, results), start, profit)
+    return best if best and best.profit > 0 else None
+
+
+def _on_grid(trades: _Trades, start: int, profit: float) -> Sized | None:
+    """The best of this input and of those with amounts of the coarsest token close to its own."""
     results = trades.results(start)
     if results is None:
         start = trades.largest_below(start)
         results = trades.results(start) or ()
     if not start:
         return None
-    best = Sized(start, results) if len(results) == len(cycle.hops) else None
-    if best is None or best.profit < profit - max(1.0, CLOSE * profit):
-        best = _on_grid(trades, start, results, profit, best)
-    return best if best and best.profit > 0 else None
-
-
-def _on_grid(
-    trades: _Trades, start: int, results: Results, profit: float, best: Sized | None
-) -> Sized | None:
-    """The best of this trade and of those with amounts of the coarsest token close to its own."""
+    best = trades.complete(start, results)
     amounts = [result.amount_out for result in results]
     if best is None:
         amounts.append(0)
@@ -108,10 +122,13 @@ def _around(middle: int, amount_in: int, profit: float) -> Iterator[int]:
 class _Trades:
     """A cycle at its pools, with different amounts. Swaps are remembered: trials share many."""
 
-    def __init__(self, cycle: Cycle, pools: Mapping[Address, Pool]) -> None:
+    def __init__(self, cycle: Cycle, pools: Mapping[Address, Pool], made: Results) -> None:
+        """made: the swaps of a trade that is known already, or none."""
         self._hops: list[tuple[Pool, Address, Address, dict[int, SwapResult]]] = [
             (pools[hop.pool], hop.token_in, hop.token_out, {}) for hop in cycle.hops
         ]
+        for (*_, known), result in zip(self._hops, made, strict=False):
+            known[result.amount_in] = result
 
     def results(self, amount_in: int) -> Results | None:
         """What each hop makes of an input, up to the last that gives something.
@@ -155,4 +172,8 @@ class _Trades:
         except PoolError:
             return None
         results = self.results(least)
-        return Sized(least, results) if results and len(results) == len(self._hops) else None
+        return self.complete(least, results or ())
+
+    def complete(self, amount_in: int, results: Results) -> Sized | None:
+        """The trade, if every hop gives something."""
+        return Sized(amount_in, results) if len(results) == len(self._hops) else None

@@ -10,7 +10,16 @@ import numpy as np
 
 from dexarb.core.pool import NO_SEGMENT, Pool
 from dexarb.search.packed import Floats, Ints, Rows, grown
-from dexarb.search.sizing import Segments
+from dexarb.search.sizing import (
+    DEPTH,
+    IN_FROM,
+    IN_TO,
+    OUT_FROM,
+    OUT_TO,
+    RATE,
+    SEGMENT_COLUMNS,
+    Segments,
+)
 
 FIRST_LOOK = 16
 """Segments that are read once the first is not enough; then four times as many each time."""
@@ -24,7 +33,7 @@ class RateMirror:
 
     def __init__(self) -> None:
         self.pools: dict[int, Pool] = {}
-        self._rows = Rows(3, np.float64)
+        self._rows = Rows(SEGMENT_COLUMNS, np.float64)
         self._complete: Ints = np.zeros(16, dtype=np.int64)
 
     @property
@@ -52,17 +61,31 @@ class RateMirror:
             numbers += sold1
         edges = np.repeat(2 * np.fromiter(changed, dtype=np.int64), 2)
         edges[1::2] += 1
-        content = np.array(numbers).reshape(-1, 3)
+        content = _laid_out(np.array(numbers).reshape(-1, 1, 3))[:, 0]
         self._rows.data[self._rows.rows[edges, 0]] = content
-        self._rows.rows[edges, 1] = content[:, 0] > 0.0
-        self._complete[edges] = content[:, 2] == inf
-        return edges, np.ascontiguousarray(content[:, 0])
+        self._rows.rows[edges, 1] = content[:, RATE] > 0.0
+        self._complete[edges] = content[:, IN_TO] == inf
+        return edges, np.ascontiguousarray(content[:, RATE])
 
     def read_on(self, edge: int) -> None:
         """Read more segments of an edge whose known ones did not reach."""
         pool = self.pools[edge >> 1]
         wanted = max(FIRST_LOOK, 4 * int(self._rows.rows[edge, 1]))
         segments = pool.segments(pool.tokens[edge & 1])
-        known = np.array(list(islice(segments, wanted))).reshape(-1, 3)
+        known = _laid_out(np.array([list(islice(segments, wanted))]).reshape(1, -1, 3))[0]
         self._rows.replace(edge, known)
         self._complete[edge] = len(known) < wanted
+
+
+def _laid_out(segments: Floats) -> Floats:
+    """Rows of sizing's columns from rows of (rate, depth, input limit), edge by edge."""
+    rate, depth, limit = segments[..., 0], segments[..., 1], segments[..., 2]
+    with np.errstate(invalid="ignore"):  # NO_SEGMENT, which no cycle passes
+        most_out = rate / (1.0 / limit + depth)
+    columns = np.zeros((*segments.shape[:-1], SEGMENT_COLUMNS))
+    columns[..., RATE] = rate
+    columns[..., DEPTH] = depth
+    for start, end, amount in ((IN_FROM, IN_TO, limit), (OUT_FROM, OUT_TO, most_out)):
+        columns[..., end] = np.cumsum(amount, axis=-1)
+        columns[..., 1:, start] = columns[..., :-1, end]
+    return columns
