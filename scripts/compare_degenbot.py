@@ -98,7 +98,7 @@ def their_pool(pool: Pool, tokens: dict[Address, Any]) -> Any:
     from degenbot.checksum_cache import get_checksum_address
     from degenbot.uniswap import v2_liquidity_pool, v3_liquidity_pool
     from degenbot.uniswap.v2_types import UniswapV2PoolState
-    from degenbot.uniswap.v3_libraries.tick_bitmap import get_tick_word_and_bit_position
+    from degenbot.uniswap.v3_functions import get_tick_word_and_bit_position
     from degenbot.uniswap.v3_types import (
         UniswapV3BitmapAtWord,
         UniswapV3LiquidityAtTick,
@@ -165,8 +165,13 @@ def seconds(action: Callable[[], object], repeat: int) -> float:
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as home:
-        # On import degenbot makes a configuration and a database in the home folder.
+        # On import degenbot reads its configuration and an (empty) database in the home folder.
+        # Where it has to make them itself, 0.5.0 locks itself out of the database.
         os.environ["HOME"] = home
+        folder = Path(home) / ".config" / "degenbot"
+        folder.mkdir(parents=True)
+        settings = f'[database]\npath = "{folder / "degenbot.db"}"\n\n[rpc]\n'
+        (folder / "config.toml").write_text(settings)
         try:
             import degenbot
         except (ImportError, SyntaxError) as error:

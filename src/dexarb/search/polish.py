@@ -7,9 +7,9 @@ the largest part of the trade. No integers earn more than the best real size doe
 So the nearest integer input is tried first. It is taken if it loses less than one unit of the start
 token, which nothing can better, or less than a grain that is a millionth of the profit at most.
 Else amounts of the coarsest token are enumerated, each with the least input that buys it, until one
-is within a grain of the real profit. Where several tokens are coarse and their roundings add up,
-that goes on over the width in which the real profit hardly falls, and the best that was seen is
-taken.
+is within a grain of the real profit, less what is rounded away at ticks on the way, which is the
+same for all sizes near. Where several tokens are coarse and their roundings add up, it goes on over
+the width in which the real profit hardly falls, and the best that was seen is taken.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ CLOSE = 1e-9
 
 SMALL = 1e-6
 """Relative to the profit: a grain larger than this is worth trying other integers for."""
+
+FINE = 1000
+"""Amounts so many times those of the coarsest token: that token's roundings do not matter."""
 
 SAMPLES = 16
 """Amounts tried on each side of the first, at most."""
@@ -93,7 +96,12 @@ def _on_grid(trades: _Trades, start: int, profit: float) -> Sized | None:
     # The last of equals: a grid on the output side spares the rounding of the last hop.
     place = min(range(len(amounts)), key=lambda i: (amounts[i], -i))
     middle = max(1, amounts[place])
-    enough = profit - max(start / middle, CLOSE * profit)
+    grain = start / middle
+    if sum(amount < FINE * middle for amount in (start, *amounts[:-1])) == 1:
+        # No other token is coarse, so all but a grain is what the ticks on the way round away: two
+        # units each, whatever the size.
+        grain *= 1 + 2 * trades.crossed(results)
+    enough = profit - max(grain, CLOSE * profit)
     for amount in _around(middle, start, profit):
         candidate = trades.buying(place, amount)
         if candidate and (best is None or candidate.gain > best.gain):
@@ -173,6 +181,13 @@ class _Trades:
             return None
         results = self.results(least)
         return self.complete(least, results or ())
+
+    def crossed(self, results: Results) -> int:
+        """Ticks that these swaps cross."""
+        return sum(
+            pool.crossed_ticks(result.pool)
+            for (pool, *_), result in zip(self._hops, results, strict=False)
+        )
 
     def complete(self, amount_in: int, results: Results) -> Sized | None:
         """The trade, if every hop gives something."""
