@@ -69,7 +69,11 @@ def whole_block() -> Row:
             theirs = step(line, slow_market, slow)
             others.append(time.perf_counter() - start)
             assert ours.open_cycles.keys() == theirs.open_cycles.keys()
-            assert len(ours.opportunities) >= len(theirs.opportunities)
+            profits = {each.cycle.id: each.profit for each in ours.opportunities}
+            for each in theirs.opportunities:
+                worth = [hubs.values[token] for token in each.cycle.tokens]
+                grain = max(worth) / worth[0]
+                assert each.profit - profits.get(each.cycle.id, 0) <= 2 * grain
         rounds.append((mine, others))
     name = (
         f"whole block, 300 pools, {LOGS} logs, {median(counts):.0f} integer checks, 2 hops; "
