@@ -17,7 +17,7 @@ from dexarb.store.codec import decode, encode_block
 from dexarb.trading.costs import GasModel
 from oracles.simple import SimpleScanner
 
-LOGS, OPENED = 60, 40
+LOGS, OPENED = 60, 42
 BLOCKS = 6
 """In each of the five rounds."""
 

@@ -35,8 +35,8 @@ class Segment(NamedTuple):
     input_limit: float
 
 
-NO_SEGMENT = Segment(0.0, 0.0, float("inf"))
-"""Stands for the first segment where nothing can be had at any price."""
+NO_SEGMENT = Segment(0.0, 1.0, float("inf"))
+"""Stands for the first segment where nothing can be had at any price; its depth means nothing."""
 
 
 class Call(NamedTuple):

@@ -80,8 +80,7 @@ class RateMirror:
 def _laid_out(segments: Floats) -> Floats:
     """Rows of sizing's columns from rows of (rate, depth, input limit), edge by edge."""
     rate, depth, limit = segments[..., 0], segments[..., 1], segments[..., 2]
-    with np.errstate(invalid="ignore"):  # NO_SEGMENT, which no cycle passes
-        most_out = rate / (1.0 / limit + depth)
+    most_out = rate / (1.0 / limit + depth)
     columns = np.zeros((*segments.shape[:-1], SEGMENT_COLUMNS))
     columns[..., RATE] = rate
     columns[..., DEPTH] = depth
