@@ -148,6 +148,7 @@ def test_a_fill_of_a_dead_branch_stays_marked_and_its_decision_is_open_again(
         band_low_micro_usd=-8,
         band_high_micro_usd=2,
         gas_cost_micro_usd=11,
+        unplaced=0,
     )
 
 

@@ -15,7 +15,7 @@ from dexarb.core.block import Block
 from dexarb.core.evidence import Outcome
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Fill, FillStatus, Position
+from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position
 from dexarb.store.ledger_db import LedgerDb
 from store import books, world
 from store.books import CYCLE, TRIANGLE, block, decision, open_ledger
@@ -57,6 +57,9 @@ DECISION_FIELDS = {
     "first_block": counts,
     "deadline_block": counts,
     "position": st.sampled_from(Position),
+    "funding": st.sampled_from(Funding),
+    "latency_ms": st.none() | counts,
+    "gas_reserve_micro_usd": micro_usd,
     "fixed_gas_cost_micro_usd": st.none() | micro_usd,
     "competition_lost": st.booleans(),
 }
@@ -72,6 +75,7 @@ FILL_FIELDS = {
     "gas_cost_micro_usd": micro_usd,
     "net_micro_usd": micro_usd,
     "band_micro_usd": st.tuples(micro_usd, micro_usd),
+    "place_known": st.booleans(),
 }
 
 

@@ -60,6 +60,14 @@ class Opportunity:
         return self.amount_out - self.amount_in
 
 
+class Funding(StrEnum):
+    """Where the input comes from: the strategy's own capital, or a flash swap of the first pool,
+    which is paid at the end out of what the other pools gave (no fee beyond the pool's own)."""
+
+    OWN = "own"
+    FLASH = "flash"
+
+
 class Position(StrEnum):
     """Where in the block a strategy assumes to be placed; see docs/honest-fills.md."""
 
@@ -75,8 +83,10 @@ class Decision:
 
     amount_out: what it expects; min_amount_out: below this the trade reverts. priority_fee and
     max_base_fee in wei per gas. first_block is the earliest block it can be included in, and
-    deadline_block the last. Money in integer micro-USD. fixed_gas_cost_micro_usd replaces the
-    measured gas where a strategy sets it. competition_lost: the coin has given it to a rival.
+    deadline_block the last; where latency_ms makes it miss first_block, the deadline moves as far.
+    Money in integer micro-USD: capital is what it binds of the strategy's own, gas_reserve what
+    its gas may cost at most. fixed_gas_cost_micro_usd replaces the measured gas where a strategy
+    sets it. competition_lost: the coin has given it to a rival.
     """
 
     id: str
@@ -94,6 +104,9 @@ class Decision:
     first_block: int
     deadline_block: int
     position: Position = Position.CONTESTED
+    funding: Funding = Funding.OWN
+    latency_ms: int | None = None
+    gas_reserve_micro_usd: int = 0
     fixed_gas_cost_micro_usd: int | None = None
     competition_lost: bool = False
 
@@ -143,6 +156,8 @@ class Fill:
     amount_in and amount_out are zero where nothing was swapped. gas_price in wei per gas, base
     fee and bid together. gas_cost and net in integer micro-USD at the prices of the block before.
     band: least and greatest net over every place in the block, and not being included.
+    place_known: False where nothing tells how the block was ordered; then only the band is true,
+    and the other figures are those of the end of the block.
     """
 
     decision: Decision
@@ -156,8 +171,18 @@ class Fill:
     gas_cost_micro_usd: int
     net_micro_usd: int
     band_micro_usd: tuple[int, int]
+    place_known: bool = True
 
     @property
     def profit(self) -> int:
         """In the start token's smallest unit, before gas."""
         return self.amount_out - self.amount_in
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """A strategy that failed in its own code and takes no further part. problem: its traceback."""
+
+    strategy: str
+    block: Block
+    problem: str

@@ -14,7 +14,7 @@ from typing import Any, Self
 from dexarb.core.block import Block
 from dexarb.core.evidence import Evidence
 from dexarb.core.route import Cycle
-from dexarb.core.trade import Decision, Fill
+from dexarb.core.trade import Decision, Fill, Incident
 from dexarb.errors import StoreError
 from dexarb.store.files import disk_errors
 from dexarb.store.ledger_reader import LedgerReader
@@ -35,6 +35,8 @@ from dexarb.store.ledger_schema import create, is_empty, ledger_errors
 from dexarb.store.locking import WriterLock
 
 LOCK_SUFFIX = ".lock"
+BUSY_S = 1.0
+"""How long another program may hold the database before it counts as locked."""
 
 _PUT_STRATEGY = """
 INSERT INTO strategies (hash, name, config, ordinal) VALUES (?, ?, ?, ?)
@@ -78,7 +80,9 @@ class LedgerDb(LedgerReader):
         connection = None
         try:
             with ledger_errors(path):
-                connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+                connection = sqlite3.connect(
+                    path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+                )
                 connection.execute("PRAGMA journal_mode = WAL")
                 # In WAL mode: whole after a crash, and after a power failure at an earlier block.
                 connection.execute("PRAGMA synchronous = NORMAL")
@@ -260,6 +264,13 @@ class BlockBooks:
         self._many(
             f"INSERT INTO evidence ({EVIDENCE_COLUMNS}) VALUES ({_places(EVIDENCE_COLUMNS)})",
             [evidence_values(self._seq, each) for each in rows],
+        )
+
+    def add_incidents(self, incidents: Iterable[Incident]) -> None:
+        """Strategies that failed in this block and take no further part."""
+        self._many(
+            "INSERT INTO incidents (seq, strategy, problem) VALUES (?, ?, ?)",
+            [(self._seq, each.strategy, each.problem) for each in incidents],
         )
 
     def mark_evidence_reorged(self, dead_blocks: Iterable[str]) -> None:

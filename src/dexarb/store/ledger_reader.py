@@ -27,6 +27,7 @@ from dexarb.store.ledger_rows import (
     Epoch,
     EvidenceRow,
     FillRow,
+    IncidentRow,
     Row,
     SkipRow,
     Standing,
@@ -44,7 +45,7 @@ _STANDINGS = """
 SELECT s.hash, s.name, s.seen, coalesce(d.sent, 0), coalesce(f.filled, 0),
     coalesce(f.reverted, 0), coalesce(f.lost, 0), coalesce(f.expired, 0), coalesce(d.void, 0),
     coalesce(d.open, 0), coalesce(f.net, 0), coalesce(f.low, 0), coalesce(f.high, 0),
-    coalesce(f.gas_cost, 0)
+    coalesce(f.gas_cost, 0), coalesce(f.unplaced, 0)
 FROM strategies s
 LEFT JOIN (
     SELECT strategy, count(*) AS sent, sum(state = 'void') AS void, sum(state = 'open') AS open
@@ -53,7 +54,8 @@ LEFT JOIN (
     SELECT strategy, sum(status = 'filled') AS filled, sum(status = 'reverted') AS reverted,
         sum(status = 'lost') AS lost, sum(status = 'expired') AS expired,
         sum(net_micro_usd) AS net, sum(band_low_micro_usd) AS low,
-        sum(band_high_micro_usd) AS high, sum(gas_cost_micro_usd) AS gas_cost
+        sum(band_high_micro_usd) AS high, sum(gas_cost_micro_usd) AS gas_cost,
+        sum(NOT place_known) AS unplaced
     FROM fills JOIN decisions ON decisions.n = fills.decision
     WHERE reorged_seq IS NULL GROUP BY strategy) f ON f.strategy = s.hash
 ORDER BY s.ordinal, s.hash
@@ -68,6 +70,7 @@ _DIGESTED = (
         """SELECT b.number, b.hash, d.id, d.strategy, r.hops, d.amount_in, d.amount_out,
             d.min_amount_out, d.gas_units, d.expected_net_micro_usd, d.capital_micro_usd,
             d.priority_fee, d.max_base_fee, d.first_block, d.deadline_block, d.position,
+            d.funding, d.latency_ms, d.gas_reserve_micro_usd,
             d.fixed_gas_cost_micro_usd, d.competition_lost, d.state
         FROM decisions d JOIN blocks b ON b.seq = d.seq
         JOIN routes r ON r.cycle = d.cycle AND r.start_pool = d.start_pool
@@ -77,7 +80,7 @@ _DIGESTED = (
         "fills",
         """SELECT b.number, b.hash, d.id, f.place, f.status, f.amount_in, f.amount_out, f.gas_used,
             f.gas_price, f.gas_cost_micro_usd, f.net_micro_usd, f.band_low_micro_usd,
-            f.band_high_micro_usd, f.reorged_seq IS NOT NULL
+            f.band_high_micro_usd, f.place_known, f.reorged_seq IS NOT NULL
         FROM fills f JOIN decisions d ON d.n = f.decision JOIN blocks b ON b.seq = f.seq
         ORDER BY b.number, b.hash, d.id, f.seq""",
     ),
@@ -220,6 +223,11 @@ class LedgerReader:
             EvidenceRow(row[0], evidence_from(row[:-2], load.cycle(row[-2])), row[-1])
             for row in rows
         ]
+
+    def incidents(self) -> list[IncidentRow]:
+        """In the order in which they happened; no part of the digest."""
+        query = "SELECT seq, strategy, problem FROM incidents ORDER BY n"
+        return [IncidentRow(*row) for row in self._all(query)]
 
     def digest(self) -> str:
         """SHA-256 over the rows of strategies, decisions, fills, skips and evidence: two runs on

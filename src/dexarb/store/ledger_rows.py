@@ -11,7 +11,7 @@ from dexarb.core.block import Block
 from dexarb.core.evidence import Evidence, Mover, Outcome
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Fill, FillStatus, Position, SkipReason
+from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position, SkipReason
 
 Row = tuple[Any, ...]
 
@@ -74,6 +74,15 @@ class EvidenceRow:
     reorged_seq: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class IncidentRow:
+    """An incident of entry seq."""
+
+    seq: int
+    strategy: str
+    problem: str
+
+
 class SkipCounter(Protocol):
     """How many more times a strategy skipped for a reason in a UTC hour (hours since 1970).
 
@@ -114,7 +123,8 @@ class SkipRow:
 class Standing:
     """A strategy's counts and sums: sent = filled + reverted + lost + expired + reorged + open.
 
-    Micro-USD. profit is net of gas, the band is the sum of the fills' bands.
+    Micro-USD. profit is net of gas, the band is the sum of the fills' bands. unplaced: fills whose
+    place in the block nothing tells; with any of them only the band is true.
     """
 
     hash: str
@@ -131,6 +141,7 @@ class Standing:
     band_low_micro_usd: int
     band_high_micro_usd: int
     gas_cost_micro_usd: int
+    unplaced: int
 
 
 # -- to rows --------------------------------------------------------------------------------------
@@ -175,6 +186,9 @@ def decision_values(seq: int, decision: Decision) -> Row:
         decision.first_block,
         decision.deadline_block,
         decision.position.value,
+        decision.funding.value,
+        decision.latency_ms,
+        decision.gas_reserve_micro_usd,
         decision.fixed_gas_cost_micro_usd,
         int(decision.competition_lost),
     )
@@ -192,6 +206,7 @@ def fill_values(fill: Fill) -> Row:
         fill.gas_cost_micro_usd,
         fill.net_micro_usd,
         *fill.band_micro_usd,
+        int(fill.place_known),
     )
 
 
@@ -233,11 +248,12 @@ BLOCK_COLUMNS = (
 DECISION_COLUMNS = (
     "seq, id, strategy, cycle, start_pool, amount_in, amount_out, min_amount_out, gas_units, "
     "expected_net_micro_usd, capital_micro_usd, priority_fee, max_base_fee, first_block, "
-    "deadline_block, position, fixed_gas_cost_micro_usd, competition_lost"
+    "deadline_block, position, funding, latency_ms, gas_reserve_micro_usd, "
+    "fixed_gas_cost_micro_usd, competition_lost"
 )
 FILL_COLUMNS = (
     "place, status, amount_in, amount_out, gas_used, gas_price, gas_cost_micro_usd, "
-    "net_micro_usd, band_low_micro_usd, band_high_micro_usd"
+    "net_micro_usd, band_low_micro_usd, band_high_micro_usd, place_known"
 )
 EVIDENCE_COLUMNS = (
     "seq, cycle, start_pool, block_number, block_hash, outcome, closed_after, "
@@ -277,14 +293,17 @@ def decision_from(row: Row, block: Block, cycle: Cycle) -> Decision:
         first_block=row[13],
         deadline_block=row[14],
         position=Position(row[15]),
-        fixed_gas_cost_micro_usd=row[16],
-        competition_lost=bool(row[17]),
+        funding=Funding(row[16]),
+        latency_ms=row[17],
+        gas_reserve_micro_usd=row[18],
+        fixed_gas_cost_micro_usd=row[19],
+        competition_lost=bool(row[20]),
     )
 
 
 def fill_from(row: Row, decision: Decision, block: Block) -> Fill:
     """From FILL_COLUMNS."""
-    place, status, amount_in, amount_out, gas_used, gas_price, gas_cost, net, low, high = row
+    place, status, amount_in, amount_out, gas_used, gas_price, gas_cost, net, low, high = row[:-1]
     return Fill(
         decision=decision,
         block=block,
@@ -297,6 +316,7 @@ def fill_from(row: Row, decision: Decision, block: Block) -> Fill:
         gas_cost_micro_usd=gas_cost,
         net_micro_usd=net,
         band_micro_usd=(low, high),
+        place_known=bool(row[-1]),
     )
 
 

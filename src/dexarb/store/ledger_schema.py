@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dexarb.errors import StoreError
 
-LEDGER_SCHEMA = 1
+LEDGER_SCHEMA = 2
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -52,6 +52,7 @@ CREATE TABLE decisions (
     gas_units INTEGER NOT NULL, expected_net_micro_usd INTEGER NOT NULL,
     capital_micro_usd INTEGER NOT NULL, priority_fee TEXT NOT NULL, max_base_fee TEXT NOT NULL,
     first_block INTEGER NOT NULL, deadline_block INTEGER NOT NULL, position TEXT NOT NULL,
+    funding TEXT NOT NULL, latency_ms INTEGER, gas_reserve_micro_usd INTEGER NOT NULL,
     fixed_gas_cost_micro_usd INTEGER, competition_lost INTEGER NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('open', 'settled', 'void'))
 ) STRICT;
@@ -66,7 +67,7 @@ CREATE TABLE fills (
     amount_out TEXT NOT NULL, gas_used INTEGER NOT NULL, gas_price TEXT NOT NULL,
     gas_cost_micro_usd INTEGER NOT NULL, net_micro_usd INTEGER NOT NULL,
     band_low_micro_usd INTEGER NOT NULL, band_high_micro_usd INTEGER NOT NULL,
-    reorged_seq INTEGER
+    place_known INTEGER NOT NULL, reorged_seq INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX fills_standing ON fills (decision) WHERE reorged_seq IS NULL;
 
@@ -84,6 +85,10 @@ CREATE TABLE evidence (
     gain_token TEXT, gain TEXT, reorged_seq INTEGER
 ) STRICT;
 CREATE INDEX evidence_by_cycle ON evidence (cycle, block_hash);
+
+CREATE TABLE incidents (
+    n INTEGER PRIMARY KEY, seq INTEGER NOT NULL, strategy TEXT NOT NULL, problem TEXT NOT NULL
+) STRICT;
 """
 
 _REMEDIES = {
@@ -93,8 +98,8 @@ _REMEDIES = {
     sqlite3.SQLITE_LOCKED: "Another program holds a lock on it: close that program",
     sqlite3.SQLITE_READONLY: "Give this user the right to write there",
     sqlite3.SQLITE_CANTOPEN: "Check that the folder exists and can be written to",
-    sqlite3.SQLITE_CORRUPT: "Move it away; `dexarb replay` of the history makes it anew",
-    sqlite3.SQLITE_NOTADB: "Move it away; `dexarb replay` of the history makes it anew",
+    sqlite3.SQLITE_CORRUPT: "Move it away: paper-trading then starts a new one",
+    sqlite3.SQLITE_NOTADB: "Move it away: paper-trading then starts a new one",
 }
 
 
@@ -136,6 +141,6 @@ def read_meta(connection: sqlite3.Connection, path: Path) -> dict[str, str]:
         raise StoreError(
             path,
             f"has ledger schema {meta.get('schema')}, this program knows {LEDGER_SCHEMA}",
-            "Use the version of dexarb that wrote it, or move it away and replay the history",
+            "Use the dexarb that wrote it, or move it away: paper-trading then starts a new one",
         )
     return meta

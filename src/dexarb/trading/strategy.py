@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from dexarb.core.market import Market
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Opportunity, Position
+from dexarb.core.trade import Decision, Funding, Opportunity, Position
 
 if TYPE_CHECKING:
     from dexarb.core.ledger import Ledger
     from dexarb.trading.skips import SkipTally
     from dexarb.trading.valuation import Valuation
+
+THRESHOLD = "threshold"
+"""The built-in strategy."""
 
 Pair = tuple[Address, Address]
 """Two tokens in ascending order of address."""
@@ -30,7 +33,10 @@ class StrategySettings:
     """Effective parameters of a strategy, in integer units.
 
     Money in micro-USD, shares in parts per million, gas prices in wei per gas. None: no limit,
-    or the value that the chain profile or the measured costs give.
+    or the value that the chain profile or the measured costs give. A bid is priority_fee, or
+    bid_ppm of the expected profit, or the chain profile's default. deadline_blocks: how many
+    blocks behind the first possible one are tried as well. kind: the registered strategy that
+    decides, with its own parameters as canonical JSON.
     """
 
     name: str
@@ -49,10 +55,18 @@ class StrategySettings:
     dexes: tuple[str, ...] = ()
     capital_micro_usd: int | None = None
     priority_fee: int | None = None
+    bid_ppm: int | None = None
+    gas_balance_micro_usd: int | None = None
+    min_profit_onchain_micro_usd: int = 0
+    funding: Funding = Funding.OWN
     gas_cost_micro_usd: int | None = None
     slippage_haircut_ppm: int = 0
     latency_blocks: int = 1
+    latency_ms: int | None = None
+    deadline_blocks: int = 0
     position: Position = Position.CONTESTED
+    kind: str = THRESHOLD
+    parameters: str = "{}"
 
     @property
     def hash(self) -> str:
@@ -75,6 +89,7 @@ class StrategySettings:
         known["pairs"] = tuple((Address(one), Address(other)) for one, other in known["pairs"])
         known["dexes"] = tuple(known["dexes"])
         known["position"] = Position(known["position"])
+        known["funding"] = Funding(known["funding"])
         return cls(**known)
 
 

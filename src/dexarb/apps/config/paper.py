@@ -14,7 +14,7 @@ from dexarb.apps.config.chain_profile import GWEI
 from dexarb.apps.config.collector import LogLevel, split_pair
 from dexarb.apps.config.toml_file import Model, Number, TomlFile, Whole, read_toml, validate
 from dexarb.core.token import Address
-from dexarb.core.trade import Position
+from dexarb.core.trade import Funding, Position
 from dexarb.errors import ConfigError, ConfigErrors
 from dexarb.trading.strategy import Pair, StrategySettings, pair_of
 
@@ -53,10 +53,16 @@ class StrategyTable(Model):
     dexes: tuple[str, ...] = ()
     capital_usd: Annotated[Number, Field(gt=0)] | None = None
     priority_fee_gwei: Annotated[Number, Field(ge=0)] | None = None
+    bid_percent: Annotated[Number, Field(ge=0, le=100)] | None = None
+    gas_balance_usd: Annotated[Number, Field(gt=0)] | None = None
+    min_profit_onchain_usd: Annotated[Number, Field(ge=0)] = Decimal(0)
+    funding: Funding = Funding.OWN
     gas_cost_usd: Annotated[Number, Field(ge=0)] | None = None
     slippage_haircut_percent: Annotated[Number, Field(ge=0, le=100)] = Decimal(0)
     position: Position = Position.CONTESTED
     latency_blocks: Annotated[Whole, Field(ge=1, le=64)] = 1
+    latency_ms: Annotated[Whole, Field(ge=0, le=600_000)] | None = None
+    deadline_blocks: Annotated[Whole, Field(ge=0, le=64)] = 0
 
 
 class PaperFile(Model):
@@ -130,9 +136,15 @@ def effective(table: StrategyTable, pairs: tuple[Pair, ...]) -> StrategySettings
         dexes=tuple(sorted(set(table.dexes))),
         capital_micro_usd=_optional(table.capital_usd, MICRO),
         priority_fee=_optional(table.priority_fee_gwei, GWEI),
+        bid_ppm=_optional(table.bid_percent, PPM_PER_PERCENT),
+        gas_balance_micro_usd=_optional(table.gas_balance_usd, MICRO),
+        min_profit_onchain_micro_usd=int(table.min_profit_onchain_usd * MICRO),
+        funding=table.funding,
         gas_cost_micro_usd=_optional(table.gas_cost_usd, MICRO),
         slippage_haircut_ppm=int(table.slippage_haircut_percent * PPM_PER_PERCENT),
         latency_blocks=table.latency_blocks,
+        latency_ms=table.latency_ms,
+        deadline_blocks=table.deadline_blocks,
         position=table.position,
     )
 
