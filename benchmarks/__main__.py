@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
-from benchmarks.bench_search import rows
+import gc
+
+from benchmarks import bench_limbs, bench_settlement, bench_strategies
+from benchmarks.bench_block import block_rows
+from benchmarks.bench_market import market_rows
+from benchmarks.bench_sizing import sizing_rows
 from benchmarks.harness import save
+from dexarb.apps.compiling import warm_up
 
 if __name__ == "__main__":
-    save(rows())
+    # As timeit does: collections would fall on either side by chance.
+    gc.disable()
+    warm_up()
+    save(
+        [
+            *sizing_rows(),
+            *market_rows(),
+            *block_rows(),
+            *bench_limbs.rows(),
+            *bench_strategies.rows(),
+            *bench_settlement.rows(),
+        ]
+    )

@@ -14,18 +14,23 @@ from dexarb.core.pool import Pool
 from dexarb.core.route import Cycle, run
 from dexarb.core.token import Address
 from dexarb.errors import PoolError
+from dexarb.search.sizing import DEPTH, IN_FROM, IN_TO, RATE
 
 GOLD = (3.0 - math.sqrt(5.0)) / 2.0
+RELATIVE = math.sqrt(2.0**-52)
+ABSOLUTE = 1e-5
 
 
-def brent_max(f: Callable[[float], float], low: float, high: float, tol: float = 1e-9) -> float:
-    """Bounded Brent (parabolas and golden sections) in pure Python. Source: Brent 1973, fmin."""
+def brent_max(f: Callable[[float], float], low: float, high: float) -> float:
+    """Bounded Brent (parabolas and golden sections) in pure Python, as close as scipy's by default:
+    to 1.5e-8 of x and 1e-5. Source: Brent 1973, fmin.
+    """
     x = w = v = low + GOLD * (high - low)
     fx = fw = fv = -f(x)
     d = e = 0.0
-    for _ in range(200):
+    for _ in range(500):
         mid = 0.5 * (low + high)
-        tol1 = tol * abs(x) + 1e-10
+        tol1 = RELATIVE * abs(x) + ABSOLUTE / 3.0
         if abs(x - mid) <= 2 * tol1 - 0.5 * (high - low):
             break
         golden = True
@@ -57,6 +62,8 @@ def brent_max(f: Callable[[float], float], low: float, high: float, tol: float =
 
 
 def exact_profit(cycle: Cycle, pools: Mapping[Address, Pool]) -> Callable[[float], float]:
+    """The exact swap of any pools, as the objective of an optimiser."""
+
     def profit(amount: float) -> float:
         if amount < 1:
             return 0.0
@@ -64,6 +71,21 @@ def exact_profit(cycle: Cycle, pools: Mapping[Address, Pool]) -> Callable[[float
             return float(run(cycle, int(amount), pools.__getitem__)[-1].amount_out - int(amount))
         except PoolError:
             return -amount
+
+    return profit
+
+
+def v2_formula(first: tuple[int, int], second: tuple[int, int]) -> Callable[[float], float]:
+    """The exact swap of two V2 pairs, (reserve in, reserve out), written out, no checks."""
+    in1, out1 = first
+    in2, out2 = second
+
+    def profit(amount: float) -> float:
+        x = int(amount)
+        kept = x * 997
+        y = kept * out1 // (in1 * 1000 + kept)
+        kept = y * 997
+        return float(kept * out2 // (in2 * 1000 + kept) - x)
 
     return profit
 
@@ -83,8 +105,8 @@ def compiled_profit(
         left, out = amount, 0.0
         first, count = rows[edge]
         for i in range(first, first + count):
-            step = min(left, data[i, 2])
-            out += data[i, 0] * step / (1.0 + data[i, 1] * step)
+            step = min(left, data[i, IN_TO] - data[i, IN_FROM])
+            out += data[i, RATE] * step / (1.0 + data[i, DEPTH] * step)
             left -= step
             if left <= 0.0:
                 break
@@ -127,7 +149,7 @@ def every_cycle(pools: Sequence[Pool], starts: Sequence[Address]) -> npt.NDArray
 def full_scan(
     cycles: npt.NDArray[np.int64], first: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]
 ) -> int:
-    """Closed-form optimum of every cycle that is open; first[edge] = (rate, depth)."""
+    """Closed-form optimum of every cycle that is open, else 0; first[edge] = (rate, depth)."""
     found = 0
     for n in range(len(cycles)):
         rate, depth = 1.0, 0.0

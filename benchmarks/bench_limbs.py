@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness import Action, Row, figure, os_load, report, timed
+from benchmarks.harness import ROUNDS, Action, Row, compared, figure, timed
 from benchmarks.hub_market import address, v3_pool
 from dexarb.amm import v3_swap, warm_up
 from dexarb.amm.limb_math import compute_swap_step as compiled_step
@@ -21,7 +21,7 @@ from dexarb.core.pool import SwapResult
 
 FEE_PIPS, SPACING = 500, 10
 STEPS = 200
-ROUNDS = 500
+PAIRS = 100
 TICKS_CROSSED = {0: 1.0, 1: 1.0, 5: 2.0, 20: 4.0, 100: 4.0}
 """And the goal: at worst no slower where objects, not arithmetic, take the time."""
 
@@ -34,19 +34,12 @@ def rows() -> list[Row]:
 
 
 def interleaved(name: str, ours: Action, in_python: Action, each: int, goal: float) -> Row:
-    """Best against best of short rounds in turn: a busy machine interrupts long ones all alike."""
-    mine, others = [], []
+    """Call by call in turn: a busy machine interrupts long rounds all alike."""
+    rounds = []
     for _ in range(ROUNDS):
-        mine.append(timed(ours) / each * 1e6)
-        others.append(timed(in_python) / each * 1e6)
-    ratio = min(others) / min(mine)
-    mine.sort()
-    return report(
-        Row(
-            name, mine[0], "us", mine[ROUNDS // 2], mine[ROUNDS * 99 // 100], min(others),
-            ratio, goal, ratio >= goal, os_load(),
-        )
-    )  # fmt: skip
+        pairs = [(timed(ours) / each, timed(in_python) / each) for _ in range(PAIRS)]
+        rounds.append(([pair[0] for pair in pairs], [pair[1] for pair in pairs]))
+    return compared(name, rounds, goal=goal)
 
 
 # -- one step ------------------------------------------------------------------------------------

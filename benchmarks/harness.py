@@ -6,12 +6,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 
 RESULTS = Path(__file__).parent / "results.json"
 ROUNDS = 5
+SCALES = {"ns": 1e9, "us": 1e6, "ms": 1e3, "s": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,8 @@ class Row:
 
 
 Action = Callable[[], object]
-
-
-def os_load() -> float:
-    """Of the last minute."""
-    return os.getloadavg()[0]
+Round = tuple[Sequence[float], Sequence[float]]
+"""Seconds that ours took and that the baseline took, call by call."""
 
 
 def timed(action: Action) -> float:
@@ -55,35 +54,43 @@ def compare(
     goal: float | None,
     unit: str = "us",
     each: int = 1,
-    baseline_each: int = 1,
     repeat: int = 20,
+    baseline_each: int = 1,
+    repeat_baseline: int = 5,
 ) -> Row:
-    """Ours and the baseline, A B A B, best of five rounds each.
+    """Ours and the baseline in turn, five rounds of each.
 
-    each: how many of the things that are counted one call does. repeat: calls of ours a round.
+    each: how many of the things that are counted one call does. repeat: calls a round.
     """
-    scale = {"ns": 1e9, "us": 1e6, "ms": 1e3}[unit]
     ours()
     baseline()
-    mine: list[float] = []
-    others: list[float] = []
+    rounds = []
     for _ in range(ROUNDS):
-        mine += [timed(ours) / each for _ in range(repeat)]
-        others.append(timed(baseline) / baseline_each)
-    ratio = min(others) / min(mine)
-    mine.sort()
+        mine = [timed(ours) / each for _ in range(repeat)]
+        rounds.append((mine, [timed(baseline) / baseline_each for _ in range(repeat_baseline)]))
+    return compared(name, rounds, goal=goal, unit=unit)
+
+
+def compared(name: str, rounds: Iterable[Round], *, goal: float | None, unit: str = "us") -> Row:
+    """The row of rounds that were already measured: the best round's median of either side."""
+    rounds = list(rounds)
+    mine = sorted(seconds for ours, _ in rounds for seconds in ours)
+    best = min(median(ours) for ours, _ in rounds)
+    best_baseline = min(median(baseline) for _, baseline in rounds)
+    ratio = best_baseline / best
+    scale = SCALES[unit]
     return report(
         Row(
-            name,
-            min(mine) * scale,
-            unit,
-            mine[len(mine) // 2] * scale,
-            mine[int(len(mine) * 0.99)] * scale,
-            min(others) * scale,
-            ratio,
-            goal,
-            None if goal is None else ratio >= goal,
-            os_load(),
+            name=name,
+            value=best * scale,
+            unit=unit,
+            p50=mine[len(mine) // 2] * scale,
+            p99=mine[int(len(mine) * 0.99)] * scale,
+            baseline=best_baseline * scale,
+            ratio=ratio,
+            goal=goal,
+            met=None if goal is None else ratio >= goal,
+            load=os.getloadavg()[0],
         )
     )
 
@@ -91,25 +98,24 @@ def compare(
 def figure(
     name: str, value: float, unit: str, *, goal: float | None = None, met: bool | None = None
 ) -> Row:
-    """A figure that is no time."""
-    return report(Row(name, value, unit, value, value, None, None, goal, met, os_load()))
+    """A figure that is no time and has no other side."""
+    return report(Row(name, value, unit, value, value, None, None, goal, met, os.getloadavg()[0]))
 
 
 def report(row: Row) -> Row:
-    ratio = f"{row.ratio:12,.1f}x" if row.ratio is not None else ""
-    ratio += f" (goal {row.goal:g}x)" if row.goal is not None else ""
+    ratio = f"{row.ratio:10,.1f}x" if row.ratio is not None else 11 * " "
+    goal = f"goal {row.goal:g}" if row.goal is not None else ""
     met = {True: "met", False: "MISSED", None: ""}[row.met]
     sys.stdout.write(
-        f"{row.name:52} {row.value:12,.3f} {row.unit:4} p99 {row.p99:12,.3f} {ratio} {met}\n"
+        f"{row.name:76} {row.value:12,.3f} {row.unit:6} p99 {row.p99:12,.3f} {ratio} {goal} {met}\n"
     )
     sys.stdout.flush()
     return row
 
 
 def save(rows: list[Row]) -> None:
-    """Replace rows of the same name in results.json, keep the others."""
-    known = (
-        {row["name"]: row for row in json.loads(RESULTS.read_text())} if RESULTS.exists() else {}
-    )
-    known.update({row.name: asdict(row) for row in rows})
-    RESULTS.write_text(json.dumps(list(known.values()), indent=1) + "\n")
+    """Write results.json anew, all at once."""
+    text = json.dumps([asdict(row) for row in rows], indent=1) + "\n"
+    partial = RESULTS.with_suffix(".partial")
+    partial.write_text(text)
+    partial.replace(RESULTS)

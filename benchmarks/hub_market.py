@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,13 +67,28 @@ class HubMarket:
         return tuple(address(0xAA, number) for number in range(HUBS))
 
     def market(self) -> Market:
-        block = Block(0, "0x0", "", 1_700_000_000, 10**9, 0, 30_000_000)
-        profile = ChainProfile(1, "bench", "fee", block_token(), block_token(), {}, (), {}, 0)
-        return Market(Keyframe(0, block, profile, (), tuple(self.pools)))
+        return market_of(self.pools)
 
-    def moved(self, pool: Pool, fees: float) -> Pool:
-        """The pool with its price moved by a normal deviation of so many fees."""
-        factor = math.exp(self.rng.normal(0.0, fees * pool.fee_pips / PIPS))
+    def blocks(self, touched: int, opened: int, seed: int = 7) -> Iterator[list[Pool]]:
+        """Pools touched block by block, in their new states, without an end.
+
+        `opened` of them are moved by 1 to 2 fees, so that cycles open; the next block brings these
+        back, as arbitrage does. The others move by a normal deviation of 0.15 fees.
+        """
+        rng = np.random.default_rng(seed)
+        away: list[int] = []
+        while True:
+            chosen = [int(n) for n in rng.permutation(len(self.pools)) if n not in away]
+            calm = [*away, *chosen[opened : touched - len(away)]]
+            away = chosen[:opened]
+            fees = [0.15 * float(rng.normal()) for _ in calm]
+            fees += [float(rng.choice((-1, 1)) * rng.uniform(1, 2)) for _ in away]
+            yield [self.moved(self.pools[n], by) for n, by in zip(calm + away, fees, strict=True)]
+
+    @staticmethod
+    def moved(pool: Pool, fees: float) -> Pool:
+        """The pool with its price moved by so many fees."""
+        factor = math.exp(fees * pool.fee_pips / PIPS)
         if isinstance(pool, UniswapV2Pool):
             return UniswapV2Pool(
                 address=pool.address,
@@ -129,8 +144,11 @@ class HubMarket:
         )  # fmt: skip
 
 
-def block_token() -> Address:
-    return address(0xAA, 0)
+def market_of(pools: Iterable[Pool]) -> Market:
+    block = Block(0, "0x0", "", 1_700_000_000, 10**9, 0, 30_000_000)
+    gas_token = address(0xAA, 0)
+    profile = ChainProfile(1, "bench", "fee", gas_token, gas_token, {}, (), {}, 0)
+    return Market(Keyframe(0, block, profile, (), tuple(pools)))
 
 
 def v3_pool(

@@ -17,7 +17,7 @@ from dexarb.core.token import Address
 from dexarb.core.trade import Opportunity
 from dexarb.errors import PoolError
 from dexarb.search.scan import Scanner
-from dexarb.search.simple import SimpleScanner
+from oracles.simple import SimpleScanner
 from search.world import World, brute_force, gas_units, market_of, next_block, rng_of, token
 
 SAME_RATE = 1e-12

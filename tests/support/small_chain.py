@@ -13,11 +13,11 @@ from dexarb.core.market import Keyframe, Market
 from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, Token
 from dexarb.ends.paper_executor import PaperExecutor
-from dexarb.search.simple import SimpleScanner
 from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine, Step
 from dexarb.trading.strategy import StrategySettings, pair_of
 from dexarb.trading.threshold import ThresholdStrategies
+from oracles.simple import SimpleScanner
 
 CHAIN_ID = 137
 GENESIS = 1_700_000_000

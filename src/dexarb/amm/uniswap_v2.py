@@ -7,11 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, ClassVar, Self
 
 from dexarb.amm.abi import ZERO_ADDRESS, encode, expect_address, unsigned, words_of
 from dexarb.core.block import Log
-from dexarb.core.pool import PIPS, Call, Pool, PoolAddress, Replies, Segment, SwapResult
+from dexarb.core.pool import (
+    NO_SEGMENT,
+    PIPS,
+    Call,
+    Pool,
+    PoolAddress,
+    Replies,
+    Segment,
+    SwapResult,
+)
 from dexarb.core.token import Address, address_from_word
 from dexarb.errors import (
     InsufficientLiquidity,
@@ -100,14 +110,23 @@ class UniswapV2Pool:
         return self._swapped(token_in, amount_in, amount_out)
 
     def segments(self, token_in: Address) -> Iterator[Segment]:
-        """One segment without an end: rate γ·R_out/R_in and depth γ/R_in; none without reserves.
+        """One segment without an end; none without reserves."""
+        sells_token1 = self._other(token_in) == self.token0
+        first = self.first_segments()[sells_token1]
+        if first is not NO_SEGMENT:
+            yield first
+
+    def first_segments(self) -> tuple[Segment, Segment]:
+        """Rate γ·R_out/R_in and depth γ/R_in.
 
         Source: Angeris et al., An analysis of Uniswap markets.
         """
-        reserve_in, reserve_out = self._reserves(token_in)
-        if reserve_in and reserve_out:
-            depth = (PIPS - self.fee_pips) / PIPS / reserve_in
-            yield Segment(depth * reserve_out, depth, float("inf"))
+        reserve0, reserve1 = self.reserve0, self.reserve1
+        if not reserve0 or not reserve1:
+            return NO_SEGMENT, NO_SEGMENT
+        kept = (PIPS - self.fee_pips) / PIPS
+        depth0, depth1 = kept / reserve0, kept / reserve1
+        return Segment(depth0 * reserve1, depth0, inf), Segment(depth1 * reserve0, depth1, inf)
 
     def apply(self, log: Log) -> Self:
         """The pool after an event. Every change of the reserves ends in a Sync, which says all.

@@ -25,7 +25,16 @@ from dexarb.amm.tick_math import (
 from dexarb.amm.uniswap_v3_load import find_pools, read_pool
 from dexarb.amm.v3_swap import Reached, swap
 from dexarb.core.block import Log
-from dexarb.core.pool import PIPS, Call, Pool, PoolAddress, Replies, Segment, SwapResult
+from dexarb.core.pool import (
+    NO_SEGMENT,
+    PIPS,
+    Call,
+    Pool,
+    PoolAddress,
+    Replies,
+    Segment,
+    SwapResult,
+)
 from dexarb.core.token import Address
 from dexarb.errors import InsufficientLiquidity, InvalidAmount, InvalidPoolState, UnknownToken
 
@@ -50,6 +59,23 @@ def _compiled_swap() -> Callable[..., Reached | None]:
     from dexarb.amm import limb_swap
 
     return limb_swap.swap
+
+
+def _selling_token0(kept: float, price: int, boundary: int, liquidity: int) -> Segment:
+    """From a price down to a boundary: rate γP and depth γ√P/L. kept: γ, 1 less the fee.
+
+    Differences of prices are taken in integers: in floats they would cancel.
+    """
+    root = price / Q96
+    net_limit = liquidity / root * ((price - boundary) / boundary)
+    return Segment(kept * root * root, kept * root / liquidity, net_limit / kept)
+
+
+def _selling_token1(kept: float, price: int, boundary: int, liquidity: int) -> Segment:
+    """From a price up to a boundary: rate γ/P and depth γ/(L√P)."""
+    root = price / Q96
+    net_limit = liquidity * ((boundary - price) / Q96)
+    return Segment(kept / root / root, kept / root / liquidity, net_limit / kept)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,11 +134,9 @@ class UniswapV3Pool:
         )
 
     def segments(self, token_in: Address) -> Iterator[Segment]:
-        """One segment a range between initialised ticks that has liquidity, in gross input.
-
-        With γ = 1 − fee: selling token0, rate γP and depth γ√P/L; selling token1, γ/P and γ/(L√P).
-        """
+        """One segment a range between initialised ticks that has liquidity, in gross input."""
         zero_for_one = self._zero_for_one(token_in)
+        segment = _selling_token0 if zero_for_one else _selling_token1
         kept = (PIPS - self.fee_pips) / PIPS
         price, liquidity = self.sqrt_price_x96, self.liquidity
         index = bisect_right(self._initialized, self.tick)
@@ -121,18 +145,27 @@ class UniswapV3Pool:
         ):
             boundary = get_sqrt_ratio_at_tick(tick)
             if liquidity and boundary != price:
-                root = price / Q96
-                # Differences of prices are taken in integers: in floats they would cancel.
-                if zero_for_one:
-                    rate, depth = kept * root * root, kept * root / liquidity
-                    net_limit = liquidity / root * ((price - boundary) / boundary)
-                else:
-                    rate, depth = kept / root / root, kept / root / liquidity
-                    net_limit = liquidity * ((boundary - price) / Q96)
-                yield Segment(rate, depth, net_limit / kept)
+                yield segment(kept, price, boundary, liquidity)
             price = boundary
             liquidity_net = self.ticks[tick][1]
             liquidity += -liquidity_net if zero_for_one else liquidity_net
+
+    def first_segments(self) -> tuple[Segment, Segment]:
+        initialized, price, liquidity = self._initialized, self.sqrt_price_x96, self.liquidity
+        index = bisect_right(initialized, self.tick)
+        if liquidity and 0 < index < len(initialized):
+            below = get_sqrt_ratio_at_tick(initialized[index - 1])
+            above = get_sqrt_ratio_at_tick(initialized[index])
+            if below != price != above:
+                kept = (PIPS - self.fee_pips) / PIPS
+                return (
+                    _selling_token0(kept, price, below, liquidity),
+                    _selling_token1(kept, price, above, liquidity),
+                )
+        return (
+            next(self.segments(self.token0), NO_SEGMENT),
+            next(self.segments(self.token1), NO_SEGMENT),
+        )
 
     def apply(self, log: Log) -> Self:
         """The pool after Initialize, Mint, Burn or Swap; itself after anything else.

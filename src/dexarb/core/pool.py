@@ -26,12 +26,17 @@ class Segment(NamedTuple):
     """A stretch on which the pool answers y = rate·x / (1 + depth·x), x counted from its start.
 
     rate: marginal token_out per token_in after the fee, in smallest units. depth: per unit of
-    token_in. input_limit: the token_in that ends the segment, infinite if nothing does.
+    token_in. input_limit: the token_in that ends the segment, infinite if nothing does. Rate and
+    input_limit are above 0 and the depth is finite.
     """
 
     rate: float
     depth: float
     input_limit: float
+
+
+NO_SEGMENT = Segment(0.0, 1.0, float("inf"))
+"""Stands for the first segment where nothing can be had at any price; its depth means nothing."""
 
 
 class Call(NamedTuple):
@@ -82,7 +87,17 @@ class Pool(Protocol):
         ...
 
     def segments(self, token_in: Address) -> Iterator[Segment]:
-        """The float mirror of selling token_in, from the current price to the end of liquidity."""
+        """The float mirror of selling token_in, from the current price to the end of liquidity.
+
+        Stretches without liquidity are left out.
+        """
+        ...
+
+    def first_segments(self) -> tuple[Segment, Segment]:
+        """The first of `segments` for selling each of `tokens`; NO_SEGMENT where there is none.
+
+        The search reads these two whenever a pool changes, the others only if a size goes so far.
+        """
         ...
 
     def apply(self, log: Log) -> Self:

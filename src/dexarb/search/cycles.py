@@ -6,6 +6,7 @@ Nothing here stores a cycle: triangles of tokens and best edges are enough to fi
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from dexarb.search.probe import UNTOUCHED, Found, Graph, find_open, reprice
 
 Edges = tuple[int, ...]
 """A cycle inside the search: its edges in hop order, from its first start token."""
+
+REMEMBERED = 1 << 14
+"""Cycles whose hops and id are kept: what opens once is likely to open again."""
 
 
 class CycleIndex:
@@ -58,6 +62,8 @@ class CycleIndex:
         self._start: Ints = np.arange(starts, dtype=np.int64)
         self._place[:starts] = self._start
         self._graph = self._pack()
+        self.cycle = lru_cache(maxsize=REMEMBERED)(self._cycle)
+        """The cycle that these edges are."""
 
     def add(self, pool: Pool) -> int:
         """Give the pool a slot, with rates of 0; `reprice` makes it known to the probes."""
@@ -84,6 +90,7 @@ class CycleIndex:
         for edge in (2 * slot, 2 * slot + 1):
             self._ranked.discard(int(self._lane_of[edge]), edge)
         self._free.append(slot)
+        self.cycle.cache_clear()
 
     def reprice(self, edges: Ints, rates: Floats) -> None:
         """Give edges new marginal rates (token_out per token_in, smallest units, after the fee)."""
@@ -102,8 +109,7 @@ class CycleIndex:
             find_open(self._graph, touched, self.max_hops, self._found)
         return self._found.edges[:total], self._found.rate[:total]
 
-    def cycle(self, edges: Edges) -> Cycle:
-        """The cycle that these edges are."""
+    def _cycle(self, edges: Edges) -> Cycle:
         return Cycle(tuple(self._hop(edge) for edge in edges))
 
     def _hop(self, edge: int) -> Hop:

@@ -2,12 +2,14 @@
 
 Every hop rounds against the trader, so what a size earns depends on its last digits. Most is lost
 in the coarsest token, the one whose amounts are the smallest numbers: one unit of it, a *grain*, is
-the largest part of the trade. So amounts of that token are enumerated, each with the least input
-that buys it.
+the largest part of the trade. No integers earn more than the best real size does.
 
-No integers earn more than the best real size does. The search ends with the first trade within a
-grain of that; where several tokens are coarse and their roundings add up, it goes on over the width
-in which the real profit hardly falls, and takes the best of what it saw.
+So the nearest integer input is tried first. It is taken if it loses less than one unit of the start
+token, which nothing can better, or less than a grain that is a millionth of the profit at most.
+Else amounts of the coarsest token are enumerated, each with the least input that buys it, until one
+is within a grain of the real profit, less what is rounded away at ticks on the way, which is the
+same for all sizes near. Where several tokens are coarse and their roundings add up, it goes on over
+the width in which the real profit hardly falls, and the best that was seen is taken.
 """
 
 from __future__ import annotations
@@ -24,19 +26,33 @@ from dexarb.errors import InvalidAmount, PoolError
 CLOSE = 1e-9
 """Relative to the profit: where grains are smaller than this they do not matter."""
 
+SMALL = 1e-6
+"""Relative to the profit: a grain larger than this is worth trying other integers for."""
+
+FINE = 1000
+"""Amounts so many times those of the coarsest token: that token's roundings do not matter."""
+
 SAMPLES = 16
 """Amounts tried on each side of the first, at most."""
+
+
+Results = tuple[SwapResult, ...]
 
 
 class Sized(NamedTuple):
     """The input, and what each hop makes of it."""
 
     amount_in: int
-    results: tuple[SwapResult, ...]
+    results: Results
 
     @property
     def profit(self) -> int:
         return self.results[-1].amount_out - self.amount_in
+
+    @property
+    def gain(self) -> tuple[int, int]:
+        """What decides between two: the profit, then the smaller input."""
+        return self.profit, -self.amount_in
 
 
 def polish(
@@ -46,34 +62,53 @@ def polish(
 
     Where the pools cannot take the size it is first cut to what they can.
     """
-    sizes = _Sizes(cycle, pools)
     start = max(1, round(amount_in))
-    amounts = sizes.amounts(start)
-    if amounts is None:
-        start = sizes.largest_below(start)
-        amounts = sizes.amounts(start)
-    if not amounts:
+    try:
+        results = run(cycle, start, pools.__getitem__)
+    except PoolError:
+        results = ()
+    if results and results[-1].amount_out:
+        gain = results[-1].amount_out - start
+        loss = profit - gain
+        if loss >= 1.0 and loss >= CLOSE * profit:
+            grain = start / min([result.amount_out for result in results])
+            fits = loss < grain and loss < SMALL * profit
+        else:
+            fits = True
+        if fits:
+            return Sized(start, results) if gain > 0 else None
+    best = _on_grid(_Trades(cycle, pools, results), start, profit)
+    return best if best and best.profit > 0 else None
+
+
+def _on_grid(trades: _Trades, start: int, profit: float) -> Sized | None:
+    """The best of this input and of those with amounts of the coarsest token close to its own."""
+    results = trades.results(start)
+    if results is None:
+        start = trades.largest_below(start)
+        results = trades.results(start) or ()
+    if not start:
         return None
+    best = trades.complete(start, results)
+    amounts = [result.amount_out for result in results]
+    if best is None:
+        amounts.append(0)
     # The last of equals: a grid on the output side spares the rounding of the last hop.
     place = min(range(len(amounts)), key=lambda i: (amounts[i], -i))
     middle = max(1, amounts[place])
-    enough = profit - max(start / middle, CLOSE * profit)
-    best: tuple[int, int] | None = None
+    grain = start / middle
+    if sum(amount < FINE * middle for amount in (start, *amounts[:-1])) == 1:
+        # No other token is coarse, so all but a grain is what the ticks on the way round away: two
+        # units each, whatever the size.
+        grain *= 1 + 2 * trades.crossed(results)
+    enough = profit - max(grain, CLOSE * profit)
     for amount in _around(middle, start, profit):
-        candidate = sizes.profit(place, amount)
-        if candidate and (best is None or candidate > best):
+        candidate = trades.buying(place, amount)
+        if candidate and (best is None or candidate.gain > best.gain):
             best = candidate
-            if best[0] >= enough:
-                break
-    least = -best[1] if best else start
-    try:
-        sized = Sized(least, run(cycle, least, pools.__getitem__))
-    except PoolError:
-        # The least input can buy a little more than the amount, and a later pool end just there.
-        if amounts[-1] <= start:
-            return None
-        sized = Sized(start, run(cycle, start, pools.__getitem__))
-    return sized if sized.profit > 0 else None
+        if best and best.profit >= enough:
+            break
+    return best
 
 
 def _around(middle: int, amount_in: int, profit: float) -> Iterator[int]:
@@ -92,52 +127,68 @@ def _around(middle: int, amount_in: int, profit: float) -> Iterator[int]:
             yield middle - offset
 
 
-class _Sizes:
-    """A cycle at its pools, seen from different amounts."""
+class _Trades:
+    """A cycle at its pools, with different amounts. Swaps are remembered: trials share many."""
 
-    def __init__(self, cycle: Cycle, pools: Mapping[Address, Pool]) -> None:
-        self._hops = [(pools[hop.pool], hop.token_in, hop.token_out) for hop in cycle.hops]
+    def __init__(self, cycle: Cycle, pools: Mapping[Address, Pool], made: Results) -> None:
+        """made: the swaps of a trade that is known already, or none."""
+        self._hops: list[tuple[Pool, Address, Address, dict[int, SwapResult]]] = [
+            (pools[hop.pool], hop.token_in, hop.token_out, {}) for hop in cycle.hops
+        ]
+        for (*_, known), result in zip(self._hops, made, strict=False):
+            known[result.amount_in] = result
 
-    def amounts(self, amount_in: int) -> list[int] | None:
-        """What comes out of each hop, up to the first that gives nothing.
+    def results(self, amount_in: int) -> Results | None:
+        """What each hop makes of an input, up to the last that gives something.
 
-        None if a pool cannot take so much. Empty for an input of 0.
+        None if a pool cannot take so much.
         """
-        if not amount_in:
-            return []
-        amounts: list[int] = []
+        results: list[SwapResult] = []
         amount = amount_in
-        for pool, token_in, _ in self._hops:
-            try:
-                amount = pool.swap(token_in, amount).amount_out
-            except InvalidAmount:
-                amount = 0
-            except PoolError:
-                return None
-            amounts.append(amount)
+        for pool, token_in, _, known in self._hops:
+            result = known.get(amount)
+            if result is None:
+                try:
+                    result = known[amount] = pool.swap(token_in, amount)
+                except InvalidAmount:
+                    break
+                except PoolError:
+                    return None
+            amount = result.amount_out
             if not amount:
                 break
-        return amounts
+            results.append(result)
+        return tuple(results)
 
     def largest_below(self, amount_in: int) -> int:
         """The largest input that all pools take, to a part in 2^40 of it."""
         low, high = 0, amount_in
         while high - low > 1 + (low >> 40):
             middle = (low + high) // 2
-            if self.amounts(middle) is None:
+            if self.results(middle) is None:
                 high = middle
             else:
                 low = middle
         return low
 
-    def profit(self, place: int, amount: int) -> tuple[int, int] | None:
-        """(profit, minus the least input) of a trade with this amount behind hop `place`."""
+    def buying(self, place: int, amount: int) -> Sized | None:
+        """The trade with the least input that buys this amount behind hop `place`."""
+        least = amount
         try:
-            least = result = amount
-            for pool, _, token_out in reversed(self._hops[: place + 1]):
+            for pool, _, token_out, _ in reversed(self._hops[: place + 1]):
                 least = pool.swap_exact_out(token_out, least).amount_in
-            for pool, token_in, _ in self._hops[place + 1 :]:
-                result = pool.swap(token_in, result).amount_out
         except PoolError:
             return None
-        return result - least, -least
+        results = self.results(least)
+        return self.complete(least, results or ())
+
+    def crossed(self, results: Results) -> int:
+        """Ticks that these swaps cross."""
+        return sum(
+            pool.crossed_ticks(result.pool)
+            for (pool, *_), result in zip(self._hops, results, strict=False)
+        )
+
+    def complete(self, amount_in: int, results: Results) -> Sized | None:
+        """The trade, if every hop gives something."""
+        return Sized(amount_in, results) if len(results) == len(self._hops) else None

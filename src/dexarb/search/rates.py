@@ -8,16 +8,21 @@ from math import inf
 
 import numpy as np
 
-from dexarb.core.pool import Pool, Segment
-from dexarb.core.token import Address
+from dexarb.core.pool import NO_SEGMENT, Pool
 from dexarb.search.packed import Floats, Ints, Rows, grown
-from dexarb.search.sizing import Segments
+from dexarb.search.sizing import (
+    DEPTH,
+    IN_FROM,
+    IN_TO,
+    OUT_FROM,
+    OUT_TO,
+    RATE,
+    SEGMENT_COLUMNS,
+    Segments,
+)
 
 FIRST_LOOK = 16
 """Segments that are read once the first is not enough; then four times as many each time."""
-
-
-_NOTHING = Segment(0.0, 0.0, inf)
 
 
 class RateMirror:
@@ -28,7 +33,7 @@ class RateMirror:
 
     def __init__(self) -> None:
         self.pools: dict[int, Pool] = {}
-        self._rows = Rows(3, np.float64)
+        self._rows = Rows(SEGMENT_COLUMNS, np.float64)
         self._complete: Ints = np.zeros(16, dtype=np.int64)
 
     @property
@@ -48,38 +53,38 @@ class RateMirror:
         for slot, pool in changed.items():
             if pool is None:
                 del self.pools[slot]
-                numbers += _NOTHING + _NOTHING
+                sold0 = sold1 = NO_SEGMENT
             else:
                 self.pools[slot] = pool
-                one, other = pool.tokens
-                numbers += _first(pool, one)
-                numbers += _first(pool, other)
+                sold0, sold1 = pool.first_segments()
+            numbers += sold0
+            numbers += sold1
         edges = np.repeat(2 * np.fromiter(changed, dtype=np.int64), 2)
         edges[1::2] += 1
-        content = np.array(numbers).reshape(-1, 3)
+        content = _laid_out(np.array(numbers).reshape(-1, 1, 3))[:, 0]
         self._rows.data[self._rows.rows[edges, 0]] = content
-        self._rows.rows[edges, 1] = content[:, 0] > 0.0
-        self._complete[edges] = content[:, 2] == inf
-        return edges, np.ascontiguousarray(content[:, 0])
+        self._rows.rows[edges, 1] = content[:, RATE] > 0.0
+        self._complete[edges] = content[:, IN_TO] == inf
+        return edges, np.ascontiguousarray(content[:, RATE])
 
     def read_on(self, edge: int) -> None:
         """Read more segments of an edge whose known ones did not reach."""
         pool = self.pools[edge >> 1]
         wanted = max(FIRST_LOOK, 4 * int(self._rows.rows[edge, 1]))
-        segments = filter(_usable, pool.segments(pool.tokens[edge & 1]))
-        known = np.array(list(islice(segments, wanted))).reshape(-1, 3)
+        segments = pool.segments(pool.tokens[edge & 1])
+        known = _laid_out(np.array([list(islice(segments, wanted))]).reshape(1, -1, 3))[0]
         self._rows.replace(edge, known)
         self._complete[edge] = len(known) < wanted
 
 
-def _usable(segment: Segment) -> bool:
-    """Stretches that hold nothing would bring infinities into the products."""
-    rate, depth, input_limit = segment
-    return rate > 0.0 and input_limit > 0.0 and depth < inf
-
-
-def _first(pool: Pool, token_in: Address) -> Segment:
-    for segment in pool.segments(token_in):
-        if _usable(segment):
-            return segment
-    return _NOTHING
+def _laid_out(segments: Floats) -> Floats:
+    """Rows of sizing's columns from rows of (rate, depth, input limit), edge by edge."""
+    rate, depth, limit = segments[..., 0], segments[..., 1], segments[..., 2]
+    most_out = rate / (1.0 / limit + depth)
+    columns = np.zeros((*segments.shape[:-1], SEGMENT_COLUMNS))
+    columns[..., RATE] = rate
+    columns[..., DEPTH] = depth
+    for start, end, amount in ((IN_FROM, IN_TO, limit), (OUT_FROM, OUT_TO, most_out)):
+        columns[..., end] = np.cumsum(amount, axis=-1)
+        columns[..., 1:, start] = columns[..., :-1, end]
+    return columns

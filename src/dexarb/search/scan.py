@@ -10,14 +10,14 @@ from dexarb.core.block import Block
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
-from dexarb.core.trade import Curve, NearMiss, Opportunity
+from dexarb.core.trade import NearMiss, Opportunity
 from dexarb.search.compiled import require_writable_cache
 from dexarb.search.cycles import CycleIndex, Edges
-from dexarb.search.packed import Ints
+from dexarb.search.packed import Floats, Ints
 from dexarb.search.polish import Sized, polish
 from dexarb.search.rates import RateMirror
 from dexarb.search.result import GasModel, MinGross, OpenCycle, Scan, any_gain, hop_work
-from dexarb.search.sizing import Sizes, room_for, size_cycles
+from dexarb.search.sizing import Sizes, curve_of, room_for, size_cycles
 
 FLOAT_MARGIN = 1.0 + 1e-6
 """The triage drops by the float profit only what misses the minimum by more than this."""
@@ -25,12 +25,15 @@ FLOAT_MARGIN = 1.0 + 1e-6
 
 @dataclass(slots=True)
 class _Open:
-    """An open cycle with its best real size. The exact one is found when it is first wanted."""
+    """An open cycle with its best real size. The exact one is found when it is first wanted.
+
+    pieces: those of its curve, as `Sizes` has them.
+    """
 
     entry: OpenCycle
     amount_in: float
     profit: float
-    curve: Curve
+    pieces: Floats
     sized: Sized | None = None
     gas_units: int = 0
     polished: bool = False
@@ -127,17 +130,16 @@ class Scanner:
             for key in self._through.get(slot, ()):
                 if key in self._open:
                     before[key] = self._open.pop(key)
-        for i, (row, rate) in enumerate(zip(edges.tolist(), rates.tolist(), strict=True)):
-            key = tuple(edge for edge in row if edge >= 0)
-            known = before.pop(key, None)
-            cycle = known.entry.cycle if known else self._index.cycle(key)
-            self._open[key] = _Open(
-                OpenCycle(cycle, rate),
-                float(sizes.amount_in[i]),
-                float(sizes.profit[i]),
-                sizes.curve(i),
-            )
-            if not known:
+        pieces = sizes.pieces[: sizes.used[0]].copy()
+        columns = (sizes.amount_in, sizes.profit, sizes.first, sizes.number)
+        size_rows = zip(*(column[: len(edges)].tolist() for column in columns), strict=True)
+        for row, rate, (amount_in, profit, first, number) in zip(
+            edges.tolist(), rates.tolist(), size_rows, strict=True
+        ):
+            key = tuple([edge for edge in row if edge >= 0])
+            entry = OpenCycle(self._index.cycle(key), rate)
+            self._open[key] = _Open(entry, amount_in, profit, pieces[first : first + number])
+            if not before.pop(key, None):
                 for edge in key:
                     self._through.setdefault(edge >> 1, set()).add(key)
         for key in before:
@@ -167,7 +169,7 @@ class Scanner:
         found = []
         for each in self._passed_over:
             if each.near_miss is None:
-                each.near_miss = NearMiss(each.entry.cycle, each.entry.rate, each.curve)
+                each.near_miss = NearMiss(each.entry.cycle, each.entry.rate, curve_of(each.pieces))
             found.append(each.near_miss)
         return tuple(found)
 
@@ -204,7 +206,7 @@ class Scanner:
             amount_out=sized.results[-1].amount_out,
             rate=each.entry.rate,
             gas_units=each.gas_units,
-            curve=each.curve,
+            curve=curve_of(each.pieces),
         )
 
 

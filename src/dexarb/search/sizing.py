@@ -5,6 +5,10 @@ a ← a·a_i. So a whole cycle is one (a, k), with the best input (√a − 1) /
 reaches the end of its segment. If one does, the walk goes there, re-anchors every hop and goes on
 until it stops by itself. A V2 pool is one segment without an end.
 
+A segment knows what went in and came out before it. So a step of the walk follows from the segments
+it is on alone, not from the numbers of the step before: errors do not add up, and the processor
+works on several steps at once.
+
 Source: Angeris et al., An analysis of Uniswap markets; Uniswap v3 white paper.
 """
 
@@ -19,9 +23,14 @@ from dexarb.core.trade import Curve, Piece
 from dexarb.search.compiled import kernel, kernel_part
 from dexarb.search.packed import Floats, Ints
 
+RATE, DEPTH, IN_FROM, IN_TO, OUT_FROM, OUT_TO = range(6)
+"""Columns of a segment: rate and depth as in core.pool.Segment, and from where to where it goes in
+what the pool takes and gives in all."""
+SEGMENT_COLUMNS = 6
+
 
 class Segments(NamedTuple):
-    """By edge: (rate, depth, input limit) of its known segments, packed.
+    """By edge: its known segments, packed; see RATE and the other columns.
 
     complete[edge]: whether there are no further ones.
     """
@@ -36,7 +45,7 @@ class Sizes(NamedTuple):
 
     pieces: (input from, output from, rate, depth), those of a cycle from its `first` on, `number`
     many. missing: an edge whose known segments did not reach, or -1. used[0]: pieces of all
-    cycles; beyond len(pieces) they were not kept. hops: scratch.
+    cycles; beyond len(pieces) they were not kept. on: scratch, by hop the segment it is on.
     """
 
     amount_in: Floats
@@ -46,12 +55,12 @@ class Sizes(NamedTuple):
     missing: Ints
     pieces: Floats
     used: Ints
-    hops: Floats
+    on: Ints
 
-    def curve(self, cycle: int) -> Curve:
-        first = int(self.first[cycle])
-        rows = self.pieces[first : first + int(self.number[cycle])].tolist()
-        return Curve(tuple(Piece(*row) for row in rows))
+
+def curve_of(pieces: Floats) -> Curve:
+    """The curve of a cycle with these pieces."""
+    return Curve(tuple([Piece(*row) for row in pieces.tolist()]))
 
 
 def room_for(cycles: int, pieces: int) -> Sizes:
@@ -64,60 +73,51 @@ def room_for(cycles: int, pieces: int) -> Sizes:
         missing=np.zeros(cycles, dtype=np.int64),
         pieces=np.zeros((pieces, 4)),
         used=np.zeros(1, dtype=np.int64),
-        hops=np.zeros((4, HOP_COLUMNS)),
+        on=np.zeros(4, dtype=np.int64),
     )
 
 
-ON, ENDED = -1, -2
-"""What `advance` reports when it reached new segments, or the end of a pool's liquidity."""
-
-# Columns of a hop on its walk: the segment, its numbers as read, and as seen from where the walk
-# is: rate and depth there, what is left of it, and what went in since its start.
-SEGMENT, RATE_READ, DEPTH_READ, LIMIT, RATE, DEPTH, ROOM, SPENT = range(8)
-HOP_COLUMNS = 8
+GOES_ON, ENDED = -1, -2
+"""What `enter_next` reports when it reached another segment, or the end of a pool's liquidity."""
 
 
 @kernel
 def size_cycles(s: Segments, cycles: Ints, sizes: Sizes) -> None:
     """Size each row of edges (-1 behind the last) and draw its curve."""
-    hops = sizes.hops
+    on = sizes.on
     sizes.used[0] = 0
     for c in range(len(cycles)):
         sizes.first[c] = sizes.used[0]
-        rate, depth, boundary, limiting = 1.0, 0.0, inf, 0
-        for i in range(4):
-            if cycles[c, i] < 0:
-                break
-            first = s.rows[cycles[c, i], 0]
-            boundary, limiting = nearer(boundary, limiting, s.data[first, 2], rate, depth, i)
-            depth += s.data[first, 1] * rate
-            rate *= s.data[first, 0]
+        rate, depth, length = 1.0, 0.0, 0
+        while length < 4 and cycles[c, length] >= 0:
+            first = s.rows[cycles[c, length], 0]
+            on[length] = first
+            depth += s.data[first, DEPTH] * rate
+            rate *= s.data[first, RATE]
+            length += 1
         amount_in = amount_out = profit = 0.0
-        state = ON
-        walking = False
-        while state == ON and rate > 1.0:
+        state = GOES_ON
+        while state == GOES_ON and rate > 1.0:
             gain = rate - 1.0
+            boundary, limiting = nearest_boundary(s, on, length)
+            room = boundary - amount_in
             # At the boundary the marginal rate is rate / at_boundary²: above 1, go there.
-            at_boundary = 1.0 + depth * boundary
-            stops = not rate > at_boundary * at_boundary
-            step = gain / ((sqrt(rate) + 1.0) * depth) if stops else boundary
-            if not step < inf:
+            at_boundary = 1.0 + depth * room
+            if not rate > at_boundary * at_boundary:
+                # √rate − 1, without cancelling.
+                root = gain / (sqrt(rate) + 1.0)
+                step = root / depth
+                if step < inf:
+                    draw(sizes, amount_in, amount_out, rate, depth)
+                    amount_in += step
+                    profit += root * step
                 break
             draw(sizes, amount_in, amount_out, rate, depth)
-            growth = 1.0 + depth * step
-            amount_in += step
-            amount_out += rate * step / growth
             # Output less input cancels; this form of it does not.
-            profit += step * (gain - depth * step) / growth
-            if stops:
-                break
-            if not walking:
-                for i in range(4):
-                    if cycles[c, i] >= 0:
-                        enter(s, hops, i, s.rows[cycles[c, i], 0])
-                walking = True
-            state = advance(s, cycles, c, hops, limiting, step)
-            rate, depth, boundary, limiting = compose(cycles, c, hops)
+            profit += room * (gain - depth * room) / at_boundary
+            amount_in = boundary
+            state = enter_next(s, on, limiting, cycles[c, limiting])
+            amount_out, rate, depth = seen_from(s, on, length, amount_in)
         sizes.amount_in[c] = amount_in
         sizes.profit[c] = profit
         sizes.missing[c] = max(state, -1)
@@ -125,18 +125,50 @@ def size_cycles(s: Segments, cycles: Ints, sizes: Sizes) -> None:
 
 
 @kernel_part
-def nearer(
-    boundary: float, limiting: int, room: float, rate: float, depth: float, hop: int
-) -> tuple[float, int]:
-    """The nearer boundary, in the cycle's input, of those before and of a hop with this room.
+def seen_from(s: Segments, on: Ints, length: int, amount_in: float) -> tuple[float, float, float]:
+    """What the cycle gives for an input on these segments, and its rate and depth from there."""
+    amount, rate, depth = amount_in, 1.0, 0.0
+    for i in range(length):
+        at = on[i]
+        inside = amount - s.data[at, IN_FROM]
+        shrink = 1.0 / (1.0 + s.data[at, DEPTH] * inside)
+        depth += s.data[at, DEPTH] * shrink * rate
+        rate *= s.data[at, RATE] * shrink * shrink
+        amount = s.data[at, OUT_FROM] + s.data[at, RATE] * shrink * inside
+    return amount, rate, depth
 
-    The hop gets rate·x / (1 + depth·x) of the cycle's input x; that reaches its room at some x, or
-    never.
+
+@kernel_part
+def nearest_boundary(s: Segments, on: Ints, length: int) -> tuple[float, int]:
+    """The input of the cycle at which the first of its hops ends its segment, and that hop.
+
+    From the last hop backwards: its end, or that of the hop before if that one cannot give so much.
     """
-    slack = rate - depth * room
-    if room < inf and slack > 0.0 and room < boundary * slack:
-        return room / slack, hop
-    return boundary, limiting
+    limiting = length - 1
+    nearest = s.data[on[limiting], IN_TO]
+    for back in range(2, length + 1):
+        hop = length - back
+        at = on[hop]
+        if nearest >= s.data[at, OUT_TO]:
+            nearest, limiting = s.data[at, IN_TO], hop
+        else:
+            wanted = nearest - s.data[at, OUT_FROM]
+            slack = s.data[at, RATE] - s.data[at, DEPTH] * wanted
+            nearest = s.data[at, IN_FROM] + wanted / slack if slack > 0.0 else inf
+    return nearest, limiting
+
+
+@kernel_part
+def enter_next(s: Segments, on: Ints, hop: int, edge: int) -> int:
+    """Put a hop on its next segment.
+
+    Returns GOES_ON, ENDED, or the edge if its next segment has not been read.
+    """
+    following = on[hop] + 1
+    if following == s.rows[edge, 0] + s.rows[edge, 1]:
+        return ENDED if s.complete[edge] else edge
+    on[hop] = following
+    return GOES_ON
 
 
 @kernel_part
@@ -148,55 +180,3 @@ def draw(sizes: Sizes, amount_in: float, amount_out: float, rate: float, depth: 
         sizes.pieces[used, 2] = rate
         sizes.pieces[used, 3] = depth
     sizes.used[0] = used + 1
-
-
-@kernel_part
-def compose(cycles: Ints, c: int, hops: Floats) -> tuple[float, float, float, int]:
-    """Rate and depth of the cycle from here, its nearest boundary and the hop that it is of."""
-    rate, depth, boundary, limiting = 1.0, 0.0, inf, 0
-    for i in range(4):
-        if cycles[c, i] < 0:
-            break
-        boundary, limiting = nearer(boundary, limiting, hops[i, ROOM], rate, depth, i)
-        depth += hops[i, DEPTH] * rate
-        rate *= hops[i, RATE]
-    return rate, depth, boundary, limiting
-
-
-@kernel_part
-def advance(s: Segments, cycles: Ints, c: int, hops: Floats, limiting: int, step: float) -> int:
-    """Put `step` more in. The limiting hop enters its next segment, the others are re-anchored.
-
-    Returns ON, ENDED, or the edge whose next segment has not been read.
-    """
-    amount = step
-    for i in range(4):
-        edge = cycles[c, i]
-        if edge < 0:
-            break
-        passed_on = hops[i, RATE] * amount / (1.0 + hops[i, DEPTH] * amount)
-        spent = hops[i, SPENT] + amount
-        if i == limiting or spent >= hops[i, LIMIT]:
-            following = int(hops[i, SEGMENT]) + 1
-            if following == s.rows[edge, 0] + s.rows[edge, 1]:
-                return ENDED if s.complete[edge] else edge
-            enter(s, hops, i, following)
-        else:
-            # From the segment's own numbers each time, so that errors do not add up.
-            shrink = 1.0 / (1.0 + hops[i, DEPTH_READ] * spent)
-            hops[i, RATE] = hops[i, RATE_READ] * shrink * shrink
-            hops[i, DEPTH] = hops[i, DEPTH_READ] * shrink
-            hops[i, ROOM] = hops[i, LIMIT] - spent
-            hops[i, SPENT] = spent
-        amount = passed_on
-    return ON
-
-
-@kernel_part
-def enter(s: Segments, hops: Floats, hop: int, segment: int) -> None:
-    """Put a hop at the start of a segment."""
-    hops[hop, SEGMENT] = segment
-    hops[hop, RATE_READ] = hops[hop, RATE] = s.data[segment, 0]
-    hops[hop, DEPTH_READ] = hops[hop, DEPTH] = s.data[segment, 1]
-    hops[hop, LIMIT] = hops[hop, ROOM] = s.data[segment, 2]
-    hops[hop, SPENT] = 0.0
