@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from dexarb.apps.config.collector import CollectorTable, PoolsTable, RpcTable
-from dexarb.apps.config.paper import GeneralTable, StrategyTable
+from dexarb.apps.config.paper import GeneralTable
+from dexarb.apps.config.strategy_table import StrategyTable
 from dexarb.cli import app
 
 ROOT = Path(__file__).parent.parent

@@ -61,7 +61,8 @@ def test_the_classic_file_has_its_eight_strategies() -> None:
 
 def test_disabled_strategies_are_in_the_classic_file() -> None:
     config = load_paper(CONFIG / "paper_trading.toml")
-    assert {table.name: table.max_gas_gwei for table in config.strategies if not table.enabled} == {
+    tables = [each.table for each in config.strategies]
+    assert {table.name: table.max_gas_gwei for table in tables if not table.enabled} == {
         "High Gas Limit": Decimal(200),
         "Low Gas Limit": Decimal(50),
     }
