@@ -2,42 +2,66 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import core_schema, to_jsonable_python
+from pydantic_core import core_schema
 
 from dexarb.apps.config.grid import LISTS
 from dexarb.apps.config.paper import GeneralTable
 from dexarb.apps.config.strategy_table import StrategyTable
+from dexarb.apps.config.toml_file import Model
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
+_BOUNDS = {
+    "ge": "minimum",
+    "gt": "exclusiveMinimum",
+    "le": "maximum",
+    "min_length": "minLength",
+}
+_LEFT_OUT = {"title", "decimal_places"}
+
+
 class _Numbers(GenerateJsonSchema):
-    """Decimals are numbers: pydantic would allow strings for them as well, which the file does
+    """Decimals are numbers; pydantic would allow strings for them as well, which the file does
     not."""
 
-    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
-        made: JsonSchemaValue = {"type": "number"}
-        self.update_with_validations(made, schema, self.ValidationsMapping.numeric)
-        return made
+    def decimal_schema(self, _: core_schema.DecimalSchema) -> JsonSchemaValue:
+        return {"type": "number"}
 
     def encode_default(self, dft: Any) -> Any:
-        plain = to_jsonable_python(dft)
-        return float(plain) if type(dft).__name__ == "Decimal" else plain
+        return float(dft) if isinstance(dft, Decimal) else super().encode_default(dft)
+
+
+def _tidy(node: Any) -> Any:
+    """Bounds under JSON schema's names (pydantic leaves its own behind a validator), and no null,
+    which TOML does not have."""
+    if isinstance(node, list):
+        return [_tidy(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    options = [each for each in node.get("anyOf", ()) if each != {"type": "null"}]
+    if len(options) == 1:
+        kept = {key: value for key, value in node.items() if key not in ("anyOf", "default")}
+        node = kept | options[0]
+    return {_BOUNDS.get(k, k): _tidy(value) for k, value in node.items() if k not in _LEFT_OUT}
+
+
+def _table(model: type[Model]) -> dict[str, Any]:
+    tidy: dict[str, Any] = _tidy(model.model_json_schema(schema_generator=_Numbers))
+    return tidy
 
 
 def paper_schema() -> dict[str, Any]:
     """What a file may hold, keys, types and ranges. Not in it is what a schema cannot say: names
     of tokens, DEXes and kinds, and which strategies have the same parameters."""
-    strategy = StrategyTable.model_json_schema(schema_generator=_Numbers)
-    general = GeneralTable.model_json_schema(schema_generator=_Numbers)
+    strategy, general = _table(StrategyTable), _table(GeneralTable)
     definitions = strategy.pop("$defs", {}) | general.pop("$defs", {})
     keys: dict[str, Any] = strategy["properties"]
     required = [key for key in strategy["required"] if key != "name"]
-    for each in (*keys.values(), *general["properties"].values(), strategy, general):
-        each.pop("title", None)
     defaults = {key: each for key, each in keys.items() if key != "name"}
     axes = {key: each if key == "name" else _axis(key, each) for key, each in keys.items()}
     return {

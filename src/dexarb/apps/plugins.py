@@ -1,0 +1,106 @@
+"""Own strategies: classes that installed packages offer under the entry point group.
+
+Nothing is imported before a file names its kind, so a package that does not work harms nobody who
+does not use it. A kind is imported once a process: changed code takes effect after a restart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from dexarb.trading.custom import ENTRY_POINTS, StrategyFactory
+from dexarb.trading.strategy import THRESHOLD
+
+FINGERPRINT_DIGITS = 12
+
+
+class PluginError(Exception):
+    """Why an own strategy cannot be used; apps.config turns it into a ConfigError with its line."""
+
+
+class Kinds(Mapping[str, StrategyFactory]):
+    """Kind to factory, of the packages that are installed when it is made.
+
+    Reading a kind imports it: raises KeyError for one that nobody offers, PluginError for one that
+    cannot be imported, or that two packages offer.
+    """
+
+    def __init__(self) -> None:
+        self._points: dict[str, list[EntryPoint]] = {}
+        for point in entry_points(group=ENTRY_POINTS):
+            self._points.setdefault(point.name, []).append(point)
+        self._loaded: dict[str, tuple[StrategyFactory, str]] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._points)
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def __getitem__(self, kind: str) -> StrategyFactory:
+        return self._load(kind)[0]
+
+    def code(self, kind: str) -> str:
+        """Which code decides: distribution, version, and a digest of the sources as imported.
+        Empty for the built-in strategy. Raises like reading."""
+        return "" if kind == THRESHOLD else self._load(kind)[1]
+
+    def check(self, kind: str, parameters: str) -> str | None:
+        """Make the strategy once. Returns what is wrong with kind or parameters (as in
+        StrategySettings), None for nothing. Raises KeyError for a kind that nobody offers."""
+        try:
+            self[kind](**json.loads(parameters))
+        except PluginError as error:
+            return str(error)
+        except Exception as error:
+            return f"refuses its parameters: {_said(error)}"
+        return None
+
+    def _load(self, kind: str) -> tuple[StrategyFactory, str]:
+        if kind not in self._loaded:
+            first, *others = self._points[kind]
+            if others:
+                names = ", ".join(sorted(_distribution(each) for each in self._points[kind]))
+                raise PluginError(f"is offered by several packages: {names}")
+            try:
+                factory = first.load()
+            except Exception as error:
+                raise PluginError(
+                    f"of {_distribution(first)} cannot be imported: {_said(error)}"
+                ) from error
+            if not callable(factory):
+                raise PluginError(f"of {_distribution(first)} is no class: {first.value}")
+            self._loaded[kind] = factory, f"{_distribution(first)} {_fingerprint(first.module)}"
+        return self._loaded[kind]
+
+
+def _distribution(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unnamed package"
+
+
+def _fingerprint(module: str) -> str:
+    """Digest of the Python sources of the top-level package, or of the single module. "-" where
+    there are none to read, as for compiled code: then the version alone tells codes apart."""
+    top = sys.modules[module.partition(".")[0]]
+    folders = [Path(each) for each in getattr(top, "__path__", ())]
+    files = [each for folder in folders for each in sorted(folder.rglob("*.py"))]
+    if not folders and getattr(top, "__file__", None):
+        files = [Path(str(top.__file__))]
+    hasher = hashlib.sha256()
+    for file in files:
+        hasher.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return hasher.hexdigest()[:FINGERPRINT_DIGITS] if files else "-"
+
+
+def _said(error: Exception) -> str:
+    """The error as Python names it, and the line of code that raised it."""
+    what = "".join(traceback.format_exception_only(error)).strip()
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename not in (__file__, importlib_file())]
+    return f"{what} ({own[-1].filename}:{own[-1].lineno})" if own else what
