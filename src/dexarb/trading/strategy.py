@@ -36,7 +36,8 @@ class StrategySettings:
     or the value that the chain profile or the measured costs give. A bid is priority_fee, or
     bid_ppm of the expected profit, or the chain profile's default. deadline_blocks: how many
     blocks behind the first possible one are tried as well. kind: the registered strategy that
-    decides, with its own parameters as canonical JSON.
+    decides, with its own parameters as canonical JSON; code: a fingerprint of an own strategy's
+    code, so that a track record never mixes two versions of it.
     """
 
     name: str
@@ -67,6 +68,7 @@ class StrategySettings:
     position: Position = Position.CONTESTED
     kind: str = THRESHOLD
     parameters: str = "{}"
+    code: str = ""
 
     @property
     def hash(self) -> str:

@@ -1,0 +1,132 @@
+"""Own strategies: what a user's Python class is given, and what it may answer.
+
+A class like this one, registered under the entry point group `dexarb.strategies`, decides for every
+`[[strategy]]` whose `kind` is its name::
+
+    class OnlyWideSpreads:
+        def __init__(self, *, min_rate: float = 1.002) -> None:
+            self.min_rate = min_rate
+
+        def decide(self, market, opportunities, ledger):
+            return [Choice(each) for each in opportunities if each.rate >= self.min_rate]
+
+It chooses and the desk trades: the limits of its `[[strategy]]` table hold for it as for the
+built-in strategy, amounts are computed here with exact integers, and nothing it returns can change
+that. docs/strategies.md has a worked example.
+
+What the loader of entry points has to bring: a mapping of kind to `StrategyFactory`, the table
+`[strategy.parameters]` as canonical JSON in `StrategySettings.parameters` (keyword arguments of the
+factory), and in `StrategySettings.code` a fingerprint of the code as it was imported, so that
+changed code is another strategy with books of its own. A factory that raises is an error of the
+configuration: call it once when checking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dexarb.core.block import Block
+from dexarb.core.ledger import COLUMNS, Ledger
+from dexarb.core.pool import Pool
+from dexarb.core.token import Address, Token
+from dexarb.core.trade import Opportunity
+from dexarb.trading.strategy import View
+
+ENTRY_POINTS = "dexarb.strategies"
+"""The entry point group; a name in it is the `kind` of a strategy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What an own strategy would like to trade: one of the opportunities it was given.
+
+    amount_in: at most so much, in the smallest unit of the cycle's start token; None: as much as
+    pays best. It never trades more than max_trade_size_usd. priority_fee: its bid in wei per gas;
+    None: the bid that the strategy's table sets.
+    """
+
+    opportunity: Opportunity
+    amount_in: int | None = None
+    priority_fee: int | None = None
+
+
+class MarketView:
+    """The market at the end of the block, to look at. Pools are immutable and exact."""
+
+    __slots__ = ("_view",)
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    @property
+    def block(self) -> Block:
+        return self._view.market.block
+
+    @property
+    def chain_id(self) -> int:
+        return self._view.market.chain_id
+
+    @property
+    def stale(self) -> bool:
+        """The block came too late to act on: no opportunities are offered."""
+        return self._view.stale
+
+    def pool(self, address: Address) -> Pool:
+        """Raises KeyError."""
+        return self._view.market.pools[address]
+
+    def pools(self) -> tuple[Pool, ...]:
+        return tuple(self._view.market.pools.values())
+
+    def token(self, address: Address) -> Token:
+        """Raises KeyError."""
+        return self._view.market.tokens[address]
+
+    def micro_usd(self, token: Address, amount: int) -> int | None:
+        """The value of an amount in smallest units, rounded down; None without a price."""
+        return self._view.valuation.micro_usd(token, amount)
+
+    def open_since(self, opportunity: Opportunity) -> int:
+        """The block at whose end the cycle was first seen open."""
+        return self._view.opened[opportunity.cycle.id]
+
+
+class Books:
+    """The strategy's own row of the ledger, as of this block; see `core.ledger.COLUMNS`."""
+
+    __slots__ = ("_figures",)
+
+    def __init__(self, ledger: Ledger, strategy: str) -> None:
+        self._figures = {name: ledger.value(strategy, name) for name in COLUMNS}
+
+    def __getitem__(self, column: str) -> int:
+        """A count, or micro-USD: `ledger["profit_micro_usd"]`. Raises KeyError."""
+        return self._figures[column]
+
+
+class OwnStrategy(Protocol):
+    """The face of a user's strategy. One object lives as long as its parameters stay."""
+
+    def decide(
+        self, market: MarketView, opportunities: Sequence[Opportunity], ledger: Books
+    ) -> Iterable[Choice]:
+        """Called once after every block from the first one it takes part in, in their order.
+
+        opportunities: the open cycles within its pairs, hops and DEXes that can earn its minimum
+        and use none of its busy pools, by ascending cycle id. Return the ones to take, each at most
+        once, in any order: they are traded by expected net profit descending.
+
+        It may keep state, and has to be a function of what it is given: no clock, no chance, no
+        files, or a replay will not repeat it. The block waits for it. Anything that it raises, and
+        any answer that is not as described, ends its trading, and its alone: docs/strategies.md.
+        """
+        ...
+
+
+StrategyFactory = Callable[..., OwnStrategy]
+"""Called with the table `[strategy.parameters]` as keyword arguments; mostly a class."""
+
+Factories = Mapping[str, StrategyFactory]
+"""By kind."""
