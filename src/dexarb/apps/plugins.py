@@ -7,6 +7,7 @@ does not use it. A kind is imported once a process: changed code takes effect af
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import sys
 import traceback
@@ -25,7 +26,7 @@ class PluginError(Exception):
 
 
 class Kinds(Mapping[str, StrategyFactory]):
-    """Kind to factory, of the packages that are installed when it is made.
+    """Kind to factory, of the installed packages; they are looked for at the first use.
 
     Reading a kind imports it: raises KeyError for one that nobody offers, PluginError for one that
     cannot be imported, or that two packages offer.
@@ -33,18 +34,23 @@ class Kinds(Mapping[str, StrategyFactory]):
 
     def __init__(self) -> None:
         self._points: dict[str, list[EntryPoint]] = {}
-        for point in entry_points(group=ENTRY_POINTS):
-            self._points.setdefault(point.name, []).append(point)
         self._loaded: dict[str, tuple[StrategyFactory, str]] = {}
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._points)
+        return iter(self._offered())
 
     def __len__(self) -> int:
-        return len(self._points)
+        return len(self._offered())
 
     def __getitem__(self, kind: str) -> StrategyFactory:
         return self._load(kind)[0]
+
+    def _offered(self) -> dict[str, list[EntryPoint]]:
+        importlib.invalidate_caches()
+        self._points = {}
+        for point in entry_points(group=ENTRY_POINTS):
+            self._points.setdefault(point.name, []).append(point)
+        return self._points
 
     def code(self, kind: str) -> str:
         """Which code decides: distribution, version, and a digest of the sources as imported.
@@ -64,9 +70,11 @@ class Kinds(Mapping[str, StrategyFactory]):
 
     def _load(self, kind: str) -> tuple[StrategyFactory, str]:
         if kind not in self._loaded:
-            first, *others = self._points[kind]
+            # A package that has been installed since the last look counts as well.
+            offers = self._points.get(kind) or self._offered()[kind]
+            first, *others = offers
             if others:
-                names = ", ".join(sorted(_distribution(each) for each in self._points[kind]))
+                names = ", ".join(sorted(map(_distribution, offers)))
                 raise PluginError(f"is offered by several packages: {names}")
             try:
                 factory = first.load()
@@ -101,6 +109,9 @@ def _fingerprint(module: str) -> str:
 def _said(error: Exception) -> str:
     """The error as Python names it, and the line of code that raised it."""
     what = "".join(traceback.format_exception_only(error)).strip()
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename not in (__file__, importlib_file())]
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename != __file__ and not frame.filename.startswith("<frozen")
+    ]
     return f"{what} ({own[-1].filename}:{own[-1].lineno})" if own else what

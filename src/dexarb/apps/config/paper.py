@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -10,20 +10,16 @@ from typing import Annotated, Any
 
 from pydantic import Field, StrictBool, ValidationError
 
-from dexarb.apps.config.collector import LogLevel, split_pair
+from dexarb.apps.config.collector import LogLevel
 from dexarb.apps.config.grid import MAX_STRATEGIES, Grid
-from dexarb.apps.config.strategy_table import (
-    EITHER_OR,
-    StrategyTable,
-    cautions,
-    contradictions,
-    effective,
-)
+from dexarb.apps.config.resolve import Listed, Resolver, place
+from dexarb.apps.config.strategy_table import EITHER_OR, StrategyTable, cautions, contradictions
 from dexarb.apps.config.toml_file import Model, Number, TomlFile, Whole, explain, read_toml
 from dexarb.apps.config.toml_lines import Loc
+from dexarb.apps.plugins import Kinds
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors
-from dexarb.trading.strategy import THRESHOLD, Pair, StrategySettings, pair_of
+from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 
 class GeneralTable(Model):
@@ -47,14 +43,6 @@ class PaperFile(Model):
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A strategy of the file. at: its [[strategy]], or the [[grid]] that it is one of."""
-
-    table: StrategyTable
-    at: Loc
-
-
-@dataclass(frozen=True, slots=True)
 class PaperConfig:
     """A checked file; `settings` needs the chain that the history describes."""
 
@@ -62,34 +50,17 @@ class PaperConfig:
     general: GeneralTable
     strategies: tuple[Listed, ...]
 
-    def settings(self, tokens: Mapping[str, Address]) -> tuple[StrategySettings, ...]:
+    def settings(
+        self, tokens: Mapping[str, Address], kinds: Kinds | None = None
+    ) -> tuple[StrategySettings, ...]:
         """Effective settings of the enabled strategies, in the order of the file.
 
-        tokens: names to addresses on the history's chain. Raises ConfigErrors.
+        tokens: names to addresses on the history's chain. kinds: the own strategies that there
+        are; those that the file names are imported. Raises ConfigErrors.
         """
-        problems: dict[str, ConfigError] = {}
-        resolved: dict[tuple[Loc, tuple[str, ...]], tuple[Pair, ...] | None] = {}
-        found: dict[str, Listed] = {}
-        settings: list[StrategySettings] = []
-        twins: dict[Loc, list[tuple[str, str]]] = {}
-        for each in self.strategies:
-            where = self.place(each.at, "pairs"), tuple(each.table.pairs)
-            if where not in resolved:
-                resolved[where] = self._pairs(*where, tokens, problems)
-            pairs = resolved[where]
-            if pairs is None or not each.table.enabled:
-                continue
-            made = effective(each.table, pairs)
-            twin = found.setdefault(made.hash, each)
-            if twin is not each:
-                twins.setdefault(each.at, []).append((each.table.name, twin.table.name))
-            settings.append(made)
-        told = [*problems.values(), *self._twin_problems(twins)]
-        if told:
-            raise ConfigErrors(told)
-        if not settings:
-            raise self.file.error((), "no strategy is enabled", "Set enabled = true in one of them")
-        return tuple(settings)
+        return Resolver(self.file, tokens, Kinds() if kinds is None else kinds).settings(
+            self.strategies
+        )
 
     def warnings(self) -> list[ConfigError]:
         """What is allowed and hardly meant, one for each key of a table; nothing is raised."""
@@ -100,59 +71,12 @@ class PaperConfig:
                     told.setdefault((each.at, key), []).append((each.table.name, problem, remedy))
         return [
             self.file.error(
-                (*at, key) if at[0] == "strategy" else self.place(at, key),
+                place(self.file, at, key),
                 problem + (f' ("{name}", and {len(more)} more of this grid)' if more else ""),
                 remedy,
             )
             for (at, key), ((name, problem, remedy), *more) in told.items()
         ]
-
-    def place(self, at: Loc, key: str) -> Loc:
-        """Where the value of a table's key is written: in the table, or in [defaults]."""
-        tables: Any = self.file.data[str(at[0])]
-        return (*at, key) if key in tables[at[1]] else ("defaults", key)
-
-    def _pairs(
-        self,
-        at: Loc,
-        pairs: tuple[str, ...],
-        tokens: Mapping[str, Address],
-        problems: dict[str, ConfigError],
-    ) -> tuple[Pair, ...] | None:
-        """In ascending order, each once. None where a name is unknown, told in `problems`, which
-        are keyed by their text: the same list may serve several strategies."""
-        found: set[Pair] = set()
-        is_good = True
-        for pair in pairs:
-            try:
-                one, other = split_pair(self.file, self._element(at, pair), pair, tokens)
-                found.add(pair_of(tokens[one], tokens[other]))
-            except ConfigError as error:
-                problems.setdefault(str(error), error)
-                is_good = False
-        return tuple(sorted(found)) if is_good else None
-
-    def _element(self, at: Loc, text: str) -> Loc:
-        """The place of a string in a list, or in a list of lists, of the file."""
-        value: Any = self.file.data
-        for key in at:
-            value = value[key]
-        for index, each in enumerate(value):
-            if each == text:
-                return (*at, index)
-            if isinstance(each, list) and text in each:
-                return (*at, index, each.index(text))
-        return at
-
-    def _twin_problems(self, twins: Mapping[Loc, list[tuple[str, str]]]) -> Iterator[ConfigError]:
-        for at, ((name, twin), *more) in twins.items():
-            who = f'"{name}" ' if at[0] == "grid" else ""
-            rest = f" ({len(more)} more of this grid have a twin)" if more else ""
-            yield self.file.error(
-                at,
-                f'{who}has the same parameters as "{twin}"{rest}',
-                "A strategy is known by its parameters: change or remove one of the two",
-            )
 
 
 def load_paper(path: Path) -> PaperConfig:

@@ -67,8 +67,11 @@ class StrategyTable(Model):
     parameters: Annotated[dict[str, Any], AfterValidator(_writable), Field(default_factory=dict)]
 
 
-def effective(table: StrategyTable, pairs: tuple[Pair, ...]) -> StrategySettings:
-    """A table in integer units. A coin that is not simulated is a coin with rate zero."""
+def effective(table: StrategyTable, pairs: tuple[Pair, ...], code: str = "") -> StrategySettings:
+    """A table in integer units. A coin that is not simulated is a coin with rate zero.
+
+    code: which code an own strategy runs; see StrategySettings.
+    """
     rate = table.competition_rate if table.simulate_competition else Decimal(0)
     return StrategySettings(
         name=table.name,
@@ -99,6 +102,7 @@ def effective(table: StrategyTable, pairs: tuple[Pair, ...]) -> StrategySettings
         position=table.position,
         kind=table.kind,
         parameters=canonical(table.parameters),
+        code=code,
     )
 
 
