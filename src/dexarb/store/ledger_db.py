@@ -34,7 +34,11 @@ from dexarb.store.ledger_rows import (
 from dexarb.store.ledger_schema import create, is_empty, ledger_errors
 from dexarb.store.locking import WriterLock
 
-LOCK_SUFFIX = ".lock"
+
+def lock_file(ledger: Path) -> Path:
+    """The file beside a ledger whose lock its writer holds."""
+    return ledger.with_name(ledger.name + ".lock")
+
 
 _PUT_STRATEGY = """
 INSERT INTO strategies (hash, name, config, ordinal) VALUES (?, ?, ?, ?)
@@ -74,7 +78,7 @@ class LedgerDb(LedgerReader):
         """
         with disk_errors(path, "cannot be created"):
             path.parent.mkdir(parents=True, exist_ok=True)
-        lock = WriterLock(path.with_name(path.name + LOCK_SUFFIX), path)
+        lock = WriterLock(lock_file(path), path)
         connection = None
         try:
             with ledger_errors(path):

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, StrictBool, ValidationError
 
 from dexarb.apps.config.collector import LogLevel
+from dexarb.apps.config.facts import ChainFacts
 from dexarb.apps.config.grid import MAX_STRATEGIES, Grid
 from dexarb.apps.config.resolve import Listed, Resolver, place
 from dexarb.apps.config.strategy_table import EITHER_OR, StrategyTable, cautions, contradictions
@@ -62,14 +63,17 @@ class PaperConfig:
             self.strategies
         )
 
-    def warnings(self) -> list[ConfigError]:
-        """What is allowed and hardly meant, one for each key of a table; nothing is raised."""
+    def warnings(self, facts: ChainFacts | None = None) -> list[ConfigError]:
+        """What is allowed and hardly meant, one for each key of a table; nothing is raised.
+
+        facts: what the chain has, where that is known and `settings` have been resolved with it.
+        """
         told: dict[tuple[Loc, str], list[tuple[str, str, str]]] = {}
         for each in self.strategies:
             if each.table.enabled:
                 for key, problem, remedy in cautions(each.table):
                     told.setdefault((each.at, key), []).append((each.table.name, problem, remedy))
-        return [
+        contradictory = [
             self.file.error(
                 place(self.file, at, key),
                 problem + (f' ("{name}", and {len(more)} more of this grid)' if more else ""),
@@ -77,6 +81,8 @@ class PaperConfig:
             )
             for (at, key), ((name, problem, remedy), *more) in told.items()
         ]
+        misfits = facts.misfits(self.file, self.strategies) if facts else ()
+        return sorted([*contradictory, *misfits], key=lambda each: each.line or 0)
 
 
 def load_paper(path: Path) -> PaperConfig:
