@@ -44,6 +44,8 @@ def digest_of_an_uninterrupted_run(run: Live, path: Path) -> str:
         last, chain_id = real.seq, real.chain_id
         first = min(epoch.from_seq for epoch in real.epochs())
         changes = {epoch.from_seq for epoch in real.epochs()}
+        changes |= {epoch.to_seq + 1 for epoch in real.epochs() if epoch.to_seq is not None}
+        changes -= {seq for seq in changes if seq > last}
         from_seq = int(real.note("first_seq") or 0)
         planned = {
             seq: [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,6 @@ from dexarb.apps.config.strategy_table import StrategyTable, plain
 from dexarb.apps.output import print_json
 from dexarb.apps.reload import Difference, compare
 from dexarb.apps.reload_command import trader_of
-from dexarb.apps.session import Session
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors, StoreError
 from dexarb.store.history_reader import HistoryReader
@@ -143,7 +143,11 @@ def _difference(config: PaperConfig, settings: Sequence[StrategySettings]) -> Di
     with read_only(path) as ledger, ledger.at_one_moment():
         rows = {row.hash: row for row in ledger.strategies()}
         active = [each.strategy for each in ledger.epochs() if each.to_seq is None]
-    return compare([Session.settings_of(rows[key]) for key in active], settings, rows.keys())
+    running = [
+        StrategySettings.from_json(json.loads(rows[key].config) | {"name": rows[key].name})
+        for key in active
+    ]
+    return compare(running, settings, rows.keys())
 
 
 # -- showing -----------------------------------------------------------------------------------

@@ -14,9 +14,12 @@ import traceback
 from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dexarb.trading.custom import ENTRY_POINTS, StrategyFactory
 from dexarb.trading.strategy import THRESHOLD
+
+if TYPE_CHECKING:  # numpy comes with it, which `dexarb status` need not wait for
+    from dexarb.trading.custom import StrategyFactory
 
 FINGERPRINT_DIGITS = 12
 
@@ -25,7 +28,7 @@ class PluginError(Exception):
     """Why an own strategy cannot be used; apps.config turns it into a ConfigError with its line."""
 
 
-class Kinds(Mapping[str, StrategyFactory]):
+class Kinds(Mapping[str, "StrategyFactory"]):
     """Kind to factory, of the installed packages; they are looked for at the first use.
 
     Reading a kind imports it: raises KeyError for one that nobody offers, PluginError for one that
@@ -46,6 +49,8 @@ class Kinds(Mapping[str, StrategyFactory]):
         return self._load(kind)[0]
 
     def _offered(self) -> dict[str, list[EntryPoint]]:
+        from dexarb.trading.custom import ENTRY_POINTS
+
         importlib.invalidate_caches()
         self._points = {}
         for point in entry_points(group=ENTRY_POINTS):
