@@ -86,7 +86,8 @@ class TomlFile:
                 value = None
             if isinstance(key, int):
                 name = value.get("name") if isinstance(value, dict) else None
-                parts[-1:] = [f'{parts[-1]} "{name}"' if name else f"{parts[-1]} #{key + 1}"]
+                which = f'"{name}"' if name and isinstance(name, str) else f"#{key + 1}"
+                parts[-1:] = [f"{parts[-1]} {which}"]
             else:
                 parts.append(key)
         return ": ".join(parts)

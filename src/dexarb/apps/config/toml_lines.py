@@ -58,12 +58,12 @@ class _Locator:
         keys = self._keys()
         for number, key in enumerate(keys, start=1):
             path = (*path, key)
+            self._note(path, start)
             if is_array and number == len(keys):
-                self._note(path, start)
                 self._sizes[path] = self._sizes.get(path, 0) + 1
             if path in self._sizes:
                 path = (*path, self._sizes[path] - 1)
-        self._note(path, start)
+                self._note(path, start)
         self._at += 2 if is_array else 1
         return path
 
