@@ -84,8 +84,8 @@ class Counter:
     hour: int
     reason: SkipReason
     times: int
-    needed_micro_usd: int | None = None
-    best_micro_usd: int | None = None
+    needed: int | None = None
+    best: int | None = None
     block: int | None = None
 
 

@@ -1,4 +1,4 @@
-"""From a chance to its outcome: opportunities, decisions, skips and fills."""
+"""From a chance to its outcome: opportunities, reasons to skip, decisions and fills."""
 
 from __future__ import annotations
 
@@ -60,6 +60,15 @@ class Opportunity:
         return self.amount_out - self.amount_in
 
 
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """An open cycle that is not worth sizing exactly: it earns less than any strategy asks for."""
+
+    cycle: Cycle
+    rate: float
+    curve: Curve
+
+
 class Funding(StrEnum):
     """Where the input comes from: the strategy's own capital, or a flash swap of the first pool,
     which is paid at the end out of what the other pools gave (no fee beyond the pool's own)."""
@@ -112,7 +121,10 @@ class Decision:
 
 
 class SkipReason(StrEnum):
-    """Why a strategy let an opportunity pass; the first that applies, in this order."""
+    """Why a strategy let an opportunity pass; the first that applies, in this order.
+
+    DISABLED: it has failed in its own code. DECLINED: an own strategy that could, did not want it.
+    """
 
     DISABLED = "disabled"
     STALE = "stale"
@@ -128,18 +140,7 @@ class SkipReason(StrEnum):
     DAILY_LOSS = "daily_loss"
     CONSECUTIVE_LOSSES = "consecutive_losses"
     POOL_BUSY = "pool_busy"
-
-
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """needed and best (micro-USD) are set where the reason is a threshold on profit."""
-
-    strategy: str
-    cycle: Cycle
-    block: Block
-    reason: SkipReason
-    needed_micro_usd: int | None = None
-    best_micro_usd: int | None = None
+    DECLINED = "declined"
 
 
 class FillStatus(StrEnum):

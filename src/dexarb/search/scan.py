@@ -10,7 +10,7 @@ from dexarb.core.block import Block
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
-from dexarb.core.trade import Curve, Opportunity
+from dexarb.core.trade import Curve, NearMiss, Opportunity
 from dexarb.search.compiled import require_writable_cache
 from dexarb.search.cycles import CycleIndex, Edges
 from dexarb.search.packed import Ints
@@ -34,6 +34,7 @@ class _Open:
     sized: Sized | None = None
     gas_units: int = 0
     polished: bool = False
+    near_miss: NearMiss | None = None
 
 
 class Scanner:
@@ -66,6 +67,7 @@ class Scanner:
         self._open: dict[Edges, _Open] = {}
         self._through: dict[int, set[Edges]] = {}
         self._in_order: tuple[_Open, ...] = ()
+        self._passed_over: list[_Open] = []
         self._sizes = room_for(64, 256)
         self.scan = Scan(market.block, (), MappingProxyType({}))
         self.update(market, market.pools)
@@ -160,19 +162,30 @@ class Scanner:
             elif not missing:
                 return self._sizes
 
+    def near_misses(self) -> tuple[NearMiss, ...]:
+        """The open cycles that the last update did not offer, by ascending cycle id."""
+        found = []
+        for each in self._passed_over:
+            if each.near_miss is None:
+                each.near_miss = NearMiss(each.entry.cycle, each.entry.rate, each.curve)
+            found.append(each.near_miss)
+        return tuple(found)
+
     def _offers(self, market: Market) -> Iterable[Opportunity]:
+        self._passed_over = []
         minima: dict[Address, int] = {}
         for each in self._in_order:
             cycle = each.entry.cycle
             start = cycle.start_token
             if start not in minima:
                 minima[start] = max(1, self._min_gross(start))
-            if each.profit * FLOAT_MARGIN < minima[start]:
-                continue
-            if not each.polished:
+            could = each.profit * FLOAT_MARGIN >= minima[start]
+            if could and not each.polished:
                 self._polish(each, market)
-            if each.sized and each.sized.profit >= minima[start]:
+            if could and each.sized and each.sized.profit >= minima[start]:
                 yield self._opportunity(each, each.sized, market.block)
+            else:
+                self._passed_over.append(each)
 
     def _polish(self, each: _Open, market: Market) -> None:
         cycle = each.entry.cycle

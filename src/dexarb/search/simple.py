@@ -11,7 +11,7 @@ from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.route import Cycle, Hop, run
 from dexarb.core.token import Address
-from dexarb.core.trade import Curve, Opportunity, Piece
+from dexarb.core.trade import Curve, NearMiss, Opportunity, Piece
 from dexarb.errors import PoolError
 from dexarb.search.result import GasModel, MinGross, OpenCycle, Scan, any_gain, hop_work
 
@@ -46,12 +46,21 @@ class SimpleScanner:
                     opportunity = None
                 found.append((OpenCycle(cycle, rate), opportunity))
         found.sort(key=lambda item: item[0].cycle.id)
+        self._near_misses = tuple(
+            NearMiss(entry.cycle, entry.rate, Curve(()))
+            for entry, opportunity in found
+            if opportunity is None
+        )
         self.scan = Scan(
             block=market.block,
             opportunities=tuple(opportunity for _, opportunity in found if opportunity),
             open_cycles={entry.cycle.id: entry for entry, _ in found},
         )
         return self.scan
+
+    def near_misses(self) -> tuple[NearMiss, ...]:
+        """Without a curve: nothing is earned."""
+        return self._near_misses
 
     def _cycles(self, pools: Collection[Pool]) -> Iterator[Cycle]:
         for first in pools:

@@ -52,12 +52,12 @@ _ADD_SKIP = """
 INSERT INTO skips VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (strategy, hour, reason) DO UPDATE SET
     times = times + excluded.times,
-    (needed_micro_usd, best_micro_usd, block) = (
-        SELECT needed, best, at FROM (
-            SELECT needed_micro_usd AS needed, best_micro_usd AS best, block AS at, 0 AS later
+    (needed, best, block) = (
+        SELECT needs, had, at FROM (
+            SELECT needed AS needs, best AS had, block AS at, 0 AS later
             UNION ALL
-            SELECT excluded.needed_micro_usd, excluded.best_micro_usd, excluded.block, 1)
-        ORDER BY needed IS NULL, needed - best, later LIMIT 1)
+            SELECT excluded.needed, excluded.best, excluded.block, 1)
+        ORDER BY needs IS NULL, needs - had, later LIMIT 1)
 """
 
 
@@ -247,8 +247,8 @@ class BlockBooks:
                     counter.hour,
                     counter.reason.value,
                     counter.times,
-                    counter.needed_micro_usd,
-                    counter.best_micro_usd,
+                    counter.needed,
+                    counter.best,
                     counter.block,
                 )
                 for counter in counters

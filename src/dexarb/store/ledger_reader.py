@@ -86,7 +86,7 @@ _DIGESTED = (
     ),
     (
         "skips",
-        """SELECT strategy, hour, reason, times, needed_micro_usd, best_micro_usd, block
+        """SELECT strategy, hour, reason, times, needed, best, block
         FROM skips ORDER BY strategy, hour, reason""",
     ),
     (
@@ -205,7 +205,7 @@ class LedgerReader:
 
     def skips(self, strategy: str | None = None) -> list[SkipRow]:
         """Counters by strategy, hour and reason, in that order."""
-        query = """SELECT strategy, hour, reason, times, needed_micro_usd, best_micro_usd, block
+        query = """SELECT strategy, hour, reason, times, needed, best, block
             FROM skips WHERE :strategy IS NULL OR strategy = :strategy
             ORDER BY strategy, hour, reason"""
         return [skip_from(row) for row in self._all(query, {"strategy": strategy})]

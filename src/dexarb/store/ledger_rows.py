@@ -86,8 +86,8 @@ class IncidentRow:
 class SkipCounter(Protocol):
     """How many more times a strategy skipped for a reason in a UTC hour (hours since 1970).
 
-    The nearest miss of these, where the reason compares money: what was needed and the best there
-    was in micro-USD, and the block.
+    The nearest miss of these, where the reason is a threshold: what was needed and the best there
+    was, in micro-USD (profit) or ppm (spread), and the block.
     """
 
     @property
@@ -99,23 +99,24 @@ class SkipCounter(Protocol):
     @property
     def times(self) -> int: ...
     @property
-    def needed_micro_usd(self) -> int | None: ...
+    def needed(self) -> int | None: ...
     @property
-    def best_micro_usd(self) -> int | None: ...
+    def best(self) -> int | None: ...
     @property
     def block(self) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class SkipRow:
-    """The sum of the counters of a strategy, hour and reason, and their nearest miss."""
+    """The sum of the counters of a strategy, hour and reason, and their nearest miss: needed and
+    best in micro-USD where the reason is profit, in ppm where it is spread."""
 
     strategy: str
     hour: int
     reason: SkipReason
     times: int
-    needed_micro_usd: int | None
-    best_micro_usd: int | None
+    needed: int | None
+    best: int | None
     block: int | None
 
 

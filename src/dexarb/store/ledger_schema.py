@@ -73,7 +73,7 @@ CREATE UNIQUE INDEX fills_standing ON fills (decision) WHERE reorged_seq IS NULL
 
 CREATE TABLE skips (
     strategy TEXT NOT NULL, hour INTEGER NOT NULL, reason TEXT NOT NULL, times INTEGER NOT NULL,
-    needed_micro_usd INTEGER, best_micro_usd INTEGER, block INTEGER,
+    needed INTEGER, best INTEGER, block INTEGER,
     PRIMARY KEY (strategy, hour, reason)
 ) STRICT, WITHOUT ROWID;
 

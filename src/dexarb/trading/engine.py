@@ -18,11 +18,11 @@ from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Fill, Opportunity
+from dexarb.core.trade import Decision, Fill, Incident, NearMiss, Opportunity
 from dexarb.errors import MarketError, PoolError
 from dexarb.trading.episodes import Episodes
 from dexarb.trading.skips import SkipTally
-from dexarb.trading.strategy import Strategy, View
+from dexarb.trading.strategy import Decided, Strategy, View
 from dexarb.trading.valuation import Valuation
 
 Entry = Keyframe | BlockUpdate
@@ -65,6 +65,10 @@ class Scanner(Protocol):
 
     def update(self, market: Market, touched: Collection[Address]) -> ScanResult: ...
 
+    def near_misses(self) -> Sequence[NearMiss]:
+        """The open cycles that the last update did not make opportunities of."""
+        ...
+
 
 class ScannerFactory(Protocol):
     def __call__(self, market: Market) -> Scanner: ...
@@ -72,7 +76,8 @@ class ScannerFactory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """All that one block brought. undone: fills of a branch that died."""
+    """All that one block brought. undone: fills of a branch that died. incidents: strategies that
+    have just failed in their own code."""
 
     seq: int
     block: Block
@@ -82,6 +87,7 @@ class Step:
     undone: Sequence[Fill]
     voided: Sequence[Decision]
     stale: bool
+    incidents: Sequence[Incident] = ()
 
 
 class Engine:
@@ -169,16 +175,17 @@ class Engine:
         self.ledger.start_day(update.block.timestamp)
         self.ledger.release(update.block.number, self.scan.open_cycles.keys())
         stale = self._is_stale(update.block)
-        decisions = self._decide(stale) if self.deciding else []
+        decided = self._decide(stale) if self.deciding else Decided()
         return Step(
             update.seq,
             update.block,
             self.scan.opportunities,
-            decisions,
+            decided.decisions,
             fills,
             undone,
             (),
             stale,
+            decided.incidents,
         )
 
     def _rewind(self, block_hash: str) -> tuple[frozenset[Address], tuple[Fill, ...]]:
@@ -192,7 +199,7 @@ class Engine:
     def _is_stale(self, block: Block) -> bool:
         return block.seen_at is not None and block.seen_at - block.timestamp > self.max_state_age_s
 
-    def _decide(self, stale: bool) -> list[Decision]:
+    def _decide(self, stale: bool) -> Decided:
         view = View(
             self.market,
             self.valuation,
@@ -200,11 +207,15 @@ class Engine:
             self.scan.opportunities,
             self.episodes.opened,
             stale,
+            self._scanner.near_misses(),
         )
         decisions: list[Decision] = []
+        incidents: list[Incident] = []
         for strategy in self._strategies:
-            decisions.extend(strategy.decide(view, self.skips))
+            decided = strategy.decide(view, self.skips)
+            decisions.extend(decided.decisions)
+            incidents.extend(decided.incidents)
         for decision in decisions:
             self.ledger.send(decision)
         self._executor.submit(decisions)
-        return decisions
+        return Decided(decisions, incidents)

@@ -5,103 +5,148 @@ With zero trades this is the most important table of the program.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from dexarb.core.trade import Skip, SkipReason
+from dexarb.core.trade import SkipReason
+from dexarb.search.compiled import kernel, kernel_part
+
+Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int8]
 
 REASONS = tuple(SkipReason)
 REASON_CODE = {reason: code for code, reason in enumerate(REASONS)}
 SECONDS_PER_HOUR = 3600
+
+NOTHING = -(2**63)
+"""In place of the best there was: there was none."""
+
+_SPREAD = REASON_CODE[SkipReason.SPREAD]
 _PROFIT = REASON_CODE[SkipReason.PROFIT]
-_NO_MISS = np.iinfo(np.int64).max
 
 
 class SkipCount(NamedTuple):
     """A counter that changed: strategy hash, UTC hour number, reason, how many more.
 
-    The nearest miss since the last drain is set where the reason is PROFIT: what was needed and
-    the best there was in micro-USD, and the block.
+    The nearest miss since the last drain is set where the reason is a threshold: what was needed
+    and the best there was, in micro-USD for PROFIT and in ppm for SPREAD, and the block. The best
+    profit is exact where it had a chance to be enough; elsewhere it is what there could have been
+    at most by the float curve, without the gas of ticks crossed.
     """
 
     strategy: str
     hour: int
     reason: SkipReason
     times: int
-    needed_micro_usd: int | None
-    best_micro_usd: int | None
+    needed: int | None
+    best: int | None
     block: int | None
 
 
-class _Columns:
-    """Counters of a group of strategies: reason by strategy, and the nearest miss of each."""
+class Counters(NamedTuple):
+    """Of a group of strategies: times by (reason, strategy); the best misses and their blocks, by
+    (reason, strategy) too, where only the rows of thresholds are in use."""
 
-    def __init__(self, size: int) -> None:
-        self.counts = np.zeros((len(REASONS), size), dtype=np.int64)
-        self.gap = np.full(size, _NO_MISS, dtype=np.int64)
-        self.needed = np.zeros(size, dtype=np.int64)
-        self.block = np.zeros(size, dtype=np.int64)
+    times: Ints
+    best: Ints
+    block: Ints
+
+
+def no_counts(size: int) -> Counters:
+    shape = (len(REASONS), size)
+    return Counters(
+        np.zeros(shape, dtype=np.int64),
+        np.full(shape, NOTHING, dtype=np.int64),
+        np.zeros(shape, dtype=np.int64),
+    )
+
+
+class _Group(NamedTuple):
+    hashes: tuple[str, ...]
+    min_spread: Ints
+    min_profit: Ints
+    counters: Counters
 
 
 class SkipTally:
     """Mutable. Filled block by block, drained into the ledger now and then."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[str, ...], _Columns] = {}
+        self._groups: dict[int, _Group] = {}
 
-    def add(self, skip: Skip) -> None:
-        """One skip of one strategy."""
-        reasons = np.array([REASON_CODE[skip.reason]], dtype=np.int8)
-        needed = np.array([skip.needed_micro_usd or 0], dtype=np.int64)
-        best = np.array([skip.best_micro_usd or 0], dtype=np.int64)
-        self.add_column((skip.strategy,), reasons, needed, best, skip.block.number)
+    def counters(self, hashes: tuple[str, ...], min_spread: Ints, min_profit: Ints) -> Counters:
+        """To count in until the next drain: those of a group, known by the tuple itself.
 
-    def add_column(
-        self,
-        hashes: tuple[str, ...],
-        reasons: npt.NDArray[np.int8],
-        needed: npt.NDArray[np.int64],
-        best: npt.NDArray[np.int64],
-        block_number: int,
-    ) -> None:
-        """One opportunity as all strategies see it: a reason code each, negative where none.
-
-        needed and best, micro-USD, are read where the reason is PROFIT.
+        min_spread (ppm), min_profit (micro-USD): what each strategy needs.
         """
-        group = self._groups.get(hashes)
+        # By identity: to compare ten thousand names in every block takes longer than to decide.
+        group = self._groups.get(id(hashes))
         if group is None:
-            group = self._groups[hashes] = _Columns(len(hashes))
-        skipped = np.flatnonzero(reasons >= 0)
-        group.counts[reasons[skipped], skipped] += 1
-        missed = np.flatnonzero(reasons == _PROFIT)
-        nearer = missed[needed[missed] - best[missed] < group.gap[missed]]
-        group.gap[nearer] = needed[nearer] - best[nearer]
-        group.needed[nearer] = needed[nearer]
-        group.block[nearer] = block_number
+            group = _Group(hashes, min_spread, min_profit, no_counts(len(hashes)))
+            self._groups[id(hashes)] = group
+        return group.counters
 
     def drain(self, hour: int) -> Iterator[SkipCount]:
         """The counters since the last drain, in a stable order, booked to a UTC hour number."""
-        for hashes, group in sorted(self._groups.items()):
-            for code, row in np.argwhere(group.counts):
-                miss = code == _PROFIT
-                needed = int(group.needed[row])
+        for group in sorted(self._groups.values(), key=lambda group: group.hashes):
+            needed = {_SPREAD: group.min_spread, _PROFIT: group.min_profit}
+            times, best, block = group.counters
+            for code, row in np.argwhere(times).tolist():
+                missed = best[code, row] != NOTHING
                 yield SkipCount(
-                    hashes[int(row)],
+                    group.hashes[row],
                     hour,
-                    REASONS[int(code)],
-                    int(group.counts[code, row]),
-                    needed if miss else None,
-                    needed - int(group.gap[row]) if miss else None,
-                    int(group.block[row]) if miss else None,
+                    REASONS[code],
+                    int(times[code, row]),
+                    int(needed[code][row]) if missed else None,
+                    int(best[code, row]) if missed else None,
+                    int(block[code, row]) if missed else None,
                 )
         self._groups.clear()
 
 
-def one(hashes: Sequence[str], index: int, reason: SkipReason) -> npt.NDArray[np.int8]:
-    """A column in which only one strategy skips."""
-    codes = np.full(len(hashes), -1, dtype=np.int8)
-    codes[index] = REASON_CODE[reason]
-    return codes
+@kernel_part
+def note(counters: Counters, code: int, row: int, best: int, block: int) -> None:
+    """Count a miss of a threshold. Of equally near ones the first stays."""
+    counters.times[code, row] += 1
+    if best > counters.best[code, row]:
+        counters.best[code, row] = best
+        counters.block[code, row] = block
+
+
+@kernel
+def count(reasons: Codes, best: Ints, block: int, counters: Counters) -> None:
+    """One opportunity as all strategies see it: a reason code each, negative where there is none.
+
+    best: read where the reason is a threshold.
+    """
+    for row in range(len(reasons)):
+        code = reasons[row]
+        if code in (_SPREAD, _PROFIT):
+            note(counters, code, row, best[row], block)
+        elif code >= 0:
+            counters.times[code, row] += 1
+
+
+@kernel
+def count_kinds(kinds: Counters, kind_of: Ints, min_profit: Ints, counters: Counters) -> None:
+    """Add what was counted for each kind of strategies to all strategies of the kind.
+
+    A miss of the profit stays a miss, however little the float curve knows better.
+    """
+    for row in range(len(kind_of)):
+        kind = kind_of[row]
+        for code in range(len(kinds.times)):
+            times = kinds.times[code, kind]
+            if times == 0:
+                continue
+            counters.times[code, row] += times
+            best = kinds.best[code, kind]
+            if code == _PROFIT:
+                best = min(best, min_profit[row] - 1)
+            if best > counters.best[code, row]:
+                counters.best[code, row] = best
+                counters.block[code, row] = kinds.block[code, kind]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from dexarb.core.market import Market
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Funding, Opportunity, Position
+from dexarb.core.trade import Decision, Funding, Incident, NearMiss, Opportunity, Position
 
 if TYPE_CHECKING:
     from dexarb.core.ledger import Ledger
@@ -99,8 +99,9 @@ class StrategySettings:
 class View:
     """All that a strategy may look at after a block: nothing in it is younger than that block.
 
-    opportunities: every open cycle, best size first computed. opened: cycle id to the block where
-    its episode began. stale: the block reached us too old to act on.
+    opportunities: the open cycles that could be worth something to somebody, at their best size.
+    near_misses: the other open ones. opened: cycle id to the block where its episode began. stale:
+    the block reached us too old to act on.
     """
 
     market: Market
@@ -109,6 +110,15 @@ class View:
     opportunities: Sequence[Opportunity]
     opened: Mapping[str, int]
     stale: bool
+    near_misses: Sequence[NearMiss] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What to send now, and the strategies that have just failed."""
+
+    decisions: Sequence[Decision] = ()
+    incidents: Sequence[Incident] = ()
 
 
 class Strategy(Protocol):
@@ -117,6 +127,6 @@ class Strategy(Protocol):
     @property
     def hashes(self) -> Sequence[str]: ...
 
-    def decide(self, view: View, skips: SkipTally) -> Sequence[Decision]:
+    def decide(self, view: View, skips: SkipTally) -> Decided:
         """What to send now; the reasons for what is not sent go to `skips`."""
         ...

@@ -1,0 +1,235 @@
+"""Settings of many strategies as columns, and what they have in common worked out once.
+
+Configs come from grids: thousands of them share a few scopes (pairs, hops, DEXes) and a few terms
+(size, funding, bid, costs). Whatever depends on these alone is computed once for each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dexarb.core.ledger import Ledger
+from dexarb.core.market import Market
+from dexarb.core.route import Cycle
+from dexarb.core.trade import Funding, SkipReason
+from dexarb.trading.skips import REASON_CODE
+from dexarb.trading.strategy import Pair, StrategySettings, pair_of
+
+Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int8]
+Rows = npt.NDArray[np.intp]
+Key = TypeVar("Key", bound=Hashable)
+
+LARGEST = 2**62
+"""Stands for no limit. Sums of two amounts below it stay within 64 bits."""
+
+TAKEN = -1
+"""In place of a reason code: nothing speaks against it."""
+
+
+class Scope(NamedTuple):
+    """Which cycles a strategy looks at."""
+
+    pairs: frozenset[Pair]
+    max_hops: int
+    dexes: frozenset[str]
+
+    def refuses(self, pairs: frozenset[Pair], hops: int, dexes: frozenset[str]) -> int:
+        """The code of the reason against a cycle, or TAKEN."""
+        if not pairs <= self.pairs:
+            return REASON_CODE[SkipReason.PAIR]
+        if hops > self.max_hops or (self.dexes and not dexes <= self.dexes):
+            return REASON_CODE[SkipReason.HOPS]
+        return TAKEN
+
+
+class Terms(NamedTuple):
+    """All that the expected net of an opportunity depends on. Units as in StrategySettings."""
+
+    size: int
+    funding: Funding
+    priority_fee: int | None
+    bid_ppm: int | None
+    gas_cost: int | None
+    haircut_ppm: int
+    max_gas_price: int
+
+
+class TermsColumns(NamedTuple):
+    """Distinct terms as arrays for the kernels.
+
+    fee: wei per gas, -1 for the chain's default. keep: the share of the profit that bid and haircut
+    leave. fixed_cost: -1 where gas is measured.
+    """
+
+    size: Ints
+    flash: npt.NDArray[np.bool_]
+    fee: Ints
+    keep: npt.NDArray[np.float64]
+    fixed_cost: Ints
+
+
+class Kinds(NamedTuple):
+    """The distinct (scope, terms, least spread), and the least profit that any of each asks for."""
+
+    scope: Ints
+    terms: Ints
+    min_spread: Ints
+    least: Ints
+
+
+class Thresholds(NamedTuple):
+    """By strategy: its scope, its terms, and the thresholds that are its own."""
+
+    scope: Ints
+    terms: Ints
+    min_spread: Ints
+    min_profit: Ints
+    capital: Ints
+    gas_balance: Ints
+
+
+class Columns:
+    """The table of strategies. Immutable but for what it remembers about cycles."""
+
+    def __init__(self, settings: Sequence[StrategySettings]) -> None:
+        self.settings = tuple(settings)
+        self.hashes = tuple(each.hash for each in self.settings)
+        self.scopes, scope_of = distinct(map(scope_of_settings, self.settings))
+        self.terms, terms_of = distinct(map(terms_of_settings, self.settings))
+        min_profit = self._column(lambda s: s.min_profit_micro_usd)
+        self.thresholds = Thresholds(
+            scope=scope_of,
+            terms=terms_of,
+            min_spread=self._column(lambda s: s.min_spread_ppm),
+            min_profit=min_profit,
+            capital=self._column(capital_limit),
+            gas_balance=self._column(lambda s: s.gas_balance_micro_usd),
+        )
+        self.terms_columns = _terms_columns(self.terms)
+        min_spread = self.thresholds.min_spread
+        kinds, self.kind_of = distinct(
+            zip(scope_of.tolist(), terms_of.tolist(), min_spread.tolist(), strict=True)
+        )
+        least = np.full(len(kinds), LARGEST, dtype=np.int64)
+        np.minimum.at(least, self.kind_of, min_profit)
+        scope, terms, spread = np.array(kinds, dtype=np.int64).reshape(-1, 3).T.copy()
+        self.kinds = Kinds(scope, terms, spread, least)
+        self.daily_trades = self._column(lambda s: s.max_daily_trades)
+        self.daily_loss = self._column(lambda s: s.daily_loss_limit_micro_usd)
+        self.losses_in_a_row = self._column(lambda s: s.max_consecutive_losses)
+        self.cooldown = self._column(lambda s: s.cooldown_blocks)
+        self._refusals: dict[str, Codes] = {}
+        self._ledger: Ledger | None = None
+        self._rows: Rows = np.zeros(0, dtype=np.intp)
+
+    def __len__(self) -> int:
+        return len(self.settings)
+
+    def _column(self, value: Callable[[StrategySettings], int | None]) -> Ints:
+        return as_column(value(each) for each in self.settings)
+
+    def rows(self, ledger: Ledger) -> Rows:
+        """The strategies' rows in the ledger, which keep their numbers."""
+        if ledger is not self._ledger:
+            self._ledger = ledger
+            self._rows = np.array([ledger.rows[name] for name in self.hashes], dtype=np.intp)
+        return self._rows
+
+    def refusals(self, market: Market, cycle: Cycle) -> Codes:
+        """By scope: the code of the reason against the cycle, or TAKEN."""
+        known = self._refusals.get(cycle.id)
+        if known is None:
+            pairs = frozenset(pair_of(hop.token_in, hop.token_out) for hop in cycle.hops)
+            dexes = frozenset(market.pools[pool].dex for pool in cycle.pools)
+            hops = len(cycle.hops)
+            known = np.array(
+                [scope.refuses(pairs, hops, dexes) for scope in self.scopes], dtype=np.int8
+            )
+            self._refusals[cycle.id] = known
+        return known
+
+    def forget_closed(self, open_cycles: Iterable[str]) -> None:
+        """Remember nothing about cycles that are not open."""
+        self._refusals = {
+            cycle: self._refusals[cycle] for cycle in open_cycles if cycle in self._refusals
+        }
+
+    def limits(self, ledger: Ledger, number: int) -> Codes:
+        """The limit on trades or losses that stops each strategy at the end of a block, or TAKEN.
+
+        Of several the first in the order of SkipReason.
+        """
+        rows = self.rows(ledger)
+        codes = np.full(len(self), TAKEN, dtype=np.int8)
+        in_a_row = ledger.column("consecutive_losses")[rows]
+        rested = (self.cooldown > 0) & (
+            number >= ledger.column("last_loss_block")[rows] + self.cooldown
+        )
+        resting = (in_a_row >= self.losses_in_a_row) & ~rested
+        codes[resting] = REASON_CODE[SkipReason.CONSECUTIVE_LOSSES]
+        lost = -ledger.column("day_net_micro_usd")[rows] >= self.daily_loss
+        codes[lost] = REASON_CODE[SkipReason.DAILY_LOSS]
+        spent = ledger.column("day_trades")[rows] >= self.daily_trades
+        codes[spent] = REASON_CODE[SkipReason.DAILY_TRADES]
+        return codes
+
+
+def distinct(keys: Iterable[Key]) -> tuple[tuple[Key, ...], Ints]:
+    """The different ones in order of their first appearance, and for each the place of its own."""
+    places: dict[Key, int] = {}
+    place_of = [places.setdefault(key, len(places)) for key in keys]
+    return tuple(places), np.array(place_of, dtype=np.int64)
+
+
+def as_column(values: Iterable[int | None]) -> Ints:
+    """None, and what no amount can reach, becomes LARGEST."""
+    return np.array(
+        [LARGEST if v is None else min(max(v, -LARGEST), LARGEST) for v in values], dtype=np.int64
+    )
+
+
+def scope_of_settings(settings: StrategySettings) -> Scope:
+    return Scope(frozenset(settings.pairs), settings.max_hops, frozenset(settings.dexes))
+
+
+def terms_of_settings(settings: StrategySettings) -> Terms:
+    return Terms(
+        size=settings.max_trade_size_micro_usd,
+        funding=settings.funding,
+        priority_fee=settings.priority_fee,
+        bid_ppm=settings.bid_ppm,
+        gas_cost=settings.gas_cost_micro_usd,
+        haircut_ppm=settings.slippage_haircut_ppm,
+        max_gas_price=settings.max_gas_price,
+    )
+
+
+def capital_limit(settings: StrategySettings) -> int:
+    """What open decisions may bind together: without a limit one trade of the largest size."""
+    if settings.capital_micro_usd is None:
+        return settings.max_trade_size_micro_usd
+    return settings.capital_micro_usd
+
+
+def _terms_columns(terms: Sequence[Terms]) -> TermsColumns:
+    def keep(each: Terms) -> float:
+        # A fixed gas cost stands for the whole of it, whatever is bid.
+        bid = 0 if each.gas_cost is not None else each.bid_ppm or 0
+        return max(0.0, 1.0 - (bid + each.haircut_ppm) / 1e6)
+
+    def fee(each: Terms) -> int | None:
+        # A share of the profit is in `keep`.
+        return 0 if each.bid_ppm is not None else each.priority_fee
+
+    return TermsColumns(
+        size=as_column(each.size for each in terms),
+        flash=np.array([each.funding is Funding.FLASH for each in terms], dtype=bool),
+        fee=as_column(-1 if fee(each) is None else fee(each) for each in terms),
+        keep=np.array([keep(each) for each in terms], dtype=np.float64),
+        fixed_cost=as_column(-1 if each.gas_cost is None else each.gas_cost for each in terms),
+    )

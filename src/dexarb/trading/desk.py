@@ -1,0 +1,303 @@
+"""The desk: exact quotes, the rules of a single trade, and the decision that is sent.
+
+Whoever chooses what to trade, the built-in strategy or an own one, trades through it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from dexarb.core.pool import Pool
+from dexarb.core.route import run
+from dexarb.core.token import Address
+from dexarb.core.trade import Decision, Funding, NearMiss, Opportunity, SkipReason
+from dexarb.errors import PoolError
+from dexarb.search.result import HopWork, hop_work
+from dexarb.trading.coin import PPM, is_lost, toss_ppm
+from dexarb.trading.columns import TAKEN, Terms, capital_limit
+from dexarb.trading.costs import GasModel
+from dexarb.trading.rules import Prices
+from dexarb.trading.skips import REASONS
+from dexarb.trading.strategy import StrategySettings, View
+
+PRICE_UNIT = 2.0**96
+"""What `Valuation.price` is scaled by."""
+
+
+class Quote(NamedTuple):
+    """A cycle at one size: exact amounts, gas of the fill, and of a revert where that is more."""
+
+    amount_in: int
+    amount_out: int
+    gas_units: int
+    most_gas_units: int
+
+
+class Offer(NamedTuple):
+    """A quote on certain terms. Micro-USD; the bid and the whole gas price in wei per gas.
+
+    net: expected profit less gas (rounded up) less the haircut. capital and gas_reserve: what a
+    decision would bind.
+    """
+
+    quote: Quote
+    priority_fee: int
+    gas_price: int
+    net: int
+    capital: int
+    gas_reserve: int
+
+
+@dataclass(slots=True)
+class Account:
+    """What a strategy has bound and used up; grows with each decision within a block.
+
+    limit: the code of a limit on trades or losses that stops it, or TAKEN.
+    """
+
+    capital: int
+    gas: int
+    trades: int
+    limit: int = TAKEN
+    pools: set[Address] = field(default_factory=set)
+
+
+class _Quotes(NamedTuple):
+    pools: tuple[Pool, ...]
+    by_size: dict[tuple[int, bool], Quote]
+
+
+class Desk:
+    """Mutable: holds the latest block and what has been computed in it. `open` comes first."""
+
+    def __init__(self, gas: GasModel) -> None:
+        self._gas = gas
+        self._view: View
+        self._quotes: dict[str, _Quotes] = {}
+        self._amounts: dict[tuple[Address, int], int | None] = {}
+        self._gas_costs: dict[int, int] = {}
+        self._least_gas: dict[tuple[str, ...], tuple[int, int]] = {}
+
+    def open(self, view: View) -> None:
+        """Trade at the end of this block. Quotes of pools that did not change stay good."""
+        self._view = view
+        self._amounts.clear()
+        self._gas_costs.clear()
+        self._quotes = {
+            each.cycle.id: self._quotes[each.cycle.id]
+            for each in view.opportunities
+            if each.cycle.id in self._quotes
+        }
+
+    def prices(self, found: Opportunity | NearMiss) -> Prices | None:
+        """None where the start token or the gas has no price."""
+        view = self._view
+        profile = view.market.profile
+        unit = view.valuation.price(found.cycle.start_token)
+        wei = view.valuation.price(profile.wrapped_native)
+        if not unit or not wei:
+            return None
+        least_size = view.valuation.cost_micro_usd(found.cycle.start_token, 1)
+        assert least_size is not None
+        gas, flash_gas = self._least_gas_units(
+            tuple(view.market.pools[pool].kind for pool in found.cycle.pools)
+        )
+        return Prices(
+            unit / PRICE_UNIT,
+            wei / PRICE_UNIT,
+            least_size,
+            float(gas),
+            float(flash_gas),
+            float(view.market.block.base_fee_per_gas),
+            float(profile.default_priority_fee),
+        )
+
+    def _least_gas_units(self, kinds: tuple[str, ...]) -> tuple[int, int]:
+        """With own capital and with a flash swap: no tick crossed."""
+        known = self._least_gas.get(kinds)
+        if known is None:
+            work = [HopWork(kind, 0) for kind in kinds]
+            known = (self._gas.units(work), self._gas.units(work, flash=True))
+            self._least_gas[kinds] = known
+        return known
+
+    # -- quoting ------------------------------------------------------------------------------
+
+    def offer(
+        self,
+        opportunity: Opportunity,
+        terms: Terms,
+        *,
+        at_most: int | None = None,
+        priority_fee: int | None = None,
+    ) -> Offer | None:
+        """The opportunity as large as the terms allow. None: they buy nothing, or have no price.
+
+        at_most: smallest units of the start token. priority_fee: instead of the terms' own bid.
+        """
+        view = self._view
+        valuation, token = view.valuation, opportunity.cycle.start_token
+        cap = self._amount(token, terms.size)
+        if not cap or not valuation.price(view.market.profile.wrapped_native):
+            return None
+        amount_in = min(opportunity.amount_in, cap, cap if at_most is None else at_most)
+        flash = terms.funding is Funding.FLASH
+        quote = self._quote(opportunity, amount_in, flash)
+        profit = valuation.micro_usd(token, quote.amount_out - quote.amount_in)
+        capital = 0 if flash else valuation.cost_micro_usd(token, quote.amount_in)
+        assert profit is not None
+        assert capital is not None
+        gain = max(profit, 0)
+        bid = self._bid(terms, quote, gain) if priority_fee is None else priority_fee
+        gas_price = view.market.block.base_fee_per_gas + bid
+        if terms.gas_cost is None:
+            cost = self._gas_cost(quote.gas_units * gas_price)
+            reserve = self._gas_cost(quote.most_gas_units * terms.max_gas_price)
+        else:
+            cost = reserve = terms.gas_cost
+        haircut = -(-gain * terms.haircut_ppm // PPM)
+        return Offer(quote, bid, gas_price, profit - cost - haircut, capital, reserve)
+
+    def _bid(self, terms: Terms, quote: Quote, gain: int) -> int:
+        """Wei per gas, rounded down: a share of the gain, a fee, or what the chain is used to."""
+        if terms.bid_ppm is not None:
+            native = self._view.market.profile.wrapped_native
+            return (self._amount(native, gain * terms.bid_ppm // PPM) or 0) // quote.gas_units
+        if terms.priority_fee is not None:
+            return terms.priority_fee
+        return self._view.market.profile.default_priority_fee
+
+    def _amount(self, token: Address, micro_usd: int) -> int | None:
+        key = (token, micro_usd)
+        if key not in self._amounts:
+            self._amounts[key] = self._view.valuation.amount(token, micro_usd)
+        return self._amounts[key]
+
+    def _gas_cost(self, wei: int) -> int:
+        known = self._gas_costs.get(wei)
+        if known is None:
+            known = self._gas_costs[wei] = self._view.valuation.gas_cost_micro_usd(wei)
+        return known
+
+    def _quote(self, opportunity: Opportunity, amount_in: int, flash: bool) -> Quote:
+        """Exactly. What the pools would refuse gives nothing."""
+        market = self._view.market
+        cycle = opportunity.cycle
+        pools = tuple(market.pools[pool] for pool in cycle.pools)
+        known = self._quotes.get(cycle.id)
+        if known is None or any(a is not b for a, b in zip(known.pools, pools, strict=True)):
+            known = self._quotes[cycle.id] = _Quotes(pools, {})
+        quote = known.by_size.get((amount_in, flash))
+        if quote is None:
+            try:
+                results = run(cycle, amount_in, market.pools.__getitem__)
+            except PoolError:
+                quote = Quote(amount_in, 0, opportunity.gas_units, opportunity.gas_units)
+            else:
+                work = hop_work(pools, results)
+                units = self._gas.units(work, flash=flash)
+                most = max(units, self._gas.reverted(work, flash=flash))
+                quote = Quote(amount_in, results[-1].amount_out, units, most)
+            known.by_size[amount_in, flash] = quote
+        return quote
+
+    # -- trading ------------------------------------------------------------------------------
+
+    def refuses(
+        self,
+        opportunity: Opportunity,
+        offer: Offer | None,
+        settings: StrategySettings,
+        account: Account,
+    ) -> SkipReason | None:
+        """Why a strategy that wants a trade within its scope may not have it, in order."""
+        if (opportunity.rate - 1.0) * PPM < settings.min_spread_ppm:
+            return SkipReason.SPREAD
+        if offer is None:
+            return SkipReason.SIZE
+        if offer.net < settings.min_profit_micro_usd:
+            return SkipReason.PROFIT
+        if offer.gas_price > settings.max_gas_price:
+            return SkipReason.GAS_PRICE
+        balance = settings.gas_balance_micro_usd
+        if account.capital + offer.capital > capital_limit(settings) or (
+            balance is not None and account.gas + offer.gas_reserve > balance
+        ):
+            return SkipReason.CAPITAL
+        if settings.max_daily_trades is not None and account.trades >= settings.max_daily_trades:
+            return SkipReason.DAILY_TRADES
+        if account.limit != TAKEN:
+            return REASONS[account.limit]
+        if not account.pools.isdisjoint(opportunity.cycle.pools):
+            return SkipReason.POOL_BUSY
+        return None
+
+    def decide(
+        self,
+        opportunity: Opportunity,
+        offer: Offer,
+        settings: StrategySettings,
+        strategy: str,
+        account: Account,
+    ) -> Decision:
+        """Send it, and book it in the account. strategy: the hash of the settings."""
+        view, quote, cycle = self._view, offer.quote, opportunity.cycle
+        block = view.market.block
+        # Rounded up, so that the slippage allowed is never more than what was configured.
+        tolerated = -(-quote.amount_out * (PPM - settings.max_slippage_ppm) // PPM)
+        demanded = self._amount_up(cycle.start_token, settings.min_profit_onchain_micro_usd)
+        toss = toss_ppm(view.market.chain_id, cycle.id, view.opened[cycle.id])
+        first_block = block.number + settings.latency_blocks
+        account.capital += offer.capital
+        account.gas += offer.gas_reserve
+        account.trades += 1
+        account.pools.update(cycle.pools)
+        return Decision(
+            id=decision_id(strategy, block.hash, cycle.id),
+            strategy=strategy,
+            block=block,
+            cycle=cycle,
+            amount_in=quote.amount_in,
+            amount_out=quote.amount_out,
+            min_amount_out=max(tolerated, quote.amount_in + demanded),
+            gas_units=quote.gas_units,
+            expected_net_micro_usd=offer.net,
+            capital_micro_usd=offer.capital,
+            priority_fee=offer.priority_fee,
+            max_base_fee=settings.max_gas_price - offer.priority_fee,
+            first_block=first_block,
+            deadline_block=first_block + settings.deadline_blocks,
+            position=settings.position,
+            funding=settings.funding,
+            latency_ms=settings.latency_ms,
+            gas_reserve_micro_usd=offer.gas_reserve,
+            fixed_gas_cost_micro_usd=settings.gas_cost_micro_usd,
+            competition_lost=is_lost(toss, settings.competition_rate_ppm),
+        )
+
+    def _amount_up(self, token: Address, micro_usd: int) -> int:
+        """The least amount that is worth the money."""
+        amount = self._amount(token, micro_usd)
+        assert amount is not None
+        worth = self._view.valuation.micro_usd(token, amount)
+        return amount + (worth is not None and worth < micro_usd)
+
+
+def least_units(gas: GasModel, kinds: Iterable[str]) -> int:
+    """The least gas units that any cycle of pools of these kinds uses: two hops, no tick crossed,
+    with own capital or a flash swap."""
+    known = tuple(kinds)
+    return min(
+        gas.units((HopWork(one, 0), HopWork(other, 0)), flash=flash)
+        for one in known
+        for other in known
+        for flash in (False, True)
+    )
+
+
+def decision_id(strategy: str, block_hash: str, cycle_id: str) -> str:
+    """16 hexadecimal digits of SHA-256: the same decision has the same id in every run."""
+    return hashlib.sha256(f"{strategy}:{block_hash}:{cycle_id}".encode()).hexdigest()[:16]
