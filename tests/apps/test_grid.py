@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -56,11 +55,12 @@ def test_a_default_holds_where_nothing_is_stated(tmp_path: Path) -> None:
         bid_percent = 30
     """
     )
-    first, second = (each.table for each in load(tmp_path, text).strategies)
-    assert (first.min_profit_usd, first.max_gas_gwei, first.priority_fee_gwei) == (1, 80, 40)
-    assert (second.min_profit_usd, second.max_gas_gwei) == (Decimal("2.5"), 80)
+    first, second = load(tmp_path, text).settings(TOKENS)
+    assert (first.min_profit_micro_usd, first.max_gas_price) == (1_000_000, 80 * 10**9)
+    assert (first.priority_fee, first.bid_ppm) == (40 * 10**9, None)
+    assert (second.min_profit_micro_usd, second.max_gas_price) == (2_500_000, 80 * 10**9)
     # A bid is one or the other: stating one puts the default for the other out of force.
-    assert (second.priority_fee_gwei, second.bid_percent) == (None, 30)
+    assert (second.priority_fee, second.bid_ppm) == (None, 300_000)
 
 
 def test_a_grid_is_the_product_of_its_lists(tmp_path: Path) -> None:
@@ -256,7 +256,10 @@ def test_ten_thousand_strategies_load_quickly(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("capital_usd = 999", "999 does not hold one trade of max_trade_size_usd = 1000"),
+        (
+            "capital_usd = 999",
+            "999 is less than max_trade_size_usd = 1000: a larger trade",
+        ),
         ('capital_usd = 5000\nfunding = "flash"', "capital_usd: has no effect: a flash swap"),
         ("competition_rate = 0.5", "competition_rate: has no effect. Set simulate_competition"),
         ("cooldown_blocks = 5", "cooldown_blocks: has no effect. Set max_consecutive_losses"),

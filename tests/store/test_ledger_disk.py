@@ -98,7 +98,7 @@ def test_a_file_that_is_no_database_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     path.write_bytes(b"not a database at all" * 100)
     for opened in (open_ledger, read_only):
-        with pytest.raises(StoreError, match=r"not a database.*dexarb replay"):
+        with pytest.raises(StoreError, match=r"not a database.*starts a new one"):
             opened(path)
     assert path.read_bytes().startswith(b"not a database at all")
 
@@ -112,7 +112,7 @@ def test_a_damaged_ledger_says_so(tmp_path: Path) -> None:
     for page in range(4096, len(data), 4096):
         data[page : page + 64] = b"\xff" * 64
     path.write_bytes(data)
-    with pytest.raises(StoreError, match=r"malformed.*dexarb replay"), read_only(path) as reader:
+    with pytest.raises(StoreError, match=r"malformed.*starts a new one"), read_only(path) as reader:
         reader.fills()
 
 

@@ -59,6 +59,10 @@ class Process:
         """SIGTERM; returns the exit code."""
         if self.running:
             self._process.terminate()
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for it to end by itself; returns the exit code."""
         try:
             return self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:

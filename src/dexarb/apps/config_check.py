@@ -24,10 +24,10 @@ from dexarb.apps.config.schema import paper_schema
 from dexarb.apps.config.strategy_table import StrategyTable, plain
 from dexarb.apps.output import print_json
 from dexarb.apps.reload import Difference, compare
-from dexarb.apps.reload_command import trader_of
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors, StoreError
 from dexarb.store.history_reader import HistoryReader
+from dexarb.store.ledger_db import trader_of
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.snapshot import read_state
 from dexarb.trading.strategy import StrategySettings

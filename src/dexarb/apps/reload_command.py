@@ -14,9 +14,8 @@ from dexarb.apps.config.paper import load_paper
 from dexarb.apps.output import print_json
 from dexarb.apps.reload import RELOAD, TRADER, Outcome
 from dexarb.errors import ConfigError, OutsideError
-from dexarb.store.ledger_db import lock_file
+from dexarb.store.ledger_db import trader_of
 from dexarb.store.ledger_reader import LedgerReader, read_only
-from dexarb.store.locking import lock_holder
 
 POLL_S = 0.02
 REFUSED = 2
@@ -49,11 +48,6 @@ def run(config_path: Path, *, timeout_s: float, as_json: bool) -> int:
     else:
         _print(outcome)
     return 0 if outcome.ok else REFUSED
-
-
-def trader_of(ledger: Path) -> int | None:
-    """The process that trades into a ledger now."""
-    return lock_holder(lock_file(ledger))
 
 
 def _ask(pid: int, ledger: Path, reader: LedgerReader, timeout_s: float) -> Outcome:

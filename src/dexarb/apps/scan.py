@@ -149,36 +149,43 @@ def _usd(micro_usd: int | None) -> float | None:
 
 
 def _table(market: Market, wanted: Sequence[Finding], open_cycles: int) -> Table:
+    """Eighty columns have to do: pools and what binds stand below the route."""
+    cycles = "1 open cycle" if open_cycles == 1 else f"{open_cycles} open cycles"
     table = Table(
-        title=f"Block {market.block.number}: {open_cycles} open cycles, {len(wanted)} shown",
+        title=f"Block {market.block.number}: {cycles}, {len(wanted)} shown",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
-    table.add_column("route", overflow="fold")
+    table.add_column("route, and the price moved", overflow="fold", min_width=24)
     for name in ("size", "gross USD", "gas units", "net USD"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("binding", overflow="fold")
     for finding in wanted:
         opportunity = finding.opportunity
         start = market.tokens[opportunity.cycle.start_token]
         size = opportunity.amount_in / 10**start.decimals
         table.add_row(
-            _route(market, opportunity),
+            _route(market, finding),
             f"{size:,.2f} {start.symbol}",
             _money(finding.gross_micro_usd),
             f"{opportunity.gas_units:,}",
             _money(finding.net_micro_usd),
-            f"{_pool(finding.binding)} -{finding.impact:.2%}{_tick(finding.binding)}",
         )
     return table
 
 
-def _route(market: Market, opportunity: Opportunity) -> str:
-    """`USDC > WETH > USDC`, and below it the pools in order."""
-    cycle = opportunity.cycle
+def _route(market: Market, finding: Finding) -> str:
+    """`USDC > WETH > USDC`, below it the pools in order, and the one that limits the size."""
+    cycle = finding.opportunity.cycle
     symbols = [market.tokens[token].symbol for token in (*cycle.tokens, cycle.start_token)]
-    return " > ".join(symbols) + "\n" + ", ".join(_pool(market.pools[p]) for p in cycle.pools)
+    lines = [
+        " > ".join(symbols),
+        *(f"  {_pool(market.pools[pool])}" for pool in cycle.pools),
+    ]
+    limiting = 1 + cycle.pools.index(finding.binding.address)
+    lines[limiting] += f" -{finding.impact:.2%}{_tick(finding.binding)}"
+    return "\n".join(lines)
 
 
 def _pool(pool: Pool) -> str:

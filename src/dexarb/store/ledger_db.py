@@ -32,13 +32,11 @@ from dexarb.store.ledger_rows import (
     route_values,
 )
 from dexarb.store.ledger_schema import create, is_empty, ledger_errors
-from dexarb.store.locking import WriterLock
+from dexarb.store.locking import WriterLock, lock_holder
 
-
-def lock_file(ledger: Path) -> Path:
-    """The file beside a ledger whose lock its writer holds."""
-    return ledger.with_name(ledger.name + ".lock")
-
+LOCK_SUFFIX = ".lock"
+BUSY_S = 1.0
+"""How long another program may hold the database before it counts as locked."""
 
 _PUT_STRATEGY = """
 INSERT INTO strategies (hash, name, config, ordinal) VALUES (?, ?, ?, ?)
@@ -61,6 +59,11 @@ ON CONFLICT (strategy, hour, reason) DO UPDATE SET
 """
 
 
+def trader_of(ledger: Path) -> int | None:
+    """The process that writes a ledger now, None where nobody does. Raises StoreError."""
+    return lock_holder(ledger.with_name(ledger.name + LOCK_SUFFIX))
+
+
 class LedgerDb(LedgerReader):
     """Mutable; holds the ledger's lock from `open` to `close`. For one thread at a time."""
 
@@ -78,11 +81,13 @@ class LedgerDb(LedgerReader):
         """
         with disk_errors(path, "cannot be created"):
             path.parent.mkdir(parents=True, exist_ok=True)
-        lock = WriterLock(lock_file(path), path)
+        lock = WriterLock(path.with_name(path.name + LOCK_SUFFIX), path)
         connection = None
         try:
             with ledger_errors(path):
-                connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+                connection = sqlite3.connect(
+                    path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+                )
                 connection.execute("PRAGMA journal_mode = WAL")
                 # In WAL mode: whole after a crash, and after a power failure at an earlier block.
                 connection.execute("PRAGMA synchronous = NORMAL")

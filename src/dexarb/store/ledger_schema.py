@@ -98,8 +98,8 @@ _REMEDIES = {
     sqlite3.SQLITE_LOCKED: "Another program holds a lock on it: close that program",
     sqlite3.SQLITE_READONLY: "Give this user the right to write there",
     sqlite3.SQLITE_CANTOPEN: "Check that the folder exists and can be written to",
-    sqlite3.SQLITE_CORRUPT: "Move it away; `dexarb replay` of the history makes it anew",
-    sqlite3.SQLITE_NOTADB: "Move it away; `dexarb replay` of the history makes it anew",
+    sqlite3.SQLITE_CORRUPT: "Move it away: paper-trading then starts a new one",
+    sqlite3.SQLITE_NOTADB: "Move it away: paper-trading then starts a new one",
 }
 
 
@@ -141,6 +141,6 @@ def read_meta(connection: sqlite3.Connection, path: Path) -> dict[str, str]:
         raise StoreError(
             path,
             f"has ledger schema {meta.get('schema')}, this program knows {LEDGER_SCHEMA}",
-            "Use the version of dexarb that wrote it, or move it away and replay the history",
+            "Use the dexarb that wrote it, or move it away: paper-trading then starts a new one",
         )
     return meta

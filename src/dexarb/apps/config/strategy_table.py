@@ -134,8 +134,8 @@ def cautions(table: StrategyTable) -> Iterator[tuple[str, str, str]]:
     elif capital is not None and capital < size:
         yield (
             "capital_usd",
-            f"{plain(capital)} does not hold one trade of max_trade_size_usd = {plain(size)}: "
-            "it never trades",
+            f"{plain(capital)} is less than max_trade_size_usd = {plain(size)}: a larger trade is "
+            "refused, not made smaller",
             "Raise it, or lower max_trade_size_usd",
         )
     if table.competition_rate and not table.simulate_competition:
