@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -72,22 +73,21 @@ class Difference:
     def lines(self, names: Mapping[Address, str]) -> list[str]:
         """The difference for people, one line a strategy, at most MAX_LINES and one that counts
         the rest. names: of the tokens."""
-        told = [f'+ "{each.name}" starts; {self._books(each)}' for each in self.added]
-        told += [f'- "{each.name}" stops; its books are kept' for each in self.removed]
-        for each in self.changed:
-            what = ", ".join(
-                f"{key} {old} -> {new}"
-                for key, old, new in (
-                    _shown(name, each.before, each.after, names) for name in each.parameters
-                )
-            )
-            told.append(f'~ "{each.after.name}" changes: {what}; {self._books(each.after)}')
-        told += [
-            f'= "{before.name}" is now called "{after.name}"; its books go on'
-            for before, after in self.renamed
-        ]
-        rest = len(told) - MAX_LINES
-        return [*told[:MAX_LINES], f"and {rest:,} more"] if rest > 0 else told
+        total = len(self.added) + len(self.removed) + len(self.changed) + len(self.renamed)
+        told = list(itertools.islice(self._lines(names), MAX_LINES))
+        return [*told, f"and {total - MAX_LINES:,} more"] if total > MAX_LINES else told
+
+    def _lines(self, names: Mapping[Address, str]) -> Iterator[str]:
+        for each in self.added:
+            yield f'+ "{each.name}" starts; {self._books(each)}'
+        for each in self.removed:
+            yield f'- "{each.name}" stops; its books are kept'
+        for change in self.changed:
+            shown = (_shown(name, change.before, change.after, names) for name in change.parameters)
+            what = ", ".join(f"{key} {old} -> {new}" for key, old, new in shown)
+            yield f'~ "{change.after.name}" changes: {what}; {self._books(change.after)}'
+        for before, after in self.renamed:
+            yield f'= "{before.name}" is now called "{after.name}"; its books go on'
 
     def _books(self, settings: StrategySettings) -> str:
         return "its earlier books go on" if settings.hash in self.known else "new books"
