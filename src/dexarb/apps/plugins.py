@@ -66,10 +66,12 @@ class Kinds(Mapping[str, "StrategyFactory"]):
         """Make the strategy once. Returns what is wrong with kind or parameters (as in
         StrategySettings), None for nothing. Raises KeyError for a kind that nobody offers."""
         try:
-            self[kind](**json.loads(parameters))
+            factory = self[kind]
         except PluginError as error:
             return str(error)
-        except Exception as error:
+        try:
+            factory(**json.loads(parameters))
+        except (Exception, SystemExit) as error:
             return f"refuses its parameters: {_said(error)}"
         return None
 
@@ -83,7 +85,7 @@ class Kinds(Mapping[str, "StrategyFactory"]):
                 raise PluginError(f"is offered by several packages: {names}")
             try:
                 factory = first.load()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise PluginError(
                     f"of {_distribution(first)} cannot be imported: {_said(error)}"
                 ) from error
@@ -111,7 +113,7 @@ def _fingerprint(module: str) -> str:
     return hasher.hexdigest()[:FINGERPRINT_DIGITS] if files else "-"
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """The error as Python names it, and the line of code that raised it."""
     what = "".join(traceback.format_exception_only(error)).strip()
     own = [
