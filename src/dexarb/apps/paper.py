@@ -98,6 +98,10 @@ class PaperTrader:
         step = session.take(entry)
         if step is None or not self._adopted:
             return
+        for incident in step.incidents:
+            _log.error(
+                "strategy.failed", strategy=incident.strategy, problem=incident.problem.strip()
+            )
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
             self._latency.add(time.time() - seen_at)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dexarb.core.market import Keyframe, Market
+from dexarb.core.token import Address
+from dexarb.core.trade import Decision
 from dexarb.ends.paper_executor import PaperExecutor
 from dexarb.errors import StoreError
 from dexarb.search.scan import Scanner
@@ -15,10 +17,13 @@ from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import Epoch, StrategyRow
 from dexarb.store.replay import start_seq
 from dexarb.trading.costs import GasModel
+from dexarb.trading.custom import Factories, OwnStrategies
 from dexarb.trading.engine import Engine, Entry, Step
+from dexarb.trading.recorded import Recorded
 from dexarb.trading.skips import SECONDS_PER_HOUR, SkipCount
-from dexarb.trading.strategy import StrategySettings
+from dexarb.trading.strategy import THRESHOLD, Strategy, StrategySettings
 from dexarb.trading.threshold import ThresholdStrategies
+from dexarb.trading.triage import NOBODY
 
 MAX_HOPS = 4
 FIRST_SEQ, SKIPS_SEQ = "first_seq", "skips_seq"
@@ -44,11 +49,21 @@ class Session:
     nothing is written: that is how a session finds its state again after a crash.
     """
 
-    def __init__(self, reader: HistoryReader, ledger: LedgerDb, *, max_state_age_s: float) -> None:
+    def __init__(
+        self,
+        reader: HistoryReader,
+        ledger: LedgerDb,
+        *,
+        max_state_age_s: float,
+        factories: Factories | None = None,
+    ) -> None:
+        """factories: of own strategies, by kind."""
         self._reader = reader
         self._ledger = ledger
         self.max_state_age_s = max_state_age_s
         self._gas = GasModel()
+        self._own = OwnStrategies(factories or {}, self._gas)
+        self._strategies: tuple[Strategy, ...] = ()
         self._engine: Engine | None = None
         self._settings: tuple[StrategySettings, ...] = ()
         self._unwritten: _Unwritten | None = None
@@ -60,6 +75,8 @@ class Session:
         self._skips_seq = int(ledger.note(SKIPS_SEQ) or 0)
         self._epochs = ledger.epochs()
         self._known = {row.hash: self.settings_of(row) for row in ledger.strategies()}
+        self._recorded = Recorded(self._own)
+        self._sent = self._own_decisions()
         first = ledger.note(FIRST_SEQ)
         self.from_seq = int(first) if first is not None else start_seq(reader)
 
@@ -95,14 +112,41 @@ class Session:
             start_tokens=market.profile.start_tokens,
             gas_units=self._gas.units,
             max_hops=MAX_HOPS,
+            min_gross=self._min_gross,
         )
+
+    def _min_gross(self, token: Address) -> int:
+        """The triage of the search: what is below everybody's minimum is not sized exactly."""
+        if self._engine is None:
+            return NOBODY
+        market, valuation = self._engine.market, self._engine.valuation
+        return min(
+            (each.least_gross(token, market, valuation) for each in self._strategies),
+            default=NOBODY,
+        )
+
+    def _own_decisions(self) -> dict[int, list[Decision]]:
+        """What own strategies have sent, by entry."""
+        sent: dict[int, list[Decision]] = {}
+        for key, settings in self._known.items():
+            if settings.kind != THRESHOLD:
+                for row in self._ledger.decisions(key):
+                    sent.setdefault(row.seq, []).append(row.decision)
+        return sent
 
     def use(self, settings: Sequence[StrategySettings]) -> None:
         """Trade with these from the next entry on. Books of those that stay go on."""
         self._settings = tuple(settings)
         self._announced = self._settings
-        self.engine.use([ThresholdStrategies(self._settings, self._gas)])
+        self._own.use([each for each in self._settings if each.kind != THRESHOLD])
+        built_in = [each for each in self._settings if each.kind == THRESHOLD]
+        self._arm(ThresholdStrategies(built_in, self._gas))
         self.engine.deciding = True
+
+    def _arm(self, built_in: Strategy) -> None:
+        is_new = self.engine.seq >= self.ledger_seq
+        self._strategies = (built_in, self._own if is_new else self._recorded)
+        self.engine.use(self._strategies)
 
     def take(self, entry: Entry) -> Step | None:
         """Move on by one entry; None for the very first one."""
@@ -157,6 +201,7 @@ class Session:
         if settings and settings != self._settings:
             self.use(settings)
             self._announced = None
+        self._recorded.decisions = self._sent.pop(entry.seq, ())
         step = engine.step(entry)
         self._hour = entry.block.timestamp // SECONDS_PER_HOUR
         self._blocks_since_flush += 1
@@ -164,6 +209,8 @@ class Session:
             self._drain(self._hour)
         if entry.seq == self.ledger_seq:
             self._seen = self._newly_seen()
+            if self._strategies:
+                self._arm(self._strategies[0])
             if self._ledger.last_block != (step.block.number, step.block.hash):
                 # A power failure can cost the history its last seconds, and with them the seqs.
                 raise StoreError(
@@ -189,6 +236,7 @@ class Session:
             books.void(pending.step.voided)
             books.add_fills(pending.step.fills)
             books.add_decisions(pending.step.decisions)
+            books.add_incidents(pending.step.incidents)
             books.set_seen(pending.seen)
             books.add_skips(pending.skips)
             if pending.skips_seq is not None:

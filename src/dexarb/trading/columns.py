@@ -119,6 +119,8 @@ class Columns:
         np.minimum.at(least, self.kind_of, min_profit)
         scope, terms, spread = np.array(kinds, dtype=np.int64).reshape(-1, 3).T.copy()
         self.kinds = Kinds(scope, terms, spread, least)
+        self.least = np.full(len(self.terms), LARGEST, dtype=np.int64)
+        np.minimum.at(self.least, terms, least)
         self.daily_trades = self._column(lambda s: s.max_daily_trades)
         self.daily_loss = self._column(lambda s: s.daily_loss_limit_micro_usd)
         self.losses_in_a_row = self._column(lambda s: s.max_consecutive_losses)

@@ -23,16 +23,34 @@ configuration: call it once when checking.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import json
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from dexarb.core.block import Block
 from dexarb.core.ledger import COLUMNS, Ledger
+from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address, Token
-from dexarb.core.trade import Opportunity
-from dexarb.trading.strategy import View
+from dexarb.core.trade import Decision, Incident, Opportunity, SkipReason
+from dexarb.trading.columns import TAKEN, Columns
+from dexarb.trading.costs import GasModel
+from dexarb.trading.desk import Desk, Offer
+from dexarb.trading.screen import NO_PRICE, STALE, Judged, Screen
+from dexarb.trading.skips import REASON_CODE, SkipTally, count
+from dexarb.trading.strategy import Decided, StrategySettings, View
+from dexarb.trading.triage import Triage
+from dexarb.trading.valuation import Valuation
+
+DISABLED = REASON_CODE[SkipReason.DISABLED]
+DECLINED = REASON_CODE[SkipReason.DECLINED]
+HIDDEN = frozenset((STALE, NO_PRICE))
+"""Reasons for which there is nothing to choose."""
+
+FAILURES = (Exception, SystemExit)
+"""What a strategy may raise without ending more than itself."""
 
 ENTRY_POINTS = "dexarb.strategies"
 """The entry point group; a name in it is the `kind` of a strategy."""
@@ -130,3 +148,192 @@ StrategyFactory = Callable[..., OwnStrategy]
 
 Factories = Mapping[str, StrategyFactory]
 """By kind."""
+
+
+class OwnStrategies:
+    """Runs own strategies behind the desk. Mutable: `use` changes which ones take part.
+
+    One that fails is out of trading from that block on; what it has sent still settles. Its books
+    stay. It comes back with other parameters or other code, that is as another strategy, or when it
+    has been taken out and is put in again. As deciding is repeated when the trader starts again, it
+    is out then as well.
+    """
+
+    def __init__(self, factories: Factories, gas: GasModel) -> None:
+        self._factories = factories
+        self._gas = gas
+        self._desk = Desk(gas)
+        self._running: dict[str, OwnStrategy] = {}
+        self._failed: dict[str, StrategySettings] = {}
+        self._unsaid: dict[str, str] = {}
+        self._settings: tuple[StrategySettings, ...] = ()
+        self._arrange()
+
+    def use(self, settings: Sequence[StrategySettings]) -> None:
+        """From the next block on exactly these take part. Those that stay keep their state."""
+        before, self._running = self._running, {}
+        self._failed = {s.hash: s for s in settings if s.hash in self._failed}
+        self._settings = tuple(settings)
+        for each in settings:
+            if each.hash in before:
+                self._running[each.hash] = before[each.hash]
+            elif each.hash not in self._failed:
+                self._build(each)
+        self._arrange()
+
+    def _build(self, settings: StrategySettings) -> None:
+        try:
+            factory = self._factories[settings.kind]
+            self._running[settings.hash] = factory(**json.loads(settings.parameters))
+        except FAILURES:
+            self._fail(settings)
+
+    def _fail(self, settings: StrategySettings) -> None:
+        """Within `except`: the incident is told with the next block that is decided on."""
+        self._running.pop(settings.hash, None)
+        self._failed[settings.hash] = settings
+        self._unsaid[settings.hash] = traceback.format_exc()
+
+    def _arrange(self) -> None:
+        columns = Columns([each for each in self._settings if each.hash in self._running])
+        self._screen = Screen(columns, self._desk)
+        self._triage = Triage(columns, self._gas, free_bid=True)
+        self._out = Columns(list(self._failed.values()))
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        return tuple(each.hash for each in self._settings)
+
+    def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
+        return self._triage.least_gross(token, market, valuation)
+
+    def decide(self, view: View, skips: SkipTally) -> Decided:
+        """Ask each of them, and trade what it chose within its limits."""
+        if not self._settings:
+            return Decided()
+        if self._failed:
+            spread, profit = self._out.thresholds.min_spread, self._out.thresholds.min_profit
+            idle = skips.counters(self._out.hashes, spread, profit)
+            idle.times[DISABLED] += len(view.opportunities) + len(view.near_misses)
+        counters = self._screen.start(view, skips)
+        found = list(self._screen.judge())
+        decisions: list[Decision] = []
+        failures = len(self._failed)
+        least = {
+            token: self._triage.by_terms(token, view.market, view.valuation)
+            for token in {each.opportunity.cycle.start_token for each in found}
+        }
+        for index, settings in enumerate(self._screen.columns.settings):
+            offered = self._offered(view, found, least, index)
+            try:
+                choices = self._ask(view, settings, offered)
+            except FAILURES:
+                self._fail(settings)
+                for judged in found:
+                    judged.reasons[index] = DISABLED
+                continue
+            decisions.extend(self._trade(found, choices, index))
+        for judged in found:
+            count(judged.reasons, judged.best, view.market.block.number, counters)
+        self._screen.pass_over(counters)
+        if len(self._failed) > failures:
+            self._arrange()
+        block = view.market.block
+        incidents = [Incident(name, block, problem) for name, problem in self._unsaid.items()]
+        self._unsaid.clear()
+        return Decided(decisions, incidents)
+
+    def _offered(
+        self,
+        view: View,
+        found: Sequence[Judged],
+        least: Mapping[Address, Sequence[int]],
+        index: int,
+    ) -> list[Opportunity]:
+        """What a strategy gets to see, which does not depend on who else takes part.
+
+        least: gross profit by start token and place of the terms.
+        """
+        columns = self._screen.columns
+        scope = int(columns.thresholds.scope[index])
+        terms = int(columns.thresholds.terms[index])
+        offered = []
+        for judged in found:
+            opportunity = judged.opportunity
+            if (
+                columns.refusals(view.market, opportunity.cycle)[scope] == TAKEN
+                and judged.reasons[index] not in HIDDEN
+                and not self._screen.busy(opportunity.cycle.pools)[index]
+                and opportunity.profit >= least[opportunity.cycle.start_token][terms]
+            ):
+                offered.append(opportunity)
+        return offered
+
+    def _ask(
+        self, view: View, settings: StrategySettings, offered: Sequence[Opportunity]
+    ) -> dict[str, Choice]:
+        """Its choices by cycle id. Raises what it raises, and BadChoice."""
+        running = self._running[settings.hash]
+        books = Books(view.ledger, settings.hash)
+        answer = running.decide(MarketView(view), tuple(offered), books)
+        known = {each.cycle.id: each for each in offered}
+        choices: dict[str, Choice] = {}
+        for choice in answer:
+            _check(choice, known)
+            cycle = choice.opportunity.cycle.id
+            if cycle in choices:
+                raise BadChoice(f"cycle {cycle} was chosen twice")
+            choices[cycle] = choice
+        return choices
+
+    def _trade(
+        self, found: Sequence[Judged], choices: Mapping[str, Choice], index: int
+    ) -> Iterator[Decision]:
+        """By net USD descending, then cycle id, within the limits of its settings."""
+        settings = self._screen.columns.settings[index]
+        terms = self._screen.columns.terms[int(self._screen.columns.thresholds.terms[index])]
+        wanted: list[tuple[Judged, Offer | None]] = []
+        for judged in found:
+            choice = choices.get(judged.opportunity.cycle.id)
+            if choice is not None:
+                offer = self._desk.offer(
+                    judged.opportunity,
+                    terms,
+                    at_most=choice.amount_in,
+                    priority_fee=choice.priority_fee,
+                )
+                wanted.append((judged, offer))
+            elif judged.reasons[index] == TAKEN:
+                judged.reasons[index] = DECLINED
+        wanted.sort(key=lambda pair: -pair[1].net if pair[1] else 0)
+        account = self._screen.account(index)
+        for judged, offer in wanted:
+            reason = self._desk.refuses(judged.opportunity, offer, settings, account)
+            if offer is None or reason is not None:
+                judged.reasons[index] = REASON_CODE[reason or SkipReason.SIZE]
+                if reason is SkipReason.PROFIT and offer is not None:
+                    judged.best[index] = offer.net
+                continue
+            judged.reasons[index] = TAKEN
+            yield self._desk.decide(judged.opportunity, offer, settings, settings.hash, account)
+
+
+class BadChoice(Exception):
+    """An own strategy returned what is no choice."""
+
+
+def _check(choice: object, offered: Mapping[str, Opportunity]) -> None:
+    """Raise BadChoice for anything but a choice among what was offered."""
+    if not isinstance(choice, Choice):
+        raise BadChoice(f"expected dexarb.trading.custom.Choice, got {choice!r}")
+    opportunity = choice.opportunity
+    if not isinstance(opportunity, Opportunity):
+        raise BadChoice(f"opportunity: expected one that was offered, got {opportunity!r}")
+    if offered.get(opportunity.cycle.id) is not opportunity:
+        raise BadChoice(f"opportunity {opportunity.cycle.id} was not offered in this block")
+    for name, least in (("amount_in", 1), ("priority_fee", 0)):
+        value = getattr(choice, name)
+        if value is None:
+            continue
+        if type(value) is not int or value < least:
+            raise BadChoice(f"{name}: expected an integer from {least} on, got {value!r}")

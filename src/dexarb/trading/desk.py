@@ -6,7 +6,6 @@ Whoever chooses what to trade, the built-in strategy or an own one, trades throu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -195,13 +194,12 @@ class Desk:
             try:
                 results = run(cycle, amount_in, market.pools.__getitem__)
             except PoolError:
-                quote = Quote(amount_in, 0, opportunity.gas_units, opportunity.gas_units)
+                amount_out, work = 0, tuple(HopWork(pool.kind, 0) for pool in pools)
             else:
-                work = hop_work(pools, results)
-                units = self._gas.units(work, flash=flash)
-                most = max(units, self._gas.reverted(work, flash=flash))
-                quote = Quote(amount_in, results[-1].amount_out, units, most)
-            known.by_size[amount_in, flash] = quote
+                amount_out, work = results[-1].amount_out, hop_work(pools, results)
+            units = self._gas.units(work, flash=flash)
+            most = max(units, self._gas.reverted(work, flash=flash))
+            quote = known.by_size[amount_in, flash] = Quote(amount_in, amount_out, units, most)
         return quote
 
     # -- trading ------------------------------------------------------------------------------
@@ -284,18 +282,6 @@ class Desk:
         assert amount is not None
         worth = self._view.valuation.micro_usd(token, amount)
         return amount + (worth is not None and worth < micro_usd)
-
-
-def least_units(gas: GasModel, kinds: Iterable[str]) -> int:
-    """The least gas units that any cycle of pools of these kinds uses: two hops, no tick crossed,
-    with own capital or a flash swap."""
-    known = tuple(kinds)
-    return min(
-        gas.units((HopWork(one, 0), HopWork(other, 0)), flash=flash)
-        for one in known
-        for other in known
-        for flash in (False, True)
-    )
 
 
 def decision_id(strategy: str, block_hash: str, cycle_id: str) -> str:

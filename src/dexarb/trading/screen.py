@@ -14,6 +14,7 @@ from dexarb.trading.columns import LARGEST, TAKEN, Codes, Columns, Ints
 from dexarb.trading.desk import Account, Desk, Offer
 from dexarb.trading.rules import (
     Floats,
+    Mask,
     Offers,
     Prices,
     Standing,
@@ -120,7 +121,7 @@ class Screen:
         if ask_for(refusals, spread_ppm, bound, columns.kinds, self._asked):
             for place in np.flatnonzero(self._asked).tolist():
                 self._ask(opportunity, place, offers)
-            self._find_busy(opportunity.cycle.pools)
+            np.copyto(self._standing.busy, self.busy(opportunity.cycle.pools))
         takers = screen(
             refusals, spread_ppm, self._offers, columns.thresholds, self._standing, reasons, best
         )
@@ -137,11 +138,12 @@ class Screen:
         row.capital[place] = min(offer.capital, LARGEST)
         row.gas[place] = min(offer.gas_reserve, LARGEST)
 
-    def _find_busy(self, pools: Sequence[Address]) -> None:
+    def busy(self, pools: Sequence[Address]) -> Mask:
+        """Which strategies may not use one of these pools now."""
         ledger = self._view.ledger
-        busy = np.zeros(len(ledger.rows), dtype=bool)
-        busy[ledger.busy_rows(pools)] = True
-        np.take(busy, self.columns.rows(ledger), out=self._standing.busy)
+        by_row = np.zeros(len(ledger.rows), dtype=bool)
+        by_row[ledger.busy_rows(pools)] = True
+        return by_row[self.columns.rows(ledger)]
 
     def pass_over(self, counters: Counters) -> None:
         """Count the open cycles that earn nobody's minimum."""

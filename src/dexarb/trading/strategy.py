@@ -145,3 +145,8 @@ class Strategy(Protocol):
     def decide(self, view: View, skips: SkipTally) -> Decided:
         """What to send now; the reasons for what is not sent go to `skips`."""
         ...
+
+    def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
+        """The least profit before gas that any of them could want of a cycle from this token, in
+        its smallest unit. What earns less need not be offered to them: it is a near miss."""
+        ...

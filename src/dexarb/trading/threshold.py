@@ -10,13 +10,18 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from dexarb.core.trade import Decision
+from dexarb.core.market import Market
+from dexarb.core.token import Address
+from dexarb.core.trade import Decision, SkipReason
 from dexarb.trading.columns import TAKEN, Columns, Ints
 from dexarb.trading.costs import GasModel
 from dexarb.trading.desk import Account, Desk
+from dexarb.trading.rules import POOL_BUSY
 from dexarb.trading.screen import Judged, Screen
 from dexarb.trading.skips import REASON_CODE, Counters, SkipTally, count
 from dexarb.trading.strategy import Decided, StrategySettings, View
+from dexarb.trading.triage import Triage
+from dexarb.trading.valuation import Valuation
 
 
 class ThresholdStrategies:
@@ -25,6 +30,7 @@ class ThresholdStrategies:
     def __init__(self, settings: Sequence[StrategySettings], gas: GasModel) -> None:
         self.columns = Columns(settings)
         self._screen = Screen(self.columns, Desk(gas))
+        self._triage = Triage(self.columns, gas)
 
     @property
     def settings(self) -> tuple[StrategySettings, ...]:
@@ -34,6 +40,9 @@ class ThresholdStrategies:
     def hashes(self) -> tuple[str, ...]:
         return self.columns.hashes
 
+    def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
+        return self._triage.least_gross(token, market, valuation)
+
     def decide(self, view: View, skips: SkipTally) -> Decided:
         """One decision at most per config and cycle; the reasons for all others go to `skips`."""
         if not self.hashes:
@@ -41,20 +50,20 @@ class ThresholdStrategies:
         counters = self._screen.start(view, skips)
         block = view.market.block.number
         wanted: list[Judged] = []
+        takers = 0
         for judged in self._screen.judge():
             count(judged.reasons, judged.best, block, counters)
-            if judged.takers:
+            takers += judged.takers
+            if judged.offers:
                 wanted.append(judged)
         self._screen.pass_over(counters)
-        return Decided(tuple(self._take(wanted, counters)))
+        return Decided(tuple(self._take(wanted, counters)) if takers else ())
 
     def _take(self, wanted: Sequence[Judged], counters: Counters) -> Iterator[Decision]:
         """Each config takes what it wants by net USD descending, then cycle id.
 
         What it takes first may use up a limit or a pool that the next would need.
         """
-        if not wanted:
-            return
         terms_of = self.columns.thresholds.terms
         desk = self._screen.desk
         before = -1
@@ -65,6 +74,10 @@ class ThresholdStrategies:
             if config != before or account is None:
                 before, account = config, self._screen.account(config)
             reason = desk.refuses(judged.opportunity, offer, settings, account)
+            if judged.reasons[config] == POOL_BUSY:
+                # Counted already; but what was taken before it may have used up a limit.
+                counters.times[POOL_BUSY, config] -= 1
+                reason = reason or SkipReason.POOL_BUSY
             if reason is not None:
                 counters.times[REASON_CODE[reason], config] += 1
                 continue
@@ -74,11 +87,16 @@ class ThresholdStrategies:
 def _in_order(wanted: Sequence[Judged], terms_of: Ints) -> Iterator[tuple[int, int]]:
     """(config, place of what it wants): configs ascending, and of each the largest net first.
 
-    wanted: by ascending cycle id.
+    Of those that take something also what they want but cannot have, for busy pools. wanted: by
+    ascending cycle id.
     """
+    taking = np.zeros(len(terms_of), dtype=bool)
+    for judged in wanted:
+        taking |= judged.reasons == TAKEN
     configs, places, nets = [], [], []
     for place, judged in enumerate(wanted):
-        takers = np.flatnonzero(judged.reasons == TAKEN)
+        wants = (judged.reasons == TAKEN) | (judged.reasons == POOL_BUSY)
+        takers = np.flatnonzero(taking & wants)
         net = np.zeros(len(terms_of), dtype=np.int64)
         for terms, offer in judged.offers.items():
             net[terms] = offer.net

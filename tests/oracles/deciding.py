@@ -1,0 +1,344 @@
+"""The rules of docs/honest-fills.md for deciding, one strategy and one opportunity at a time.
+
+The plain loop that `ThresholdStrategies` is compared with, in results and in speed. Everything is
+computed exactly; quotes are shared between strategies, as anybody would do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil, floor
+
+from dexarb.core.market import Market
+from dexarb.core.route import Cycle, run
+from dexarb.core.token import Address
+from dexarb.core.trade import Decision, Funding, NearMiss, Opportunity, SkipReason
+from dexarb.errors import PoolError
+from dexarb.search.result import HopWork, hop_work
+from dexarb.trading.coin import toss_ppm
+from dexarb.trading.costs import GasModel
+from dexarb.trading.desk import decision_id
+from dexarb.trading.strategy import StrategySettings, View, pair_of
+
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class Skip:
+    """best: exact where an opportunity misses a threshold, None for one that was never sized."""
+
+    strategy: str
+    cycle: str
+    reason: SkipReason
+    needed: int | None = None
+    best: int | None = None
+
+
+@dataclass
+class Outcome:
+    decisions: list[Decision] = field(default_factory=list)
+    skips: list[Skip] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Trade:
+    """An opportunity at a strategy's size, with what it expects and binds (micro-USD)."""
+
+    opportunity: Opportunity
+    amount_in: int
+    amount_out: int
+    gas_units: int
+    priority_fee: int
+    net: int
+    capital: int
+    gas_reserve: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What does not depend on a strategy."""
+
+    cycle: Cycle
+    pairs: frozenset[tuple[Address, Address]]
+    dexes: frozenset[str]
+    spread_ppm: float
+    is_new: bool
+
+
+class PlainLoop:
+    """All strategies of a list, in its order."""
+
+    def __init__(self, settings: Sequence[StrategySettings], gas: GasModel) -> None:
+        self.settings = list(settings)
+        self.hashes = [each.hash for each in self.settings]
+        self.pairs = [frozenset(each.pairs) for each in self.settings]
+        self.dexes = [frozenset(each.dexes) for each in self.settings]
+        self.gas = gas
+
+    def decide(self, view: View) -> Outcome:
+        self.view = view
+        self.quotes: dict[tuple[str, int, bool], tuple[int, int, int]] = {}
+        self.trades: dict[tuple[object, ...], Trade | None] = {}
+        self.caps: dict[tuple[Address, int], int | None] = {}
+        opportunities = [(each, self._facts(each)) for each in view.opportunities]
+        near_misses = [self._facts(each) for each in view.near_misses]
+        outcome = Outcome()
+        for i in range(len(self.settings)):
+            self._one(i, opportunities, near_misses, outcome)
+        return outcome
+
+    def _facts(self, found: Opportunity | NearMiss) -> Facts:
+        cycle, view = found.cycle, self.view
+        return Facts(
+            cycle,
+            frozenset(pair_of(hop.token_in, hop.token_out) for hop in cycle.hops),
+            frozenset(view.market.pools[pool].dex for pool in cycle.pools),
+            (found.rate - 1.0) * MILLION,
+            view.opened.get(cycle.id) == view.market.block.number,
+        )
+
+    def _one(
+        self,
+        i: int,
+        opportunities: Sequence[tuple[Opportunity, Facts]],
+        near_misses: Sequence[Facts],
+        outcome: Outcome,
+    ) -> None:
+        settings, name, skips = self.settings[i], self.hashes[i], outcome.skips
+        wanted: list[Trade] = []
+        for opportunity, facts in opportunities:
+            skip = self._skip(i, facts, outcome)
+            if skip is not None:
+                skips.append(skip)
+                continue
+            trade = self._trade(opportunity, settings)
+            cycle, needed = facts.cycle.id, settings.min_profit_micro_usd
+            if trade is None:
+                skips.append(Skip(name, cycle, SkipReason.SIZE))
+            elif trade.net < needed:
+                skips.append(Skip(name, cycle, SkipReason.PROFIT, needed, trade.net))
+            else:
+                wanted.append(trade)
+        for facts in near_misses:
+            skip = self._skip(i, facts, outcome)
+            if skip is None:
+                cycle, needed = facts.cycle.id, settings.min_profit_micro_usd
+                skip = Skip(name, cycle, SkipReason.PROFIT, needed)
+                if not self._cap(facts.cycle.start_token, settings.max_trade_size_micro_usd):
+                    skip = Skip(name, cycle, SkipReason.SIZE)
+            skips.append(skip)
+        self._take(i, wanted, outcome)
+
+    def _skip(self, i: int, facts: Facts, outcome: Outcome) -> Skip | None:
+        """What needs no amount: stale, pair, hops, no_price, spread. Counts the episode."""
+        settings, name, cycle = self.settings[i], self.hashes[i], facts.cycle
+        reason = self._out_of_scope(i, facts)
+        if reason is None and facts.is_new:
+            outcome.seen.append(name)
+        if self.view.stale:
+            return Skip(name, cycle.id, SkipReason.STALE)
+        if reason is not None:
+            return Skip(name, cycle.id, reason)
+        if not self._has_prices(cycle):
+            return Skip(name, cycle.id, SkipReason.NO_PRICE)
+        needed = settings.min_spread_ppm
+        if facts.spread_ppm < needed:
+            return Skip(name, cycle.id, SkipReason.SPREAD, needed, floor(facts.spread_ppm))
+        return None
+
+    def _take(self, i: int, wanted: list[Trade], outcome: Outcome) -> None:
+        """By net USD descending, then cycle id; what the first uses up counts for the second."""
+        settings, name, ledger = self.settings[i], self.hashes[i], self.view.ledger
+        row = ledger.rows[name]
+        wanted.sort(key=lambda trade: (-trade.net, trade.opportunity.cycle.id))
+        capital = ledger.value(name, "open_capital_micro_usd")
+        gas = ledger.value(name, "open_gas_micro_usd")
+        trades = ledger.value(name, "day_trades")
+        busy = {
+            pool
+            for trade in wanted
+            for pool in trade.opportunity.cycle.pools
+            if row in ledger.busy_rows([pool])
+        }
+        for trade in wanted:
+            cycle = trade.opportunity.cycle
+            reason = self._limit(settings, name, trade, capital, gas, trades)
+            if reason is None and not busy.isdisjoint(cycle.pools):
+                reason = SkipReason.POOL_BUSY
+            if reason is not None:
+                outcome.skips.append(Skip(name, cycle.id, reason))
+                continue
+            capital += trade.capital
+            gas += trade.gas_reserve
+            trades += 1
+            busy.update(cycle.pools)
+            outcome.decisions.append(self._decision(trade, settings, name))
+
+    # -- reasons ------------------------------------------------------------------------------
+
+    def _out_of_scope(self, i: int, facts: Facts) -> SkipReason | None:
+        """Every hop is one of the pairs; not more hops than allowed; only the DEXes given."""
+        if not facts.pairs <= self.pairs[i]:
+            return SkipReason.PAIR
+        if len(facts.cycle.hops) > self.settings[i].max_hops:
+            return SkipReason.HOPS
+        if self.dexes[i] and not facts.dexes <= self.dexes[i]:
+            return SkipReason.HOPS
+        return None
+
+    def _has_prices(self, cycle: Cycle) -> bool:
+        valuation = self.view.valuation
+        native = self.view.market.profile.wrapped_native
+        return bool(valuation.price(cycle.start_token)) and bool(valuation.price(native))
+
+    def _limit(
+        self,
+        settings: StrategySettings,
+        name: str,
+        trade: Trade,
+        capital: int,
+        gas: int,
+        trades: int,
+    ) -> SkipReason | None:
+        ledger, block = self.view.ledger, self.view.market.block
+        if block.base_fee_per_gas + trade.priority_fee > settings.max_gas_price:
+            return SkipReason.GAS_PRICE
+        most = settings.capital_micro_usd
+        if most is None:
+            most = settings.max_trade_size_micro_usd
+        if capital + trade.capital > most:
+            return SkipReason.CAPITAL
+        balance = settings.gas_balance_micro_usd
+        if balance is not None and gas + trade.gas_reserve > balance:
+            return SkipReason.CAPITAL
+        if settings.max_daily_trades is not None and trades >= settings.max_daily_trades:
+            return SkipReason.DAILY_TRADES
+        loss = settings.daily_loss_limit_micro_usd
+        if loss is not None and -ledger.value(name, "day_net_micro_usd") >= loss:
+            return SkipReason.DAILY_LOSS
+        in_a_row = settings.max_consecutive_losses
+        if in_a_row is not None and ledger.value(name, "consecutive_losses") >= in_a_row:
+            rested = ledger.value(name, "last_loss_block") + settings.cooldown_blocks
+            if settings.cooldown_blocks == 0 or block.number < rested:
+                return SkipReason.CONSECUTIVE_LOSSES
+        return None
+
+    # -- amounts ------------------------------------------------------------------------------
+
+    def _cap(self, token: Address, micro_usd: int) -> int | None:
+        key = token, micro_usd
+        if key not in self.caps:
+            self.caps[key] = self.view.valuation.amount(token, micro_usd)
+        return self.caps[key]
+
+    def _trade(self, opportunity: Opportunity, settings: StrategySettings) -> Trade | None:
+        """As large as the size cap lets it be, at most the best size. None: it buys nothing."""
+        key = (
+            opportunity.cycle.id,
+            settings.max_trade_size_micro_usd,
+            settings.funding,
+            settings.priority_fee,
+            settings.bid_ppm,
+            settings.gas_cost_micro_usd,
+            settings.slippage_haircut_ppm,
+            settings.max_gas_price,
+        )
+        if key not in self.trades:
+            self.trades[key] = self._compute(opportunity, settings)
+        return self.trades[key]
+
+    def _compute(self, opportunity: Opportunity, settings: StrategySettings) -> Trade | None:
+        market, valuation = self.view.market, self.view.valuation
+        token = opportunity.cycle.start_token
+        cap = self._cap(token, settings.max_trade_size_micro_usd)
+        assert cap is not None
+        amount_in = min(opportunity.amount_in, cap)
+        if amount_in == 0:
+            return None
+        flash = settings.funding is Funding.FLASH
+        amount_out, gas_units, revert_units = self._quote(market, opportunity, amount_in, flash)
+        gain = valuation.micro_usd(token, amount_out - amount_in)
+        value = valuation.cost_micro_usd(token, amount_in)
+        assert gain is not None
+        assert value is not None
+        priority_fee = market.profile.default_priority_fee
+        if settings.priority_fee is not None:
+            priority_fee = settings.priority_fee
+        if settings.bid_ppm is not None:
+            share = floor(Fraction(max(gain, 0) * settings.bid_ppm, MILLION))
+            wei = valuation.amount(market.profile.wrapped_native, share)
+            assert wei is not None
+            priority_fee = wei // gas_units
+        gas_price = market.block.base_fee_per_gas + priority_fee
+        cost = valuation.gas_cost_micro_usd(gas_units * gas_price)
+        reserve = valuation.gas_cost_micro_usd(
+            max(gas_units, revert_units) * settings.max_gas_price
+        )
+        if settings.gas_cost_micro_usd is not None:
+            cost = reserve = settings.gas_cost_micro_usd
+        haircut = ceil(Fraction(max(gain, 0) * settings.slippage_haircut_ppm, MILLION))
+        return Trade(
+            opportunity,
+            amount_in,
+            amount_out,
+            gas_units,
+            priority_fee,
+            gain - cost - haircut,
+            0 if flash else value,
+            reserve,
+        )
+
+    def _quote(
+        self, market: Market, opportunity: Opportunity, amount_in: int, flash: bool
+    ) -> tuple[int, int, int]:
+        """Amount out, gas of the fill, gas of a revert; nothing comes out where a pool refuses."""
+        key = opportunity.cycle.id, amount_in, flash
+        if key not in self.quotes:
+            pools = [market.pools[pool] for pool in opportunity.cycle.pools]
+            try:
+                results = run(opportunity.cycle, amount_in, market.pools.__getitem__)
+            except PoolError:
+                amount_out, work = 0, tuple(HopWork(pool.kind, 0) for pool in pools)
+            else:
+                amount_out, work = results[-1].amount_out, hop_work(pools, results)
+            self.quotes[key] = (
+                amount_out,
+                self.gas.units(work, flash=flash),
+                self.gas.reverted(work, flash=flash),
+            )
+        return self.quotes[key]
+
+    def _decision(self, trade: Trade, settings: StrategySettings, name: str) -> Decision:
+        market, valuation = self.view.market, self.view.valuation
+        cycle, block = trade.opportunity.cycle, market.block
+        kept = Fraction(MILLION - settings.max_slippage_ppm, MILLION)
+        price = valuation.price(cycle.start_token)
+        assert price is not None
+        on_chain = ceil(Fraction(settings.min_profit_onchain_micro_usd * 2**96, price))
+        toss = toss_ppm(market.chain_id, cycle.id, self.view.opened[cycle.id])
+        first = block.number + settings.latency_blocks
+        return Decision(
+            id=decision_id(name, block.hash, cycle.id),
+            strategy=name,
+            block=block,
+            cycle=cycle,
+            amount_in=trade.amount_in,
+            amount_out=trade.amount_out,
+            min_amount_out=max(ceil(trade.amount_out * kept), trade.amount_in + on_chain),
+            gas_units=trade.gas_units,
+            expected_net_micro_usd=trade.net,
+            capital_micro_usd=trade.capital,
+            priority_fee=trade.priority_fee,
+            max_base_fee=settings.max_gas_price - trade.priority_fee,
+            first_block=first,
+            deadline_block=first + settings.deadline_blocks,
+            position=settings.position,
+            funding=settings.funding,
+            latency_ms=settings.latency_ms,
+            gas_reserve_micro_usd=trade.gas_reserve,
+            fixed_gas_cost_micro_usd=settings.gas_cost_micro_usd,
+            competition_lost=toss < settings.competition_rate_ppm,
+        )

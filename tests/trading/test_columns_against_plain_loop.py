@@ -1,0 +1,106 @@
+"""Columns decide what the plain loop decides: row by row, reasons and counters included."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dexarb.core.market import Market
+from dexarb.core.token import Address
+from dexarb.core.trade import SkipReason
+from dexarb.trading.costs import GasModel
+from dexarb.trading.skips import SkipTally
+from dexarb.trading.strategy import Decided, StrategySettings, View
+from dexarb.trading.threshold import ThresholdStrategies
+from dexarb.trading.valuation import Valuation
+from oracles.deciding import Outcome, PlainLoop
+from search.world import rng_of
+from trading.random_trading import engine, keyframe, random_block, settings_drawn
+
+
+class Both:
+    """Decides with columns, and with the plain loop on the same view."""
+
+    def __init__(self, drawn: Sequence[StrategySettings], gas: GasModel) -> None:
+        self.columns = ThresholdStrategies(drawn, gas)
+        self.plain = PlainLoop(drawn, gas)
+        self.hashes = self.columns.hashes
+        self.reasons: Counter[str] = Counter()
+
+    def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
+        return self.columns.least_gross(token, market, valuation)
+
+    def decide(self, view: View, skips: SkipTally) -> Decided:  # noqa: ARG002
+        seen = view.ledger.column("seen").copy()
+        expected = self.plain.decide(view)
+        counted = SkipTally()
+        decided = self.columns.decide(view, counted)
+        assert list(decided.decisions) == expected.decisions
+        grown = view.ledger.column("seen") - seen
+        times = Counter(expected.seen)
+        assert [grown[view.ledger.rows[name]] for name in self.hashes] == [
+            times[name] for name in self.hashes
+        ]
+        same_skips(counted, expected, view)
+        self.reasons.update(each.reason.value for each in expected.skips)
+        self.reasons["decided"] += len(decided.decisions)
+        return decided
+
+
+def same_skips(counted: SkipTally, expected: Outcome, view: View) -> None:
+    drained = list(counted.drain(hour=7))
+    assert {(each.strategy, each.reason): each.times for each in drained} == Counter(
+        (each.strategy, each.reason) for each in expected.skips
+    )
+    for each in drained:
+        missed = [
+            skip
+            for skip in expected.skips
+            if (skip.strategy, skip.reason) == (each.strategy, each.reason)
+        ]
+        exact = [skip.best for skip in missed if skip.best is not None]
+        if each.reason not in (SkipReason.SPREAD, SkipReason.PROFIT):
+            assert (each.needed, each.best, each.block) == (None, None, None)
+            continue
+        assert each.block == view.market.block.number
+        assert each.needed == missed[0].needed
+        assert each.best is not None
+        assert each.needed is not None
+        assert each.best < each.needed
+        if exact:
+            # The most there could have been is never less than what there was.
+            assert each.best >= max(exact)
+        if each.reason is SkipReason.SPREAD:
+            assert each.best == max(exact)
+
+
+EVERY_REASON = {each.value for each in SkipReason} - {"disabled", "declined"}
+
+
+def test_columns_are_the_plain_loop() -> None:
+    reasons: Counter[str] = Counter()
+
+    @settings(max_examples=60)
+    @given(
+        seed=st.integers(0, 10**6),
+        drawn=st.lists(settings_drawn, min_size=1, max_size=12, unique_by=lambda each: each.hash),
+    )
+    def compare(seed: int, drawn: list[StrategySettings]) -> None:
+        rng = rng_of("history", seed)
+        both: list[Both] = []
+
+        def strategies(gas: GasModel) -> list[Both]:
+            both.append(Both(drawn, gas))
+            return both
+
+        made = engine(keyframe(seed), strategies)
+        for _ in range(8):
+            made.step(random_block(made.market, rng, moved=int(rng.integers(0, 5))))
+        reasons.update(both[0].reasons)
+
+    compare()
+    # What was compared was not the same few cases over and over.
+    assert reasons.keys() >= EVERY_REASON | {"decided"}
