@@ -68,9 +68,6 @@ def test_dexarb_reload_tells_what_came_of_it(tmp_path: Path) -> None:
     async def play() -> None:
         async with live(tmp_path) as run:
             config = ["--config", str(run.files.paper)]
-            nobody = await dexarb("reload", *config)
-            assert nobody.returncode == 3
-            assert "no paper-trading runs on" in nobody.stderr
             collector, paper = await both(run)
             good = run.files.paper.read_text()
             await run.blocks(5)
@@ -91,8 +88,6 @@ def test_dexarb_reload_tells_what_came_of_it(tmp_path: Path) -> None:
             await run.blocks(10)
             await settled(run)
 
-            broken = await dexarb("reload", "--json", *config[:1], str(tmp_path / "none.toml"))
-            assert broken.returncode == 2
             replace_file(run.files.paper, good.replace("WBTC/USDC", "WBTX/USDC"))
             refused = await dexarb("reload", "--json", *config)
             assert refused.returncode == 2

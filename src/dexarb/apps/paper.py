@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +23,7 @@ from dexarb.apps.standing import METRICS
 from dexarb.apps.tables import as_text, spread_table, strategy_table
 from dexarb.apps.watch import FileWatch
 from dexarb.core.token import Address
+from dexarb.core.trade import Incident
 from dexarb.ends.sources import GrowingHistory
 from dexarb.errors import InputError, StoreError
 from dexarb.report.spreads import best_spreads
@@ -62,8 +63,12 @@ class PaperTrader:
         self._reader = reader
         self._ledger = ledger
         self._signals = signals
+        self._kinds = Kinds()
         self._session = Session(
-            reader, ledger, max_state_age_s=float(config.general.max_state_age_secs)
+            reader,
+            ledger,
+            max_state_age_s=float(config.general.max_state_age_secs),
+            factories=self._kinds,
         )
         # A new ledger starts with the first block that arrives live; a known one where it ended.
         self._trade_from = (self._session.ledger_seq or reader.last_seq) + 1
@@ -72,7 +77,6 @@ class PaperTrader:
         self._latency = Latency()
         self._too_hasty: tuple[str, ...] = ()
         self._told_at = time.monotonic()
-        self._kinds = Kinds()
         last = Outcome.from_note(ledger.note(RELOAD))
         self._reloads = last.number if last else 0
 
@@ -84,6 +88,8 @@ class PaperTrader:
         session = self._session
         if session.ledger_seq:
             _log.info("resume", ledger=str(self._ledger.path), entry=session.ledger_seq)
+        here = str(self._config.file.path.resolve())
+        self._persist(lambda: self._ledger.put_notes({TRADER: here}))
         poll_s = self._config.general.poll_interval_ms / 1000
         source = GrowingHistory(self._reader, session.from_seq, poll_s, self._idle)
         for entry in source.entries():
@@ -98,10 +104,7 @@ class PaperTrader:
         step = session.take(entry)
         if step is None or not self._adopted:
             return
-        for incident in step.incidents:
-            _log.error(
-                "strategy.failed", strategy=incident.strategy, problem=incident.problem.strip()
-            )
+        self._tell_of_failures(step.incidents)
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
             self._latency.add(time.time() - seen_at)
@@ -200,6 +203,14 @@ class PaperTrader:
         spreads = as_text(spread_table(best_spreads(market.pools.values()), market))
         _log.info(f"spreads\n{spreads}", block_to_decision_ms=self._latency.quantiles())
 
+    def _tell_of_failures(self, incidents: Sequence[Incident]) -> None:
+        """Own strategies that raised: they are out, the others go on."""
+        if incidents:
+            names = {each.hash: each.name for each in self._session.settings}
+            for incident in incidents:
+                name = names.get(incident.strategy, incident.strategy)
+                _log.error("strategy.failed", strategy=name, problem=incident.problem.strip())
+
     def _note_metrics(self) -> None:
         self._judge_latency()
         metrics = {
@@ -259,7 +270,6 @@ def run(config_path: Path) -> int:
     with LedgerDb.open(
         general.ledger_file, chain_id=state.chain_id, history=state.history
     ) as ledger:
-        ledger.put_notes({TRADER: str(config.file.path.resolve())})
         PaperTrader(config, watch, reader, ledger, signals).run()
     return 0
 

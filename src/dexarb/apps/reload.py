@@ -181,7 +181,11 @@ class Outcome:
 
     @classmethod
     def from_note(cls, note: str | None) -> Self | None:
-        return None if note is None else msgspec.json.decode(note, type=cls)
+        """None where there is none yet, or none that this version knows."""
+        try:
+            return None if note is None else msgspec.json.decode(note, type=cls)
+        except msgspec.MsgspecError:
+            return None
 
 
 def reasons(error: InputError) -> tuple[str, ...]:
