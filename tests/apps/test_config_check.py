@@ -98,11 +98,32 @@ def test_without_a_chain_it_says_what_it_could_not_check(tmp_path: Path, dexarb:
     path = write(tmp_path, STRATEGIES.replace("WETH", "WHAT"))
     said = dexarb("config", "check", "--config", path)
     assert said.code == 0
-    assert (
-        "not checked: tokens, DEXes, own strategies and what a reload would change" in said.errors
-    )
+    assert "not checked: names of tokens and DEXes, and what a reload would change" in said.errors
     assert "Name the chain's file, as in --chain config/polygon.toml" in said.errors
     assert "3 strategies are enabled" in said.out
+
+
+def test_without_a_chain_the_rest_is_checked(tmp_path: Path, dexarb: Dexarb) -> None:
+    text = (
+        STRATEGIES.replace("= 3.0", "= 2.0")
+        + """
+[[strategy]]
+name = "no pair"
+pairs = ["WETH-USDC"]
+[[strategy]]
+name = "nobody's"
+min_profit_usd = 4
+kind = "treshold"
+"""
+    )
+    said = dexarb("config", "check", "--config", write(tmp_path, text))
+    assert said.code == 2
+    for error in (
+        'strategy "goes": has the same parameters as "changes"',
+        '"WETH-USDC" is not a pair. Write it as "WETH/USDC"',
+        'there is no kind "treshold". Did you mean "threshold"?',
+    ):
+        assert error in said.errors
 
 
 def test_a_chain_profile_tells_the_names(tmp_path: Path, dexarb: Dexarb) -> None:

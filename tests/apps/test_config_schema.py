@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -82,6 +83,12 @@ def check(text: str) -> list[str]:
 
 def test_the_classic_file_fits() -> None:
     assert check((CONFIG / "paper_trading.toml").read_text()) == []
+
+
+def test_the_example_of_the_documents_fits() -> None:
+    text = (CONFIG.parent / "docs" / "configuration.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert check(example) == []
 
 
 GRID = """

@@ -159,6 +159,8 @@ def test_lists_that_the_name_leaves_out_are_appended(tmp_path: Path) -> None:
          ':7: grid "g": pairs #2 #1: unknown token "WBTX" in "WBTX/USDC". Did you mean "WBTC"?'),
         (BASE.replace("WETH/", "WETX/") + '[[strategy]]\nname = "a"\n[[strategy]]\nname = "b"\n',
          ':2: defaults: pairs #1: unknown token "WETX" in "WETX/USDC". Did you mean "WETH"?'),
+        (BASE + '[[grid]]\nname = "g"\npairs = []\n',
+         ':7: grid "g": pairs: []: list should have at least 1 item'),
         (BASE + '[[grid]]\nname = ["a", "b"]', ":6: grid #1: name: ['a', 'b']: input should be"),
         (BASE + "[[grid]]\nmin_profit_usd = [1, 2]", ":5: grid #1: name is missing"),
         ('[[grid]]\nname = "g"\nmin_profit_usd = [1, 2]\npairs = ["WETH/USDC"]',

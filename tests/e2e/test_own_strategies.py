@@ -71,12 +71,14 @@ def test_own_strategies_trade_fail_and_are_replayed(
     monkeypatch.setenv("PYTHONPATH", str(packages))
     monkeypatch.syspath_prepend(packages)
 
+    own = tmp_path / "own.toml"
+    own.write_text("[general]\nlog_level = 'debug'\n" + STRATEGIES)
+
     async def play() -> None:
-        async with live(tmp_path) as run:
+        async with live(tmp_path, paper_config=own) as run:
             text = run.files.paper.read_text()
-            general = text[: text.index("[[strategy]]")]
-            often = general.replace("metrics_interval_secs = 10", "metrics_interval_secs = 1")
-            run.files.paper.write_text(often + STRATEGIES)
+            often = text.replace("metrics_interval_secs = 10", "metrics_interval_secs = 1")
+            run.files.paper.write_text(often)
             collector, paper = await both(run)
             await run.blocks(25)
             await settled(run)

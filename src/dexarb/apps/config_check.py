@@ -79,30 +79,48 @@ def check(path: Path, *, chain: Path | None, as_json: bool) -> int:
 
 def _check(path: Path, chain: Path | None) -> Checked:
     config, problems = inspect_paper(path)
-    errors = list(problems)
-    unchecked = None
-    settings: tuple[StrategySettings, ...] = ()
-    facts: ChainFacts | None = None
+    facts, unchecked = None, None
+    names: Mapping[str, Address] = _believed(config)
+    more: Sequence[ConfigError] = ()
     try:
         facts = _facts(config, chain)
-        if config.strategies:
-            settings = config.settings(facts.tokens)
-    except ConfigErrors as several:
-        errors += several.errors
-    except ConfigError as error:
-        errors.append(error)
+        names = facts.tokens
     except StoreError as error:
-        unchecked = f"tokens, DEXes, own strategies and what a reload would change: {error}"
+        unchecked = f"names of tokens and DEXes, and what a reload would change: {error}"
+    except (ConfigError, ConfigErrors) as error:  # the chain's file is wrong
+        more = error.errors if isinstance(error, ConfigErrors) else [error]
+    settings, errors = _resolved(config, names)
+    errors = [*problems, *more, *errors]
+    if errors or facts is None:
+        settings = ()
     return Checked(
         config,
         {each.name: each for each in settings},
-        facts.tokens if facts else {},
+        names,
         sorted(errors, key=lambda each: each.line or 0),
         config.warnings(facts if settings else None),
         unchecked,
-        _difference(config, settings) if settings and not errors else None,
+        _difference(config, settings) if settings else None,
         trader_of(config.general.ledger_file),
     )
+
+
+def _resolved(
+    config: PaperConfig, tokens: Mapping[str, Address]
+) -> tuple[Sequence[StrategySettings], Sequence[ConfigError]]:
+    try:
+        return config.settings(tokens) if config.strategies else (), ()
+    except ConfigErrors as several:
+        return (), several.errors
+    except ConfigError as error:
+        return (), [error]
+
+
+def _believed(config: PaperConfig) -> dict[str, Address]:
+    """Addresses for all names: what can be found wrong without a chain is found with them."""
+    pairs = {pair for each in config.strategies for pair in each.table.pairs}
+    names = sorted({name for pair in pairs for name in pair.split("/")})
+    return {name: Address(f"0x{number:040x}") for number, name in enumerate(names, start=1)}
 
 
 def _facts(config: PaperConfig, chain: Path | None) -> ChainFacts:
@@ -163,14 +181,14 @@ def _as_json(checked: Checked) -> dict[str, Any]:
         "warnings": [_remark(each) for each in checked.warnings],
         "not_checked": checked.unchecked,
         "trader": checked.trader,
-        "general": checked.config.general.model_dump(mode="json"),
+        "general": {key: _json_value(value) for key, value in checked.config.general},
         "strategies": [
             {
                 "hash": checked.settings[each.table.name].hash
                 if each.table.name in checked.settings
                 else None,
                 "line": checked.config.file.line(each.at),
-                **{key: _number(value) for key, value in each.table},
+                **{key: _json_value(value) for key, value in each.table},
             }
             for each in checked.config.strategies
         ],
@@ -190,13 +208,15 @@ def _remark(error: ConfigError) -> dict[str, Any]:
     }
 
 
-def _number(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     if isinstance(value, Decimal):
         return float(value)
+    if isinstance(value, Path):
+        return str(value)
     if isinstance(value, list | tuple):
-        return [_number(each) for each in value]
+        return [_json_value(each) for each in value]
     if isinstance(value, dict):
-        return {key: _number(each) for key, each in value.items()}
+        return {key: _json_value(each) for key, each in value.items()}
     return value
 
 

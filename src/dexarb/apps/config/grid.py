@@ -44,26 +44,30 @@ class Grid:
     def __init__(
         self, file: TomlFile, at: Loc, own: Mapping[str, Any], defaults: Mapping[str, Any]
     ) -> None:
-        """at: where the table stands. Raises ConfigErrors for lists that are empty or repeat."""
-        self._file, self._at, self._own = file, at, own
-        self.axes = tuple(_axes(own))
+        """at: where the table stands."""
+        self._file, self._at = file, at
         self._fixed = {**defaults, **own}
-        problems = []
-        for axis in self.axes:
+        axes = list(_axes(own))
+        self.axes = tuple(axis for axis in axes if axis.values)
+        self._problems = list(self._list_problems(axes))
+        # What is wrong with these is told elsewhere: by [defaults], by their lists.
+        self._elsewhere = (defaults.keys() - own.keys()) | {axis.name for axis in axes}
+
+    def _list_problems(self, axes: Sequence[Axis]) -> Iterator[ConfigError]:
+        """Lists that are empty or repeat a value."""
+        for axis in axes:
             if not axis.values:
                 problem = "an empty list makes no strategy"
                 remedy = f"Give it a value, or leave {axis.name} out"
-                problems.append(file.error((*at, *axis.key), problem, remedy))
+                yield self._file.error((*self._at, *axis.key), problem, remedy)
             seen = set()
             for index, value in enumerate(axis.values):
                 text = plain(value) if len(axis.key) == 1 else repr(value)
                 if text in seen:
                     problem = f"{plain(value)} stands in the list twice"
                     remedy = "The strategies would have the same parameters: remove one"
-                    problems.append(file.error((*at, *axis.key, index), problem, remedy))
+                    yield self._file.error((*self._at, *axis.key, index), problem, remedy)
                 seen.add(text)
-        if problems:
-            raise ConfigErrors(problems)
 
     def __len__(self) -> int:
         return math.prod(len(axis.values) for axis in self.axes)
@@ -78,7 +82,7 @@ class Grid:
         The keys of a strategy do not depend on each other, so a value is validated once instead of
         once for every combination that it is part of.
         """
-        problems: list[ConfigError] = []
+        problems = list(self._problems)
         base = self._validated(None, 0, problems)
         values: list[list[Any]] = []
         for axis in self.axes:
@@ -108,13 +112,11 @@ class Grid:
             value = axis.values[index if axis is varied else 0]
             if len(axis.key) == 1:
                 raw[axis.name] = value
-        lists = {axis.key[0] for axis in self.axes if len(axis.key) == 1}
 
         def place(loc: Loc) -> Loc | None:
             if varied is not None:
-                return (*self._at, *loc[:1], index, *loc[1:]) if loc[:1] == varied.key else None
-            is_ours = not loc or (loc[0] in self._own and loc[0] not in lists)
-            return (*self._at, *loc) if is_ours else None
+                return (*self._at, loc[0], index, *loc[1:]) if loc[:1] == varied.key else None
+            return None if loc[0] in self._elsewhere else (*self._at, *loc)
 
         try:
             return StrategyTable.model_validate(raw)

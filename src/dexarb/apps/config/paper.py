@@ -144,7 +144,7 @@ class _Reading:
                 self._file,
                 StrategyTable,
                 invalid,
-                lambda loc: ("defaults", *loc) if loc else None,  # what is missing is no default
+                lambda loc: ("defaults", *loc) if loc[0] in self._defaults else None,
             )
 
     def _inherited(self, own: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,14 +158,15 @@ class _Reading:
         }
 
     def _read_strategy(self, at: Loc, own: Mapping[str, Any]) -> None:
+        inherited = {key: value for key, value in self._inherited(own).items() if key not in own}
         try:
-            table = StrategyTable.model_validate({**self._inherited(own), **own})
+            table = StrategyTable.model_validate({**inherited, **own})
         except ValidationError as invalid:
             self._problems += explain(
                 self._file,
                 StrategyTable,
                 invalid,
-                lambda loc: (*at, *loc) if not loc or loc[0] in own else None,
+                lambda loc: None if loc[0] in inherited else (*at, *loc),
             )
             return
         self._take(at, [table])
@@ -176,11 +177,7 @@ class _Reading:
         total = len(self._listed)
         for index, own in enumerate(tables):
             at: Loc = ("grid", index)
-            try:
-                grid = Grid(self._file, at, own, self._inherited(own))
-            except ConfigErrors as errors:
-                self._problems += errors.errors
-                continue
+            grid = Grid(self._file, at, own, self._inherited(own))
             total += len(grid)
             if total > MAX_STRATEGIES:
                 self._problems.append(

@@ -147,11 +147,11 @@ def _explain(
     loc = tuple(part for part in error["loc"] if not str(part).startswith("function-"))
     name = str(loc[-1]) if loc else ""
     is_missing = error["type"] == "missing"
-    at = place(loc[:-1] if is_missing else loc)
+    at = place(loc)
     if at is None:
         return None
     if is_missing:
-        return file.error(at, f"{name} is missing", f"Add {name} = ...")
+        return file.error(at[:-1], f"{name} is missing", f"Add {name} = ...")
     if error["type"] == "extra_forbidden":
         return file.error(
             at, "unknown key", did_you_mean(name, _keys(model, loc[:-1])) or "Remove it"
