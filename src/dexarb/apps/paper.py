@@ -14,7 +14,7 @@ import structlog
 from dexarb.apps.config.facts import ChainFacts
 from dexarb.apps.config.paper import PaperConfig, load_paper
 from dexarb.apps.latency import Latency
-from dexarb.apps.output import abridged
+from dexarb.apps.output import NAMES_SHOWN, abridged
 from dexarb.apps.plugins import Kinds
 from dexarb.apps.process import Signals, name_process, start_logging
 from dexarb.apps.reload import RELOAD, TRADER, Outcome, compare, reasons
@@ -215,7 +215,10 @@ class PaperTrader:
         self._judge_latency()
         metrics = {
             "block_to_decision_ms": self._latency.quantiles(),
-            "latency_ms_below_measured": self._too_hasty,
+            "latency_ms_below_measured": {
+                "count": len(self._too_hasty),
+                "first": self._too_hasty[:NAMES_SHOWN],
+            },
         }
         self._persist(lambda: self._ledger.put_notes({METRICS: json.dumps(metrics)}))
 
