@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +41,8 @@ RETRY_S = 1.0
 TELL_AGAIN_S = 10.0
 AFTER_RESTART = ("state_file", "ledger_file", "log_dir", "log_level", "poll_interval_ms")
 """Keys of [general] that a reload does not change."""
+LOGGED_STRATEGIES = 20
+"""In the log's table; where there are more, those with the most profit."""
 MEASURED_BLOCKS = 20
 """So many blocks before a p99 is worth a warning."""
 
@@ -199,7 +202,12 @@ class PaperTrader:
         self._note_metrics()
         market = self._session.engine.market
         rows = self._ledger.standings()
-        _log.info(f"strategies at block {market.block.number}\n{as_text(strategy_table(rows))}")
+        # Laying out thousands of rows would take longer than many a block.
+        best = heapq.nlargest(LOGGED_STRATEGIES, rows, key=lambda row: row.profit_micro_usd)
+        shown = rows if len(rows) <= LOGGED_STRATEGIES else best
+        count = f"{len(shown)} of {len(rows):,} " if len(shown) < len(rows) else ""
+        title = f"{count}strategies at block {market.block.number}"
+        _log.info(f"{title}\n{as_text(strategy_table(shown))}")
         spreads = as_text(spread_table(best_spreads(market.pools.values()), market))
         _log.info(f"spreads\n{spreads}", block_to_decision_ms=self._latency.quantiles())
 
