@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from dexarb.apps.config.collector import CollectorTable, PoolsTable, RpcTable
-from dexarb.apps.config.paper import GeneralTable, StrategyTable
+from dexarb.apps.config.paper import GeneralTable, load_paper
+from dexarb.apps.config.strategy_table import StrategyTable
 from dexarb.cli import app
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +35,18 @@ def documented_keys(heading: str) -> set[str]:
 def test_every_key_is_documented(heading: str, models: tuple[type[BaseModel], ...]) -> None:
     for model in models:
         assert model.model_fields.keys() <= documented_keys(heading)
+
+
+def test_the_grid_of_the_documents_is_what_they_say(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    path = tmp_path / "paper.toml"
+    path.write_text(example)
+    names = [each.table.name for each in load_paper(path).strategies]
+    assert "= 33 strategies" in text
+    assert len(names) == 33
+    (shown,) = re.findall(r"appended to it\s+\(`([^`]+)`\)", text)
+    assert shown in names
 
 
 def commands() -> list[list[str]]:

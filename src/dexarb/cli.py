@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 history_app = typer.Typer(help="Look after a history folder.", no_args_is_help=True)
 app.add_typer(history_app, name="history")
+config_app = typer.Typer(help="Look at a configuration before using it.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
 
 CollectorConfigOption = Annotated[
     Path, typer.Option("--config", "-c", help="The collector's TOML file.")
@@ -145,6 +147,42 @@ def fills(
     from dexarb.apps.fills import run
 
     _exit(run(config, strategy=strategy, last=last, as_json=as_json))
+
+
+@app.command("reload")
+def reload_config(
+    config: PaperConfigOption = PAPER_TOML,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.0, help="Seconds to wait for the outcome.")
+    ] = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Let the running paper trader read its file again, and tell what came of it."""
+    from dexarb.apps.reload_command import run
+
+    _exit(run(config, timeout_s=timeout, as_json=as_json))
+
+
+@config_app.command("check")
+def config_check(
+    config: PaperConfigOption = PAPER_TOML,
+    chain: Annotated[
+        Path | None, typer.Option("--chain", help="The chain's file; else the history's names.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show effective values, everything that is wrong, and what a reload would change."""
+    from dexarb.apps.config_check import check
+
+    _exit(check(config, chain=chain, as_json=as_json))
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON schema of the paper trader's file, for editors."""
+    from dexarb.apps.config_check import schema
+
+    _exit(schema())
 
 
 @app.command()

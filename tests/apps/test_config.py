@@ -61,7 +61,8 @@ def test_the_classic_file_has_its_eight_strategies() -> None:
 
 def test_disabled_strategies_are_in_the_classic_file() -> None:
     config = load_paper(CONFIG / "paper_trading.toml")
-    assert {table.name: table.max_gas_gwei for table in config.strategies if not table.enabled} == {
+    tables = [each.table for each in config.strategies]
+    assert {table.name: table.max_gas_gwei for table in tables if not table.enabled} == {
         "High Gas Limit": Decimal(200),
         "Low Gas Limit": Decimal(50),
     }
@@ -207,14 +208,15 @@ def test_a_reload_tells_what_changes(tmp_path: Path) -> None:
     difference = compare(before, load(tmp_path, text))
     assert [each.name for each in difference.added] == ["High Gas Limit"]
     assert [each.name for each in difference.removed] == ["WMATIC Only"]
-    assert [(old.name, names) for old, _, names in difference.changed] == [
+    assert [(each.before.name, each.parameters) for each in difference.changed] == [
         ("Conservative", ("min_profit_micro_usd",))
     ]
     assert [(old.name, new.name) for old, new in difference.renamed] == [
         ("Small Trades", "Tiny Trades")
     ]
     assert difference.unchanged == 6
-    assert any("10000000 -> 8000000" in line for line in difference.lines())
+    lines = difference.lines({})
+    assert '~ "Conservative" changes: min_profit_usd 10 -> 8; new books' in lines
 
 
 def test_settings_survive_json(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_a_killed_trader_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> N
 
 BROKEN: list[tuple[str, Callable[[str], str], str]] = [
     ("syntax", lambda t: t.replace('name = "Moderate"', "name = Moderate"), "not valid TOML"),
-    ("empty", lambda t: t[:0], "strategy is missing"),
+    ("empty", lambda t: t[:0], "there is no [[strategy]] and no [[grid]]"),
     ("unknown key", lambda t: t.replace("min_profit_usd", "min_profit", 1), "unknown key"),
     ("quoted number", lambda t: t.replace("= 5.0", '= "5.0"', 1), "without quotes"),
     ("unknown token", lambda t: t.replace("WBTC/USDC", "WBTX/USDC"), 'Did you mean "WBTC"?'),
@@ -105,7 +105,7 @@ def test_sighup_with_good_and_with_broken_files(tmp_path: Path) -> None:
             assert str(paper.pid) in found.split()
             paper.send(signal.SIGHUP)
             await run.until(lambda: "reload.done" in paper.text(), "the reload")
-            assert "min_profit_micro_usd 10000000 -> -1000000" in paper.text()
+            assert "min_profit_usd 10 -> -1; new books" in paper.text()
             await run.blocks(15)
             await settled(run)
             rows = {row.name: row for row in standings(run).rows[:8]}

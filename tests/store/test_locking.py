@@ -10,7 +10,7 @@ import pytest
 
 from dexarb.errors import Locked, StoreError
 from dexarb.store.history_writer import HistoryWriter
-from dexarb.store.locking import WriterLock
+from dexarb.store.locking import WriterLock, lock_holder
 from store import world
 from store.processes import script
 
@@ -55,3 +55,15 @@ def test_a_released_lock_names_nobody_and_is_released_once(tmp_path: Path) -> No
 def test_a_folder_that_cannot_be_locked_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be locked"):
         WriterLock(tmp_path / "none" / "lock", tmp_path)
+
+
+def test_the_holder_is_told_and_nobody_where_there_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert lock_holder(path) is None
+    with WriterLock(path, tmp_path):
+        assert lock_holder(path) == os.getpid()
+    assert lock_holder(path) is None
+    # The rest of a holder that was killed, whose number another process has by now.
+    path.write_text(f"{os.getppid()}\n")
+    assert lock_holder(path) is None
+    WriterLock(path, tmp_path).release()

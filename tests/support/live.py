@@ -116,15 +116,21 @@ class Live:
 
 @asynccontextmanager
 async def live(
-    folder: Path, *, seed: int = 1, endpoint: str = "ws", segment_blocks: int | None = None
+    folder: Path,
+    *,
+    seed: int = 1,
+    endpoint: str = "ws",
+    segment_blocks: int | None = None,
+    paper_config: Path = PAPER_TOML,
 ) -> AsyncIterator[Live]:
-    """A chain with traders. endpoint: ws or http, how the collector reaches it."""
+    """A chain with traders. endpoint: ws or http, how the collector reaches it. paper_config: with
+    the strategies to trade."""
     # Fresh enough to be traded on, and never before the present: traffic runs ahead of the clock.
     with start_anvil(timestamp=int(time.time())) as node:
         async with Rpc.connect(node.http_url) as rpc:
             driver = await Driver.start(rpc, seed=seed)
             url = node.ws_url if endpoint == "ws" else node.http_url
-            files = write_settings(driver.world, folder, endpoint=url, paper_config=PAPER_TOML)
+            files = write_settings(driver.world, folder, endpoint=url, paper_config=paper_config)
             text = files.collector.read_text()
             fast = "poll_interval_ms = 20\n"
             if segment_blocks is not None:

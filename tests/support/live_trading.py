@@ -10,6 +10,7 @@ from dexarb.errors import StoreError
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
+from dexarb.trading.custom import Factories
 from support.live import Live, Process
 
 
@@ -37,33 +38,32 @@ async def settled(run: Live) -> None:
     await run.until(lambda: standings(run).seq >= seq, f"entry {seq} in the ledger")
 
 
-def digest_of_an_uninterrupted_run(run: Live, path: Path) -> str:
-    """The same history and the same epochs, played once from start to end in this process."""
+def digest_of_an_uninterrupted_run(
+    run: Live, path: Path, factories: Factories | None = None
+) -> str:
+    """The same history and the same epochs, played once from start to end in this process.
+
+    factories: of own strategies.
+    """
     history = HistoryReader(run.files.data / "history" / str(run.driver.world.chain_id))
     with read_only(run.files.ledger) as real:
         last, chain_id = real.seq, real.chain_id
-        first = min(epoch.from_seq for epoch in real.epochs())
-        changes = {epoch.from_seq for epoch in real.epochs()}
+        epochs, rows = real.epochs(), real.strategies()
         from_seq = int(real.note("first_seq") or 0)
-        planned = {
-            seq: [
-                row
-                for row in real.strategies()
-                if any(
-                    epoch.strategy == row.hash
-                    and epoch.from_seq <= seq
-                    and (epoch.to_seq is None or seq <= epoch.to_seq)
-                    for epoch in real.epochs()
-                )
-            ]
-            for seq in changes
-        }
+    begins = {epoch.from_seq for epoch in epochs}
+    ends = {epoch.to_seq + 1 for epoch in epochs if epoch.to_seq is not None}
+    changes = {seq for seq in begins | ends if seq <= last}
     with LedgerDb.open(path, chain_id=chain_id, history=history.folder) as again:
-        session = Session(history, again, max_state_age_s=10)
+        session = Session(history, again, max_state_age_s=10, factories=factories)
         for entry in history.entries(from_seq, last):
             if entry.seq in changes:
-                assert entry.seq >= first
-                session.use([session.settings_of(row) for row in planned[entry.seq]])
+                active = {
+                    epoch.strategy
+                    for epoch in epochs
+                    if epoch.from_seq <= entry.seq
+                    and (epoch.to_seq is None or entry.seq <= epoch.to_seq)
+                }
+                session.use([session.settings_of(row) for row in rows if row.hash in active])
             session.take(entry)
             session.write()
         return again.digest()

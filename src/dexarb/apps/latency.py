@@ -13,6 +13,9 @@ class Latency:
     def __init__(self) -> None:
         self._values: deque[float] = deque(maxlen=WINDOW)
 
+    def __len__(self) -> int:
+        return len(self._values)
+
     def add(self, seconds: float) -> None:
         self._values.append(seconds * 1000.0)
 

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
+
+NAMES_SHOWN = 5
 
 
 def print_json(value: Any) -> None:
     """JSON goes to standard output alone, everything else to standard error."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
     sys.stdout.flush()
+
+
+def abridged(names: Sequence[str]) -> str:
+    """`"A", "B"`, and how many more there are where the list is long."""
+    shown = ", ".join(f'"{name}"' for name in names[:NAMES_SHOWN])
+    rest = len(names) - NAMES_SHOWN
+    return f"{shown} and {rest:,} more" if rest > 0 else shown

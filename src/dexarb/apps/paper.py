@@ -1,23 +1,31 @@
-"""paper-trading: all strategies of a file on the history as it grows, reloadable by SIGHUP."""
+"""paper-trading: all strategies of a file on the history as it grows, reloadable while it runs."""
 
 from __future__ import annotations
 
+import heapq
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import structlog
 
 from dexarb.apps.compiling import warm_up
+from dexarb.apps.config.facts import ChainFacts
 from dexarb.apps.config.paper import PaperConfig, load_paper
 from dexarb.apps.latency import Latency
+from dexarb.apps.output import NAMES_SHOWN, abridged
+from dexarb.apps.plugins import Kinds
 from dexarb.apps.process import Signals, name_process, start_logging
-from dexarb.apps.reload import compare
+from dexarb.apps.reload import RELOAD, TRADER, Outcome, compare, reasons
 from dexarb.apps.session import Session
 from dexarb.apps.standing import METRICS
 from dexarb.apps.tables import as_text, spread_table, strategy_table
+from dexarb.apps.watch import FileWatch
+from dexarb.core.token import Address
+from dexarb.core.trade import Incident
 from dexarb.ends.sources import GrowingHistory
 from dexarb.errors import InputError, StoreError
 from dexarb.report.spreads import best_spreads
@@ -31,6 +39,12 @@ T = TypeVar("T")
 WAIT_S = 0.1
 RETRY_S = 1.0
 TELL_AGAIN_S = 10.0
+AFTER_RESTART = ("state_file", "ledger_file", "log_dir", "log_level", "poll_interval_ms")
+"""Keys of [general] that a reload does not change."""
+LOGGED_STRATEGIES = 20
+"""In the log's table; where there are more, those with the most profit."""
+MEASURED_BLOCKS = 20
+"""So many blocks before a p99 is worth a warning."""
 
 _log = structlog.get_logger("paper-trading")
 
@@ -39,21 +53,35 @@ class PaperTrader:
     """Follows a history until stopped. A bad configuration or a full disk never ends it."""
 
     def __init__(
-        self, config: PaperConfig, reader: HistoryReader, ledger: LedgerDb, signals: Signals
+        self,
+        config: PaperConfig,
+        watch: FileWatch,
+        reader: HistoryReader,
+        ledger: LedgerDb,
+        signals: Signals,
     ) -> None:
+        """watch: of the configuration's file, begun before it was read."""
         self._config = config
+        self._watch = watch
         self._reader = reader
         self._ledger = ledger
         self._signals = signals
+        self._kinds = Kinds()
         self._session = Session(
-            reader, ledger, max_state_age_s=float(config.general.max_state_age_secs)
+            reader,
+            ledger,
+            max_state_age_s=float(config.general.max_state_age_secs),
+            factories=self._kinds,
         )
         # A new ledger starts with the first block that arrives live; a known one where it ended.
         self._trade_from = (self._session.ledger_seq or reader.last_seq) + 1
         self._live_from = reader.last_seq + 1
         self._adopted = False
         self._latency = Latency()
+        self._too_hasty: tuple[str, ...] = ()
         self._told_at = time.monotonic()
+        last = Outcome.from_note(ledger.note(RELOAD))
+        self._reloads = last.number if last else 0
 
     def run(self) -> None:
         """Replay what the ledger knows, warm up to the end of the history, then trade.
@@ -63,6 +91,8 @@ class PaperTrader:
         session = self._session
         if session.ledger_seq:
             _log.info("resume", ledger=str(self._ledger.path), entry=session.ledger_seq)
+        here = str(self._config.file.path.resolve())
+        self._persist(lambda: self._ledger.put_notes({TRADER: here}))
         poll_s = self._config.general.poll_interval_ms / 1000
         source = GrowingHistory(self._reader, session.from_seq, poll_s, self._idle)
         for entry in source.entries():
@@ -77,10 +107,7 @@ class PaperTrader:
         step = session.take(entry)
         if step is None or not self._adopted:
             return
-        for incident in step.incidents:
-            _log.error(
-                "strategy.failed", strategy=incident.strategy, problem=incident.problem.strip()
-            )
+        self._tell_of_failures(step.incidents)
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
             self._latency.add(time.time() - seen_at)
@@ -91,7 +118,9 @@ class PaperTrader:
         self._adopt_when_due()
         if self._adopted:
             if self._signals.take_reload():
-                self._reload()
+                self._reload("SIGHUP")
+            elif self._config.general.watch_config and self._watch.has_changed():
+                self._reload("watch")
             if time.monotonic() - self._told_at >= self._config.general.metrics_interval_secs:
                 self._tell()
         return self._signals.stopping
@@ -103,39 +132,66 @@ class PaperTrader:
         next_seq = self._session.next_seq
         if self._adopted or next_seq is None or next_seq < self._trade_from:
             return
-        settings = self._config.settings(self._session.engine.market.profile.tokens)
+        settings = self._config.settings(self._tokens, self._kinds)
         difference = compare(self._session.settings, settings)
         if not difference.is_empty:
             self._session.use(settings)
         self._adopted = True
+        for warning in self._config.warnings(self._facts()):
+            _log.warning("config", warning=str(warning))
         self._note_metrics()
         _log.info("trading", strategies=len(settings), from_entry=next_seq)
 
-    def _reload(self) -> None:
+    @property
+    def _tokens(self) -> Mapping[str, Address]:
+        return self._session.engine.market.profile.tokens
+
+    def _facts(self) -> ChainFacts:
+        return ChainFacts.of_pools(self._tokens, self._session.engine.market.pools.values())
+
+    def _reload(self, asked_by: str) -> None:
         """Read the file again. Anything wrong with it: say so, and go on as before."""
+        self._reloads += 1
         path = self._config.file.path
+        self._watch.read()
+        begun = Outcome(self._reloads, asked_by, str(path), at=time.time(), clock=time.monotonic())
         try:
-            config = load_paper(path)
-            settings = config.settings(self._session.engine.market.profile.tokens)
+            outcome = self._take_up(load_paper(path), begun)
         except InputError as error:
+            outcome = replace(begun, errors=reasons(error))
             _log.error("reload.refused", problem=str(error), strategies="unchanged")
-            return
-        difference = compare(self._session.settings, settings)
-        for line in difference.lines():
+        took_ms = round((time.monotonic() - begun.clock) * 1000, 1)
+        note = replace(outcome, took_ms=took_ms).note()
+        self._persist(lambda: self._ledger.put_notes({RELOAD: note}))
+
+    def _take_up(self, config: PaperConfig, begun: Outcome) -> Outcome:
+        """Trade by another file from the next entry on. Raises InputError and changes nothing."""
+        session = self._session
+        settings = config.settings(self._tokens, self._kinds)
+        difference = compare(session.settings, settings, session.engine.ledger.rows.keys())
+        warnings = [str(warning) for warning in config.warnings(self._facts())]
+        warnings += [
+            f"general: {key} takes effect after a restart"
+            for key in AFTER_RESTART
+            if getattr(config.general, key) != getattr(self._config.general, key)
+        ]
+        changes = difference.lines({address: name for name, address in self._tokens.items()})
+        for line in changes:
             _log.info("reload", change=line)
-        fixed = ("state_file", "ledger_file", "log_dir", "log_level", "poll_interval_ms")
-        for key in fixed:
-            if getattr(config.general, key) != getattr(self._config.general, key):
-                _log.warning("reload", change=f"general: {key} takes effect after a restart")
+        for line in warnings:
+            _log.warning("reload", warning=line)
         self._config = config
-        self._session.max_state_age_s = float(config.general.max_state_age_secs)
+        session.max_state_age_s = float(config.general.max_state_age_secs)
         if not difference.is_empty:
-            self._session.use(settings)
-        _log.info(
-            "reload.done",
-            strategies=len(settings),
-            unchanged=difference.unchanged,
-            from_entry=self._session.next_seq,
+            session.use(settings)
+        counts = difference.counts()
+        _log.info("reload.done", strategies=len(settings), from_entry=session.next_seq, **counts)
+        return replace(
+            begun,
+            warnings=tuple(warnings),
+            changes=tuple(changes),
+            counts=counts,
+            from_entry=session.next_seq,
         )
 
     # -- telling ------------------------------------------------------------------------------
@@ -146,13 +202,55 @@ class PaperTrader:
         self._note_metrics()
         market = self._session.engine.market
         rows = self._ledger.standings()
-        _log.info(f"strategies at block {market.block.number}\n{as_text(strategy_table(rows))}")
+        # Laying out thousands of rows would take longer than many a block.
+        best = heapq.nlargest(LOGGED_STRATEGIES, rows, key=lambda row: row.profit_micro_usd)
+        shown = rows if len(rows) <= LOGGED_STRATEGIES else best
+        count = f"{len(shown)} of {len(rows):,} " if len(shown) < len(rows) else ""
+        title = f"{count}strategies at block {market.block.number}"
+        _log.info(f"{title}\n{as_text(strategy_table(shown))}")
         spreads = as_text(spread_table(best_spreads(market.pools.values()), market))
         _log.info(f"spreads\n{spreads}", block_to_decision_ms=self._latency.quantiles())
 
+    def _tell_of_failures(self, incidents: Sequence[Incident]) -> None:
+        """Own strategies that raised: they are out, the others go on."""
+        if incidents:
+            names = {each.hash: each.name for each in self._session.settings}
+            for incident in incidents:
+                name = names.get(incident.strategy, incident.strategy)
+                _log.error("strategy.failed", strategy=name, problem=incident.problem.strip())
+
     def _note_metrics(self) -> None:
-        metrics = {"block_to_decision_ms": self._latency.quantiles()}
+        self._judge_latency()
+        metrics = {
+            "block_to_decision_ms": self._latency.quantiles(),
+            "latency_ms_below_measured": {
+                "count": len(self._too_hasty),
+                "first": self._too_hasty[:NAMES_SHOWN],
+            },
+        }
         self._persist(lambda: self._ledger.put_notes({METRICS: json.dumps(metrics)}))
+
+    def _judge_latency(self) -> None:
+        """Warn of strategies that assume to be faster than this process is; once a change."""
+        if len(self._latency) < MEASURED_BLOCKS:
+            return
+        measured = self._latency.quantiles()
+        needed_ms = measured["p99"] or 0.0
+        hasty = tuple(
+            each.name
+            for each in self._session.settings
+            if each.latency_ms is not None and each.latency_ms < needed_ms
+        )
+        if hasty != self._too_hasty:
+            self._too_hasty = hasty
+            if hasty:
+                _log.warning(
+                    "latency_ms is less than a decision takes here: fills may be too good",
+                    strategies=abridged(hasty),
+                    block_to_decision_ms=measured,
+                )
+            else:
+                _log.info("latency_ms is met again by all strategies", **measured)
 
     def _persist(self, write: Callable[[], T]) -> T | None:
         """Write until the disk takes it: trading waits, the collector goes on, nothing is lost."""
@@ -170,6 +268,7 @@ def run(config_path: Path) -> int:
     """Trade on paper until SIGINT or SIGTERM. Returns the exit code."""
     name_process("paper-trading")
     signals = Signals()
+    watch = FileWatch(config_path)
     config = load_paper(config_path)
     general = config.general
     start_logging("paper_trading", general.log_level, general.log_dir)
@@ -182,7 +281,7 @@ def run(config_path: Path) -> int:
     with LedgerDb.open(
         general.ledger_file, chain_id=state.chain_id, history=state.history
     ) as ledger:
-        PaperTrader(config, reader, ledger, signals).run()
+        PaperTrader(config, watch, reader, ledger, signals).run()
     return 0
 
 

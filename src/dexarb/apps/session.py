@@ -249,9 +249,7 @@ class Session:
 
 
 def _row(settings: StrategySettings, ordinal: int) -> StrategyRow:
-    parameters = settings.as_json()
-    del parameters["name"]
-    return StrategyRow(settings.hash, settings.name, json.dumps(parameters), ordinal)
+    return StrategyRow(settings.hash, settings.name, settings.canonical, ordinal)
 
 
 def _holds(epoch: Epoch, seq: int) -> bool:

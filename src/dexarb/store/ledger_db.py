@@ -32,7 +32,7 @@ from dexarb.store.ledger_rows import (
     route_values,
 )
 from dexarb.store.ledger_schema import create, is_empty, ledger_errors
-from dexarb.store.locking import WriterLock
+from dexarb.store.locking import WriterLock, lock_holder
 
 LOCK_SUFFIX = ".lock"
 BUSY_S = 1.0
@@ -57,6 +57,11 @@ ON CONFLICT (strategy, hour, reason) DO UPDATE SET
             SELECT excluded.needed, excluded.best, excluded.block, 1)
         ORDER BY needs IS NULL, needs - had, later LIMIT 1)
 """
+
+
+def trader_of(ledger: Path) -> int | None:
+    """The process that writes a ledger now, None where nobody does. Raises StoreError."""
+    return lock_holder(ledger.with_name(ledger.name + LOCK_SUFFIX))
 
 
 class LedgerDb(LedgerReader):

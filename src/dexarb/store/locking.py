@@ -60,6 +60,29 @@ class WriterLock:
         self.release()
 
 
+def lock_holder(path: Path) -> int | None:
+    """The process that holds the lock file now; None where nobody does. Raises StoreError.
+
+    Where the file names a process that does not hold it, as after kill -9, the lock is ours for an
+    instant while this finds out.
+    """
+    with disk_errors(path, "cannot be read"):
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            named = _holder(fd)
+            if named is not None:
+                fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                named = None
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(fd)
+        return named
+
+
 def _holder(fd: int) -> int | None:
     """The process id in the lock file, unless it is the rest of a holder that was killed."""
     text = os.pread(fd, 32, 0).decode("ascii", "replace").strip()

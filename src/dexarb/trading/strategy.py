@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from dexarb.core.market import Market
@@ -69,6 +69,9 @@ class StrategySettings:
     kind: str = THRESHOLD
     parameters: str = "{}"
     code: str = ""
+    _identity: tuple[str, str] | None = field(default=None, init=False, repr=False, compare=False)
+    """canonical and hash, made when they are asked for first: with 10,000 strategies they cost
+    most of a reload."""
 
     @property
     def hash(self) -> str:
@@ -76,14 +79,26 @@ class StrategySettings:
 
         A renamed strategy keeps its books, one with another parameter starts new ones.
         """
-        parameters = self.as_json()
-        del parameters["name"]
-        canonical = json.dumps(parameters, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return self._identified()[1]
+
+    @property
+    def canonical(self) -> str:
+        """Every parameter but the name as JSON, the same text for the same parameters."""
+        return self._identified()[0]
+
+    def _identified(self) -> tuple[str, str]:
+        if self._identity is None:
+            parameters = self.as_json()
+            del parameters["name"]
+            text = json.dumps(parameters, sort_keys=True, separators=(",", ":"))
+            made = text, hashlib.sha256(text.encode()).hexdigest()[:16]
+            object.__setattr__(self, "_identity", made)
+            return made
+        return self._identity
 
     def as_json(self) -> dict[str, Any]:
         """All parameters as JSON types; `from_json` is the inverse."""
-        return asdict(self)
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.init}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:

@@ -12,7 +12,6 @@ from pydantic import Field
 
 from dexarb.apps.config.chain_profile import LoadedChain, load_chain
 from dexarb.apps.config.toml_file import (
-    Loc,
     Model,
     Number,
     TomlFile,
@@ -22,6 +21,7 @@ from dexarb.apps.config.toml_file import (
     read_toml,
     validate,
 )
+from dexarb.apps.config.toml_lines import Loc
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors
 

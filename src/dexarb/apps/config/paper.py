@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, StrictBool
+from pydantic import Field, StrictBool, ValidationError
 
-from dexarb.apps.config.chain_profile import GWEI
-from dexarb.apps.config.collector import LogLevel, split_pair
-from dexarb.apps.config.toml_file import Model, Number, TomlFile, Whole, read_toml, validate
+from dexarb.apps.config.collector import LogLevel
+from dexarb.apps.config.facts import ChainFacts
+from dexarb.apps.config.grid import MAX_STRATEGIES, Grid
+from dexarb.apps.config.resolve import Listed, Resolver, place
+from dexarb.apps.config.strategy_table import EITHER_OR, StrategyTable, cautions, contradictions
+from dexarb.apps.config.toml_file import Model, Number, TomlFile, Whole, explain, read_toml
+from dexarb.apps.config.toml_lines import Loc
+from dexarb.apps.plugins import Kinds
 from dexarb.core.token import Address
-from dexarb.core.trade import Funding, Position
 from dexarb.errors import ConfigError, ConfigErrors
-from dexarb.trading.strategy import Pair, StrategySettings, pair_of
-
-MICRO = 1_000_000
-PPM_PER_PERCENT = 10_000
+from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 
 class GeneralTable(Model):
@@ -30,44 +31,16 @@ class GeneralTable(Model):
     poll_interval_ms: Annotated[Whole, Field(ge=1)] = 5
     metrics_interval_secs: Annotated[Whole, Field(ge=1)] = 60
     max_state_age_secs: Annotated[Number, Field(gt=0)] = Decimal(10)
-
-
-class StrategyTable(Model):
-    """One strategy. Money in USD, shares in percent, gas prices in gwei."""
-
-    name: Annotated[str, Field(min_length=1)]
-    enabled: StrictBool = True
-    pairs: Annotated[list[str], Field(min_length=1)]
-    min_profit_usd: Number
-    max_trade_size_usd: Annotated[Number, Field(gt=0, le=10**9)]
-    max_slippage_percent: Annotated[Number, Field(ge=0, le=100)] = Decimal("0.5")
-    max_gas_gwei: Annotated[Number, Field(gt=0, le=10**6)] = Decimal(100)
-    simulate_competition: StrictBool = False
-    competition_rate: Annotated[Number, Field(ge=0, le=1)] = Decimal(0)
-    max_daily_trades: Annotated[Whole, Field(ge=0)] | None = None
-    daily_loss_limit_usd: Annotated[Number, Field(gt=0)] | None = None
-    max_consecutive_losses: Annotated[Whole, Field(ge=1)] | None = None
-    cooldown_blocks: Annotated[Whole, Field(ge=0)] = 0
-    max_hops: Annotated[Whole, Field(ge=2, le=4)] = 4
-    min_spread_percent: Annotated[Number, Field(ge=0, le=100)] = Decimal(0)
-    dexes: tuple[str, ...] = ()
-    capital_usd: Annotated[Number, Field(gt=0)] | None = None
-    priority_fee_gwei: Annotated[Number, Field(ge=0)] | None = None
-    bid_percent: Annotated[Number, Field(ge=0, le=100)] | None = None
-    gas_balance_usd: Annotated[Number, Field(gt=0)] | None = None
-    min_profit_onchain_usd: Annotated[Number, Field(ge=0)] = Decimal(0)
-    funding: Funding = Funding.OWN
-    gas_cost_usd: Annotated[Number, Field(ge=0)] | None = None
-    slippage_haircut_percent: Annotated[Number, Field(ge=0, le=100)] = Decimal(0)
-    position: Position = Position.CONTESTED
-    latency_blocks: Annotated[Whole, Field(ge=1, le=64)] = 1
-    latency_ms: Annotated[Whole, Field(ge=0, le=600_000)] | None = None
-    deadline_blocks: Annotated[Whole, Field(ge=0, le=64)] = 0
+    watch_config: StrictBool = False
 
 
 class PaperFile(Model):
+    """The file before defaults are applied and grids multiplied."""
+
     general: GeneralTable = GeneralTable()
-    strategy: Annotated[list[StrategyTable], Field(min_length=1)]
+    defaults: Annotated[dict[str, Any], Field(default_factory=dict)]
+    strategy: Annotated[list[dict[str, Any]], Field(default_factory=list)]
+    grid: Annotated[list[dict[str, Any]], Field(default_factory=list)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,95 +49,171 @@ class PaperConfig:
 
     file: TomlFile
     general: GeneralTable
-    strategies: tuple[StrategyTable, ...]
+    strategies: tuple[Listed, ...]
 
-    def settings(self, tokens: Mapping[str, Address]) -> tuple[StrategySettings, ...]:
+    def settings(
+        self, tokens: Mapping[str, Address], kinds: Kinds | None = None
+    ) -> tuple[StrategySettings, ...]:
         """Effective settings of the enabled strategies, in the order of the file.
 
-        tokens: names to addresses on the history's chain. Raises ConfigErrors.
+        tokens: names to addresses on the history's chain. kinds: the own strategies that there
+        are; those that the file names are imported. Raises ConfigErrors.
         """
-        problems: list[ConfigError] = []
-        found: dict[str, StrategySettings] = {}
-        for index, table in enumerate(self.strategies):
-            loc = ("strategy", index)
-            try:
-                pairs = sorted({self._pair((*loc, "pairs"), p, tokens) for p in table.pairs})
-            except ConfigError as error:
-                problems.append(error)
-                continue
-            settings = effective(table, tuple(pairs))
-            twin = found.get(settings.hash)
-            if not table.enabled:
-                continue
-            if twin is not None:
-                problems.append(
-                    self.file.error(
-                        loc,
-                        f'has the same parameters as "{twin.name}"',
-                        "A strategy is known by its parameters: change or remove one of the two",
-                    )
-                )
-            found[settings.hash] = settings
-        if problems:
-            raise ConfigErrors(problems)
-        if not found:
-            raise self.file.error((), "no strategy is enabled", "Set enabled = true in one of them")
-        return tuple(found.values())
+        return Resolver(self.file, tokens, Kinds() if kinds is None else kinds).settings(
+            self.strategies
+        )
 
-    def _pair(self, loc: tuple[str | int, ...], pair: str, tokens: Mapping[str, Address]) -> Pair:
-        token_a, token_b = split_pair(self.file, loc, pair, tokens)
-        return pair_of(tokens[token_a], tokens[token_b])
+    def warnings(self, facts: ChainFacts | None = None) -> list[ConfigError]:
+        """What is allowed and hardly meant, one for each key of a table; nothing is raised.
 
-
-def effective(table: StrategyTable, pairs: tuple[Pair, ...]) -> StrategySettings:
-    """A table in integer units. A coin that is not simulated is a coin with rate zero."""
-    rate = table.competition_rate if table.simulate_competition else Decimal(0)
-    return StrategySettings(
-        name=table.name,
-        pairs=pairs,
-        min_profit_micro_usd=int(table.min_profit_usd * MICRO),
-        max_trade_size_micro_usd=int(table.max_trade_size_usd * MICRO),
-        max_slippage_ppm=int(table.max_slippage_percent * PPM_PER_PERCENT),
-        max_gas_price=int(table.max_gas_gwei * GWEI),
-        competition_rate_ppm=int(rate * MICRO),
-        max_daily_trades=table.max_daily_trades,
-        daily_loss_limit_micro_usd=_optional(table.daily_loss_limit_usd, MICRO),
-        max_consecutive_losses=table.max_consecutive_losses,
-        cooldown_blocks=table.cooldown_blocks,
-        max_hops=table.max_hops,
-        min_spread_ppm=int(table.min_spread_percent * PPM_PER_PERCENT),
-        dexes=tuple(sorted(set(table.dexes))),
-        capital_micro_usd=_optional(table.capital_usd, MICRO),
-        priority_fee=_optional(table.priority_fee_gwei, GWEI),
-        bid_ppm=_optional(table.bid_percent, PPM_PER_PERCENT),
-        gas_balance_micro_usd=_optional(table.gas_balance_usd, MICRO),
-        min_profit_onchain_micro_usd=int(table.min_profit_onchain_usd * MICRO),
-        funding=table.funding,
-        gas_cost_micro_usd=_optional(table.gas_cost_usd, MICRO),
-        slippage_haircut_ppm=int(table.slippage_haircut_percent * PPM_PER_PERCENT),
-        latency_blocks=table.latency_blocks,
-        latency_ms=table.latency_ms,
-        deadline_blocks=table.deadline_blocks,
-        position=table.position,
-    )
-
-
-def _optional(value: Decimal | None, scale: int) -> int | None:
-    return None if value is None else int(value * scale)
+        facts: what the chain has, where that is known and `settings` have been resolved with it.
+        """
+        told: dict[tuple[Loc, str], list[tuple[str, str, str]]] = {}
+        for each in self.strategies:
+            if each.table.enabled:
+                for key, problem, remedy in cautions(each.table):
+                    told.setdefault((each.at, key), []).append((each.table.name, problem, remedy))
+        contradictory = [
+            self.file.error(
+                place(self.file, at, key),
+                problem + (f' ("{name}", and {len(more)} more of this grid)' if more else ""),
+                remedy,
+            )
+            for (at, key), ((name, problem, remedy), *more) in told.items()
+        ]
+        misfits = facts.misfits(self.file, self.strategies) if facts else ()
+        return sorted([*contradictory, *misfits], key=lambda each: each.line or 0)
 
 
 def load_paper(path: Path) -> PaperConfig:
     """Raises ConfigError or ConfigErrors."""
-    file = read_toml(path)
-    tables = validate(file, PaperFile)
-    names: dict[str, int] = {}
-    for index, table in enumerate(tables.strategy):
-        first = names.setdefault(table.name, index)
-        if first != index:
-            line = file.lines.get(("strategy", first))
-            raise file.error(
-                ("strategy", index),
-                f'the name "{table.name}" is taken by the strategy on line {line}',
-                "Give every strategy a name of its own",
+    config, problems = inspect_paper(path)
+    if problems:
+        raise ConfigErrors(problems)
+    return config
+
+
+def inspect_paper(path: Path) -> tuple[PaperConfig, list[ConfigError]]:
+    """What of a file can be used, and all that is wrong with it. Raises ConfigError for a file
+    that cannot be read or is not TOML."""
+    return _Reading(read_toml(path)).result()
+
+
+class _Reading:
+    """One pass over a file that collects strategies and problems."""
+
+    def __init__(self, file: TomlFile) -> None:
+        self._file = file
+        self._problems: list[ConfigError] = []
+        self._defaults: dict[str, Any] = {}
+        self._listed: list[Listed] = []
+        self._names: dict[str, Loc] = {}
+
+    def result(self) -> tuple[PaperConfig, list[ConfigError]]:
+        raw = self._tables()
+        self._read_defaults(raw.defaults)
+        for index, own in enumerate(raw.strategy):
+            self._read_strategy(("strategy", index), own)
+        self._read_grids(raw.grid)
+        if not raw.strategy and not raw.grid and not self._problems:
+            self._problems.append(
+                self._file.error((), "there is no [[strategy]] and no [[grid]]", "Add one")
             )
-    return PaperConfig(file, tables.general, tuple(tables.strategy))
+        return PaperConfig(self._file, raw.general, tuple(self._listed)), self._problems
+
+    def _tables(self) -> PaperFile:
+        """Keys that are wrong are told and left out."""
+        data = self._file.data
+        try:
+            return PaperFile.model_validate(data)
+        except ValidationError as invalid:
+            self._problems += explain(self._file, PaperFile, invalid, lambda loc: loc)
+            wrong = {error["loc"][0] for error in invalid.errors(include_url=False)}
+            return PaperFile.model_validate({k: v for k, v in data.items() if k not in wrong})
+
+    def _read_defaults(self, defaults: dict[str, Any]) -> None:
+        if "name" in defaults:
+            self._problems.append(
+                self._file.error(("defaults", "name"), "every strategy has its own", "Remove it")
+            )
+        self._defaults = {key: value for key, value in defaults.items() if key != "name"}
+        try:
+            StrategyTable.model_validate(self._defaults)
+        except ValidationError as invalid:
+            self._problems += explain(
+                self._file,
+                StrategyTable,
+                invalid,
+                lambda loc: ("defaults", *loc) if loc[0] in self._defaults else None,
+            )
+
+    def _inherited(self, own: Mapping[str, Any]) -> dict[str, Any]:
+        """The defaults that hold for a table."""
+        kind = self._defaults.get("kind", THRESHOLD)
+        return {
+            key: value
+            for key, value in self._defaults.items()
+            if EITHER_OR.get(key) not in own
+            and not (key == "parameters" and own.get("kind", kind) != kind)
+        }
+
+    def _read_strategy(self, at: Loc, own: Mapping[str, Any]) -> None:
+        inherited = {key: value for key, value in self._inherited(own).items() if key not in own}
+        try:
+            table = StrategyTable.model_validate({**inherited, **own})
+        except ValidationError as invalid:
+            self._problems += explain(
+                self._file,
+                StrategyTable,
+                invalid,
+                lambda loc: None if loc[0] in inherited else (*at, *loc),
+            )
+            return
+        self._take(at, [table])
+
+    def _read_grids(self, tables: Sequence[Mapping[str, Any]]) -> None:
+        """All are counted before any is multiplied."""
+        grids: list[tuple[Loc, Grid]] = []
+        total = len(self._listed)
+        for index, own in enumerate(tables):
+            at: Loc = ("grid", index)
+            grid = Grid(self._file, at, own, self._inherited(own))
+            total += len(grid)
+            if total > MAX_STRATEGIES:
+                self._problems.append(
+                    self._file.error(
+                        at,
+                        f"makes {len(grid):,} strategies, {grid.product()}, and with those before"
+                        f" it {total:,}; a file may have {MAX_STRATEGIES:,}",
+                        "Shorten a list",
+                    )
+                )
+                return
+            grids.append((at, grid))
+        for at, grid in grids:
+            try:
+                self._take(at, grid.strategies())
+            except ConfigError as error:
+                self._problems.append(error)
+            except ConfigErrors as errors:
+                self._problems += errors.errors
+
+    def _take(self, at: Loc, tables: Iterable[StrategyTable]) -> None:
+        told = set()
+        for table in tables:
+            first = self._names.setdefault(table.name, at)
+            if first is not at and "name" not in told:
+                told.add("name")
+                self._problems.append(self._name_taken(at, table.name, first))
+            for key, problem, remedy in contradictions(table):
+                if key not in told:
+                    told.add(key)
+                    self._problems.append(self._file.error((*at, key), problem, remedy))
+            self._listed.append(Listed(table, at))
+
+    def _name_taken(self, at: Loc, name: str, first: Loc) -> ConfigError:
+        return self._file.error(
+            at,
+            f'the name "{name}" is taken by the {first[0]} on line {self._file.line(first)}',
+            "Give every strategy a name of its own",
+        )

@@ -6,20 +6,19 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from dexarb.apps.config.toml_lines import Loc, locate
 from dexarb.errors import ConfigError, ConfigErrors
 
-Loc = tuple[str | int, ...]
-_HEADER = re.compile(r"\s*(\[\[?)\s*([^\]#]+?)\s*\]\]?\s*(#.*)?$")
-_KEY = re.compile(r"""\s*("[^"]*"|'[^']*'|[A-Za-z0-9_-]+)\s*=""")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -48,20 +47,32 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 M = TypeVar("M", bound=Model)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TomlFile:
-    """The parsed tables, and for each key or table the line on which it stands."""
+    """The parsed tables, and for each key, table and array element the line on which it stands."""
 
     path: Path
+    text: str
     data: dict[str, Any]
-    lines: dict[Loc, int]
+
+    @cached_property
+    def lines(self) -> dict[Loc, int]:
+        """Looked up for messages alone, so that a good file does not wait for it."""
+        return locate(self.text)
+
+    def line(self, loc: Loc) -> int | None:
+        """The line of `loc`, or of the nearest table around it that has one."""
+        known = next((loc[:n] for n in range(len(loc), 0, -1) if loc[:n] in self.lines), None)
+        return self.lines[known] if known else None
 
     def error(self, loc: Loc, problem: str, remedy: str | None = None) -> ConfigError:
         """A ConfigError at the nearest line known for `loc`."""
-        known = next((loc[:n] for n in range(len(loc), 0, -1) if loc[:n] in self.lines), None)
-        line = self.lines[known] if known else None
         return ConfigError(
-            problem, file=str(self.path), line=line, where=self.describe(loc), remedy=remedy
+            problem,
+            file=str(self.path),
+            line=self.line(loc),
+            where=self.describe(loc),
+            remedy=remedy,
         )
 
     def describe(self, loc: Loc) -> str:
@@ -75,7 +86,8 @@ class TomlFile:
                 value = None
             if isinstance(key, int):
                 name = value.get("name") if isinstance(value, dict) else None
-                parts[-1:] = [f'{parts[-1]} "{name}"' if name else f"{parts[-1]} #{key + 1}"]
+                which = f'"{name}"' if name and isinstance(name, str) else f"#{key + 1}"
+                parts[-1:] = [f"{parts[-1]} {which}"]
             else:
                 parts.append(key)
         return ": ".join(parts)
@@ -100,32 +112,7 @@ def read_toml(path: Path) -> TomlFile:
         raise ConfigError(
             f"not valid TOML: {problem}", file=str(path), line=line, remedy="Mend this line"
         ) from None
-    return TomlFile(path, data, dict(_locate(text.splitlines())))
-
-
-def _locate(lines: Sequence[str]) -> Iterator[tuple[Loc, int]]:
-    """Every header and key with its line. Keys inside inline tables belong to their parent's."""
-    table: Loc = ()
-    counts: dict[Loc, int] = {}
-    for number, line in enumerate(lines, start=1):
-        if header := _HEADER.match(line):
-            path: Loc = ()
-            for part in header[2].split("."):
-                path = (*path, part.strip().strip("\"'"))
-                if path in counts and path != _path(header[2]):
-                    path = (*path, counts[path])
-            if header[1] == "[[":
-                counts[path] = counts.get(path, -1) + 1
-                yield path, number
-                path = (*path, counts[path])
-            table = path
-            yield table, number
-        elif key := _KEY.match(line):
-            yield (*table, key[1].strip("\"'")), number
-
-
-def _path(header: str) -> Loc:
-    return tuple(part.strip().strip("\"'") for part in header.split("."))
+    return TomlFile(path, text, data)
 
 
 def validate(file: TomlFile, model: type[M]) -> M:
@@ -133,24 +120,47 @@ def validate(file: TomlFile, model: type[M]) -> M:
     try:
         return model.model_validate(file.data)
     except ValidationError as invalid:
-        raise ConfigErrors(
-            [_explain(file, model, error) for error in invalid.errors(include_url=False)]
-        ) from None
+        raise ConfigErrors(explain(file, model, invalid, lambda loc: loc)) from None
 
 
-def _explain(file: TomlFile, model: type[BaseModel], error: ErrorDetails) -> ConfigError:
+def explain(
+    file: TomlFile,
+    model: type[BaseModel],
+    invalid: ValidationError,
+    place: Callable[[Loc], Loc | None],
+) -> list[ConfigError]:
+    """Every problem of what was to be a `model`.
+
+    place: where in the file that stands which the model has at a path; None for what is told
+    elsewhere. What is missing is told at the table it is missing from.
+    """
+    told = (_explain(file, model, each, place) for each in invalid.errors(include_url=False))
+    return [error for error in told if error is not None]
+
+
+def _explain(
+    file: TomlFile,
+    model: type[BaseModel],
+    error: ErrorDetails,
+    place: Callable[[Loc], Loc | None],
+) -> ConfigError | None:
     loc = tuple(part for part in error["loc"] if not str(part).startswith("function-"))
     name = str(loc[-1]) if loc else ""
+    is_missing = error["type"] == "missing"
+    at = place(loc)
+    if at is None:
+        return None
+    if is_missing:
+        return file.error(at[:-1], f"{name} is missing", f"Add {name} = ...")
     if error["type"] == "extra_forbidden":
-        remedy = did_you_mean(name, _keys(model, loc[:-1])) or "Remove it"
-        return file.error(loc, "unknown key", remedy)
-    if error["type"] == "missing":
-        return file.error(loc[:-1], f"{name} is missing", f"Add {name} = ...")
+        return file.error(
+            at, "unknown key", did_you_mean(name, _keys(model, loc[:-1])) or "Remove it"
+        )
     problem = error["msg"].removeprefix("Value error, ")
     problem = problem[:1].lower() + problem[1:]
     value = error["input"]
     shown = f"{value!r}" if not isinstance(value, Decimal) else str(value)
-    return file.error(loc, f"{shown}: {problem}" if loc else problem)
+    return file.error(at, f"{shown}: {problem}" if loc else problem)
 
 
 def _keys(model: type[BaseModel], loc: Loc) -> list[str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from dexarb.apps.demo.world import World
 from dexarb.chain.multicall import MULTICALL3
-from dexarb.errors import ConfigError
 
 MARK = "# Written by dexarb demo"
 
@@ -34,7 +33,7 @@ def write_settings(world: World, folder: Path, *, endpoint: str, paper_config: P
     """Write chain.toml, collector.toml and paper_trading.toml into the folder.
 
     The strategies are those of `paper_config`; its [general] table gives way to the run's own
-    files. Raises ConfigError.
+    files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = Files(
@@ -116,12 +115,9 @@ def _collector(world: World, files: Files, endpoint: str) -> str:
 
 
 def _paper(files: Files, paper_config: Path) -> str:
-    """The strategies as they stand in the file, comments included, under another [general]."""
+    """The file as it stands, comments included, under another [general]."""
     text = paper_config.read_text(encoding="utf-8")
-    start = text.find("[[strategy]]")
-    if start < 0:
-        raise ConfigError("has no [[strategy]]", file=str(paper_config))
-    lines = [f"# Strategies of {paper_config}; edit and send SIGHUP."]
+    lines = [f"# Strategies of {paper_config}; edit, then: dexarb reload --config {files.paper}"]
     lines += _table(
         "[general]",
         {
@@ -131,7 +127,19 @@ def _paper(files: Files, paper_config: Path) -> str:
             "metrics_interval_secs": 10,
         },
     )
-    return "\n".join(lines) + "\n\n" + text[start:]
+    return "\n".join(lines) + "\n\n" + _without_general(text)
+
+
+def _without_general(text: str) -> str:
+    """The text from its first table on that is not [general], and without that one."""
+    kept: list[str] = []
+    is_kept = False
+    for line in text.splitlines(keepends=True):
+        if line.startswith("["):
+            is_kept = not line.startswith("[general]")
+        if is_kept:
+            kept.append(line)
+    return "".join(kept)
 
 
 def _table(header: str, values: Mapping[str, object]) -> Sequence[str]:
