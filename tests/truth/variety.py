@@ -1,0 +1,126 @@
+"""Decisions of every shape, beside those that strategies come to by themselves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from random import Random
+
+from dexarb.core.market import Market
+from dexarb.core.route import Cycle, Hop, run
+from dexarb.core.token import Address
+from dexarb.core.trade import Decision, Funding, Position
+from dexarb.errors import PoolError
+from dexarb.trading.skips import SkipTally
+from dexarb.trading.strategy import View
+
+GWEI = 10**9
+NAME = "variety"
+MAX_HOPS = 4
+TOLERANCES_PPM = (0, 50, 1_000, 5_000, 1_000_000)
+"""From what the least change reverts to whatever gives no loss."""
+FREE = 0.12
+"""Share of the decisions whose gas costs nothing, so that their band is one of amounts alone."""
+MICRO_USD = 1_000_000
+PPM = 1_000_000
+NO_LIMIT = 1 << 62
+
+
+class Variety:
+    """A strategy that wants a bit of everything: the rarest shapes first.
+
+    Open cycles at sizes around the best, closed ones, dust. It knows nothing of money, so it is
+    not bound by capital, daily limits or busy pools.
+    """
+
+    hashes: Sequence[str] = (NAME,)
+
+    def __init__(self, rng: Random, per_block: int) -> None:
+        self._rng, self._per_block = rng, per_block
+        self._made = 0
+        self._taken: Counter[str] = Counter()
+        self._cycles: tuple[Cycle, ...] = ()
+
+    def decide(self, view: View, skips: SkipTally) -> Sequence[Decision]:
+        del skips
+        self._cycles = self._cycles or tuple(all_cycles(view.market))
+        sizes = {each.cycle: each.amount_in for each in view.opportunities}
+        decisions = []
+        for _ in range(self._per_block):
+            if sizes and self._rng.random() < 0.8:
+                cycle = self._rarest(view.market, tuple(sizes))
+                amount_in = int(sizes[cycle] * self._rng.choice((1.0, 1.0, 0.5, 0.1, 1.2)))
+            else:
+                cycle = self._rarest(view.market, self._cycles)
+                amount_in = self._any_size(view, cycle)
+            decisions.append(self._decision(view, cycle, max(1, amount_in)))
+        return decisions
+
+    def _rarest(self, market: Market, cycles: Sequence[Cycle]) -> Cycle:
+        """One of those whose shape has been taken least."""
+        sample = self._rng.sample(cycles, min(len(cycles), 60))
+        chosen = min(sample, key=lambda cycle: self._taken[kinds_of(market, cycle)])
+        self._taken[kinds_of(market, chosen)] += 1
+        return chosen
+
+    def _any_size(self, view: View, cycle: Cycle) -> int:
+        if self._rng.random() < 0.1:
+            return self._rng.randint(1, 1_000)
+        usd = 10 ** self._rng.uniform(0, 4.5)
+        amount = view.valuation.amount(cycle.start_token, int(usd * MICRO_USD))
+        assert amount is not None
+        return amount
+
+    def _decision(self, view: View, cycle: Cycle, amount_in: int) -> Decision:
+        rng, block = self._rng, view.market.block
+        try:
+            amount_out = run(cycle, amount_in, view.market.pools.__getitem__)[-1].amount_out
+        except PoolError:
+            amount_out = amount_in
+        self._made += 1
+        is_free = rng.random() < FREE
+        tolerated = TOLERANCES_PPM[-1] if is_free else rng.choice(TOLERANCES_PPM)
+        first_block = block.number + rng.choice((1, 1, 2))
+        return Decision(
+            id=f"{self._made:016x}",
+            strategy=NAME,
+            block=block,
+            cycle=cycle,
+            amount_in=amount_in,
+            amount_out=amount_out,
+            min_amount_out=max(amount_in, -(-amount_out * (PPM - tolerated) // PPM)),
+            gas_units=300_000,
+            expected_net_micro_usd=0,
+            capital_micro_usd=0,
+            priority_fee=int(rng.uniform(20, 70) * GWEI),
+            max_base_fee=NO_LIMIT,
+            first_block=first_block,
+            deadline_block=first_block,
+            position=rng.choice(tuple(Position)),
+            funding=rng.choice(tuple(Funding)),
+            fixed_gas_cost_micro_usd=0 if is_free else None,
+        )
+
+
+def all_cycles(market: Market) -> Iterator[Cycle]:
+    """Of two to four different pools from every start token of the chain."""
+    pools = market.pools.values()
+
+    def extend(start: Address, token: Address, hops: tuple[Hop, ...]) -> Iterator[Cycle]:
+        for pool in pools:
+            if token not in pool.tokens or any(hop.pool == pool.address for hop in hops):
+                continue
+            onward = pool.tokens[1] if token == pool.tokens[0] else pool.tokens[0]
+            path = (*hops, Hop(pool.address, token, onward))
+            if onward == start and len(path) > 1:
+                yield Cycle(path)
+            elif onward != start and len(path) < MAX_HOPS:
+                yield from extend(start, onward, path)
+
+    for start in market.profile.start_tokens:
+        yield from extend(start, start, ())
+
+
+def kinds_of(market: Market, cycle: Cycle) -> str:
+    """The kinds of a cycle's pools in order, as 2s and 3s."""
+    return "".join(market.pools[pool].kind[-1] for pool in cycle.pools)
