@@ -122,6 +122,32 @@ def scan(
     )
 
 
+@app.command()
+def calibrate(
+    history: Annotated[
+        Path | None, typer.Argument(help="A history folder; without it the newest state's.")
+    ] = None,
+    state: Annotated[Path, typer.Option("--state", help="The collector's state file.")] = Path(
+        "data/pool_state.json"
+    ),
+    first_block: Annotated[int | None, typer.Option("--from", help="First block.")] = None,
+    last_block: Annotated[int | None, typer.Option("--to", help="Last block.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare what others really swapped with what we would have said of it, to the wei."""
+    from dexarb.apps.calibrate import run
+
+    _exit(
+        run(
+            history,
+            state_file=state,
+            first_block=first_block,
+            last_block=last_block,
+            as_json=as_json,
+        )
+    )
+
+
 @history_app.command("check")
 def history_check(
     folder: Annotated[Path, typer.Argument(help="A history folder, data/history/<chain id>.")],
