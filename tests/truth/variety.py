@@ -11,6 +11,8 @@ from dexarb.core.route import Cycle, Hop, run
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Funding, Position
 from dexarb.errors import PoolError
+from dexarb.search.result import hop_work
+from dexarb.trading.costs import GasModel
 from dexarb.trading.skips import SkipTally
 from dexarb.trading.strategy import View
 
@@ -19,8 +21,9 @@ NAME = "variety"
 MAX_HOPS = 4
 TOLERANCES_PPM = (0, 50, 1_000, 5_000, 1_000_000)
 """From what the least change reverts to whatever gives no loss."""
-FREE = 0.12
-"""Share of the decisions whose gas costs nothing, so that their band is one of amounts alone."""
+REFUSED_GAS = 300_000
+FREE_EVERY = 8
+"""Gas costs nothing for so many of the decisions: their band is one of amounts alone."""
 MICRO_USD = 1_000_000
 PPM = 1_000_000
 NO_LIMIT = 1 << 62
@@ -73,13 +76,17 @@ class Variety:
 
     def _decision(self, view: View, cycle: Cycle, amount_in: int) -> Decision:
         rng, block = self._rng, view.market.block
+        funding = rng.choice(tuple(Funding))
         try:
-            amount_out = run(cycle, amount_in, view.market.pools.__getitem__)[-1].amount_out
+            results = run(cycle, amount_in, view.market.pools.__getitem__)
+            amount_out = results[-1].amount_out
+            work = hop_work([view.market.pools[pool] for pool in cycle.pools], results)
+            gas_units = GasModel().units(work, flash=funding is Funding.FLASH)
         except PoolError:
-            amount_out = amount_in
-        self._made += 1
-        is_free = rng.random() < FREE
+            amount_out, gas_units = amount_in, REFUSED_GAS
+        is_free = self._made % FREE_EVERY == 0
         tolerated = TOLERANCES_PPM[-1] if is_free else rng.choice(TOLERANCES_PPM)
+        self._made += 1
         first_block = block.number + rng.choice((1, 1, 2))
         return Decision(
             id=f"{self._made:016x}",
@@ -89,7 +96,7 @@ class Variety:
             amount_in=amount_in,
             amount_out=amount_out,
             min_amount_out=max(amount_in, -(-amount_out * (PPM - tolerated) // PPM)),
-            gas_units=300_000,
+            gas_units=gas_units,
             expected_net_micro_usd=0,
             capital_micro_usd=0,
             priority_fee=int(rng.uniform(20, 70) * GWEI),
@@ -97,7 +104,7 @@ class Variety:
             first_block=first_block,
             deadline_block=first_block,
             position=rng.choice(tuple(Position)),
-            funding=rng.choice(tuple(Funding)),
+            funding=funding,
             fixed_gas_cost_micro_usd=0 if is_free else None,
         )
 

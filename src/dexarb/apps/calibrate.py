@@ -15,11 +15,10 @@ from rich.progress import Progress
 from dexarb.apps.calibration import EXACT, JudgedSwap, JudgedTransaction, Style, judge_block
 from dexarb.apps.output import print_json
 from dexarb.core.block import Block, BlockUpdate, Transaction
-from dexarb.core.market import Market
+from dexarb.core.market import Keyframe, Market
 from dexarb.core.token import Address
-from dexarb.errors import InputError, PoolError
+from dexarb.errors import InputError, MarketError, PoolError
 from dexarb.store.history_reader import HistoryReader
-from dexarb.store.replay import advance
 from dexarb.store.snapshot import read_state
 
 SHOWN = 20
@@ -82,7 +81,7 @@ class Calibration:
         return not self.differences and not self.odd_pairs
 
     def add(self, market: Market, update: BlockUpdate) -> None:
-        """A block, before the market applies it."""
+        """The block that the market has just applied."""
         block = update.block
         self.blocks += 1
         self.first_block = min(block.number, self.first_block or block.number)
@@ -199,30 +198,25 @@ def calibrate(
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("calibrate", total=None)
         for entry in reader.entries(keyframe.seq if keyframe else None):
-            number = entry.block.number
-            if isinstance(entry, BlockUpdate):
-                progress.update(task, completed=entry.seq, total=last_seq)
-                if last_block is not None and number > last_block:
-                    continue
-                if market is not None and (first_block is None or number >= first_block):
-                    market = _add(found, market, entry)
-                    continue
-            market = advance(market, entry)
+            progress.update(task, completed=entry.seq, total=last_seq)
+            if isinstance(entry, Keyframe):
+                market = Market(entry)
+            elif market is not None and (last_block is None or entry.block.number <= last_block):
+                try:
+                    market.rewind(entry.block.parent_hash)
+                    market.apply(entry)
+                except MarketError:
+                    market = None  # until the next keyframe
+                except PoolError as error:
+                    market = None
+                    found.cannot_follow(entry.block, error)
+                else:
+                    if first_block is None or entry.block.number >= first_block:
+                        found.add(market, entry)
     if not found.blocks:
         asked = f" from {first_block or 'its start'} to {last_block or 'its end'}"
         raise InputError(f"{reader.folder} has no blocks{asked}")
     return found
-
-
-def _add(found: Calibration, market: Market, update: BlockUpdate) -> Market | None:
-    """Judge and apply a block; None where its events cannot follow."""
-    if market.remembers(update.block.parent_hash):
-        market.rewind(update.block.parent_hash)
-        try:
-            found.add(market, update)
-        except PoolError as error:
-            found.cannot_follow(update.block, error)
-    return advance(market, update)
 
 
 # -- telling --------------------------------------------------------------------------------------

@@ -13,14 +13,14 @@ from enum import StrEnum
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.block import BlockUpdate, Log
-from dexarb.core.market import Market, Swap
+from dexarb.core.market import Market
 from dexarb.core.pool import PIPS, Pool, SwapResult
 from dexarb.core.route import Cycle, Hop, run
 from dexarb.core.token import Address
 from dexarb.errors import PoolError
 from dexarb.search.result import hop_work
 from dexarb.trading.costs import GasModel
-from dexarb.trading.rivals import closed_gain
+from dexarb.trading.rivals import arbitrages
 
 ENDLESS = (1 << 255) - 1
 
@@ -73,9 +73,9 @@ class JudgedSwap:
 class JudgedTransaction:
     """A transaction's swaps in our pools.
 
-    is_arbitrage: they close a cycle with a gain. cycle: of an arbitrage whose swaps pass on
-    exactly what they get, each pool once; amount_in and amount_out are its ends, predicted what
-    our code says of the whole, gas_units what our executor would use for it.
+    is_arbitrage: they close a cycle with a gain, as settlement sees it. cycle: of an arbitrage
+    whose swaps pass on exactly what they get, each pool once; amount_in and amount_out are its
+    ends, predicted what our code says of the whole, gas_units what our executor would use for it.
     """
 
     index: int
@@ -89,15 +89,16 @@ class JudgedTransaction:
 
 
 def judge_block(market: Market, update: BlockUpdate) -> list[JudgedTransaction]:
-    """The transactions of the block that the market will apply next. Raises PoolError."""
+    """The transactions with swaps of the block that the market has just applied."""
+    rivals = {rival.transaction_index for rival in arbitrages(market)}
     pools: dict[Address, Pool] = {}
     moved: set[Address] = set()
     swaps: dict[int, list[JudgedSwap]] = {}
     touched: dict[int, frozenset[Address]] = {}
     for log in update.logs:
-        before = pools.get(log.address) or market.pools.get(log.address)
-        if before is None:
+        if log.address not in market.pools:
             continue
+        before = pools.get(log.address) or market.pool_at(log.address, 0)
         index = log.transaction_index
         if index not in touched:
             touched[index] = frozenset(moved)
@@ -108,7 +109,12 @@ def judge_block(market: Market, update: BlockUpdate) -> list[JudgedTransaction]:
         pools[log.address] = after
         if after is not before:
             moved.add(log.address)
-    return [_transaction(index, made, touched[index]) for index, made in swaps.items()]
+    return [
+        _arbitrage(index, made, touched[index])
+        if index in rivals
+        else JudgedTransaction(index, tuple(made), is_arbitrage=False)
+        for index, made in swaps.items()
+    ]
 
 
 def _judge(before: Pool, log: Log) -> JudgedSwap | None:
@@ -158,13 +164,12 @@ def _is_limited(pool: Pool, token_in: Address, real: SwapResult) -> bool:
         return False
 
 
-def _transaction(
+def _arbitrage(
     index: int, swaps: Sequence[JudgedSwap], touched: frozenset[Address]
 ) -> JudgedTransaction:
-    gains = closed_gain([Swap(swap.before, _flow(swap)) for swap in swaps])
-    chain = _chain(swaps) if gains else None
+    chain = _chain(swaps)
     if chain is None:
-        return JudgedTransaction(index, tuple(swaps), bool(gains))
+        return JudgedTransaction(index, tuple(swaps), is_arbitrage=True)
     cycle = Cycle(tuple(Hop(each.before.address, each.token_in, each.token_out) for each in chain))
     pools = {each.before.address: each.before for each in chain}
     ends = (chain[0].amount_in, chain[-1].amount_out)
@@ -178,11 +183,6 @@ def _transaction(
     ]
     units = GasModel().units(work)
     return JudgedTransaction(index, tuple(swaps), True, cycle, *ends, results[-1].amount_out, units)
-
-
-def _flow(swap: JudgedSwap) -> tuple[int, int]:
-    flow = (swap.amount_in, -swap.amount_out)
-    return flow if swap.token_in == swap.before.tokens[0] else (flow[1], flow[0])
 
 
 def _chain(swaps: Sequence[JudgedSwap]) -> list[JudgedSwap] | None:
