@@ -59,6 +59,19 @@ def test_what_is_paid_for() -> None:
     assert model.units(touched) == base + pair + pool + model.relay - saved
 
 
+def test_a_flash_swap_that_cannot_pay_ends_early() -> None:
+    """A V2 pair would have written its oracle behind that point, a V3 pool has done it before."""
+    model = GasModel()
+    pair, pool = HopWork(V2, 0), HopWork(V3, 0)
+    for first, saved in ((pair, model.unpaid_hop[V2]), (pool, model.unpaid_hop[V3])):
+        work = [first, pair]
+        assert model.unpaid(work) == model.reverted(work, flash=True) - saved
+    touched = [pair._replace(touched=True), pool]
+    assert model.unpaid(touched) == model.unpaid([pair, pool])
+    touched = [pool._replace(touched=True), pair]
+    assert model.unpaid(touched) == model.unpaid([pool, pair]) - model.touched[V3]
+
+
 @pytest.mark.parametrize(
     ("kinds", "own", "flash"),
     [

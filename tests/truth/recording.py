@@ -58,9 +58,11 @@ def rewrite(folder: Path, entries: Iterable[Entry]) -> HistoryReader:
     return HistoryReader(folder)
 
 
-def changed(reader: HistoryReader, after_seq: int, change: Change) -> Iterator[Entry]:
+def changed(
+    reader: HistoryReader, after_seq: int, change: Change, to_seq: int | None = None
+) -> Iterator[Entry]:
     """The entries of a history, those behind after_seq as `change` makes them."""
-    for entry in reader.entries():
+    for entry in reader.entries(to_seq=to_seq):
         is_later = isinstance(entry, BlockUpdate) and entry.seq > after_seq
         yield change(entry) if is_later and isinstance(entry, BlockUpdate) else entry
 

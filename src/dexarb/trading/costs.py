@@ -21,6 +21,9 @@ SWAP_GAS: Mapping[str, int] = {V2: 52_500, V3: 58_700}
 TOUCHED_GAS: Mapping[str, int] = {V2: 10_400, V3: 3_500}
 """What a pool's price oracle saves where it has been written in the same block already."""
 
+UNPAID_GAS: Mapping[str, int] = {V2: 31_800, V3: 10_800}
+"""What a flash swap never gets to if it cannot pay its first pool, by that pool's kind."""
+
 COLLECTING: frozenset[str] = frozenset({V3})
 """Kinds that collect their input from the executor; the others have it sent to them."""
 
@@ -46,6 +49,7 @@ class GasModel:
     refund: int = 2_800
     swap: Mapping[str, int] = field(default_factory=lambda: SWAP_GAS)
     touched: Mapping[str, int] = field(default_factory=lambda: TOUCHED_GAS)
+    unpaid_hop: Mapping[str, int] = field(default_factory=lambda: UNPAID_GAS)
 
     def units(self, work: Sequence[HopWork], *, flash: bool = False) -> int:
         """Gas units of a run that fills. flash: paid for by a flash swap of the first pool."""
@@ -72,6 +76,14 @@ class GasModel:
         collected = sum(hop.kind in COLLECTING for hop in work[1:])
         ahead = flash and all(hop.kind not in COLLECTING for hop in work[:2])
         return collected + ahead
+
+    def unpaid(self, work: Sequence[HopWork]) -> int:
+        """Gas units of a flash swap that comes out with less than it has to pay: it ends there,
+        since an executor without capital has nothing to add."""
+        first = work[0]
+        # A V2 pair writes its oracle behind that point, a V3 pool before it.
+        unsaved = self.touched[first.kind] * (first.touched and first.kind not in COLLECTING)
+        return self.reverted(work, flash=True) - self.unpaid_hop[first.kind] + unsaved
 
     def _hop(self, hop: HopWork) -> int:
         return (
