@@ -186,9 +186,11 @@ class Session:
             if pending.strategies is not None:
                 books.set_strategies(map(_row, pending.strategies, range(len(self._settings))))
             books.mark_reorged(pending.step.undone)
+            books.mark_evidence_reorged(pending.step.dead_blocks)
             books.void(pending.step.voided)
             books.add_fills(pending.step.fills)
             books.add_decisions(pending.step.decisions)
+            books.add_evidence(pending.step.evidence)
             books.set_seen(pending.seen)
             books.add_skips(pending.skips)
             if pending.skips_seq is not None:

@@ -8,10 +8,12 @@ from enum import StrEnum
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
 
+PERSISTS_AFTER_BLOCKS = 64
+
 
 class Outcome(StrEnum):
-    """taken: the first transaction that moved the cycle's pools was an arbitrage with a gain.
-    vanished: the cycle closed without one. persisted: it was still open after 64 blocks."""
+    """taken: the cycle closed, and the first transaction that moved its pools was an arbitrage.
+    vanished: it closed otherwise. persisted: it was open at every block's end for 64 blocks."""
 
     TAKEN = "taken"
     VANISHED = "vanished"
@@ -40,7 +42,8 @@ class Evidence:
     """About the episode of a cycle that was open at the end of a block.
 
     closed_after: blocks until it was closed at a block end, None where it persisted. mover: None
-    where no transaction touched the pools. gain: of an arbitrage, in smallest units of gain_token.
+    where no transaction touched the pools. gain: of an arbitrage, in smallest units of gain_token;
+    None as well where one transaction did more than that, so that its gain cannot be told.
     """
 
     cycle: Cycle

@@ -7,12 +7,13 @@ strategy is known by the hash of its parameters.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from dexarb.core.busy import BusyPools, Hold
 from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, FillStatus
@@ -44,20 +45,32 @@ COLUMNS = (
 """Counts, integer micro-USD, block and UTC day numbers. sent = filled + reverted + lost + expired
 + reorged + open. Profit is net of gas. The day columns speak of UTC day `day`."""
 
+_OF_THE_DAY = [COLUMNS.index("day_trades"), COLUMNS.index("day_net_micro_usd")]
+_STREAK = slice(COLUMNS.index("consecutive_losses"), COLUMNS.index("last_loss_block") + 1)
+_SUMMED = (
+    ("profit_micro_usd", lambda fill: fill.net_micro_usd),
+    ("band_low_micro_usd", lambda fill: fill.band_micro_usd[0]),
+    ("band_high_micro_usd", lambda fill: fill.band_micro_usd[1]),
+    ("gas_cost_micro_usd", lambda fill: fill.gas_cost_micro_usd),
+    ("open", lambda _: -1),
+    ("open_capital_micro_usd", lambda fill: -fill.decision.capital_micro_usd),
+    ("open_gas_micro_usd", lambda fill: -fill.decision.gas_reserve_micro_usd),
+)
+"""What a fill adds to its strategy's columns."""
 
-@dataclass(frozen=True, slots=True)
-class _Settled:
-    """A fill with what it overwrote, so that it can be taken back."""
-
-    fill: Fill
-    consecutive_losses: int
-    last_loss_block: int
+DAYS_KEPT = 2
+"""Days on both sides of the current one whose counts are kept: a reorganisation can cross midnight,
+and a trade belongs to the day of the block it was decided on."""
 
 
 @dataclass(slots=True)
 class _BlockJournal:
+    """What a block did, so that it can be taken back. streaks: rows and what they held before."""
+
     block_hash: str
-    settled: list[_Settled] = field(default_factory=list)
+    settled: list[Fill] = field(default_factory=list)
+    streaks: list[tuple[Column, Column]] = field(default_factory=list)
+    released: list[Hold] = field(default_factory=list)
 
 
 class Ledger:
@@ -66,7 +79,9 @@ class Ledger:
     def __init__(self) -> None:
         self.rows: dict[str, int] = {}
         self._table = np.zeros((len(COLUMNS), 0), dtype=np.int64)
-        self._busy: dict[Address, dict[int, dict[str, int]]] = {}
+        self._day = 0
+        self._other_days: dict[int, Column] = {}
+        self._busy = BusyPools()
         self._journal: deque[_BlockJournal] = deque(maxlen=MAX_REORG_DEPTH + 1)
 
     # -- rows ---------------------------------------------------------------------------------
@@ -77,8 +92,10 @@ class Ledger:
         if fresh:
             for name in fresh:
                 self.rows[name] = len(self.rows)
-            empty = np.zeros((len(COLUMNS), len(fresh)), dtype=np.int64)
-            self._table = np.concatenate([self._table, empty], axis=1)
+            more = ((0, 0), (0, len(fresh)))
+            self._table = np.pad(self._table, more)
+            self._other_days = {day: np.pad(kept, more) for day, kept in self._other_days.items()}
+            self.column("day")[:] = self._day
 
     def column(self, name: str) -> Column:
         """A view of one of COLUMNS over all rows."""
@@ -89,14 +106,32 @@ class Ledger:
         return int(self.column(name)[self.rows[strategy]])
 
     def start_day(self, timestamp: int) -> None:
-        """Zero the day columns of every row whose day is over."""
+        """Turn the day columns to the UTC day of a block."""
         day = timestamp // SECONDS_PER_DAY
-        over = self.column("day") != day
-        self.column("day_trades")[over] = 0
-        self.column("day_net_micro_usd")[over] = 0
-        self.column("day")[over] = day
+        if day == self._day:
+            return
+        self._other_days[self._day] = self._table[_OF_THE_DAY]
+        known = self._other_days.pop(day, None)
+        self._table[_OF_THE_DAY] = 0 if known is None else known
+        self._other_days = {
+            other: kept for other, kept in self._other_days.items() if abs(other - day) <= DAYS_KEPT
+        }
+        self._day = day
+        self.column("day")[:] = day
+
+    def _of_day(self, day: int) -> tuple[Column, Column] | None:
+        """Trades and net of any day that is still known."""
+        if day == self._day:
+            return self.column("day_trades"), self.column("day_net_micro_usd")
+        kept = self._other_days.get(day)
+        return None if kept is None else (kept[0], kept[1])
 
     # -- the fold -----------------------------------------------------------------------------
+
+    def restart(self, block_hash: str) -> None:
+        """A market that cannot be taken back beyond this block."""
+        self._journal.clear()
+        self.start_block(block_hash)
 
     def start_block(self, block_hash: str) -> None:
         self._journal.append(_BlockJournal(block_hash))
@@ -106,97 +141,101 @@ class Ledger:
         self.column("seen")[rows] += 1
 
     def send(self, decision: Decision) -> None:
-        """A decision counts, binds capital and makes its pools busy from now on."""
+        """A decision counts, binds money and makes its pools busy from now on."""
         row = self.rows[decision.strategy]
         self.column("sent")[row] += 1
         self.column("open")[row] += 1
         self.column("open_capital_micro_usd")[row] += decision.capital_micro_usd
-        if self.column("day")[row] == decision.block.timestamp // SECONDS_PER_DAY:
-            self.column("day_trades")[row] += 1
-        self._occupy(decision, row)
+        self.column("open_gas_micro_usd")[row] += decision.gas_reserve_micro_usd
+        of_day = self._of_day(_day(decision))
+        if of_day is not None:
+            of_day[0][row] += 1
+        self._busy.take(decision, row)
 
-    def settle(self, fill: Fill) -> None:
-        """The outcome of an open decision."""
-        row = self.rows[fill.decision.strategy]
-        losses, last_loss = self.column("consecutive_losses"), self.column("last_loss_block")
+    def settle(self, fills: Sequence[Fill]) -> None:
+        """The outcomes of open decisions, in the block that was started last."""
+        if not fills:
+            return
+        rows = self._rows_of(fills)
+        touched = np.unique(rows)
+        streaks = self._table[_STREAK, touched]
         if self._journal:
-            self._journal[-1].settled.append(_Settled(fill, int(losses[row]), int(last_loss[row])))
-        self._book(fill, row, +1)
-        if is_loss(fill):
-            losses[row] += 1
-            last_loss[row] = fill.block.number
-        elif fill.status is FillStatus.FILLED:
-            losses[row] = 0
+            self._journal[-1].settled += fills
+            self._journal[-1].streaks.append((touched, streaks.copy()))
+        self._book(fills, rows, +1)
+        place = {row: i for i, row in enumerate(touched.tolist())}
+        for row, fill in zip(rows.tolist(), fills, strict=True):
+            if is_loss(fill):
+                streaks[0, place[row]] += 1
+                streaks[1, place[row]] = fill.block.number
+            elif fill.status is FillStatus.FILLED:
+                streaks[0, place[row]] = 0
+            self._busy.settle(fill.decision.id)
+        self._table[_STREAK, touched] = streaks
 
     def void(self, decision: Decision) -> None:
         """A decision whose outcome the history cannot tell any more: counted as reorged."""
         row = self.rows[decision.strategy]
         self.column("reorged")[row] += 1
-        self._close(decision, row, +1)
+        self.column("open")[row] -= 1
+        self.column("open_capital_micro_usd")[row] -= decision.capital_micro_usd
+        self.column("open_gas_micro_usd")[row] -= decision.gas_reserve_micro_usd
+        self._busy.settle(decision.id)
 
-    def _book(self, fill: Fill, row: int, sign: int) -> None:
-        self.column(fill.status.value)[row] += sign
-        self._close(fill.decision, row, sign)
-        self.column("profit_micro_usd")[row] += sign * fill.net_micro_usd
-        self.column("band_low_micro_usd")[row] += sign * fill.band_micro_usd[0]
-        self.column("band_high_micro_usd")[row] += sign * fill.band_micro_usd[1]
-        self.column("gas_cost_micro_usd")[row] += sign * fill.gas_cost_micro_usd
-        # A trade belongs to the day of the block it was decided on.
-        if self.column("day")[row] == fill.decision.block.timestamp // SECONDS_PER_DAY:
-            self.column("day_net_micro_usd")[row] += sign * fill.net_micro_usd
+    def _rows_of(self, fills: Sequence[Fill]) -> npt.NDArray[np.intp]:
+        return np.array([self.rows[fill.decision.strategy] for fill in fills], dtype=np.intp)
 
-    def _close(self, decision: Decision, row: int, sign: int) -> None:
-        self.column("open")[row] -= sign
-        self.column("open_capital_micro_usd")[row] -= sign * decision.capital_micro_usd
+    def _book(self, fills: Sequence[Fill], rows: npt.NDArray[np.intp], sign: int) -> None:
+        for name, of in _SUMMED:
+            np.add.at(self.column(name), rows, sign * np.array([of(fill) for fill in fills]))
+        statuses = np.array([COLUMNS.index(fill.status.value) for fill in fills])
+        np.add.at(self._table, (statuses, rows), sign)
+        net = np.array([fill.net_micro_usd for fill in fills])
+        days = np.array([_day(fill.decision) for fill in fills])
+        for day in np.unique(days).tolist():
+            of_day = self._of_day(day)
+            if of_day is not None:
+                np.add.at(of_day[1], rows[days == day], sign * net[days == day])
 
     # -- busy pools ---------------------------------------------------------------------------
 
-    def _occupy(self, decision: Decision, row: int) -> None:
-        for pool in decision.cycle.pools:
-            taken = self._busy.setdefault(pool, {}).setdefault(row, {})
-            taken[decision.cycle.id] = decision.first_block
+    def busy_rows(self, pools: Iterable[Address]) -> npt.NDArray[np.intp]:
+        """Rows that may not use one of these pools now, ascending."""
+        return self._busy.rows(pools)
 
-    def busy_rows(self, pools: Iterable[Address]) -> Sequence[int]:
-        """Rows that may not use one of these pools now."""
-        return [row for pool in pools for row in self._busy.get(pool, ())]
-
-    def release(self, block_number: int, is_open: Iterable[str]) -> None:
-        """At a block end: free a pool for a strategy when every cycle that the strategy has taken
-        through it has been closed at the end of its inclusion block or of a later one."""
-        still_open = frozenset(is_open)
-        for pool, by_row in list(self._busy.items()):
-            for row, taken in list(by_row.items()):
-                for cycle, first_block in taken.items():
-                    if block_number >= first_block and cycle not in still_open:
-                        # Closed once is enough: it may open again before the others close.
-                        taken[cycle] = CLOSED
-                if all(first_block == CLOSED for first_block in taken.values()):
-                    del by_row[row]
-            if not by_row:
-                del self._busy[pool]
+    def release(self, open_cycles: Container[str]) -> None:
+        """At a block end: free a pool for a strategy when everything that the strategy has taken
+        through it is settled, and its cycle was closed at the end of the inclusion block or of a
+        later one."""
+        released = self._busy.release(open_cycles)
+        if self._journal:
+            self._journal[-1].released += released
 
     # -- reorganisations ----------------------------------------------------------------------
 
     def rewind(self, block_hash: str) -> tuple[Fill, ...]:
         """Take back the fills of the blocks after `block_hash`; returns them, oldest first.
 
-        Their decisions are open again, since a sent transaction cannot be unsent, and bind their
-        pools again: on the new branch the cycle may never have closed.
+        Their decisions are open again, since a sent transaction cannot be unsent, and pools that
+        were freed in those blocks are busy again: on the new branch the cycle may never have
+        closed. What was sent in those blocks stays sent.
         """
         undone: list[Fill] = []
         while self._journal and self._journal[-1].block_hash != block_hash:
-            for settled in reversed(self._journal.pop().settled):
-                row = self.rows[settled.fill.decision.strategy]
-                self._book(settled.fill, row, -1)
-                self.column("consecutive_losses")[row] = settled.consecutive_losses
-                self.column("last_loss_block")[row] = settled.last_loss_block
-                self._occupy(settled.fill.decision, row)
-                undone.append(settled.fill)
-        return tuple(reversed(undone))
+            block = self._journal.pop()
+            self._busy.reclaim(block.released)
+            for fill in block.settled:
+                self._busy.unsettle(fill.decision.id, fill.decision.cycle.id)
+            for rows, before in reversed(block.streaks):
+                self._table[_STREAK, rows] = before
+            undone[:0] = block.settled
+        if undone:
+            self._book(undone, self._rows_of(undone), -1)
+        return tuple(undone)
 
 
-CLOSED = -1
-"""Marks a taken cycle as seen closed."""
+def _day(decision: Decision) -> int:
+    return decision.block.timestamp // SECONDS_PER_DAY
 
 
 def is_loss(fill: Fill) -> bool:

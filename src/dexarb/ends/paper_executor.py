@@ -1,148 +1,130 @@
-"""The paper executor: settles decisions on what the chain became, with exact integers.
+"""The paper executor: holds what was sent, and settles it on what the chain became.
 
-A decision of block N is included in block M > N. Its hops run on the pools exactly as the place
-in M finds them, so what it books is what the chain would have paid there, the transactions before
-it unchanged. A trade that would come out below its minimum reverts and pays for the revert.
+A decision of block N is included in block M > N. What it comes to there is Settlement's business;
+when M is, and what a reorganisation does to it, is told here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from dexarb.core.block import BlockUpdate
-from dexarb.core.market import Market
-from dexarb.core.pool import Pool
-from dexarb.core.route import run
-from dexarb.core.trade import Decision, Fill, FillStatus
-from dexarb.errors import PoolError
-from dexarb.search.result import hop_work
+from dexarb.core.block import Block, BlockUpdate
+from dexarb.core.market import MAX_REORG_DEPTH, Market
+from dexarb.core.token import Address
+from dexarb.core.trade import Decision, Fill
 from dexarb.trading.costs import GasModel
-from dexarb.trading.rivals import Places
+from dexarb.trading.settlement import Prices, Settlement
 from dexarb.trading.valuation import Valuation
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What the trade would have come to at one place."""
+@dataclass(slots=True)
+class _Sent:
+    """A decision under way.
 
-    status: FillStatus
-    amount_in: int
-    amount_out: int
-    gas_used: int
+    number: the how many-th it is. prices: those it was decided at, for where there are none when
+    it settles. earliest: the first block it can be included in as far as is known; it only grows,
+    also over reorganisations: a block of the same number on another branch may have been built
+    just as early. in_time: `earliest` is final.
+    """
+
+    decision: Decision
+    number: int
+    prices: Prices
+    earliest: int
+    in_time: bool
 
 
 class PaperExecutor:
-    """Mutable: holds the open decisions in the order in which they were made."""
+    """Mutable: the open decisions, and those of the last blocks that are settled."""
 
     def __init__(self, gas: GasModel) -> None:
         self._gas = gas
-        self._open: dict[str, Decision] = {}
-        self._known: dict[tuple[object, ...], _Outcome] = {}
+        self._open: dict[str, _Sent] = {}
+        self._sent = 0
+        self._settled: deque[tuple[str, list[_Sent]]] = deque(maxlen=MAX_REORG_DEPTH + 1)
 
-    def submit(self, decisions: Sequence[Decision]) -> None:
-        self._open.update((decision.id, decision) for decision in decisions)
+    def submit(self, decisions: Sequence[Decision], valuation: Valuation) -> None:
+        for decision in decisions:
+            prices = prices_of(decision, valuation)
+            if prices is None:
+                raise ValueError(f"decision {decision.id} has no price, so nobody can value it")
+            self._sent += 1
+            self._open[decision.id] = _Sent(
+                decision,
+                self._sent,
+                prices,
+                earliest=decision.first_block,
+                in_time=decision.latency_ms is None,
+            )
 
-    def withdraw(self) -> list[Decision]:
-        decisions = list(self._open.values())
-        self._open.clear()
-        return decisions
+    def withdraw(self, pools: Container[Address] = ()) -> list[Decision]:
+        self._settled.clear()
+        gone = [
+            sent.decision
+            for sent in self._open.values()
+            if not all(pool in pools for pool in sent.decision.cycle.pools)
+        ]
+        for decision in gone:
+            del self._open[decision.id]
+        return gone
 
     def settle(self, market: Market, update: BlockUpdate, valuation: Valuation) -> list[Fill]:
-        due = [each for each in self._open.values() if update.block.number >= each.first_block]
+        block = update.block
+        cutoff_ms = market.profile.builder_cutoff_ms
+        due = [sent for sent in self._open.values() if reaches(sent, block, cutoff_ms)]
+        settled: list[_Sent] = []
+        self._settled.append((block.hash, settled))
         if not due:
             return []
-        self._known.clear()
-        places = Places(market, update, valuation)
+        settlement = Settlement(market, update, valuation, self._gas)
         fills: list[Fill] = []
-        for decision in due:
-            fill = self._settle(decision, market, update, valuation, places)
-            if fill is not None:
-                del self._open[decision.id]
-                fills.append(fill)
+        for sent in due:
+            decision = sent.decision
+            last_block = decision.deadline_block + sent.earliest - decision.first_block
+            if block.base_fee_per_gas <= decision.max_base_fee and block.number <= last_block:
+                prices = prices_of(decision, valuation) or sent.prices
+                fills.append(settlement.fill(decision, prices))
+            elif block.number >= last_block:
+                fills.append(settlement.expired(decision))
+            else:
+                continue  # it waits for a lower base fee
+            settled.append(sent)
+            del self._open[decision.id]
         return fills
 
-    def _settle(
-        self,
-        decision: Decision,
-        market: Market,
-        update: BlockUpdate,
-        valuation: Valuation,
-        places: Places,
-    ) -> Fill | None:
-        """The decision's outcome in this block; None while it waits for a lower base fee."""
-        block = update.block
-        if block.base_fee_per_gas > decision.max_base_fee or block.number > decision.deadline_block:
-            if block.number < decision.deadline_block:
-                return None
-            return Fill(decision, block, 0, FillStatus.EXPIRED, 0, 0, 0, 0, 0, 0, (0, 0))
-        place = places.of(decision)
-        gas_price = block.base_fee_per_gas + decision.priority_fee
-        outcome = self._outcome(decision, market, place)
-        cost, net = self._value(decision, outcome, gas_price, valuation)
-        touching = market.touching(decision.cycle.pools)
-        every_place = {0, place, *(index + 1 for index in touching)}
-        nets = [
-            self._value(decision, self._outcome(decision, market, each), gas_price, valuation)[1]
-            for each in sorted(every_place)
-        ]
-        return Fill(
-            decision,
-            block,
-            place,
-            outcome.status,
-            outcome.amount_in,
-            outcome.amount_out,
-            outcome.gas_used,
-            gas_price,
-            cost,
-            net,
-            (min(0, *nets), max(0, *nets)),
-        )
+    def rewind(self, block_hash: str) -> None:
+        reopened: list[_Sent] = []
+        while self._settled and self._settled[-1][0] != block_hash:
+            reopened += self._settled.pop()[1]
+        if reopened:
+            under_way = sorted((*self._open.values(), *reopened), key=lambda sent: sent.number)
+            self._open = {sent.decision.id: sent for sent in under_way}
 
-    def _outcome(self, decision: Decision, market: Market, place: int) -> _Outcome:
-        """The trade at a place; each distinct trade is computed once a block."""
-        pools = tuple(market.pool_at(pool, place) for pool in decision.cycle.pools)
-        key = (
-            decision.cycle.id,
-            decision.cycle.start_token,
-            decision.amount_in,
-            decision.min_amount_out,
-            decision.competition_lost,
-            *map(id, pools),
-        )
-        known = self._known.get(key)
-        if known is None:
-            known = self._known[key] = self._execute(decision, pools, market)
-        return known
 
-    def _execute(self, decision: Decision, pools: Sequence[Pool], market: Market) -> _Outcome:
-        if decision.competition_lost:
-            return _Outcome(FillStatus.LOST, 0, 0, decision.gas_units)
-        by_address = {pool.address: pool for pool in pools}
-        try:
-            results = run(decision.cycle, decision.amount_in, by_address.__getitem__)
-        except PoolError:
-            return _Outcome(FillStatus.REVERTED, 0, 0, decision.gas_units)
-        work = [
-            hop._replace(touched=pool is not market.pool_at(pool.address, 0))
-            for hop, pool in zip(hop_work(pools, results), pools, strict=True)
-        ]
-        amount_out = results[-1].amount_out
-        if amount_out < decision.min_amount_out:
-            return _Outcome(FillStatus.REVERTED, 0, 0, self._gas.reverted(work))
-        return _Outcome(FillStatus.FILLED, decision.amount_in, amount_out, self._gas.units(work))
+def prices_of(decision: Decision, valuation: Valuation) -> Prices | None:
+    """None unless both have one: they count together, as of one block."""
+    start_token = valuation.price(decision.cycle.start_token)
+    native = valuation.native_price
+    if start_token is None or native is None:
+        return None
+    return Prices(start_token, native)
 
-    def _value(
-        self, decision: Decision, outcome: _Outcome, gas_price: int, valuation: Valuation
-    ) -> tuple[int, int]:
-        """(gas cost, net) in micro-USD at the prices before the block: cost up, profit down."""
-        cost = decision.fixed_gas_cost_micro_usd
-        if cost is None:
-            cost = valuation.gas_cost_micro_usd(outcome.gas_used * gas_price)
-        profit = valuation.micro_usd(
-            decision.cycle.start_token, outcome.amount_out - outcome.amount_in
-        )
-        # A price that was there when deciding lasts longer than the block in between: 30 blocks.
-        assert profit is not None
-        return cost, profit - cost
+
+def reaches(sent: _Sent, block: Block, cutoff_ms: int) -> bool:
+    """Whether the decision was sent in time for a block, latency_blocks and latency_ms both."""
+    if block.number < sent.earliest:
+        return False
+    if not sent.in_time:
+        latency_ms, decided = sent.decision.latency_ms, sent.decision.block.seen_at
+        assert latency_ms is not None
+        # Blocks that nobody saw live tell no time: there latency_blocks alone count. Nor do they
+        # if the clock was set back between them.
+        if block.seen_at is not None and decided is not None and block.seen_at >= decided:
+            left_ms = (block.seen_at - decided) * 1000 - cutoff_ms
+            if left_ms <= latency_ms:
+                sent.earliest = block.number + 1
+                return False
+        sent.in_time = True
+    return True

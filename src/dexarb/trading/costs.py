@@ -35,7 +35,7 @@ class GasModel:
     executor: its own steps, and paying the first pool. flash: more if the first pool is paid at
     the end. relay: input that goes through the executor instead of from pool to pool. crossing:
     once for a hop that crosses any initialised tick. refund: for a lock or a balance that ends as
-    it began, which a revert does not get.
+    it began, which a revert does not get. refused_hop: until a pool says no to an amount.
     """
 
     transaction: int = 21_000
@@ -47,6 +47,8 @@ class GasModel:
     crossing: int = 9_300
     crossed_tick: int = 24_500
     refund: int = 2_800
+    refused_hop: int = 7_000
+    limit_factor: int = 2
     swap: Mapping[str, int] = field(default_factory=lambda: SWAP_GAS)
     touched: Mapping[str, int] = field(default_factory=lambda: TOUCHED_GAS)
     unpaid_hop: Mapping[str, int] = field(default_factory=lambda: UNPAID_GAS)
@@ -67,6 +69,19 @@ class GasModel:
         locks = sum(hop.kind not in COLLECTING for hop in work)
         refunds = locks + self.relays(work, flash=flash)
         return self.units(work, flash=flash) + self.refund * refunds
+
+    def refused(self, work: Sequence[HopWork], hops: int, *, flash: bool = False) -> int:
+        """Gas units of a run of so many hops that ends after `work`, at a pool that says no."""
+        missing = self.calldata_per_hop * (hops - len(work))
+        return self.reverted(work, flash=flash) + missing + self.refused_hop
+
+    def limit(self, gas_units: int) -> int:
+        """The gas limit of a transaction that was expected to use gas_units.
+
+        Room for ticks that others make us cross, and the most that a V3 pool which has run dry
+        can cost: it walks the rest of its tick bitmap before it gives up.
+        """
+        return self.limit_factor * gas_units
 
     def relays(self, work: Sequence[HopWork], *, flash: bool) -> int:
         """How often the executor receives something and pays it on.

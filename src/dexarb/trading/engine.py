@@ -10,17 +10,19 @@ same loop between other ends: another Source, another Executor.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from dexarb.core.block import Block, BlockUpdate
+from dexarb.core.evidence import Evidence
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Fill, Opportunity
+from dexarb.core.trade import Decision, Fill, Opportunity, Skip, SkipReason
 from dexarb.errors import MarketError, PoolError
 from dexarb.trading.episodes import Episodes
+from dexarb.trading.evidence import EvidenceTracker
 from dexarb.trading.skips import SkipTally
 from dexarb.trading.strategy import Strategy, View
 from dexarb.trading.valuation import Valuation
@@ -37,8 +39,8 @@ class Source(Protocol):
 class Executor(Protocol):
     """Where decisions go. Paper or real, the outcome comes back as fills of later blocks."""
 
-    def submit(self, decisions: Sequence[Decision]) -> None:
-        """Take decisions made at the end of the latest block."""
+    def submit(self, decisions: Sequence[Decision], valuation: Valuation) -> None:
+        """Take decisions made at the end of the latest block, where `valuation` stands now."""
         ...
 
     def settle(self, market: Market, update: BlockUpdate, valuation: Valuation) -> list[Fill]:
@@ -48,8 +50,13 @@ class Executor(Protocol):
         """
         ...
 
-    def withdraw(self) -> list[Decision]:
-        """Give up all open decisions: the history no longer tells what became of them."""
+    def rewind(self, block_hash: str) -> None:
+        """The blocks after this one died: what was settled in them is open again."""
+        ...
+
+    def withdraw(self, pools: Container[Address] = ()) -> list[Decision]:
+        """Give up open decisions: the history goes on with these pools, or without a way back,
+        and no longer tells what became of those that pass other ones."""
         ...
 
 
@@ -72,7 +79,8 @@ class ScannerFactory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """All that one block brought. undone: fills of a branch that died."""
+    """All that one block brought. undone: fills of a branch that died; dead_blocks: its blocks'
+    hashes, oldest first. evidence: what became clear about earlier blocks' spreads."""
 
     seq: int
     block: Block
@@ -82,6 +90,8 @@ class Step:
     undone: Sequence[Fill]
     voided: Sequence[Decision]
     stale: bool
+    evidence: Sequence[Evidence] = ()
+    dead_blocks: Sequence[str] = ()
 
 
 class Engine:
@@ -107,17 +117,24 @@ class Engine:
         self._is_lost = False
         self.ledger = Ledger()
         self.skips = SkipTally()
+        self.evidence = EvidenceTracker()
         self.seq = keyframe.seq
         self._start(keyframe)
 
-    def _start(self, keyframe: Keyframe) -> None:
+    def _start(self, keyframe: Keyframe, *, goes_on: bool = False) -> None:
+        """Begin with the keyframe's market; goes_on: only the pools have changed."""
         self.market = Market(keyframe)
-        self.valuation = Valuation(self.market)
-        self.episodes = Episodes()
+        before = self.valuation if goes_on else None
+        self.valuation: Valuation = Valuation(self.market, before)
+        if not goes_on:
+            self.episodes = Episodes()
         self._scanner = self._scanner_factory(self.market)
         scan = self._scanner.update(self.market, self.market.pools.keys())
         self.episodes.observe(self.market.block, scan.open_cycles.keys())
         self.scan: ScanResult = scan
+        self.ledger.restart(keyframe.block.hash)
+        self.ledger.release(scan.open_cycles.keys())
+        self.evidence.restart(keyframe.block.hash, self.market.pools if goes_on else ())
 
     def use(self, strategies: Sequence[Strategy]) -> None:
         """Trade with these from the next block on. Books of strategies that stay are kept."""
@@ -135,39 +152,43 @@ class Engine:
         """A keyframe repeats what we know, except after a resync or with other pools."""
         voided: list[Decision] = []
         same_block = keyframe.block.hash == self.market.block.hash and not self._is_lost
-        if not same_block or {pool.address for pool in keyframe.pools} != self.market.pools.keys():
-            if not same_block:
-                voided = self._executor.withdraw()
-                for decision in voided:
-                    self.ledger.void(decision)
+        pools = {pool.address for pool in keyframe.pools}
+        if not same_block or pools != self.market.pools.keys():
+            voided = self._executor.withdraw(pools if same_block else ())
+            for decision in voided:
+                self.ledger.void(decision)
             self._is_lost = False
-            self._start(keyframe)
-            self.ledger.release(keyframe.block.number, self.scan.open_cycles.keys())
+            self._start(keyframe, goes_on=same_block)
         return Step(keyframe.seq, keyframe.block, (), (), (), (), voided, stale=False)
 
     def _block(self, update: BlockUpdate) -> Step:
         undone: tuple[Fill, ...] = ()
+        dead: tuple[str, ...] = ()
         rewound: frozenset[Address] = frozenset()
         if self._is_lost:
             return Step(update.seq, update.block, (), (), (), (), (), stale=True)
         try:
             if update.block.parent_hash != self.market.block.hash:
-                rewound, undone = self._rewind(update.block.parent_hash)
+                rewound = self.market.rewind(update.block.parent_hash)
+                undone, dead = self._rewind(update.block.parent_hash)
             touched = self.market.apply(update) | rewound
         except (MarketError, PoolError):
             # Events that no pool of ours can have made. The collector starts anew as well, with a
             # keyframe; until it comes nothing is known, so nothing is decided or settled.
             self._is_lost = True
-            return Step(update.seq, update.block, (), (), (), undone, (), stale=True)
+            return Step(
+                update.seq, update.block, (), (), (), undone, (), stale=True, dead_blocks=dead
+            )
         self.ledger.start_block(update.block.hash)
         fills = self._executor.settle(self.market, update, self.valuation)
-        for fill in fills:
-            self.ledger.settle(fill)
+        self.ledger.settle(fills)
         self.valuation.observe(self.market, touched)
         self.scan = self._scanner.update(self.market, touched)
-        self.episodes.observe(update.block, self.scan.open_cycles.keys())
+        open_cycles = self.scan.open_cycles.keys()
+        self.episodes.observe(update.block, open_cycles)
         self.ledger.start_day(update.block.timestamp)
-        self.ledger.release(update.block.number, self.scan.open_cycles.keys())
+        self.ledger.release(open_cycles)
+        evidence = self.evidence.observe(self.market, update, open_cycles)
         stale = self._is_stale(update.block)
         decisions = self._decide(stale) if self.deciding else []
         return Step(
@@ -179,15 +200,17 @@ class Engine:
             undone,
             (),
             stale,
+            evidence,
+            dead,
         )
 
-    def _rewind(self, block_hash: str) -> tuple[frozenset[Address], tuple[Fill, ...]]:
-        touched = self.market.rewind(block_hash)
+    def _rewind(self, block_hash: str) -> tuple[tuple[Fill, ...], tuple[str, ...]]:
+        """Everything but the market, which knows whether it can be done."""
         undone = self.ledger.rewind(block_hash)
         self.valuation.rewind(block_hash)
         self.episodes.rewind(block_hash)
-        self._executor.submit([fill.decision for fill in undone])
-        return touched, undone
+        self._executor.rewind(block_hash)
+        return undone, self.evidence.rewind(block_hash)
 
     def _is_stale(self, block: Block) -> bool:
         return block.seen_at is not None and block.seen_at - block.timestamp > self.max_state_age_s
@@ -203,8 +226,17 @@ class Engine:
         )
         decisions: list[Decision] = []
         for strategy in self._strategies:
-            decisions.extend(strategy.decide(view, self.skips))
+            decisions.extend(filter(self._has_price, strategy.decide(view, self.skips)))
         for decision in decisions:
             self.ledger.send(decision)
-        self._executor.submit(decisions)
+        self._executor.submit(decisions, self.valuation)
+        self.evidence.watch(decisions)
         return decisions
+
+    def _has_price(self, decision: Decision) -> bool:
+        """No price, no trade, whoever decides: nobody could say what it came to."""
+        if self.valuation.can_value(decision.cycle.start_token):
+            return True
+        reason = SkipReason.NO_PRICE
+        self.skips.add(Skip(decision.strategy, decision.cycle, decision.block, reason))
+        return False

@@ -1,100 +1,179 @@
-"""Rivals: the arbitrages that others really made, and the place they leave us in a block."""
+"""Rivals: the arbitrages that others really made, and the place they leave us in a block.
+
+What is taken for an arbitrage, and what not, is listed in docs/honest-fills.md, Rivals.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
 
-from dexarb.core.block import BlockUpdate
+from dexarb.core.block import BlockUpdate, Transaction
 from dexarb.core.market import Market, Swap
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Position
-from dexarb.trading.valuation import Valuation
+from dexarb.core.trade import Position
+from dexarb.trading.valuation import Valuation, rounded_down
 
 
 @dataclass(frozen=True, slots=True)
 class Arbitrage:
     """A transaction whose swaps in our pools close a cycle with a gain.
 
-    gains: what it had more of afterwards, by token in smallest units, before gas.
+    gains: what it had more of afterwards, by token in smallest units, before gas and whatever it
+    paid outside our pools. Empty where the same transaction gave up other tokens as well, so that
+    its gain cannot be told.
     """
 
     transaction_index: int
     swaps: tuple[Swap, ...]
     gains: Mapping[Address, int]
 
+    def worth(self, valuation: Valuation) -> int | None:
+        """The gains in micro-USD times 2**96, exactly. None where they cannot be valued."""
+        worth = 0
+        for token, amount in self.gains.items():
+            price = valuation.price(token)
+            if price is None:
+                return None
+            worth += amount * price
+        return worth or None
+
     def gain_micro_usd(self, valuation: Valuation) -> int | None:
-        """None where a token of the gain has no price."""
-        values = [valuation.micro_usd(token, amount) for token, amount in self.gains.items()]
-        known = [value for value in values if value is not None]
-        return sum(known) if len(known) == len(values) else None
+        """None where the gain cannot be valued."""
+        worth = self.worth(valuation)
+        return None if worth is None else rounded_down(worth)
 
 
 def arbitrages(market: Market) -> tuple[Arbitrage, ...]:
     """Those of the latest block, in its order."""
     found = []
     for index, swaps in sorted(market.swaps().items()):
-        gains = closed_gain(swaps)
-        if gains:
-            found.append(Arbitrage(index, swaps, gains))
+        if len({swap.pool.address for swap in swaps}) < 2:
+            continue
+        net = left_over(swaps)
+        if any(amount > 0 for amount in net.values()) and closes_cycle(swaps):
+            is_clean = all(amount >= 0 for amount in net.values())
+            gains = {token: amount for token, amount in net.items() if amount > 0}
+            found.append(Arbitrage(index, swaps, gains if is_clean else {}))
     return tuple(found)
 
 
-def closed_gain(swaps: Sequence[Swap]) -> Mapping[Address, int]:
-    """What the swaps leave over, empty unless they close a cycle: no token is given up for good,
-    and at least one comes out more than it went in."""
-    if len({swap.pool.address for swap in swaps}) < 2:
-        return {}
+def left_over(swaps: Sequence[Swap]) -> Mapping[Address, int]:
+    """By token, what the swaps gave more than they took."""
     net: dict[Address, int] = {}
     for swap in swaps:
         for token, flow in zip(swap.pool.tokens, swap.flow, strict=True):
             net[token] = net.get(token, 0) - flow
-    if any(amount < 0 for amount in net.values()):
-        return {}
-    return {token: amount for token, amount in net.items() if amount > 0}
+    return net
+
+
+def closes_cycle(swaps: Sequence[Swap]) -> bool:
+    """Whether swaps through at least two pools lead from a token back to it.
+
+    Routed and split orders never do: nobody buys what he is just selling.
+    """
+    edges = set(map(_edge, swaps))
+    return any(_leads(end, start, edges, pool) for pool, start, end in edges)
+
+
+def _edge(swap: Swap) -> tuple[Address, Address, Address]:
+    """Pool, token sold into it, token bought."""
+    token0, token1 = swap.pool.tokens
+    if swap.flow[0] > 0:
+        return swap.pool.address, token0, token1
+    return swap.pool.address, token1, token0
+
+
+def _leads(
+    start: Address, goal: Address, edges: set[tuple[Address, Address, Address]], without: Address
+) -> bool:
+    """Whether swaps in other pools than `without` lead from one token to the other."""
+    reached, found = {start}, [start]
+    while found:
+        token = found.pop()
+        ahead = {end for pool, begin, end in edges if begin == token and pool != without} - reached
+        reached |= ahead
+        found += ahead
+    return goal in reached
 
 
 class Places:
-    """Where decisions stand in the latest block. Made once a block, asked for every decision."""
+    """Where decisions stand in the latest block. Made once a block, asked for every decision.
+
+    A place is a prefix of the block: behind the last transaction that comes before us.
+    """
 
     def __init__(self, market: Market, update: BlockUpdate, valuation: Valuation) -> None:
-        self._update = update
-        self._ordered = update.has_receipts and market.profile.ordering == "fee"
-        self._rivals = [
-            (rival.transaction_index, rival.gain_micro_usd(valuation))
-            for rival in arbitrages(market)
-        ]
+        self._market = market
         self._valuation = valuation
+        self._is_ordered = update.has_receipts and market.profile.ordering == "fee"
+        self.end = block_end(update)
+        base_fee = update.block.base_fee_per_gas
 
-    def of(self, decision: Decision, position: Position | None = None) -> int:
-        """The number of transactions before ours; `position` instead of the decision's own.
+        def is_system(transaction: Transaction) -> bool:
+            """The chain's own transactions pay nothing, or less than anybody else may."""
+            paid = transaction.effective_gas_price
+            return paid == 0 or paid < base_fee
 
-        A place is a prefix of the block: behind the last transaction that comes before us. Where
-        the chain does not order by fee, or the history has no fees, it is the end of the block.
+        # They count as no bid, but nobody comes before those that the block begins with.
+        self._first = sum(1 for _ in takewhile(is_system, update.transactions))
+        # The last transaction that pays at least some fee is one that all behind it pay less than.
+        self._fees: list[int] = []
+        self._behind: list[int] = []
+        for transaction in reversed(update.transactions):
+            fee = transaction.effective_gas_price - base_fee
+            if not is_system(transaction) and (not self._fees or fee > self._fees[-1]):
+                self._fees.append(fee)
+                self._behind.append(transaction.index + 1)
+
+    @cached_property
+    def _rivals(self) -> list[tuple[int, int | None]]:
+        """Transaction index and worth of the block's arbitrages."""
+        return [
+            (rival.transaction_index, rival.worth(self._valuation))
+            for rival in arbitrages(self._market)
+        ]
+
+    def is_known(self, position: Position) -> bool:
+        """Whether the place can be told: top and bottom always, others where the chain orders by
+        fee and the history has the fees."""
+        return self._is_ordered or position in (Position.TOP, Position.BOTTOM)
+
+    def of(self, position: Position, priority_fee: int, bid_at: Callable[[int], int | None]) -> int:
+        """The number of transactions before ours; the end of the block where nobody can tell.
+
+        bid_at: what we really pay for our place if that is the place, in micro-USD times 2**96,
+        None where it cannot be valued.
         """
-        position = position or decision.position
         if position is Position.TOP:
             return 0
-        if position is Position.BOTTOM or not self._ordered:
-            return block_end(self._update)
-        place = self._by_fee(decision.priority_fee)
+        if position is Position.BOTTOM or not self._is_ordered:
+            return self.end
+        place = max(self._first, self._by_fee(priority_fee))
         if position is Position.CONTESTED:
-            bid = self._valuation.gas_cost_micro_usd(decision.priority_fee * decision.gas_units)
-            for index, gain in self._rivals:
-                # A rival bids up to what it is worth to him; what we cannot value he can.
-                if gain is None or bid <= gain:
-                    place = max(place, index + 1)
+            while (behind := self._behind_rivals(place, bid_at)) > place:
+                place = behind
         return place
 
     def _by_fee(self, priority_fee: int) -> int:
         """Behind the last transaction that pays at least as much per gas; ties precede us."""
-        base_fee = self._update.block.base_fee_per_gas
-        ahead = (
-            transaction.index + 1
-            for transaction in self._update.transactions
-            if transaction.effective_gas_price - base_fee >= priority_fee
-        )
-        return max(ahead, default=0)
+        found = bisect_left(self._fees, priority_fee)
+        return self._behind[found] if found < len(self._fees) else 0
+
+    def _behind_rivals(self, place: int, bid_at: Callable[[int], int | None]) -> int:
+        """Behind the last rival who would have bid more than we pay at `place`.
+
+        A rival bids up to what it is worth to him; what we cannot value he can.
+        """
+        later = [(index, worth) for index, worth in self._rivals if index >= place]
+        if not later:
+            return place
+        bid = bid_at(place)
+        ahead = [index for index, worth in later if worth is None or bid is None or bid <= worth]
+        return max(ahead) + 1 if ahead else place
 
 
 def block_end(update: BlockUpdate) -> int:

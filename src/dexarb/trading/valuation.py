@@ -17,8 +17,18 @@ from dexarb.errors import MarketError
 
 WINDOW_BLOCKS = 30
 MICRO_USD = 1_000_000
-_PRICE_SHIFT = 96
+PRICE_SHIFT = 96
 """Prices are micro-USD per smallest unit, times 2**96: 1e-20 USD still has nine digits."""
+
+
+def rounded_down(worth: int) -> int:
+    """Amount times price in micro-USD: gains are never rounded up, losses never down."""
+    return worth >> PRICE_SHIFT
+
+
+def rounded_up(worth: int) -> int:
+    """Amount times price in micro-USD, for what is to pay."""
+    return -(-worth >> PRICE_SHIFT)
 
 
 def mid_price(pool: Pool, token_in: Address) -> tuple[float, float] | None:
@@ -33,21 +43,32 @@ def mid_price(pool: Pool, token_in: Address) -> tuple[float, float] | None:
 
 
 class Valuation:
-    """Mutable: `observe` after every block, `rewind` when blocks are taken back."""
+    """Mutable: `observe` after every block, `rewind` when blocks are taken back.
 
-    def __init__(self, market: Market) -> None:
+    before: the valuation of the same chain up to this block, where only the pools have changed. A
+    token whose reference pools are the same keeps its window.
+    """
+
+    def __init__(self, market: Market, before: Valuation | None = None) -> None:
         profile = market.profile
         self._references = profile.reference_pools
         decimals = market.tokens[profile.numeraire].decimals
         self._numeraire = profile.numeraire
         self._wrapped_native = profile.wrapped_native
-        self._numeraire_price: int = (MICRO_USD << _PRICE_SHIFT) // 10**decimals
+        self._numeraire_price: int = (MICRO_USD << PRICE_SHIFT) // 10**decimals
         self._micro_usd_per_unit = MICRO_USD / 10**decimals
         # One entry a block: the mids of every token's deep enough reference pools.
         self._mids: deque[tuple[str, dict[Address, tuple[float, ...]]]] = deque(
             maxlen=WINDOW_BLOCKS + MAX_REORG_DEPTH
         )
         self._prices: dict[Address, int | None] = {}
+        if before is not None:
+            known = self._references.items() & before._references.items()
+            kept = {token for token, _ in known}
+            for block_hash, mids in before._mids:
+                if block_hash != market.block.hash:
+                    mids = {token: found for token, found in mids.items() if token in kept}
+                    self._mids.append((block_hash, mids))
         self.observe(market, market.pools)
 
     def observe(self, market: Market, touched: Collection[Address]) -> None:
@@ -82,23 +103,32 @@ class Valuation:
             self._prices[token] = self._median(token)
         return self._prices[token]
 
+    @property
+    def native_price(self) -> int | None:
+        """As `price`, of the token that pays for gas."""
+        return self.price(self._wrapped_native)
+
+    def can_value(self, token: Address) -> bool:
+        """Whether what a trade in this token earns and what it costs both have a price."""
+        return self.price(token) is not None and self.native_price is not None
+
     def _median(self, token: Address) -> int | None:
         window = list(self._mids)[-WINDOW_BLOCKS:]
         mids = sorted(mid for _, by_token in window for mid in by_token.get(token, ()))
         if not mids:
             return None
         # The lower of the two middle mids for an even count: no average of two floats.
-        return int(mids[(len(mids) - 1) // 2] * self._micro_usd_per_unit * float(2**_PRICE_SHIFT))
+        return int(mids[(len(mids) - 1) // 2] * self._micro_usd_per_unit * float(2**PRICE_SHIFT))
 
     def micro_usd(self, token: Address, amount: int) -> int | None:
-        """The value of an amount, rounded down: gains are never rounded up, losses never down."""
+        """The value of an amount, rounded down."""
         price = self.price(token)
-        return None if price is None else (amount * price) >> _PRICE_SHIFT
+        return None if price is None else rounded_down(amount * price)
 
     def cost_micro_usd(self, token: Address, amount: int) -> int | None:
         """The value of something to pay, rounded up."""
         price = self.price(token)
-        return None if price is None else -((-amount * price) >> _PRICE_SHIFT)
+        return None if price is None else rounded_up(amount * price)
 
     def gas_cost_micro_usd(self, wei: int) -> int:
         """What gas costs, rounded up. Raises MarketError without a price of the native token."""
@@ -110,4 +140,4 @@ class Valuation:
     def amount(self, token: Address, micro_usd: int) -> int | None:
         """How much of the token the money buys, in smallest units, rounded down."""
         price = self.price(token)
-        return None if not price else (micro_usd << _PRICE_SHIFT) // price
+        return None if not price else (micro_usd << PRICE_SHIFT) // price

@@ -1,0 +1,89 @@
+"""Pools that a strategy may not use again yet, because it has taken a cycle through them.
+
+A taken cycle holds its pools until its decision is settled and the cycle has then been closed at
+the end of the inclusion block or of a later one. See docs/honest-fills.md, A spread is taken once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dexarb.core.token import Address
+from dexarb.core.trade import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What one decision keeps busy for the strategy in `row`."""
+
+    decision: str
+    row: int
+    cycle: str
+    pools: tuple[Address, ...]
+
+
+class BusyPools:
+    """Mutable. A hold is waiting for its fill, then waiting for its cycle to close, then gone.
+
+    Every step has its inverse, so that the ledger can take blocks back.
+    """
+
+    def __init__(self) -> None:
+        self._unsettled: dict[str, Hold] = {}
+        self._unclosed: dict[str, dict[str, Hold]] = {}
+        self._counts: dict[Address, npt.NDArray[np.int32]] = {}
+        """Holds by pool and row; a row behind the end has none."""
+
+    def take(self, decision: Decision, row: int) -> None:
+        """A decision has been sent."""
+        hold = Hold(decision.id, row, decision.cycle.id, decision.cycle.pools)
+        self._unsettled[decision.id] = hold
+        for pool in hold.pools:
+            counts = self._counts.get(pool)
+            if counts is None or row >= len(counts):
+                known = 0 if counts is None else len(counts)
+                grown = np.zeros(max(2 * known, row + 1), dtype=np.int32)
+                if counts is not None:
+                    grown[:known] = counts
+                counts = self._counts[pool] = grown
+            counts[row] += 1
+
+    def settle(self, decision: str) -> None:
+        """The decision has its outcome: from now on a closed cycle frees the pools."""
+        hold = self._unsettled.pop(decision)
+        self._unclosed.setdefault(hold.cycle, {})[decision] = hold
+
+    def unsettle(self, decision: str, cycle: str) -> None:
+        """Undo `settle`."""
+        self._unsettled[decision] = self._unclosed[cycle].pop(decision)
+
+    def release(self, open_cycles: Container[str]) -> list[Hold]:
+        """At a block's end: let go what is settled and closed now. Returns it, for `reclaim`."""
+        released: list[Hold] = []
+        for cycle in [each for each in self._unclosed if each not in open_cycles]:
+            released += self._unclosed.pop(cycle).values()
+        self._count(released, -1)
+        return released
+
+    def reclaim(self, released: Sequence[Hold]) -> None:
+        """Undo `release`."""
+        for hold in released:
+            self._unclosed.setdefault(hold.cycle, {})[hold.decision] = hold
+        self._count(released, +1)
+
+    def _count(self, holds: Sequence[Hold], change: int) -> None:
+        by_pool: dict[Address, list[int]] = {}
+        for hold in holds:
+            for pool in hold.pools:
+                by_pool.setdefault(pool, []).append(hold.row)
+        for pool, rows in by_pool.items():
+            np.add.at(self._counts[pool], rows, change)
+
+    def rows(self, pools: Iterable[Address]) -> npt.NDArray[np.intp]:
+        """Rows that may not use one of these pools now, ascending."""
+        busy = [np.flatnonzero(self._counts[pool]) for pool in pools if pool in self._counts]
+        return np.unique(np.concatenate(busy)) if busy else np.zeros(0, dtype=np.intp)

@@ -1,0 +1,220 @@
+"""What trades come to in a block: exact integers on the pools as each place finds them.
+
+Everything that decisions have in common is computed once: a run by cycle, size, funding and the
+transactions before it, a result by all that the outcome depends on. So a thousand strategies that
+want the same cost little more than the one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dexarb.core.block import BlockUpdate
+from dexarb.core.market import Market
+from dexarb.core.pool import Pool, SwapResult
+from dexarb.core.route import Cycle
+from dexarb.core.token import Address
+from dexarb.core.trade import Decision, Fill, FillStatus, Funding
+from dexarb.errors import InsufficientLiquidity, PoolError, PoolOverflow
+from dexarb.search.result import HopWork, hop_work
+from dexarb.trading.costs import V2, GasModel
+from dexarb.trading.rivals import Places
+from dexarb.trading.valuation import PRICE_SHIFT, Valuation, rounded_down, rounded_up
+
+
+class Prices(NamedTuple):
+    """Of a start token and of the native one, as `Valuation.price` gives them."""
+
+    start_token: int
+    native: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A cycle at one size and place. amount_out: None where a pool refuses or runs dry.
+
+    filled_gas: net of refunds. reverted_gas: of a run that fails its last check, and what a
+    run needs before refunds.
+    """
+
+    amount_out: int | None
+    filled_gas: int
+    reverted_gas: int
+
+
+class _Outcome(NamedTuple):
+    status: FillStatus
+    amount_in: int
+    amount_out: int
+    gas_used: int
+
+
+class _Result(NamedTuple):
+    """A fill without its decision and block."""
+
+    place: int
+    status: FillStatus
+    amount_in: int
+    amount_out: int
+    gas_used: int
+    gas_price: int
+    gas_cost_micro_usd: int
+    net_micro_usd: int
+    band_micro_usd: tuple[int, int]
+    place_known: bool
+
+
+EXPIRED = _Result(0, FillStatus.EXPIRED, 0, 0, 0, 0, 0, 0, (0, 0), place_known=True)
+"""Never included, so it costs nothing."""
+
+_Route = tuple[str, Address]
+"""A cycle uses no pool twice, so its id and first pool say all."""
+
+
+class Settlement:
+    """Of one block: the one that the market has just applied. valuation stands before it."""
+
+    def __init__(
+        self, market: Market, update: BlockUpdate, valuation: Valuation, gas: GasModel
+    ) -> None:
+        self._market = market
+        self._block = update.block
+        self._gas = gas
+        self._places = Places(market, update, valuation)
+        self._touching: dict[_Route, tuple[int, ...]] = {}
+        self._runs: dict[tuple[_Route, int, Funding, int], _Run] = {}
+        self._results: dict[tuple[object, ...], _Result] = {}
+
+    def fill(self, decision: Decision, prices: Prices) -> Fill:
+        """What becomes of a decision that is included in this block."""
+        cycle = decision.cycle
+        key = (
+            cycle.id,
+            cycle.hops[0].pool,
+            decision.amount_in,
+            decision.min_amount_out,
+            decision.gas_units,
+            decision.priority_fee,
+            decision.position,
+            decision.funding,
+            decision.fixed_gas_cost_micro_usd,
+            decision.competition_lost,
+            prices,
+        )
+        result = self._results.get(key)
+        if result is None:
+            result = self._results[key] = self._result(decision, prices)
+        return Fill(decision, self._block, *result)
+
+    def expired(self, decision: Decision) -> Fill:
+        return Fill(decision, self._block, *EXPIRED)
+
+    def _result(self, decision: Decision, prices: Prices) -> _Result:
+        touching = self._touched_by(decision.cycle)
+        gas_price = self._block.base_fee_per_gas + decision.priority_fee
+        outcomes = [self._outcome(decision, before) for before in range(len(touching) + 1)]
+        valued = [self._value(decision, each, gas_price, prices) for each in outcomes]
+
+        def bid_at(place: int) -> int:
+            """What the books charge for the place: a fixed cost can hide no higher bid."""
+            gas_used = outcomes[bisect_left(touching, place)].gas_used
+            bid = gas_used * decision.priority_fee * prices.native
+            fixed = decision.fixed_gas_cost_micro_usd
+            return bid if fixed is None else min(bid, fixed << PRICE_SHIFT)
+
+        place = self._places.of(decision.position, decision.priority_fee, bid_at)
+        ours = bisect_left(touching, place)
+        nets = [net for _, net in valued]
+        return _Result(
+            place,
+            *outcomes[ours],
+            gas_price,
+            *valued[ours],
+            (min(0, *nets), max(0, *nets)),
+            self._places.is_known(decision.position),
+        )
+
+    def _outcome(self, decision: Decision, before: int) -> _Outcome:
+        """Behind so many of the transactions that touch the cycle's pools."""
+        run = self._run(decision.cycle, decision.amount_in, decision.funding, before)
+        limit = self._gas.limit(decision.gas_units)
+        if run.amount_out is not None and not decision.competition_lost:
+            # The executor itself refuses to come out with a loss of the start token.
+            minimum = max(decision.min_amount_out, decision.amount_in)
+            if run.amount_out >= minimum and run.reverted_gas <= limit:
+                amounts = decision.amount_in, run.amount_out
+                return _Outcome(FillStatus.FILLED, *amounts, run.filled_gas)
+        status = FillStatus.LOST if decision.competition_lost else FillStatus.REVERTED
+        return _Outcome(status, 0, 0, min(run.reverted_gas, limit))
+
+    @staticmethod
+    def _value(
+        decision: Decision, outcome: _Outcome, gas_price: int, prices: Prices
+    ) -> tuple[int, int]:
+        """(gas cost, net) in micro-USD at the prices before the block: cost up, profit down."""
+        cost = decision.fixed_gas_cost_micro_usd
+        if cost is None:
+            cost = rounded_up(outcome.gas_used * gas_price * prices.native)
+        profit = rounded_down((outcome.amount_out - outcome.amount_in) * prices.start_token)
+        return cost, profit - cost
+
+    # -- runs ---------------------------------------------------------------------------------
+
+    def _touched_by(self, cycle: Cycle) -> tuple[int, ...]:
+        """Indices of the transactions that touch the cycle's pools."""
+        route = cycle.id, cycle.hops[0].pool
+        known = self._touching.get(route)
+        if known is None:
+            known = self._touching[route] = self._market.touching(cycle.pools)
+        return known
+
+    def _run(self, cycle: Cycle, amount_in: int, funding: Funding, before: int) -> _Run:
+        key = (cycle.id, cycle.hops[0].pool), amount_in, funding, before
+        known = self._runs.get(key)
+        if known is None:
+            touching = self._touched_by(cycle)
+            place = touching[before - 1] + 1 if before else 0
+            known = self._runs[key] = self._execute(
+                cycle, amount_in, place, flash=funding is Funding.FLASH
+            )
+        return known
+
+    def _execute(self, cycle: Cycle, amount_in: int, place: int, *, flash: bool) -> _Run:
+        market, gas = self._market, self._gas
+        pools = [market.pool_at(address, place) for address in cycle.pools]
+        results: list[SwapResult] = []
+        amount, failed = amount_in, None
+        for hop, pool in zip(cycle.hops, pools, strict=True):
+            try:
+                results.append(pool.swap(hop.token_in, amount))
+            except PoolError as error:
+                failed = error
+                break
+            amount = results[-1].amount_out
+        done = pools[: len(results)]
+        work = [
+            hop._replace(touched=pool is not market.pool_at(pool.address, 0))
+            for hop, pool in zip(hop_work(done, results), done, strict=True)
+        ]
+        if failed is None:
+            return _Run(amount, gas.units(work, flash=flash), gas.reverted(work, flash=flash))
+        return _Run(None, 0, self._failing(failed, work, pools, flash=flash))
+
+    def _failing(
+        self, error: PoolError, work: Sequence[HopWork], pools: Sequence[Pool], *, flash: bool
+    ) -> int:
+        """Gas of a run that a pool ends; more than any gas limit where one with ticks runs dry."""
+        if isinstance(error, InsufficientLiquidity) and pools[len(work)].kind != V2:
+            return ENDLESS_GAS
+        if isinstance(error, PoolOverflow):
+            # Found out when the pool has paid already: about what the whole run costs.
+            rest = [HopWork(pool.kind, 0) for pool in pools[len(work) :]]
+            return self._gas.reverted([*work, *rest], flash=flash)
+        return self._gas.refused(work, len(pools), flash=flash)
+
+
+ENDLESS_GAS = 1 << 40
+"""Gas units that no limit reaches."""

@@ -1,0 +1,65 @@
+"""Strategies that do as they are told: what settles is tested apart from what decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from dexarb.core.trade import Decision, Opportunity, Position
+from dexarb.trading.skips import SkipTally
+from dexarb.trading.strategy import View
+
+GWEI = 10**9
+Change = Callable[[Decision], Decision]
+
+
+class Scripted:
+    """Takes every opportunity that its pools are free for, each of its rows in its own way.
+
+    rows: by name, how the row's decisions differ from the plain ones.
+    """
+
+    def __init__(self, rows: Mapping[str, Change | Mapping[str, object]]) -> None:
+        self._rows = dict(rows)
+        self.hashes: Sequence[str] = tuple(self._rows)
+
+    def decide(self, view: View, skips: SkipTally) -> Sequence[Decision]:  # noqa: ARG002
+        made: list[Decision] = []
+        if view.stale:
+            return made
+        for name, change in self._rows.items():
+            used: set[str] = set()
+            for opportunity in view.opportunities:
+                pools = opportunity.cycle.pools
+                is_busy = view.ledger.rows[name] in view.ledger.busy_rows(pools)
+                if is_busy or not used.isdisjoint(pools):
+                    continue
+                used.update(pools)
+                plain = plain_decision(name, view, opportunity)
+                changed = change(plain) if callable(change) else replace(plain, **change)  # type: ignore[arg-type]
+                made.append(changed)
+        return made
+
+
+def plain_decision(name: str, view: View, opportunity: Opportunity) -> Decision:
+    """The whole opportunity, in the next block, at the end of it, whatever the base fee."""
+    block = view.market.block
+    capital = view.valuation.cost_micro_usd(opportunity.cycle.start_token, opportunity.amount_in)
+    return Decision(
+        id=f"{name}:{block.hash}:{opportunity.cycle.id}",
+        strategy=name,
+        block=block,
+        cycle=opportunity.cycle,
+        amount_in=opportunity.amount_in,
+        amount_out=opportunity.amount_out,
+        min_amount_out=opportunity.amount_in,
+        gas_units=opportunity.gas_units,
+        expected_net_micro_usd=0,
+        capital_micro_usd=capital or 0,
+        priority_fee=30 * GWEI,
+        max_base_fee=1_000_000 * GWEI,
+        first_block=block.number + 1,
+        deadline_block=block.number + 1,
+        position=Position.BOTTOM,
+        gas_reserve_micro_usd=250_000,
+    )

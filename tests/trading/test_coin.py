@@ -1,0 +1,81 @@
+"""The classic coin: one toss for an episode, the same for everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dexarb.core.trade import Decision, FillStatus
+from dexarb.ends.paper_executor import PaperExecutor
+from dexarb.trading.coin import PPM, is_lost, toss_ppm
+from dexarb.trading.costs import GasModel
+from dexarb.trading.engine import Engine
+from support.scripted import Change, Scripted
+from support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, scanner, weth_pool
+
+EPISODES = st.tuples(
+    st.integers(1, 10**6), st.text("0123456789abcdef", min_size=16, max_size=16), st.integers(0)
+)
+
+
+@given(st.lists(EPISODES, max_size=50), st.integers(0, PPM), st.integers(0, PPM))
+def test_a_higher_rate_loses_a_superset(
+    episodes: list[tuple[int, str, int]], one: int, other: int
+) -> None:
+    low, high = sorted((one, other))
+    tosses = [toss_ppm(*episode) for episode in episodes]
+    assert all(0 <= toss < PPM for toss in tosses)
+    assert all(is_lost(toss, high) for toss in tosses if is_lost(toss, low))
+    assert not any(is_lost(toss, 0) for toss in tosses)
+    assert all(is_lost(toss, PPM) for toss in tosses)
+
+
+def test_the_rate_is_the_share_that_is_lost_and_each_part_of_the_seed_counts() -> None:
+    numbers = range(4_000)
+    by_part = (
+        [toss_ppm(number, "00" * 8, 1) for number in numbers],
+        [toss_ppm(1, f"{number:016x}", 1) for number in numbers],
+        [toss_ppm(1, "00" * 8, number) for number in numbers],
+    )
+    for rate in (100_000, 300_000, 700_000):
+        for found in by_part:
+            lost = sum(is_lost(toss, rate) for toss in found)
+            assert abs(lost / 4_000 - rate / PPM) < 0.03
+
+
+def test_the_coin_changes_nothing_but_what_it_loses() -> None:
+    """Strategies that differ in the rate alone send the same, and a lost trade costs a revert."""
+    rates = (0, 200_000, 500_000, 800_000, PPM)
+
+    def at(rate: int) -> Change:
+        def change(made: Decision) -> Decision:
+            toss = toss_ppm(CHAIN_ID, made.cycle.id, made.block.number)
+            return replace(made, competition_lost=is_lost(toss, rate))
+
+        return change
+
+    rows: Mapping[str, Change] = {str(rate): at(rate) for rate in rates}
+    first = keyframe()
+    chain = SmallChain(first)
+    made = Engine(first, scanner, PaperExecutor(GasModel()), max_state_age_s=10)
+    made.use([Scripted(rows)])
+    made.deciding = True
+    lost: dict[str, set[int]] = {name: set() for name in rows}
+    for number in range(20):
+        price = 2_450 if number % 2 else 2_500
+        for fill in made.step(chain.mine(weth_pool(CHEAP, price))).fills:
+            if fill.status is FillStatus.LOST:
+                lost[fill.decision.strategy].add(fill.decision.block.number)
+                assert fill.net_micro_usd == -fill.gas_cost_micro_usd < 0
+                assert fill.gas_used < fill.decision.gas_units * 1.1
+    sent = {made.ledger.value(name, "sent") for name in rows}
+    assert len(sent) == 1
+    in_order = [lost[str(rate)] for rate in rates]
+    assert all(low <= high for low, high in pairwise(in_order))
+    assert not in_order[0]
+    assert len(in_order[-1]) >= 9
+    assert len(in_order[0]) < len(in_order[2]) < len(in_order[-1])

@@ -1,0 +1,175 @@
+"""Fills against a plain reading of the rules, on random blocks over V2 and V3 pools."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+
+from dexarb.core.block import BlockUpdate
+from dexarb.core.pool import Pool
+from dexarb.core.route import run
+from dexarb.core.token import Address
+from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position
+from dexarb.errors import InsufficientLiquidity
+from dexarb.search.result import hop_work
+from dexarb.trading.costs import GasModel
+from dexarb.trading.engine import Engine
+from dexarb.trading.rivals import arbitrages
+from search.world import rng_of
+from support.random_chain import GWEI, NATIVE, RandomChain, engine, picked
+from support.scripted import Change, Scripted
+
+GAS = GasModel()
+
+
+def varied(seed: object) -> Change:
+    """Decisions of all kinds, some hopeless."""
+    rng = rng_of("varied", seed)
+
+    def change(decision: Decision) -> Decision:
+        amount_in = max(1, int(decision.amount_in * 10.0 ** rng.uniform(-2, 0.5)))
+        fixed = picked(rng, [-1, -1, 400_000])
+        return replace(
+            decision,
+            amount_in=amount_in,
+            min_amount_out=int(amount_in * rng.uniform(0.999, 1.002)),
+            gas_units=int(decision.gas_units * rng.uniform(0.45, 1.2)),
+            priority_fee=picked(rng, [0, 10, 30, 35, 70, 10**6, 10**9]) * GWEI,
+            position=Position(rng.choice([each.value for each in Position])),
+            funding=Funding(rng.choice([each.value for each in Funding])),
+            fixed_gas_cost_micro_usd=None if fixed < 0 else fixed,
+            competition_lost=bool(rng.random() < 0.1),
+        )
+
+    return change
+
+
+def pools_at(
+    before: dict[Address, Pool], update: BlockUpdate, place: int
+) -> dict[Address, tuple[Pool, bool]]:
+    """Every pool behind `place` transactions, and whether one of them has moved it."""
+    now = {address: (pool, False) for address, pool in before.items()}
+    for log in update.logs:
+        if log.transaction_index < place:
+            now[log.address] = (now[log.address][0].apply(log), True)
+    return now
+
+
+def by_the_rules(
+    decision: Decision, found: dict[Address, tuple[Pool, bool]]
+) -> tuple[FillStatus, int, int, int]:
+    """Status, amounts and gas where the pools are as found."""
+    flash = decision.funding is Funding.FLASH
+    limit = 2 * decision.gas_units
+    failed = FillStatus.LOST if decision.competition_lost else FillStatus.REVERTED
+    pools = [found[address][0] for address in decision.cycle.pools]
+    try:
+        results = run(decision.cycle, decision.amount_in, lambda address: found[address][0])
+    except InsufficientLiquidity:
+        return failed, 0, 0, limit
+    work = [
+        hop._replace(touched=found[address][1])
+        for hop, address in zip(hop_work(pools, results), decision.cycle.pools, strict=True)
+    ]
+    paid = results[-1].amount_out
+    enough = paid >= decision.min_amount_out and paid >= decision.amount_in
+    needed = GAS.reverted(work, flash=flash)
+    if decision.competition_lost or not enough or needed > limit:
+        return failed, 0, 0, min(limit, needed)
+    return FillStatus.FILLED, decision.amount_in, paid, GAS.units(work, flash=flash)
+
+
+def net_by_the_rules(
+    decision: Decision,
+    outcome: tuple[FillStatus, int, int, int],
+    gas_price: int,
+    usd: dict[Address, int],
+) -> int:
+    """Micro-USD, profit rounded down and cost up."""
+    _, amount_in, amount_out, gas_used = outcome
+    profit = Fraction((amount_out - amount_in) * usd[decision.cycle.start_token], 1 << 96)
+    cost = Fraction(gas_used * gas_price * usd[NATIVE], 1 << 96)
+    fixed = decision.fixed_gas_cost_micro_usd
+    return profit.__floor__() - (cost.__ceil__() if fixed is None else fixed)
+
+
+def check_place(fill: Fill, made: Engine, update: BlockUpdate, usd: dict[Address, int]) -> None:
+    """Nobody who would come before us is behind us."""
+    decision, place = fill.decision, fill.place
+    position, base_fee = decision.position, update.block.base_fee_per_gas
+    if position is Position.TOP:
+        assert place == 0
+        return
+    if position is Position.BOTTOM:
+        assert place == len(update.transactions)
+        return
+    behind = update.transactions[place:]
+    assert all(
+        each.effective_gas_price - base_fee < decision.priority_fee or each.effective_gas_price == 0
+        for each in behind
+    )
+    leading = 0
+    while (
+        leading < len(update.transactions) and not update.transactions[leading].effective_gas_price
+    ):
+        leading += 1
+    assert place >= leading
+    if position is Position.CONTESTED:
+        paid = fill.gas_used * decision.priority_fee * usd[NATIVE]
+        if decision.fixed_gas_cost_micro_usd is not None:
+            paid = min(paid, decision.fixed_gas_cost_micro_usd << 96)
+        for rival in arbitrages(made.market):
+            if rival.transaction_index >= place:
+                assert rival.gains
+                assert paid > sum(amount * usd[name] for name, amount in rival.gains.items())
+
+
+def check_block(made: Engine, update: BlockUpdate) -> list[Fill]:
+    """Step, and hold every fill against the rules at its place and at all others."""
+    before = dict(made.market.pools)
+    usd = {name: made.valuation.price(name) or 0 for name in made.market.tokens}
+    fills = list(made.step(update).fills)
+    for fill in fills:
+        decision = fill.decision
+        at_place = [
+            by_the_rules(decision, pools_at(before, update, place))
+            for place in range(len(update.transactions) + 1)
+        ]
+        outcome = (fill.status, fill.amount_in, fill.amount_out, fill.gas_used)
+        assert outcome == at_place[fill.place]
+        gas_price = update.block.base_fee_per_gas + decision.priority_fee
+        nets = [net_by_the_rules(decision, each, gas_price, usd) for each in at_place]
+        assert fill.gas_price == gas_price
+        assert fill.net_micro_usd == nets[fill.place]
+        assert fill.band_micro_usd == (min(0, *nets), max(0, *nets))
+        assert fill.place_known
+        check_place(fill, made, update, usd)
+    return fills
+
+
+def check_worlds(worlds: int, blocks: int) -> list[Fill]:
+    fills: list[Fill] = []
+    for seed in range(worlds):
+        chain = RandomChain(seed)
+        made = engine(
+            chain.first, [Scripted({f"s{row}": varied((seed, row)) for row in range(12)})]
+        )
+        for _ in range(blocks):
+            fills += check_block(made, chain.mine())
+    return fills
+
+
+def test_fills_are_what_the_rules_say_at_their_place_and_at_all_others() -> None:
+    fills = check_worlds(6, 15)
+    assert len(fills) > 150
+    statuses = {fill.status for fill in fills}
+    assert statuses == {FillStatus.FILLED, FillStatus.REVERTED, FillStatus.LOST}
+    assert any(0 < fill.place < 4 for fill in fills)
+    assert any(fill.status is FillStatus.FILLED and fill.net_micro_usd < 0 for fill in fills)
+
+
+@pytest.mark.fuzz
+def test_many_fills_are_what_the_rules_say() -> None:
+    assert len(check_worlds(100, 40)) > 10_000
