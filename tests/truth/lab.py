@@ -8,14 +8,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 
+from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.apps.demo import calls
 from dexarb.apps.demo.anvil import start_anvil
 from dexarb.apps.demo.artifacts import contract
+from dexarb.apps.demo.deploy import POSITIONS
 from dexarb.apps.demo.driver import Driver
 from dexarb.apps.demo.mining import Mined, MinedReceipt, Request
 from dexarb.apps.demo.scene import amount_to_move
 from dexarb.apps.demo.traders import Whale
-from dexarb.apps.demo.world import V3, World
+from dexarb.apps.demo.world import NO_DEADLINE, V3, World
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block, Log
 from dexarb.core.market import Keyframe
@@ -79,6 +81,7 @@ class Lab:
         self.rpc, self.driver = rpc, driver
         self.miner = driver._miner
         self.owner = owner
+        self.thin_pool = Address("")
         self.executors: dict[Funding, Address] = {}
         self._held: dict[Funding, dict[Address, int]] = {}
         self._before: _Mark | None = None
@@ -116,11 +119,29 @@ class Lab:
                 pay = contract("ERC20PresetFixedSupply")["transfer"].call(executor, amount)
                 payments.append(Request("stock", deployer, token.address, pay, 100_000, 0))
         await self._mine(payments)
+        await self._thin_out()
         await self._season(Random(f"{seed} season"))
         self._held = {funding: await self._balances(funding) for funding in Funding}
         whale = RestlessWhale(self.world, Random(f"{seed} restless"))
         # In front of the arbitrageurs, who look at what the others have decided.
         self.driver._actors = (whale, *self.driver._actors)
+
+    async def _thin_out(self) -> None:
+        """Take the liquidity that reaches to the ends out of one pool, so that it can run dry."""
+        pool = next(pool for pool in self.world.pools if pool.kind == V3)
+        state = self.driver.market.pools[pool.address]
+        assert isinstance(state, UniswapV3Pool)
+        liquidity, _ = state.ticks[min(state.ticks)]
+        # Its positions were made one after the other, in turns by the providers.
+        place = next(n for n, (below, *_) in enumerate(POSITIONS) if below == min(POSITIONS)[0])
+        providers = self.world.accounts.providers
+        owner = providers[(self.world.pools.index(pool) + place) % len(providers)]
+        burn = contract("NonfungiblePositionManager")["decreaseLiquidity"].call(
+            (1 + place, liquidity, 0, 0, NO_DEADLINE)
+        )
+        manager = self.world.position_manager
+        await self._mine([Request("thin out", owner, manager, burn, 500_000, 0)])
+        self.thin_pool = pool.address
 
     async def _season(self, rng: Random) -> None:
         """Sell one way, the other way twice as much, and back, in every pool."""

@@ -26,7 +26,6 @@ from dexarb.trading.valuation import MICRO_USD
 from truth.lab import Lab, Trial, substance
 from truth.variety import GWEI, Variety, kinds_of
 
-GAS_LIMIT = 6_000_000
 TOO_LITTLE = "too little received"
 CANNOT_PAY = {"ERC20: transfer amount exceeds balance", ""}
 """How a flash swap at a loss ends where the executor has nothing to add. WETH9 says nothing."""
@@ -80,7 +79,7 @@ class Trials:
             max_state_age_s=10,
         )
         strategies = strategies_of(self.engine.market)
-        variety = Variety(Random(f"{seed} variety"), varied)
+        variety = Variety(Random(f"{seed} variety"), varied, lab.thin_pool)
         self.engine.use([ThresholdStrategies(strategies, gas), variety])
         self.engine.deciding = True
 
@@ -136,10 +135,10 @@ class Trials:
         else:
             assert fill.profit == 0
         self._judge_swaps(decision, trial, said, fill.place)
+        # Paper fills end at their gas limit exactly where real ones do.
+        assert (fill.gas_used == limit_of(decision)) == out_of_gas(decision, trial)
         shape = self._shape(fill, said)
-        if said is not None:
-            error = fill.gas_used / trial.gas_used - 1
-            self.findings.gas.append((error, shape))
+        self.findings.gas.append((fill.gas_used / trial.gas_used - 1, shape))
         self._count(fill, shape)
 
     def _judge_swaps(
@@ -154,6 +153,8 @@ class Trials:
             assert [pools[hop.pool] for hop in decision.cycle.hops] == [r.pool for r in said]
             return
         assert not trial.logs
+        if out_of_gas(decision, trial):
+            return
         if said is None:
             assert trial.reason in REFUSALS, (decision, trial.reason)
             return
@@ -170,7 +171,7 @@ class Trials:
             nets.append(value(decision.cycle.start_token, gain))
             said = self._expected(decision, place)
             enough = said is not None and said[-1].amount_out >= decision.min_amount_out
-            assert trial.succeeded == enough
+            assert trial.succeeded == enough or out_of_gas(decision, trial)
             self._judge_swaps(decision, trial, said, place)
         assert fill.band_micro_usd == (min(nets), max(nets))
         self.findings.bands += 1
@@ -178,7 +179,7 @@ class Trials:
 
     async def _trial(self, decision: Decision, place: int) -> Trial:
         """Whatever is in front of us is as it was without us."""
-        trial = await self.lab.trial(decision, place, GAS_LIMIT)
+        trial = await self.lab.trial(decision, place, limit_of(decision))
         before = self.lab.mined.receipts[:place]
         assert [*map(substance, trial.ahead)] == [*map(substance, before)]
         self.findings.trials += 1
@@ -201,6 +202,8 @@ class Trials:
         decision = fill.decision
         kinds = kinds_of(self.market, decision.cycle)
         outcome = "refused" if said is None else fill.status.value
+        if fill.gas_used == limit_of(decision):
+            outcome = "dry"
         return f"{kinds} {decision.funding.value} {outcome}"
 
     def _count(self, fill: Fill, shape: str) -> None:
@@ -222,6 +225,16 @@ class Trials:
         shapes["arbitrageur in front"] += any(index < fill.place for index in rivals)
         shapes["arbitrageur behind"] += any(index >= fill.place for index in rivals)
         shapes[f"by: {'variety' if decision.strategy == 'variety' else 'strategies'}"] += 1
+
+
+def limit_of(decision: Decision) -> int:
+    """The gas limit that it is sent with."""
+    return GasModel().limit(decision.gas_units)
+
+
+def out_of_gas(decision: Decision, trial: Trial) -> bool:
+    """Whether it used up what it had. A call leaves its caller 1/64 of it, see EIP-150."""
+    return not trial.succeeded and trial.gas_used > limit_of(decision) * 0.95
 
 
 def strategies_of(market: Market) -> list[StrategySettings]:

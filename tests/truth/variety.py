@@ -24,6 +24,9 @@ TOLERANCES_PPM = (0, 50, 1_000, 5_000, 1_000_000)
 REFUSED_GAS = 300_000
 FREE_EVERY = 8
 """Gas costs nothing for so many of the decisions: their band is one of amounts alone."""
+FLOOD_EVERY = 25
+FLOOD_USD = 8_000_000
+"""More than the thin pool has."""
 MICRO_USD = 1_000_000
 PPM = 1_000_000
 NO_LIMIT = 1 << 62
@@ -32,25 +35,31 @@ NO_LIMIT = 1 << 62
 class Variety:
     """A strategy that wants a bit of everything: the rarest shapes first.
 
-    Open cycles at sizes around the best, closed ones, dust. It knows nothing of money, so it is
-    not bound by capital, daily limits or busy pools.
+    Open cycles at sizes around the best, closed ones, dust, more than a thin pool has. It knows
+    nothing of money, so it is not bound by capital, daily limits or busy pools.
     """
 
     hashes: Sequence[str] = (NAME,)
 
-    def __init__(self, rng: Random, per_block: int) -> None:
-        self._rng, self._per_block = rng, per_block
+    def __init__(self, rng: Random, per_block: int, thin_pool: Address) -> None:
+        self._rng, self._per_block, self._thin_pool = rng, per_block, thin_pool
         self._made = 0
         self._taken: Counter[str] = Counter()
         self._cycles: tuple[Cycle, ...] = ()
+        self._flooding: list[Cycle] = []
 
     def decide(self, view: View, skips: SkipTally) -> Sequence[Decision]:
         del skips
-        self._cycles = self._cycles or tuple(all_cycles(view.market))
+        if not self._cycles:
+            self._cycles = tuple(all_cycles(view.market))
+            self._flooding = [each for each in self._cycles if each.pools[0] == self._thin_pool]
         sizes = {each.cycle: each.amount_in for each in view.opportunities}
         decisions = []
         for _ in range(self._per_block):
-            if sizes and self._rng.random() < 0.8:
+            if self._made % FLOOD_EVERY == 0:
+                cycle = self._rarest(view.market, self._flooding)
+                amount_in = self._worth(view, cycle, FLOOD_USD)
+            elif sizes and self._rng.random() < 0.8:
                 cycle = self._rarest(view.market, tuple(sizes))
                 amount_in = int(sizes[cycle] * self._rng.choice((1.0, 1.0, 0.5, 0.1, 1.2)))
             else:
@@ -69,7 +78,10 @@ class Variety:
     def _any_size(self, view: View, cycle: Cycle) -> int:
         if self._rng.random() < 0.1:
             return self._rng.randint(1, 1_000)
-        usd = 10 ** self._rng.uniform(0, 4.5)
+        return self._worth(view, cycle, 10 ** self._rng.uniform(0, 4.5))
+
+    @staticmethod
+    def _worth(view: View, cycle: Cycle, usd: float) -> int:
         amount = view.valuation.amount(cycle.start_token, int(usd * MICRO_USD))
         assert amount is not None
         return amount

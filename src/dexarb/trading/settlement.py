@@ -200,7 +200,10 @@ class Settlement:
             for hop, pool in zip(hop_work(done, results), done, strict=True)
         ]
         if failed is None:
-            return _Run(amount, gas.units(work, flash=flash), gas.reverted(work, flash=flash))
+            # Whoever trades by flash swap has nothing to add to what comes out.
+            is_short = flash and amount < amount_in
+            reverted = gas.unpaid(work) if is_short else gas.reverted(work, flash=flash)
+            return _Run(amount, gas.units(work, flash=flash), reverted)
         return _Run(None, 0, self._failing(failed, work, pools, flash=flash))
 
     def _failing(
