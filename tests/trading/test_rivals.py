@@ -5,23 +5,32 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.core.block import BlockUpdate, Transaction
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
-from dexarb.core.trade import FillStatus, Position
+from dexarb.core.trade import Fill, FillStatus, Position
+from dexarb.ends.paper_executor import PaperExecutor
+from dexarb.trading.costs import GasModel
+from dexarb.trading.engine import Engine
 from dexarb.trading.rivals import arbitrages
 from dexarb.trading.strategy import StrategySettings
+from support.scripted import Scripted
 from support.small_chain import (
     CHEAP,
     DEAR,
     GWEI,
+    PROFILE,
     USDC,
     WETH,
+    WMATIC,
     SmallChain,
     engine,
     keyframe,
+    scanner,
     settings,
     sync,
     transaction,
@@ -130,13 +139,33 @@ def test_only_a_bid_above_his_gain_comes_before_a_rival() -> None:
         assert play(strategy, 20 * GWEI, rival=True)[0] is status
 
 
-def test_without_receipts_the_end_of_the_block_counts() -> None:
-    first = keyframe()
-    made, chain = engine(first, settings(priority_fee=60 * GWEI)), SmallChain(first)
+@pytest.mark.parametrize(
+    ("position", "ordering", "has_receipts", "place", "known"),
+    [
+        (Position.FEE, "fee", False, 1, False),
+        (Position.CONTESTED, "fee", False, 1, False),
+        (Position.FEE, "unknown", True, 1, False),
+        (Position.CONTESTED, "unknown", True, 1, False),
+        (Position.TOP, "unknown", False, 0, True),
+        (Position.BOTTOM, "unknown", False, 1, True),
+        (Position.FEE, "fee", True, 0, True),
+    ],
+)
+def test_a_place_is_known_only_by_fees_of_a_chain_that_orders_by_them(
+    position: Position, ordering: str, has_receipts: bool, place: int, known: bool
+) -> None:
+    profile = replace(PROFILE, ordering=ordering)  # type: ignore[arg-type]
+    first = replace(keyframe(), profile=profile)
+    made, chain = (
+        engine(first, settings(priority_fee=60 * GWEI, position=position)),
+        SmallChain(first),
+    )
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     update = chain.mine(weth_pool(CHEAP, 2_470))
-    fill = made.step(replace(update, transactions=(), has_receipts=False)).fills[0]
-    assert fill.place == 1
+    if not has_receipts:
+        update = replace(update, transactions=(), has_receipts=False)
+    fill = made.step(update).fills[0]
+    assert (fill.place, fill.place_known) == (place, known)
 
 
 def test_failed_transactions_count_for_the_order_only() -> None:
@@ -147,3 +176,182 @@ def test_failed_transactions_count_for_the_order_only() -> None:
     failed: Transaction = replace(transaction(0), succeeded=False)
     fill = made.step(replace(update, transactions=(failed,))).fills[0]
     assert (fill.place, fill.status) == (1, FillStatus.FILLED)
+
+
+# -- system transactions -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("prices", "ours", "place"),
+    [
+        # Effective gas prices in gwei, base fee 30; what comes before our bid.
+        ([0, 60, 35, 0], 10, 2),
+        ([0, 0, 60, 35], 90, 2),  # nobody overtakes those that the block begins with
+        ([60, 0, 35], 30, 1),  # one in the middle is no bid
+        ([60, 35, 0], 0, 2),  # nor is one at the end
+        ([29, 60], 30, 2),  # below the base fee: the chain's own
+        ([30, 60, 30], 0, 3),  # exactly the base fee: a tie with no bid
+        ([30, 60, 30], 1, 2),
+    ],
+)
+def test_system_transactions_keep_their_place_and_count_as_no_bid(
+    prices: list[int], ours: int, place: int
+) -> None:
+    strategy = settings(priority_fee=ours * GWEI, max_gas_price=1_000 * GWEI, position=Position.FEE)
+    first = keyframe()
+    made, chain = engine(first, strategy), SmallChain(first)
+    made.step(chain.mine(weth_pool(CHEAP, 2_450)))
+    paid = tuple(
+        replace(transaction(index), effective_gas_price=price * GWEI)
+        for index, price in enumerate(prices)
+    )
+    assert made.step(replace(chain.mine(), transactions=paid)).fills[0].place == place
+
+
+# -- what is taken for an arbitrage --------------------------------------------------------------
+
+
+def market_after(*pools: Pool) -> Market:
+    """A dear and a cheap pool, after one transaction that left these behind it."""
+    first = keyframe(cheap=2_450)
+    market, chain = Market(first), SmallChain(first)
+    market.apply(in_one_transaction(chain.mine(), *pools, priority_fee=0))
+    return market
+
+
+def test_a_gain_that_is_mixed_with_an_order_cannot_be_valued_and_comes_first() -> None:
+    first = keyframe(cheap=2_450)
+    pools = {pool.address: pool for pool in first.pools}
+    cheap, dear = arbitrage(pools[CHEAP], pools[DEAR])
+    sold = dear.swap(WETH, 10**18).pool
+    (found,) = arbitrages(market_after(cheap, dear, sold))
+    assert not found.gains
+    assert found.gain_micro_usd(engine(first).valuation) is None
+
+
+def test_adding_liquidity_beside_it_hides_no_arbitrage() -> None:
+    first = keyframe(cheap=2_450)
+    pools = {pool.address: pool for pool in first.pools}
+    cheap, dear = arbitrage(pools[CHEAP], pools[DEAR])
+    assert isinstance(dear, UniswapV2Pool)
+    more = replace(dear, reserve0=dear.reserve0 * 2, reserve1=dear.reserve1 * 2)
+    (found,) = arbitrages(market_after(cheap, dear, more))
+    (plain,) = arbitrages(market_after(cheap, dear))
+    assert found.gains == plain.gains
+
+
+def test_a_split_order_is_no_arbitrage() -> None:
+    first = keyframe(cheap=2_450)
+    pools = {pool.address: pool for pool in first.pools}
+    assert not arbitrages(
+        market_after(pools[CHEAP].swap(USDC, SIZE).pool, pools[DEAR].swap(USDC, SIZE).pool)
+    )
+
+
+def test_one_leg_alone_is_no_arbitrage_we_could_know_of() -> None:
+    first = keyframe(cheap=2_450)
+    pools = {pool.address: pool for pool in first.pools}
+    assert not arbitrages(market_after(pools[CHEAP].swap(USDC, SIZE).pool))
+
+
+# -- no bid beats frozen rivals ------------------------------------------------------------------
+
+
+BIDS = st.one_of(
+    st.integers(0, 10**12), st.integers(0, 62).map(lambda power: 2**power), st.integers(0, 2**63)
+)
+"""Wei per gas; a configuration knows no higher gas price. The gain is worth some 10**15."""
+
+
+class Frozen:
+    """A spread that a rival takes at its best size, in the block in which we are included."""
+
+    def __init__(self) -> None:
+        self.first = keyframe()
+        self.chain = SmallChain(self.first)
+        self.opened = self.chain.mine(weth_pool(CHEAP, 2_450))
+        found = engine(self.first).step(self.opened).opportunities
+        (self.best,) = (each for each in found if each.cycle.start_token == USDC)
+        assert self.best.cycle.pools == (CHEAP, DEAR)
+        market = Market(self.first)
+        market.apply(self.opened)
+        bought = market.pools[CHEAP].swap(USDC, self.best.amount_in)
+        sold = market.pools[DEAR].swap(WETH, bought.amount_out)
+        self.taken = in_one_transaction(
+            self.chain.mine(), bought.pool, sold.pool, priority_fee=10 * GWEI
+        )
+
+    def fill(self, bid: int, **changes: object) -> Fill:
+        made = Engine(self.first, scanner, PaperExecutor(GasModel()), max_state_age_s=10)
+        plain = {"priority_fee": bid, "max_base_fee": 10**30, "position": Position.CONTESTED}
+        made.use([Scripted({"s": plain | changes})])
+        made.deciding = True
+        made.step(self.opened)
+        (fill,) = made.step(self.taken).fills
+        return fill
+
+
+FROZEN = Frozen()
+
+
+@given(BIDS, st.sampled_from([None, 1, 10**5, 10**12]), st.sampled_from([10**5, 10**9]))
+def test_a_sweep_over_bids_never_beats_a_frozen_rival(
+    bid: int, fixed: int | None, gas_units: int
+) -> None:
+    """Neither by the bid, nor by a fixed cost that hides it, nor by what gas it claims to use."""
+    fill = FROZEN.fill(bid, fixed_gas_cost_micro_usd=fixed, gas_units=gas_units)
+    assert fill.net_micro_usd <= 0
+    assert (fill.place == 0) == (fill.status is FillStatus.FILLED)
+
+
+def test_the_bid_that_comes_first_is_the_first_above_his_gain_by_one_wei() -> None:
+    gain = FROZEN.best.profit
+    low, high = 0, 2**63
+    while high - low > 1:
+        middle = (low + high) // 2
+        if FROZEN.fill(middle).place == 0:
+            high = middle
+        else:
+            low = middle
+    first, behind = FROZEN.fill(high), FROZEN.fill(low)
+    price = engine(FROZEN.first).valuation.price(WMATIC)
+    assert price is not None
+    assert (first.place, behind.place) == (0, 1)
+    # USDC is micro-USD here.
+    assert first.gas_used * high * price > gain << 96 >= first.gas_used * low * price
+    assert first.net_micro_usd < 0
+
+
+def test_what_has_no_price_to_us_comes_before_any_bid() -> None:
+    """The rival gains in a token without reference pools."""
+    first = replace(
+        FROZEN.first,
+        profile=replace(PROFILE, reference_pools={WMATIC: PROFILE.reference_pools[WMATIC]}),
+    )
+    market = Market(first)
+    market.apply(FROZEN.opened)
+    bought = market.pools[CHEAP].swap(USDC, FROZEN.best.amount_in)
+    (paid_back, sold) = (
+        market.pools[DEAR].swap_exact_out(USDC, FROZEN.best.amount_in),
+        bought.amount_out,
+    )
+    assert paid_back.amount_in < sold  # he keeps WETH
+    update = in_one_transaction(FROZEN.taken, bought.pool, paid_back.pool, priority_fee=10 * GWEI)
+    made = Engine(first, scanner, PaperExecutor(GasModel()), max_state_age_s=10)
+    made.use(
+        [
+            Scripted(
+                {
+                    "s": {
+                        "priority_fee": 2**63,
+                        "max_base_fee": 10**30,
+                        "position": Position.CONTESTED,
+                    }
+                }
+            )
+        ]
+    )
+    made.deciding = True
+    made.step(FROZEN.opened)
+    (fill,) = made.step(update).fills
+    assert fill.place == 1

@@ -19,7 +19,7 @@ from dexarb.core.evidence import Evidence
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Fill, Opportunity, Skip, SkipReason
+from dexarb.core.trade import Decision, Fill, Opportunity
 from dexarb.errors import MarketError, PoolError
 from dexarb.trading.episodes import Episodes
 from dexarb.trading.evidence import EvidenceTracker
@@ -40,7 +40,10 @@ class Executor(Protocol):
     """Where decisions go. Paper or real, the outcome comes back as fills of later blocks."""
 
     def submit(self, decisions: Sequence[Decision], valuation: Valuation) -> None:
-        """Take decisions made at the end of the latest block, where `valuation` stands now."""
+        """Take decisions made at the end of the latest block, where `valuation` stands now.
+
+        Both what they start with and gas have a price there: no price, no trade.
+        """
         ...
 
     def settle(self, market: Market, update: BlockUpdate, valuation: Valuation) -> list[Fill]:
@@ -226,17 +229,9 @@ class Engine:
         )
         decisions: list[Decision] = []
         for strategy in self._strategies:
-            decisions.extend(filter(self._has_price, strategy.decide(view, self.skips)))
+            decisions.extend(strategy.decide(view, self.skips))
         for decision in decisions:
             self.ledger.send(decision)
         self._executor.submit(decisions, self.valuation)
         self.evidence.watch(decisions)
         return decisions
-
-    def _has_price(self, decision: Decision) -> bool:
-        """No price, no trade, whoever decides: nobody could say what it came to."""
-        if self.valuation.can_value(decision.cycle.start_token):
-            return True
-        reason = SkipReason.NO_PRICE
-        self.skips.add(Skip(decision.strategy, decision.cycle, decision.block, reason))
-        return False

@@ -108,10 +108,6 @@ class Valuation:
         """As `price`, of the token that pays for gas."""
         return self.price(self._wrapped_native)
 
-    def can_value(self, token: Address) -> bool:
-        """Whether what a trade in this token earns and what it costs both have a price."""
-        return self.price(token) is not None and self.native_price is not None
-
     def _median(self, token: Address) -> int | None:
         window = list(self._mids)[-WINDOW_BLOCKS:]
         mids = sorted(mid for _, by_token in window for mid in by_token.get(token, ()))

@@ -1,0 +1,221 @@
+"""What was there when deciding and is gone when settling: prices, pools, liquidity, gas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from dexarb.core.block import BlockUpdate
+from dexarb.core.market import Keyframe
+from dexarb.core.profile import ReferencePool
+from dexarb.core.trade import FillStatus, Funding
+from dexarb.ends.paper_executor import PaperExecutor
+from dexarb.errors import InsufficientLiquidity
+from dexarb.search.result import hop_work
+from dexarb.trading.costs import GasModel
+from dexarb.trading.engine import Engine, Step
+from search.world import World, rng_of, v3
+from support import random_chain, small_chain
+from support.random_chain import NATIVE, USD, VALUES, RandomChain, swap_log
+from support.scripted import Scripted
+from support.small_chain import (
+    CHEAP,
+    DEAR,
+    GAS,
+    GWEI,
+    PROFILE,
+    USDC,
+    WETH,
+    SmallChain,
+    keyframe,
+    weth_pool,
+)
+
+
+def trader(first: Keyframe, **changes: object) -> Engine:
+    made = Engine(first, small_chain.scanner, PaperExecutor(GasModel()), max_state_age_s=10)
+    made.use([Scripted({"s": changes})])
+    made.deciding = True
+    return made
+
+
+# -- prices ------------------------------------------------------------------------------------
+
+
+def test_a_price_that_is_gone_is_that_of_the_decision() -> None:
+    """A keyframe with fewer pools brings a profile in which nothing prices the native token."""
+    first = keyframe()
+    told, silent = trader(first), trader(first)
+    chain = SmallChain(first)
+    opening, after = chain.mine(weth_pool(CHEAP, 2_450)), chain.mine(weth_pool(CHEAP, 2_452))
+    for made in (told, silent):
+        assert made.step(opening).decisions
+    market = silent.market
+    silent.step(
+        Keyframe(
+            seq=9,
+            block=market.block,
+            profile=replace(PROFILE, reference_pools={WETH: PROFILE.reference_pools[WETH]}),
+            tokens=first.tokens,
+            pools=tuple(pool for pool in market.pools.values() if pool.address != GAS),
+        )
+    )
+    assert silent.valuation.native_price is None
+    (fill,) = silent.step(after).fills
+    assert (fill,) == tuple(told.step(after).fills)
+    assert fill.gas_cost_micro_usd > 0
+
+
+def test_a_changed_pool_set_keeps_windows_of_prices_and_episodes() -> None:
+    first = keyframe()
+    made, chain = trader(first), SmallChain(first)
+    for price in (2_500, 2_450, 2_450, 2_450):
+        made.step(chain.mine(weth_pool(CHEAP, price), weth_pool(DEAR, 2_500)))
+    prices = {token: made.valuation.price(token) for token in made.market.tokens}
+    opened = dict(made.episodes.opened)
+    assert opened
+    # One mispriced block end must not become the only one there is.
+    made.step(chain.mine(weth_pool(DEAR, 9_000), weth_pool(CHEAP, 2_450)))
+    fewer = [pool for pool in made.market.pools.values() if pool.address != GAS]
+    step = made.step(replace(made.market.keyframe(), seq=99, pools=tuple(fewer)))
+    assert not step.voided
+    assert {token: made.valuation.price(token) for token in prices} == prices
+    assert opened.items() <= made.episodes.opened.items()
+
+
+# -- pools -------------------------------------------------------------------------------------
+
+
+def test_a_decision_through_a_pool_that_is_no_longer_collected_is_void() -> None:
+    first = keyframe()
+    made, chain = trader(first), SmallChain(first)
+    assert len(made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions) == 1
+    fewer = tuple(pool for pool in made.market.pools.values() if pool.address != DEAR)
+    step = made.step(replace(made.market.keyframe(), seq=9, pools=fewer))
+    assert len(step.voided) == 1
+    assert (made.ledger.value("s", "reorged"), made.ledger.value("s", "open")) == (1, 0)
+    assert made.ledger.value("s", "open_capital_micro_usd") == 0
+    assert not made.step(chain.mine()).fills
+    assert not made.ledger.busy_rows([CHEAP]).size
+
+
+def test_a_decision_through_other_pools_settles_all_the_same() -> None:
+    first = keyframe()
+    made, chain = trader(first), SmallChain(first)
+    made.step(chain.mine(weth_pool(CHEAP, 2_450)))
+    fewer = tuple(pool for pool in made.market.pools.values() if pool.address != GAS)
+    assert not made.step(replace(made.market.keyframe(), seq=9, pools=fewer)).voided
+    (fill,) = made.step(chain.mine()).fills
+    assert fill.status is FillStatus.FILLED
+    assert fill.gas_cost_micro_usd > 0
+
+
+def test_a_reorg_behind_a_resync_leaves_the_books_before_it_alone() -> None:
+    first = keyframe()
+    made, chain = trader(first), SmallChain(first)
+    made.step(chain.mine(weth_pool(CHEAP, 2_450)))
+    assert made.step(chain.mine()).fills
+    far = replace(keyframe(), seq=9, block=replace(chain.tip, number=900, hash="0xfar"))
+    made.step(far)
+    chain.tip = far.block
+    made.step(chain.mine())
+    step = made.step(chain.mine(parent=far.block, branch="b"))
+    assert not step.undone
+    assert len(step.dead_blocks) == 1
+    assert made.ledger.value("s", "filled") == 1
+
+
+# -- liquidity and gas ---------------------------------------------------------------------------
+
+
+def ticked_market() -> tuple[Keyframe, BlockUpdate, BlockUpdate]:
+    """A V2 and a V3 pool with a spread between them, and a block in which somebody buys nearly all
+    that the V3 pool has to sell for USD."""
+    first = RandomChain("dry").first
+    root = 10.0**6 / (VALUES[USD] * VALUES[NATIVE]) ** 0.5
+    price = VALUES[USD] / VALUES[NATIVE]
+    pair = World(VALUES, rng_of("dry")).pool(70, (USD, NATIVE), noise=0.0, value=1e6)
+    ticked = v3(71, (USD, NATIVE), price * 1.02, [(-30, 30, int(root * 3))], fee=3000)
+    references = {NATIVE: (ReferencePool(pair.address, USD, 1),)}
+    first = replace(
+        first,
+        pools=(pair, ticked),
+        profile=replace(first.profile, reference_pools=references),
+    )
+    with pytest.raises(InsufficientLiquidity) as whole:
+        ticked.swap(USD, 10**30)
+    amount_in = whole.value.amount_in - 10**6
+    result = ticked.swap(USD, amount_in)
+    log = swap_log(ticked, USD, result.amount_out, amount_in, result.pool)
+    one = replace(first.block, number=101, hash="0x101", parent_hash="0x100")
+    two = replace(one, number=102, hash="0x102", parent_hash="0x101")
+    return first, BlockUpdate(2, one, (), ()), BlockUpdate(3, two, (log,), ())
+
+
+@pytest.mark.parametrize("funding", list(Funding))
+def test_a_ticked_pool_that_runs_dry_costs_the_gas_limit(funding: Funding) -> None:
+    first, quiet, dry = ticked_market()
+    made = random_chain.engine(first, [Scripted({"s": {"funding": funding}})])
+    (decision,) = made.step(quiet).decisions
+    assert (decision.cycle.hops[0].pool, decision.cycle.start_token) == (
+        first.pools[1].address,
+        USD,
+    )
+    (fill,) = made.step(dry).fills
+    assert fill.status is FillStatus.REVERTED
+    assert fill.gas_used == 2 * decision.gas_units
+    assert fill.net_micro_usd == -fill.gas_cost_micro_usd < 0
+
+
+def spread(**changes: object) -> tuple[Engine, Step, SmallChain]:
+    first = keyframe()
+    made, chain = trader(first, **changes), SmallChain(first)
+    return made, made.step(chain.mine(weth_pool(CHEAP, 2_450))), chain
+
+
+def test_more_gas_than_the_limit_reverts_and_costs_the_limit() -> None:
+    made, opened, chain = spread(gas_units=60_000)
+    assert opened.decisions
+    (fill,) = made.step(chain.mine()).fills
+    assert (fill.status, fill.gas_used) == (FillStatus.REVERTED, 120_000)
+
+
+def test_the_executor_refuses_a_loss_whatever_the_minimum_says() -> None:
+    made, _, chain = spread(min_amount_out=1)
+    (fill,) = made.step(chain.mine(weth_pool(CHEAP, 2_500))).fills
+    assert fill.status is FillStatus.REVERTED
+
+
+def test_gas_of_every_way_to_end() -> None:
+    model, limit = GasModel(), 10**6
+    cases: Mapping[Funding, bool] = {Funding.OWN: False, Funding.FLASH: True}
+    for funding, flash in cases.items():
+        for minimum, filled in ((1, True), (10**20, False)):
+            made, opened, chain = spread(
+                funding=funding, min_amount_out=minimum, gas_units=limit // 2
+            )
+            (decision,) = opened.decisions
+            pools = [made.market.pools[pool] for pool in decision.cycle.pools]
+            results = [
+                pool.swap(hop.token_in, decision.amount_in)
+                for hop, pool in zip(decision.cycle.hops, pools, strict=True)
+            ]
+            work = hop_work(pools, results)
+            gas = model.units(work, flash=flash) if filled else model.reverted(work, flash=flash)
+            (fill,) = made.step(chain.mine()).fills
+            assert (fill.status is FillStatus.FILLED) == filled
+            assert fill.gas_used == gas
+
+
+def test_a_pool_that_refuses_ends_the_run_early() -> None:
+    made, opened, chain = spread()
+    (decision,) = opened.decisions
+    assert decision.cycle.start_token == USDC
+    # The second pool has lost its reserves.
+    empty = small_chain.v2(DEAR, WETH, 0, 0)
+    (fill,) = made.step(chain.mine(empty)).fills
+    assert fill.status is FillStatus.REVERTED
+    assert 90_000 < fill.gas_used < decision.gas_units
+    assert fill.gas_price == 60 * GWEI
