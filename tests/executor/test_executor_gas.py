@@ -72,6 +72,19 @@ def test_a_flash_swap_that_cannot_pay_ends_early() -> None:
     assert model.unpaid(touched) == model.unpaid([pool, pair]) - model.touched[V3]
 
 
+def test_a_run_that_a_pool_refuses_ends_there() -> None:
+    model = GasModel()
+    pair, pool = HopWork(V2, 0), HopWork(V3, 0)
+    rest = model.calldata_per_hop + model.refused_hop
+    assert model.refused([pair], 2) == model.reverted([pair]) + rest
+    assert model.refused([pool], 2, flash=True) == model.unpaid([pool]) + rest
+    nothing = model.refused([pool], 2, gave_nothing=True)
+    assert nothing == model.refused([pool], 2) - model.nothing_sent
+    own, flash = (model.refused([], 3, flash=flash) for flash in (False, True))
+    assert own == model.units([]) + 3 * model.calldata_per_hop + model.refused_hop
+    assert flash - own == model.flash - model.relay
+
+
 @pytest.mark.parametrize(
     ("kinds", "own", "flash"),
     [

@@ -75,7 +75,8 @@ def by_the_rules(
     ]
     paid = results[-1].amount_out
     enough = paid >= decision.min_amount_out and paid >= decision.amount_in
-    needed = GAS.reverted(work, flash=flash)
+    is_short = flash and paid < decision.amount_in
+    needed = GAS.unpaid(work) if is_short else GAS.reverted(work, flash=flash)
     if decision.competition_lost or not enough or needed > limit:
         return failed, 0, 0, min(limit, needed)
     return FillStatus.FILLED, decision.amount_in, paid, GAS.units(work, flash=flash)

@@ -36,6 +36,7 @@ class GasModel:
     the end. relay: input that goes through the executor instead of from pool to pool. crossing:
     once for a hop that crosses any initialised tick. refund: for a lock or a balance that ends as
     it began, which a revert does not get. refused_hop: until a pool says no to an amount.
+    nothing_sent: less for a V3 pool whose output is zero.
     """
 
     transaction: int = 21_000
@@ -47,7 +48,8 @@ class GasModel:
     crossing: int = 9_300
     crossed_tick: int = 24_500
     refund: int = 2_800
-    refused_hop: int = 7_000
+    refused_hop: int = 17_000
+    nothing_sent: int = 21_000
     limit_factor: int = 2
     swap: Mapping[str, int] = field(default_factory=lambda: SWAP_GAS)
     touched: Mapping[str, int] = field(default_factory=lambda: TOUCHED_GAS)
@@ -70,10 +72,25 @@ class GasModel:
         refunds = locks + self.relays(work, flash=flash)
         return self.units(work, flash=flash) + self.refund * refunds
 
-    def refused(self, work: Sequence[HopWork], hops: int, *, flash: bool = False) -> int:
-        """Gas units of a run of so many hops that ends after `work`, at a pool that says no."""
+    def refused(
+        self,
+        work: Sequence[HopWork],
+        hops: int,
+        *,
+        flash: bool = False,
+        gave_nothing: bool = False,
+    ) -> int:
+        """Gas units of a run of so many hops that ends after `work`, at a pool that says no.
+
+        gave_nothing: the last pool of `work` has sent nothing, so there was no transfer.
+        """
+        if work:
+            spent = self.unpaid(work) if flash else self.reverted(work)
+        else:
+            # A flash swap would have paid its first pool only at the end.
+            spent = self.units(()) + (self.flash - self.relay) * flash
         missing = self.calldata_per_hop * (hops - len(work))
-        return self.reverted(work, flash=flash) + missing + self.refused_hop
+        return spent + missing + self.refused_hop - self.nothing_sent * gave_nothing
 
     def limit(self, gas_units: int) -> int:
         """The gas limit of a transaction that was expected to use gas_units.
