@@ -23,8 +23,8 @@ from dexarb.errors import InputError
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.replay import rebuild
 from dexarb.trading.engine import Entry
-from truth.conftest import RECORDED_BLOCKS
-from truth.recording import changed, rewrite
+from truth.conftest import RECORDED_BLOCKS, SEED
+from truth.recording import changed, record, rewrite
 
 
 def test_every_swap_of_a_real_history_is_predicted_to_the_wei(recorded: HistoryReader) -> None:
@@ -189,6 +189,18 @@ def test_without_receipts_amounts_are_judged_and_gas_is_not(
     assert found.exact >= 10
     assert not found.ratios()
     assert found.gas_not_compared[NO_RECEIPTS] >= found.exact
+
+
+def test_blocks_that_a_reorganisation_took_off_count_as_well(
+    recorded: HistoryReader, tmp_path: Path
+) -> None:
+    other = record(tmp_path / "other", SEED, 20, other_seed_after=12)
+    old, new = ([*reader.entries()] for reader in (recorded, other))
+    assert old[12] == new[12] != old[13] != new[13]
+    # Four blocks on the old branch, then eight on the new one.
+    found = calibrate(rewrite(tmp_path / "history", [*old[:17], *new[13:21]]))
+    assert found.ok, as_text(found)
+    assert found.blocks == 24
 
 
 def test_a_part_of_a_history(recorded: HistoryReader) -> None:

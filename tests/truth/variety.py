@@ -24,9 +24,9 @@ TOLERANCES_PPM = (0, 50, 1_000, 5_000, 1_000_000)
 REFUSED_GAS = 300_000
 FREE_EVERY = 8
 """Gas costs nothing for so many of the decisions: their band is one of amounts alone."""
-FLOOD_EVERY = 25
+ODD_EVERY = 25
+"""So many decisions have one of more than the thin pool holds, and one of dust."""
 FLOOD_USD = 8_000_000
-"""More than the thin pool has."""
 MICRO_USD = 1_000_000
 PPM = 1_000_000
 NO_LIMIT = 1 << 62
@@ -56,15 +56,18 @@ class Variety:
         sizes = {each.cycle: each.amount_in for each in view.opportunities}
         decisions = []
         for _ in range(self._per_block):
-            if self._made % FLOOD_EVERY == 0:
+            if self._made % ODD_EVERY == 0:
                 cycle = self._rarest(view.market, self._flooding)
                 amount_in = self._worth(view, cycle, FLOOD_USD)
+            elif self._made % ODD_EVERY == 1:
+                cycle = self._rarest(view.market, self._cycles)
+                amount_in = self._rng.randint(1, 1_000)
             elif sizes and self._rng.random() < 0.8:
                 cycle = self._rarest(view.market, tuple(sizes))
                 amount_in = int(sizes[cycle] * self._rng.choice((1.0, 1.0, 0.5, 0.1, 1.2)))
             else:
                 cycle = self._rarest(view.market, self._cycles)
-                amount_in = self._any_size(view, cycle)
+                amount_in = self._worth(view, cycle, 10 ** self._rng.uniform(0, 4.5))
             decisions.append(self._decision(view, cycle, max(1, amount_in)))
         return decisions
 
@@ -74,11 +77,6 @@ class Variety:
         chosen = min(sample, key=lambda cycle: self._taken[kinds_of(market, cycle)])
         self._taken[kinds_of(market, chosen)] += 1
         return chosen
-
-    def _any_size(self, view: View, cycle: Cycle) -> int:
-        if self._rng.random() < 0.1:
-            return self._rng.randint(1, 1_000)
-        return self._worth(view, cycle, 10 ** self._rng.uniform(0, 4.5))
 
     @staticmethod
     def _worth(view: View, cycle: Cycle, usd: float) -> int:

@@ -48,7 +48,8 @@ class Difference:
 class Calibration:
     """Mutable: `add` block after block, then read. Dead branches count as well.
 
-    gas: by the contract that was called, predicted gas over gas used, of each arbitrage.
+    errors_wei: of each arbitrage that could be judged, predicted less real output in the smallest
+    unit of its token. gas: by the contract that was called, predicted gas over gas used of each.
     odd_pairs: V2 pairs that give less than our formula more often than not, with the fee that
     would explain it, in pips.
     """
@@ -58,7 +59,7 @@ class Calibration:
     last_block: int | None = None
     swaps: Counter[Style] = field(default_factory=Counter)
     arbitrages: int = 0
-    exact: int = 0
+    errors_wei: list[int] = field(default_factory=list)
     not_judged: Counter[str] = field(default_factory=Counter)
     several_swaps: int = 0
     gas: dict[Address | None, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -128,26 +129,35 @@ class Calibration:
             self.not_judged[NOT_A_CHAIN] += 1
             self.gas_not_compared[NOT_A_CHAIN] += 1
             return
-        if styles == {Style.EXACT_INPUT}:
-            self.exact += judged.predicted == judged.amount_out
-            if judged.predicted != judged.amount_out:
-                self.differences.append(
-                    Difference(
-                        block.number,
-                        judged.index,
-                        "an arbitrage as a whole",
-                        None,
-                        judged.amount_in,
-                        judged.amount_out,
-                        judged.predicted,
-                    )
-                )
-        elif Style.MISMATCH not in styles:
+        if styles <= {Style.EXACT_INPUT, Style.MISMATCH}:
+            self._output(block, judged)
+        else:
             self.not_judged[OTHER_STYLE] += 1
         if transaction is None or judged.gas_units is None:
             self.gas_not_compared[NO_RECEIPTS] += 1
         else:
             self.gas[transaction.to].append(judged.gas_units / transaction.gas_used)
+
+    def _output(self, block: Block, judged: JudgedTransaction) -> None:
+        if judged.predicted is not None:
+            self.errors_wei.append(judged.predicted - judged.amount_out)
+        if judged.predicted != judged.amount_out:
+            self.differences.append(
+                Difference(
+                    block.number,
+                    judged.index,
+                    "an arbitrage as a whole",
+                    None,
+                    judged.amount_in,
+                    judged.amount_out,
+                    judged.predicted,
+                )
+            )
+
+    @property
+    def exact(self) -> int:
+        """Arbitrages that paid what our code says, to the wei."""
+        return self.errors_wei.count(0)
 
     # -- gas ------------------------------------------------------------------------------------
 
@@ -183,7 +193,7 @@ def run(
     if as_json:
         print_json(as_dict(found))
     else:
-        Console(highlight=False).print(as_text(found))
+        Console(highlight=False, markup=False).print(as_text(found), soft_wrap=True)
     return 0 if found.ok else 1
 
 
@@ -232,7 +242,9 @@ def as_dict(found: Calibration) -> dict[str, Any]:
         "swaps": {style.name.lower(): found.swaps[style] for style in Style},
         "arbitrages": {
             "found": found.arbitrages,
+            "judged": len(found.errors_wei),
             "exact": found.exact,
+            "greatest_error_wei": str(max(map(abs, found.errors_wei), default=0)),
             "not_judged": dict(found.not_judged),
         },
         "several_swaps_without_a_cycle": found.several_swaps,
@@ -280,7 +292,8 @@ def as_text(found: Calibration) -> str:
         f"Swaps of others: {sum(swaps.values()):,}",
         *(f"  {swaps[style]:>9,} {style.value}" for style in Style),
         f"Their arbitrages: {found.arbitrages:,}",
-        f"  {found.exact:>9,} paid what our code says, to the wei",
+        f"  {found.exact:>9,} of {len(found.errors_wei):,} judged paid what our code says;"
+        f" greatest error {told['arbitrages']['greatest_error_wei']} wei",
         *(f"  {count:>9,} not judged: {why}" for why, count in found.not_judged.items()),
         f"  {found.several_swaps:>9,} transactions with several swaps close no cycle in our pools:",
         "            trades over several pools, or arbitrages through pools not collected",
