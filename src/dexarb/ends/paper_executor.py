@@ -46,8 +46,9 @@ class PaperExecutor:
         self._settled: deque[tuple[str, list[_Sent]]] = deque(maxlen=MAX_REORG_DEPTH + 1)
 
     def submit(self, decisions: Sequence[Decision], valuation: Valuation) -> None:
+        quotes = _Quotes(valuation)
         for decision in decisions:
-            prices = prices_of(decision, valuation)
+            prices = quotes.of(decision)
             if prices is None:
                 raise ValueError(f"decision {decision.id} has no price, so nobody can value it")
             self._sent += 1
@@ -79,12 +80,13 @@ class PaperExecutor:
         if not due:
             return []
         settlement = Settlement(market, update, valuation, self._gas)
+        quotes = _Quotes(valuation)
         fills: list[Fill] = []
         for sent in due:
             decision = sent.decision
             last_block = decision.deadline_block + sent.earliest - decision.first_block
             if block.base_fee_per_gas <= decision.max_base_fee and block.number <= last_block:
-                prices = prices_of(decision, valuation) or sent.prices
+                prices = quotes.of(decision) or sent.prices
                 fills.append(settlement.fill(decision, prices))
             elif block.number >= last_block:
                 fills.append(settlement.expired(decision))
@@ -103,13 +105,21 @@ class PaperExecutor:
             self._open = {sent.decision.id: sent for sent in under_way}
 
 
-def prices_of(decision: Decision, valuation: Valuation) -> Prices | None:
-    """None unless both have one: they count together, as of one block."""
-    start_token = valuation.price(decision.cycle.start_token)
-    native = valuation.native_price
-    if start_token is None or native is None:
-        return None
-    return Prices(start_token, native)
+class _Quotes:
+    """Prices of one moment, by start token; both at once, so that they are of the same block."""
+
+    def __init__(self, valuation: Valuation) -> None:
+        self._valuation = valuation
+        self._native = valuation.native_price
+        self._known: dict[Address, Prices | None] = {}
+
+    def of(self, decision: Decision) -> Prices | None:
+        """None unless the start token and gas both have a price."""
+        token = decision.cycle.start_token
+        if token not in self._known:
+            price, native = self._valuation.price(token), self._native
+            self._known[token] = None if price is None or native is None else Prices(price, native)
+        return self._known[token]
 
 
 def reaches(sent: _Sent, block: Block, cutoff_ms: int) -> bool:

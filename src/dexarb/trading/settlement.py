@@ -86,6 +86,7 @@ class Settlement:
         self._places = Places(market, update, valuation)
         self._touching: dict[_Route, tuple[int, ...]] = {}
         self._runs: dict[tuple[_Route, int, Funding, int], _Run] = {}
+        self._outcomes: dict[tuple[object, ...], list[_Outcome]] = {}
         self._results: dict[tuple[object, ...], _Result] = {}
 
     def fill(self, decision: Decision, prices: Prices) -> Fill:
@@ -115,7 +116,7 @@ class Settlement:
     def _result(self, decision: Decision, prices: Prices) -> _Result:
         touching = self._touched_by(decision.cycle)
         gas_price = self._block.base_fee_per_gas + decision.priority_fee
-        outcomes = [self._outcome(decision, before) for before in range(len(touching) + 1)]
+        outcomes = self._outcomes_of(decision, len(touching) + 1)
         valued = [self._value(decision, each, gas_price, prices) for each in outcomes]
 
         def bid_at(place: int) -> int:
@@ -137,8 +138,24 @@ class Settlement:
             self._places.is_known(decision.position),
         )
 
+    def _outcomes_of(self, decision: Decision, places: int) -> list[_Outcome]:
+        """Behind none, one, two ... of the transactions that touch the cycle's pools."""
+        key = (
+            decision.cycle.id,
+            decision.cycle.hops[0].pool,
+            decision.amount_in,
+            decision.min_amount_out,
+            decision.gas_units,
+            decision.funding,
+            decision.competition_lost,
+        )
+        known = self._outcomes.get(key)
+        if known is None:
+            known = [self._outcome(decision, before) for before in range(places)]
+            self._outcomes[key] = known
+        return known
+
     def _outcome(self, decision: Decision, before: int) -> _Outcome:
-        """Behind so many of the transactions that touch the cycle's pools."""
         run = self._run(decision.cycle, decision.amount_in, decision.funding, before)
         limit = self._gas.limit(decision.gas_units)
         if run.amount_out is not None and not decision.competition_lost:
