@@ -25,8 +25,6 @@ from truth.recording import changed, record, rewrite
 from truth.trials import strategies_of
 
 FUZZ = bool(os.environ.get("DEXARB_FUZZ_SWAPS"))
-PLACES = range(20, 100, 10) if FUZZ else (60,)
-"""Blocks after which the future is another one, counted from the first."""
 FUTURE_BLOCKS = 10
 
 
@@ -105,11 +103,30 @@ def other_blocks(reader: HistoryReader, folder: Path, seq: int) -> HistoryReader
 Future = Callable[[HistoryReader, Path, int], HistoryReader]
 
 
-@pytest.mark.parametrize("blocks", PLACES)
-@pytest.mark.parametrize("future", [cut, other_prices, dropped_logs, other_blocks])
+FUTURES = (cut, other_prices, dropped_logs, other_blocks)
+
+
+@pytest.mark.parametrize("future", FUTURES)
 def test_the_past_does_not_know_the_future(
+    recorded: HistoryReader, known: Rows, tmp_path: Path, future: Future
+) -> None:
+    assert_past_stands(recorded, known, tmp_path, future, 60)
+
+
+@pytest.mark.fuzz
+@pytest.mark.skipif(not FUZZ, reason="a long run; see make fuzz")
+@pytest.mark.parametrize("blocks", range(20, 100, 10))
+@pytest.mark.parametrize("future", FUTURES)
+def test_the_past_never_knows_the_future(
     recorded: HistoryReader, known: Rows, tmp_path: Path, future: Future, blocks: int
 ) -> None:
+    assert_past_stands(recorded, known, tmp_path, future, blocks)
+
+
+def assert_past_stands(
+    recorded: HistoryReader, known: Rows, tmp_path: Path, future: Future, blocks: int
+) -> None:
+    """blocks: after how many, counted from the first, the future is another one."""
     number = first_number(recorded) + blocks
     seq = seq_of(recorded.entries(), number)
     rows = traded(future(recorded, tmp_path / "history", seq), tmp_path / "ledger.sqlite")
