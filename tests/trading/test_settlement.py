@@ -174,7 +174,7 @@ def test_fills_are_what_the_rules_say_at_their_place_and_at_all_others() -> None
 
 def test_what_is_shared_changes_nothing() -> None:
     """Decisions that differ in a single respect, settled together and each alone."""
-    chain = RandomChain("shared", noise=0.01)
+    chain = RandomChain("shared", 1, noise=0.01)
     made = engine(chain.first, [Scripted({"s": {}})])
     decisions = list(made.step(chain.mine()).decisions)
     market, update = Market(made.market.keyframe()), chain.mine(busy=30)
