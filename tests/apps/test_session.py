@@ -15,7 +15,7 @@ from dexarb.store.ledger_reader import read_only
 from dexarb.trading.strategy import StrategySettings
 from support.random_chain import GWEI, PAIRS, RandomChain
 
-BLOCKS = 48
+BLOCKS = 60
 
 
 def history(folder: Path) -> HistoryReader:
@@ -80,7 +80,7 @@ def test_a_ledger_that_was_resumed_anywhere_is_that_of_one_run(tmp_path: Path) -
         assert len(set(told)) == len(told)
         decided = {(row.decision.cycle.id, row.decision.block.hash) for row in decisions}
         assert set(told) <= decided
-    stops = [6, 19, 33, BLOCKS]
+    stops = [6, 33, BLOCKS]
     for stop in stops:
         trade(reader, tmp_path / "resumed.db", stop)
     with read_only(tmp_path / "resumed.db") as resumed:

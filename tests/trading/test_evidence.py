@@ -164,6 +164,8 @@ def test_what_was_sent_in_a_dead_block_meets_the_new_branch() -> None:
     assert not fresh.decisions  # the pools are busy: it was sent
     (found,) = story.engine.step(story.chain.mine(weth_pool(CHEAP, 2_500), branch="b")).evidence
     assert (found.block_hash, found.closed_after) == (above.hash, 1)
+    assert found.mover is not None
+    assert found.mover.block_number == above.number + 1
 
 
 def test_a_resync_forgets() -> None:

@@ -189,7 +189,7 @@ def test_failed_transactions_count_for_the_order_only() -> None:
         ([0, 0, 60, 35], 90, 2),  # nobody overtakes those that the block begins with
         ([60, 0, 35], 30, 1),  # one in the middle is no bid
         ([60, 35, 0], 0, 2),  # nor is one at the end
-        ([29, 60], 30, 2),  # below the base fee: the chain's own
+        ([29, 35], 30, 1),  # below the base fee: the chain's own
         ([30, 60, 30], 0, 3),  # exactly the base fee: a tie with no bid
         ([30, 60, 30], 1, 2),
     ],
@@ -320,6 +320,13 @@ def test_the_bid_that_comes_first_is_the_first_above_his_gain_by_one_wei() -> No
     # USDC is micro-USD here.
     assert first.gas_used * high * price > gain << 96 >= first.gas_used * low * price
     assert first.net_micro_usd < 0
+
+
+def test_who_pays_exactly_his_gain_comes_behind_him() -> None:
+    gain = FROZEN.best.profit  # in micro-USD
+    for paid, place in ((gain, 1), (gain + 1, 0)):
+        fill = FROZEN.fill(2**63, fixed_gas_cost_micro_usd=paid)
+        assert (fill.place, fill.gas_cost_micro_usd) == (place, paid)
 
 
 def test_what_has_no_price_to_us_comes_before_any_bid() -> None:

@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 
 from dexarb.core.block import BlockUpdate
+from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.route import run
 from dexarb.core.token import Address
@@ -17,6 +18,7 @@ from dexarb.search.result import hop_work
 from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine
 from dexarb.trading.rivals import arbitrages
+from dexarb.trading.settlement import Prices, Settlement
 from search.world import rng_of
 from support.random_chain import GWEI, NATIVE, RandomChain, engine, picked
 from support.scripted import Change, Scripted
@@ -169,6 +171,46 @@ def test_fills_are_what_the_rules_say_at_their_place_and_at_all_others() -> None
     assert statuses == {FillStatus.FILLED, FillStatus.REVERTED, FillStatus.LOST}
     assert any(0 < fill.place < 4 for fill in fills)
     assert any(fill.status is FillStatus.FILLED and fill.net_micro_usd < 0 for fill in fills)
+
+
+def test_what_is_shared_changes_nothing() -> None:
+    """Decisions that differ in a single respect, settled together and each alone."""
+    chain = RandomChain("shared", 1, noise=0.01)
+    made = engine(chain.first, [Scripted({"s": {}})])
+    decisions = list(made.step(chain.mine()).decisions)
+    market, update = Market(made.market.keyframe()), chain.mine(busy=30)
+    market.apply(update)
+    assert len(market.touching(market.pools)) > 2
+    native = made.valuation.native_price
+    assert native is not None
+    variants: list[tuple[Decision, Prices]] = []
+    for decision in decisions:
+        price = made.valuation.price(decision.cycle.start_token)
+        assert price is not None
+        changes: list[dict[str, object]] = [
+            {},
+            {"amount_in": decision.amount_in // 2},
+            {"min_amount_out": decision.amount_out * 2},
+            {"gas_units": decision.gas_units // 3},
+            {"priority_fee": 10**15},
+            {"position": Position.TOP},
+            {"position": Position.FEE},
+            {"funding": Funding.FLASH},
+            {"fixed_gas_cost_micro_usd": 5},
+            {"competition_lost": True},
+        ]
+        variants += [
+            (replace(decision, **change), Prices(price, native))  # type: ignore[arg-type]
+            for change in changes
+        ]
+        variants += [
+            (decision, Prices(price * 2, native)),
+            (decision, Prices(price, native * 2)),
+        ]
+    together = Settlement(market, update, made.valuation, GAS)
+    for decision, prices in (*variants, *reversed(variants)):
+        alone = Settlement(market, update, made.valuation, GAS)
+        assert together.fill(decision, prices) == alone.fill(decision, prices)
 
 
 @pytest.mark.fuzz
