@@ -260,6 +260,30 @@ def rivals(
     _exit(run(history, config=config, first=first, last=last, count=count, by=by, as_json=as_json))
 
 
+@app.command()
+def calibrate(
+    history: HistoryArgument = None,
+    state: Annotated[Path, typer.Option("--state", help="The collector's state file.")] = Path(
+        "data/pool_state.json"
+    ),
+    first: FirstBlockOption = None,
+    last: LastBlockOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare what others really swapped with what we would have said of it, to the wei."""
+    from dexarb.apps.calibrate import run
+
+    _exit(
+        run(
+            history,
+            state_file=state,
+            first_block=first,
+            last_block=last,
+            as_json=as_json,
+        )
+    )
+
+
 @history_app.command("check")
 def history_check(
     folder: Annotated[Path, typer.Argument(help="A history folder, data/history/<chain id>.")],

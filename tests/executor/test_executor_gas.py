@@ -59,6 +59,32 @@ def test_what_is_paid_for() -> None:
     assert model.units(touched) == base + pair + pool + model.relay - saved
 
 
+def test_a_flash_swap_that_cannot_pay_ends_early() -> None:
+    """A V2 pair would have written its oracle behind that point, a V3 pool has done it before."""
+    model = GasModel()
+    pair, pool = HopWork(V2, 0), HopWork(V3, 0)
+    for first, saved in ((pair, model.unpaid_hop[V2]), (pool, model.unpaid_hop[V3])):
+        work = [first, pair]
+        assert model.unpaid(work) == model.reverted(work, flash=True) - saved
+    touched = [pair._replace(touched=True), pool]
+    assert model.unpaid(touched) == model.unpaid([pair, pool])
+    touched = [pool._replace(touched=True), pair]
+    assert model.unpaid(touched) == model.unpaid([pool, pair]) - model.touched[V3]
+
+
+def test_a_run_that_a_pool_refuses_ends_there() -> None:
+    model = GasModel()
+    pair, pool = HopWork(V2, 0), HopWork(V3, 0)
+    rest = model.calldata_per_hop + model.refused_hop
+    assert model.refused([pair], 2) == model.reverted([pair]) + rest
+    assert model.refused([pool], 2, flash=True) == model.unpaid([pool]) + rest
+    nothing = model.refused([pool], 2, gave_nothing=True)
+    assert nothing == model.refused([pool], 2) - model.nothing_sent
+    own, flash = (model.refused([], 3, flash=flash) for flash in (False, True))
+    assert own == model.units([]) + 3 * model.calldata_per_hop + model.refused_hop
+    assert flash - own == model.flash - model.relay
+
+
 @pytest.mark.parametrize(
     ("kinds", "own", "flash"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 import pytest
@@ -144,6 +144,37 @@ def test_a_token_that_lies_about_balances_costs_only_itself(stage: Stage) -> Non
     before = arena.balances(arena.executor)
     assert arena.chain.mine(arena.execution(trade, 1, flash=False))[0].succeeded
     assert stage.lost(arena.executor, before) == {}
+
+
+ROBBERIES: dict[str, Callable[[Address], bytes]] = {
+    "skim": lambda thief: call("skim(address)", thief),
+    "sync": lambda _: call("sync()"),
+    "swap out token0": lambda thief: call(SWAP_V2, 10_000, 0, thief, 128, 0),
+    "swap out token1": lambda thief: call(SWAP_V2, 0, 10_000, thief, 128, 0),
+}
+"""What anyone may do with a pair that has been sent its input and not been swapped yet."""
+
+
+@pytest.mark.parametrize("name", ROBBERIES)
+def test_a_token_that_robs_the_pair_ahead_ends_the_run(stage: Stage, name: str) -> None:
+    """Its pool has sent the output on to the pair, and is paid before the pair is swapped."""
+    wayward, arena, thief = Wayward(stage), stage.arena, stage.puppets[0]
+    arena.pay(wayward.token.address, arena.executor, 1 << 100)
+    trade = wayward.winner(wayward.token.address)
+    pair = wayward.pools[0]
+    assert [hop.pool for hop in trade.cycle.hops] == [wayward.pools[1], pair]
+    thief.learn(MOVING, Act(pair, ROBBERIES[name](thief.address)))
+    wayward.token.behave(Habit.NONE, hook=thief.address)
+    before, loot = arena.balances(arena.executor), arena.balances(thief.address)
+    own = arena.balance(wayward.token.address, arena.executor)
+    receipt = arena.chain.mine(arena.execution(trade, 1, flash=False))[0]
+    assert not receipt.succeeded
+    assert stage.lost(arena.executor, before) == {}
+    assert arena.balance(wayward.token.address, arena.executor) >= own
+    assert arena.balances(thief.address) == loot
+    # It was the robbery that ended the run.
+    wayward.token.behave(Habit.NONE)
+    assert arena.chain.mine(arena.execution(trade, 1, flash=False))[0].succeeded
 
 
 class Improviser:

@@ -77,7 +77,8 @@ def by_the_rules(
     ]
     paid = results[-1].amount_out
     enough = paid >= decision.min_amount_out and paid >= decision.amount_in
-    needed = GAS.reverted(work, flash=flash)
+    is_short = flash and paid < decision.amount_in
+    needed = GAS.unpaid(work) if is_short else GAS.reverted(work, flash=flash)
     if decision.competition_lost or not enough or needed > limit:
         return failed, 0, 0, min(limit, needed)
     return FillStatus.FILLED, decision.amount_in, paid, GAS.units(work, flash=flash)
@@ -174,7 +175,7 @@ def test_fills_are_what_the_rules_say_at_their_place_and_at_all_others() -> None
 
 def test_what_is_shared_changes_nothing() -> None:
     """Decisions that differ in a single respect, settled together and each alone."""
-    chain = RandomChain("shared", noise=0.01)
+    chain = RandomChain("shared", 1, noise=0.01)
     made = engine(chain.first, [Scripted({"s": {}})])
     decisions = list(made.step(chain.mine()).decisions)
     market, update = Market(made.market.keyframe()), chain.mine(busy=30)

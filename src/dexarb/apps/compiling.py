@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dexarb import amm
 from dexarb.search import scan
+from dexarb.trading import screen
 
 
 def warm_up() -> None:
-    """Compile all kernels of search and swaps, or load them from the cache.
+    """Compile all kernels of search, swaps and deciding, or load them from the cache.
 
     Raises StoreError where the cache cannot be written.
     """
     scan.warm_up()
     amm.warm_up()
+    screen.warm_up()

@@ -33,7 +33,6 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.snapshot import State, read_state
 from dexarb.trading.engine import Entry
-from dexarb.trading.screen import warm_up as warm_up_deciding
 
 T = TypeVar("T")
 WAIT_S = 0.1
@@ -273,7 +272,6 @@ def run(config_path: Path) -> int:
     general = config.general
     start_logging("paper_trading", general.log_level, general.log_dir)
     warm_up()  # the first block must not wait for the compiler
-    warm_up_deciding()
     state = _wait_for_state(general.state_file, signals)
     if state is None:
         return 0

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from dexarb.apps.compiling import warm_up
 from dexarb.apps.names import short
 from dexarb.apps.output import print_json
 from dexarb.apps.tables import plain_table, usd
@@ -22,7 +23,6 @@ from dexarb.core.route import Hop, cycle_id
 from dexarb.core.token import Address
 from dexarb.errors import InputError
 from dexarb.report.rivals import Rival, Take, rivals
-from dexarb.search.scan import warm_up
 from dexarb.trading.rivals import Arbitrage, arbitrages
 from dexarb.trading.valuation import MICRO_USD
 

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from dexarb.apps.compiling import warm_up
 from dexarb.apps.names import Names
 from dexarb.apps.output import print_json
 from dexarb.apps.redecide import Verdict, verdicts
@@ -25,7 +26,6 @@ from dexarb.core.route import Cycle
 from dexarb.core.trade import SkipReason
 from dexarb.errors import InputError
 from dexarb.report.funnel import SCOPE
-from dexarb.search.scan import warm_up
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_reader import read_only
 from dexarb.trading.strategy import THRESHOLD

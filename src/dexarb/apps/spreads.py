@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from dexarb.apps.compiling import warm_up
 from dexarb.apps.config.paper import load_paper
 from dexarb.apps.output import print_json
 from dexarb.apps.walk import Moment, Span, history_reader, span, walk
@@ -27,7 +28,6 @@ from dexarb.report.distribution import Course
 from dexarb.report.ladder import Best, EpisodeBook
 from dexarb.report.spreads import BPS, Spread, spread_between
 from dexarb.search.result import HopWork, hop_work
-from dexarb.search.scan import warm_up
 from dexarb.trading.costs import GasModel
 from dexarb.trading.strategy import THRESHOLD, StrategySettings, pair_of
 from dexarb.trading.valuation import MICRO_USD, Valuation

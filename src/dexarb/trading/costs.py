@@ -21,6 +21,9 @@ SWAP_GAS: Mapping[str, int] = {V2: 52_500, V3: 58_700}
 TOUCHED_GAS: Mapping[str, int] = {V2: 10_400, V3: 3_500}
 """What a pool's price oracle saves where it has been written in the same block already."""
 
+UNPAID_GAS: Mapping[str, int] = {V2: 31_800, V3: 10_800}
+"""What a flash swap never gets to if it cannot pay its first pool, by that pool's kind."""
+
 COLLECTING: frozenset[str] = frozenset({V3})
 """Kinds that collect their input from the executor; the others have it sent to them."""
 
@@ -33,6 +36,7 @@ class GasModel:
     the end. relay: input that goes through the executor instead of from pool to pool. crossing:
     once for a hop that crosses any initialised tick. refund: for a lock or a balance that ends as
     it began, which a revert does not get. refused_hop: until a pool says no to an amount.
+    nothing_sent: less for a V3 pool whose output is zero.
     """
 
     transaction: int = 21_000
@@ -44,10 +48,12 @@ class GasModel:
     crossing: int = 9_300
     crossed_tick: int = 24_500
     refund: int = 2_800
-    refused_hop: int = 7_000
+    refused_hop: int = 17_000
+    nothing_sent: int = 21_000
     limit_factor: int = 2
     swap: Mapping[str, int] = field(default_factory=lambda: SWAP_GAS)
     touched: Mapping[str, int] = field(default_factory=lambda: TOUCHED_GAS)
+    unpaid_hop: Mapping[str, int] = field(default_factory=lambda: UNPAID_GAS)
 
     def units(self, work: Sequence[HopWork], *, flash: bool = False) -> int:
         """Gas units of a run that fills. flash: paid for by a flash swap of the first pool."""
@@ -66,10 +72,25 @@ class GasModel:
         refunds = locks + self.relays(work, flash=flash)
         return self.units(work, flash=flash) + self.refund * refunds
 
-    def refused(self, work: Sequence[HopWork], hops: int, *, flash: bool = False) -> int:
-        """Gas units of a run of so many hops that ends after `work`, at a pool that says no."""
+    def refused(
+        self,
+        work: Sequence[HopWork],
+        hops: int,
+        *,
+        flash: bool = False,
+        gave_nothing: bool = False,
+    ) -> int:
+        """Gas units of a run of so many hops that ends after `work`, at a pool that says no.
+
+        gave_nothing: the last pool of `work` has sent nothing, so there was no transfer.
+        """
+        if work:
+            spent = self.unpaid(work) if flash else self.reverted(work)
+        else:
+            # A flash swap would have paid its first pool only at the end.
+            spent = self.units(()) + (self.flash - self.relay) * flash
         missing = self.calldata_per_hop * (hops - len(work))
-        return self.reverted(work, flash=flash) + missing + self.refused_hop
+        return spent + missing + self.refused_hop - self.nothing_sent * gave_nothing
 
     def limit(self, gas_units: int) -> int:
         """The gas limit of a transaction that was expected to use gas_units.
@@ -87,6 +108,14 @@ class GasModel:
         collected = sum(hop.kind in COLLECTING for hop in work[1:])
         ahead = flash and all(hop.kind not in COLLECTING for hop in work[:2])
         return collected + ahead
+
+    def unpaid(self, work: Sequence[HopWork]) -> int:
+        """Gas units of a flash swap that comes out with less than it has to pay: it ends there,
+        since an executor without capital has nothing to add."""
+        first = work[0]
+        # A V2 pair writes its oracle behind that point, a V3 pool before it.
+        unsaved = self.touched[first.kind] * (first.touched and first.kind not in COLLECTING)
+        return self.reverted(work, flash=True) - self.unpaid_hop[first.kind] + unsaved
 
     def _hop(self, hop: HopWork) -> int:
         return (

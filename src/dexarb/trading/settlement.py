@@ -217,11 +217,21 @@ class Settlement:
             for hop, pool in zip(hop_work(done, results), done, strict=True)
         ]
         if failed is None:
-            return _Run(amount, gas.units(work, flash=flash), gas.reverted(work, flash=flash))
-        return _Run(None, 0, self._failing(failed, work, pools, flash=flash))
+            # Whoever trades by flash swap has nothing to add to what comes out.
+            is_short = flash and amount < amount_in
+            reverted = gas.unpaid(work) if is_short else gas.reverted(work, flash=flash)
+            return _Run(amount, gas.units(work, flash=flash), reverted)
+        gas_used = self._failing(failed, work, pools, flash=flash, gave_nothing=not amount)
+        return _Run(None, 0, gas_used)
 
     def _failing(
-        self, error: PoolError, work: Sequence[HopWork], pools: Sequence[Pool], *, flash: bool
+        self,
+        error: PoolError,
+        work: Sequence[HopWork],
+        pools: Sequence[Pool],
+        *,
+        flash: bool,
+        gave_nothing: bool,
     ) -> int:
         """Gas of a run that a pool ends; more than any gas limit where one with ticks runs dry."""
         if isinstance(error, InsufficientLiquidity) and pools[len(work)].kind != V2:
@@ -230,7 +240,7 @@ class Settlement:
             # Found out when the pool has paid already: about what the whole run costs.
             rest = [HopWork(pool.kind, 0) for pool in pools[len(work) :]]
             return self._gas.reverted([*work, *rest], flash=flash)
-        return self._gas.refused(work, len(pools), flash=flash)
+        return self._gas.refused(work, len(pools), flash=flash, gave_nothing=gave_nothing)
 
 
 ENDLESS_GAS = 1 << 40

@@ -107,9 +107,19 @@ class Miner:
         base_fee: wei per gas, by default the parent's. Raises RpcError and TransportError; after
         either the chain is in an unknown state and the miner is of no more use.
         """
+        ordered = sorted(requests, key=lambda request: -request.priority_fee)
+        return await self.mine_in_order(ordered, timestamp=timestamp, base_fee=base_fee)
+
+    async def mine_in_order(
+        self,
+        ordered: Sequence[Request],
+        *,
+        timestamp: int | None = None,
+        base_fee: int | None = None,
+    ) -> Mined:
+        """As `mine`, of these transactions as they stand, whatever they pay."""
         timestamp = self.head.timestamp + 1 if timestamp is None else timestamp
         base_fee = self.head.base_fee_per_gas if base_fee is None else base_fee
-        ordered = sorted(requests, key=lambda request: -request.priority_fee)
         calls: list[tuple[str, Sequence[Any]]] = [
             ("evm_setNextBlockTimestamp", [timestamp]),
             ("anvil_setNextBlockBaseFeePerGas", [hex(base_fee)]),
