@@ -57,7 +57,7 @@ bench: setup-test
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 fuzz: setup-test
-	@DEXARB_FUZZ_SWAPS=$${DEXARB_FUZZ_SWAPS:-1000000} $(BIN)/python -m pytest -m fuzz -s $(ARGS)
+	@$(BIN)/python -m pytest -m fuzz -s $(ARGS)
 
 lint: setup-test
 	@$(BIN)/ruff check .

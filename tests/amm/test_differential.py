@@ -12,7 +12,7 @@ import pytest
 from amm.differential import FORKS, merged, run_chunk, run_in_processes, seeds
 from amm.evm_world import V3_TIERS
 
-FUZZ_SWAPS = int(os.environ.get("DEXARB_FUZZ_SWAPS", "0"))
+FUZZ_SWAPS = int(os.environ.get("DEXARB_FUZZ_SWAPS", "1000000"))
 
 
 def assert_covers_everything(tally: Counter[str], swaps: int) -> None:
@@ -33,7 +33,6 @@ def test_no_swap_differs_from_the_contracts() -> None:
 
 
 @pytest.mark.fuzz
-@pytest.mark.skipif(not FUZZ_SWAPS, reason="DEXARB_FUZZ_SWAPS says how many swaps; see make fuzz")
 def test_no_swap_differs_in_a_long_run() -> None:
     seed = os.environ.get("DEXARB_FUZZ_SEED") or secrets.token_hex(8)
     print(f"seed {seed}: {FUZZ_SWAPS} swaps, rerun with DEXARB_FUZZ_SEED={seed}")  # noqa: T201

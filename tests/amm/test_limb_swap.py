@@ -26,7 +26,7 @@ from dexarb.amm.uniswap_v3 import BURN, INT256_MAX, MINT, SWAP
 from dexarb.core.pool import SwapResult
 from dexarb.errors import PoolError
 
-FUZZ_SWAPS = int(os.environ.get("DEXARB_FUZZ_SWAPS", "0"))
+FUZZ_SWAPS = int(os.environ.get("DEXARB_FUZZ_SWAPS", "1000000"))
 ORDINARY_SWAPS = 10_000
 SWAPS_A_POOL = 100
 
@@ -238,6 +238,5 @@ def test_random_swaps() -> None:
 
 
 @pytest.mark.fuzz
-@pytest.mark.skipif(not FUZZ_SWAPS, reason="DEXARB_FUZZ_SWAPS says how many; see make fuzz")
 def test_many_random_swaps() -> None:
     assert RandomSwaps("fuzz").run(FUZZ_SWAPS) >= 50

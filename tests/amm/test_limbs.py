@@ -18,7 +18,7 @@ from dexarb.amm.limb_math import DOWN, UP
 from dexarb.amm.limbs import Limbs, divide, kernel
 from dexarb.amm.tick_math import MAX_SQRT_RATIO, MAX_TICK, MIN_SQRT_RATIO, MIN_TICK
 
-FUZZ_VECTORS = int(os.environ.get("DEXARB_FUZZ_SWAPS", "0"))
+FUZZ_VECTORS = int(os.environ.get("DEXARB_FUZZ_SWAPS", "1000000"))
 UINT128_MAX, INT256_MAX = (1 << 128) - 1, (1 << 255) - 1
 EDGES = sorted(
     {
@@ -194,7 +194,6 @@ def test_vectors(check: Callable[[Numbers], None]) -> None:
 
 
 @pytest.mark.fuzz
-@pytest.mark.skipif(not FUZZ_VECTORS, reason="DEXARB_FUZZ_SWAPS says how many; see make fuzz")
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_many_vectors(check: Callable[[Numbers], None]) -> None:
     run_vectors(check, FUZZ_VECTORS)

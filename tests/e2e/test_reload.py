@@ -142,7 +142,6 @@ def test_a_watched_file_is_taken_up_when_it_is_whole(tmp_path: Path) -> None:
 
 # -- many reloads ----------------------------------------------------------------------------------
 
-FUZZ = bool(os.environ.get("DEXARB_FUZZ_SWAPS"))
 GRID = """
 [defaults]
 pairs = ["WETH/USDC", "WMATIC/USDC"]
@@ -246,6 +245,5 @@ def test_reloads_during_traffic_lose_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.fuzz
-@pytest.mark.skipif(not FUZZ, reason="a long run; see make fuzz")
 def test_a_thousand_reloads_during_traffic_lose_nothing(tmp_path: Path) -> None:
     play_storm(tmp_path, 1000)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from random import Random
 
@@ -15,7 +14,6 @@ from dexarb.ends.executor_contract import revert_reason
 from executor.arena import Arena, Trade, kinds
 from executor.chains import Receipt, RevmChain
 
-FUZZ = bool(os.environ.get("DEXARB_FUZZ_SWAPS"))
 TOO_LITTLE = "too little received"
 CANNOT_PAY = "ERC20: transfer amount exceeds balance"
 """What a flash swap at a loss ends with where the executor has nothing to add."""
@@ -117,7 +115,6 @@ def test_random_cycles_come_out_as_predicted() -> None:
 
 
 @pytest.mark.fuzz
-@pytest.mark.skipif(not FUZZ, reason="a long run; see make fuzz")
 def test_random_cycles_come_out_as_predicted_in_a_long_run() -> None:
     tally: Counter[str] = Counter()
     for seed in range(100, 160):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import pytest
@@ -10,8 +9,6 @@ import pytest
 from dexarb.search.result import HopWork
 from dexarb.trading.costs import V2, V3, GasModel
 from executor.gas import Sample, quantiles, samples, seasoned_arena
-
-FUZZ = bool(os.environ.get("DEXARB_FUZZ_SWAPS"))
 
 
 def assert_predicted(taken: Sequence[Sample]) -> None:
@@ -37,7 +34,6 @@ def test_the_model_predicts_what_the_node_charges() -> None:
 
 
 @pytest.mark.fuzz
-@pytest.mark.skipif(not FUZZ, reason="a long run; see make fuzz")
 @pytest.mark.parametrize("seed", range(60, 65))
 def test_the_model_predicts_what_the_node_charges_in_long_runs(seed: int) -> None:
     with seasoned_arena(seed) as arena:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from random import Random
@@ -39,7 +38,6 @@ from executor.attackers import (
     v3_callback,
 )
 
-FUZZ = bool(os.environ.get("DEXARB_FUZZ_SWAPS"))
 WITNESS = Address("0x" + "77" * 20)
 AMOUNT = 10**9
 
@@ -270,7 +268,6 @@ def test_nothing_is_lost_whatever_pools_make_up(stage: Stage, seed: int) -> None
 
 
 @pytest.mark.fuzz
-@pytest.mark.skipif(not FUZZ, reason="a long run; see make fuzz")
 def test_nothing_is_lost_whatever_pools_make_up_in_a_long_run(built: Stage) -> None:
     for seed in range(100, 160):
         with built.arena.chain.undone():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +23,6 @@ from truth.conftest import SEED
 from truth.recording import changed, record, rewrite
 from truth.trials import strategies_of
 
-FUZZ = bool(os.environ.get("DEXARB_FUZZ_SWAPS"))
 FUTURE_BLOCKS = 10
 
 
@@ -114,7 +112,6 @@ def test_the_past_does_not_know_the_future(
 
 
 @pytest.mark.fuzz
-@pytest.mark.skipif(not FUZZ, reason="a long run; see make fuzz")
 @pytest.mark.parametrize("blocks", range(20, 100, 10))
 @pytest.mark.parametrize("future", FUTURES)
 def test_the_past_never_knows_the_future(

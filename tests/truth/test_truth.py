@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import replace
 
 import pytest
@@ -18,7 +17,6 @@ from dexarb.trading.valuation import Valuation
 from truth.lab import open_lab
 from truth.trials import Findings, try_blocks
 
-FUZZ = bool(os.environ.get("DEXARB_FUZZ_SWAPS"))
 WITHIN_S = 900.0
 ALL_KINDS = 28
 """Ways to mix two kinds of pools over two to four hops."""
@@ -91,7 +89,6 @@ def test_paper_fills_that_are_not_true_are_found(executor: type[PaperExecutor]) 
 
 
 @pytest.mark.fuzz
-@pytest.mark.skipif(not FUZZ, reason="a long run; see make fuzz")
 @pytest.mark.parametrize("seed", range(20, 24))
 def test_paper_fills_are_what_the_chain_does_in_long_runs(seed: int) -> None:
     found = findings(seed=seed, blocks=60, varied=8)
