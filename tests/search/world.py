@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dexarb.amm.tick_math import get_tick_at_sqrt_ratio
+from dexarb.amm.tick_math import get_sqrt_ratio_at_tick, get_tick_at_sqrt_ratio
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
 from dexarb.amm.uniswap_v3 import SWAP, UniswapV3Pool
 from dexarb.core.block import Block, BlockUpdate, Log
@@ -53,17 +53,25 @@ def v3(
     price: float,
     positions: Iterable[tuple[int, int, int]],
     fee: int = 3000,
+    *,
     spacing: int | None = None,
+    on_boundary: bool = False,
+    from_above: bool = False,
 ) -> UniswapV3Pool:
     """price: token1 per token0 in smallest units. positions: (lower, upper, liquidity), in units of
     the tick spacing from the tick of the price; overlapping ones add up.
+
+    on_boundary: move the price down to that tick exactly; from_above: as a swap that came from
+    above leaves it, in the tick below.
     """
     spacing = spacing or SPACINGS[fee]
     sqrt_price_x96 = int(math.sqrt(price) * 2.0**96)
-    tick = get_tick_at_sqrt_ratio(sqrt_price_x96)
+    middle = get_tick_at_sqrt_ratio(sqrt_price_x96) // spacing
+    if on_boundary:
+        sqrt_price_x96 = get_sqrt_ratio_at_tick(middle * spacing)
+    tick = get_tick_at_sqrt_ratio(sqrt_price_x96) - from_above
     ticks: dict[int, tuple[int, int]] = {}
     liquidity = 0
-    middle = tick // spacing
     for lower, upper, amount in positions:
         low, high = (middle + lower) * spacing, (middle + upper) * spacing
         for at, change in ((low, amount), (high, -amount)):
