@@ -4,54 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from dexarb.core.market import Market
 from dexarb.core.pool import PIPS, Pool
-from dexarb.core.token import Address
-from dexarb.search.result import Scan
-from dexarb.search.scan import Scanner
-from search.world import SPACINGS, gas_units, market_of, token, v2, v3
+from search.world import SPACINGS, market_of, token, v2, v3
 
 Positions = list[tuple[int, int, int]]
 Shape = Callable[[np.random.Generator, float], Positions]
 """V3 positions, in units of the tick spacing from the price, of about this liquidity."""
 
 
-@dataclass(frozen=True)
-class Ring:
-    """log_gain: the logarithm of the marginal rate around the ring, if all pools are in range."""
-
-    pools: tuple[Pool, ...]
-    log_gain: float
-
-    @property
-    def market(self) -> Market:
-        return market_of(self.pools)
-
-    def scan(self, start: Address) -> Scan:
-        return Scanner(self.market, start_tokens=(start,), gas_units=gas_units, max_hops=4).scan
-
-
 def ring(
     rng: np.random.Generator,
     values: Sequence[float],
     shapes: Sequence[Shape | None],
-    root: float,
+    roots: Sequence[float],
     log_gain: float,
     *,
     fees: Sequence[int] = tuple(SPACINGS),
     on_boundary: bool = False,
-) -> Ring:
-    """Pool i leads from token i to the next one.
+) -> Market:
+    """Pool i leads from token i to the next one, and the last one back to token 0.
 
-    values: what the tokens' smallest units are worth. shapes: None for a V2 pool. root: the
-    geometric mean of the number of units that a pool holds, about.
+    values: what the tokens' smallest units are worth. shapes: None for a V2 pool. roots: by pool,
+    the geometric mean of its V2 reserves, or about its V3 liquidity. log_gain: the logarithm of the
+    marginal rate around the ring, as far as pools are in range. on_boundary: V3 prices are on a
+    tick, as reached from below or from above.
     """
     pools: list[Pool] = []
-    for i, shape in enumerate(shapes):
+    for i, (shape, root) in enumerate(zip(shapes, roots, strict=True)):
         tail, tip = i, (i + 1) % len(values)
         fee = int(rng.choice(fees))
         rate = values[tail] / values[tip] * math.exp(log_gain / len(shapes)) * PIPS / (PIPS - fee)
@@ -73,7 +56,7 @@ def ring(
                     from_above=from_above,
                 )
             )
-    return Ring(tuple(pools), log_gain)
+    return market_of(pools)
 
 
 def amount(rng: np.random.Generator, root: float, decades: float) -> int:

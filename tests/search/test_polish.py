@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from dexarb.search.scan import Scanner
-from search.losses import FUZZ, Tally, offers
+from dexarb.core.market import Market
+from search.losses import Tally, offers
 from search.optimiser import ExactCycle
-from search.rings import Ring, beyond_a_gap, one_by_one, ring, scattered, up_to_the_price, with_gaps
-from search.world import gas_units, market_of, rng_of, token
+from search.rings import beyond_a_gap, one_by_one, ring, scattered, up_to_the_price, with_gaps
+from search.world import rng_of, scanner, token
 
 SHAPES = (
     None,
@@ -22,17 +21,34 @@ SHAPES = (
 )
 
 
-def tiny_ring(rng: np.random.Generator) -> Ring:
+def tiny_ring(rng: np.random.Generator) -> Market:
     """Two to four pools of some tens to thousands of units: every token is coarse."""
     hops = int(rng.integers(2, 5))
     shapes = [SHAPES[i] for i in rng.integers(len(SHAPES), size=hops)]
     spread = float(rng.choice([0.1, 0.5, 1.0]))
     return ring(
         rng,
-        values=10.0 ** rng.uniform(-spread, spread, hops),
+        values=(10.0 ** rng.uniform(-spread, spread, hops)).tolist(),
         shapes=shapes,
-        root=10.0 ** rng.uniform(1.0, 3.0),
+        roots=hops * [10.0 ** rng.uniform(1.0, 3.0)],
         log_gain=float(rng.choice([0.1, 0.3, 0.8, 1.5])),
         fees=(500, 3000, 10000),
-        on_boundary=up_to_the_price in shapes,
+        on_boundary=bool(rng.integers(2)),
     )
+
+
+def compared(tally: Tally, seed: int) -> None:
+    """Compare every open cycle of a tiny market with the best of all inputs."""
+    market = tiny_ring(rng_of("tiny", seed))
+    scan = scanner(market, [token(0)]).scan
+    offered = offers(scan)
+    for key, each in scan.open_cycles.items():
+        exact = ExactCycle(each.cycle, market.pools)
+        if exact.most_out() > 1500:
+            continue
+        best = exact.best_of_all()
+        offer = offered.get(key)
+        # No way round earns more than the best of all, and nothing is offered that loses.
+        assert offer is None or 0 < offer.profit <= best.profit, f"tiny {seed}: {offer}, {best}"
+        if best.profit > 0:
+            tally.add(f"tiny {seed}", exact, best, offer)

@@ -19,6 +19,7 @@ from dexarb.core.profile import ChainProfile
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
 from dexarb.search.result import HopWork
+from dexarb.search.scan import Scanner
 
 SPACINGS = {100: 1, 500: 10, 3000: 60, 10000: 200}
 """Tick spacing of each V3 fee tier, in pips."""
@@ -174,6 +175,10 @@ def log_of(pool: Pool, index: int) -> Log:
 
 def _words(*values: int) -> bytes:
     return b"".join((value % 2**256).to_bytes(32, "big") for value in values)
+
+
+def scanner(market: Market, starts: Sequence[Address], max_hops: int = 4) -> Scanner:
+    return Scanner(market, start_tokens=starts, gas_units=gas_units, max_hops=max_hops)
 
 
 def first_rate(pool: Pool, token_in: Address) -> float:
