@@ -112,3 +112,12 @@ def up_to_the_price(reach: int) -> Shape:
         return [(-reach, 0, amount(rng, root, 2)), (0, reach, amount(rng, root, 2))]
 
     return positions
+
+
+def narrow(reach: int) -> Shape:
+    """One position around the price, and nothing beyond: the pool can run dry."""
+
+    def positions(rng: np.random.Generator, root: float) -> Positions:
+        return [(-reach, reach, amount(rng, root, 1))]
+
+    return positions
