@@ -7,7 +7,7 @@ that buys it.
 
 No integers earn more than the best real size does. The search ends with the first trade within a
 grain of that; where several tokens are coarse and their roundings add up, it goes on over the width
-in which the real profit hardly falls, and takes the best of what it saw.
+in which the real profit hardly falls, and then climbs from the best of what it saw.
 """
 
 from __future__ import annotations
@@ -26,6 +26,15 @@ CLOSE = 1e-9
 
 SAMPLES = 16
 """Amounts tried on each side of the first, at most."""
+
+STEPS = (1, -1, 2, -2, 3, -3, 4, -4)
+"""Units of the coarsest token that the climb looks up and down."""
+
+
+Earned = tuple[int, int]
+"""Profit, and minus the least input: of equal profits the one that needs less is greater."""
+
+NOTHING: Earned = (-(1 << 256), 0)
 
 
 class Sized(NamedTuple):
@@ -58,14 +67,16 @@ def polish(
     place = min(range(len(amounts)), key=lambda i: (amounts[i], -i))
     middle = max(1, amounts[place])
     enough = profit - max(start / middle, CLOSE * profit)
-    best: tuple[int, int] | None = None
+    best, top = NOTHING, middle
     for amount in _around(middle, start, profit):
         candidate = sizes.profit(place, amount)
-        if candidate and (best is None or candidate > best):
-            best = candidate
+        if candidate > best:
+            best, top = candidate, amount
             if best[0] >= enough:
                 break
-    least = -best[1] if best else start
+    if best > NOTHING:
+        best = _climb(sizes, place, top, best, enough)
+    least = -best[1] if best > NOTHING else start
     try:
         sized = Sized(least, run(cycle, least, pools.__getitem__))
     except PoolError:
@@ -90,6 +101,25 @@ def _around(middle: int, amount_in: int, profit: float) -> Iterator[int]:
         yield middle + offset
         if offset < middle:
             yield middle - offset
+
+
+def _climb(sizes: _Sizes, place: int, amount: int, best: Earned, enough: float) -> Earned:
+    """From an amount to better ones, doubling each step that gains.
+
+    A best real size often ends just on a tick. The integers get there some units later, because
+    every tick on the way has rounded against the trader, and lose all of the slope between.
+    """
+    while best[0] < enough:
+        for step in STEPS:
+            better = sizes.profit(place, amount + step)
+            if better > best:
+                break
+        else:
+            break
+        while better > best:
+            best, amount, step = better, amount + step, 2 * step
+            better = sizes.profit(place, amount + step)
+    return best
 
 
 class _Sizes:
@@ -130,8 +160,8 @@ class _Sizes:
                 low = middle
         return low
 
-    def profit(self, place: int, amount: int) -> tuple[int, int] | None:
-        """(profit, minus the least input) of a trade with this amount behind hop `place`."""
+    def profit(self, place: int, amount: int) -> Earned:
+        """Of a trade with this amount behind hop `place`; NOTHING where there is none."""
         try:
             least = result = amount
             for pool, _, token_out in reversed(self._hops[: place + 1]):
@@ -139,5 +169,5 @@ class _Sizes:
             for pool, token_in, _ in self._hops[place + 1 :]:
                 result = pool.swap(token_in, result).amount_out
         except PoolError:
-            return None
+            return NOTHING
         return result - least, -least
