@@ -1,4 +1,4 @@
-"""No independent optimiser finds more than the search does, beyond a grain or 1e-9 of the profit."""
+"""No independent optimiser finds more than the search, beyond a grain or 1e-9 of the profit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dexarb.core.market import Market
-from search.losses import FUZZ, Tally, offers
+from search.losses import Tally, offers
 from search.optimiser import ExactCycle
 from search.rings import beyond_a_gap, one_by_one, ring, scattered, up_to_the_price, with_gaps
 from search.world import World, market_of, rng_of, scanner, token

@@ -11,7 +11,7 @@ import numpy as np
 
 from dexarb.amm.tick_math import get_sqrt_ratio_at_tick, get_tick_at_sqrt_ratio
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
-from dexarb.amm.uniswap_v3 import SWAP, UniswapV3Pool
+from dexarb.amm.uniswap_v3 import BURN, INITIALIZE, MINT, SWAP, UniswapV3Pool
 from dexarb.core.block import Block, BlockUpdate, Log
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import Pool
@@ -156,21 +156,37 @@ def _block(number: int, name: str, parent: str) -> Block:
     return Block(number, name, parent, 1_700_000_000 + number, 10**9, 0, 30_000_000)
 
 
-def next_block(market: Market, pools: Iterable[Pool], name: str | None = None) -> BlockUpdate:
-    """The block after which these pools are in these states."""
-    number = market.block.number + 1
-    logs = tuple(log_of(pool, i) for i, pool in enumerate(pools))
-    block = _block(number, name or f"{market.block.hash}.{number}", market.block.hash)
-    return BlockUpdate(number, block, logs, ())
+def block_after(market: Market, name: str) -> Block:
+    """The next block. Names are its hash, so they must not be used twice."""
+    return _block(market.block.number + 1, name, market.block.hash)
 
 
-def log_of(pool: Pool, index: int) -> Log:
+def update_of(block: Block, logs: Iterable[Log]) -> BlockUpdate:
+    return BlockUpdate(block.number, block, tuple(logs), ())
+
+
+def swap_log(pool: Pool, index: int) -> Log:
     """The event that leaves a pool in this state, reached from one with the same ticks."""
     if isinstance(pool, UniswapV2Pool):
         return Log(pool.address, (SYNC,), _words(pool.reserve0, pool.reserve1), index, index)
     assert isinstance(pool, UniswapV3Pool)
     data = _words(1, -1, pool.sqrt_price_x96, pool.liquidity, pool.tick)
     return Log(pool.address, (SWAP, bytes(32), bytes(32)), data, index, index)
+
+
+def position_log(pool: Pool, lower: int, upper: int, liquidity: int, index: int) -> Log:
+    """A mint, or with negative liquidity a burn. Owner and token amounts change no pool."""
+    ticks = (_words(lower), _words(upper))
+    if liquidity < 0:
+        data = _words(-liquidity, 0, 0)
+        return Log(pool.address, (BURN, bytes(32), *ticks), data, index, index)
+    data = _words(0, liquidity, 0, 0)
+    return Log(pool.address, (MINT, bytes(32), *ticks), data, index, index)
+
+
+def initialize_log(pool: Pool, sqrt_price_x96: int) -> Log:
+    data = _words(sqrt_price_x96, get_tick_at_sqrt_ratio(sqrt_price_x96))
+    return Log(pool.address, (INITIALIZE,), data, 0, 0)
 
 
 def _words(*values: int) -> bytes:
