@@ -27,7 +27,7 @@ CLOSE = 1e-9
 SAMPLES = 16
 """Amounts tried on each side of the first, at most."""
 
-STEPS = (1, -1, 2, -2, 3, -3, 4, -4)
+STEPS = tuple(sign * step for step in (1, 2, 3, 4, 6, 8, 12, 16) for sign in (1, -1))
 """Units of the coarsest token that the climb looks up and down."""
 
 
@@ -67,24 +67,15 @@ def polish(
     place = min(range(len(amounts)), key=lambda i: (amounts[i], -i))
     middle = max(1, amounts[place])
     enough = profit - max(start / middle, CLOSE * profit)
-    best, top = NOTHING, middle
+    best, top = (amounts[-1] - start, -start), middle
     for amount in _around(middle, start, profit):
+        if best[0] >= enough:
+            break
         candidate = sizes.profit(place, amount)
         if candidate > best:
             best, top = candidate, amount
-            if best[0] >= enough:
-                break
-    if best > NOTHING:
-        best = _climb(sizes, place, top, best, enough)
-    least = -best[1] if best > NOTHING else start
-    try:
-        sized = Sized(least, run(cycle, least, pools.__getitem__))
-    except PoolError:
-        # The least input can buy a little more than the amount, and a later pool end just there.
-        if amounts[-1] <= start:
-            return None
-        sized = Sized(start, run(cycle, start, pools.__getitem__))
-    return sized if sized.profit > 0 else None
+    earned, least = _climb(sizes, place, top, best, enough)
+    return Sized(-least, run(cycle, -least, pools.__getitem__)) if earned > 0 else None
 
 
 def _around(middle: int, amount_in: int, profit: float) -> Iterator[int]:
@@ -161,13 +152,15 @@ class _Sizes:
         return low
 
     def profit(self, place: int, amount: int) -> Earned:
-        """Of a trade with this amount behind hop `place`; NOTHING where there is none."""
+        """With the least input that buys this amount behind hop `place`; NOTHING if none does."""
+        least = amount
         try:
-            least = result = amount
             for pool, _, token_out in reversed(self._hops[: place + 1]):
                 least = pool.swap_exact_out(token_out, least).amount_in
-            for pool, token_in, _ in self._hops[place + 1 :]:
-                result = pool.swap(token_in, result).amount_out
         except PoolError:
             return NOTHING
-        return result - least, -least
+        # Forward again: the least input can buy a little more, or too much for a later pool.
+        amounts = self.amounts(least)
+        if not amounts or len(amounts) < len(self._hops):
+            return NOTHING
+        return amounts[-1] - least, -least
