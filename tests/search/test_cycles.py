@@ -7,16 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.search.result import Scan
 from dexarb.search.scan import Scanner
 from search.losses import FUZZ
+from search.markets import dead_pools
 from search.world import (
     World,
-    address,
     all_cycles,
     brute_force,
     gas_units,
@@ -25,7 +24,6 @@ from search.world import (
     scanner,
     token,
     v2,
-    v3,
 )
 
 SAME_RATE = 1e-12
@@ -61,24 +59,6 @@ def assert_well_formed(scan: Scan, starts: Sequence[Address], max_hops: int) -> 
         assert tokens[0] == next(start for start in starts if start in tokens)
 
 
-def dead_pools(tokens: Sequence[Address]) -> list[Pool]:
-    """Not funded, not initialised, without liquidity, and one that holds a single token."""
-    pair = (tokens[0], tokens[1])
-    uninitialised = UniswapV3Pool(
-        address=address(3, 901),
-        token0=tokens[0],
-        token1=tokens[2],
-        fee_pips=3000,
-        tick_spacing=60,
-        sqrt_price_x96=0,
-        tick=0,
-        liquidity=0,
-        ticks={},
-    )
-    one_sided = v3(903, pair, 1e-3, [(10, 20, 10**15)], 500)
-    return [v2(900, pair, 0, 0), uninitialised, v3(902, pair, 5.0, []), one_sided]
-
-
 def random_market(rng: np.random.Generator, max_hops: int) -> tuple[list[Pool], list[Address]]:
     """Three to six tokens, many pools beside each other, some dead; one to three start tokens."""
     world = World.of(rng, int(rng.integers(3, 7)))
@@ -90,15 +70,29 @@ def random_market(rng: np.random.Generator, max_hops: int) -> tuple[list[Pool], 
     return pools, [names[start] for start in starts]
 
 
-@pytest.mark.parametrize("max_hops", [2, 3, 4])
-def test_cycles_found_are_the_cycles_there_are(max_hops: int) -> None:
+def compare_with_brute_force(max_hops: int, seeds: range) -> int:
+    """Returns the number of open cycles of all these markets."""
     total = 0
-    for seed in range(600 if FUZZ else 40):
+    for seed in seeds:
         pools, starts = random_market(rng_of("cycles", max_hops, seed), max_hops)
         scan = scanner(market_of(pools), starts, max_hops).scan
         total += assert_finds_all(f"seed {seed}", scan, pools, starts, max_hops)
         assert_well_formed(scan, starts, max_hops)
-    assert total > 200, "the markets do not try much"
+    return total
+
+
+@pytest.mark.parametrize("max_hops", [2, 3, 4])
+def test_cycles_found_are_the_cycles_there_are(max_hops: int) -> None:
+    assert compare_with_brute_force(max_hops, range(40)) > 200, "the markets do not try much"
+
+
+@pytest.mark.fuzz
+@pytest.mark.skipif(not FUZZ, reason="a long run; see make fuzz")
+@pytest.mark.parametrize("max_hops", [2, 3, 4])
+def test_cycles_found_are_the_cycles_there_are_in_a_long_run(max_hops: int) -> None:
+    total = compare_with_brute_force(max_hops, range(40, 600))
+    print(f"up to {max_hops} hops: {total} open cycles in 560 markets, all found")  # noqa: T201
+    assert total > 3000
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -36,11 +36,13 @@ from search.world import (
     rng_of,
     swap_log,
     token,
+    uninitialised,
     update_of,
     v2,
 )
 
 STARTS = (token(1), token(0))
+UNBORN = uninitialised(21, (token(0), token(2)))
 Position = tuple[Address, int, int, int]
 """Pool, lower and upper tick, liquidity."""
 
@@ -59,7 +61,7 @@ class History(RuleBasedStateMachine):
         self.world = World.of(rng_of("history", seed), 4)
         self.rng = self.world.rng
         pools = self.world.pools(8, noise=0.03)
-        pools += [v2(20, (token(0), token(1)), 0, 0), uninitialised(21)]
+        pools += [v2(20, (token(0), token(1)), 0, 0), UNBORN]
         self.market = market_of(pools)
         self.minima: dict[Address, int] = {}
         self.scanner = self.fresh()
@@ -150,10 +152,10 @@ class History(RuleBasedStateMachine):
             logs = [swap_log(v2(int(pool.address[4:], 16), pool.tokens, *amounts), 0)]
         self.add_block(logs, self.open_positions)
 
-    @precondition(lambda self: uninitialised(21) in self.market.pools.values())
+    @precondition(lambda self: UNBORN in self.market.pools.values())
     @rule()
     def initialise(self) -> None:
-        self.add_block([initialize_log(uninitialised(21), 2**96)], self.open_positions)
+        self.add_block([initialize_log(UNBORN, 2**96)], self.open_positions)
 
     @precondition(lambda self: len(self.trail) > 1)
     @rule(blocks=st.integers(1, 6))
@@ -234,20 +236,6 @@ class History(RuleBasedStateMachine):
         assert all(rate < 1 + 1e-12 for rate in rates), "not the cycles of brute force"
 
 
-def uninitialised(number: int) -> UniswapV3Pool:
-    return UniswapV3Pool(
-        address=address(3, number),
-        token0=token(0),
-        token1=token(2),
-        fee_pips=3000,
-        tick_spacing=60,
-        sqrt_price_x96=0,
-        tick=0,
-        liquidity=0,
-        ticks={},
-    )
-
-
 QUICK = settings(
     max_examples=30,
     stateful_step_count=25,
@@ -263,5 +251,5 @@ def test_any_history_equals_a_scan_from_scratch() -> None:
 @pytest.mark.fuzz
 @pytest.mark.skipif(not FUZZ, reason="a long run; see make fuzz")
 def test_any_history_equals_a_scan_from_scratch_in_a_long_run() -> None:
-    deep = settings(QUICK, max_examples=1500, stateful_step_count=80)
+    deep = settings(QUICK, max_examples=250, stateful_step_count=60)
     run_state_machine_as_test(History, settings=deep)

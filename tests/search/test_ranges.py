@@ -18,8 +18,8 @@ LOG_TICK = 1e-4
 """Logarithm of the price, about, from one tick to the next."""
 
 
-def judge_only_cycle(name: str, market: Market, tally: Tally) -> ExactCycle:
-    """Compare the one open cycle of a ring with what the optimiser finds."""
+def judge_only_cycle(name: str, market: Market, tally: Tally) -> int:
+    """Compare the one open cycle of a ring with the best found; returns the ticks that crosses."""
     starts = [token(0)]
     scan = scanner(market, starts).scan
     expected = brute_force(market.pools.values(), starts, 4)
@@ -30,7 +30,7 @@ def judge_only_cycle(name: str, market: Market, tally: Tally) -> ExactCycle:
     best = exact.best_found()
     assert best.profit > 0, f"{name}: the market offers nothing, so nothing is tried"
     tally.add(name, exact, best, offers(scan).get(key))
-    return exact
+    return exact.crossed_ticks(best.amount_in)
 
 
 def against_a_deep_pool(
@@ -80,9 +80,7 @@ def test_walks_over_many_ticks(spacing: int, crossed: int) -> None:
             log_gain=(crossed + 0.5) * spacing * LOG_TICK,
             flipped=flipped,
         )
-        exact = judge_only_cycle(name, market, tally)
-        best = exact.best_found()
-        assert abs(exact.crossed_ticks(best.amount_in) - crossed) <= max(1, crossed // 5), name
+        assert abs(judge_only_cycle(name, market, tally) - crossed) <= max(1, crossed // 5), name
     tally.judge()
 
 
@@ -92,7 +90,8 @@ def test_prices_far_out(log10_price: int, decimals: tuple[int, int]) -> None:
     """Between 1e-12 and 1e12 per whole token, so up to 1e24 in smallest units."""
     tally = Tally()
     smallest = log10_price + decimals[1] - decimals[0]
-    for spacing, flipped in itertools.product(FEES, (False, True)):
+    for place, spacing in enumerate(sorted(FEES)):
+        flipped = bool((place + log10_price // 6 + decimals[0] // 6) % 2)
         name = f"price 1e{log10_price} of {decimals} decimals, ticks of {spacing}, {flipped}"
         market = against_a_deep_pool(
             name,
@@ -126,7 +125,7 @@ SHAPES = {
 def test_ranges_without_liquidity(spacing: int, shape: str) -> None:
     tally = Tally()
     positions, ranges = SHAPES[shape]
-    for seed, flipped, on_boundary in itertools.product(range(3), (False, True), (False, True)):
+    for seed, flipped, on_boundary in itertools.product(range(2), (False, True), (False, True)):
         name = f"{shape}, ticks of {spacing}, seed {seed}, {flipped}, boundary {on_boundary}"
         market = against_a_deep_pool(
             name,

@@ -92,6 +92,21 @@ def v3(
     )
 
 
+def uninitialised(number: int, tokens: tuple[Address, Address]) -> UniswapV3Pool:
+    """A pool that was created and has no price yet."""
+    return UniswapV3Pool(
+        address=address(3, number),
+        token0=tokens[0],
+        token1=tokens[1],
+        fee_pips=3000,
+        tick_spacing=60,
+        sqrt_price_x96=0,
+        tick=0,
+        liquidity=0,
+        ticks={},
+    )
+
+
 @dataclass(frozen=True)
 class World:
     """values: by token, what its smallest unit is worth; pools trade near these."""
