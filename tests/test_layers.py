@@ -12,10 +12,11 @@ SOURCE = Path(__file__).parent.parent / "src" / "dexarb"
 
 MAY_IMPORT = {
     "errors": set[str](),
+    "compiled": {"errors"},
     "core": {"errors"},
-    "amm": {"core", "errors"},
-    "search": {"core", "errors"},
-    "trading": {"core", "search", "errors"},
+    "amm": {"core", "compiled", "errors"},
+    "search": {"core", "compiled", "errors"},
+    "trading": {"core", "search", "compiled", "errors"},
     "report": {"core", "errors"},
     "chain": {"core", "amm", "errors"},
     "store": {"core", "amm", "errors"},

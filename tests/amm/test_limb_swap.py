@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amm.pools import TOKEN0, TOKEN1, event, magnitudes, v3_pool, v3_pools
-from dexarb.amm import UniswapV3Pool, limb_swap, limbs, uniswap_v3, v3_swap, warm_up
+from dexarb.amm import UniswapV3Pool, limb_swap, uniswap_v3, v3_swap, warm_up
 from dexarb.amm.packed_ticks import PackedTicks
 from dexarb.amm.tick_math import (
     MAX_SQRT_RATIO,
@@ -157,7 +157,7 @@ def test_machine_code_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPat
     kernel: Any = limb_swap.swap_limbs
     (signature,) = kernel.signatures
     assert kernel._cache.load_overload(signature, kernel.targetctx) is not None
-    monkeypatch.setattr(limbs, "_SOURCES", "others")
+    monkeypatch.setattr(kernel._cache, "_sources", "others")
     assert kernel._cache.load_overload(signature, kernel.targetctx) is None
 
 

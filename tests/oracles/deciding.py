@@ -80,7 +80,7 @@ class PlainLoop:
 
     def decide(self, view: View) -> Outcome:
         self.view = view
-        self.quotes: dict[tuple[str, int, bool], tuple[int, int, int]] = {}
+        self.quotes: dict[tuple[str, int, bool], tuple[int, int]] = {}
         self.trades: dict[tuple[object, ...], Trade | None] = {}
         self.caps: dict[tuple[Address, int], int | None] = {}
         opportunities = [(each, self._facts(each)) for each in view.opportunities]
@@ -259,7 +259,7 @@ class PlainLoop:
         if amount_in == 0:
             return None
         flash = settings.funding is Funding.FLASH
-        amount_out, gas_units, revert_units = self._quote(market, opportunity, amount_in, flash)
+        amount_out, gas_units = self._quote(market, opportunity, amount_in, flash)
         gain = valuation.micro_usd(token, amount_out - amount_in)
         value = valuation.cost_micro_usd(token, amount_in)
         assert gain is not None
@@ -274,9 +274,7 @@ class PlainLoop:
             priority_fee = wei // gas_units
         gas_price = market.block.base_fee_per_gas + priority_fee
         cost = valuation.gas_cost_micro_usd(gas_units * gas_price)
-        reserve = valuation.gas_cost_micro_usd(
-            max(gas_units, revert_units) * settings.max_gas_price
-        )
+        reserve = valuation.gas_cost_micro_usd(2 * gas_units * settings.max_gas_price)
         if settings.gas_cost_micro_usd is not None:
             cost = reserve = settings.gas_cost_micro_usd
         haircut = ceil(Fraction(max(gain, 0) * settings.slippage_haircut_ppm, MILLION))
@@ -293,8 +291,8 @@ class PlainLoop:
 
     def _quote(
         self, market: Market, opportunity: Opportunity, amount_in: int, flash: bool
-    ) -> tuple[int, int, int]:
-        """Amount out, gas of the fill, gas of a revert; nothing comes out where a pool refuses."""
+    ) -> tuple[int, int]:
+        """Amount out and gas of the fill; nothing comes out where a pool refuses."""
         key = opportunity.cycle.id, amount_in, flash
         if key not in self.quotes:
             pools = [market.pools[pool] for pool in opportunity.cycle.pools]
@@ -304,11 +302,7 @@ class PlainLoop:
                 amount_out, work = 0, tuple(HopWork(pool.kind, 0) for pool in pools)
             else:
                 amount_out, work = results[-1].amount_out, hop_work(pools, results)
-            self.quotes[key] = (
-                amount_out,
-                self.gas.units(work, flash=flash),
-                self.gas.reverted(work, flash=flash),
-            )
+            self.quotes[key] = amount_out, self.gas.units(work, flash=flash)
         return self.quotes[key]
 
     def _decision(self, trade: Trade, settings: StrategySettings, name: str) -> Decision:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dexarb.amm.tick_math import get_tick_at_sqrt_ratio
+from dexarb.amm.tick_math import get_sqrt_ratio_at_tick, get_tick_at_sqrt_ratio
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
-from dexarb.amm.uniswap_v3 import SWAP, UniswapV3Pool
+from dexarb.amm.uniswap_v3 import BURN, INITIALIZE, MINT, SWAP, UniswapV3Pool
 from dexarb.core.block import Block, BlockUpdate, Log
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import Pool
@@ -19,6 +19,7 @@ from dexarb.core.profile import ChainProfile
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
 from dexarb.search.result import HopWork
+from dexarb.search.scan import Scanner
 
 SPACINGS = {100: 1, 500: 10, 3000: 60, 10000: 200}
 """Tick spacing of each V3 fee tier, in pips."""
@@ -53,17 +54,25 @@ def v3(
     price: float,
     positions: Iterable[tuple[int, int, int]],
     fee: int = 3000,
+    *,
     spacing: int | None = None,
+    on_boundary: bool = False,
+    from_above: bool = False,
 ) -> UniswapV3Pool:
     """price: token1 per token0 in smallest units. positions: (lower, upper, liquidity), in units of
     the tick spacing from the tick of the price; overlapping ones add up.
+
+    on_boundary: move the price down to that tick exactly; from_above: as a swap that came from
+    above leaves it, in the tick below.
     """
     spacing = spacing or SPACINGS[fee]
     sqrt_price_x96 = int(math.sqrt(price) * 2.0**96)
-    tick = get_tick_at_sqrt_ratio(sqrt_price_x96)
+    middle = get_tick_at_sqrt_ratio(sqrt_price_x96) // spacing
+    if on_boundary:
+        sqrt_price_x96 = get_sqrt_ratio_at_tick(middle * spacing)
+    tick = get_tick_at_sqrt_ratio(sqrt_price_x96) - from_above
     ticks: dict[int, tuple[int, int]] = {}
     liquidity = 0
-    middle = tick // spacing
     for lower, upper, amount in positions:
         low, high = (middle + lower) * spacing, (middle + upper) * spacing
         for at, change in ((low, amount), (high, -amount)):
@@ -80,6 +89,21 @@ def v3(
         tick=tick,
         liquidity=liquidity,
         ticks=ticks,
+    )
+
+
+def uninitialised(number: int, tokens: tuple[Address, Address]) -> UniswapV3Pool:
+    """A pool that was created and has no price yet."""
+    return UniswapV3Pool(
+        address=address(3, number),
+        token0=tokens[0],
+        token1=tokens[1],
+        fee_pips=3000,
+        tick_spacing=60,
+        sqrt_price_x96=0,
+        tick=0,
+        liquidity=0,
+        ticks={},
     )
 
 
@@ -147,15 +171,22 @@ def _block(number: int, name: str, parent: str) -> Block:
     return Block(number, name, parent, 1_700_000_000 + number, 10**9, 0, 30_000_000)
 
 
+def block_after(market: Market, name: str) -> Block:
+    """The next block. Names are its hash, so they must not be used twice."""
+    return _block(market.block.number + 1, name, market.block.hash)
+
+
+def update_of(block: Block, logs: Iterable[Log]) -> BlockUpdate:
+    return BlockUpdate(block.number, block, tuple(logs), ())
+
+
 def next_block(market: Market, pools: Iterable[Pool], name: str | None = None) -> BlockUpdate:
-    """The block after which these pools are in these states."""
-    number = market.block.number + 1
-    logs = tuple(log_of(pool, i) for i, pool in enumerate(pools))
-    block = _block(number, name or f"{market.block.hash}.{number}", market.block.hash)
-    return BlockUpdate(number, block, logs, ())
+    """The block after which these pools are in these states, reached with the same ticks."""
+    block = block_after(market, name or f"{market.block.hash}.{market.block.number + 1}")
+    return update_of(block, (swap_log(pool, index) for index, pool in enumerate(pools)))
 
 
-def log_of(pool: Pool, index: int) -> Log:
+def swap_log(pool: Pool, index: int) -> Log:
     """The event that leaves a pool in this state, reached from one with the same ticks."""
     if isinstance(pool, UniswapV2Pool):
         return Log(pool.address, (SYNC,), _words(pool.reserve0, pool.reserve1), index, index)
@@ -164,8 +195,27 @@ def log_of(pool: Pool, index: int) -> Log:
     return Log(pool.address, (SWAP, bytes(32), bytes(32)), data, index, index)
 
 
+def position_log(pool: Pool, lower: int, upper: int, liquidity: int, index: int) -> Log:
+    """A mint, or with negative liquidity a burn. Owner and token amounts change no pool."""
+    ticks = (_words(lower), _words(upper))
+    if liquidity < 0:
+        data = _words(-liquidity, 0, 0)
+        return Log(pool.address, (BURN, bytes(32), *ticks), data, index, index)
+    data = _words(0, liquidity, 0, 0)
+    return Log(pool.address, (MINT, bytes(32), *ticks), data, index, index)
+
+
+def initialize_log(pool: Pool, sqrt_price_x96: int) -> Log:
+    data = _words(sqrt_price_x96, get_tick_at_sqrt_ratio(sqrt_price_x96))
+    return Log(pool.address, (INITIALIZE,), data, 0, 0)
+
+
 def _words(*values: int) -> bytes:
     return b"".join((value % 2**256).to_bytes(32, "big") for value in values)
+
+
+def scanner(market: Market, starts: Sequence[Address], max_hops: int = 4) -> Scanner:
+    return Scanner(market, start_tokens=starts, gas_units=gas_units, max_hops=max_hops)
 
 
 def first_rate(pool: Pool, token_in: Address) -> float:

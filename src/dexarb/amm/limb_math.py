@@ -24,14 +24,13 @@ from dexarb.amm.limbs import (
     divide,
     equal,
     is_zero,
-    kernel,
     less,
     mul,
     mul_add,
-    part,
     sub,
 )
 from dexarb.amm.tick_math import FACTORS, LOG_Q96, LOG_SQRT_1_0001, ODD_FACTOR
+from dexarb.compiled import kernel, kernel_part
 from dexarb.core.pool import PIPS
 
 N32 = Limb(32)
@@ -47,7 +46,7 @@ FACTOR_LIMBS = np.array([divmod(factor, 1 << 64)[::-1] for _, factor in FACTORS]
 ODD_FACTOR_LIMBS = Limb(ODD_FACTOR & 0xFFFFFFFFFFFFFFFF), Limb(ODD_FACTOR >> 64)
 
 
-@part
+@kernel_part
 def mul_div(a: Limbs, b: Limbs, denominator: Limbs, round_up: bool) -> tuple[Limbs, bool]:
     product = mul(a, b)
     if not less((product[4], product[5], product[6], product[7]), denominator):
@@ -58,7 +57,7 @@ def mul_div(a: Limbs, b: Limbs, denominator: Limbs, round_up: bool) -> tuple[Lim
     return quotient, True
 
 
-@part
+@kernel_part
 def div(a: Limbs, denominator: Limbs, round_up: bool) -> Limbs:
     """For a denominator that is not zero."""
     quotient, exact = divide((a[0], a[1], a[2], a[3], N0, N0, N0, N0), denominator)
@@ -67,25 +66,25 @@ def div(a: Limbs, denominator: Limbs, round_up: bool) -> Limbs:
     return quotient
 
 
-@part
+@kernel_part
 def times_q96(a: Limbs) -> Limbs:
     """For a below 2**160."""
     return N0, a[0] << N32, (a[1] << N32) | (a[0] >> N32), (a[2] << N32) | (a[1] >> N32)
 
 
-@part
+@kernel_part
 def fits_160_bits(a: Limbs) -> bool:
     return bool((a[3] | (a[2] >> N32)) == N0)
 
 
-@part
+@kernel_part
 def get_amount0_delta(a: Limbs, b: Limbs, liquidity: Limbs, round_up: bool) -> Limbs:
     low, high = (b, a) if less(b, a) else (a, b)
     quotient, _ = mul_div(times_q96(liquidity), sub(high, low), high, round_up)
     return div(quotient, low, round_up)
 
 
-@part
+@kernel_part
 def get_amount1_delta(a: Limbs, b: Limbs, liquidity: Limbs, round_up: bool) -> Limbs:
     difference = sub(a, b) if less(b, a) else sub(b, a)
     p = mul(liquidity, difference)
@@ -109,7 +108,7 @@ def get_amount_delta(
     return get_amount1_delta(a, b, liquidity, round_up)
 
 
-@part
+@kernel_part
 def get_next_sqrt_price_from_amount0_rounding_up(
     price: Limbs, liquidity: Limbs, amount: Limbs, is_added: bool
 ) -> tuple[Limbs, bool]:
@@ -133,7 +132,7 @@ def get_next_sqrt_price_from_amount0_rounding_up(
     return result, fits and fits_160_bits(result)
 
 
-@part
+@kernel_part
 def get_next_sqrt_price_from_amount1_rounding_down(
     price: Limbs, liquidity: Limbs, amount: Limbs, is_added: bool
 ) -> tuple[Limbs, bool]:

@@ -20,13 +20,12 @@ from dexarb.amm.limbs import (
     add,
     equal,
     is_zero,
-    kernel,
     less,
-    part,
     sub,
 )
 from dexarb.amm.tick_math import MAX_SQRT_RATIO, MAX_TICK, MIN_SQRT_RATIO, MIN_TICK
 from dexarb.amm.v3_swap import Reached
+from dexarb.compiled import kernel, kernel_part
 
 Rows = NDArray[np.uint64]
 """Initialised ticks, see PackedTicks."""
@@ -71,7 +70,7 @@ def warm_up() -> None:
     swap(rows, 1, 0, MIN_SQRT_RATIO, MIN_TICK, 1, False, True, 1, MAX_SQRT_RATIO - 1)
 
 
-@part
+@kernel_part
 def limb_at(numbers: bytes, place: int) -> Limb:
     limb = N0
     for byte in range(8):
@@ -79,12 +78,12 @@ def limb_at(numbers: bytes, place: int) -> Limb:
     return limb
 
 
-@part
+@kernel_part
 def tick_at(rows: Rows, index: int) -> np.int64:
     return np.int64(rows[index, 0])
 
 
-@part
+@kernel_part
 def first_above(rows: Rows, tick: np.int64) -> int:
     """bisect_right."""
     low, high = 0, len(rows)
@@ -97,7 +96,7 @@ def first_above(rows: Rows, tick: np.int64) -> int:
     return low
 
 
-@part
+@kernel_part
 def next_stop(
     zero_for_one: bool, rows: Rows, index: int, tick: np.int64, spacing: np.int64
 ) -> tuple[np.int64, bool]:

@@ -10,18 +10,14 @@ its quotient those of Möller and Granlund, "Improved division by invariant inte
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import sha256
-from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, cast
 
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core.caching import FunctionCache
 from numba.extending import intrinsic
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
+from dexarb.compiled import kernel, kernel_part
 
 Limb = np.uint64
 Limbs = tuple[Limb, Limb, Limb, Limb]
@@ -32,34 +28,6 @@ N0, N1, N63 = Limb(0), Limb(1), Limb(63)
 ALL_ONES = ~N0
 ZERO: Limbs = (N0, N0, N0, N0)
 ONE: Limbs = (N1, N0, N0, N0)
-
-_SOURCES = sha256(
-    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-).hexdigest()
-
-
-class _Cache(FunctionCache):
-    """numba compiles anew when the file of a kernel changes; here, when any that it is made of."""
-
-    def _index_key(self, signature: Any, codegen: Any) -> Any:
-        return super()._index_key(signature, codegen), _SOURCES  # type: ignore[no-untyped-call]
-
-
-def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compile, and keep the machine code. No allocation, and nothing that differs by machine."""
-    return _compiled(function)
-
-
-def part(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """As `kernel`, for what only kernels call: it becomes part of them. Python cannot call it."""
-    return _compiled(function, forceinline=True, no_cpython_wrapper=True)
-
-
-def _compiled(function: Callable[_P, _R], **options: bool) -> Callable[_P, _R]:
-    settings: dict[str, Any] = {"error_model": "numpy", "_nrt": False, **options}
-    dispatcher: Any = numba.njit(**settings)(function)
-    dispatcher._cache = _Cache(function)  # type: ignore[no-untyped-call]
-    return cast(Callable[_P, _R], dispatcher)
 
 
 def _high_product(_typing: Any, _x: Any, _y: Any) -> Any:
@@ -86,20 +54,20 @@ high_product = cast(Callable[[Limb, Limb], Limb], intrinsic(_high_product))
 leading_zeros = cast(Callable[[Limb], Limb], intrinsic(_leading_zeros))
 
 
-@part
+@kernel_part
 def add_carry(x: Limb, y: Limb, carry: Limb) -> tuple[Limb, Limb]:
     partial = x + y
     result = partial + carry
     return result, Limb(partial < x) + Limb(result < partial)
 
 
-@part
+@kernel_part
 def sub_borrow(x: Limb, y: Limb, borrow: Limb) -> tuple[Limb, Limb]:
     partial = x - y
     return partial - borrow, Limb(x < y) + Limb(partial < borrow)
 
 
-@part
+@kernel_part
 def mul_add(x: Limb, y: Limb, addend: Limb, carry: Limb) -> tuple[Limb, Limb]:
     """x·y + addend + carry as lower and upper limb; the sum always fits."""
     low, high = x * y, high_product(x, y)
@@ -110,7 +78,7 @@ def mul_add(x: Limb, y: Limb, addend: Limb, carry: Limb) -> tuple[Limb, Limb]:
     return low, high
 
 
-@part
+@kernel_part
 def add(a: Limbs, b: Limbs) -> tuple[Limbs, bool]:
     """a + b modulo 2**256, and whether it fits."""
     r0, c = add_carry(a[0], b[0], N0)
@@ -120,7 +88,7 @@ def add(a: Limbs, b: Limbs) -> tuple[Limbs, bool]:
     return (r0, r1, r2, r3), bool(c == N0)
 
 
-@part
+@kernel_part
 def sub(a: Limbs, b: Limbs) -> Limbs:
     """a − b modulo 2**256."""
     r0, c = sub_borrow(a[0], b[0], N0)
@@ -130,7 +98,7 @@ def sub(a: Limbs, b: Limbs) -> Limbs:
     return r0, r1, r2, r3
 
 
-@part
+@kernel_part
 def less(a: Limbs, b: Limbs) -> bool:
     _, c = sub_borrow(a[0], b[0], N0)
     _, c = sub_borrow(a[1], b[1], c)
@@ -139,23 +107,23 @@ def less(a: Limbs, b: Limbs) -> bool:
     return bool(c != N0)
 
 
-@part
+@kernel_part
 def equal(a: Limbs, b: Limbs) -> bool:
     return bool(((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3])) == N0)
 
 
-@part
+@kernel_part
 def is_zero(a: Limbs) -> bool:
     return bool((a[0] | a[1] | a[2] | a[3]) == N0)
 
 
-@part
+@kernel_part
 def shifted(high: Limb, low: Limb, bits: Limb) -> Limb:
     """The upper limb of <high, low> · 2**bits, for 0 <= bits < 64."""
     return (high << bits) | ((low >> N1) >> (N63 - bits))
 
 
-@part
+@kernel_part
 def mul(a: Limbs, b: Limbs) -> Limbs512:
     """All of the product."""
     r0, c = mul_add(a[0], b[0], N0, N0)
@@ -204,7 +172,7 @@ def divide(u: Limbs512, d: Limbs) -> tuple[Limbs, bool]:
     return (q0, q1, q2, q3), is_zero(rest)
 
 
-@part
+@kernel_part
 def divide_digit(rest: Limbs, limb: Limb, d: Limbs, reciprocal: Limb) -> tuple[Limb, Limbs]:
     """One digit of the quotient: <rest, limb> / d and what remains, for rest < d >= 2**255."""
     r0, r1, r2, r3 = rest
@@ -240,7 +208,7 @@ def divide_digit(rest: Limbs, limb: Limb, d: Limbs, reciprocal: Limb) -> tuple[L
     return q, remainder
 
 
-@part
+@kernel_part
 def divide_three_by_two(
     u2: Limb, u1: Limb, u0: Limb, d1: Limb, d0: Limb, reciprocal: Limb
 ) -> tuple[Limb, Limb, Limb]:
@@ -263,7 +231,7 @@ def divide_three_by_two(
     return q, r1, r0
 
 
-@part
+@kernel_part
 def reciprocal_of_two(d1: Limb, d0: Limb) -> Limb:
     """floor((2**192 − 1) / <d1, d0>) − 2**64 for d1 >= 2**63; their algorithm 6."""
     v = reciprocal_of(d1)
@@ -283,7 +251,7 @@ def reciprocal_of_two(d1: Limb, d0: Limb) -> Limb:
     return v
 
 
-@part
+@kernel_part
 def reciprocal_of(d: Limb) -> Limb:
     """floor((2**128 − 1) / d) − 2**64 for d >= 2**63; their algorithm 2, without its table."""
     v0 = Limb((1 << 19) - 3 * (1 << 8)) // (d >> Limb(55))

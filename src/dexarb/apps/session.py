@@ -6,6 +6,9 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from dexarb.core.ledger import Column
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision
@@ -68,7 +71,7 @@ class Session:
         self._settings: tuple[StrategySettings, ...] = ()
         self._unwritten: _Unwritten | None = None
         self._announced: tuple[StrategySettings, ...] | None = None
-        self._seen: dict[str, int] = {}
+        self._seen: Column = np.zeros(0, dtype=np.int64)
         self._blocks_since_flush = 0
         self._hour = 0
         self.ledger_seq = ledger.seq
@@ -186,10 +189,10 @@ class Session:
     def _newly_seen(self) -> dict[str, int]:
         """Episode counts that the ledger does not have yet."""
         seen = self.engine.ledger.column("seen")
-        rows = self.engine.ledger.rows
-        return {
-            key: int(seen[row]) for key, row in rows.items() if self._seen.get(key, 0) != seen[row]
-        }
+        known = np.zeros_like(seen)
+        known[: len(self._seen)] = self._seen
+        hashes = tuple(self.engine.ledger.rows)
+        return {hashes[row]: int(seen[row]) for row in np.flatnonzero(seen != known)}
 
     def _replay(self, entry: Entry) -> Step:
         """An entry that the ledger includes: the strategies that held then, nothing written."""
@@ -208,7 +211,7 @@ class Session:
         if entry.seq <= self._skips_seq:
             self._drain(self._hour)
         if entry.seq == self.ledger_seq:
-            self._seen = self._newly_seen()
+            self._seen = engine.ledger.column("seen").copy()
             if self._strategies:
                 self._arm(self._strategies[0])
             if self._ledger.last_block != (step.block.number, step.block.hash):
@@ -244,7 +247,7 @@ class Session:
             if pending.skips_seq is not None:
                 books.set_note(SKIPS_SEQ, str(pending.skips_seq))
         self.ledger_seq = pending.step.seq
-        self._seen.update(pending.seen)
+        self._seen = self.engine.ledger.column("seen").copy()
         self._unwritten = None
 
 

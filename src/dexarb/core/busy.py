@@ -84,6 +84,6 @@ class BusyPools:
             np.add.at(self._counts[pool], rows, change)
 
     def rows(self, pools: Iterable[Address]) -> npt.NDArray[np.intp]:
-        """Rows that may not use one of these pools now, ascending."""
+        """Rows that may not use one of these pools now, in no order; one can be named twice."""
         busy = [np.flatnonzero(self._counts[pool]) for pool in pools if pool in self._counts]
-        return np.unique(np.concatenate(busy)) if busy else np.zeros(0, dtype=np.intp)
+        return np.concatenate(busy) if busy else np.zeros(0, dtype=np.intp)

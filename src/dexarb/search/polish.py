@@ -7,9 +7,9 @@ the largest part of the trade. No integers earn more than the best real size doe
 So the nearest integer input is tried first. It is taken if it loses less than one unit of the start
 token, which nothing can better, or less than a grain that is a millionth of the profit at most.
 Else amounts of the coarsest token are enumerated, each with the least input that buys it, until one
-is within a grain of the real profit, less what is rounded away at ticks on the way, which is the
-same for all sizes near. Where several tokens are coarse and their roundings add up, it goes on over
-the width in which the real profit hardly falls, and the best that was seen is taken.
+is within a grain of the real profit. Where roundings add up, of several coarse tokens or at ticks,
+it goes on over the width in which the real profit hardly falls, and then climbs from the
+best that was seen.
 """
 
 from __future__ import annotations
@@ -29,12 +29,11 @@ CLOSE = 1e-9
 SMALL = 1e-6
 """Relative to the profit: a grain larger than this is worth trying other integers for."""
 
-FINE = 1000
-"""Amounts so many times those of the coarsest token: that token's roundings do not matter."""
-
 SAMPLES = 16
 """Amounts tried on each side of the first, at most."""
 
+STEPS = tuple(sign * step for step in (1, 2, 3, 4, 6, 8, 12, 16) for sign in (1, -1))
+"""Units of the coarsest token that the climb looks up and down."""
 
 Results = tuple[SwapResult, ...]
 
@@ -96,18 +95,39 @@ def _on_grid(trades: _Trades, start: int, profit: float) -> Sized | None:
     # The last of equals: a grid on the output side spares the rounding of the last hop.
     place = min(range(len(amounts)), key=lambda i: (amounts[i], -i))
     middle = max(1, amounts[place])
-    grain = start / middle
-    if sum(amount < FINE * middle for amount in (start, *amounts[:-1])) == 1:
-        # No other token is coarse, so all but a grain is what the ticks on the way round away: two
-        # units each, whatever the size.
-        grain *= 1 + 2 * trades.crossed(results)
-    enough = profit - max(grain, CLOSE * profit)
+    enough = profit - max(start / middle, CLOSE * profit)
+    top = middle
     for amount in _around(middle, start, profit):
         candidate = trades.buying(place, amount)
-        if candidate and (best is None or candidate.gain > best.gain):
-            best = candidate
+        if is_better(candidate, best):
+            best, top = candidate, amount
         if best and best.profit >= enough:
+            return best
+    return _climbed(trades, place, top, best, enough)
+
+
+def is_better(one: Sized | None, other: Sized | None) -> bool:
+    return one is not None and (other is None or one.gain > other.gain)
+
+
+def _climbed(
+    trades: _Trades, place: int, amount: int, best: Sized | None, enough: float
+) -> Sized | None:
+    """From an amount to better ones, doubling each step that gains.
+
+    A best real size often ends just on a tick. The integers get there some units later, because
+    every tick on the way has rounded against the trader, and lose all of the slope between.
+    """
+    while best is None or best.profit < enough:
+        for step in STEPS:
+            better = trades.buying(place, amount + step)
+            if is_better(better, best):
+                break
+        else:
             break
+        while is_better(better, best):
+            best, amount, step = better, amount + step, 2 * step
+            better = trades.buying(place, amount + step)
     return best
 
 
@@ -173,6 +193,8 @@ class _Trades:
 
     def buying(self, place: int, amount: int) -> Sized | None:
         """The trade with the least input that buys this amount behind hop `place`."""
+        if amount <= 0:
+            return None
         least = amount
         try:
             for pool, _, token_out, _ in reversed(self._hops[: place + 1]):
@@ -181,13 +203,6 @@ class _Trades:
             return None
         results = self.results(least)
         return self.complete(least, results or ())
-
-    def crossed(self, results: Results) -> int:
-        """Ticks that these swaps cross."""
-        return sum(
-            pool.crossed_ticks(result.pool)
-            for (pool, *_), result in zip(self._hops, results, strict=False)
-        )
 
     def complete(self, amount_in: int, results: Results) -> Sized | None:
         """The trade, if every hop gives something."""

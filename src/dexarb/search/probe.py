@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dexarb.search.compiled import kernel, kernel_part
+from dexarb.compiled import kernel, kernel_part
 from dexarb.search.packed import Floats, Ints
 
 PRUNE = 1.0 - 1e-12

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from dexarb.compiled import require_writable_cache
 from dexarb.core.block import Block
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.core.trade import NearMiss, Opportunity
-from dexarb.search.compiled import require_writable_cache
 from dexarb.search.cycles import CycleIndex, Edges
 from dexarb.search.packed import Floats, Ints
 from dexarb.search.polish import Sized, polish

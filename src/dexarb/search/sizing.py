@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dexarb.compiled import kernel, kernel_part
 from dexarb.core.trade import Curve, Piece
-from dexarb.search.compiled import kernel, kernel_part
 from dexarb.search.packed import Floats, Ints
 
 RATE, DEPTH, IN_FROM, IN_TO, OUT_FROM, OUT_TO = range(6)

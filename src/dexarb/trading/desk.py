@@ -27,12 +27,11 @@ PRICE_UNIT = 2.0**96
 
 
 class Quote(NamedTuple):
-    """A cycle at one size: exact amounts, gas of the fill, and of a revert where that is more."""
+    """A cycle at one size: exact amounts, and the gas of the fill."""
 
     amount_in: int
     amount_out: int
     gas_units: int
-    most_gas_units: int
 
 
 class Offer(NamedTuple):
@@ -174,7 +173,8 @@ class Desk:
         gas_price = view.market.block.base_fee_per_gas + bid
         if terms.gas_cost is None:
             cost = self._gas_cost(quote.gas_units * gas_price)
-            reserve = self._gas_cost(quote.most_gas_units * terms.max_gas_price)
+            # A pool that runs dry can cost the whole gas limit.
+            reserve = self._gas_cost(self._gas.limit(quote.gas_units) * terms.max_gas_price)
         else:
             cost = reserve = terms.gas_cost
         haircut = -(-gain * terms.haircut_ppm // PPM)
@@ -226,8 +226,7 @@ class Desk:
             else:
                 amount_out, work = results[-1].amount_out, hop_work(pools, results)
             units = self._gas.units(work, flash=flash)
-            most = max(units, self._gas.reverted(work, flash=flash))
-            quote = by_size[amount_in, flash] = Quote(amount_in, amount_out, units, most)
+            quote = by_size[amount_in, flash] = Quote(amount_in, amount_out, units)
         return quote
 
     # -- trading ------------------------------------------------------------------------------

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from dexarb.compiled import kernel, kernel_part
 from dexarb.core.trade import Curve, SkipReason
-from dexarb.search.compiled import kernel, kernel_part
 from dexarb.trading.columns import (
     LARGEST,
     TAKEN,

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from dexarb.compiled import kernel, kernel_part
 from dexarb.core.trade import SkipReason
-from dexarb.search.compiled import kernel, kernel_part
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int8]

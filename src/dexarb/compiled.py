@@ -1,17 +1,21 @@
-"""Compiling the kernels, once for all runs.
+"""Compiling the kernels of amm, search and trading, once for all runs.
 
-numba keeps the machine code in NUMBA_CACHE_DIR where that is set before the first import of
-numba (the command line does), else beside the sources or in the user's cache folder.
+Importing this imports numba: do it late where nothing may be computed. numba keeps the machine code
+in NUMBA_CACHE_DIR where that is set before its first import (the command line does), else beside
+the sources or in the user's cache folder.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
+from numba.core.caching import FunctionCache
 from numba.core.options import DefaultOptions
 
 from dexarb.errors import StoreError
@@ -40,18 +44,42 @@ def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def kernel_part(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """As `kernel`, for what only kernels call: it becomes part of them."""
+    """As `kernel`, for what only kernels call: it becomes part of them. Python cannot call it."""
     return _compiled(function, {"forceinline": True, "no_cpython_wrapper": True})
 
 
 def _compiled(function: Callable[_P, _R], options: Mapping[str, bool]) -> Callable[_P, _R]:
-    always = {"cache": True, "error_model": "numpy", **without_reference_counts()}
+    always = {"error_model": "numpy", **without_reference_counts()}
+    dispatcher: Any = numba.njit(**always, **options)(function)  # type: ignore[call-overload]
+    source = Path(function.__code__.co_filename)
     try:
-        compiled = numba.njit(**always, **options)(function)  # type: ignore[call-overload]
+        dispatcher._cache = _Cache(function, sources_digest(source.parent))
     except RuntimeError as error:
-        folder = cache_folder() or Path(function.__code__.co_filename).parent
-        raise StoreError(folder, "compiled kernels cannot be kept", _REMEDY) from error
-    return cast(Callable[_P, _R], compiled)
+        raise StoreError(
+            cache_folder() or source.parent, "compiled kernels cannot be kept", _REMEDY
+        ) from error
+    return cast(Callable[_P, _R], dispatcher)
+
+
+class _Cache(FunctionCache):
+    """numba compiles anew when the file of a kernel changes; here, when its package does.
+
+    A kernel is made of what it calls as well, and that may stand in the file beside.
+    """
+
+    def __init__(self, function: Callable[..., object], sources: str) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        self._sources = sources
+
+    def _index_key(self, signature: Any, codegen: Any) -> Any:
+        return super()._index_key(signature, codegen), self._sources  # type: ignore[no-untyped-call]
+
+
+@cache
+def sources_digest(folder: Path) -> str:
+    """Of all Python sources in a folder."""
+    sources = (path.read_bytes() for path in sorted(folder.glob("*.py")))
+    return sha256(b"".join(sources)).hexdigest()
 
 
 def without_reference_counts() -> dict[str, bool]:
