@@ -92,7 +92,7 @@ def test_cycles_found_are_the_cycles_there_are(max_hops: int) -> None:
 def test_cycles_found_are_the_cycles_there_are_in_a_long_run(max_hops: int) -> None:
     total = compare_with_brute_force(max_hops, range(40, 600))
     print(f"up to {max_hops} hops: {total} open cycles in 560 markets, all found")  # noqa: T201
-    assert total > 3000
+    assert total > 2500
 
 
 @pytest.mark.parametrize("seed", range(12))
