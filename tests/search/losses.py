@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from typing import NamedTuple
 
@@ -13,9 +12,6 @@ from search.optimiser import Best, ExactCycle
 
 CLOSE = 1e-9
 """Of the profit: the loss that counts for nothing."""
-
-FUZZ = bool(os.environ.get("DEXARB_FUZZ_SWAPS"))
-"""Set by `make fuzz`: the long counts."""
 
 
 class Loss(NamedTuple):

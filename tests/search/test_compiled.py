@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numba.core.options import DefaultOptions
 
-from dexarb.search import compiled
+from dexarb import compiled
 from dexarb.search.packed import Floats
 
 FIRST_BLOCKS = """

@@ -23,7 +23,6 @@ from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.errors import InvalidPoolState, PoolError
 from dexarb.search.scan import Scanner
-from search.losses import FUZZ
 from search.world import (
     World,
     address,
@@ -163,20 +162,24 @@ class History(RuleBasedStateMachine):
         del self.trail[max(1, len(self.trail) - blocks) :]
         self.unheard |= self.market.rewind(self.trail[-1])
 
-    @precondition(lambda self: self.market.pools)
-    @rule()
-    def remove_pool(self) -> None:
-        pool = self.market.pools.pop(self.some_pool().address)
-        self.away.append(pool)
-        self.unheard.add(pool.address)
+    @precondition(lambda self: len(self.market.pools) > 3)
+    @rule(count=st.integers(1, 3))
+    def remove_pools(self, count: int) -> None:
+        for _ in range(count):
+            pool = self.market.pools.pop(self.some_pool().address)
+            self.away.append(pool)
+            self.unheard.add(pool.address)
+        self.scan("nothing")
 
     @precondition(lambda self: self.away)
     @rule()
-    def add_pool(self) -> None:
-        """One that was there before; not if a rewind has brought it back."""
-        pool = self.away.pop()
-        self.market.pools.setdefault(pool.address, pool)
-        self.unheard.add(pool.address)
+    def add_pools(self) -> None:
+        """Those that were there before, the first one first, so that it gets the place of another;
+        not those that a rewind has brought back."""
+        for pool in self.away:
+            self.market.pools.setdefault(pool.address, pool)
+            self.unheard.add(pool.address)
+        self.away.clear()
 
     @rule(least=st.sampled_from([0, 1, 10**3, 10**9, 10**18]), start=st.sampled_from(STARTS))
     def ask_for_more(self, least: int, start: Address) -> None:
@@ -249,7 +252,6 @@ def test_any_history_equals_a_scan_from_scratch() -> None:
 
 
 @pytest.mark.fuzz
-@pytest.mark.skipif(not FUZZ, reason="a long run; see make fuzz")
 def test_any_history_equals_a_scan_from_scratch_in_a_long_run() -> None:
     deep = settings(QUICK, max_examples=250, stateful_step_count=60)
     run_state_machine_as_test(History, settings=deep)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dexarb.core.market import Market
-from search.losses import FUZZ, Tally, offers
+from search.losses import Tally, offers
 from search.optimiser import ExactCycle
 from search.rings import beyond_a_gap, one_by_one, ring, scattered, up_to_the_price, with_gaps
 from search.world import rng_of, scanner, token
@@ -77,7 +77,6 @@ def test_tiny_pools_lose_grains_at_most() -> None:
 
 
 @pytest.mark.fuzz
-@pytest.mark.skipif(not FUZZ, reason="a long run; see make fuzz")
 def test_tiny_pools_lose_grains_at_most_in_a_long_run() -> None:
     tally = Tally()
     for seed in range(400, 6000):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from search.losses import FUZZ, Tally, offers
+from search.losses import Tally, offers
 from search.markets import MARKETS, STARTS
 from search.optimiser import ExactCycle
 from search.world import rng_of, scanner
@@ -33,7 +33,6 @@ def test_no_optimiser_finds_more(kind: str) -> None:
 
 
 @pytest.mark.fuzz
-@pytest.mark.skipif(not FUZZ, reason="a long run; see make fuzz")
 @pytest.mark.parametrize("kind", MARKETS)
 def test_no_optimiser_finds_more_in_a_long_run(kind: str) -> None:
     """One cycle in a thousand may lose three grains: see docs/search.md."""
