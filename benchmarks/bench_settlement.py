@@ -126,7 +126,7 @@ def booking() -> Row:
             made.send(decision)
         return made
 
-    ledgers = iter([ledger() for _ in range(6 * 6)])
+    ledgers = iter([ledger() for _ in range(1 + 5 * 4 + 1 + 5 * 2)])
 
     def at_once() -> None:
         next(ledgers).settle(fills)
@@ -144,4 +144,5 @@ def booking() -> Row:
         each=DECISIONS,
         baseline_each=DECISIONS,
         repeat=4,
+        repeat_baseline=2,
     )
