@@ -8,8 +8,8 @@ So the nearest integer input is tried first. It is taken if it loses less than o
 token, which nothing can better, or less than a grain that is a millionth of the profit at most.
 Else amounts of the coarsest token are enumerated, each with the least input that buys it, until one
 is within a grain of the real profit. Where roundings add up, of several coarse tokens or at ticks,
-it goes on over the width in which the real profit hardly falls; across ticks it then climbs from
-the best that was seen.
+it goes on over the width in which the real profit hardly falls, and then climbs from the best that
+was seen.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _on_grid(trades: _Trades, start: int, profit: float) -> Sized | None:
             best, top = candidate, amount
         if best and best.profit >= enough:
             return best
-    return _climbed(trades, place, top, best, enough) if trades.cross(results) else best
+    return _climbed(trades, place, top, best, enough)
 
 
 def is_better(one: Sized | None, other: Sized | None) -> bool:
@@ -203,13 +203,6 @@ class _Trades:
             return None
         results = self.results(least)
         return self.complete(least, results or ())
-
-    def cross(self, results: Results) -> bool:
-        """Whether any of these swaps crosses a tick."""
-        return any(
-            pool.crossed_ticks(result.pool)
-            for (pool, *_), result in zip(self._hops, results, strict=False)
-        )
 
     def complete(self, amount_in: int, results: Results) -> Sized | None:
         """The trade, if every hop gives something."""
