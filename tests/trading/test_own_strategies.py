@@ -6,7 +6,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import Any
 
@@ -227,6 +227,30 @@ def test_it_looks_at_the_market_and_at_its_own_books() -> None:
     assert looked == [(101, 0, 0, 1), (102, 1, 0, 0)]
 
 
+def test_a_bid_beyond_64_bits_is_refused() -> None:
+    made, strategy = answering(lambda _market, o, _books: [Choice(o[0], priority_fee=10**40)])
+    _, step = spread(made)
+    assert not step.incidents
+    assert {each.strategy for each in step.decisions} == {BUILT_IN.hash}
+    assert reasons(made, strategy) == {"profit": 1}
+
+
+def test_a_choice_is_what_it_was_when_it_was_checked() -> None:
+    made, _ = answering(lambda _market, offered, _books: [Shifting(offered[0])])
+    _, step = spread(made)
+    (decision,) = (each for each in step.decisions if each.strategy != BUILT_IN.hash)
+    assert decision.amount_in == 10**8
+
+
+def test_the_users_wish_to_stop_is_no_failure() -> None:
+    def interrupted(*_given: object) -> None:
+        raise KeyboardInterrupt
+
+    made, _ = answering(interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        spread(made)
+
+
 # -- failing -------------------------------------------------------------------------------------
 
 
@@ -245,9 +269,31 @@ def breaking(
     raise RuntimeError("in the middle")
 
 
+class Stop(BaseException):
+    """What `except Exception` does not catch."""
+
+
+def stopping(_market: MarketView, _offered: Sequence[Opportunity], _books: Books) -> None:
+    raise Stop("all of you")
+
+
+@dataclass(frozen=True)
+class Shifting(Choice):
+    """Says something else each time it is asked."""
+
+    asked: list[int] = field(default_factory=list)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "amount_in":
+            self.asked.append(1)
+            return 10**8 if len(self.asked) == 1 else "all"
+        return super().__getattribute__(name)
+
+
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
+        (stopping, "all of you"),
         (lambda _m, _o, _b: 1 // 0, "ZeroDivisionError"),
         (lambda _m, _o, _b: sys.exit(), "SystemExit"),
         (lambda _m, _o, _b: None, "TypeError"),

@@ -30,6 +30,8 @@ from dexarb.trading.triage import NOBODY
 
 MAX_HOPS = 4
 FIRST_SEQ, SKIPS_SEQ = "first_seq", "skips_seq"
+STATE_AGES = "state_ages"
+"""The note that says which max_state_age_s held: pairs of the first entry and seconds, as JSON."""
 STRATEGIES_PER_FLUSHED_BLOCK = 100
 """Skip counters go to the ledger after every block for so many strategies; more, less often."""
 
@@ -76,6 +78,9 @@ class Session:
         self._hour = 0
         self.ledger_seq = ledger.seq
         self._skips_seq = int(ledger.note(SKIPS_SEQ) or 0)
+        self._state_ages: list[tuple[int, float]] = [
+            (seq, age) for seq, age in json.loads(ledger.note(STATE_AGES) or "[]")
+        ]
         self._epochs = ledger.epochs()
         self._known = {row.hash: self.settings_of(row) for row in ledger.strategies()}
         self._recorded = Recorded(self._own)
@@ -197,18 +202,19 @@ class Session:
     def _replay(self, entry: Entry) -> Step:
         """An entry that the ledger includes: the strategies that held then, nothing written."""
         engine = self.engine
-        active = [epoch for epoch in self._epochs if _holds(epoch, entry.seq)]
-        settings = tuple(
-            self._known[key] for key in self._known if any(e.strategy == key for e in active)
-        )
+        active = {epoch.strategy for epoch in self._epochs if _holds(epoch, entry.seq)}
+        settings = tuple(each for key, each in self._known.items() if key in active)
         if settings and settings != self._settings:
             self.use(settings)
             self._announced = None
         self._recorded.decisions = self._sent.pop(entry.seq, ())
+        for seq, age in self._state_ages:
+            if seq <= entry.seq:
+                engine.max_state_age_s = age
         step = engine.step(entry)
         self._hour = entry.block.timestamp // SECONDS_PER_HOUR
         self._blocks_since_flush += 1
-        if entry.seq <= self._skips_seq:
+        if entry.seq <= self._skips_seq or not self.has_begun:
             self._drain(self._hour)
         if entry.seq == self.ledger_seq:
             self._seen = engine.ledger.column("seen").copy()
@@ -244,9 +250,14 @@ class Session:
             books.add_incidents(pending.step.incidents)
             books.set_seen(pending.seen)
             books.add_skips(pending.skips)
+            ages, age = self._state_ages, self.engine.max_state_age_s
+            if not ages or ages[-1][1] != age:
+                ages = [*ages, (pending.step.seq, age)]
+                books.set_note(STATE_AGES, json.dumps(ages))
             if pending.skips_seq is not None:
                 books.set_note(SKIPS_SEQ, str(pending.skips_seq))
         self.ledger_seq = pending.step.seq
+        self._state_ages = ages
         self._seen = self.engine.ledger.column("seen").copy()
         self._unwritten = None
 

@@ -35,7 +35,7 @@ from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address, Token
 from dexarb.core.trade import Decision, Incident, Opportunity, SkipReason
-from dexarb.trading.columns import TAKEN, Columns
+from dexarb.trading.columns import LARGEST, TAKEN, Columns
 from dexarb.trading.costs import GasModel
 from dexarb.trading.desk import Desk, Offer
 from dexarb.trading.screen import NO_PRICE, STALE, Judged, Screen
@@ -48,9 +48,6 @@ DISABLED = REASON_CODE[SkipReason.DISABLED]
 DECLINED = REASON_CODE[SkipReason.DECLINED]
 HIDDEN = frozenset((STALE, NO_PRICE))
 """Reasons for which there is nothing to choose."""
-
-FAILURES = (Exception, SystemExit)
-"""What a strategy may raise without ending more than itself."""
 
 ENTRY_POINTS = "dexarb.strategies"
 """The entry point group; a name in it is the `kind` of a strategy."""
@@ -185,11 +182,14 @@ class OwnStrategies:
         try:
             factory = self._factories[settings.kind]
             self._running[settings.hash] = factory(**json.loads(settings.parameters))
-        except FAILURES:
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             self._fail(settings)
 
     def _fail(self, settings: StrategySettings) -> None:
-        """Within `except`: the incident is told with the next block that is decided on."""
+        """Within `except`, whatever was raised but the user's own wish to stop: the incident is
+        told with the next block that is decided on."""
         self._running.pop(settings.hash, None)
         self._failed[settings.hash] = settings
         self._unsaid[settings.hash] = traceback.format_exc()
@@ -227,7 +227,9 @@ class OwnStrategies:
             offered = self._offered(view, found, least, index)
             try:
                 choices = self._ask(view, settings, offered)
-            except FAILURES:
+            except KeyboardInterrupt:
+                raise
+            except BaseException:
                 self._fail(settings)
                 for judged in found:
                     judged.reasons[index] = DISABLED
@@ -278,8 +280,8 @@ class OwnStrategies:
         answer = running.decide(MarketView(view), tuple(offered), books)
         known = {each.cycle.id: each for each in offered}
         choices: dict[str, Choice] = {}
-        for choice in answer:
-            _check(choice, known)
+        for each in answer:
+            choice = _checked(each, known)
             cycle = choice.opportunity.cycle.id
             if cycle in choices:
                 raise BadChoice(f"cycle {cycle} was chosen twice")
@@ -312,7 +314,8 @@ class OwnStrategies:
             if offer is None or reason is not None:
                 judged.reasons[index] = REASON_CODE[reason or SkipReason.SIZE]
                 if reason is SkipReason.PROFIT and offer is not None:
-                    judged.best[index] = offer.net
+                    # A bid of its own can be of any size.
+                    judged.best[index] = max(offer.net, -LARGEST)
                 continue
             judged.reasons[index] = TAKEN
             yield self._desk.decide(judged.opportunity, offer, settings, settings.hash, account)
@@ -322,10 +325,12 @@ class BadChoice(Exception):
     """An own strategy returned what is no choice."""
 
 
-def _check(choice: object, offered: Mapping[str, Opportunity]) -> None:
+def _checked(answer: object, offered: Mapping[str, Opportunity]) -> Choice:
     """Raise BadChoice for anything but a choice among what was offered."""
-    if not isinstance(choice, Choice):
-        raise BadChoice(f"expected dexarb.trading.custom.Choice, got {choice!r}")
+    if not isinstance(answer, Choice):
+        raise BadChoice(f"expected dexarb.trading.custom.Choice, got {answer!r}")
+    # A copy, since a subclass may answer otherwise the next time it is asked.
+    choice = Choice(answer.opportunity, answer.amount_in, answer.priority_fee)
     opportunity = choice.opportunity
     if not isinstance(opportunity, Opportunity):
         raise BadChoice(f"opportunity: expected one that was offered, got {opportunity!r}")
@@ -337,3 +342,4 @@ def _check(choice: object, offered: Mapping[str, Opportunity]) -> None:
             continue
         if type(value) is not int or value < least:
             raise BadChoice(f"{name}: expected an integer from {least} on, got {value!r}")
+    return choice

@@ -21,9 +21,13 @@ from dexarb.trading.costs import GasModel
 from dexarb.trading.rules import Prices
 from dexarb.trading.skips import REASONS
 from dexarb.trading.strategy import StrategySettings, View
+from dexarb.trading.valuation import MOST_MICRO_USD, PRICE_SHIFT, rounded_down
 
-PRICE_UNIT = 2.0**96
+PRICE_UNIT = 2.0**PRICE_SHIFT
 """What `Valuation.price` is scaled by."""
+
+QUOTES_KEPT = 10_000
+"""Of a cycle whose pools do not change: its sizes move with the prices, block after block."""
 
 
 class Quote(NamedTuple):
@@ -109,18 +113,26 @@ class Desk:
         for cycle in (each.cycle for each in view.opportunities):
             known = before.get(cycle.id)
             pools = tuple(view.market.pools[pool] for pool in cycle.pools)
-            if known is None or any(a is not b for a, b in zip(known.pools, pools, strict=True)):
+            if (
+                known is None
+                or any(a is not b for a, b in zip(known.pools, pools, strict=True))
+                or len(known.by_size) > QUOTES_KEPT
+            ):
                 known = _Quotes(pools, {})
             self._quotes[cycle.id] = known
 
     def prices(self, found: Opportunity | NearMiss) -> Prices | None:
-        """None where the start token or the gas has no price."""
+        """None where the start token or the gas has no price, or one that cannot be true."""
         view = self._view
         profile = view.market.profile
         unit = view.valuation.price(found.cycle.start_token)
         wei = view.valuation.price(profile.wrapped_native)
         if not unit or not wei:
             return None
+        if isinstance(found, Opportunity):
+            worth = rounded_down(found.amount_out * unit)
+            if worth > MOST_MICRO_USD:
+                return None
         least_size = view.valuation.cost_micro_usd(found.cycle.start_token, 1)
         assert least_size is not None
         gas, flash_gas = self._least_gas_units(

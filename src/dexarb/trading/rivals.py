@@ -6,6 +6,7 @@ What is taken for an arbitrage, and what not, is listed in docs/honest-fills.md,
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -119,7 +120,8 @@ class Places:
             return paid == 0 or paid < base_fee
 
         # They count as no bid, but nobody comes before those that the block begins with.
-        self._first = sum(1 for _ in takewhile(is_system, update.transactions))
+        ahead = deque(takewhile(is_system, update.transactions), maxlen=1)
+        self._first = ahead[0].index + 1 if ahead else 0
         # The last transaction that pays at least some fee is one that all behind it pay less than.
         self._fees: list[int] = []
         self._behind: list[int] = []
@@ -179,4 +181,5 @@ class Places:
 def block_end(update: BlockUpdate) -> int:
     """The place behind the last transaction, also where the node gave logs only."""
     last_log = update.logs[-1].transaction_index + 1 if update.logs else 0
-    return max(len(update.transactions), last_log)
+    last_transaction = update.transactions[-1].index + 1 if update.transactions else 0
+    return max(last_transaction, last_log)

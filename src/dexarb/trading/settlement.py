@@ -22,7 +22,13 @@ from dexarb.errors import InsufficientLiquidity, PoolError, PoolOverflow
 from dexarb.search.result import HopWork, hop_work
 from dexarb.trading.costs import V2, GasModel
 from dexarb.trading.rivals import Places
-from dexarb.trading.valuation import PRICE_SHIFT, Valuation, rounded_down, rounded_up
+from dexarb.trading.valuation import (
+    MOST_MICRO_USD,
+    PRICE_SHIFT,
+    Valuation,
+    rounded_down,
+    rounded_up,
+)
 
 
 class Prices(NamedTuple):
@@ -171,12 +177,14 @@ class Settlement:
     def _value(
         decision: Decision, outcome: _Outcome, gas_price: int, prices: Prices
     ) -> tuple[int, int]:
-        """(gas cost, net) in micro-USD at the prices before the block: cost up, profit down."""
+        """(gas cost, net) in micro-USD at the prices before the block: cost up, profit down, and
+        neither beyond what any trade can be worth."""
         cost = decision.fixed_gas_cost_micro_usd
         if cost is None:
             cost = rounded_up(outcome.gas_used * gas_price * prices.native)
         profit = rounded_down((outcome.amount_out - outcome.amount_in) * prices.start_token)
-        return cost, profit - cost
+        net = max(-MOST_MICRO_USD, min(profit - cost, MOST_MICRO_USD))
+        return min(cost, MOST_MICRO_USD), net
 
     # -- runs ---------------------------------------------------------------------------------
 

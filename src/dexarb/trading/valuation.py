@@ -20,6 +20,10 @@ MICRO_USD = 1_000_000
 PRICE_SHIFT = 96
 """Prices are micro-USD per smallest unit, times 2**96: 1e-20 USD still has nine digits."""
 
+MOST_MICRO_USD = 2**53
+"""Nine billion USD: no trade is worth that, so a price or an amount that says so is wrong. A
+thousand such trades still fit into the books' 64 bits."""
+
 
 def rounded_down(worth: int) -> int:
     """Amount times price in micro-USD: gains are never rounded up, losses never down."""

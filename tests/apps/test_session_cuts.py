@@ -1,0 +1,153 @@
+"""A trader killed after every single entry, and once more in the middle of each, has the ledger of
+one that ran through: over reorganisations, reloads, hours, stale blocks and flush intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dexarb.apps import session as session_module
+from dexarb.apps.reload import compare
+from dexarb.apps.session import Session
+from dexarb.core.block import Block
+from dexarb.core.trade import FillStatus, Opportunity, Position, SkipReason
+from dexarb.store.history_reader import HistoryReader
+from dexarb.store.history_writer import HistoryWriter
+from dexarb.store.ledger_db import LedgerDb
+from dexarb.store.ledger_reader import read_only
+from dexarb.trading.custom import Books, Choice, Factories, MarketView
+from dexarb.trading.strategy import StrategySettings
+from support.random_chain import GENESIS, GWEI, PAIRS, RandomChain
+
+BLOCKS = 44
+WARM_UP = 5
+RELOADS = (WARM_UP, 12, 20, 21, 33)
+"""Entries before which the file has changed."""
+BLOCK_S = 300
+"""An hour is twelve blocks."""
+
+
+class EverySecond:
+    """Keeps state: every second opportunity since it began."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def decide(
+        self,
+        market: MarketView,  # noqa: ARG002
+        opportunities: Sequence[Opportunity],
+        ledger: Books,  # noqa: ARG002
+    ) -> Iterable[Choice]:
+        self.seen += len(opportunities)
+        return [Choice(each) for each in opportunities if self.seen % 2]
+
+
+FACTORIES: Factories = {"second": EverySecond}
+
+
+def history(folder: Path, seed: int) -> HistoryReader:
+    """Random blocks, some late; every seventh is followed by a branch that lets up to four die,
+    so that time goes back over an hour as well."""
+    chain = RandomChain("cuts", seed, noise=0.01)
+    with HistoryWriter.open(folder, chain_id=1, chain="random") as writer:
+        writer.append_keyframe(chain.first)
+        branch: list[Block] = [chain.first.block]
+        for number in range(BLOCKS):
+            if number % 7 == 6:
+                dying = int(chain.rng.integers(1, 5))
+                del branch[max(1, len(branch) - dying) :]
+            update = chain.mine(parent=branch[-1])
+            timestamp = GENESIS + BLOCK_S * (update.block.number - 100)
+            late = 30.0 if chain.rng.random() < 0.3 else 0.5
+            block = replace(update.block, timestamp=timestamp, seen_at=timestamp + late)
+            writer.append(replace(update, block=block))
+            branch.append(block)
+    return HistoryReader(folder)
+
+
+def strategies(version: int) -> list[StrategySettings]:
+    """Some stay, some change, some come back; the second version has them the other way round."""
+    made = [
+        StrategySettings(
+            name=f"{position.value} {version}",
+            pairs=PAIRS,
+            min_profit_micro_usd=-(10**6) + (version % 3) * (number % 2),
+            max_trade_size_micro_usd=10**9 * (number + 1),
+            max_slippage_ppm=2_000,
+            max_gas_price=10_000 * GWEI,
+            capital_micro_usd=10**12,
+            max_consecutive_losses=2,
+            cooldown_blocks=3,
+            max_daily_trades=40,
+            position=position,
+            latency_blocks=1 + number % 2,
+            kind="second" if number == 3 else "threshold",
+        )
+        for number, position in enumerate(Position)
+    ]
+    return made[::-1] if version == 2 else made[: 4 - version % 2]
+
+
+class Trader:
+    """Taken up and dropped as a process is: nothing stays but the two folders."""
+
+    def __init__(self, reader: HistoryReader, path: Path) -> None:
+        self._reader, self._path = reader, path
+
+    def run(self, to_seq: int, *, dies_in_the_middle: bool = False) -> list[str]:
+        """Go on to an entry; returns the digests after each. dies_in_the_middle: of the entry
+        behind it, between its trades and their way into the ledger."""
+        digests = []
+        with LedgerDb.open(self._path, chain_id=1, history=self._reader.folder) as ledger:
+            session = Session(
+                self._reader, ledger, max_state_age_s=_max_age_s(to_seq), factories=FACTORIES
+            )
+            first = ledger.seq + 1
+            for entry in self._reader.entries(session.from_seq, to_seq + dies_in_the_middle):
+                version = sum(entry.seq >= each for each in RELOADS)
+                if entry.seq >= first and version:
+                    session.max_state_age_s = _max_age_s(entry.seq)
+                    wanted = strategies(version)
+                    if not compare(session.settings, wanted).is_empty:
+                        session.use(wanted)
+                session.take(entry)
+                if entry.seq <= to_seq:
+                    session.write()
+                    if entry.seq >= first and version:
+                        digests.append(ledger.digest())
+        return digests
+
+
+def _max_age_s(seq: int) -> float:
+    return 60.0 if 15 <= seq < 25 else 10.0
+
+
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.fuzz) for seed in range(1, 8))]
+)
+def test_a_trader_killed_at_every_entry_has_the_ledger_of_one_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    # Four strategies then flush every seventh entry.
+    monkeypatch.setattr(session_module, "STRATEGIES_PER_FLUSHED_BLOCK", 0.6)
+    reader = history(tmp_path / "history", seed)
+    whole = Trader(reader, tmp_path / "whole.db").run(reader.last_seq)
+    assert len(whole) == reader.last_seq - WARM_UP + 1
+    with read_only(tmp_path / "whole.db") as ledger:
+        # The history has something of everything.
+        fills, skips = ledger.fills(), ledger.skips()
+        assert {row.fill.status for row in fills} >= {FillStatus.FILLED, FillStatus.REVERTED}
+        assert any(row.reorged_seq for row in fills)
+        assert len({row.hour for row in skips}) > 2
+        assert {row.reason for row in skips} >= {SkipReason.STALE, SkipReason.POOL_BUSY}
+        assert len(ledger.epochs()) > len(ledger.strategies())
+    cut = Trader(reader, tmp_path / "cut.db")
+    found = []
+    for seq in range(WARM_UP, reader.last_seq + 1):
+        found += cut.run(seq, dies_in_the_middle=seq < reader.last_seq)
+        assert found == whole[: len(found)], f"after entry {seq}"
+    assert len(found) == len(whole)
