@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -130,6 +132,32 @@ def test_a_signal_ends_everything_with_the_final_table(
     assert "Conservative" in said
     assert "history" in said
     until(lambda: not processes_of(tmp_path), "all processes to end")
+    further = re.findall(rf"^  (\S+ \w+ --config {tmp_path}\S+)", said, re.MULTILINE)
+    assert len(further) >= 4
+    for command in further:
+        subprocess.run(shlex.split(command), cwd=ROOT, check=True, capture_output=True)
+
+
+def test_a_second_demo_does_not_take_the_folder_from_the_first(tmp_path: Path) -> None:
+    first = start(tmp_path)
+    until(lambda: blocks_collected(tmp_path) >= 2, "blocks")
+    second = subprocess.run(
+        demo(tmp_path, "--blocks", "1"), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert second.returncode == 2
+    assert f"is being written by process {first.pid}" in second.stderr
+    first.send_signal(signal.SIGINT)
+    said, _ = first.communicate(timeout=PATIENCE_S)
+    assert first.returncode == 0, said
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    taken = tmp_path / "file"
+    taken.write_text("mine")
+    done = subprocess.run(demo(taken), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"error: {taken}: cannot be created")
+    assert taken.read_text() == "mine"
 
 
 def test_kill_9_leaves_no_process(tmp_path: Path) -> None:

@@ -131,7 +131,9 @@ def _screen(look: Look, choice: Choice) -> RenderableType:
     shown = rows[: choice.limit]
     parts: list[RenderableType] = [_head(look)]
     if shown:
-        parts.append(strategy_table(shown))
+        states = {row.hash: standings.state(row) for row in shown}
+        idle = {key: state for key, state in states.items() if state != ACTIVE}
+        parts.append(strategy_table(shown, remarks=idle))
     if len(rows) > len(shown):
         told = f"{len(rows) - len(shown)} more: --limit, --filter and --sort choose"
         parts.append(Text(told, style="dim"))
@@ -164,7 +166,7 @@ def _remarks(look: Look, rows: Sequence[Standing], choice: Choice) -> Iterator[s
     elif not rows:
         yield f'No strategy matches "{choice.text}"'
     elif not any(row.sent for row in rows):
-        yield "Nothing sent yet. `dexarb why NAME` says what stands in the way of a strategy,"
+        yield "Nothing sent yet. `dexarb why` says what stands in the way of the strategies,"
         yield "`dexarb spreads` what the market offers against what the strategies need."
     if any(row.unplaced for row in rows):
         yield "?: the place of some fills in their block is not known, so only the band is true."

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
+from pathlib import Path
 from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
@@ -12,6 +16,12 @@ from dexarb.apps.demo.settings import Files
 from dexarb.apps.demo.watch import Progress
 from dexarb.apps.tables import spread_table, strategy_table
 
+LOOK_FURTHER = {
+    "spreads": "what was there",
+    "why": "why not more",
+    "fills": "what came of it",
+    "rivals": "who took it",
+}
 PLAIN_EVERY = 10
 """Without a terminal: a line every so many blocks instead of a live table."""
 
@@ -77,16 +87,29 @@ def tables(progress: Progress) -> list[RenderableType]:
 
 
 def final(progress: Progress, files: Files) -> RenderableType:
-    """The last table, and where everything is."""
-    where = Text.assemble(
-        ("history ", "dim"),
-        f"{progress.state.history}\n",
-        ("ledger  ", "dim"),
-        f"{files.ledger}\n",
-        ("logs    ", "dim"),
-        str(files.logs),
-    )
-    return Group(*tables(progress), where)
+    """The last table, where everything is, and what to ask next."""
+    where = {
+        "history": files.data / "history" / str(progress.market.profile.chain_id),
+        "ledger": files.ledger,
+        "logs": files.logs,
+    }
+    lines = [Text.assemble((f"{what:<8}", "dim"), str(path)) for what, path in where.items()]
+    return Group(*tables(progress), *lines, Text(""), *_next(files))
+
+
+def _next(files: Files) -> list[Text]:
+    """Commands to look further, as they can be pasted."""
+    program = shlex.quote(os.path.relpath(Path(sys.executable).with_name("dexarb")))
+    config = shlex.quote(str(files.paper))
+    asked = [f"{program} {name} --config {config}" for name in LOOK_FURTHER]
+    width = max(map(len, asked))
+    return [
+        Text("Look further:", style="bold"),
+        *(
+            Text.assemble(f"  {command:<{width}}  ", (answer, "dim"), no_wrap=True)
+            for command, answer in zip(asked, LOOK_FURTHER.values(), strict=True)
+        ),
+    ]
 
 
 def _milliseconds(quantiles: Any) -> str:
