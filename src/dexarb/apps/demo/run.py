@@ -123,7 +123,7 @@ class Demo:
         if as_json:
             print_json(progress.as_json(files))
         else:
-            self._console.print(final(progress, files))
+            self._console.print(final(progress, files), soft_wrap=True)  # paths stay whole
         return 0
 
     async def _drive(self, driver: Driver, watch: Watch, children: dict[str, Guarded]) -> None:

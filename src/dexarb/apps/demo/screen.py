@@ -106,7 +106,7 @@ def _next(files: Files) -> list[Text]:
     return [
         Text("Look further:", style="bold"),
         *(
-            Text.assemble(f"  {command:<{width}}  ", (answer, "dim"), no_wrap=True)
+            Text.assemble(f"  {command:<{width}}  ", (answer, "dim"))
             for command, answer in zip(asked, LOOK_FURTHER.values(), strict=True)
         ),
     ]
