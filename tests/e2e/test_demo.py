@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +139,42 @@ def test_a_signal_ends_everything_with_the_final_table(
     assert len(further) >= 4
     for command in further:
         subprocess.run(shlex.split(command), cwd=ROOT, check=True, capture_output=True)
+
+
+def on_a_terminal(command: list[str], lines: int) -> str:
+    """What it writes to a terminal of eighty columns."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (lines, 80))
+    environment = {key: each for key, each in os.environ.items() if key not in ("LINES", "COLUMNS")}
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment | {"TERM": "xterm"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    ) as process:
+        os.close(slave)
+        written = b""
+        with suppress(OSError):  # Linux says so when the last writer has gone
+            while piece := os.read(master, 65536):
+                written += piece
+    os.close(master)
+    assert process.returncode == 0, written
+    return re.sub(r"\x1b\[[0-9;]*m", "", written.decode()).replace("\r\n", "\n")
+
+
+def test_on_a_small_terminal_every_strategy_is_seen_and_nothing_stays(tmp_path: Path) -> None:
+    said = on_a_terminal(demo(tmp_path, "--blocks", "3"), lines=24)
+    _, live, left = re.split(r"\x1b\[\?1049[hl]", said)
+    first, *frames = live.split("Ctrl-C stops")
+    assert "Conservative" not in first
+    assert len(frames) >= 3
+    for frame in frames:
+        assert frame.count("\n") < 24
+        assert "WMATIC Only" in frame
+    assert left.count("Conservative") == 1
+    assert "Look further:" in left
 
 
 def test_a_second_demo_does_not_take_the_folder_from_the_first(tmp_path: Path) -> None:

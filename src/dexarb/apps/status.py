@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from dexarb.store.ledger_rows import Standing
 from dexarb.store.snapshot import State, read_state
 
 POLL_S = 0.2
+AROUND = 9
+"""Lines of a watched screen that are no strategies."""
 ACTIVE = "active"
 IS_COLLECTING_S = 60.0
 """A state older than this makes one ask whether the collector runs."""
@@ -197,7 +199,8 @@ def _watch(files: Where, choice: Choice, *, as_json: bool) -> None:
     else:
         with Live(console=console, auto_refresh=False) as live:
             for look in _changes(files, ticking=True):
-                live.update(_screen(look, choice) if look else _waiting(files), refresh=True)
+                fitting = replace(choice, limit=max(1, min(choice.limit, console.height - AROUND)))
+                live.update(_screen(look, fitting) if look else _waiting(files), refresh=True)
 
 
 def _waiting(files: Where) -> Text:

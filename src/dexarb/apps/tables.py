@@ -51,12 +51,16 @@ def spread_table(
     spreads: Mapping[tuple[Address, Address], Spread],
     market: Market,
     title: str | None = None,
+    limit: int | None = None,
 ) -> Table:
-    """Per pair the two pools that stand best against each other, in basis points."""
+    """Per pair the two pools that stand best against each other, in basis points.
+
+    limit: only so many pairs, the nearest to paying.
+    """
     table = plain_table(title, "pair", "between")
     for name in ("spread bp", "needed", "after fees"):
         table.add_column(name, justify="right", no_wrap=True)
-    for tokens, spread in sorted(spreads.items(), key=lambda i: -i[1].after_fees_bps):
+    for tokens, spread in sorted(spreads.items(), key=lambda i: -i[1].after_fees_bps)[:limit]:
         after = spread.after_fees_bps
         table.add_row(
             pair_name(tokens, market),

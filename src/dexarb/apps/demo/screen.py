@@ -17,11 +17,13 @@ from dexarb.apps.demo.watch import Progress
 from dexarb.apps.tables import spread_table, strategy_table
 
 LOOK_FURTHER = {
-    "spreads": "what was there",
+    "spreads": "the market",
     "why": "why not more",
-    "fills": "what came of it",
+    "fills": "each outcome",
     "rivals": "who took it",
 }
+LINES_AROUND = 12
+"""Of the live table: its head, and the titles and rules of both tables."""
 PLAIN_EVERY = 10
 """Without a terminal: a line every so many blocks instead of a live table."""
 
@@ -32,7 +34,10 @@ class Screen:
     def __init__(self, console: Console, blocks: int | None) -> None:
         self._console = console
         self._blocks = blocks
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        # On a screen of its own: nothing of it is left above the final table.
+        self._live = (
+            Live(console=console, auto_refresh=False, screen=True) if console.is_terminal else None
+        )
 
     def __enter__(self) -> Self:
         if self._live:
@@ -41,16 +46,11 @@ class Screen:
 
     def __exit__(self, *_: object) -> None:
         if self._live:
-            # The final table follows; two of them would only confuse.
-            self._live.update(Text(""), refresh=True)
             self._live.stop()
 
     def show(self, progress: Progress) -> None:
         if self._live:
-            self._live.update(
-                Group(*tables(progress), Text("Ctrl-C stops everything", style="dim")),
-                refresh=True,
-            )
+            self._live.update(live(progress, self._console.height), refresh=True)
         elif progress.blocks % PLAIN_EVERY == 0:
             sent = sum(row.sent for row in progress.standing.rows)
             best = max(spread.after_fees_bps for spread in progress.spreads.values())
@@ -62,8 +62,14 @@ class Screen:
             )
 
 
-def tables(progress: Progress) -> list[RenderableType]:
-    """Block, spreads and strategies."""
+def live(progress: Progress, height: int) -> RenderableType:
+    """The tables with as many of the spreads as there are lines for."""
+    head, *rest = tables(progress, max(1, height - LINES_AROUND - len(progress.standing.rows)))
+    return Group(Text("Ctrl-C stops   ", style="dim", end=""), head, *rest)
+
+
+def tables(progress: Progress, pairs: int | None = None) -> list[RenderableType]:
+    """Block, spreads and strategies. pairs: only so many, the nearest to paying."""
     state, standing = progress.state, progress.standing
     head = Text.assemble(
         ("block ", "dim"),
@@ -81,7 +87,9 @@ def tables(progress: Progress) -> list[RenderableType]:
     )
     return [
         head,
-        spread_table(progress.spreads, progress.market, "Spreads against what the fees need"),
+        spread_table(
+            progress.spreads, progress.market, "Spreads against what the fees need", pairs
+        ),
         strategy_table(standing.rows, "Strategies (net of gas, settled a block later)"),
     ]
 
