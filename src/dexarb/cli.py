@@ -103,7 +103,8 @@ def status(
     sort: Annotated[
         str | None,
         typer.Option(
-            "--sort", help="profit (default), band, seen, sent, filled, reverted, lost, open, name."
+            "--sort",
+            help="profit (default), band, seen, sent, filled, reverted, lost, open, name, config.",
         ),
     ] = None,
     filter_text: Annotated[
