@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,30 @@ def test_the_grid_of_the_documents_is_what_they_say(tmp_path: Path) -> None:
     assert len(names) == 33
     (shown,) = re.findall(r"appended to it\s+\(`([^`]+)`\)", text)
     assert shown in names
+
+
+ROOMS = ["core", "amm", "search", "trading", "report", "chain", "store", "ends"]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_architecture_names_the_files_of_a_room_and_no_others(room: str) -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text().split("## Inside")[1]
+    (row,) = (line for line in text.splitlines() if line.startswith(f"| `{room}` |"))
+    named = set(re.findall(r"`([a-z_0-9]+)`", row.split("|")[2]))
+    entries = (ROOT / "src" / "dexarb" / room).iterdir()
+    assert named == {path.stem for path in entries if not path.name.startswith("__")}
+
+
+def test_every_dependency_has_a_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    names = {re.split(r"[\[>=<]", each)[0] for each in wanted}
+    names |= json.loads((ROOT / "package.json").read_text())["dependencies"].keys()
+    text = (ROOT / "docs" / "dependencies.md").read_text()
+    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("|")]
+    told = {name.split()[0] for cell in cells for name in cell.split(",") if name.strip()}
+    assert names <= told
+    assert told - names <= {"package", "---", "with"}
 
 
 def commands() -> list[list[str]]:

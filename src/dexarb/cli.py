@@ -103,7 +103,8 @@ def status(
     sort: Annotated[
         str | None,
         typer.Option(
-            "--sort", help="profit (default), band, seen, sent, filled, reverted, lost, open, name."
+            "--sort",
+            help="profit (default), band, seen, sent, filled, reverted, lost, open, name, config.",
         ),
     ] = None,
     filter_text: Annotated[
@@ -123,15 +124,18 @@ def status(
 @app.command()
 def why(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME [OTHER]", help="One strategy, or two to compare.")
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME [OTHER]]", help="One strategy, or two to compare; else all in brief."
+        ),
+    ] = None,
     config: PaperConfigOption = PAPER_TOML,
     as_json: JsonOption = False,
 ) -> None:
-    """Why a strategy did not trade more; with two names, the same opportunities side by side."""
+    """Why strategies did not trade more: all in brief, one in full, two side by side."""
     from dexarb.apps.why import run
 
-    _exit(run(config, names, as_json=as_json))
+    _exit(run(config, names or [], as_json=as_json))
 
 
 @app.command()
@@ -187,12 +191,8 @@ def config_schema() -> None:
 
 @app.command()
 def scan(
-    history: Annotated[
-        Path | None, typer.Argument(help="A history folder; without it the newest state's.")
-    ] = None,
-    state: Annotated[Path, typer.Option("--state", help="The collector's state file.")] = Path(
-        "data/pool_state.json"
-    ),
+    history: HistoryArgument = None,
+    config: PaperConfigOption = PAPER_TOML,
     block: Annotated[int | None, typer.Option("--block", help="A block of the history.")] = None,
     min_profit_usd: Annotated[
         float, typer.Option("--min-profit-usd", help="Least profit after gas.")
@@ -205,7 +205,7 @@ def scan(
     _exit(
         run(
             history,
-            state_file=state,
+            config=config,
             block=block,
             min_profit_usd=min_profit_usd,
             as_json=as_json,
@@ -263,9 +263,7 @@ def rivals(
 @app.command()
 def calibrate(
     history: HistoryArgument = None,
-    state: Annotated[Path, typer.Option("--state", help="The collector's state file.")] = Path(
-        "data/pool_state.json"
-    ),
+    config: PaperConfigOption = PAPER_TOML,
     first: FirstBlockOption = None,
     last: LastBlockOption = None,
     as_json: JsonOption = False,
@@ -276,7 +274,7 @@ def calibrate(
     _exit(
         run(
             history,
-            state_file=state,
+            config=config,
             first_block=first,
             last_block=last,
             as_json=as_json,
@@ -286,13 +284,14 @@ def calibrate(
 
 @history_app.command("check")
 def history_check(
-    folder: Annotated[Path, typer.Argument(help="A history folder, data/history/<chain id>.")],
+    history: HistoryArgument = None,
+    config: PaperConfigOption = PAPER_TOML,
     as_json: JsonOption = False,
 ) -> None:
     """Read every entry, replay every segment, and say whether the history is whole."""
     from dexarb.apps.history import check
 
-    _exit(check(folder, as_json=as_json))
+    _exit(check(history, config=config, as_json=as_json))
 
 
 def _exit(code: int) -> None:

@@ -12,7 +12,7 @@ from dexarb.apps.config.collector import load_collector
 from dexarb.apps.config.paper import load_paper
 from dexarb.apps.reload import compare
 from dexarb.core.token import Address
-from dexarb.errors import ConfigErrors, InputError
+from dexarb.errors import ConfigError, ConfigErrors, InputError
 from dexarb.trading.strategy import StrategySettings
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
@@ -92,6 +92,7 @@ def test_disabled_strategies_are_in_the_classic_file() -> None:
          "expected a whole number", "max_consecutive_losses = 2.5"),
         ("max_slippage_percent = 0.01", "max_slippage_percent = nan",
          "finite", "max_slippage_percent = nan"),
+        ('state_file = "', 'state_file = 5 #', "5: expected a path, in quotes", "state_file = 5"),
         ("poll_interval_ms = 5", "poll_interval_ms = 0",
          "greater than or equal to 1", "poll_interval_ms = 0"),
     ],
@@ -222,3 +223,23 @@ def test_a_reload_tells_what_changes(tmp_path: Path) -> None:
 def test_settings_survive_json(tmp_path: Path) -> None:
     for each in load(tmp_path, classic()):
         assert StrategySettings.from_json(each.as_json()) == each
+
+
+def test_a_path_that_is_no_text_file_is_told_in_plain_words(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load_paper(tmp_path)
+    binary = tmp_path / "paper.toml"
+    binary.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="is not UTF-8 text"):
+        load_paper(binary)
+
+
+def test_the_paper_traders_file_is_not_the_collectors(tmp_path: Path) -> None:
+    path = tmp_path / "paper.toml"
+    path.write_text("general = 5\n")
+    with pytest.raises(ConfigErrors) as caught:
+        load_collector(path)
+    assert "rpc is missing. Add [rpc]" in str(caught.value)
+    assert "pools is missing. Add [[pools]]" in str(caught.value)
+    with pytest.raises(ConfigErrors, match="general: 5: expected a table"):
+        load_paper(path)

@@ -185,7 +185,7 @@ max_hops = [2, 3]
     said = dexarb("config", "check", "--config", path)
     assert said.code == 0
     for line in (
-        "A reload changes for paper-trading, when it is started,",
+        "A reload changes for paper-trading (not running now)",
         '+ "new 2" starts; new books',
         '+ "new 3" starts; new books',
         '- "goes" stops; its books are kept',

@@ -60,6 +60,14 @@ def test_before_the_spread_has_closed_nothing_is_known(world: World, dexarb: Dex
     assert "when the spread has closed" in dexarb("fills", "-c", world.config).out
 
 
+def test_what_became_of_a_spread_is_told_once(world: World, dexarb: Dexarb) -> None:
+    add_evidence(world, Outcome.TAKEN, place=4)
+    said = dexarb("fills", "-c", world.config).words
+    assert said.count("first moved in block 2") == 1
+    assert said.index(TWO.name) < said.index("first moved in block 2")
+    assert said.index("won over a taker") < said.index(TWO.name)
+
+
 def test_a_taker_behind_us_was_beaten(world: World, dexarb: Dexarb) -> None:
     add_evidence(world, Outcome.TAKEN, place=4)
     first, second = dexarb("fills", "-c", world.config, "--json").json["fills"]
@@ -114,7 +122,7 @@ def test_names_come_from_the_collectors_state(tmp_path: Path, dexarb: Dexarb) ->
     assert "2,000.00 USDC, USDC > WETH > USDC by QuickSwap 0.30%, SushiSwap 0.30%" in said.words
     empty = dexarb("fills", "-c", world.config, "--strategy", SHY)
     assert f'No fills of "{SHY}" yet.' in empty.out
-    assert "`dexarb why NAME`" in empty.out
+    assert f'`dexarb why "{SHY}"`' in empty.out
 
 
 def test_nothing_traded_yet(tmp_path: Path, dexarb: Dexarb) -> None:

@@ -161,7 +161,7 @@ def test_lists_that_the_name_leaves_out_are_appended(tmp_path: Path) -> None:
          ':2: defaults: pairs #1: unknown token "WETX" in "WETX/USDC". Did you mean "WETH"?'),
         (BASE + '[[grid]]\nname = "g"\npairs = []\n',
          ':7: grid "g": pairs: []: list should have at least 1 item'),
-        (BASE + '[[grid]]\nname = ["a", "b"]', ":6: grid #1: name: ['a', 'b']: input should be"),
+        (BASE + '[[grid]]\nname = ["a", "b"]', ":6: grid #1: name: ['a', 'b']: expected text"),
         (BASE + "[[grid]]\nmin_profit_usd = [1, 2]", ":5: grid #1: name is missing"),
         ('[[grid]]\nname = "g"\nmin_profit_usd = [1, 2]\npairs = ["WETH/USDC"]',
          ':1: grid "g": max_trade_size_usd is missing'),
@@ -181,7 +181,7 @@ def test_lists_that_the_name_leaves_out_are_appended(tmp_path: Path) -> None:
          "min_profit_usd = [0.5, 1]",
          ':7: grid "g {min_profit_usd}": "g 1" has the same parameters as "a"'),
         (BASE + "[[strategies]]\nname = 1", 'strategies: unknown key. Did you mean "strategy"?'),
-        (BASE + '[strategy]\nname = "a"', ":5: strategy: {'name': 'a'}: input should be a"),
+        (BASE + '[strategy]\nname = "a"', ":5: strategy: {'name': 'a'}: expected a list"),
         ("[general]\n", "there is no [[strategy]] and no [[grid]]. Add one"),
     ],
 )  # fmt: skip

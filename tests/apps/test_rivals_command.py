@@ -55,7 +55,7 @@ def test_by_sender(history: Path, dexarb: Dexarb) -> None:
 
 def test_people_read_who_has_most_of_it(history: Path, dexarb: Dexarb) -> None:
     said = dexarb("rivals", history)
-    assert "1 arbitrages by 1 targets" in said.words
+    assert "1 arbitrage by 1 target gained" in said.words
     assert "the first of them 100% of it" in said.words
     assert f"{RIVAL[:10]}.." in said.out
 

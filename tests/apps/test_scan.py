@@ -83,12 +83,26 @@ def test_without_a_block_it_is_the_newest(scan: Any) -> None:
     assert scan() == scan("--block", str(CLOSED))
 
 
-def test_the_state_file_names_the_history(
+def test_the_configuration_leads_to_the_history(
     history: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state = history.parent.parent / "pool_state.json"
-    assert dexarb(monkeypatch, "scan", "--state", str(state), "--json") == 0
+    config = history.parent.parent / "paper.toml"
+    config.write_text(f'[general]\nstate_file = "{state}"\n')
+    assert dexarb(monkeypatch, "scan", "--config", str(config), "--json") == 0
     assert json.loads(capsys.readouterr().out)["block"] == CLOSED
+
+
+def test_nothing_open_says_where_to_look(
+    history: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert dexarb(monkeypatch, "scan", str(history)) == 0
+    closed = capsys.readouterr().out
+    assert f"Block {CLOSED}: 0 open cycles, 0 shown" in closed
+    assert "`dexarb spreads`" in closed
+    at = ("--block", str(OPENED), "--min-profit-usd", "1e6")
+    assert dexarb(monkeypatch, "scan", str(history), *at) == 0
+    assert "--min-profit-usd" in capsys.readouterr().out
 
 
 def test_the_least_profit_is_net_of_gas(scan: Any) -> None:

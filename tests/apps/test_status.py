@@ -72,6 +72,12 @@ def test_people_see_the_best_first(world: World, dexarb: Dexarb) -> None:
     assert "\x1b" not in said
 
 
+def test_who_no_longer_takes_part_is_told_from_namesakes(world: World, dexarb: Dexarb) -> None:
+    said = dexarb("status", "-c", world.config).out
+    assert f"{IDLE.name} (ended)" in said
+    assert f"{RICH.name} (" not in said
+
+
 @pytest.mark.parametrize(
     ("options", "names"),
     [
@@ -145,7 +151,7 @@ def test_strategies_that_sent_nothing_point_to_the_reasons(tmp_path: Path, dexar
     world.ledger.parent.mkdir()
     with books.open_ledger(world.ledger) as ledger, ledger.block(1, books.block(1)) as block:
         block.set_strategies(books.STRATEGIES)
-    assert "`dexarb why NAME`" in dexarb("status", "-c", world.config).out
+    assert "`dexarb why`" in dexarb("status", "-c", world.config).out
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,17 @@ def test_three_names_are_too_many(world: World, dexarb: Dexarb) -> None:
     assert "one strategy, or two" in said.err
 
 
+def test_without_a_name_all_in_brief(world: World, dexarb: Dexarb) -> None:
+    told = dexarb("why", "-c", world.config, "--json").json["strategies"]
+    assert [each["name"] for each in told] == [BOLD, SHY, SMALL, ELSEWHERE]
+    for each in told:
+        assert each == dexarb("why", each["name"], "-c", world.config, "--json").json
+        assert each["offered"] == each["sent"] + sum(each["stopped"].values())
+    said = dexarb("why", "-c", world.config).words
+    assert f"{BOLD} 3 2 1 priority_fee_gwei decides most" in said
+    assert f"{SHY} 3 0 0 min_profit_usd stands most in the way" in said
+
+
 # -- side by side ---------------------------------------------------------------------------------
 
 

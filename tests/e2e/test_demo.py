@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
+import shlex
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +135,68 @@ def test_a_signal_ends_everything_with_the_final_table(
     assert "Conservative" in said
     assert "history" in said
     until(lambda: not processes_of(tmp_path), "all processes to end")
+    further = re.findall(rf"^  (\S+ \w+ --config {tmp_path}\S+)", said, re.MULTILINE)
+    assert len(further) >= 4
+    for command in further:
+        subprocess.run(shlex.split(command), cwd=ROOT, check=True, capture_output=True)
+
+
+def on_a_terminal(command: list[str], lines: int) -> str:
+    """What it writes to a terminal of eighty columns."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (lines, 80))
+    environment = {key: each for key, each in os.environ.items() if key not in ("LINES", "COLUMNS")}
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment | {"TERM": "xterm"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    ) as process:
+        os.close(slave)
+        written = b""
+        with suppress(OSError):  # Linux says so when the last writer has gone
+            while piece := os.read(master, 65536):
+                written += piece
+    os.close(master)
+    assert process.returncode == 0, written
+    return re.sub(r"\x1b\[[0-9;]*m", "", written.decode()).replace("\r\n", "\n")
+
+
+def test_on_a_small_terminal_every_strategy_is_seen_and_nothing_stays(tmp_path: Path) -> None:
+    said = on_a_terminal(demo(tmp_path, "--blocks", "3"), lines=24)
+    _, live, left = re.split(r"\x1b\[\?1049[hl]", said)
+    first, *frames = live.split("Ctrl-C stops")
+    assert "Conservative" not in first
+    assert len(frames) >= 3
+    for frame in frames:
+        assert frame.count("\n") < 24
+        assert "WMATIC Only" in frame
+    assert left.count("Conservative") == 1
+    assert "Look further:" in left
+
+
+def test_a_second_demo_does_not_take_the_folder_from_the_first(tmp_path: Path) -> None:
+    first = start(tmp_path)
+    until(lambda: blocks_collected(tmp_path) >= 2, "blocks")
+    second = subprocess.run(
+        demo(tmp_path, "--blocks", "1"), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert second.returncode == 2
+    assert f"is being written by process {first.pid}" in second.stderr
+    first.send_signal(signal.SIGINT)
+    said, _ = first.communicate(timeout=PATIENCE_S)
+    assert first.returncode == 0, said
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    taken = tmp_path / "file"
+    taken.write_text("mine")
+    done = subprocess.run(demo(taken), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"error: {taken}: cannot be created")
+    assert taken.read_text() == "mine"
 
 
 def test_kill_9_leaves_no_process(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from rich.progress import Progress
 
 from dexarb.apps.calibration import EXACT, JudgedSwap, JudgedTransaction, Style, judge_block
 from dexarb.apps.output import print_json
+from dexarb.apps.walk import history_reader
 from dexarb.core.block import Block, BlockUpdate, Transaction
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.token import Address
 from dexarb.errors import InputError, MarketError, PoolError
 from dexarb.store.history_reader import HistoryReader
-from dexarb.store.snapshot import read_state
 
 SHOWN = 20
 """Differences that are told one by one."""
@@ -182,13 +182,13 @@ class Calibration:
 def run(
     history: Path | None,
     *,
-    state_file: Path,
+    config: Path,
     first_block: int | None,
     last_block: int | None,
     as_json: bool,
 ) -> int:
     """Returns 1 where an amount is not as predicted, else 0. Raises StoreError, InputError."""
-    reader = HistoryReader(history or read_state(state_file).history)
+    reader = history_reader(history, config)
     found = calibrate(reader, first_block, last_block)
     if as_json:
         print_json(as_dict(found))

@@ -246,7 +246,7 @@ def _print_difference(console: Console, checked: Checked) -> None:
     difference = checked.difference
     if difference is None:
         return
-    who = f"process {checked.trader}" if checked.trader else "paper-trading, when it is started,"
+    who = f"process {checked.trader}" if checked.trader else "paper-trading (not running now)"
     if difference.is_empty:
         console.print(f"A reload changes nothing for {who}")
         return

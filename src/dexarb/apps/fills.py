@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,8 @@ def _nothing(strategy: str | None, open_decisions: int) -> Iterator[str]:
     if open_decisions:
         yield f"{open_decisions} decisions are open: they are settled within a few blocks."
     else:
-        yield "`dexarb why NAME` says what stands in the way of a strategy,"
+        name = f' "{strategy}"' if strategy else ""
+        yield f"`dexarb why{name}` says what stands in the way,"
         yield "`dexarb spreads` what the market offers against what the strategies need."
 
 
@@ -149,8 +151,13 @@ def _mover_json(mover: Mover) -> dict[str, Any]:
 def _screen(found: Sequence[Told], names: Names) -> RenderableType:
     head = f"{'block':>8}  {'strategy':<{NAME_WIDTH}}  outcome       net      band"
     parts: list[RenderableType] = [Text(head, style="dim")]
-    for told in found:
-        parts += [_result(told), _trade(told, names), *_chain(told, names)]
+    for told, next_one in zip_longest(found, found[1:]):
+        parts += [_result(told), _trade(told, names)]
+        # Several strategies take the same spread: what became of it is told once, below the last.
+        if next_one is None or not _is_same_spread(told, next_one):
+            parts += _chain(told, names)
+        elif told.is_won_over_taker:
+            parts.append(_won())
     won = sum(each.fill.net_micro_usd for each in found if each.is_won_over_taker)
     if won:
         told_won = f"Of these, {won / MICRO:+,.2f} USD were won over a taker who was really there."
@@ -205,7 +212,20 @@ def _chain(told: Told, names: Names) -> Iterator[RenderableType]:
         return
     yield _indent(f"{what}; {_moved(mover, evidence, names)}", "cyan")
     if told.is_won_over_taker:
-        yield _indent("won over a taker who was really there", "yellow")
+        yield _won()
+
+
+def _won() -> RenderableType:
+    return _indent("won over a taker who was really there", "yellow")
+
+
+def _is_same_spread(one: Told, other: Told) -> bool:
+    """The same cycle, seen after the same block."""
+    first, second = one.fill.decision, other.fill.decision
+    return one.row.reorged_seq == other.row.reorged_seq and (first.cycle.id, first.block.hash) == (
+        second.cycle.id,
+        second.block.hash,
+    )
 
 
 def _moved(mover: Mover, evidence: Evidence, names: Names) -> str:

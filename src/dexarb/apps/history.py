@@ -5,21 +5,29 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, Group
+from rich.text import Text
 
 from dexarb.apps.output import print_json
+from dexarb.apps.tables import plain_table
+from dexarb.apps.walk import history_reader
 from dexarb.store.history_check import check as check_history
 
 
-def check(folder: Path, *, as_json: bool) -> int:
-    """Returns 0 for a whole history, 1 for one with something wrong."""
+def check(history: Path | None, *, config: Path, as_json: bool) -> int:
+    """Returns 0 for a whole history, 1 for one with something wrong. Raises ConfigError,
+    StoreError."""
+    folder = history_reader(history, config).folder
     found = check_history(folder)
     if as_json:
         print_json(asdict(found))
-    else:
-        table = Table(title=f"History {folder}", show_header=False)
-        for key, value in asdict(found).items():
+        return 0 if found.ok else 1
+    table = plain_table(None, "", "")
+    table.show_header = False
+    for key, value in asdict(found).items():
+        if key != "ok":
             table.add_row(key.replace("_", " "), "none" if value in ([], 0) else str(value))
-        Console().print(table)
+    told = ("whole", "bold green") if found.ok else ("not whole", "bold red")
+    head = Text.assemble(f"History {folder}: ", told)
+    Console(highlight=False).print(Group(head, table), soft_wrap=True)
     return 0 if found.ok else 1

@@ -16,6 +16,11 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
+def counted(count: int, thing: str) -> str:
+    """`1 target`, `1,200 targets`"""
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
+
+
 def abridged(names: Sequence[str]) -> str:
     """`"A", "B"`, and how many more there are where the list is long."""
     shown = ", ".join(f'"{name}"' for name in names[:NAMES_SHOWN])

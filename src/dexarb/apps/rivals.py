@@ -13,10 +13,9 @@ from rich.text import Text
 
 from dexarb.apps.compiling import warm_up
 from dexarb.apps.names import short
-from dexarb.apps.output import print_json
+from dexarb.apps.output import counted, print_json
 from dexarb.apps.tables import plain_table, usd
 from dexarb.apps.walk import MAX_HOPS, Moment, Span, history_reader, span, walk
-from dexarb.apps.where import DEFAULT_STATE_FILE, where
 from dexarb.core.block import Transaction
 from dexarb.core.market import Market, Swap
 from dexarb.core.route import Hop, cycle_id
@@ -56,8 +55,7 @@ def run(
     """Returns 0. Raises ConfigError, InputError for blocks that are not there, StoreError."""
     if by not in (TARGET, SENDER):
         raise InputError(f'--by "{by}" is neither {TARGET} nor {SENDER}')
-    state_file = DEFAULT_STATE_FILE if history is not None else where(config).state_file
-    asked = span(history_reader(history, state_file), first=first, last=last, count=count)
+    asked = span(history_reader(history, config), first=first, last=last, count=count)
     warm_up()
     found = observe(asked, by)
     if as_json:
@@ -202,9 +200,9 @@ def _sentence(found: Finding) -> str:
     first = found.rivals[0]
     share = first.gain_micro_usd / gain if gain else 0.0
     return (
-        f"{found.takes} arbitrages by {len(found.rivals)} {found.by}s gained {usd(gain)} USD"
-        f" before gas, the first of them {share:.0%} of it. {found.opened} cycles stood open at a"
-        " block's end."
+        f"{counted(found.takes, 'arbitrage')} by {counted(len(found.rivals), found.by)} gained"
+        f" {usd(gain)} USD before gas, the first of them {share:.0%} of it."
+        f" {counted(found.opened, 'cycle')} stood open at a block's end."
     )
 
 

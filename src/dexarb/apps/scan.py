@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from dexarb.apps.compiling import warm_up
-from dexarb.apps.output import print_json
+from dexarb.apps.output import counted, print_json
+from dexarb.apps.walk import history_reader
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import PIPS, Pool
@@ -22,7 +24,6 @@ from dexarb.errors import InputError, StoreError
 from dexarb.search.scan import Scanner
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.replay import advance, start_seq
-from dexarb.store.snapshot import read_state
 from dexarb.trading.costs import GasModel
 from dexarb.trading.valuation import MICRO_USD, WINDOW_BLOCKS, Valuation
 
@@ -46,13 +47,13 @@ class Finding:
 def run(
     history: Path | None,
     *,
-    state_file: Path,
+    config: Path,
     block: int | None,
     min_profit_usd: float,
     as_json: bool,
 ) -> int:
     """Returns 0. Raises StoreError, InputError for a block that the history does not have."""
-    reader = HistoryReader(history or read_state(state_file).history)
+    reader = history_reader(history, config)
     warm_up()
     market, valuation = market_at(reader, block)
     scanner = Scanner(
@@ -70,7 +71,7 @@ def run(
         told = [_as_json(finding) for finding in wanted]
         print_json({"block": market.block.number, "opportunities": told})
     else:
-        Console().print(_table(market, wanted, len(scanner.scan.open_cycles)))
+        Console(highlight=False).print(_screen(market, wanted, len(scanner.scan.open_cycles)))
     return 0
 
 
@@ -149,11 +150,22 @@ def _usd(micro_usd: int | None) -> float | None:
     return None if micro_usd is None else micro_usd / MICRO_USD
 
 
-def _table(market: Market, wanted: Sequence[Finding], open_cycles: int) -> Table:
+def _screen(market: Market, wanted: Sequence[Finding], open_cycles: int) -> RenderableType:
+    head = f"Block {market.block.number}: {counted(open_cycles, 'open cycle')}, {len(wanted)} shown"
+    if wanted:
+        return _table(market, wanted, head)
+    why = (
+        "None of them earns as much after gas: see --min-profit-usd."
+        if open_cycles
+        else "No cycle pays its fees here. `dexarb spreads` shows what was there in other blocks."
+    )
+    return Group(Text(head), Text(why, style="yellow"))
+
+
+def _table(market: Market, wanted: Sequence[Finding], title: str) -> Table:
     """Eighty columns have to do: pools and what binds stand below the route."""
-    cycles = "1 open cycle" if open_cycles == 1 else f"{open_cycles} open cycles"
     table = Table(
-        title=f"Block {market.block.number}: {cycles}, {len(wanted)} shown",
+        title=title,
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,

@@ -16,7 +16,6 @@ from dexarb.apps.compiling import warm_up
 from dexarb.apps.config.paper import load_paper
 from dexarb.apps.output import print_json
 from dexarb.apps.walk import Moment, Span, history_reader, span, walk
-from dexarb.apps.where import DEFAULT_STATE_FILE, where
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.route import Cycle, Hop
@@ -101,7 +100,7 @@ def run(
 ) -> int:
     """Returns 0. Raises ConfigError, InputError for blocks that are not there, StoreError."""
     alone = history is not None and size_usd is not None
-    reader = history_reader(history, DEFAULT_STATE_FILE if alone else where(config).state_file)
+    reader = history_reader(history, config)
     asked = span(reader, first=first, last=last, count=count)
     warm_up()
     loaded = None if alone else load_paper(config)

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from dexarb.store.ledger_rows import Standing
 from dexarb.store.snapshot import State, read_state
 
 POLL_S = 0.2
+AROUND = 9
+"""Lines of a watched screen that are no strategies."""
 ACTIVE = "active"
 IS_COLLECTING_S = 60.0
 """A state older than this makes one ask whether the collector runs."""
@@ -131,7 +133,9 @@ def _screen(look: Look, choice: Choice) -> RenderableType:
     shown = rows[: choice.limit]
     parts: list[RenderableType] = [_head(look)]
     if shown:
-        parts.append(strategy_table(shown))
+        states = {row.hash: standings.state(row) for row in shown}
+        idle = {key: state for key, state in states.items() if state != ACTIVE}
+        parts.append(strategy_table(shown, remarks=idle))
     if len(rows) > len(shown):
         told = f"{len(rows) - len(shown)} more: --limit, --filter and --sort choose"
         parts.append(Text(told, style="dim"))
@@ -164,7 +168,7 @@ def _remarks(look: Look, rows: Sequence[Standing], choice: Choice) -> Iterator[s
     elif not rows:
         yield f'No strategy matches "{choice.text}"'
     elif not any(row.sent for row in rows):
-        yield "Nothing sent yet. `dexarb why NAME` says what stands in the way of a strategy,"
+        yield "Nothing sent yet. `dexarb why` says what stands in the way of the strategies,"
         yield "`dexarb spreads` what the market offers against what the strategies need."
     if any(row.unplaced for row in rows):
         yield "?: the place of some fills in their block is not known, so only the band is true."
@@ -195,7 +199,8 @@ def _watch(files: Where, choice: Choice, *, as_json: bool) -> None:
     else:
         with Live(console=console, auto_refresh=False) as live:
             for look in _changes(files, ticking=True):
-                live.update(_screen(look, choice) if look else _waiting(files), refresh=True)
+                fitting = replace(choice, limit=max(1, min(choice.limit, console.height - AROUND)))
+                live.update(_screen(look, fitting) if look else _waiting(files), refresh=True)
 
 
 def _waiting(files: Where) -> Text:

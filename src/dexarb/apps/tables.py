@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from dexarb.apps.names import pool_label
 from dexarb.apps.standing import MICRO
@@ -21,10 +22,13 @@ LOG_WIDTH = 118
 UNKNOWN = "?"
 
 
-def strategy_table(rows: Sequence[Standing], title: str | None = None) -> Table:
+def strategy_table(
+    rows: Sequence[Standing], title: str | None = None, remarks: Mapping[str, str] | None = None
+) -> Table:
     """Counts and net profit of each strategy; the band is what other places would have paid.
 
     Where the place of a fill is not known, neither is the profit: the band alone is shown.
+    remarks: what is told behind the name, by hash; several strategies can have the same name.
     """
     table = plain_table(title)
     table.add_column("strategy", overflow="fold")
@@ -33,8 +37,9 @@ def strategy_table(rows: Sequence[Standing], title: str | None = None) -> Table:
     for row in rows:
         net = row.profit_micro_usd
         counts = (row.seen, row.sent, row.filled, row.reverted, row.lost, row.open)
+        remark = (remarks or {}).get(row.hash)
         table.add_row(
-            row.name,
+            Text.assemble(row.name, (f" ({remark})", "dim") if remark else ""),
             *map(str, counts),
             UNKNOWN if row.unplaced else signed_usd(net),
             band(row.band_low_micro_usd, row.band_high_micro_usd),
@@ -46,12 +51,16 @@ def spread_table(
     spreads: Mapping[tuple[Address, Address], Spread],
     market: Market,
     title: str | None = None,
+    limit: int | None = None,
 ) -> Table:
-    """Per pair the two pools that stand best against each other, in basis points."""
+    """Per pair the two pools that stand best against each other, in basis points.
+
+    limit: only so many pairs, the nearest to paying.
+    """
     table = plain_table(title, "pair", "between")
     for name in ("spread bp", "needed", "after fees"):
         table.add_column(name, justify="right", no_wrap=True)
-    for tokens, spread in sorted(spreads.items(), key=lambda i: -i[1].after_fees_bps):
+    for tokens, spread in sorted(spreads.items(), key=lambda i: -i[1].after_fees_bps)[:limit]:
         after = spread.after_fees_bps
         table.add_row(
             pair_name(tokens, market),

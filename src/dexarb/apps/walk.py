@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from dexarb.apps.where import where
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.trade import Opportunity
@@ -56,9 +57,12 @@ class Moment:
     opened: Mapping[str, int]
 
 
-def history_reader(history: Path | None, state_file: Path) -> HistoryReader:
-    """Of the folder given, else of the one that the collector's state names. Raises StoreError."""
-    return HistoryReader(history or read_state(state_file).history)
+def history_reader(history: Path | None, config: Path) -> HistoryReader:
+    """Of the folder given, else of the one that the paper trader's configuration leads to.
+
+    Raises ConfigError, StoreError.
+    """
+    return HistoryReader(history or read_state(where(config).state_file).history)
 
 
 def span(reader: HistoryReader, *, first: int | None, last: int | None, count: int | None) -> Span:

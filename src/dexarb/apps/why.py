@@ -1,9 +1,9 @@
-"""dexarb why: the funnel of a strategy, its nearest misses, and what stands in its way."""
+"""dexarb why: the funnels of strategies, nearest misses, and what stands in their way."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,14 @@ from dexarb.store.ledger_rows import SkipRow, Standing, StrategyRow
 from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 BAR = 20
+SHOWN = 30
+NAME_WIDTH = 20
 FAILED = {
     "lost": "lost to its coin",
     "reverted": "reverted: the pools had moved before its place",
     "expired": "not included in time",
 }
+FAILED_ITSELF = "It failed in its own code and is stopped."
 GWEI = 10**9
 PPM_PER_PERCENT = 10_000
 OUTCOMES = ("filled", "reverted", "lost", "expired", "reorged", "open")
@@ -68,14 +71,22 @@ class Answer:
 
 
 def run(config: Path, names: list[str], *, as_json: bool) -> int:
-    """One strategy, or two side by side. Returns 0. Raises ConfigError, InputError, StoreError."""
+    """All in brief, one strategy in full, or two side by side. Returns 0.
+
+    Raises ConfigError, InputError, StoreError.
+    """
     if len(names) > 2:
         raise InputError(f"{len(names)} names were given; why explains one strategy, or two")
     files = where(config)
     with read_only(files.ledger_file) as reader, reader.at_one_moment():
-        answers = [answer(reader, name) for name in names]
+        active = {epoch.strategy for epoch in reader.epochs() if epoch.to_seq is None}
+        known = reader.strategies()
+        rows = [find_strategy(name, known, active) for name in names]
+        answers = _answers(reader, known, rows or [row for row in known if row.hash in active])
     tokens = names_of(files.state_file)
-    if len(answers) == 2:
+    if not names:
+        _print_all(answers, as_json=as_json)
+    elif len(answers) == 2:
         from dexarb.apps.side_by_side import show
 
         show(files, (answers[0], answers[1]), tokens, as_json=as_json)
@@ -86,27 +97,36 @@ def run(config: Path, names: list[str], *, as_json: bool) -> int:
     return 0
 
 
-def answer(reader: LedgerReader, name: str) -> Answer:
-    """Raises InputError for a name that the ledger does not know."""
-    rows = reader.strategies()
+def _answers(
+    reader: LedgerReader, known: Sequence[StrategyRow], asked: Sequence[StrategyRow]
+) -> list[Answer]:
+    """For each of the strategies asked; known: all of the ledger."""
     active = {epoch.strategy for epoch in reader.epochs() if epoch.to_seq is None}
-    row = find_strategy(name, rows, active)
-    standing = next(each for each in reader.standings() if each.hash == row.hash)
-    skips = reader.skips(row.hash)
-    problems = [each.problem for each in reader.incidents() if each.strategy == row.hash]
+    standings = {each.hash: each for each in reader.standings()}
+    problems = {each.strategy: each.problem for each in reader.incidents()}
+    won = reader.won_over_takers()
     last = reader.last_block
-    return Answer(
-        strategy=row,
-        settings=StrategySettings.from_json(json.loads(row.config) | {"name": row.name}),
-        standing=standing,
-        won_over_taker_micro_usd=reader.won_over_takers().get(row.hash, 0),
-        last_block=last[0] if last else None,
-        is_active=row.hash in active,
-        earlier=tuple(e.hash for e in rows if e.name == row.name and e.hash != row.hash),
-        problem=problems[-1] if problems else None,
-        funnel=_funnel(standing, skips),
-        misses=tuple(_misses(skips)),
-    )
+    by_name: dict[str, list[str]] = {}
+    for row in known:
+        by_name.setdefault(row.name, []).append(row.hash)
+    found = []
+    for row in asked:
+        skips = reader.skips(row.hash)
+        found.append(
+            Answer(
+                strategy=row,
+                settings=StrategySettings.from_json(json.loads(row.config) | {"name": row.name}),
+                standing=standings[row.hash],
+                won_over_taker_micro_usd=won.get(row.hash, 0),
+                last_block=last[0] if last else None,
+                is_active=row.hash in active,
+                earlier=tuple(key for key in by_name[row.name] if key != row.hash),
+                problem=problems.get(row.hash),
+                funnel=_funnel(standings[row.hash], skips),
+                misses=tuple(_misses(skips)),
+            )
+        )
+    return found
 
 
 def _funnel(standing: Standing, skips: Iterable[SkipRow]) -> Funnel:
@@ -203,6 +223,32 @@ def in_units(reason: SkipReason, needed: int | None, best: int | None) -> dict[s
         f"needed_{unit}": None if needed is None else needed / scale,
         f"best_{unit}": None if best is None else best / scale,
     }
+
+
+def _print_all(found: Sequence[Answer], *, as_json: bool) -> None:
+    """All that take part, in the order of the configuration."""
+    if as_json:
+        print_json({"strategies": [_json(each) for each in found]})
+        return
+    console = Console(highlight=False)
+    if not found:
+        told = "No strategies yet: paper-trading takes them up with the next block it sees"
+        console.print(told, style="yellow")
+        return
+    table = plain_table(None)
+    table.add_column("strategy", overflow="fold", max_width=NAME_WIDTH)
+    for name in ("offered", "sent", "fill"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("what stands most in the way")
+    for each in found[:SHOWN]:
+        counts = (each.funnel.offered, each.funnel.sent, each.standing.filled)
+        told = FAILED_ITSELF if each.problem else sentence(each)
+        table.add_row(Text(each.strategy.name), *map(str, counts), Text(told))
+    console.print(table)
+    if len(found) > SHOWN:
+        console.print(f"{len(found) - SHOWN:,} more: --json has all", style="dim")
+    told = "`dexarb why NAME` has the whole funnel, `dexarb why A B` two side by side."
+    console.print(told, style="dim")
 
 
 def _screen(found: Answer, names: Names) -> RenderableType:

@@ -283,7 +283,11 @@ def read_only(path: Path) -> LedgerReader:
     Raises StoreError where there is no ledger or none that this program knows.
     """
     if not path.exists():
-        raise StoreError(path, "does not exist", "Start paper-trading, which writes it")
+        raise StoreError(
+            path,
+            "does not exist",
+            "Start paper-trading, which writes it, or name its file with --config",
+        )
     with ledger_errors(path):
         connection = sqlite3.connect(
             f"file:{quote(str(path))}?mode=ro",

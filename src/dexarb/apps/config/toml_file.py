@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 import tomllib
+import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,6 +20,14 @@ from pydantic_core import ErrorDetails
 from dexarb.apps.config.toml_lines import Loc, locate
 from dexarb.errors import ConfigError, ConfigErrors
 
+_PLAIN = {
+    "model_type": "expected a table",
+    "dict_type": "expected a table",
+    "list_type": "expected a list",
+    "path_type": "expected a path, in quotes",
+    "string_type": "expected text, in quotes",
+}
+"""What pydantic says in terms of Python, by its type of error."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -101,8 +110,10 @@ def read_toml(path: Path) -> TomlFile:
         raise ConfigError(
             "there is no such file", file=str(path), remedy="Check the path given with --config"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot be read: {error}", file=str(path)) from None
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=str(path)) from None
+    except UnicodeDecodeError:
+        raise ConfigError("is not UTF-8 text", file=str(path), remedy="Save it as UTF-8") from None
     try:
         data = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
@@ -151,16 +162,23 @@ def _explain(
     if at is None:
         return None
     if is_missing:
-        return file.error(at[:-1], f"{name} is missing", f"Add {name} = ...")
+        added = f"Add {name} = ..." if len(at) > 1 else f"Add {_header(model, name)}"
+        return file.error(at[:-1], f"{name} is missing", added)
     if error["type"] == "extra_forbidden":
         return file.error(
             at, "unknown key", did_you_mean(name, _keys(model, loc[:-1])) or "Remove it"
         )
-    problem = error["msg"].removeprefix("Value error, ")
+    problem = _PLAIN.get(error["type"]) or error["msg"].removeprefix("Value error, ")
     problem = problem[:1].lower() + problem[1:]
     value = error["input"]
     shown = f"{value!r}" if not isinstance(value, Decimal) else str(value)
     return file.error(at, f"{shown}: {problem}" if loc else problem)
+
+
+def _header(model: type[BaseModel], table: str) -> str:
+    """`[rpc]`, or `[[pools]]` for a list of tables."""
+    is_list = typing.get_origin(model.model_fields[table].annotation) in (list, tuple)
+    return f"[[{table}]]" if is_list else f"[{table}]"
 
 
 def _keys(model: type[BaseModel], loc: Loc) -> list[str]:

@@ -30,11 +30,14 @@ from dexarb.apps.output import print_json
 from dexarb.apps.process import Signals
 from dexarb.chain.rpc import Rpc
 from dexarb.errors import ConfigError, OutsideError
+from dexarb.store.files import disk_errors
+from dexarb.store.locking import WriterLock
 
 HEAD_START_S = 120
 """The chain's clock starts this long ago, so that its deployment ends before the present."""
 POLL_S = 0.02
 INTERRUPTED = 130
+LOCK = "demo.lock"
 PATIENCE_S = 60.0
 """How long a process may take to start, or to catch up at the end."""
 
@@ -84,7 +87,9 @@ class Demo:
         with ExitStack() as running:
             self._say("starting the chain: anvil, Uniswap V2 and V3, tokens, traders")
             node = running.enter_context(start_anvil(timestamp=int(time.time()) - HEAD_START_S))
-            _clear(self._folder)  # only now that there is a node for a new run
+            # Only now that there is a node for a new run.
+            running.enter_context(_claim(self._folder))
+            _clear(self._folder)
             async with Rpc.connect(node.ws_url) as rpc:
                 # The search is compiled while the chain deploys, into the cache that the paper
                 # trader will load it from.
@@ -118,7 +123,7 @@ class Demo:
         if as_json:
             print_json(progress.as_json(files))
         else:
-            self._console.print(final(progress, files))
+            self._console.print(final(progress, files), soft_wrap=True)  # paths stay whole
         return 0
 
     async def _drive(self, driver: Driver, watch: Watch, children: dict[str, Guarded]) -> None:
@@ -173,14 +178,29 @@ def _check(children: dict[str, Guarded]) -> None:
             raise OutsideError(f"{name} ended with code {code}")
 
 
-def _clear(folder: Path) -> None:
-    """Remove the data and logs of an earlier run. Raises ConfigError for anybody else's."""
-    kept = [folder / name for name in ("data", "logs") if (folder / name).exists()]
+def _claim(folder: Path) -> WriterLock:
+    """Keep other demos out: they would remove the data under our feet.
+
+    Raises ConfigError for a folder with anybody else's data, Locked while a demo runs there,
+    StoreError where it cannot be written.
+    """
+    kept = _earlier(folder)
     if kept and not is_ours(folder):
         raise ConfigError(
             f"{kept[0]} was not written by the demo",
             where="--dir",
             remedy="Choose another folder",
         )
-    for path in kept:
+    with disk_errors(folder, "cannot be created"):
+        folder.mkdir(parents=True, exist_ok=True)
+    return WriterLock(folder / LOCK, folder)
+
+
+def _earlier(folder: Path) -> list[Path]:
+    return [folder / name for name in ("data", "logs") if (folder / name).exists()]
+
+
+def _clear(folder: Path) -> None:
+    """Remove the data and logs of an earlier run."""
+    for path in _earlier(folder):
         shutil.rmtree(path)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
+from pathlib import Path
 from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
@@ -12,6 +16,14 @@ from dexarb.apps.demo.settings import Files
 from dexarb.apps.demo.watch import Progress
 from dexarb.apps.tables import spread_table, strategy_table
 
+LOOK_FURTHER = {
+    "spreads": "the market",
+    "why": "why not more",
+    "fills": "each outcome",
+    "rivals": "who took it",
+}
+LINES_AROUND = 12
+"""Of the live table: its head, and the titles and rules of both tables."""
 PLAIN_EVERY = 10
 """Without a terminal: a line every so many blocks instead of a live table."""
 
@@ -22,7 +34,10 @@ class Screen:
     def __init__(self, console: Console, blocks: int | None) -> None:
         self._console = console
         self._blocks = blocks
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        # On a screen of its own: nothing of it is left above the final table.
+        self._live = (
+            Live(console=console, auto_refresh=False, screen=True) if console.is_terminal else None
+        )
 
     def __enter__(self) -> Self:
         if self._live:
@@ -31,16 +46,11 @@ class Screen:
 
     def __exit__(self, *_: object) -> None:
         if self._live:
-            # The final table follows; two of them would only confuse.
-            self._live.update(Text(""), refresh=True)
             self._live.stop()
 
     def show(self, progress: Progress) -> None:
         if self._live:
-            self._live.update(
-                Group(*tables(progress), Text("Ctrl-C stops everything", style="dim")),
-                refresh=True,
-            )
+            self._live.update(live(progress, self._console.height), refresh=True)
         elif progress.blocks % PLAIN_EVERY == 0:
             sent = sum(row.sent for row in progress.standing.rows)
             best = max(spread.after_fees_bps for spread in progress.spreads.values())
@@ -52,8 +62,14 @@ class Screen:
             )
 
 
-def tables(progress: Progress) -> list[RenderableType]:
-    """Block, spreads and strategies."""
+def live(progress: Progress, height: int) -> RenderableType:
+    """The tables with as many of the spreads as there are lines for."""
+    head, *rest = tables(progress, max(1, height - LINES_AROUND - len(progress.standing.rows)))
+    return Group(Text("Ctrl-C stops   ", style="dim", end=""), head, *rest)
+
+
+def tables(progress: Progress, pairs: int | None = None) -> list[RenderableType]:
+    """Block, spreads and strategies. pairs: only so many, the nearest to paying."""
     state, standing = progress.state, progress.standing
     head = Text.assemble(
         ("block ", "dim"),
@@ -71,22 +87,37 @@ def tables(progress: Progress) -> list[RenderableType]:
     )
     return [
         head,
-        spread_table(progress.spreads, progress.market, "Spreads against what the fees need"),
+        spread_table(
+            progress.spreads, progress.market, "Spreads against what the fees need", pairs
+        ),
         strategy_table(standing.rows, "Strategies (net of gas, settled a block later)"),
     ]
 
 
 def final(progress: Progress, files: Files) -> RenderableType:
-    """The last table, and where everything is."""
-    where = Text.assemble(
-        ("history ", "dim"),
-        f"{progress.state.history}\n",
-        ("ledger  ", "dim"),
-        f"{files.ledger}\n",
-        ("logs    ", "dim"),
-        str(files.logs),
-    )
-    return Group(*tables(progress), where)
+    """The last table, where everything is, and what to ask next."""
+    where = {
+        "history": files.data / "history" / str(progress.market.profile.chain_id),
+        "ledger": files.ledger,
+        "logs": files.logs,
+    }
+    lines = [Text.assemble((f"{what:<8}", "dim"), str(path)) for what, path in where.items()]
+    return Group(*tables(progress), *lines, Text(""), *_next(files))
+
+
+def _next(files: Files) -> list[Text]:
+    """Commands to look further, as they can be pasted."""
+    program = shlex.quote(os.path.relpath(Path(sys.executable).with_name("dexarb")))
+    config = shlex.quote(str(files.paper))
+    asked = [f"{program} {name} --config {config}" for name in LOOK_FURTHER]
+    width = max(map(len, asked))
+    return [
+        Text("Look further:", style="bold"),
+        *(
+            Text.assemble(f"  {command:<{width}}  ", (answer, "dim"))
+            for command, answer in zip(asked, LOOK_FURTHER.values(), strict=True)
+        ),
+    ]
 
 
 def _milliseconds(quantiles: Any) -> str:
