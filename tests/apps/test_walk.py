@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dexarb.apps.walk import span, walk
+from dexarb.apps.screens.walk import span, walk
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool

@@ -13,8 +13,8 @@ from dexarb import cli
 from dexarb.amm.abi import unsigned
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
 from dexarb.amm.uniswap_v3 import MINT, SWAP, UniswapV3Pool
-from dexarb.apps.calibrate import NO_RECEIPTS, Calibration, as_text, calibrate
-from dexarb.apps.calibration import Style, judge_block
+from dexarb.apps.screens.calibrate import NO_RECEIPTS, Calibration, as_text, calibrate
+from dexarb.apps.screens.calibration import Style, judge_block
 from dexarb.core.block import BlockUpdate, Log
 from dexarb.core.market import Keyframe
 from dexarb.core.pool import Pool

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from dexarb.apps.where import where
+from dexarb.apps.screens.where import where
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.trade import Opportunity

@@ -1,4 +1,4 @@
-"""dexarb spreads: what the market offered, against what each strategy needs."""
+"""What a market offered over a span of blocks, against what each strategy needs."""
 
 from __future__ import annotations
 
@@ -7,15 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
-
-from dexarb.apps.compiling import warm_up
-from dexarb.apps.config.paper import load_paper
-from dexarb.apps.output import print_json
-from dexarb.apps.walk import Moment, Span, history_reader, span, walk
+from dexarb.apps.screens.walk import Moment, Span
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.route import Cycle, Hop
@@ -28,8 +22,8 @@ from dexarb.report.ladder import Best, EpisodeBook
 from dexarb.report.spreads import BPS, Spread, spread_between
 from dexarb.search.result import HopWork, hop_work
 from dexarb.trading.costs import GasModel
-from dexarb.trading.strategy import THRESHOLD, StrategySettings, pair_of
-from dexarb.trading.valuation import MICRO_USD, Valuation
+from dexarb.trading.strategy import StrategySettings, pair_of
+from dexarb.trading.valuation import Valuation
 
 MAX_SIZES = 6
 RISES_BPS = (0.0, 1.0, 3.0, 5.0, 10.0, 20.0, 30.0, 50.0, 100.0)
@@ -88,41 +82,6 @@ class Survey:
     needs: tuple[Need, ...]
 
 
-def run(
-    history: Path | None,
-    *,
-    config: Path,
-    first: int | None,
-    last: int | None,
-    count: int | None,
-    size_usd: float | None,
-    as_json: bool,
-) -> int:
-    """Returns 0. Raises ConfigError, InputError for blocks that are not there, StoreError."""
-    alone = history is not None and size_usd is not None
-    reader = history_reader(history, config)
-    asked = span(reader, first=first, last=last, count=count)
-    warm_up()
-    loaded = None if alone else load_paper(config)
-    moments = walk(asked)
-    moment = next(moments)
-    settings = loaded.settings(moment.market.profile.tokens) if loaded else ()
-    settings = tuple(each for each in settings if each.kind == THRESHOLD)
-    sizes, size = chosen_sizes(settings, None if size_usd is None else int(size_usd * MICRO_USD))
-    observer = _Observer(sizes, size)
-    observer.take(moment)
-    for moment in moments:
-        observer.take(moment)
-    found = observer.survey(asked, moment, settings)
-    from dexarb.apps.spreads_screen import as_dict, screen
-
-    if as_json:
-        print_json(as_dict(found))
-    else:
-        Console().print(screen(found))
-    return 0
-
-
 def chosen_sizes(
     settings: Sequence[StrategySettings], size_micro_usd: int | None
 ) -> tuple[tuple[int, ...], int]:
@@ -147,7 +106,7 @@ class _Quotes(NamedTuple):
     by_amount: dict[int, tuple[int, int] | None]
 
 
-class _Observer:
+class Surveyor:
     """Mutable. Looks at every block once, and in it at what has changed."""
 
     def __init__(self, sizes: tuple[int, ...], size: int) -> None:

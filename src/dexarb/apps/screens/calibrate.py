@@ -12,9 +12,9 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from dexarb.apps.calibration import EXACT, JudgedSwap, JudgedTransaction, Style, judge_block
 from dexarb.apps.output import print_json
-from dexarb.apps.walk import history_reader
+from dexarb.apps.screens.calibration import EXACT, JudgedSwap, JudgedTransaction, Style, judge_block
+from dexarb.apps.screens.walk import history_reader
 from dexarb.core.block import Block, BlockUpdate, Transaction
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.token import Address

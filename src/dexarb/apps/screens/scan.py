@@ -14,7 +14,7 @@ from rich.text import Text
 
 from dexarb.apps.compiling import warm_up
 from dexarb.apps.output import counted, print_json
-from dexarb.apps.walk import history_reader
+from dexarb.apps.screens.walk import history_reader
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import PIPS, Pool

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from dexarb.apps.walk import engine_on
+from dexarb.apps.screens.walk import engine_on
 from dexarb.core.block import Block
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.route import Cycle

@@ -9,8 +9,8 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from dexarb.apps.output import print_json
+from dexarb.apps.screens.walk import history_reader
 from dexarb.apps.tables import plain_table
-from dexarb.apps.walk import history_reader
 from dexarb.store.history_check import check as check_history
 
 

@@ -15,9 +15,9 @@ from rich.live import Live
 from rich.text import Text
 
 from dexarb.apps.output import print_json
+from dexarb.apps.screens.where import Where, where
 from dexarb.apps.standing import MICRO, Standings, read_standings
 from dexarb.apps.tables import ago, strategy_table
-from dexarb.apps.where import Where, where
 from dexarb.errors import InputError, StoreError
 from dexarb.store.ledger_rows import Standing
 from dexarb.store.snapshot import State, read_state

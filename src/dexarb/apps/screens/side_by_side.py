@@ -17,11 +17,11 @@ from rich.text import Text
 from dexarb.apps.compiling import warm_up
 from dexarb.apps.names import Names
 from dexarb.apps.output import print_json
-from dexarb.apps.redecide import Verdict, verdicts
+from dexarb.apps.screens.redecide import Verdict, verdicts
+from dexarb.apps.screens.where import Where
+from dexarb.apps.screens.why_answer import Answer, in_units, sentence, told, wants
 from dexarb.apps.standing import MICRO
 from dexarb.apps.tables import plain_table
-from dexarb.apps.where import Where
-from dexarb.apps.why import Answer, in_units, sentence, told, wants
 from dexarb.core.route import Cycle
 from dexarb.core.trade import SkipReason
 from dexarb.errors import InputError

@@ -14,9 +14,9 @@ from rich.text import Text
 
 from dexarb.apps.names import Names, find_strategy, names_of, short
 from dexarb.apps.output import print_json
+from dexarb.apps.screens.where import where
 from dexarb.apps.standing import MICRO
 from dexarb.apps.tables import UNKNOWN, band, signed_usd
-from dexarb.apps.where import where
 from dexarb.core.evidence import Evidence, Mover
 from dexarb.core.trade import Fill, FillStatus
 from dexarb.report.evidence import won_over_taker

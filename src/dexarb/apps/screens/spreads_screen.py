@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dexarb.apps.spreads import RISES_BPS, Need, PairCourse, Survey
+from dexarb.apps.screens.spreads_survey import RISES_BPS, Need, PairCourse, Survey
 from dexarb.apps.tables import bar, pair_name, plain_table, usd
 from dexarb.core.pool import PIPS, Pool
 from dexarb.report.distribution import Course, Distribution

@@ -1,0 +1,1 @@
+"""The commands that show something: they read files and change none."""
