@@ -68,7 +68,7 @@ def test_quotes_of_a_cycle_that_stays_open_do_not_pile_up() -> None:
     profile = replace(
         PROFILE,
         start_tokens=(WETH,),
-        reference_pools=PROFILE.reference_pools | {WETH: (ReferencePool(prices, USDC, 1),)},
+        reference_pools={**PROFILE.reference_pools, WETH: (ReferencePool(prices, USDC, 1),)},
     )
     pools = (*first.pools, weth_pool(prices, 2_500))
     first = replace(first, profile=profile, pools=pools)
