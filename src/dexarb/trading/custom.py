@@ -152,8 +152,8 @@ class OwnStrategies:
 
     One that fails is out of trading from that block on; what it has sent still settles. Its books
     stay. It comes back with other parameters or other code, that is as another strategy, or when it
-    has been taken out for a block and is put in again. As deciding is repeated when the trader starts again, it
-    is out then as well.
+    has been taken out for a block and is put in again. As deciding is repeated when the trader
+    starts again, it is out then as well.
     """
 
     def __init__(self, factories: Factories, gas: GasModel) -> None:
