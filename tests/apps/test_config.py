@@ -175,6 +175,12 @@ def test_an_unset_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         ("polygon.toml", 'kind = "uniswap_v3"', 'kind = "uniswap_v4"', "unknown kind of pool"),
         ("polygon.toml", 'numeraire = "USDC"', 'numeraire = "USD"', 'unknown token "USD"'),
         ("polygon.toml", 'ordering = "fee"', 'ordering = "fees"', "ordering"),
+        (
+            "polygon.toml",
+            'ordering = "fee"',
+            'ordering = "fee"\nl1_data_fee = true',
+            "chains that charge an L1 data fee are refused",
+        ),
     ],
 )
 def test_mistakes_in_collector_files(

@@ -3,6 +3,9 @@ one that ran through: over reorganisations, reloads, hours, stale blocks and flu
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -122,6 +125,12 @@ class Trader:
         return digests
 
 
+def digest_of_a_run(folder: str) -> str:
+    """Of a history that is made and traded in this process."""
+    reader = history(Path(folder) / "history", 0)
+    return Trader(reader, Path(folder) / "ledger.db").run(reader.last_seq)[-1]
+
+
 def _max_age_s(seq: int) -> float:
     return 60.0 if 15 <= seq < 25 else 10.0
 
@@ -151,3 +160,20 @@ def test_a_trader_killed_at_every_entry_has_the_ledger_of_one_run(
         found += cut.run(seq, dies_in_the_middle=seq < reader.last_seq)
         assert found == whole[: len(found)], f"after entry {seq}"
     assert len(found) == len(whole)
+
+
+def test_the_order_of_hashes_changes_nothing(tmp_path: Path) -> None:
+    """Sets of addresses have another order under each PYTHONHASHSEED."""
+    script = "import sys; from apps.test_session_cuts import digest_of_a_run as run;"
+    digests = set()
+    for seed in ("1", "2"):
+        path = os.pathsep.join(filter(None, sys.path))
+        ran = subprocess.run(
+            [sys.executable, "-c", f"{script} print(run(sys.argv[1]))", str(tmp_path / seed)],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        digests.add(ran.stdout)
+    assert len(digests) == 1

@@ -358,6 +358,7 @@ def test_it_stays_out_over_reloads_until_its_parameters_change() -> None:
     made, running = trading({"own": factory}, bad)
     chain, step = spread(made)
     assert len(step.incidents) == 1
+    running.use([])
     running.use([bad, better])
     made.use([running])
     made.step(chain.mine(weth_pool(CHEAP, 2_500)))
@@ -384,6 +385,8 @@ def test_one_that_stays_keeps_its_state_over_a_reload() -> None:
 
     made, running = trading({"own": Counting}, own())
     chain, _ = spread(made)
+    # Out and in again before the next block: the ledger knows of one epoch.
+    running.use([])
     running.use([own("renamed"), own("more", kind="nowhere")])
     made.use([running])
     step = made.step(chain.mine())

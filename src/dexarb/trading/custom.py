@@ -152,8 +152,8 @@ class OwnStrategies:
 
     One that fails is out of trading from that block on; what it has sent still settles. Its books
     stay. It comes back with other parameters or other code, that is as another strategy, or when it
-    has been taken out and is put in again. As deciding is repeated when the trader starts again, it
-    is out then as well.
+    has been taken out for a block and is put in again. As deciding is repeated when the trader
+    starts again, it is out then as well.
     """
 
     def __init__(self, factories: Factories, gas: GasModel) -> None:
@@ -162,14 +162,17 @@ class OwnStrategies:
         self._desk = Desk(gas)
         self._running: dict[str, OwnStrategy] = {}
         self._failed: dict[str, StrategySettings] = {}
+        self._at_last_block: tuple[dict[str, OwnStrategy], dict[str, StrategySettings]] = {}, {}
         self._unsaid: dict[str, str] = {}
         self._settings: tuple[StrategySettings, ...] = ()
         self._arrange()
 
     def use(self, settings: Sequence[StrategySettings]) -> None:
-        """From the next block on exactly these take part. Those that stay keep their state."""
-        before, self._running = self._running, {}
-        self._failed = {s.hash: s for s in settings if s.hash in self._failed}
+        """From the next block on exactly these take part. Those that stay keep their state, and
+        so does what is taken out and put in again before that: a replay cannot know of it."""
+        before, failed = self._at_last_block
+        self._running = {}
+        self._failed = {s.hash: s for s in settings if s.hash in failed}
         self._settings = tuple(settings)
         for each in settings:
             if each.hash in before:
@@ -209,8 +212,11 @@ class OwnStrategies:
 
     def decide(self, view: View, skips: SkipTally) -> Decided:
         """Ask each of them, and trade what it chose within its limits."""
-        if not self._settings:
-            return Decided()
+        decided = self._decide(view, skips) if self._settings else Decided()
+        self._at_last_block = dict(self._running), dict(self._failed)
+        return decided
+
+    def _decide(self, view: View, skips: SkipTally) -> Decided:
         if self._failed:
             spread, profit = self._out.thresholds.min_spread, self._out.thresholds.min_profit
             idle = skips.counters(self._out.hashes, spread, profit)
