@@ -175,6 +175,8 @@ def test_an_unset_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         ("polygon.toml", 'kind = "uniswap_v3"', 'kind = "uniswap_v4"', "unknown kind of pool"),
         ("polygon.toml", 'numeraire = "USDC"', 'numeraire = "USD"', 'unknown token "USD"'),
         ("polygon.toml", 'ordering = "fee"', 'ordering = "fees"', "ordering"),
+        ("polygon.toml", "[tokens]\n", 'exclude_tokens = ["WBTX"]\n[tokens]\n', 'mean "WBTC"?'),
+        ("polygon.toml", "[tokens]\n", 'exclude_pools = ["0x12"]\n[tokens]\n', "is not an address"),
         (
             "polygon.toml",
             'ordering = "fee"',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,19 @@ import pytest
 
 from dexarb.cli import main
 from dexarb.core.pool import Pool
+from dexarb.core.profile import ChainProfile
 from support.recorded import record
-from support.small_chain import CHEAP, DEAR, GWEI, USDC, WETH, SmallChain, keyframe, weth_pool
+from support.small_chain import (
+    CHEAP,
+    DEAR,
+    GWEI,
+    PROFILE,
+    USDC,
+    WETH,
+    SmallChain,
+    keyframe,
+    weth_pool,
+)
 
 OPENED, WIDER, CLOSED = 102, 103, 105
 POLYGON_DEFAULT_BID = 30 * GWEI
@@ -77,6 +89,26 @@ def test_any_block_can_be_opened_again(scan: Any) -> None:
     counts = {n: len(scan("--block", str(n))["opportunities"]) for n in range(101, 106)}
     assert counts == {101: 0, OPENED: 1, WIDER: 1, 104: 1, CLOSED: 0}
     assert scan("--block", str(WIDER))["opportunities"] == scan("--block", "104")["opportunities"]
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [replace(PROFILE, exclude_pools=(DEAR,)), replace(PROFILE, exclude_tokens=(WETH,))],
+    ids=["a pool", "a token"],
+)
+def test_what_the_profile_excludes_is_not_searched(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    profile: ChainProfile,
+) -> None:
+    first = keyframe()
+    chain = SmallChain(first)
+    history = record(
+        tmp_path, replace(first, profile=profile), [chain.mine(weth_pool(CHEAP, 2_400))]
+    )
+    assert dexarb(monkeypatch, "scan", str(history), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["opportunities"] == []
 
 
 def test_without_a_block_it_is_the_newest(scan: Any) -> None:

@@ -18,11 +18,12 @@ from dexarb.search.packed import Floats
 FIRST_BLOCKS = """
 from numba.core import event
 
+from dexarb.apps.compiling import warm_up
 from dexarb.search import probe, scan, sizing
 from search.world import World, gas_units, market_of, next_block, rng_of, token
 
 KERNELS = (probe.reprice, probe.find_open, sizing.size_cycles)
-scan.warm_up()
+warm_up()
 warm = [kernel.signatures for kernel in KERNELS]
 assert all(len(signatures) == 1 for signatures in warm), warm
 world = World.of(rng_of("warm"), 5)

@@ -63,6 +63,8 @@ def chain_profile(chain: LoadedChain, found: Bootstrap) -> ChainProfile:
         reference_pools={token: tuple(pools) for token, pools in references.items()},
         default_priority_fee=chain.default_priority_fee,
         builder_cutoff_ms=chain.chain.builder_cutoff_ms,
+        exclude_tokens=tuple(chain.tokens[name] for name in chain.chain.exclude_tokens),
+        exclude_pools=tuple(chain.exclude_pools),
     )
 
 

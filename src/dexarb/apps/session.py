@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dexarb.apps.searching import scanner_of
 from dexarb.core.ledger import Column
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.token import Address
@@ -28,7 +29,6 @@ from dexarb.trading.strategy import THRESHOLD, Strategy, StrategySettings
 from dexarb.trading.threshold import ThresholdStrategies
 from dexarb.trading.triage import NOBODY
 
-MAX_HOPS = 4
 FIRST_SEQ, SKIPS_SEQ = "first_seq", "skips_seq"
 STATE_AGES = "state_ages"
 """The note that says which max_state_age_s held: pairs of the first entry and seconds, as JSON."""
@@ -115,13 +115,7 @@ class Session:
         return StrategySettings.from_json(json.loads(row.config) | {"name": row.name})
 
     def _scanner(self, market: Market) -> Scanner:
-        return Scanner(
-            market,
-            start_tokens=market.profile.start_tokens,
-            gas_units=self._gas.units,
-            max_hops=MAX_HOPS,
-            min_gross=self._min_gross,
-        )
+        return scanner_of(market, self._gas, self._min_gross)
 
     def _min_gross(self, token: Address) -> int:
         """The triage of the search: what is below everybody's minimum is not sized exactly."""

@@ -27,7 +27,8 @@ class ChainProfile:
     """The chain as its configuration describes it; travels in the history's keyframes.
 
     tokens: the names that configuration files use, to addresses (two tokens may share a symbol).
-    numeraire: the token that counts as one USD. reference_pools: by token, the pools whose mid
+    numeraire: the token that counts as one USD. exclude_tokens, exclude_pools: never searched, such
+    as tokens that take a fee on transfers. reference_pools: by token, the pools whose mid
     prices value it. default_priority_fee: wei per gas, where a strategy sets no bid.
     """
 
@@ -42,3 +43,5 @@ class ChainProfile:
     default_priority_fee: int
     builder_cutoff_ms: int = 0
     l1_data_fee: bool = False
+    exclude_tokens: tuple[Address, ...] = ()
+    exclude_pools: tuple[Address, ...] = ()

@@ -16,7 +16,7 @@ def advance(market: Market | None, entry: Entry) -> Market | None:
     if isinstance(entry, Keyframe):
         if market is not None and entry.block.hash == market.block.hash:
             same_pools = market.pools.keys() == {pool.address for pool in entry.pools}
-            return market if same_pools else Market(entry)
+            return market if same_pools and entry.profile == market.profile else Market(entry)
         return Market(entry)
     if market is not None:
         try:

@@ -158,11 +158,13 @@ class Engine:
         return self._block(entry)
 
     def _keyframe(self, keyframe: Keyframe) -> Step:
-        """A keyframe repeats what we know, except after a resync or with other pools."""
+        """A keyframe repeats what we know, except after a resync, or with other pools or
+        another profile."""
         voided: list[Decision] = []
         same_block = keyframe.block.hash == self.market.block.hash and not self._is_lost
         pools = {pool.address for pool in keyframe.pools}
-        if not same_block or pools != self.market.pools.keys():
+        goes_on = pools == self.market.pools.keys() and keyframe.profile == self.market.profile
+        if not (same_block and goes_on):
             voided = self._executor.withdraw(pools if same_block else ())
             for decision in voided:
                 self.ledger.void(decision)

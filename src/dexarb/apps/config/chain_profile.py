@@ -31,6 +31,8 @@ class ChainTable(Model):
     wrapped_native: str
     numeraire: str
     start_tokens: list[str]
+    exclude_tokens: tuple[str, ...] = ()
+    exclude_pools: tuple[str, ...] = ()
     multicall3: str | None = None
     default_priority_fee_gwei: Number = Decimal(30)
     builder_cutoff_ms: Whole = 0
@@ -81,12 +83,19 @@ class LoadedChain:
             (("chain", "wrapped_native"), tables.chain.wrapped_native),
             (("chain", "numeraire"), tables.chain.numeraire),
             *((("chain", "start_tokens"), name) for name in tables.chain.start_tokens),
+            *((("chain", "exclude_tokens"), name) for name in tables.chain.exclude_tokens),
             *((("reference", i, "token"), r.token) for i, r in enumerate(tables.reference)),
         ]
         for loc, name in named:
             if name not in tables.tokens:
                 remedy = did_you_mean(name, tables.tokens)
                 problems.append(file.error(loc, f'unknown token "{name}"', remedy))
+        self.exclude_pools: list[Address] = []
+        for text in tables.chain.exclude_pools:
+            try:
+                self.exclude_pools.append(to_address(text))
+            except InvalidAddress as error:
+                problems.append(file.error(("chain", "exclude_pools"), str(error)))
         for i, dex in enumerate(tables.dex):
             if dex.kind not in POOL_TYPES:
                 remedy = did_you_mean(dex.kind, POOL_TYPES)

@@ -14,7 +14,8 @@ from rich.text import Text
 from dexarb.apps.compiling import warm_up
 from dexarb.apps.names import short
 from dexarb.apps.output import counted, print_json
-from dexarb.apps.screens.walk import MAX_HOPS, Moment, Span, history_reader, span, walk
+from dexarb.apps.screens.walk import Moment, Span, history_reader, span, walk
+from dexarb.apps.searching import MAX_HOPS
 from dexarb.apps.tables import plain_table, usd
 from dexarb.core.block import Transaction
 from dexarb.core.market import Market, Swap

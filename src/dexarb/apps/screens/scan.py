@@ -15,19 +15,17 @@ from rich.text import Text
 from dexarb.apps.compiling import warm_up
 from dexarb.apps.output import counted, print_json
 from dexarb.apps.screens.walk import history_reader
+from dexarb.apps.searching import scanner_of
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import PIPS, Pool
 from dexarb.core.route import run as run_cycle
 from dexarb.core.trade import Opportunity
 from dexarb.errors import InputError, StoreError
-from dexarb.search.scan import Scanner
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.replay import advance, start_seq
 from dexarb.trading.costs import GasModel
 from dexarb.trading.valuation import MICRO_USD, WINDOW_BLOCKS, Valuation
-
-MAX_HOPS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +54,7 @@ def run(
     reader = history_reader(history, config)
     warm_up()
     market, valuation = market_at(reader, block)
-    scanner = Scanner(
-        market,
-        start_tokens=market.profile.start_tokens,
-        gas_units=GasModel().units,
-        max_hops=MAX_HOPS,
-    )
+    scanner = scanner_of(market, GasModel())
     wanted = [
         finding
         for finding in findings(market, valuation, scanner.scan.opportunities)

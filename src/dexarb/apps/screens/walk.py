@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from dexarb.apps.screens.where import where
+from dexarb.apps.searching import scanner_of
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.trade import Opportunity
@@ -24,7 +25,6 @@ from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine
 from dexarb.trading.valuation import WINDOW_BLOCKS, Valuation
 
-MAX_HOPS = 4
 TELL_EVERY = 64
 
 
@@ -89,12 +89,7 @@ def engine_on(keyframe: Keyframe, gas: GasModel, *, max_state_age_s: float = mat
     """An engine as the paper trader's, without strategies."""
 
     def scanner(market: Market) -> Scanner:
-        return Scanner(
-            market,
-            start_tokens=market.profile.start_tokens,
-            gas_units=gas.units,
-            max_hops=MAX_HOPS,
-        )
+        return scanner_of(market, gas)
 
     return Engine(keyframe, scanner, PaperExecutor(gas), max_state_age_s=max_state_age_s)
 
