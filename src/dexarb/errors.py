@@ -85,6 +85,20 @@ class OutsideError(DexarbError):
     exit_code = 3
 
 
+def the_failure(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What to raise for tasks that failed together: the first OutsideError, or the whole group if
+    anything else is in it.
+
+    (`except*` would wrap the error again in early releases of Python 3.11.)
+    """
+    if group.split(OutsideError)[1] is not None:
+        return group
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first
+
+
 class RpcError(OutsideError):
     """The node answered with a JSON-RPC error."""
 

@@ -170,9 +170,11 @@ def test_on_a_small_terminal_every_strategy_is_seen_and_nothing_stays(tmp_path: 
     first, *frames = live.split("Ctrl-C stops")
     assert "Conservative" not in first
     assert len(frames) >= 3
-    for frame in frames:
-        assert frame.count("\n") < 24
-        assert "WMATIC Only" in frame
+    assert all(frame.count("\n") < 24 for frame in frames)
+    # The first frames may be from before the trader has taken its strategies up.
+    trading = [frame for frame in frames if "Conservative" in frame]
+    assert trading
+    assert all("WMATIC Only" in frame for frame in trading)
     assert left.count("Conservative") == 1
     assert "Look further:" in left
 

@@ -16,7 +16,7 @@ from dexarb.chain.rpc import Rpc, is_revert, is_transient
 from dexarb.core.block import Block
 from dexarb.core.pool import Call
 from dexarb.core.token import Address
-from dexarb.errors import BlockGone, OutsideError, RpcError
+from dexarb.errors import BlockGone, RpcError, the_failure
 
 MULTICALL3 = Address("0xca11bde05977b3631167028862be2a173976ca11")
 """Where Multicall3 lives on nearly every chain."""
@@ -92,8 +92,8 @@ class PinnedReader:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._aggregate(chunk)) for chunk in chunks]
-        except* OutsideError as failed:
-            raise failed.exceptions[0] from None
+        except BaseExceptionGroup as failed:
+            raise the_failure(failed) from None
         answers = [answer for task in tasks for answer in task.result()]
         # A call fails within an aggregate when it reverts, but also when the aggregate ran out
         # of gas on it or on its neighbours. Alone it says which.

@@ -26,7 +26,7 @@ from dexarb.chain.transport import (
     Transport,
     connect,
 )
-from dexarb.errors import OutsideError, RpcError, TransportError
+from dexarb.errors import RpcError, TransportError, the_failure
 
 T = TypeVar("T")
 
@@ -220,8 +220,8 @@ class Rpc:
             async with asyncio.TaskGroup() as group:
                 for start in range(0, len(slots), self._batch_size):
                     group.create_task(settle(slots[start : start + self._batch_size]))
-        except* OutsideError as failed:
-            raise failed.exceptions[0] from None
+        except BaseExceptionGroup as failed:
+            raise the_failure(failed) from None
         return [slot.error if slot.error is not None else slot.value for slot in slots]
 
     @property
