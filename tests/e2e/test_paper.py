@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -157,5 +158,28 @@ def test_reorgs_reach_the_ledger(tmp_path: Path) -> None:
             assert paper.stop() == 0
             assert collector.stop() == 0
             assert digest(run) == digest_of_an_uninterrupted_run(run, tmp_path / "again.sqlite")
+
+    asyncio.run(play())
+
+
+def test_silence_raises_an_alarm_and_nothing_else(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with live(tmp_path) as run:
+            text = run.files.paper.read_text()
+            run.files.paper.write_text(
+                re.sub("max_state_age_secs = .*", "max_state_age_secs = 0.5", text)
+            )
+            collector, paper = await both(run)
+            await run.blocks(3)
+            await settled(run)
+            collector.kill()
+            await run.until(lambda: "Is data-collector running" in paper.text(), "the alarm")
+            assert paper.running
+            collector = run.start("data-collector")
+            await run.blocks(2)
+            await run.until(lambda: "silence.over" in paper.text(), "blocks again")
+            await settled(run)
+            assert paper.stop() == 0
+            assert collector.stop() == 0
 
     asyncio.run(play())

@@ -38,6 +38,8 @@ T = TypeVar("T")
 WAIT_S = 0.1
 RETRY_S = 1.0
 TELL_AGAIN_S = 10.0
+SILENT_AFTER = 3
+"""Times max_state_age_secs without a new block."""
 AFTER_RESTART = ("state_file", "ledger_file", "log_dir", "log_level", "poll_interval_ms")
 """Keys of [general] that a reload does not change."""
 LOGGED_STRATEGIES = 20
@@ -78,7 +80,8 @@ class PaperTrader:
         self._adopted = False
         self._latency = Latency()
         self._too_hasty: tuple[str, ...] = ()
-        self._told_at = time.monotonic()
+        self._told_at = self._heard_at = time.monotonic()
+        self._is_silent = False
         last = Outcome.from_note(ledger.note(RELOAD))
         self._reloads = last.number if last else 0
 
@@ -104,8 +107,12 @@ class PaperTrader:
     def _take(self, entry: Entry) -> None:
         session = self._session
         step = session.take(entry)
+        self._heard_at = time.monotonic()
         if step is None or not self._adopted:
             return
+        if self._is_silent:
+            self._is_silent = False
+            _log.info("silence.over", block=step.block.number)
         self._tell_of_failures(step.incidents)
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
@@ -122,7 +129,16 @@ class PaperTrader:
                 self._reload("watch")
             if time.monotonic() - self._told_at >= self._config.general.metrics_interval_secs:
                 self._tell()
+            self._listen()
         return self._signals.stopping
+
+    def _listen(self) -> None:
+        """Say once that nothing comes any more. It decides nothing: time is the blocks' own."""
+        silent_s = time.monotonic() - self._heard_at
+        if not self._is_silent and silent_s > SILENT_AFTER * self._session.max_state_age_s:
+            self._is_silent = True
+            remedy = "Is data-collector running, and does its log show blocks?"
+            _log.warning("silence", no_new_block_for_s=round(silent_s, 1), remedy=remedy)
 
     # -- strategies ---------------------------------------------------------------------------
 
