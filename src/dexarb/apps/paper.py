@@ -100,6 +100,7 @@ class PaperTrader:
         for entry in source.entries():
             self._adopt_when_due()
             self._take(entry)
+            self._heard_at = time.monotonic()  # behind it: a full disk is no silence
         if self._adopted:
             self._tell()
         _log.info("stop", entry=session.ledger_seq)
@@ -107,7 +108,6 @@ class PaperTrader:
     def _take(self, entry: Entry) -> None:
         session = self._session
         step = session.take(entry)
-        self._heard_at = time.monotonic()
         if step is None or not self._adopted:
             return
         if self._is_silent:
