@@ -9,6 +9,7 @@
     │   └── InvalidAddress        text that is not a 20-byte hex address
     ├── OutsideError              node, disk or network failed (exit code 3)
     │   ├── RpcError              the node answered with an error
+    │   │   └── Refused           its answer cannot be true; carries why
     │   ├── TransportError        the node did not answer
     │   ├── BlockGone             a reorganisation took the block that was being read
     │   ├── StoreError            a history, state or ledger file cannot be used
@@ -105,6 +106,14 @@ class RpcError(OutsideError):
     def __init__(self, method: str, code: int, message: str, data: object = None) -> None:
         self.method, self.code, self.message, self.data = method, code, message, data
         super().__init__(f"{method}: {message} (code {code})")
+
+
+class Refused(RpcError):
+    """What the node answered contradicts what is proven or itself: never written, asked again."""
+
+    def __init__(self, method: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(method, 0, f"the answer is refused: {reason}")
 
 
 class TransportError(OutsideError):

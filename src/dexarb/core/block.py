@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dexarb.core.token import Address
+
+
+class BlockRef(NamedTuple):
+    """Which block: its number, and the hash that says which one of that number."""
+
+    number: int
+    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,12 @@ class BlockUpdate:
 
     logs: those of the collected pools, in log order. transactions: all of the block in order, or
     empty where the node gives no receipts (`has_receipts` is false then).
+
+    witnesses: how many endpoints had named the block's hash when its contents were proven to
+    belong to it; 0 where that cannot be proven (the block is `unproven`), None where nobody tried
+    (histories of schema 1). One witness makes a block `consistent`, more make it `proven`. Who
+    names a block names its ancestors, so later blocks of a branch witness for earlier ones.
+    backfilled: it was fetched after its time; nobody here could have traded on it.
     """
 
     seq: int
@@ -62,3 +76,5 @@ class BlockUpdate:
     logs: tuple[Log, ...]
     transactions: tuple[Transaction, ...]
     has_receipts: bool = True
+    witnesses: int | None = None
+    backfilled: bool = False

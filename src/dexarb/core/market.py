@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from dexarb.core.block import Block, BlockUpdate
+from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.pool import Pool
 from dexarb.core.profile import ChainProfile
 from dexarb.core.token import Address, Token
@@ -25,6 +25,23 @@ class Keyframe:
     profile: ChainProfile
     tokens: tuple[Token, ...]
     pools: tuple[Pool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Entry `seq` of the history: the blocks before it and those after it do not connect.
+
+    fork_point: the newest recorded block that still stands; all that is recorded behind it is
+    dead. None: nothing that is recorded stands any more. What lies between the fork point and the
+    keyframe that follows is missing. reason: in words, for people.
+    """
+
+    seq: int
+    fork_point: BlockRef | None
+    reason: str
+
+
+Entry = Keyframe | BlockUpdate | Break
 
 
 @dataclass(frozen=True, slots=True)
