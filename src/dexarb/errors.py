@@ -12,6 +12,7 @@
     │   │   └── Refused           its answer cannot be true; carries why
     │   ├── TransportError        the node did not answer
     │   ├── BlockGone             a reorganisation took the block that was being read
+    │   ├── BlocksMissing         no endpoint gives the next block any more
     │   ├── StoreError            a history, state or ledger file cannot be used
     │   │   └── Locked            another process writes there; carries its process id
     │   └── MissingTool           a program that is to be installed first
@@ -132,6 +133,14 @@ class BlockGone(OutsideError):
         super().__init__(f"block {number} {block_hash} left the chain while it was read")
 
 
+class BlocksMissing(OutsideError):
+    """The chain goes on, and no endpoint gives the block that comes next: start afresh."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        self.number, self.reason = number, reason
+        super().__init__(f"no endpoint gives block {number}: {reason}")
+
+
 class StoreError(OutsideError):
     def __init__(self, path: object, problem: str, remedy: str | None = None) -> None:
         self.path, self.problem, self.remedy = str(path), problem, remedy
@@ -158,7 +167,9 @@ class MissingTool(OutsideError):
 
 
 class PoolError(DexarbError):
-    pass
+    """pool: the address of the pool that it is about."""
+
+    pool: str
 
 
 class UnknownToken(PoolError):

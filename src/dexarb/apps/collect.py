@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 
@@ -15,19 +15,33 @@ from dexarb.apps.collect_plan import chain_profile, pool_requests
 from dexarb.apps.config.collector import CollectorConfig, load_collector
 from dexarb.apps.latency import Latency
 from dexarb.apps.process import Signals, name_process, start_logging
+from dexarb.apps.recorder import RETRY_S, Recorder, persist
+from dexarb.apps.self_check import DIFFERENCES_BORNE, SelfCheck
+from dexarb.chain.contents import Watched
 from dexarb.chain.feed import BlockFeed, Received
+from dexarb.chain.headers import LATEST, HeaderReader
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.sync import Bootstrap, bootstrap
-from dexarb.core.market import Keyframe, Market
-from dexarb.errors import OutsideError, PoolError, ReorgTooDeep, StoreError
-from dexarb.store.compaction import close_segments
-from dexarb.store.history_reader import HistoryReader
+from dexarb.chain.way import fork_point
+from dexarb.core.block import BlockRef, BlockUpdate
+from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
+from dexarb.core.pool import Pool
+from dexarb.core.token import Address
+from dexarb.errors import (
+    BlocksMissing,
+    DexarbError,
+    OutsideError,
+    PoolError,
+    ReorgTooDeep,
+    StoreError,
+    TransportError,
+)
 from dexarb.store.history_writer import HistoryWriter
-from dexarb.store.replay import rebuild
 from dexarb.store.snapshot import StateWriter
 
-T = TypeVar("T")
-RETRY_S = (0.5, 30.0)
+SETTLED_BLOCKS = 16
+"""So many blocks after a new start, and the next one need not wait."""
+EVENTS_SHOWN = 3
 
 _log = structlog.get_logger("data-collector")
 
@@ -42,52 +56,83 @@ class Collector:
     def __init__(self, config: CollectorConfig, rpc: Rpc, writer: HistoryWriter) -> None:
         self._config = config
         self._rpc = rpc
-        self._writer = writer
+        self._recorder = Recorder(writer)
+        self._headers = HeaderReader(rpc.scoped(attempts=2))
+        self._check = SelfCheck(rpc, config.chain.multicall3)
         self._state = StateWriter(config.settings.state_file, writer.folder)
         self._state_latency = Latency()
-        self._market: Market | None = None
-        self._compaction: asyncio.Task[None] | None = None
-        self._blocks = 0
-        self._reorgs = 0
+        self._feed: BlockFeed | None = None
+        self._absent: dict[Address, Pool] = {}
+        self._left_out: set[Address] = set()
+        self._finalized: BlockRef | None = None
         self._told_at = time.monotonic()
 
     async def run(self) -> None:
-        self._market = self._resume()
+        self._recorder.resume()
+        pause = RETRY_S[0]
         while True:
+            begun_at = self._recorder.blocks
             try:
-                await self._catch_up_and_follow()
-            except (ReorgTooDeep, PoolError) as error:
-                # PoolError: the node sent events that cannot follow what it told before.
-                _log.error("resync", reason=str(error))
-                self._market = None
+                await self._catch_up()
+                await self._follow(until=None)
+            except (ReorgTooDeep, BlocksMissing) as error:
+                await self._break(error)
+            if self._recorder.blocks - begun_at > SETTLED_BLOCKS:
+                pause = RETRY_S[0]
+            await asyncio.sleep(pause)
+            pause = min(RETRY_S[1], pause * 2)
 
     # -- phases -------------------------------------------------------------------------------
 
-    def _resume(self) -> Market | None:
-        """The market at the end of the history, None where there is no history yet."""
-        if not self._writer.last_seq:
-            return None
-        try:
-            market = rebuild(HistoryReader(self._writer.folder))
-        except StoreError as error:
-            _log.error("resync", reason=str(error))
-            return None
-        _log.info("resumed", block=market.block.number, pools=len(market.pools))
-        return market
+    async def _catch_up(self) -> None:
+        """Bring the history to the chain's head, and check it against the chain.
 
-    async def _catch_up_and_follow(self) -> None:
-        """Bring the history to the chain's head, check it against the chain, then follow."""
-        found = await self._persist(self._bootstrap)
-        if self._market is not None:
-            await self._follow(until=found.block.number)
-        keyframe = self._keyframe(found)
-        if self._market is None or not _agree(self._market, keyframe):
-            if self._market is not None and self._market.block.hash != found.block.hash:
-                return  # the head moved to another branch meanwhile: look again
-            stored = await self._persist(lambda: _done(self._writer.append_keyframe(keyframe)))
-            self._market = Market(stored)
-            self._write_state()
-        await self._follow(until=None)
+        Raises ReorgTooDeep and BlocksMissing.
+        """
+        await persist(self._headers.prove)
+        market = self._recorder.market
+        if market is not None:
+            head = await persist(partial(self._headers.one, LATEST))
+            if head.block.number < market.block.number:
+                _log.warning("lag", newest=head.block.number, ours=market.block.number)
+                await self._follow(until=market.block.number + 1)
+        while True:
+            found = await persist(self._bootstrap)
+            market = self._recorder.market
+            if market is None:
+                await self._begin(self._keyframe(found, found.pools))
+                return
+            if market.block.number < found.block.number:
+                await self._follow(until=found.block.number)
+            if market.block.hash == found.block.hash:
+                await self._adopt(market, found)
+                return
+            if market.block.number > found.block.number and _same_setup(market, found):
+                return  # blocks came meanwhile; what they lead to is checked as time goes by
+            # The head moved to another branch, or an endpoint lags: look again.
+            await asyncio.sleep(RETRY_S[0])
+
+    async def _adopt(self, market: Market, found: Bootstrap) -> None:
+        """Compare our market with the chain's at the same block, and take up what is new."""
+        differing = [
+            market.pools[pool.address]
+            for pool in found.pools
+            if market.pools.get(pool.address, pool) != pool
+        ]
+        chain = await persist(partial(self._check.differing, market.block, differing))
+        if chain:
+            _log.error("history.mismatch", pools=sorted(chain), remedy="taking the chain's state")
+        pools = [chain.get(p.address) or market.pools.get(p.address) or p for p in found.pools]
+        frame = self._keyframe(found, pools)
+        is_same = market.profile == frame.profile and market.pools.keys() == {
+            pool.address for pool in pools
+        }
+        if chain or not is_same:
+            await self._begin(frame)
+
+    async def _begin(self, keyframe: Keyframe) -> None:
+        await self._recorder.begin(keyframe)
+        self._write_state()
 
     async def _bootstrap(self) -> Bootstrap:
         chain = self._config.chain
@@ -108,150 +153,190 @@ class Collector:
                 reason=missing.reason,
             )
         _log.info("bootstrap", block=found.block.number, pools=len(found.pools))
-        return found
+        borne = [p for p in found.pools if self._check.differences[p.address] <= DIFFERENCES_BORNE]
+        return replace(found, pools=tuple(borne))
 
-    def _keyframe(self, found: Bootstrap) -> Keyframe:
+    def _keyframe(self, found: Bootstrap, pools: Sequence[Pool]) -> Keyframe:
         profile = chain_profile(self._config.chain, found)
-        return Keyframe(0, found.block, profile, found.tokens, found.pools)
+        return Keyframe(0, found.block, profile, found.tokens, tuple(pools))
 
     async def _follow(self, until: int | None) -> None:
-        """Take blocks until one with number `until`, or for ever. Raises ReorgTooDeep."""
-        market = self._market
+        """Take blocks until one with number `until`, or for ever.
+
+        Raises ReorgTooDeep and BlocksMissing.
+        """
+        market = self._recorder.market
         assert market is not None
-        if until is not None and market.block.number >= until:
-            return
         settings = self._config.settings
         feed = BlockFeed(
             self._rpc,
-            pools=market.pools.keys(),
-            topics={topic for pool in market.pools.values() for topic in pool.topics},
-            known=self._writer.recent_chain(),
+            watched=Watched.of(market.pools.values()),
+            known=self._recorder.branch(MAX_REORG_DEPTH + 1),
+            headers=self._headers,
+            newest_timestamp=market.block.timestamp,
             poll_interval_s=settings.poll_interval_ms / 1000,
         )
+        self._feed = feed
         async with feed:
             async for received in feed:
-                await self._take(market, received)
-                self._tell(feed)
+                await self._take(received)
+                self._tell()
                 if until is not None and received.block.number >= until:
                     return
 
-    async def _take(self, market: Market, received: Received) -> None:
-        """One block: into the history first, then the market, then the state file."""
-        parent = received.block.parent_hash
-        if parent != market.block.hash:
-            if not market.remembers(parent):
-                raise ReorgTooDeep(received.block.number, received.block.hash, market.block.number)
-            self._reorgs += 1
-            depth = market.block.number - received.block.number + 1
-            _log.warning("reorg", block=received.block.number, depth=depth)
-        update = await self._persist(lambda: _done(self._writer.append(received.update(0))))
-        market.rewind(parent)
-        market.apply(update)
-        self._blocks += 1
+    async def _take(self, received: Received) -> None:
+        """One block: into the market, then the history, then the state file."""
+        recorder = self._recorder
+        update = await self._applied(received)
+        await recorder.append(update)
         self._write_state()
         if update.block.seen_at is not None:
             self._state_latency.add(time.time() - update.block.seen_at)
-        self._roll(market)
+        differing = self._check.take()
+        if differing:
+            await self._doubt(differing & self._market.pools.keys(), "differ from the chain")
+        if self._absent:
+            await self._restore()
+        self._check.advance(self._market)
 
-    # -- disk ---------------------------------------------------------------------------------
-
-    def _write_state(self) -> None:
-        """The state file is a convenience: where it cannot be written the history goes on."""
-        assert self._market is not None
-        try:
-            self._state.write(self._market, self._writer.last_seq, self._metrics())
-        except StoreError as error:
-            _log.error("state", problem=str(error))
-
-    def _roll(self, market: Market) -> None:
-        try:
-            rolled = self._writer.roll_if_full(lambda: _keyframe_of(market))
-        except StoreError as error:
-            _log.error("roll", problem=str(error))
-        else:
-            if rolled:
-                self._start_compaction(market.block.number)
-
-    def _start_compaction(self, head: int) -> None:
-        if self._compaction is None or self._compaction.done():
-            self._compaction = asyncio.create_task(self._compact(head))
-
-    async def _compact(self, head: int) -> None:
-        try:
-            closed = await asyncio.to_thread(close_segments, self._writer.folder, head)
-        except StoreError as error:
-            _log.error("compaction", problem=str(error))
-        else:
-            if closed:
-                _log.info("compaction", segments=len(closed))
-
-    async def _persist(self, action: Callable[[], Awaitable[T]]) -> T:
-        """Do it until node and disk let us; every failure is told, nothing is given up."""
-        pause = RETRY_S[0]
+    async def _applied(self, received: Received) -> BlockUpdate:
+        """The block in the market. Pools that it shows to be wrong are left out before it."""
+        update = received.update(0)
         while True:
             try:
-                return await action()
-            except ReorgTooDeep:
-                raise
-            except OutsideError as error:
-                _log.error("waiting", problem=str(error), again_in_s=pause)
-            await asyncio.sleep(pause)
-            pause = min(RETRY_S[1], pause * 2)
+                ours = self._recorder.apply(update)
+            except PoolError as error:
+                emitters = {log.address for log in update.logs}
+                await self._doubt({Address(error.pool)} & emitters or emitters, str(error))
+                continue
+            market = self._market
+            events = [e for e in received.contents.unknown_events if e[0] in market.pools]
+            differing = await self._check.examine(update.block, events, market)
+            if not differing:
+                return ours
+            self._recorder.take_back(ours)
+            topics = sorted({topic.hex() for pool, topic in events if pool in differing})
+            await self._doubt(differing, f"changed by events that we do not know: {topics}")
+
+    async def _doubt(self, pools: Collection[Address], reason: str) -> None:
+        """Leave pools out at once; the chain's state comes back in unless it happens again."""
+        if not pools:
+            return
+        market = self._market
+        for address in sorted(pools):
+            pool = market.pools[address]
+            self._check.differences[address] += 1
+            self._check.counts.differences += 1
+            comes_back = self._check.differences[address] <= DIFFERENCES_BORNE
+            _log.error(
+                "pool.left_out",
+                pool=address,
+                dex=pool.dex,
+                kind=pool.kind,
+                reason=reason,
+                last_events=market.last_events(address, EVENTS_SHOWN),
+                until="it has been read anew" if comes_back else "a restart",
+            )
+            if comes_back:
+                self._absent[address] = pool
+        await self._recorder.leave_out(pools)
+
+    async def _restore(self) -> None:
+        """Take in again, as the chain has them, pools that were left out."""
+        market = self._market
+        try:
+            found = await self._check.restored(market.block, list(self._absent.values()))
+        except OutsideError as error:
+            _log.debug("restore", problem=str(error))
+            return
+        if not found:
+            return
+        frame = market.keyframe()
+        await self._begin(replace(frame, pools=(*frame.pools, *found.values())))
+        for address in found:
+            del self._absent[address]
+        _log.info("pool.restored", pools=sorted(found), block=market.block.number)
+
+    # -- breaks -------------------------------------------------------------------------------
+
+    async def _break(self, error: ReorgTooDeep | BlocksMissing) -> None:
+        """Say in the history what still stands, so that everything can start anew."""
+        if self._recorder.market is None:
+            return
+        newest = self._recorder.branch(1)[-1]
+        if isinstance(error, BlocksMissing):
+            await self._recorder.break_off(newest, str(error))
+            return
+        stands = await persist(self._fork_point)
+        if stands != newest:
+            await self._recorder.break_off(stands, str(error))
+
+    async def _fork_point(self) -> BlockRef | None:
+        """The newest of our blocks that the chain has.
+
+        Raises OutsideError, also where nothing of ours is there while an endpoint is silent: it
+        may be the one that is on our chain.
+        """
+        depth, branch = MAX_REORG_DEPTH, self._recorder.branch(1)
+        while True:
+            longer = self._recorder.branch(depth * 8)
+            if len(longer) == len(branch):
+                break
+            depth, branch = depth * 8, longer
+            found = await self._headers.drive(fork_point(branch))
+            if found is not None:
+                return found
+        for endpoint, answer in await self._rpc.each("eth_blockNumber"):
+            if isinstance(answer, OutsideError):
+                problem = "is silent, and the others have another chain than ours: waiting for it"
+                raise TransportError(endpoint, problem)
+        return None
 
     # -- telling ------------------------------------------------------------------------------
 
+    def _write_state(self) -> None:
+        """The state file is a convenience: where it cannot be written the history goes on."""
+        try:
+            self._state.write(self._market, self._recorder.writer.last_seq, self._metrics())
+        except StoreError as error:
+            _log.error("state", problem=str(error))
+
     def _metrics(self) -> dict[str, object]:
+        recorder, feed = self._recorder, self._feed
+        agreed = feed.agreed() if feed else None
         return {
-            "blocks": self._blocks,
-            "reorgs": self._reorgs,
-            "rpc_requests_per_block": self._requests_per_block,
+            "blocks": recorder.blocks,
+            "reorgs": recorder.reorgs,
+            "breaks": recorder.breaks,
+            "unproven": recorder.unproven,
+            "backfilled": recorder.backfilled,
+            "agreed_block": agreed.number if agreed else None,
+            "finalized_block": self._finalized.number if self._finalized else None,
+            "self_check": asdict(self._check.counts),
+            "left_out": sorted(self._left_out),
+            "rpc_requests_per_block": round(feed.stats.requests_per_block, 3) if feed else 0.0,
             "block_to_state_ms": self._state_latency.quantiles(),
         }
 
-    _requests_per_block: float = 0.0
-
-    def _tell(self, feed: BlockFeed) -> None:
-        self._requests_per_block = round(feed.stats.requests_per_block, 3)
+    def _tell(self) -> None:
         now = time.monotonic()
         if now - self._told_at >= self._config.settings.metrics_interval_secs:
             self._told_at = now
-            assert self._market is not None
             _log.info("metrics", block=self._market.block.number, **self._metrics())
+
+    @property
+    def _market(self) -> Market:
+        market = self._recorder.market
+        assert market is not None
+        return market
 
     def _name(self, address: str) -> str:
         names = {token: name for name, token in self._config.chain.tokens.items()}
         return next((name for token, name in names.items() if token == address), address)
 
 
-async def _done(value: T) -> T:
-    return value
-
-
-def _keyframe_of(market: Market) -> Keyframe:
-    """The market as it stands; the writer gives the seq."""
-    return Keyframe(
-        0,
-        market.block,
-        market.profile,
-        tuple(market.tokens.values()),
-        tuple(market.pools.values()),
-    )
-
-
-def _agree(market: Market, chain: Keyframe) -> bool:
-    """Whether what the history leads to is what the chain says at the same block."""
-    if market.block.hash != chain.block.hash:
-        return market.block.number > chain.block.number and _same_setup(market, chain)
-    mismatches = [pool.address for pool in chain.pools if market.pools.get(pool.address) != pool]
-    if mismatches and _same_setup(market, chain):
-        _log.error("history.mismatch", pools=mismatches, remedy="starting a new segment")
-    return not mismatches and _same_setup(market, chain)
-
-
-def _same_setup(market: Market, chain: Keyframe) -> bool:
-    return market.profile == chain.profile and market.pools.keys() == {
-        pool.address for pool in chain.pools
-    }
+def _same_setup(market: Market, found: Bootstrap) -> bool:
+    return market.pools.keys() == {pool.address for pool in found.pools}
 
 
 def run(config_path: Path) -> int:

@@ -1,0 +1,138 @@
+"""The collector's doubt about itself: pools are read again now and then and compared."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from dexarb.chain.rpc import Rpc
+from dexarb.chain.sync import reread
+from dexarb.core.block import Block
+from dexarb.core.market import Market
+from dexarb.core.pool import Pool
+from dexarb.core.token import Address
+from dexarb.errors import OutsideError
+
+REQUESTS_A_BLOCK = 0.15
+"""What the checks may cost on average."""
+POOLS_A_CHECK = 5
+FIRST_AFTER_BLOCKS = 8
+QUIET_AFTER = 3
+"""So often may an unknown event have changed nothing before it is taken for one that never does."""
+DIFFERENCES_BORNE = 1
+"""A pool that differs more often is one that we cannot follow: it stays out."""
+
+_log = structlog.get_logger("data-collector")
+
+
+@dataclass(slots=True)
+class CheckCounts:
+    """Of this run. requests: round trips spent on checks. undecided: readings that contradicted
+    each other, so that nothing follows from them."""
+
+    pools: int = 0
+    requests: int = 0
+    differences: int = 0
+    undecided: int = 0
+
+
+@dataclass
+class SelfCheck:
+    """Mutable. `advance` after every block; what it found differing is in `take`.
+
+    A reading of contracts cannot be proven, so it counts against a pool only when a second one,
+    of another endpoint where there is one, says the same.
+    """
+
+    rpc: Rpc
+    multicall: Address | None
+    counts: CheckCounts = field(default_factory=CheckCounts)
+    differences: Counter[Address] = field(default_factory=Counter)
+    _blocks: int = 0
+    _next: int = 0
+    _running: asyncio.Task[None] | None = None
+    _found: set[Address] = field(default_factory=set)
+    _quiet: Counter[tuple[Address, bytes]] = field(default_factory=Counter)
+
+    def advance(self, market: Market) -> None:
+        """Start the next check if what has been spent allows for it."""
+        self._blocks += 1
+        is_idle = self._running is None or self._running.done()
+        affordable = self.counts.requests <= REQUESTS_A_BLOCK * (self._blocks - FIRST_AFTER_BLOCKS)
+        if market.pools and is_idle and affordable:
+            pools = list(market.pools.values())
+            start = self._next % len(pools)
+            self._next = start + POOLS_A_CHECK
+            chosen = pools[start : start + POOLS_A_CHECK]
+            self._running = asyncio.create_task(self._check(market.block, chosen))
+
+    def take(self) -> set[Address]:
+        """Pools that were found to differ since the last call."""
+        found, self._found = self._found, set()
+        return found
+
+    async def differing(self, block: Block, pools: Sequence[Pool]) -> dict[Address, Pool]:
+        """Of pools as we have them at the end of a block: what two readings say of those that the
+        chain has in another state. Raises OutsideError."""
+        ours = {pool.address: pool for pool in pools}
+        self.counts.pools += len(ours)
+        first = {
+            address: pool
+            for address, pool in (await self._read(self.rpc, block, pools)).items()
+            if pool != ours[address]
+        }
+        if not first:
+            return {}
+        again = self.rpc.avoiding(self.rpc.preferred)
+        second = await self._read(again, block, [ours[address] for address in first])
+        agreed = {address: pool for address, pool in first.items() if second.get(address) == pool}
+        self.counts.undecided += len(first) - len(agreed)
+        return agreed
+
+    async def examine(
+        self, block: Block, events: Sequence[tuple[Address, bytes]], market: Market
+    ) -> set[Address]:
+        """Pools that an event of an unknown kind has brought away from ours, at the market's block.
+
+        An endpoint that cannot be asked now leaves it to the next regular check.
+        """
+        doubtful = [each for each in events if self._quiet[each] < QUIET_AFTER]
+        pools = [market.pools[address] for address in {address for address, _ in doubtful}]
+        if not pools:
+            return set()
+        try:
+            found = await self.differing(block, pools)
+        except OutsideError as error:
+            _log.warning("self_check", problem=str(error))
+            return set()
+        self._quiet.update(each for each in doubtful if each[0] not in found)
+        return set(found)
+
+    async def restored(self, block: Block, pools: Sequence[Pool]) -> dict[Address, Pool]:
+        """The chain's state of pools at the end of a block, of those that two readings agree on.
+
+        Raises OutsideError.
+        """
+        first = await self._read(self.rpc, block, pools)
+        second = await self._read(self.rpc.avoiding(self.rpc.preferred), block, pools)
+        return {address: pool for address, pool in first.items() if second.get(address) == pool}
+
+    async def _read(self, rpc: Rpc, block: Block, pools: Sequence[Pool]) -> Mapping[Address, Pool]:
+        """Without those that cannot be read."""
+        counted = rpc.scoped(attempts=2)
+        try:
+            found = await reread(counted, block, pools, self.multicall)
+        finally:
+            self.counts.requests += counted.requests
+        return {key: pool for key, pool in found.items() if not isinstance(pool, Exception)}
+
+    async def _check(self, block: Block, pools: Sequence[Pool]) -> None:
+        try:
+            self._found.update(await self.differing(block, pools))
+        except OutsideError as error:
+            # The block may have left the chain, or the node does not keep old states.
+            _log.debug("self_check", problem=str(error))
