@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self, cast
 import structlog
 
 from dexarb.chain import decode
-from dexarb.chain.decode import EventLog, Header, Receipt
+from dexarb.chain.decode import EventLog, Header, JsonObject, Receipt
 from dexarb.chain.heads import FeedStats, Head, HeadListener
 from dexarb.chain.rpc import NOT_THERE_YET, Rpc, is_transient, pause_s
 from dexarb.core.block import Block, BlockUpdate, Log, Transaction
@@ -165,17 +165,20 @@ class BlockFeed:
         header, tip = head.header, self._known[-1][0]
         if self._failures:
             # The head may have left the chain: go where the chain is now.
-            header = await self._rpc.call_as(Header, "eth_getBlockByNumber", "latest", False)
-        if int(header.number, 16) > tip + SLICE:
-            number = hex(tip + SLICE)
-            header = await self._rpc.call_as(Header, "eth_getBlockByNumber", number, False)
+            header = await self._header("latest")
+        if header.block.number > tip + SLICE:
+            header = await self._header(hex(tip + SLICE))
         live = head.live and header is head.header
-        heard_at = self._listener.heard_at(head.header.hash.lower()) if live else None
+        heard_at = self._listener.heard_at(head.header.block.hash) if live else None
         self._path_is_live = live
         self._path = deque(
             replace(block, seen_at=self._listener.heard_at(block.hash) or heard_at)
-            for block in await self._way_to(decode.block(header))
+            for block in await self._way_to(header.block)
         )
+
+    async def _header(self, number: str) -> Header:
+        method = "eth_getBlockByNumber"
+        return decode.header(await self._rpc.call_as(JsonObject, method, number, False), method)
 
     async def _way_to(self, target: Block) -> list[Block]:
         """Blocks from the one after our newest ancestor of the target up to it.
@@ -212,7 +215,11 @@ class BlockFeed:
             [("eth_getBlockByHash", [child.parent_hash, False])]
             + [("eth_getBlockByNumber", [hex(number), False]) for number in lower],
         )
-        found = [decode.block(answer) for answer in answers if isinstance(answer, Header)]
+        found = [
+            decode.header(answer, "eth_getBlockByNumber").block
+            for answer in answers
+            if isinstance(answer, dict)
+        ]
         return {block.hash: block for block in found}
 
     async def _contents(self, blocks: Sequence[Block]) -> list[Received]:
@@ -262,7 +269,7 @@ class BlockFeed:
                     raise answer
             if not (
                 isinstance(events, list)
-                and isinstance(header, Header)
+                and isinstance(header, dict)
                 and decode.belong_to(events, block.hash)
             ):
                 raise RpcError("eth_getLogs", NOT_THERE_YET, "those of another block")
@@ -276,8 +283,8 @@ class BlockFeed:
             raise RpcError("logs", NOT_THERE_YET, f"malformed: {error}") from None
 
 
-_maybe_header = cast("type[Header | None]", Header | None)
-_events_or_header = cast("type[Any]", list[EventLog] | Header)
+_maybe_header = cast("type[JsonObject | None]", JsonObject | None)
+_events_or_header = cast("type[Any]", list[EventLog] | JsonObject)
 
 
 def _tell(error: OutsideError) -> None:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from dexarb.chain import wire
-from dexarb.chain.decode import Header
+from dexarb.chain import decode, wire
+from dexarb.chain.decode import Header, JsonObject
 from dexarb.chain.rpc import Rpc, pause_s
 from dexarb.chain.transport import Subscription
-from dexarb.errors import OutsideError, TransportError
+from dexarb.errors import OutsideError, Refused, TransportError
 
 _REMEMBERED = 512
 _RESUBSCRIBE_MAX_S = 30.0
@@ -159,8 +159,9 @@ class HeadListener:
 
     async def _take(self, notification: bytes) -> None:
         try:
-            header = msgspec.json.decode(notification, type=Header)
-        except wire.UNREADABLE:
+            answer = msgspec.json.decode(notification, type=JsonObject)
+            header = decode.header(answer, "newHeads")
+        except (*wire.UNREADABLE, Refused):
             await self._poll()
             return
         self._stats.pushed += 1
@@ -169,7 +170,9 @@ class HeadListener:
     async def _poll(self) -> bool:
         """Ask for the newest block; whether it is news. Raises RpcError and TransportError."""
         before, live = self._rpc.requests, self._listening
-        header = await self._rpc.call_as(Header, "eth_getBlockByNumber", "latest", False)
+        method = "eth_getBlockByNumber"
+        answer = await self._rpc.call_as(JsonObject, method, "latest", False)
+        header = decode.header(answer, method)
         news = self._hear(header)
         if news:
             self._stats.spend(self._rpc.requests - before, live=live)
@@ -179,7 +182,7 @@ class HeadListener:
         return news
 
     def _hear(self, header: Header) -> bool:
-        name = header.hash.lower()
+        name = header.block.hash
         news, self._latest = name != self._latest, name
         if news and self._listening:
             self._heard_at.setdefault(name, self._now())
