@@ -8,7 +8,7 @@ that what proves them in dexarb meets another's work.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Literal
 
@@ -55,6 +55,7 @@ OMMERS = keccak(b"\xc0")
 def first_pools() -> dict[Address, Pool]:
     """Two WETH/USDC pairs, a WMATIC/USDC pair and a V3 pool of WETH and USDC."""
     deep = v3(4, (WETH, USDC), 2_500 * 10**6 / 10**18, [(-500, 500, 10**18)])
+    deep = replace(deep, dex="UniswapV3")
     gas = v2(GAS, WMATIC, 4_000_000 * 10**18, 2_000_000 * 10**6)
     pools: list[Pool] = [weth_pool(CHEAP, 2_500), weth_pool(DEAR, 2_500), gas, deep]
     return {pool.address: pool for pool in pools}
