@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 from dexarb.amm.abi import encode
-from dexarb.chain import abi
-from dexarb.chain.decode import Data, Header
+from dexarb.chain import abi, decode
+from dexarb.chain.decode import Data, JsonObject
 from dexarb.chain.rpc import Rpc, is_revert, is_transient
 from dexarb.core.block import Block
 from dexarb.core.pool import Call
@@ -128,8 +128,9 @@ _data: Any = Data
 
 async def _check(rpc: Rpc, block: Block) -> None:
     """Raises BlockGone if the chain has another block at this number by now."""
-    header = await rpc.call_as(Header, "eth_getBlockByNumber", hex(block.number), False)
-    if header.hash.lower() != block.hash:
+    method = "eth_getBlockByNumber"
+    answer = await rpc.call_as(JsonObject, method, hex(block.number), False)
+    if decode.header(answer, method).block.hash != block.hash:
         raise BlockGone(block.number, block.hash)
 
 

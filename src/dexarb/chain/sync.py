@@ -11,7 +11,7 @@ import structlog
 
 from dexarb.amm import POOL_TYPES
 from dexarb.chain import abi, decode
-from dexarb.chain.decode import Header, Quantity
+from dexarb.chain.decode import JsonObject, Quantity
 from dexarb.chain.multicall import MULTICALL3, PinnedReader
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block
@@ -105,8 +105,9 @@ async def _at_head(
     wanted: Sequence[Address],
     multicall: Address | None,
 ) -> Bootstrap:
-    header = await rpc.call_as(Header, "eth_getBlockByNumber", "latest", False)
-    reader = await PinnedReader.open(rpc, decode.block(header), multicall)
+    method = "eth_getBlockByNumber"
+    header = decode.header(await rpc.call_as(JsonObject, method, "latest", False), method)
+    reader = await PinnedReader.open(rpc, header.block, multicall)
     found, missing = await _find(reader, requests)
     pools, broken = await _load(reader, found)
     held = [token for pool in pools for token in pool.tokens]

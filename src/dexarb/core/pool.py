@@ -68,6 +68,8 @@ class Pool(Protocol):
     """Key in the registry `dexarb.amm.POOL_TYPES` and in files."""
     topics: ClassVar[frozenset[bytes]]
     """First topics of the events that change the pool."""
+    quiet_topics: ClassVar[frozenset[bytes]]
+    """Those of the contract's other events. An event in neither is none of this kind's."""
 
     @property
     def address(self) -> Address: ...
