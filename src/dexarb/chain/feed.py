@@ -15,7 +15,8 @@ import structlog
 from dexarb.chain import decode
 from dexarb.chain.decode import EventLog, Header, Receipt
 from dexarb.chain.heads import FeedStats, Head, HeadListener
-from dexarb.chain.rpc import NOT_THERE_YET, Rpc, is_transient, pause_s
+from dexarb.chain.rpc import Rpc
+from dexarb.chain.trouble import NOT_THERE_YET, is_transient, pause_s
 from dexarb.core.block import Block, BlockUpdate, Log, Transaction
 from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.core.token import Address

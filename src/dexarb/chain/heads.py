@@ -11,8 +11,9 @@ import msgspec
 
 from dexarb.chain import wire
 from dexarb.chain.decode import Header
-from dexarb.chain.rpc import Rpc, pause_s
-from dexarb.chain.transport import Subscription
+from dexarb.chain.rpc import Rpc
+from dexarb.chain.transport_push import Subscription
+from dexarb.chain.trouble import pause_s
 from dexarb.errors import OutsideError, TransportError
 
 _REMEMBERED = 512
