@@ -118,10 +118,25 @@ class Refused(RpcError):
 
 
 class TransportError(OutsideError):
-    """No usable answer came back. The endpoint in the message is already redacted."""
+    """No usable answer came back. The endpoint in the message is already redacted.
 
-    def __init__(self, endpoint: str, reason: str) -> None:
+    status: of HTTP, where there was one. retry_after_s: how long the server asked to be left
+    alone. timed_out: nothing came in time. smaller_may_do: a smaller request might be answered.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        reason: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        timed_out: bool = False,
+        smaller_may_do: bool = False,
+    ) -> None:
         self.endpoint, self.reason = endpoint, reason
+        self.status, self.retry_after_s = status, retry_after_s
+        self.timed_out, self.smaller_may_do = timed_out, smaller_may_do
         super().__init__(f"{endpoint}: {reason}")
 
 

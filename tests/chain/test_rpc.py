@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dexarb.chain.rpc import Rpc, is_revert, is_transient, pause_s
+from dexarb.chain.rpc import Rpc
+from dexarb.chain.trouble import is_revert, is_transient, pause_s
 from dexarb.errors import OutsideError, RpcError, TransportError
 from support.anvil import Node, free_port
 from support.chain_driver import run
@@ -130,7 +131,7 @@ FAULTS = {
     "not UTF-8": Fault(rewrite=lambda a: a.replace(b'"0x89"', b'"\xff"')),
     "nested without end": Fault(rewrite=lambda a: a.replace(b'"0x89"', b"[" * 200_000)),
     "number without end": Fault(rewrite=lambda a: a.replace(b'"0x89"', b"1" * 200_000)),
-    "rate limit": Fault(body=error_body(-32005, "daily request count exceeded")),
+    "rate limit": Fault(body=error_body(-32005, "limit exceeded")),
     "rate limit by words": Fault(body=error_body(-32600, "Too Many Requests")),
     "lagging": Fault(body=error_body(-32000, "header not found")),
 }

@@ -10,15 +10,11 @@ import msgspec
 import pytest
 
 from dexarb.chain import wire
+from dexarb.chain.node_url import redact
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.transport import (
-    HttpTransport,
-    PushTransport,
-    Transport,
-    WebSocketTransport,
-    connect,
-    redact,
-)
+from dexarb.chain.transport import PushTransport, Transport, connect
+from dexarb.chain.transport_http import HttpTransport
+from dexarb.chain.transport_ws import WebSocketTransport
 from dexarb.errors import ConfigError, DexarbError, TransportError
 from support.anvil import Node, free_port
 from support.chain_driver import run, until

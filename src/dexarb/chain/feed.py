@@ -15,7 +15,8 @@ from dexarb.chain.fetch import ContentsFetcher
 from dexarb.chain.headers import LATEST, HeaderReader
 from dexarb.chain.heads import FeedStats, Head, HeadListener
 from dexarb.chain.outage import Outage
-from dexarb.chain.rpc import NOT_THERE_YET, Rpc, pause_s
+from dexarb.chain.rpc import Rpc
+from dexarb.chain.trouble import NOT_THERE_YET, pause_s
 from dexarb.chain.way import WINDOW, ParentMissing, way_to
 from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH

@@ -9,7 +9,8 @@ from typing import Any, cast
 from dexarb.chain import contents, decode
 from dexarb.chain.contents import Contents, Watched
 from dexarb.chain.decode import EventLog, Header, Receipt
-from dexarb.chain.rpc import NOT_THERE_YET, Rpc, is_transient
+from dexarb.chain.rpc import Rpc
+from dexarb.chain.trouble import NOT_THERE_YET, is_transient
 from dexarb.errors import OutsideError, Refused, RpcError
 
 MAX_FILTER_ADDRESSES = 200

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from dexarb.chain import decode
 from dexarb.chain.contents import check_header
 from dexarb.chain.decode import Header
-from dexarb.chain.rpc import NOT_THERE_YET, Rpc
+from dexarb.chain.rpc import Rpc
+from dexarb.chain.trouble import NOT_THERE_YET
 from dexarb.chain.way import Dialogue, Questions
 from dexarb.core.block import BlockRef
 from dexarb.errors import OutsideError, Refused, RpcError

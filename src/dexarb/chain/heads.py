@@ -14,8 +14,9 @@ from dexarb.chain import wire
 from dexarb.chain.decode import Header
 from dexarb.chain.headers import HeaderReader
 from dexarb.chain.pace import Pace
-from dexarb.chain.rpc import Rpc, pause_s
-from dexarb.chain.transport import Subscription
+from dexarb.chain.rpc import Rpc
+from dexarb.chain.transport_push import Subscription
+from dexarb.chain.trouble import pause_s
 from dexarb.chain.witnesses import Witnesses
 from dexarb.core.block import BlockRef
 from dexarb.errors import OutsideError, Refused, TransportError

@@ -1,0 +1,56 @@
+"""Whether an endpoint is on our chain: its chain id, and its hash of a block that we know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from dexarb.chain.endpoint import Standing
+from dexarb.chain.endpoint_client import EndpointClient, slots
+from dexarb.core.block import BlockRef
+from dexarb.errors import TransportError
+
+
+class _Hash(msgspec.Struct):
+    hash: str
+
+
+async def judge(
+    client: EndpointClient,
+    chain_id: int,
+    known: BlockRef | None,
+    spend: Callable[[list[str]], None],
+) -> tuple[Standing, str]:
+    """Where the endpoint stands and why. One that does not know the block cannot be judged by it
+    and counts as ours; without a chain id nothing is known. Raises TransportError."""
+    answer = await _own_answer(client, spend, str, "eth_chainId")
+    if answer is None:
+        return Standing.UNKNOWN, ""
+    try:
+        found = int(answer, 16)
+    except ValueError:
+        raise TransportError(client.health.name, "its chain id is no number") from None
+    if found != chain_id:
+        return Standing.WRONG_CHAIN, f"on chain {str(found)[:20]}, not {chain_id}: not used"
+    if known is not None:
+        params = [hex(known.number), False]
+        header = await _own_answer(client, spend, _Hash, "eth_getBlockByNumber", *params)
+        if header is not None and header.hash.lower() != known.hash:
+            reason = f"has another block {known.number} than ours: not used while others are"
+            return Standing.ESTRANGED, reason
+    return Standing.OURS, ""
+
+
+async def _own_answer(
+    client: EndpointClient,
+    spend: Callable[[list[str]], None],
+    type_: Any,
+    method: str,
+    *params: Any,
+) -> Any:
+    """None if the endpoint has none. Raises TransportError."""
+    (slot,) = slots(type_, [(method, params)], None)
+    await client.ask([slot], spend)
+    return slot.value if slot.error is None else None
