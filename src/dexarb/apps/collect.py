@@ -11,11 +11,12 @@ from typing import TypeVar
 
 import structlog
 
-from dexarb.apps.collect_plan import chain_profile, pool_requests
+from dexarb.apps.collect_plan import chain_profile, pool_requests, what_is_lost
 from dexarb.apps.config.collector import CollectorConfig, load_collector
 from dexarb.apps.latency import Latency
 from dexarb.apps.process import Signals, name_process, start_logging
 from dexarb.chain.feed import BlockFeed, Received
+from dexarb.chain.multicall import MULTICALL3
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.sync import Bootstrap, bootstrap
 from dexarb.core.market import Keyframe, Market
@@ -96,7 +97,9 @@ class Collector:
             pool_requests(self._config),
             chain_id=chain.chain.chain_id,
             tokens=chain.tokens.values(),
-            multicall=chain.multicall3,
+            names={address: name for name, address in chain.tokens.items()},
+            remembered=self._market.tokens if self._market else {},
+            multicall=chain.multicall3 or MULTICALL3,
         )
         for missing in found.missing:
             request = missing.request
@@ -107,6 +110,8 @@ class Collector:
                 fee_pips=missing.fee_pips,
                 reason=missing.reason,
             )
+        for loss in what_is_lost(chain, found):
+            _log.error("token.odd", problem=loss)
         _log.info("bootstrap", block=found.block.number, pools=len(found.pools))
         return found
 

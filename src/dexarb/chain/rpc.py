@@ -57,6 +57,12 @@ _REVERT_WORDS = (
     "bad instruction",
     "evm error",
     "vm execution error",
+    "stack underflow",
+    "stack limit reached",
+    "invalid jump destination",
+    "write protection",
+    "return data out of bounds",
+    "gas uint64 overflow",
 )
 _DETERMINISTIC_WORDS = (
     *_REVERT_WORDS,
@@ -223,6 +229,10 @@ class Rpc:
         except BaseExceptionGroup as failed:
             raise the_failure(failed) from None
         return [slot.error if slot.error is not None else slot.value for slot in slots]
+
+    async def pause(self, failures: int) -> None:
+        """Wait as after so many failures in a row: for those who ask again by themselves."""
+        await asyncio.sleep(pause_s(failures, self._backoff_s, self._backoff_max_s))
 
     @property
     def can_subscribe(self) -> bool:
