@@ -20,6 +20,7 @@ from dexarb.chain.multicall import MULTICALL3
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.sync import Bootstrap, bootstrap
 from dexarb.core.market import Keyframe, Market
+from dexarb.core.token import Address, Token
 from dexarb.errors import OutsideError, PoolError, ReorgTooDeep, StoreError
 from dexarb.store.compaction import close_segments
 from dexarb.store.history_reader import HistoryReader
@@ -47,6 +48,7 @@ class Collector:
         self._state = StateWriter(config.settings.state_file, writer.folder)
         self._state_latency = Latency()
         self._market: Market | None = None
+        self._tokens: dict[Address, Token] = {}
         self._compaction: asyncio.Task[None] | None = None
         self._blocks = 0
         self._reorgs = 0
@@ -54,6 +56,8 @@ class Collector:
 
     async def run(self) -> None:
         self._market = self._resume()
+        if self._market is not None:
+            self._tokens |= self._market.tokens
         while True:
             try:
                 await self._catch_up_and_follow()
@@ -98,9 +102,10 @@ class Collector:
             chain_id=chain.chain.chain_id,
             tokens=chain.tokens.values(),
             names={address: name for name, address in chain.tokens.items()},
-            remembered=self._market.tokens if self._market else {},
+            remembered=self._tokens,
             multicall=chain.multicall3 or MULTICALL3,
         )
+        self._tokens |= {token.address: token for token in found.tokens}
         for missing in found.missing:
             request = missing.request
             _log.warning(
