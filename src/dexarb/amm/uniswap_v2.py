@@ -203,7 +203,14 @@ class UniswapV2Pool:
 
     @classmethod
     def load(
-        cls, *, address: Address, dex: str, token0: Address, token1: Address, fee_pips: int
+        cls,
+        *,
+        address: Address,
+        dex: str,
+        token0: Address,
+        token1: Address,
+        fee_pips: int,
+        known: Self | None = None,  # noqa: ARG003
     ) -> Generator[Sequence[Call], Replies, Self]:
         """One round of calls. Raises InvalidPoolState where the contract is not that pair."""
         replies = yield [Call(address, selector) for selector in (TOKEN0, TOKEN1, GET_RESERVES)]

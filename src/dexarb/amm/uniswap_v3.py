@@ -254,13 +254,21 @@ class UniswapV3Pool:
 
     @classmethod
     def load(
-        cls, *, address: Address, dex: str, token0: Address, token1: Address, fee_pips: int
+        cls,
+        *,
+        address: Address,
+        dex: str,
+        token0: Address,
+        token1: Address,
+        fee_pips: int,
+        known: Self | None = None,
     ) -> Generator[Sequence[Call], Replies, Self]:
-        """Three rounds of calls; the liquidity in range must be the sum of liquidity_net below.
+        """Three rounds of calls, one where it is as it was `known`.
 
-        Raises InvalidPoolState.
+        The liquidity in range must be the sum of liquidity_net below. Raises InvalidPoolState.
         """
-        reading = yield from read_pool(address, token0, token1, fee_pips)
+        likely = (known.tick_spacing, known.ticks) if known else ()
+        reading = yield from read_pool(address, token0, token1, fee_pips, *likely)
         return cls(
             address=address,
             dex=dex,

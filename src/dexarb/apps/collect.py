@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from dexarb.apps.collect_plan import chain_profile, pool_requests
+from dexarb.apps.collect_plan import chain_profile, pool_requests, what_is_lost
 from dexarb.apps.config.collector import CollectorConfig, load_collector
 from dexarb.apps.latency import Latency
 from dexarb.apps.process import Signals, name_process, start_logging
@@ -20,13 +20,14 @@ from dexarb.apps.self_check import DIFFERENCES_BORNE, SelfCheck
 from dexarb.chain.contents import Watched
 from dexarb.chain.feed import BlockFeed, Received
 from dexarb.chain.headers import LATEST, HeaderReader
+from dexarb.chain.multicall import MULTICALL3
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.sync import Bootstrap, bootstrap
 from dexarb.chain.way import fork_point
 from dexarb.core.block import BlockRef, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
 from dexarb.core.pool import Pool
-from dexarb.core.token import Address
+from dexarb.core.token import Address, Token
 from dexarb.errors import (
     BlocksMissing,
     DexarbError,
@@ -56,13 +57,15 @@ class Collector:
     def __init__(self, config: CollectorConfig, rpc: Rpc, writer: HistoryWriter) -> None:
         self._config = config
         self._rpc = rpc
+        self._multicall = config.chain.multicall3 or MULTICALL3
         self._recorder = Recorder(writer)
         self._headers = HeaderReader(rpc.scoped(attempts=2))
-        self._check = SelfCheck(rpc, config.chain.multicall3)
+        self._check = SelfCheck(rpc, self._multicall)
         self._state = StateWriter(config.settings.state_file, writer.folder)
         self._state_latency = Latency()
         self._feed: BlockFeed | None = None
         self._absent: dict[Address, Pool] = {}
+        self._tokens: dict[Address, Token] = {}
         self._left_out: set[Address] = set()
         self._finalized: BlockRef | None = None
         self._told_at = time.monotonic()
@@ -141,8 +144,11 @@ class Collector:
             pool_requests(self._config),
             chain_id=chain.chain.chain_id,
             tokens=chain.tokens.values(),
-            multicall=chain.multicall3,
+            names={address: name for name, address in chain.tokens.items()},
+            remembered=self._tokens,
+            multicall=chain.multicall3 or MULTICALL3,
         )
+        self._tokens |= {token.address: token for token in found.tokens}
         for missing in found.missing:
             request = missing.request
             _log.warning(
@@ -152,6 +158,8 @@ class Collector:
                 fee_pips=missing.fee_pips,
                 reason=missing.reason,
             )
+        for loss in what_is_lost(chain, found):
+            _log.error("token.odd", problem=loss)
         _log.info("bootstrap", block=found.block.number, pools=len(found.pools))
         borne = [p for p in found.pools if self._check.differences[p.address] <= DIFFERENCES_BORNE]
         return replace(found, pools=tuple(borne))

@@ -272,6 +272,10 @@ class Rpc:
 
     # -- subscriptions ------------------------------------------------------------------------
 
+    async def pause(self, failures: int) -> None:
+        """Wait as after so many failures in a row: for those who ask again by themselves."""
+        await asyncio.sleep(pause_s(failures, self._backoff_s, self._backoff_max_s))
+
     @property
     def can_subscribe(self) -> bool:
         return any(isinstance(client.transport, PushTransport) for client in self._visible())

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from dexarb.apps.console import plain_console
 from dexarb.apps.output import print_json
 from dexarb.apps.screens.where import Where, where
 from dexarb.apps.standing import MICRO, Standings, read_standings
@@ -100,7 +101,7 @@ def run(
     elif as_json:
         print_json(_json(_look(files), choice))
     else:
-        Console().print(_screen(_look(files), choice))
+        plain_console().print(_screen(_look(files), choice))
     return 0
 
 
@@ -188,7 +189,7 @@ def _remarks(look: Look, rows: Sequence[Standing], choice: Choice) -> Iterator[s
 
 def _watch(files: Where, choice: Choice, *, as_json: bool) -> None:
     """Until interrupted. Something is written only when something has changed."""
-    console = Console()
+    console = plain_console()
     if as_json:
         for look in _changes(files):
             sys.stdout.write(json.dumps(_json(look, choice)) + "\n" if look else "")
