@@ -21,9 +21,9 @@ from dexarb.chain.sync import Bootstrap, bootstrap
 from dexarb.core.market import Keyframe, Market
 from dexarb.errors import OutsideError, PoolError, ReorgTooDeep, StoreError
 from dexarb.store.compaction import close_segments
+from dexarb.store.follow import newest_market
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
-from dexarb.store.replay import rebuild
 from dexarb.store.snapshot import StateWriter
 
 T = TypeVar("T")
@@ -64,11 +64,11 @@ class Collector:
     # -- phases -------------------------------------------------------------------------------
 
     def _resume(self) -> Market | None:
-        """The market at the end of the history, None where there is no history yet."""
-        if not self._writer.last_seq:
+        """The market at the end of the history, None where only a keyframe can come next."""
+        if self._writer.needs_keyframe:
             return None
         try:
-            market = rebuild(HistoryReader(self._writer.folder))
+            market = newest_market(HistoryReader(self._writer.folder))
         except StoreError as error:
             _log.error("resync", reason=str(error))
             return None
