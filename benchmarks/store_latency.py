@@ -123,7 +123,7 @@ def append(folder: Path, updates: list[BlockUpdate], start: Keyframe, segment: i
 
     def follow() -> None:
         for entry in HistoryReader(folder).follow(writer.last_seq, stop=done.is_set):
-            if entry.block.hash in sent:
+            if isinstance(entry, BlockUpdate) and entry.block.hash in sent:
                 delays.append(time.perf_counter() - sent[entry.block.hash])
 
     reader = threading.Thread(target=follow)

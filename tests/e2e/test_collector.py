@@ -12,9 +12,9 @@ from dexarb.apps.collect_plan import pool_requests
 from dexarb.apps.config.collector import load_collector
 from dexarb.chain.sync import bootstrap
 from dexarb.core.market import Market
+from dexarb.store.follow import newest_market
 from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
-from dexarb.store.replay import rebuild
 from support.live import Live, live
 
 pytestmark = pytest.mark.e2e
@@ -29,7 +29,7 @@ async def assert_equals_chain(run: Live) -> Market:
     await run.collected()
     config = load_collector(run.files.collector)
     found = await bootstrap(run.rpc, pool_requests(config), chain_id=run.driver.world.chain_id)
-    market = rebuild(HistoryReader(history(run)))
+    market = newest_market(HistoryReader(history(run)))
     assert market.block.hash == found.block.hash
     assert len(found.pools) == len(run.driver.world.pools)
     for pool in found.pools:

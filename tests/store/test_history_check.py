@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from dexarb.errors import StoreError
 from dexarb.store.compaction import close_segments
 from dexarb.store.history_check import check
 from dexarb.store.segment import list_segments
-from store import world
+from store import lines, world
 from store.test_history_writer import append_all, open_writer, record
 
 
@@ -84,11 +83,17 @@ def test_a_block_recorded_twice_is_a_duplicate_and_one_that_came_back_is_not(
     record(tmp_path, [one, two, other, two])
     found = check(tmp_path)
     assert (found.ok, found.duplicates, found.blocks, found.dead_blocks) == (True, 0, 2, 2)
-    with open_writer(tmp_path) as writer:
+    assert found.dead == [(two.block.number, two.block.number)]
+    with open_writer(tmp_path) as writer, pytest.raises(StoreError, match="already"):
         writer.append(two)
-        writer.append(one)
+
+    def again(entries: lines.Lines) -> None:
+        """As collectors of schema 1 could."""
+        entries += [{**entries[4], "seq": 6}, {**entries[1], "seq": 7}]
+
+    lines.rewrite(list_segments(tmp_path)[0].path, again)
     found = check(tmp_path)
-    assert (found.ok, found.duplicates, found.blocks) == (False, 2, 1)
+    assert (found.ok, found.duplicates, found.blocks) == (False, 2, 2)
 
 
 def test_new_pools_at_a_block_are_no_mismatch(tmp_path: Path) -> None:
@@ -106,12 +111,8 @@ def test_new_pools_at_a_block_are_no_mismatch(tmp_path: Path) -> None:
 
 
 def edit_line(folder: Path, segment: int, line: int, edit: Callable[[Any], object]) -> None:
-    path = list_segments(folder)[segment].path
-    lines = path.read_bytes().splitlines()
-    entry = json.loads(lines[line])
-    edit(entry)
-    lines[line] = json.dumps(entry, separators=(",", ":")).encode()
-    path.write_bytes(b"\n".join(lines) + b"\n")
+    """The crcs fit again afterwards: as if the collector had written it so."""
+    lines.rewrite(list_segments(folder)[segment].path, lambda entries: edit(entries[line]))
 
 
 def test_pools_that_differ_from_the_replay_are_counted(tmp_path: Path) -> None:

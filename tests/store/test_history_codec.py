@@ -23,7 +23,7 @@ def hex_text(size: int) -> st.SearchStrategy[str]:
 
 
 counts = st.integers(0, 2**32 - 1)
-wei = st.integers(0, 2**256 - 1)
+wei = st.integers(0, 2**64 - 1)
 addresses = hex_text(20).map(Address)
 blocks = st.builds(
     Block,
@@ -34,7 +34,7 @@ blocks = st.builds(
     base_fee_per_gas=wei,
     gas_used=counts,
     gas_limit=counts,
-    seen_at=st.none() | st.floats(0, 1e11),
+    seen_at=st.none() | st.floats(0, 2**32 - 1),
 )
 logs = st.builds(
     Log,
@@ -61,6 +61,8 @@ block_updates = st.builds(
     logs=st.lists(logs, max_size=4).map(tuple),
     transactions=st.lists(transactions, max_size=4).map(tuple),
     has_receipts=st.booleans(),
+    witnesses=st.none() | counts,
+    backfilled=st.booleans(),
 )
 
 
@@ -70,6 +72,7 @@ def test_a_block_survives_the_round_trip(update: BlockUpdate) -> None:
     assert b"\n" not in line
     assert codec.decode(line, "here") == update
     header = codec.decode_header(line, "here")
+    assert isinstance(header, codec.Header)
     assert (header.seq, header.number) == (update.seq, update.block.number)
     assert (header.hash, header.parent_hash) == (update.block.hash, update.block.parent_hash)
     assert not header.is_keyframe
@@ -83,16 +86,17 @@ def test_a_keyframe_survives_the_round_trip_with_its_pools(blocks: int, continue
     assert b"\n" not in line
     assert codec.decode(line, "here") == keyframe
     header = codec.decode_header(line, "here")
+    assert isinstance(header, codec.Header)
     assert header.is_keyframe
     assert header.continues is continues
     assert (header.seq, header.hash) == (7, market.block.hash)
 
 
 def test_the_line_of_a_block_is_the_documented_one() -> None:
-    block = Block(9, "0x0a", "0x0b", 1_700_000_000, 2**70, 1, 2, None)
+    block = Block(9, "0x0a", "0x0b", 1_700_000_000, 2**60, 1, 2, None)
     log = Log(world.V2_ONE, (b"\x01" * 32,), b"\xff", 3, 4)
     transaction = Transaction(3, "0x0c", world.TRADER, None, 5, 6, False)
-    line = codec.encode_block(BlockUpdate(8, block, (log,), (transaction,), True))
+    line = codec.encode_block(BlockUpdate(8, block, (log,), (transaction,), True, 2, True))
     assert json.loads(line) == {
         "kind": "block",
         "seq": 8,
@@ -101,7 +105,7 @@ def test_the_line_of_a_block_is_the_documented_one() -> None:
             "hash": "0x0a",
             "parent_hash": "0x0b",
             "timestamp": 1_700_000_000,
-            "base_fee_per_gas": 2**70,
+            "base_fee_per_gas": 2**60,
             "gas_used": 1,
             "gas_limit": 2,
             "seen_at": None,
@@ -127,6 +131,8 @@ def test_the_line_of_a_block_is_the_documented_one() -> None:
             }
         ],
         "has_receipts": True,
+        "witnesses": 2,
+        "backfilled": True,
     }
 
 

@@ -7,8 +7,8 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from dexarb.core.market import Keyframe
-from dexarb.store.codec import Entry
+from dexarb.core.block import BlockUpdate
+from dexarb.core.market import Entry, Keyframe
 from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
@@ -60,7 +60,7 @@ def test_a_reader_follows_a_writer_over_rolls_and_compaction(tmp_path: Path) -> 
         last = world.first_updates(BLOCKS)[-1].block.hash
         for entry in HistoryReader(tmp_path).follow(1, poll_s=0.001):
             entries.append(entry)
-            if not isinstance(entry, Keyframe) and entry.block.hash == last:
+            if isinstance(entry, BlockUpdate) and entry.block.hash == last:
                 break
         process.stdout.read()
     assert blocks_of(entries) == world.first_updates(BLOCKS)
@@ -126,7 +126,7 @@ def test_following_a_history_without_entries_waits_for_the_first(tmp_path: Path)
 
     reader = HistoryReader(tmp_path)
     assert reader.last_seq == 0
-    assert reader.last_keyframe() is None
+    assert list(reader.keyframe_headers()) == []
     assert reader.recent_chain() == []
     assert list(reader.entries()) == []
     entry = next(reader.follow(1, poll_s=0.0001, stop=stop))

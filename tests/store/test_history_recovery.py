@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from dexarb.errors import Locked, StoreError
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.segment import list_segments
-from store import world
+from store import lines, world
 from store.disks import no_room
 from store.test_history_writer import append_all, blocks_of, open_writer, record
 
@@ -39,7 +38,8 @@ def test_a_writer_that_fails_to_open_leaves_no_lock(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("manifest", "problem"),
     [
-        (b'{"schema":2,"chain_id":137,"chain":"x"}', "has schema 2, this program knows 1"),
+        (b'{"schema":3,"chain_id":137,"chain":"x"}', "has schema 3, this program knows 1 and 2"),
+        (b'{"schema":2,"chain_id":137,"chain":"x"}', "is damaged: it carries no crc"),
         (b'{"schema":1}', "not a history manifest"),
         (b'{"schema":1,"chain', "not a history manifest"),
         (b"[]", "not a history manifest"),
@@ -88,10 +88,10 @@ def test_lines_behind_a_damaged_one_are_cut_off_but_kept_aside(tmp_path: Path) -
     updates = world.first_updates(10)
     record(tmp_path, updates)
     path = only_segment(tmp_path)
-    lines = path.read_bytes().splitlines(keepends=True)
-    damaged = [*lines[:6], b"\0" * len(lines[6]) + b"\n", *lines[7:]]
+    whole = path.read_bytes().splitlines(keepends=True)
+    damaged = [*whole[:6], b"\0" * len(whole[6]) + b"\n", *whole[7:]]
     path.write_bytes(b"".join(damaged))
-    with pytest.raises(StoreError, match="not a history entry"):
+    with pytest.raises(StoreError, match="entry 7 is damaged: its crc does not fit"):
         list(HistoryReader(tmp_path).entries())
     with open_writer(tmp_path) as writer:
         assert writer.last_seq == 6
@@ -112,12 +112,7 @@ def test_lines_that_do_not_fit_are_cut_off(tmp_path: Path, edit: object, problem
     assert callable(edit)
     updates = world.first_updates(10)
     record(tmp_path, updates)
-    path = only_segment(tmp_path)
-    lines = path.read_bytes().splitlines()
-    line = json.loads(lines[8])
-    edit(line)
-    lines[8] = json.dumps(line).encode()
-    path.write_bytes(b"\n".join(lines) + b"\n")
+    lines.rewrite(only_segment(tmp_path), lambda entries: edit(entries[8]))
     with open_writer(tmp_path) as writer:
         assert writer.recovered is not None
         assert problem in writer.recovered

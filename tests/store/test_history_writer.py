@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from dexarb.core.block import BlockUpdate
-from dexarb.core.market import Keyframe, Market
+from dexarb.core.market import Entry, Keyframe, Market
 from dexarb.errors import StoreError
-from dexarb.store.codec import Entry
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.segment import list_segments
@@ -119,23 +118,17 @@ def test_a_restarted_writer_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert blocks_of(list(HistoryReader(tmp_path).entries())) == updates
 
 
-def test_last_seq_and_last_keyframe(tmp_path: Path) -> None:
+def test_last_seq_and_the_keyframes(tmp_path: Path) -> None:
     updates = world.first_updates(30)
     record(tmp_path, updates, segment_blocks=10)
     reader = HistoryReader(tmp_path)
     assert reader.last_seq == 34
 
-    def seq(keyframe: Keyframe | None) -> int | None:
-        return None if keyframe is None else keyframe.seq
-
-    assert seq(reader.last_keyframe()) == 34
-    assert seq(reader.last_keyframe(before_seq=34)) == 23
-    assert seq(reader.last_keyframe(before_seq=2)) == 1
-    assert seq(reader.last_keyframe(before_seq=1)) is None
-    assert seq(reader.last_keyframe(before_block=world.START_BLOCK + 1)) == 1
-    assert seq(reader.last_keyframe(before_block=world.START_BLOCK)) is None
-    tenth = next(entry for entry in reader.entries(12, 12))
-    assert seq(reader.last_keyframe(before_block=tenth.block.number + 1)) == 12
+    assert [each.seq for each in reader.keyframe_headers()] == [34, 23, 12, 1]
+    assert [each.seq for each in reader.keyframe_headers(before_seq=23)] == [12, 1]
+    assert reader.keyframe(23).block == world.market_after(updates[:20]).block
+    with pytest.raises(StoreError, match="entry 24 is not a keyframe"):
+        reader.keyframe(24)
 
 
 @pytest.mark.parametrize("segment_blocks", [7, 1000])
@@ -172,7 +165,7 @@ def test_the_recent_chain_has_no_holes(tmp_path: Path) -> None:
 def test_a_block_that_follows_nothing_known_is_refused(tmp_path: Path) -> None:
     updates = world.first_updates(5)
     with open_writer(tmp_path) as writer:
-        with pytest.raises(StoreError, match="no keyframe yet"):
+        with pytest.raises(StoreError, match="no keyframe to go on from"):
             writer.append(updates[0])
         writer.append_keyframe(world.first_keyframe())
         stranger = replace(updates[0].block, parent_hash="0x" + "99" * 32)

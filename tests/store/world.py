@@ -118,7 +118,15 @@ def _update(market: Market, random_: random.Random, name: str, logs: int) -> Blo
         for index in range(2 * logs + 1)
     )
     has_receipts = random_.random() < 0.9
-    return BlockUpdate(0, block, tuple(entries), transactions if has_receipts else (), has_receipts)
+    return BlockUpdate(
+        0,
+        block,
+        tuple(entries),
+        transactions if has_receipts else (),
+        has_receipts,
+        witnesses=(None, 0, 1, 2)[block.number % 4],
+        backfilled=block.seen_at is None,
+    )
 
 
 def _event(pool: Pool, random_: random.Random) -> Log:

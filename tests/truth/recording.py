@@ -10,10 +10,9 @@ from dexarb.apps.demo.anvil import CHAIN_ID, start_anvil
 from dexarb.apps.demo.driver import Driver
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import BlockUpdate
-from dexarb.core.market import Keyframe
+from dexarb.core.market import Entry, Keyframe
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
-from dexarb.trading.engine import Entry
 from truth.lab import GENESIS
 
 SEGMENT_BLOCKS = 40
@@ -53,7 +52,7 @@ def rewrite(folder: Path, entries: Iterable[Entry]) -> HistoryReader:
         for entry in entries:
             if isinstance(entry, Keyframe):
                 writer.append_keyframe(entry)
-            else:
+            elif isinstance(entry, BlockUpdate):
                 writer.append(entry)
     return HistoryReader(folder)
 

@@ -16,13 +16,12 @@ from dexarb.amm.uniswap_v3 import MINT, SWAP, UniswapV3Pool
 from dexarb.apps.screens.calibrate import NO_RECEIPTS, Calibration, as_text, calibrate
 from dexarb.apps.screens.calibration import Style, judge_block
 from dexarb.core.block import BlockUpdate, Log
-from dexarb.core.market import Keyframe
+from dexarb.core.market import Entry, Keyframe
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.errors import InputError
+from dexarb.store.follow import newest_market
 from dexarb.store.history_reader import HistoryReader
-from dexarb.store.replay import rebuild
-from dexarb.trading.engine import Entry
 from truth.conftest import RECORDED_BLOCKS, SEED
 from truth.recording import changed, record, rewrite
 
@@ -218,7 +217,7 @@ def test_a_part_of_a_history(recorded: HistoryReader) -> None:
 
 def test_styles_are_told_apart(recorded: HistoryReader) -> None:
     """Swaps made up on the last state: of an amount, for an amount, up to a price."""
-    pool = next(p for p in rebuild(recorded).pools.values() if isinstance(p, UniswapV3Pool))
+    pool = next(p for p in newest_market(recorded).pools.values() if isinstance(p, UniswapV3Pool))
     amount = pool.liquidity >> 20
     limit = pool.sqrt_price_x96 * 99_999 // 100_000
     results = {
@@ -227,7 +226,7 @@ def test_styles_are_told_apart(recorded: HistoryReader) -> None:
         Style.PRICE_LIMIT: pool.swap(pool.token0, 1 << 200, limit),
     }
     for style, result in results.items():
-        market = rebuild(recorded)
+        market = newest_market(recorded)
         after = result.pool
         assert isinstance(after, UniswapV3Pool)
         words = (result.amount_in, -result.amount_out)

@@ -14,11 +14,12 @@ from dexarb.amm.uniswap_v2 import SYNC
 from dexarb.apps.demo.anvil import CHAIN_ID
 from dexarb.apps.session import Session
 from dexarb.core.block import BlockUpdate, Log
+from dexarb.core.market import Entry
 from dexarb.core.trade import Decision, Fill
 from dexarb.search.scan import warm_up
+from dexarb.store.follow import first_keyframe
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
-from dexarb.trading.engine import Entry
 from truth.conftest import SEED
 from truth.recording import changed, record, rewrite
 from truth.trials import strategies_of
@@ -61,7 +62,7 @@ def known(recorded: HistoryReader, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def first_number(reader: HistoryReader) -> int:
-    return next(reader.entries()).block.number
+    return first_keyframe(reader).block.number
 
 
 def cut(reader: HistoryReader, folder: Path, seq: int) -> HistoryReader:

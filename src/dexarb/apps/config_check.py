@@ -27,6 +27,7 @@ from dexarb.apps.output import print_json
 from dexarb.apps.reload import Difference, compare
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors, StoreError
+from dexarb.store.follow import start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import trader_of
 from dexarb.store.ledger_reader import read_only
@@ -131,9 +132,7 @@ def _facts(config: PaperConfig, chain: Path | None) -> ChainFacts:
         return ChainFacts.of_profile(load_chain(chain))
     try:
         state = read_state(config.general.state_file)
-        keyframe = HistoryReader(state.history).last_keyframe()
-        if keyframe is None:
-            raise StoreError(state.history, "has no keyframe yet")
+        keyframe = start(HistoryReader(state.history), before=0)
         return ChainFacts.of_pools(keyframe.profile.tokens, keyframe.pools)
     except StoreError as error:
         beside = _profile_beside(config.file.path)

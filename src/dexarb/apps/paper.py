@@ -24,6 +24,7 @@ from dexarb.apps.session import Session
 from dexarb.apps.standing import METRICS
 from dexarb.apps.tables import as_text, spread_table, strategy_table
 from dexarb.apps.watch import FileWatch
+from dexarb.core.market import Entry
 from dexarb.core.token import Address
 from dexarb.core.trade import Incident
 from dexarb.ends.sources import GrowingHistory
@@ -32,7 +33,6 @@ from dexarb.report.spreads import best_spreads
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.snapshot import State, read_state
-from dexarb.trading.engine import Entry
 
 T = TypeVar("T")
 WAIT_S = 0.1

@@ -14,7 +14,7 @@ from dexarb.core.market import Keyframe, Market
 from dexarb.core.token import Address
 from dexarb.errors import OutsideError, ReorgTooDeep, StoreError
 from dexarb.store.compaction import close_segments
-from dexarb.store.follow import rebuild
+from dexarb.store.follow import newest_market
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 
@@ -57,10 +57,10 @@ class Recorder:
 
     def resume(self) -> None:
         """Take up the market at the end of the history, where there is one."""
-        if not self.writer.last_seq:
+        if self.writer.needs_keyframe:
             return
         try:
-            self.market = rebuild(HistoryReader(self.writer.folder))
+            self.market = newest_market(HistoryReader(self.writer.folder))
         except StoreError as error:
             _log.error("resync", reason=str(error))
             return

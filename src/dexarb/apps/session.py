@@ -10,19 +10,19 @@ import numpy as np
 
 from dexarb.apps.searching import scanner_of
 from dexarb.core.ledger import Column
-from dexarb.core.market import Keyframe, Market
+from dexarb.core.market import Break, Entry, Keyframe, Market
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision
 from dexarb.ends.paper_executor import PaperExecutor
 from dexarb.errors import StoreError
 from dexarb.search.scan import Scanner
+from dexarb.store.follow import start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import Epoch, StrategyRow
-from dexarb.store.replay import start_seq
 from dexarb.trading.costs import GasModel
 from dexarb.trading.custom import Factories, OwnStrategies
-from dexarb.trading.engine import Engine, Entry, Step
+from dexarb.trading.engine import Engine, Step
 from dexarb.trading.recorded import Recorded
 from dexarb.trading.skips import SECONDS_PER_HOUR, SkipCount
 from dexarb.trading.strategy import THRESHOLD, Strategy, StrategySettings
@@ -86,7 +86,7 @@ class Session:
         self._recorded = Recorded(self._own)
         self._sent = self._own_decisions()
         first = ledger.note(FIRST_SEQ)
-        self.from_seq = int(first) if first is not None else start_seq(reader)
+        self.from_seq = int(first) if first is not None else start(reader).seq
 
     @property
     def engine(self) -> Engine:
@@ -164,7 +164,7 @@ class Session:
             return None
         if entry.seq <= self.ledger_seq:
             return self._replay(entry)
-        hour = entry.block.timestamp // SECONDS_PER_HOUR
+        hour = self._hour_of(entry)
         skips: list[SkipCount] = []
         flushed_seq: int | None = None
         if hour != self._hour and self._blocks_since_flush:
@@ -180,6 +180,12 @@ class Session:
         self._unwritten = _Unwritten(step, self._announced, skips, flushed_seq, self._newly_seen())
         self._announced = None
         return step
+
+    def _hour_of(self, entry: Entry) -> int:
+        """A break has no time of its own."""
+        if isinstance(entry, Break):
+            return self._hour
+        return entry.block.timestamp // SECONDS_PER_HOUR
 
     def _drain(self, hour: int) -> list[SkipCount]:
         self._blocks_since_flush = 0
@@ -206,7 +212,7 @@ class Session:
             if seq <= entry.seq:
                 engine.max_state_age_s = age
         step = engine.step(entry)
-        self._hour = entry.block.timestamp // SECONDS_PER_HOUR
+        self._hour = self._hour_of(entry)
         self._blocks_since_flush += 1
         if entry.seq <= self._skips_seq or not self.has_begun:
             self._drain(self._hour)

@@ -86,6 +86,15 @@ class Market:
             0, self.block, self.profile, tuple(self.tokens.values()), tuple(self.pools.values())
         )
 
+    def differing(self, keyframe: Keyframe) -> frozenset[Address]:
+        """The pools that are not the same in a keyframe, those of only one of the two included."""
+        theirs = {pool.address: pool for pool in keyframe.pools}
+        return frozenset(
+            address
+            for address in self.pools.keys() | theirs.keys()
+            if self.pools.get(address) != theirs.get(address)
+        )
+
     def apply(self, update: BlockUpdate) -> frozenset[Address]:
         """Move to the next block; returns the pools it touched. Raises NotNextBlock.
 

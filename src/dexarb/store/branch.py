@@ -6,25 +6,34 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
+from dexarb.core.block import BlockRef
+from dexarb.core.market import Break
 from dexarb.store.codec import Header
 
 
 class Branch:
     """Mutable. Headers of one line of blocks, oldest first, built by `follow`.
 
-    The block of a keyframe counts as one of its blocks.
+    The block of a keyframe counts as one of its blocks. is_broken: a break came last, and only a
+    keyframe can follow; the tip is then the fork point.
     """
 
-    def __init__(self, headers: Iterable[Header] = (), *, limit: int | None = None) -> None:
-        """limit: how many headers to remember, all of them if None."""
+    def __init__(self, entries: Iterable[Header | Break] = (), *, limit: int | None = None) -> None:
+        """entries: of a history from one of its keyframes on, so that parents may be missing where
+        it reaches back behind that. limit: how many headers to remember, all of them if None."""
         self._headers: deque[Header] = deque(maxlen=limit)
-        for header in headers:
-            if not self.follow(header):
-                self._restart(header)
+        self.is_broken = False
+        for entry in entries:
+            if not self.follow(entry) and isinstance(entry, Header):
+                self._restart(entry)
 
     @property
     def tip(self) -> Header | None:
         return self._headers[-1] if self._headers else None
+
+    @property
+    def oldest(self) -> Header | None:
+        return self._headers[0] if self._headers else None
 
     def __iter__(self) -> Iterator[Header]:
         return iter(self._headers)
@@ -32,32 +41,49 @@ class Branch:
     def holds(self, block_hash: str) -> bool:
         return any(header.hash == block_hash for header in reversed(self._headers))
 
-    def follow(self, header: Header) -> bool:
+    def follow(self, entry: Header | Break) -> bool:
         """Take the next entry. False, and nothing changed, for a block without a known parent.
 
-        A block whose parent is not the tip takes the blocks after its parent off. A keyframe of
-        another block than the tip starts anew: it takes off all blocks from its own number on.
+        A block whose parent is not the tip takes the blocks after its parent off; one that is on
+        the branch already changes nothing. A keyframe of another block than the tip starts anew: it
+        takes off all blocks from its own number on. A break takes off what lies behind its fork
+        point.
         """
-        tip = self.tip
-        if header.is_keyframe:
-            if tip is None or tip.hash != header.hash:
-                self._restart(header)
+        if isinstance(entry, Break):
+            self._break(entry.fork_point)
             return True
-        if tip is None or tip.hash != header.parent_hash:
-            if not self.holds(header.parent_hash):
+        tip = self.tip
+        if entry.is_keyframe:
+            if tip is None or tip.hash != entry.hash:
+                self._restart(entry)
+            self.is_broken = False
+            return True
+        if self.is_broken:
+            return False
+        if tip is None or tip.hash != entry.parent_hash:
+            if self.holds(entry.hash):
+                return True
+            if not self.holds(entry.parent_hash):
                 return False
-            while self._headers[-1].hash != header.parent_hash:
+            while self._headers[-1].hash != entry.parent_hash:
                 self._headers.pop()
-        self._headers.append(header)
+        self._headers.append(entry)
         return True
+
+    def _break(self, fork_point: BlockRef | None) -> None:
+        self.is_broken = True
+        while self._headers and (
+            fork_point is None or self._headers[-1].number > fork_point.number
+        ):
+            self._headers.pop()
 
     def _restart(self, header: Header) -> None:
         while self._headers and self._headers[-1].number >= header.number:
             self._headers.pop()
         self._headers.append(header)
 
-    def recent(self, depth: int) -> list[tuple[int, str]]:
-        """Number and hash of the last `depth` blocks at most, oldest first, without holes."""
+    def recent(self, depth: int) -> list[BlockRef]:
+        """The last `depth` blocks at most, oldest first, without holes."""
         if not self._headers:
             return []
         unbroken = [self._headers[-1]]
@@ -65,4 +91,4 @@ class Branch:
             if later.parent_hash != earlier.hash or len(unbroken) == depth:
                 break
             unbroken.append(earlier)
-        return [(header.number, header.hash) for header in reversed(unbroken)]
+        return [header.ref for header in reversed(unbroken)]

@@ -1,26 +1,31 @@
 """Nouns to JSON lines and back: the one definition of what an entry of the history looks like.
 
-An entry is one line, an object with `kind` "block" or "keyframe"; docs/history-format.md describes
-the fields. They are those of the nouns in dexarb.core, bytes as 0x-hex, integers of any size as
-JSON integers, pools as `{"kind", "state"}` with what `Pool.state()` gives.
+An entry is one line, an object with `kind` "block", "keyframe" or "break"; docs/history-format.md
+describes the fields. They are those of the nouns in dexarb.core, bytes as 0x-hex, integers as JSON
+integers, pools as `{"kind", "state"}` with what `Pool.state()` gives. The checksum that ends a line
+on disk is not looked at here; see store/checksum.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from dexarb.amm import POOL_TYPES
-from dexarb.core.block import Block, BlockUpdate, Log, Transaction
-from dexarb.core.market import Keyframe
+from dexarb.core.block import Block, BlockRef, BlockUpdate, Log, Transaction
+from dexarb.core.market import Break, Entry, Keyframe
 from dexarb.core.pool import Pool
 from dexarb.core.profile import ChainProfile
 from dexarb.core.token import Address, Token
 from dexarb.errors import PoolError, StoreError
 
-Entry = Keyframe | BlockUpdate
+MAX_UINT32, MAX_UINT64 = (1 << 32) - 1, (1 << 64) - 1
+MAX_DECIMALS = 255
+
+_Uint32 = Annotated[int, msgspec.Meta(ge=0, le=MAX_UINT32)]
+_Seq = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -33,21 +38,27 @@ class Header(msgspec.Struct, frozen=True):
     is_keyframe: bool
     continues: bool
 
+    @property
+    def ref(self) -> BlockRef:
+        return BlockRef(self.number, self.hash)
+
 
 class _LogLine(msgspec.Struct):
     address: Address
     topics: tuple[str, ...]
     data: str
-    transaction_index: int
-    log_index: int
+    transaction_index: _Uint32
+    log_index: _Uint32
 
 
 class _BlockLine(msgspec.Struct, tag_field="kind", tag="block"):
-    seq: int
+    seq: _Seq
     block: Block
     logs: list[_LogLine]
     transactions: tuple[Transaction, ...]
     has_receipts: bool
+    witnesses: _Uint32 | None = None
+    backfilled: bool = False
 
 
 class _PoolLine(msgspec.Struct):
@@ -56,7 +67,7 @@ class _PoolLine(msgspec.Struct):
 
 
 class _KeyframeLine(msgspec.Struct, tag_field="kind", tag="keyframe"):
-    seq: int
+    seq: _Seq
     continues: bool
     block: Block
     profile: ChainProfile
@@ -64,26 +75,37 @@ class _KeyframeLine(msgspec.Struct, tag_field="kind", tag="keyframe"):
     pools: list[_PoolLine]
 
 
+class _RefLine(msgspec.Struct):
+    number: _Uint32
+    hash: str
+
+
+class _BreakLine(msgspec.Struct, tag_field="kind", tag="break"):
+    seq: _Seq
+    fork_point: _RefLine | None
+    reason: str
+
+
 class _Link(msgspec.Struct):
-    number: int
+    number: _Uint32
     hash: str
     parent_hash: str
 
 
 class _BlockHeader(msgspec.Struct, tag_field="kind", tag="block"):
-    seq: int
+    seq: _Seq
     block: _Link
 
 
 class _KeyframeHeader(msgspec.Struct, tag_field="kind", tag="keyframe"):
-    seq: int
+    seq: _Seq
     continues: bool
     block: _Link
 
 
 _encoder = msgspec.json.Encoder()
-_entry_decoder = msgspec.json.Decoder(_BlockLine | _KeyframeLine)
-_header_decoder = msgspec.json.Decoder(_BlockHeader | _KeyframeHeader)
+_entry_decoder = msgspec.json.Decoder(_BlockLine | _KeyframeLine | _BreakLine)
+_header_decoder = msgspec.json.Decoder(_BlockHeader | _KeyframeHeader | _BreakLine)
 
 
 def to_hex(data: bytes) -> str:
@@ -98,7 +120,8 @@ def from_hex(text: str) -> bytes:
 
 
 def encode_block(update: BlockUpdate) -> bytes:
-    """The line of a block, without its newline."""
+    """The line of a block, without its newline. Raises ValueError for numbers out of bounds."""
+    require_bounds(update.block, update.transactions)
     logs = [
         _LogLine(
             log.address,
@@ -110,16 +133,25 @@ def encode_block(update: BlockUpdate) -> bytes:
         for log in update.logs
     ]
     return _encoder.encode(
-        _BlockLine(update.seq, update.block, logs, update.transactions, update.has_receipts)
+        _BlockLine(
+            update.seq,
+            update.block,
+            logs,
+            update.transactions,
+            update.has_receipts,
+            update.witnesses,
+            update.backfilled,
+        )
     )
 
 
 def encode_keyframe(keyframe: Keyframe, *, continues: bool) -> bytes:
-    """The line of a keyframe, without its newline.
+    """The line of a keyframe, without its newline. Raises ValueError for numbers out of bounds.
 
     continues: this is the market that the entries before it lead to, so that a reader who has
     followed them may pass it over. Otherwise every reader has to start from it anew.
     """
+    require_bounds(keyframe.block)
     return _encoder.encode(
         _KeyframeLine(
             keyframe.seq,
@@ -132,35 +164,32 @@ def encode_keyframe(keyframe: Keyframe, *, continues: bool) -> bytes:
     )
 
 
+def encode_break(entry: Break) -> bytes:
+    """The line of a break, without its newline."""
+    ref = entry.fork_point
+    point = None if ref is None else _RefLine(ref.number, ref.hash)
+    return _encoder.encode(_BreakLine(entry.seq, point, entry.reason))
+
+
 def decode(line: bytes | str, where: object) -> Entry:
     """The entry in a line. where: names the place in the StoreError raised for a damaged one."""
     try:
         entry = _entry_decoder.decode(line)
-        if isinstance(entry, _KeyframeLine):
-            return Keyframe(
-                entry.seq,
-                entry.block,
-                entry.profile,
-                entry.tokens,
-                tuple(decode_pool(pool.kind, pool.state) for pool in entry.pools),
-            )
-        return BlockUpdate(
-            entry.seq,
-            entry.block,
-            tuple([_log(log) for log in entry.logs]),
-            entry.transactions,
-            entry.has_receipts,
-        )
+        if isinstance(entry, _BlockLine):
+            return _block(entry)
+        return _break(entry) if isinstance(entry, _BreakLine) else _keyframe(entry)
     except (msgspec.DecodeError, ValueError, PoolError) as error:
         raise StoreError(where, f"is not a history entry: {error}") from error
 
 
-def decode_header(line: bytes | str, where: object) -> Header:
+def decode_header(line: bytes | str, where: object) -> Header | Break:
     """Only what links the entry to the others. Raises StoreError."""
     try:
         entry = _header_decoder.decode(line)
     except (msgspec.DecodeError, ValueError) as error:
         raise StoreError(where, f"is not a history entry: {error}") from error
+    if isinstance(entry, _BreakLine):
+        return _break(entry)
     link = entry.block
     if isinstance(entry, _KeyframeHeader):
         return Header(entry.seq, link.number, link.hash, link.parent_hash, True, entry.continues)
@@ -173,6 +202,55 @@ def decode_pool(kind: str, state: Mapping[str, Any]) -> Pool:
     if pool_type is None:
         raise ValueError(f"unknown pool kind {kind!r} (known: {', '.join(sorted(POOL_TYPES))})")
     return pool_type.from_state(state)
+
+
+def require_bounds(block: Block, transactions: tuple[Transaction, ...] = ()) -> None:
+    """Raises ValueError for numbers that no chain has, and that fail wherever they are used."""
+    for name, value, most in (
+        ("number", block.number, MAX_UINT32),
+        ("timestamp", block.timestamp, MAX_UINT32),
+        ("seen_at", block.seen_at or 0, MAX_UINT32),
+        ("base_fee_per_gas", block.base_fee_per_gas, MAX_UINT64),
+        ("gas_used", block.gas_used, MAX_UINT64),
+        ("gas_limit", block.gas_limit, MAX_UINT64),
+    ):
+        if not 0 <= value <= most:
+            raise ValueError(f"block with {name} {value:.6g}, which is out of bounds")
+    for each in transactions:
+        if not (
+            0 <= each.index <= MAX_UINT32
+            and 0 <= each.gas_used <= MAX_UINT64
+            and 0 <= each.effective_gas_price <= MAX_UINT64
+        ):
+            raise ValueError("transaction with an index, gas or gas price that is out of bounds")
+
+
+def _block(line: _BlockLine) -> BlockUpdate:
+    require_bounds(line.block, line.transactions)
+    return BlockUpdate(
+        line.seq,
+        line.block,
+        tuple([_log(log) for log in line.logs]),
+        line.transactions,
+        line.has_receipts,
+        line.witnesses,
+        line.backfilled,
+    )
+
+
+def _keyframe(line: _KeyframeLine) -> Keyframe:
+    require_bounds(line.block)
+    for token in line.tokens:
+        if not 0 <= token.decimals <= MAX_DECIMALS:
+            raise ValueError("token with decimals that are out of bounds")
+    pools = tuple(decode_pool(pool.kind, pool.state) for pool in line.pools)
+    return Keyframe(line.seq, line.block, line.profile, line.tokens, pools)
+
+
+def _break(line: _BreakLine) -> Break:
+    point = line.fork_point
+    ref = None if point is None else BlockRef(point.number, point.hash)
+    return Break(line.seq, ref, line.reason)
 
 
 def _log(line: _LogLine) -> Log:

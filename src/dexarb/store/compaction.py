@@ -6,21 +6,29 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from dexarb.core.block import BlockUpdate
-from dexarb.core.market import MAX_REORG_DEPTH
+from dexarb.core.market import MAX_REORG_DEPTH, Break
 from dexarb.errors import StoreError
 from dexarb.store.branch import Branch
 from dexarb.store.codec import Header, decode
 from dexarb.store.files import disk_errors, sync_file, sync_folder
 from dexarb.store.history_reader import HistoryReader
-from dexarb.store.parquet import FILES, read_blocks, write_tables
+from dexarb.store.parquet import read_blocks, write_tables
 from dexarb.store.segment import (
+    BREAK_FILE,
+    BREAK_PREFIX,
     KEYFRAME_FILE,
     TEMPORARY_SUFFIX,
     LineReader,
     Segment,
+    digest_of,
+    drop_doubles,
     list_segments,
+    read_manifest,
     segment_name,
+    write_manifest,
 )
 
 
@@ -33,11 +41,13 @@ def close_segments(folder: Path, head: int, *, depth: int = MAX_REORG_DEPTH) -> 
     the lines stay, where the disk is full or what was written does not read back the same.
     """
     reader = HistoryReader(folder)
+    drop_doubles(folder, reader.manifest)
     open_segments = [segment for segment in list_segments(folder) if not segment.closed]
     headers = {segment: reader.headers(segment) for segment in open_segments}
     ripe: list[Segment] = []
     for segment in open_segments[:-1]:
-        if head - max(header.number for header in headers[segment]) <= depth:
+        numbers = [each.number for each in headers[segment] if isinstance(each, Header)]
+        if head - max(numbers) <= depth:
             break  # in order, so that lines never stand before folders
         ripe.append(segment)
     if not ripe:
@@ -50,9 +60,11 @@ def close_segments(folder: Path, head: int, *, depth: int = MAX_REORG_DEPTH) -> 
     ]
 
 
-def _dead(headers: list[Header], canonical: set[int]) -> list[int]:
+def _dead(headers: list[Header | Break], canonical: set[int]) -> list[int]:
     return [
-        header.seq for header in headers if not header.is_keyframe and header.seq not in canonical
+        each.seq
+        for each in headers
+        if isinstance(each, Header) and not each.is_keyframe and each.seq not in canonical
     ]
 
 
@@ -63,31 +75,46 @@ def _close(segment: Segment, dead: list[int], chain_id: int) -> Path:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         try:
-            longest = _copy_keyframe(segment.path, temporary / KEYFRAME_FILE)
+            longest = _copy_ends(segment.path, temporary)
             write_tables(
                 segment.path, temporary, chain_id=chain_id, dead=dead, longest_line=longest
             )
             _compare(segment, temporary)
-            for name in (*FILES, KEYFRAME_FILE):
-                sync_file(temporary / name)
+            for path in temporary.iterdir():
+                sync_file(path)
             sync_folder(temporary)
+            told = digest_of(temporary)
             temporary.rename(closed)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         sync_folder(closed.parent)
+        # Until the manifest knows the folder the lines count, and readers read the lines.
+        _enter(closed, told)
         segment.path.unlink()
     return closed
 
 
-def _copy_keyframe(lines: Path, target: Path) -> int:
-    """Write the first line to a file of its own; returns the length of the longest line."""
-    longest = 0
+def _enter(closed: Path, told: str) -> None:
+    """Into the manifest. Nobody else writes it while a writer has the history open."""
+    manifest = read_manifest(closed.parent)
+    if manifest is None:
+        raise StoreError(closed.parent, "has lost its manifest")
+    digests = manifest.digests | {closed.name: told}
+    write_manifest(closed.parent, msgspec.structs.replace(manifest, digests=digests))
+
+
+def _copy_ends(lines: Path, folder: Path) -> int:
+    """Write the first line, and a break at the end, to files of their own; returns the length of
+    the longest line."""
+    longest, line = 0, b""
     with LineReader(lines) as reader:
         for line in reader.lines():
             if not longest:
-                target.write_bytes(line + b"\n")
+                (folder / KEYFRAME_FILE).write_bytes(line + b"\n")
             longest = max(longest, len(line))
+    if line.startswith(BREAK_PREFIX):
+        (folder / BREAK_FILE).write_bytes(line + b"\n")
     return longest
 
 
@@ -99,6 +126,8 @@ def _compare(segment: Segment, folder: Path) -> None:
         read_back: Iterator[BlockUpdate] = read_blocks(folder)
         for line in lines:
             written = decode(line, segment.path)
+            if isinstance(written, Break):
+                break
             if written != next(read_back, None):
                 raise StoreError(
                     segment.path,

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from dexarb.core.block import BlockUpdate
-from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
-from dexarb.errors import MarketError, PoolError, StoreError
+from dexarb.core.following import Follower, Kind, Move
+from dexarb.core.market import MAX_REORG_DEPTH, Break, Entry, Keyframe, Market
+from dexarb.errors import StoreError
 from dexarb.store.branch import Branch
 from dexarb.store.codec import Header
 from dexarb.store.history_reader import HistoryReader
+
+_NOBODY_TRIED = -1
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryCheck:
     """What `check` found; its fields are the keys of `dexarb history check --json`.
 
-    ok: nothing below is wrong. first_block, last_block: ends of the recorded branch, None where
-    no block is recorded. blocks: those on the branch; dead_blocks: those that reorganisations took
-    off. gaps: block numbers that the branch lacks, both ends included. duplicates: blocks that
-    were recorded again while they were on the branch. pools: of the last keyframe. logs: of all
-    blocks. state_mismatches: pools that the replay brought to another state than the next
-    keyframe has. problems: whatever else is wrong, in words.
+    ok: there are no gaps, duplicates, mismatches and problems. first_block, last_block: ends of the
+    recorded branch, None where no block is recorded. blocks: those on the branch;
+    dead_blocks: those that reorganisations and breaks took off, and dead: their numbers. gaps:
+    block numbers that the branch lacks. duplicates: blocks that were recorded again while they
+    were on the branch. pools: of the last keyframe. logs: of all blocks. state_mismatches: pools
+    that the replay brought to another state than the next keyframe has. problems: whatever else is
+    wrong, in words.
+
+    Of the blocks on the branch: unproven, whose contents nobody could or did prove; consistent,
+    proven to belong to a hash that one endpoint named; proven, to one that several did, where those
+    who name a block name its ancestors. backfilled: fetched after their time.
+
+    Ranges are of block numbers, both ends included.
     """
 
     ok: bool
@@ -32,115 +44,172 @@ class HistoryCheck:
     blocks: int
     dead_blocks: int
     gaps: list[tuple[int, int]]
+    dead: list[tuple[int, int]]
     duplicates: int
     pools: int
     logs: int
     entries: int
     state_mismatches: int
+    unproven: int
+    consistent: int
+    proven: int
+    backfilled: int
     problems: list[str]
 
 
 def check(folder: Path) -> HistoryCheck:
     """Read and replay a whole history, also one that is being written.
 
-    Raises StoreError where there is none; damage inside it is reported in `problems`, and ends
-    the reading.
+    Raises StoreError where there is none, or none that can be opened; damage inside it is reported
+    in `problems`, and ends the reading.
     """
     reader = HistoryReader(folder)
     walk = _Walk()
     try:
         for entry in reader.entries(every_keyframe=True):
-            walk.entries += 1
-            if isinstance(entry, Keyframe):
-                walk.keyframe(entry)
-            else:
-                walk.block(entry)
+            walk.take(entry)
+        reader.require_whole_end()
     except StoreError as error:
         walk.problems.append(str(error))
     return walk.result()
 
 
-class _Walk:
-    """What reading has come to. stretches: unbroken runs of recorded numbers on the branch."""
+class _Standing:
+    """Mutable: the recorded blocks on the branch, by ascending number, and the dead ones."""
 
     def __init__(self) -> None:
-        self.entries = 0
-        self.problems: list[str] = []
-        self._market: Market | None = None
-        self._branch = Branch(limit=MAX_REORG_DEPTH + 1)
-        self._stretches: list[tuple[int, int]] = []
-        self._recorded = self._duplicates = self._logs = self._pools = self._mismatches = 0
+        self._numbers, self._witnesses, self._backfilled = array("q"), array("q"), array("b")
+        self._hashes: list[str] = []
+        self._dead: dict[int, set[str]] = {}
 
-    def keyframe(self, keyframe: Keyframe) -> None:
-        block, market, tip = keyframe.block, self._market, self._branch.tip
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def add(self, update: BlockUpdate) -> None:
+        """Blocks from its number on are dead; one that died and came back is not."""
+        block = update.block
+        self.cut(block.number)
+        self._dead.get(block.number, set()).discard(block.hash)
+        self._numbers.append(block.number)
+        self._witnesses.append(_NOBODY_TRIED if update.witnesses is None else update.witnesses)
+        self._backfilled.append(update.backfilled)
+        self._hashes.append(block.hash)
+
+    def cut(self, number: int) -> None:
+        """Take the blocks from this number on off the branch."""
+        while self._numbers and self._numbers[-1] >= number:
+            dead = self._dead.setdefault(self._numbers.pop(), set())
+            dead.add(self._hashes.pop())
+            self._witnesses.pop()
+            self._backfilled.pop()
+
+    def ends(self) -> tuple[int | None, int | None]:
+        return (self._numbers[0], self._numbers[-1]) if self._numbers else (None, None)
+
+    def gaps(self) -> list[tuple[int, int]]:
+        stretches = merged(self._numbers)
+        return [(before[1] + 1, after[0] - 1) for before, after in pairwise(stretches)]
+
+    def dead(self) -> list[tuple[int, int]]:
+        return merged(sorted(number for number, hashes in self._dead.items() if hashes))
+
+    def backfilled(self) -> int:
+        return sum(self._backfilled)
+
+    def levels(self) -> tuple[int, int, int]:
+        """How many are unproven, consistent and proven."""
+        counts = [0, 0, 0]
+        most = 0
+        for witnesses in reversed(self._witnesses):
+            most = max(most, witnesses)
+            counts[min(most, 2) if witnesses > 0 else 0] += 1
+        return counts[0], counts[1], counts[2]
+
+
+def merged(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Ascending numbers as unbroken runs."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return runs
+
+
+class _Walk:
+    """What reading has come to."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self._follower = Follower()
+        self._branch = Branch(limit=MAX_REORG_DEPTH + 1)
+        self._standing = _Standing()
+        self._entries = self._recorded = self._duplicates = self._logs = self._pools = 0
+        self._mismatches = 0
+
+    def take(self, entry: Entry) -> None:
+        self._entries += 1
+        before = self._follower.market
+        move = self._follower.take(entry)
+        if isinstance(entry, Keyframe):
+            self._keyframe(entry, before, move)
+        elif isinstance(entry, Break):
+            self._branch.follow(entry)
+            self._standing.cut(0 if entry.fork_point is None else entry.fork_point.number + 1)
+        else:
+            self._block(entry, move)
+
+    def _keyframe(self, keyframe: Keyframe, before: Market | None, move: Move) -> None:
+        block, tip = keyframe.block, self._branch.tip
         self._pools = len(keyframe.pools)
         if tip is not None and tip.hash != block.hash:
-            self._cut(block.number)
+            self._standing.cut(block.number)
         self._branch.follow(
             Header(keyframe.seq, block.number, block.hash, block.parent_hash, True, False)
         )
-        if market is not None and market.block.hash == block.hash:
-            differing = sum(
-                pool.address in market.pools and market.pools[pool.address].state() != pool.state()
-                for pool in keyframe.pools
-            )
-            self._mismatches += differing
-            if not differing and market.pools.keys() == {pool.address for pool in keyframe.pools}:
-                return  # it agrees, and remembers more blocks than a new market would
-        self._market = Market(keyframe)
+        if move.kind is Kind.RESTATED and before is not None:
+            in_both = before.pools.keys() & {pool.address for pool in keyframe.pools}
+            self._mismatches += len(move.touched & in_both)
 
-    def block(self, update: BlockUpdate) -> None:
+    def _block(self, update: BlockUpdate, move: Move) -> None:
         block, tip = update.block, self._branch.tip
         self._recorded += 1
         self._logs += len(update.logs)
+        where = f"block {block.number} (entry {update.seq})"
         if tip is not None and block.parent_hash != tip.hash and self._branch.holds(block.hash):
             self._duplicates += 1
+            return
         if not self._branch.follow(
             Header(update.seq, block.number, block.hash, block.parent_hash, False, True)
         ):
-            self.problems.append(f"block {block.number} (entry {update.seq}) has an unknown parent")
-            self._market = None
+            self.problems.append(f"{where} has an unknown parent")
             return
-        self._cut(block.number)
-        if self._stretches and self._stretches[-1][1] == block.number - 1:
-            self._stretches[-1] = (self._stretches[-1][0], block.number)
-        else:
-            self._stretches.append((block.number, block.number))
-        self._replay(update)
+        self._standing.add(update)
+        if move.error is not None:
+            self.problems.append(f"{where}: {move.error}")
 
     def result(self) -> HistoryCheck:
-        stretches = self._stretches
-        blocks = sum(last - first + 1 for first, last in stretches)
-        gaps = [(before[1] + 1, after[0] - 1) for before, after in pairwise(stretches)]
+        standing = self._standing
+        first, last = standing.ends()
+        gaps = standing.gaps()
+        unproven, consistent, proven = standing.levels()
         return HistoryCheck(
             ok=not (gaps or self._duplicates or self._mismatches or self.problems),
-            first_block=stretches[0][0] if stretches else None,
-            last_block=stretches[-1][1] if stretches else None,
-            blocks=blocks,
-            dead_blocks=self._recorded - blocks - self._duplicates,
+            first_block=first,
+            last_block=last,
+            blocks=len(standing),
+            dead_blocks=self._recorded - len(standing) - self._duplicates,
             gaps=gaps,
+            dead=standing.dead(),
             duplicates=self._duplicates,
             pools=self._pools,
             logs=self._logs,
-            entries=self.entries,
+            entries=self._entries,
             state_mismatches=self._mismatches,
+            unproven=unproven,
+            consistent=consistent,
+            proven=proven,
+            backfilled=standing.backfilled(),
             problems=self.problems,
         )
-
-    def _cut(self, number: int) -> None:
-        """Take the numbers from this one on off the stretches."""
-        while self._stretches and self._stretches[-1][1] >= number:
-            first, _ = self._stretches.pop()
-            if first < number:
-                self._stretches.append((first, number - 1))
-
-    def _replay(self, update: BlockUpdate) -> None:
-        """After an error the replay goes on at the next keyframe."""
-        if self._market is None:
-            return
-        try:
-            self._market.rewind(update.block.parent_hash)
-            self._market.apply(update)
-        except (MarketError, PoolError) as error:
-            self.problems.append(f"block {update.block.number} (entry {update.seq}): {error}")
-            self._market = None

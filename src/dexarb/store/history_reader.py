@@ -6,41 +6,52 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dexarb.core.block import BlockUpdate
-from dexarb.core.market import MAX_REORG_DEPTH, Keyframe
+from dexarb.core.block import BlockRef, BlockUpdate
+from dexarb.core.market import MAX_REORG_DEPTH, Break, Entry, Keyframe
 from dexarb.errors import StoreError
 from dexarb.store.branch import Branch
-from dexarb.store.codec import Entry, Header, decode, decode_header
+from dexarb.store.checksum import REMEDY, Chain
+from dexarb.store.codec import Header, decode, decode_header
 from dexarb.store.files import disk_errors
 from dexarb.store.segment import (
+    BREAK_FILE,
     KEYFRAME_FILE,
     KEYFRAME_PREFIX,
     LineReader,
+    Manifest,
     Segment,
+    digest_of,
     find_segment,
     last_line,
     list_segments,
     read_manifest,
 )
 
+_NEVER = 1 << 63
+
 
 class HistoryReader:
     """A view of a history folder; holds no open files between calls.
 
     Raises StoreError at construction where there is no history, and later for entries that are
-    damaged or missing.
+    damaged or missing: every line's crc is verified when it is read, the digest of a closed segment
+    when its entries are first read.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        manifest = read_manifest(folder)
+        self.manifest = self._read_manifest()
+        self._verified: set[str] = set()
+
+    def _read_manifest(self) -> Manifest:
+        manifest = read_manifest(self.folder)
         if manifest is None:
             raise StoreError(
-                folder,
+                self.folder,
                 "holds no history",
                 "Start data-collector, which writes one, or check the path",
             )
-        self.manifest = manifest
+        return manifest
 
     @property
     def last_seq(self) -> int:
@@ -91,43 +102,98 @@ class HistoryReader:
                 return
             yield entry
 
-    def last_keyframe(
-        self, before_seq: int | None = None, before_block: int | None = None
-    ) -> Keyframe | None:
-        """The latest keyframe with a smaller seq and of an earlier block than these, if any."""
-        for segment in reversed(list_segments(self.folder)):
-            if before_seq is not None and segment.first_seq >= before_seq:
-                continue
-            line = _first_line(segment)
-            header = decode_header(line, segment.path)
-            if before_block is None or header.number < before_block:
-                keyframe = decode(line, segment.path)
-                if isinstance(keyframe, Keyframe):
-                    return keyframe
-        return None
+    def keyframe_headers(self, before_seq: int = _NEVER) -> Iterator[Header]:
+        """The keyframes with a smaller seq than this, newest first.
 
-    def recent_chain(self, depth: int = MAX_REORG_DEPTH) -> list[tuple[int, str]]:
-        """Number and hash of the last blocks of the branch, oldest first, without holes."""
+        Which of them can be started from is told by `dexarb.store.follow.start`.
+        """
+        segments = list_segments(self.folder)
+        for segment in reversed(segments):
+            if segment.first_seq >= before_seq:
+                continue
+            line = self._first_line(segment)
+            if line is None and segment == segments[-1]:
+                continue  # torn by a power failure; the next writer removes it
+            header = decode_header(line or b"", segment.path)
+            if isinstance(header, Break):
+                raise StoreError(segment.path, "does not begin with a keyframe")
+            yield header
+
+    def keyframe(self, seq: int) -> Keyframe:
+        """The keyframe that is entry seq. Raises StoreError where that is none."""
+        entry = next(self.entries(seq, seq), None)
+        if not isinstance(entry, Keyframe):
+            raise StoreError(self.folder, f"entry {seq} is not a keyframe")
+        return entry
+
+    def recent_chain(self, depth: int = MAX_REORG_DEPTH) -> list[BlockRef]:
+        """The last blocks of the branch, oldest first, without holes."""
         return self.branch(depth).recent(depth)
 
+    def holds(self, ref: BlockRef) -> bool:
+        """Whether the block is on the branch, however deep: costs reading what is above it."""
+        tip = self.branch(1).tip
+        if tip is None or tip.number < ref.number:
+            return False
+        return any(header.ref == ref for header in self.branch(tip.number - ref.number + 1))
+
     def branch(self, depth: int, before_seq: int | None = None) -> Branch:
-        """The branch over at least the last `depth` blocks, if the history reaches back so far.
+        """The branch over the last `depth` block numbers at least, as far as the history reaches
+        back. Reads no more segments than that needs.
 
         before_seq: leave out the segment that starts there, and those after it.
         """
-        segments = [
-            segment
-            for segment in list_segments(self.folder)
-            if before_seq is None or segment.first_seq < before_seq
-        ]
-        headers: list[Header] = []
+        entries: list[Header | Break] = []
         branch = Branch()
-        for segment in reversed(segments):
-            headers[:0] = self.headers(segment)
-            branch = Branch(headers)
-            if len(branch.recent(depth)) >= depth:
+        for segment in reversed(list_segments(self.folder)):
+            if before_seq is not None and segment.first_seq >= before_seq:
+                continue
+            entries[:0] = self.headers(segment)
+            branch = Branch(entries)
+            tip, oldest = branch.tip, branch.oldest
+            if tip and oldest and tip.number - oldest.number + 1 >= depth:
                 break
         return branch
+
+    def headers(self, segment: Segment) -> list[Header | Break]:
+        """What links the segment's entries, in order."""
+        reader = _open_lines(segment)
+        if reader is not None:
+            chain = self.chain(segment)
+            with reader:
+                found = []
+                for line in reader.lines():
+                    chain.take(line)
+                    found.append(decode_header(line, segment.path))
+                return found
+        from dexarb.store.parquet import read_headers
+
+        folder = segment.path.with_suffix("")
+        keyframe = decode_header(self._keyframe_line(segment), folder)
+        last = _break_line(folder)
+        broken = [] if last is None else [decode_header(last, folder)]
+        return [keyframe, *read_headers(folder), *broken]
+
+    def require_whole_end(self) -> None:
+        """Raises StoreError where the newline of the very last line was damaged: without it the
+        line looks like one that is still being written."""
+        segments = list_segments(self.folder)
+        reader = _open_lines(segments[-1]) if segments else None
+        if reader is None:
+            return
+        with reader:
+            chain = self.chain(segments[-1])
+            for line in reader.lines():
+                chain.take(line)
+            if chain.has_lost_its_newline(reader.rest()):
+                raise StoreError(
+                    segments[-1].path, f"entry {chain.next_seq} is damaged: its newline", REMEDY
+                )
+
+    def chain(self, segment: Segment) -> Chain:
+        """For the crcs of the segment's lines, from its first line on."""
+        crc_from = self.manifest.crc_from
+        return Chain(segment.first_seq, _NEVER if crc_from is None else crc_from, segment.path)
 
     # -- entries ------------------------------------------------------------------------------
 
@@ -138,6 +204,7 @@ class HistoryReader:
         start = seq
         segment = self._segment_of(seq, wait)
         while segment is not None:
+            before = seq
             for raw in self._raw(segment, seq, to_seq, wait):
                 if to_seq is not None and seq > to_seq:
                     return
@@ -152,6 +219,8 @@ class HistoryReader:
                 seq += 1
             if to_seq is not None and seq > to_seq:
                 return
+            if seq == before == segment.first_seq and not wait():
+                return  # its keyframe is torn; whoever waits sees what the next writer makes of it
             segment = self._segment_starting(seq, wait)
 
     def _raw(
@@ -161,33 +230,62 @@ class HistoryReader:
 
         Of an open segment also those that are written meanwhile, until the next one starts.
         """
-        is_finished = list_segments(self.folder)[-1].first_seq > segment.first_seq
+        is_finished = any(each.first_seq > segment.first_seq for each in list_segments(self.folder))
         reader = _open_lines(segment)
         if reader is None:
-            from dexarb.store.parquet import MAX_SEQ, read_blocks
-
-            folder = segment.path.with_suffix("")
-            if seq == segment.first_seq:
-                yield _keyframe_line(folder)
-            yield from read_blocks(folder, seq, MAX_SEQ if to_seq is None else to_seq)
+            yield from self._closed(segment, seq, to_seq)
             return
+        chain = self.chain(segment)
         with reader:
-            before = seq - segment.first_seq
             while True:
                 for line in reader.lines():
-                    if before:
-                        before -= 1
-                        continue
-                    yield line
-                    seq += 1
-                if before:
+                    chain.take(line)
+                    if chain.next_seq > seq:
+                        yield line
+                        seq += 1
+                if chain.next_seq < seq:
                     raise StoreError(
                         segment.path,
                         f"ends before entry {seq}",
                         "The reader is ahead of this history: is it the one it read before?",
                     )
+                if seq == segment.first_seq:
+                    if is_finished:
+                        raise StoreError(segment.path, "has no keyframe", REMEDY)
+                    return
                 if is_finished or find_segment(self.folder, seq) is not None or not wait():
                     return
+
+    def _closed(
+        self, segment: Segment, seq: int, to_seq: int | None
+    ) -> Iterator[bytes | BlockUpdate]:
+        from dexarb.store.parquet import MAX_SEQ, read_blocks
+
+        folder = segment.path.with_suffix("")
+        self._verify(folder, segment.first_seq)
+        if seq == segment.first_seq:
+            yield self._keyframe_line(segment)
+        yield from read_blocks(folder, seq, MAX_SEQ if to_seq is None else to_seq)
+        last = _break_line(folder)
+        if last is not None:
+            broken = decode_header(last, folder)
+            if seq <= broken.seq and (to_seq is None or broken.seq <= to_seq):
+                yield last
+
+    def _verify(self, folder: Path, first_seq: int) -> None:
+        """A closed segment against its digest. Those closed under schema 1 have none."""
+        if folder.name in self._verified:
+            return
+        if folder.name not in self.manifest.digests:
+            self.manifest = self._read_manifest()  # it may have been closed since
+        known = self.manifest.digests.get(folder.name)
+        crc_from = self.manifest.crc_from
+        is_old = crc_from is None or first_seq < crc_from
+        if (known is not None or not is_old) and known != digest_of(folder):
+            raise StoreError(
+                folder, f"its entries from {first_seq} on are damaged: its digest differs", REMEDY
+            )
+        self._verified.add(folder.name)
 
     # -- segments -----------------------------------------------------------------------------
 
@@ -202,7 +300,7 @@ class HistoryReader:
 
     def _segment_starting(self, seq: int, wait: Callable[[], bool]) -> Segment | None:
         while (segment := find_segment(self.folder, seq)) is None:
-            if list_segments(self.folder)[-1].first_seq > seq:
+            if any(each.first_seq > seq for each in list_segments(self.folder)):
                 raise StoreError(
                     self.folder, f"no segment starts at entry {seq}, though there are later ones"
                 )
@@ -210,16 +308,24 @@ class HistoryReader:
                 return None
         return segment
 
-    def headers(self, segment: Segment) -> list[Header]:
-        """What links the segment's entries, in order."""
+    def _first_line(self, segment: Segment) -> bytes | None:
+        """The line of the segment's keyframe, None for an open one that has no whole line."""
         reader = _open_lines(segment)
-        if reader is not None:
-            with reader:
-                return [decode_header(line, segment.path) for line in reader.lines()]
-        from dexarb.store.parquet import read_headers
+        if reader is None:
+            return self._keyframe_line(segment)
+        with reader:
+            line = next(reader.lines(), None)
+        if line is not None:
+            self.chain(segment).take(line)
+        return line
 
-        folder = segment.path.with_suffix("")
-        return [decode_header(_keyframe_line(folder), folder), *read_headers(folder)]
+    def _keyframe_line(self, segment: Segment) -> bytes:
+        """Of a segment that has been closed."""
+        path = segment.path.with_suffix("") / KEYFRAME_FILE
+        with disk_errors(path, "cannot be read"):
+            line = path.read_bytes().removesuffix(b"\n")
+        self.chain(segment).take(line)
+        return line
 
 
 def _open_lines(segment: Segment) -> LineReader | None:
@@ -232,20 +338,11 @@ def _open_lines(segment: Segment) -> LineReader | None:
         return None
 
 
-def _first_line(segment: Segment) -> bytes:
-    """The line of the segment's keyframe."""
-    reader = _open_lines(segment)
-    if reader is None:
-        return _keyframe_line(segment.path.with_suffix(""))
-    with reader:
-        line = next(reader.lines(), None)
-    if line is None:
-        raise StoreError(segment.path, "has no keyframe")
-    return line
-
-
-def _keyframe_line(folder: Path) -> bytes:
-    path = folder / KEYFRAME_FILE
+def _break_line(folder: Path) -> bytes | None:
+    """The break that a closed segment ends with, if it does."""
+    path = folder / BREAK_FILE
+    if not path.exists():
+        return None
     with disk_errors(path, "cannot be read"):
         return path.read_bytes().removesuffix(b"\n")
 
@@ -254,4 +351,5 @@ def _continues(raw: bytes | BlockUpdate, segment: Segment) -> bool:
     """Whether this is a keyframe that adds nothing to the entries before it."""
     if isinstance(raw, BlockUpdate) or not raw.startswith(KEYFRAME_PREFIX):
         return False
-    return decode_header(raw, segment.path).continues
+    header = decode_header(raw, segment.path)
+    return isinstance(header, Header) and header.continues

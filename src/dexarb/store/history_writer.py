@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,31 +11,32 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dexarb.core.block import BlockUpdate
-from dexarb.core.market import MAX_REORG_DEPTH, Keyframe
+import msgspec
+
+from dexarb.core.block import BlockRef, BlockUpdate
+from dexarb.core.market import MAX_REORG_DEPTH, Break, Keyframe
 from dexarb.errors import StoreError
+from dexarb.store import checksum
 from dexarb.store.branch import Branch
-from dexarb.store.codec import Header, decode_header, encode_block, encode_keyframe
+from dexarb.store.codec import Header, encode_block, encode_break, encode_keyframe
 from dexarb.store.files import disk_errors, store_error, sync_folder, write_all
 from dexarb.store.history_reader import HistoryReader
+from dexarb.store.history_recovery import OpenSegment, Recovered, recover
 from dexarb.store.locking import WriterLock
 from dexarb.store.segment import (
     LINES_SUFFIX,
     SCHEMA_VERSION,
     TEMPORARY_SUFFIX,
-    LineReader,
     Manifest,
-    Segment,
-    list_segments,
     read_manifest,
     segment_name,
     write_manifest,
 )
 
 LOCK_FILE = "lock"
-CUT_SUFFIX = ".cut"
 SEGMENT_BLOCKS = 1000
 SYNC_EVERY_S = 3.0
+MAX_REASON = 500
 
 
 class HistoryWriter:
@@ -50,25 +50,22 @@ class HistoryWriter:
         self,
         folder: Path,
         lock: WriterLock,
+        found: Recovered,
         *,
         segment_blocks: int,
         sync_every_s: float,
     ) -> None:
         """Use `open`."""
         self.folder = folder
-        self.recovered: str | None = None
+        self.recovered = found.told
         """What `open` had to cut off after a crash, in words; None if nothing."""
         self._lock = lock
         self._segment_blocks = segment_blocks
         self._sync_every_s = sync_every_s
         self._synced_at = time.monotonic()
-        self._branch = Branch(limit=MAX_REORG_DEPTH + 1)
-        self._last_seq = 0
-        self._blocks_in_segment = 0
-        self._fd: int | None = None
-        self._path = folder
-        self._end = 0
-        self._torn = False
+        self._branch = found.branch
+        self._last_seq = found.last_seq
+        self._file: OpenSegment | None = found.file
 
     @classmethod
     def open(
@@ -91,15 +88,22 @@ class HistoryWriter:
         try:
             manifest = read_manifest(folder)
             if manifest is None:
-                write_manifest(folder, Manifest(SCHEMA_VERSION, chain_id, chain))
+                manifest = Manifest(SCHEMA_VERSION, chain_id, chain, crc_from=1)
+                write_manifest(folder, manifest)
             elif manifest.chain_id != chain_id:
                 raise StoreError(
                     folder,
                     f"is a history of chain {manifest.chain_id}, not of chain {chain_id}",
                     "Use another folder",
                 )
-            writer = cls(folder, lock, segment_blocks=segment_blocks, sync_every_s=sync_every_s)
-            writer._recover()
+            writer = cls(
+                folder,
+                lock,
+                recover(folder, manifest),
+                segment_blocks=segment_blocks,
+                sync_every_s=sync_every_s,
+            )
+            writer._upgrade(manifest)
         except BaseException:
             lock.release()
             raise
@@ -113,14 +117,29 @@ class HistoryWriter:
         return self._last_seq
 
     @property
-    def last_block(self) -> tuple[int, str] | None:
-        """Number and hash of the block that the history ends at."""
+    def last_block(self) -> BlockRef | None:
+        """The block that the history ends at; behind a break its fork point."""
         tip = self._branch.tip
-        return None if tip is None else (tip.number, tip.hash)
+        return None if tip is None else tip.ref
 
-    def recent_chain(self, depth: int = MAX_REORG_DEPTH) -> list[tuple[int, str]]:
-        """Number and hash of the last blocks of the branch, oldest first, without holes."""
+    @property
+    def needs_keyframe(self) -> bool:
+        """Whether nothing but a keyframe can come next: at the start, and behind a break."""
+        return self._file is None or self._branch.is_broken
+
+    def recent_chain(self, depth: int = MAX_REORG_DEPTH) -> list[BlockRef]:
+        """The last blocks of the branch, oldest first, without holes."""
         return self._branch.recent(depth)
+
+    def holds(self, ref: BlockRef) -> bool:
+        """Whether the block is on the branch, however deep.
+
+        The last 128 are known; deeper ones are read from the disk. Raises StoreError.
+        """
+        oldest = self._branch.oldest
+        if oldest is None or oldest.number <= ref.number:
+            return any(header.ref == ref for header in self._branch)
+        return HistoryReader(self.folder).holds(ref)
 
     # -- appending ----------------------------------------------------------------------------
 
@@ -130,10 +149,13 @@ class HistoryWriter:
         Its parent has to be the block that the history ends at, or one of the 128 before that,
         where the chain was reorganised. Raises StoreError.
         """
-        if self._fd is None:
-            raise StoreError(self.folder, "has no keyframe yet", "Append a keyframe first")
+        if self._file is None or self._branch.is_broken:
+            raise StoreError(self.folder, "has no keyframe to go on from", "Append one first")
         stored = replace(update, seq=self._last_seq + 1)
         block = update.block
+        header = Header(stored.seq, block.number, block.hash, block.parent_hash, False, True)
+        if self._branch.holds(block.hash):
+            raise StoreError(self.folder, f"has block {block.number} {block.hash} already")
         tip = self._branch.tip
         if tip is None or (
             block.parent_hash != tip.hash and not self._branch.holds(block.parent_hash)
@@ -143,23 +165,68 @@ class HistoryWriter:
                 f"block {block.number} does not follow any of its last {MAX_REORG_DEPTH} blocks",
                 "Append a keyframe first",
             )
+        try:
+            line = encode_block(stored)
+        except ValueError as error:
+            raise StoreError(self.folder, f"cannot hold a {error}") from error
         # Before the write: a block that could not be synced must not count as refused.
         if time.monotonic() - self._synced_at >= self._sync_every_s:
             self.sync()
-        self._write_line(encode_block(stored))
-        self._branch.follow(
-            Header(stored.seq, block.number, block.hash, block.parent_hash, False, True)
-        )
+        self._file.append(line)
+        self._branch.follow(header)
         self._last_seq = stored.seq
-        self._blocks_in_segment += 1
+        self._file.blocks += 1
         return stored
+
+    def append_break(self, fork_point: BlockRef | None, reason: str) -> Break:
+        """Say that what is recorded behind the fork point is dead; returns it with its seq.
+
+        fork_point: on the branch, however deep, or None if nothing that is recorded stands any
+        more. reason: in words, cut to 500 characters. Only a keyframe can follow, and the history
+        may be closed and opened before it. Raises StoreError.
+        """
+        if self._file is None or self._branch.is_broken:
+            raise StoreError(self.folder, "has nothing to break off", "Append a keyframe first")
+        if fork_point is not None and not self.holds(fork_point):
+            raise StoreError(
+                self.folder,
+                f"block {fork_point.number} {fork_point.hash} is not on its branch, "
+                "so nothing can break off behind it",
+            )
+        branch = self._branch_up_to(fork_point)
+        stored = Break(self._last_seq + 1, fork_point, reason[:MAX_REASON])
+        self._file.append(encode_break(stored))
+        self._branch = branch
+        self._branch.follow(stored)
+        self._last_seq = stored.seq
+        return stored
+
+    def _branch_up_to(self, ref: BlockRef | None) -> Branch:
+        """As it was at this block: of what is in memory little or nothing may be left then."""
+        tip = self._branch.tip
+        if tip is None or ref is None:
+            return Branch(limit=MAX_REORG_DEPTH + 1)
+        depth = tip.number - ref.number + 1 + MAX_REORG_DEPTH
+        deep = HistoryReader(self.folder).branch(depth)
+        return Branch(
+            (header for header in deep if header.number <= ref.number), limit=MAX_REORG_DEPTH + 1
+        )
 
     def append_keyframe(self, keyframe: Keyframe) -> Keyframe:
         """Start a new segment at a market that the entries so far do not lead to.
 
-        For the first start, for pools that come or go, and after a gap or a reorganisation that is
-        too deep: readers start anew there. Returns it with its seq. Raises StoreError.
+        For the first start, for pools that come or go, and after a gap or a break: readers start
+        anew there. Returns it with its seq. Raises StoreError, also for a block that is neither the
+        last one nor above it: blocks that are dead have to be broken off first.
         """
+        tip, block = self._branch.tip, keyframe.block
+        if tip is not None and block.number <= tip.number and block.hash != tip.hash:
+            raise StoreError(
+                self.folder,
+                f"stands at block {tip.number} {tip.hash}, so no keyframe can come "
+                f"at block {block.number} {block.hash}",
+                "Append a break first, if the blocks from there on are dead",
+            )
         return self._start_segment(keyframe, continues=False)
 
     def roll_if_full(self, keyframe: Callable[[], Keyframe]) -> bool:
@@ -168,10 +235,10 @@ class HistoryWriter:
         keyframe: gives the market at the end of the last appended block. Raises StoreError, and
         the segment goes on, as long as you like.
         """
-        if self._fd is None or self._blocks_in_segment < self._segment_blocks:
+        if self._file is None or self._branch.is_broken or self._file.blocks < self._segment_blocks:
             return False
         frame = keyframe()
-        if self.last_block is None or frame.block.hash != self.last_block[1]:
+        if self.last_block is None or frame.block.hash != self.last_block.hash:
             raise StoreError(
                 self.folder, f"cannot roll at block {frame.block.number}: it is not the last one"
             )
@@ -180,9 +247,9 @@ class HistoryWriter:
 
     def sync(self) -> None:
         """fdatasync: what has been appended survives a power failure. Raises StoreError."""
-        if self._fd is not None:
-            with disk_errors(self._path, "cannot be synced to disk"):
-                os.fdatasync(self._fd)
+        if self._file is not None:
+            with disk_errors(self._file.path, "cannot be synced to disk"):
+                os.fdatasync(self._file.fd)
         self._synced_at = time.monotonic()
 
     def close(self) -> None:
@@ -190,9 +257,9 @@ class HistoryWriter:
         try:
             self.sync()
         finally:
-            if self._fd is not None:
-                os.close(self._fd)
-                self._fd = None
+            if self._file is not None:
+                os.close(self._file.fd)
+                self._file = None
             self._lock.release()
 
     def __enter__(self) -> Self:
@@ -208,28 +275,12 @@ class HistoryWriter:
 
     # -- lines --------------------------------------------------------------------------------
 
-    def _write_line(self, line: bytes) -> None:
-        assert self._fd is not None
-        try:
-            if self._torn:
-                self._cut_torn_line()
-            self._torn = True
-            write_all(self._fd, line + b"\n")
-            self._torn = False
-        except OSError as error:
-            with suppress(OSError):
-                self._cut_torn_line()
-            raise store_error(self._path, "cannot be appended to", error) from error
-        self._end += len(line) + 1
-
-    def _cut_torn_line(self) -> None:
-        assert self._fd is not None
-        os.ftruncate(self._fd, self._end)
-        self._torn = False
-
     def _start_segment(self, keyframe: Keyframe, *, continues: bool) -> Keyframe:
         stored = replace(keyframe, seq=self._last_seq + 1)
-        line = encode_keyframe(stored, continues=continues) + b"\n"
+        try:
+            line, crc = checksum.seal(encode_keyframe(stored, continues=continues), 0)
+        except ValueError as error:
+            raise StoreError(self.folder, f"cannot hold a {error}") from error
         path = self.folder / (segment_name(stored.seq) + LINES_SUFFIX)
         # Renamed when its keyframe is whole, so that no reader ever waits on half a segment.
         temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
@@ -238,7 +289,7 @@ class HistoryWriter:
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
             fd = os.open(temporary, flags, 0o644)
-            write_all(fd, line)
+            write_all(fd, line + b"\n")
             os.fdatasync(fd)
             temporary.rename(path)
         except OSError as error:
@@ -247,9 +298,9 @@ class HistoryWriter:
             if fd >= 0:
                 os.close(fd)
             raise store_error(path, "cannot be started", error) from error
-        if self._fd is not None:
-            os.close(self._fd)
-        self._use(fd, path, len(line), blocks=0)
+        if self._file is not None:
+            os.close(self._file.fd)
+        self._file = OpenSegment(path, fd, len(line) + 1, crc, blocks=0)
         block = keyframe.block
         self._branch.follow(
             Header(stored.seq, block.number, block.hash, block.parent_hash, True, continues)
@@ -260,81 +311,10 @@ class HistoryWriter:
             sync_folder(self.folder)
         return stored
 
-    def _use(self, fd: int, path: Path, end: int, *, blocks: int) -> None:
-        self._fd, self._path, self._end, self._torn = fd, path, end, False
-        self._blocks_in_segment = blocks
-
-    # -- after a crash ------------------------------------------------------------------------
-
-    def _recover(self) -> None:
-        """Bring the folder into a state that `append` can go on from."""
-        _drop_leftovers(self.folder)
-        reader = HistoryReader(self.folder)
-        for segment in reversed(list_segments(self.folder)):
-            self._branch = Branch(
-                reader.branch(MAX_REORG_DEPTH + 1, before_seq=segment.first_seq),
-                limit=MAX_REORG_DEPTH + 1,
-            )
-            headers = reader.headers(segment) if segment.closed else self._good_headers(segment)
-            if headers:
-                self._last_seq = headers[-1].seq
-                return
-
-    def _good_headers(self, segment: Segment) -> list[Header]:
-        """Follow an open segment up to its last good line, cut off what stands behind that line,
-        and take it as the segment to append to. Empty, and the file is gone, if nothing is left.
-        """
-        headers: list[Header] = []
-        end = 0
-        problem = "a line that was not written to its end"
-        with LineReader(segment.path) as lines:
-            for line in lines.lines():
-                try:
-                    header = decode_header(line, segment.path)
-                except StoreError as error:
-                    problem = error.problem
-                    break
-                if header.seq != segment.first_seq + len(headers) or (
-                    header.is_keyframe == bool(headers)
-                ):
-                    problem = f"entry {header.seq} in a wrong place"
-                    break
-                if not self._branch.follow(header):
-                    problem = f"block {header.number}, whose parent is not known"
-                    break
-                headers.append(header)
-                end += len(line) + 1
-        with disk_errors(segment.path, "cannot be mended"):
-            rest = segment.path.stat().st_size - end
-            if rest:
-                self.recovered = f"{segment.path.name}: cut off {rest} bytes: {problem}"
-                _keep_whole_lines(segment.path, end)
-                os.truncate(segment.path, end)
-            if not headers:
-                segment.path.unlink()
-                return headers
-            fd = os.open(segment.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        self._use(fd, segment.path, end, blocks=len(headers) - 1)
-        return headers
-
-
-def _drop_leftovers(folder: Path) -> None:
-    """Remove what a killed roll or compaction left, and lines that have become a folder."""
-    with disk_errors(folder, "cannot be mended"):
-        for path in folder.glob(f"[0-9]*{TEMPORARY_SUFFIX}"):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-        for segment in list_segments(folder):
-            if segment.closed:
-                segment.path.with_suffix(LINES_SUFFIX).unlink(missing_ok=True)
-
-
-def _keep_whole_lines(path: Path, start: int) -> None:
-    """Before they are cut off: whole lines may be of use to whoever finds out what happened."""
-    with path.open("rb") as file:
-        file.seek(start)
-        rest = file.read()
-    if b"\n" in rest:
-        path.with_name(path.name + CUT_SUFFIX).write_bytes(rest)
+    def _upgrade(self, manifest: Manifest) -> None:
+        """Every line from here on carries a crc; a power failure may have taken some that did."""
+        next_seq = self._last_seq + 1
+        crc_from = next_seq if manifest.crc_from is None else min(manifest.crc_from, next_seq)
+        new = msgspec.structs.replace(manifest, schema=SCHEMA_VERSION, crc_from=crc_from)
+        if new != manifest:
+            write_manifest(self.folder, new)

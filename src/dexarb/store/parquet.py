@@ -2,8 +2,8 @@
 
 blocks.parquet, logs.parquet and transactions.parquet carry cryo's column names and its default
 types (binary hashes and addresses, unsigned integers), as far as the collector records them, and
-beyond them seq, seen_at, canonical, gas_limit and has_receipts. keyframe.json is the segment's
-first line as it was.
+beyond them seq, seen_at, canonical, gas_limit, has_receipts, witnesses and backfilled.
+keyframe.json is the segment's first line as it was, break.json its last one where that is a break.
 Source of the columns: cryo, crates/freeze/src/datasets (blocks.rs, logs.rs, transactions.rs).
 """
 
@@ -21,15 +21,18 @@ from dexarb.core.block import Block, BlockUpdate, Log, Transaction
 from dexarb.core.token import Address
 from dexarb.errors import StoreError
 from dexarb.store.codec import Header, to_hex
+from dexarb.store.segment import PARQUET_FILES
 
-FILES = ("blocks.parquet", "logs.parquet", "transactions.parquet")
+BLOCKS, LOGS, TRANSACTIONS = PARQUET_FILES
 _ROWS_AT_A_TIME = 4096
 
 _LINES = """
 CREATE TEMP TABLE lines AS
-SELECT seq, block, logs, transactions, has_receipts, NOT list_contains($dead, seq) AS canonical
+SELECT seq, block, logs, transactions, has_receipts, witnesses,
+    coalesce(backfilled, false) AS backfilled, NOT list_contains($dead, seq) AS canonical
 FROM read_json($path, format = 'newline_delimited', maximum_object_size = $longest, columns = {
-    kind: 'VARCHAR', seq: 'UBIGINT', has_receipts: 'BOOLEAN',
+    kind: 'VARCHAR', seq: 'UBIGINT', has_receipts: 'BOOLEAN', witnesses: 'UINTEGER',
+    backfilled: 'BOOLEAN',
     block: 'STRUCT(number UINTEGER, hash VARCHAR, parent_hash VARCHAR, timestamp UINTEGER,
         base_fee_per_gas UBIGINT, gas_used UBIGINT, gas_limit UBIGINT, seen_at DOUBLE)',
     logs: 'STRUCT(address VARCHAR, topics VARCHAR[], data VARCHAR, transaction_index UINTEGER,
@@ -41,14 +44,15 @@ WHERE kind = 'block'
 
 # [3:] drops the 0x; a topic or target that is not there stays NULL.
 _TABLES = {
-    "blocks.parquet": """
+    BLOCKS: """
 SELECT block.number AS block_number, unhex(block.hash[3:]) AS block_hash,
     unhex(block.parent_hash[3:]) AS parent_hash, block.timestamp AS timestamp,
     block.gas_used AS gas_used, block.gas_limit AS gas_limit,
     block.base_fee_per_gas AS base_fee_per_gas, $chain_id::UBIGINT AS chain_id,
-    seq, block.seen_at AS seen_at, canonical, has_receipts
+    seq, block.seen_at AS seen_at, canonical, has_receipts,
+    witnesses, backfilled
 FROM lines ORDER BY seq""",
-    "logs.parquet": """
+    LOGS: """
 SELECT number AS block_number, log.transaction_index AS transaction_index,
     log.log_index AS log_index, unhex(hashes[log.transaction_index][3:]) AS transaction_hash,
     unhex(log.address[3:]) AS address,
@@ -61,7 +65,7 @@ FROM (
             list_transform(transactions, lambda t: t.hash)) AS hashes
     FROM lines)
 ORDER BY seq, log_index""",
-    "transactions.parquet": """
+    TRANSACTIONS: """
 SELECT number AS block_number, transaction."index" AS transaction_index,
     unhex(transaction.hash[3:]) AS transaction_hash,
     unhex(transaction.sender[3:]) AS from_address, unhex(transaction."to"[3:]) AS to_address,
@@ -73,20 +77,25 @@ FROM (
 ORDER BY seq, transaction_index""",
 }
 
+# {proof}: columns that files of schema 1 lack.
 _READ = {
-    "blocks.parquet": """
+    BLOCKS: """
 SELECT seq, block_number, block_hash, parent_hash, timestamp, base_fee_per_gas, gas_used,
-    gas_limit, seen_at, has_receipts
+    gas_limit, seen_at, has_receipts, {proof}
 FROM read_parquet($path) WHERE seq BETWEEN $from_seq AND $to_seq ORDER BY seq""",
-    "logs.parquet": """
+    LOGS: """
 SELECT seq, address, topic0, topic1, topic2, topic3, data, transaction_index, log_index
 FROM read_parquet($path) WHERE seq BETWEEN $from_seq AND $to_seq ORDER BY seq, log_index""",
-    "transactions.parquet": """
+    TRANSACTIONS: """
 SELECT seq, transaction_index, transaction_hash, from_address, to_address, gas_price, gas_used,
     success
 FROM read_parquet($path) WHERE seq BETWEEN $from_seq AND $to_seq
 ORDER BY seq, transaction_index""",
 }
+_HEADERS = """
+SELECT seq, block_number, block_hash, parent_hash FROM read_parquet($path) ORDER BY seq"""
+_PROOF, _NO_PROOF = "witnesses, backfilled", "NULL, false"
+_COLUMNS = "SELECT name FROM parquet_schema($path)"
 
 MAX_SEQ = (1 << 63) - 1
 Row = tuple[Any, ...]
@@ -95,7 +104,7 @@ Row = tuple[Any, ...]
 def write_tables(
     lines: Path, folder: Path, *, chain_id: int, dead: Collection[int], longest_line: int
 ) -> None:
-    """Convert a segment's JSON lines into FILES inside `folder`, which exists.
+    """Convert a segment's JSON lines into PARQUET_FILES inside `folder`, which exists.
 
     dead: seqs of the blocks that did not end on the canonical branch. Raises StoreError.
     """
@@ -123,36 +132,18 @@ def read_blocks(folder: Path, from_seq: int = 0, to_seq: int = MAX_SEQ) -> Itera
     with duckdb.connect(config={"threads": 1}) as connection:
         try:
             blocks, logs, transactions = (
-                _rows(connection, folder / name, from_seq, to_seq) for name in FILES
+                _rows(connection, folder / name, from_seq, to_seq) for name in PARQUET_FILES
             )
             log_groups, transaction_groups = _BySeq(logs), _BySeq(transactions)
-            for (
-                seq,
-                number,
-                own,
-                parent,
-                timestamp,
-                base_fee,
-                used,
-                limit,
-                seen_at,
-                receipts,
-            ) in blocks:
+            for seq, number, own, parent, *rest, receipts, witnesses, backfilled in blocks:
                 yield BlockUpdate(
                     seq,
-                    Block(
-                        number,
-                        to_hex(own),
-                        to_hex(parent),
-                        timestamp,
-                        base_fee,
-                        used,
-                        limit,
-                        seen_at,
-                    ),
+                    Block(number, to_hex(own), to_hex(parent), *rest),
                     tuple([_log(row) for row in log_groups.take(seq)]),
                     tuple([_transaction(row) for row in transaction_groups.take(seq)]),
                     receipts,
+                    witnesses,
+                    backfilled,
                 )
         except duckdb.Error as error:
             raise StoreError(folder, f"cannot be read: {error}") from error
@@ -162,8 +153,9 @@ def read_headers(folder: Path) -> Iterator[Header]:
     """Headers of the blocks of a closed segment. Raises StoreError."""
     with duckdb.connect(config={"threads": 1}) as connection:
         try:
-            for row in _rows(connection, folder / "blocks.parquet", 0, MAX_SEQ):
-                yield Header(row[0], row[1], to_hex(row[2]), to_hex(row[3]), False, True)
+            cursor = connection.execute(_HEADERS, {"path": str(folder / BLOCKS)})
+            for seq, number, own, parent in _fetched(cursor):
+                yield Header(seq, number, to_hex(own), to_hex(parent), False, True)
         except duckdb.Error as error:
             raise StoreError(folder, f"cannot be read: {error}") from error
 
@@ -187,7 +179,15 @@ def _rows(
     connection: duckdb.DuckDBPyConnection, path: Path, from_seq: int, to_seq: int
 ) -> Iterator[Row]:
     cursor = connection.cursor()
-    cursor.execute(_READ[path.name], {"path": str(path), "from_seq": from_seq, "to_seq": to_seq})
+    query = _READ[path.name]
+    if path.name == BLOCKS:
+        columns = {name for (name,) in cursor.execute(_COLUMNS, {"path": str(path)}).fetchall()}
+        query = query.format(proof=_PROOF if "witnesses" in columns else _NO_PROOF)
+    cursor.execute(query, {"path": str(path), "from_seq": from_seq, "to_seq": to_seq})
+    yield from _fetched(cursor)
+
+
+def _fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[Row]:
     while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
         yield from rows
 

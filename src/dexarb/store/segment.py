@@ -7,6 +7,7 @@ so the segment after an entry can only have one name, and an entry's line only o
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,23 +17,31 @@ from typing import Self
 import msgspec
 
 from dexarb.errors import StoreError
+from dexarb.store import checksum
 from dexarb.store.files import disk_errors, replace_file
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 LINES_SUFFIX = ".jsonl"
-KEYFRAME_FILE = "keyframe.json"
+KEYFRAME_FILE, BREAK_FILE = "keyframe.json", "break.json"
+PARQUET_FILES = ("blocks.parquet", "logs.parquet", "transactions.parquet")
 TEMPORARY_SUFFIX = ".tmp"
-KEYFRAME_PREFIX = b'{"kind":"keyframe"'
+KEYFRAME_PREFIX, BREAK_PREFIX = b'{"kind":"keyframe"', b'{"kind":"break"'
 _CHUNK = 1 << 20
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a history is of. schema: version of the format, see docs/history-format.md."""
+    """What a history is of. schema: version of the format, see docs/history-format.md.
+
+    crc_from: the first entry whose line carries a crc, None in schema 1, which knows none. digests:
+    of the closed segments' files, by segment name.
+    """
 
     schema: int
     chain_id: int
     chain: str
+    crc_from: int | None = None
+    digests: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,25 +66,39 @@ def read_manifest(folder: Path) -> Manifest | None:
         return None
     except OSError as error:
         raise StoreError(path, f"cannot be read: {error.strerror}") from error
+    line = data.removesuffix(b"\n")
+    if checksum.is_sealed(line) and (line == data or checksum.follow(line, 0) is None):
+        raise StoreError(path, "is damaged: its crc does not fit", checksum.REMEDY)
     try:
         version = msgspec.json.decode(data, type=dict[str, object]).get("schema")
-        if version == SCHEMA_VERSION:
+        if version == 1 or (version == SCHEMA_VERSION and checksum.is_sealed(line)):
             return msgspec.json.decode(data, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise StoreError(path, f"is not a history manifest: {error}") from error
+    if version == SCHEMA_VERSION:
+        raise StoreError(path, "is damaged: it carries no crc", checksum.REMEDY)
     raise StoreError(
         path,
-        f"has schema {version!r}, this program knows {SCHEMA_VERSION}",
+        f"has schema {version!r}, this program knows 1 and {SCHEMA_VERSION}",
         "Use the version of dexarb that wrote it, or start a new history in another folder",
     )
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    replace_file(folder / MANIFEST, msgspec.json.encode(manifest) + b"\n", durable=True)
+    """Raises StoreError, and the old one stands."""
+    line, _ = checksum.seal(msgspec.json.encode(manifest), 0)
+    replace_file(folder / MANIFEST, line + b"\n", durable=True)
+
+
+def digest_of(segment_folder: Path) -> str:
+    """What the manifest keeps of a closed segment. Raises StoreError."""
+    return checksum.digest(segment_folder, (*PARQUET_FILES, KEYFRAME_FILE, BREAK_FILE))
 
 
 def list_segments(folder: Path) -> list[Segment]:
-    """In order. Where lines and folder of one segment exist, the folder counts."""
+    """In order. Lines count as long as they are there: they go only when the folder they became
+    stands and the manifest knows its digest. An empty file, which only a power failure leaves, is
+    no segment."""
     seen = _scan(folder)
     # A scan is not atomic: it can miss a segment that is being compacted at this moment.
     while (again := _scan(folder)) != seen:
@@ -88,9 +111,27 @@ def find_segment(folder: Path, first_seq: int) -> Segment | None:
     name = segment_name(first_seq)
     closed, lines = folder / name, folder / (name + LINES_SUFFIX)
     # Lines first: they go only after the folder has come.
-    if lines.exists() and not closed.exists():
+    if _has_content(lines):
         return Segment(first_seq, lines, closed=False)
     return Segment(first_seq, closed, closed=True) if closed.exists() else None
+
+
+def drop_doubles(folder: Path, manifest: Manifest) -> None:
+    """Where lines and the folder that they became are both there, as after a kill between the two:
+    keep the folder if the manifest knows its digest, else the lines. Raises StoreError.
+
+    Only for the holder of the writer's lock.
+    """
+    with disk_errors(folder, "cannot be mended"):
+        for lines in folder.glob(f"[0-9]*{LINES_SUFFIX}"):
+            closed = lines.with_suffix("")
+            if not closed.exists():
+                continue
+            known = manifest.digests.get(closed.name)
+            if known is not None and known == digest_of(closed):
+                lines.unlink()
+            elif _has_content(lines):
+                shutil.rmtree(closed)
 
 
 def _scan(folder: Path) -> list[Segment]:
@@ -100,10 +141,19 @@ def _scan(folder: Path) -> list[Segment]:
             stem, dot, _ = entry.name.partition(".")
             if not stem.isdigit() or (dot and entry.name != stem + LINES_SUFFIX):
                 continue
-            closed = not dot
-            if closed or int(stem) not in found:
-                found[int(stem)] = Segment(int(stem), folder / entry.name, closed)
+            if dot and not _has_content(entry):
+                continue
+            if dot or int(stem) not in found:
+                found[int(stem)] = Segment(int(stem), folder / entry.name, closed=not dot)
     return sorted(found.values())
+
+
+def _has_content(lines: Path | os.DirEntry[str]) -> bool:
+    """False also for a file that is not there, or has gone since it was listed."""
+    try:
+        return lines.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 class LineReader:
@@ -137,6 +187,11 @@ class LineReader:
             for line in data[:end].split(b"\n"):
                 self.offset += len(line) + 1
                 yield line
+
+    def rest(self) -> bytes:
+        """What stands behind the lines that were read, up to the size of a chunk."""
+        with disk_errors(self.path, "cannot be read"):
+            return os.pread(self._fd, _CHUNK, self.offset)
 
     def close(self) -> None:
         os.close(self._fd)

@@ -10,30 +10,22 @@ same loop between other ends: another Source, another Executor.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.evidence import Evidence
+from dexarb.core.following import Follower, Kind, Move
 from dexarb.core.ledger import Ledger
-from dexarb.core.market import Keyframe, Market
+from dexarb.core.market import Entry, Keyframe, Market
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, Incident, NearMiss, Opportunity
-from dexarb.errors import MarketError, PoolError
 from dexarb.trading.episodes import Episodes
 from dexarb.trading.evidence import EvidenceTracker
 from dexarb.trading.skips import SkipTally
 from dexarb.trading.strategy import Decided, Strategy, View
 from dexarb.trading.valuation import Valuation
-
-Entry = Keyframe | BlockUpdate
-
-
-class Source(Protocol):
-    """Where entries come from: a history that is followed, or one that is read to its end."""
-
-    def entries(self) -> Iterator[Entry]: ...
 
 
 class Executor(Protocol):
@@ -86,9 +78,10 @@ class ScannerFactory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """All that one block brought. undone: fills of a branch that died; dead_blocks: its blocks'
-    hashes, oldest first. evidence: what became clear about earlier blocks' spreads. incidents:
-    strategies that have just failed in their own code."""
+    """All that one entry brought. block: where the market stands then, or what it could not follow
+    while lost. undone: fills of a branch that died; dead_blocks: its blocks' hashes, oldest first.
+    evidence: what became clear about earlier blocks' spreads. incidents: strategies that have just
+    failed in their own code."""
 
     seq: int
     block: Block
@@ -106,7 +99,8 @@ class Step:
 class Engine:
     """Mutable. `step` takes one history entry; `strategies` may be replaced between steps.
 
-    max_state_age_s: a block that reached us later than this after its timestamp is stale.
+    max_state_age_s: a block that reached us later than this after its timestamp is stale, and so is
+    one that was fetched afterwards: nobody could have traded on it.
     deciding: False while warming up on old blocks (prices and episodes are built, nothing sent).
     """
 
@@ -123,27 +117,40 @@ class Engine:
         self.max_state_age_s = max_state_age_s
         self._strategies: list[Strategy] = []
         self.deciding = False
-        self._is_lost = False
+        self.is_lost = False
+        """Nothing is known until the next keyframe; `market` is the last one that was."""
+        self._follower = Follower()
         self.ledger = Ledger()
         self.skips = SkipTally()
         self.evidence = EvidenceTracker()
         self.seq = keyframe.seq
-        self._start(keyframe)
+        self.market: Market
+        self._start(self._follower.take(keyframe))
 
-    def _start(self, keyframe: Keyframe, *, goes_on: bool = False) -> None:
-        """Begin with the keyframe's market; goes_on: only the pools have changed."""
-        self.market = Market(keyframe)
+    def _start(self, move: Move) -> None:
+        """Begin with another market; where the block is the same, go on with what still holds."""
+        assert self._follower.market is not None
+        goes_on = move.kind is Kind.RESTATED
         before = self.valuation if goes_on else None
-        self.valuation: Valuation = Valuation(self.market, before)
+        known = self.market.pools.keys() if goes_on else frozenset[Address]()
+        self.market = self._follower.market
+        restated = move.touched & known & self.market.pools.keys()
+        self.valuation: Valuation = Valuation(self.market, before, restated)
         if not goes_on:
             self.episodes = Episodes()
         self._scanner = self._scanner_factory(self.market)
         scan = self._scanner.update(self.market, self.market.pools.keys())
         self.episodes.observe(self.market.block, scan.open_cycles.keys())
         self.scan: ScanResult = scan
-        self.ledger.restart(keyframe.block.hash)
+        self.ledger.restart(self.market.block.hash)
         self.ledger.release(scan.open_cycles.keys())
-        self.evidence.restart(keyframe.block.hash, self.market.pools if goes_on else ())
+        self.evidence.restart(self.market.block.hash, self._unchanged(move))
+
+    def _unchanged(self, move: Move) -> frozenset[Address]:
+        """The pools whose future the history goes on to tell."""
+        if move.kind is not Kind.RESTATED or self._follower.market is None:
+            return frozenset()
+        return frozenset(self._follower.market.pools.keys()) - move.touched
 
     def use(self, strategies: Sequence[Strategy]) -> None:
         """Trade with these from the next block on. Books of strategies that stay are kept."""
@@ -153,43 +160,42 @@ class Engine:
     def step(self, entry: Entry) -> Step:
         """Take the next entry of the history."""
         self.seq = entry.seq
-        if isinstance(entry, Keyframe):
-            return self._keyframe(entry)
-        return self._block(entry)
-
-    def _keyframe(self, keyframe: Keyframe) -> Step:
-        """A keyframe repeats what we know, except after a resync, or with other pools or
-        another profile."""
-        voided: list[Decision] = []
-        same_block = keyframe.block.hash == self.market.block.hash and not self._is_lost
-        pools = {pool.address for pool in keyframe.pools}
-        goes_on = pools == self.market.pools.keys() and keyframe.profile == self.market.profile
-        if not (same_block and goes_on):
-            voided = self._executor.withdraw(pools if same_block else ())
-            for decision in voided:
-                self.ledger.void(decision)
-            self._is_lost = False
-            self._start(keyframe, goes_on=same_block)
-        return Step(keyframe.seq, keyframe.block, (), (), (), (), voided, stale=False)
-
-    def _block(self, update: BlockUpdate) -> Step:
+        move = self._follower.take(entry)
         undone: tuple[Fill, ...] = ()
         dead: tuple[str, ...] = ()
-        rewound: frozenset[Address] = frozenset()
-        if self._is_lost:
-            return Step(update.seq, update.block, (), (), (), (), (), stale=True)
-        try:
-            if update.block.parent_hash != self.market.block.hash:
-                rewound = self.market.rewind(update.block.parent_hash)
-                undone, dead = self._rewind(update.block.parent_hash)
-            touched = self.market.apply(update) | rewound
-        except (MarketError, PoolError):
-            # Events that no pool of ours can have made. The collector starts anew as well, with a
-            # keyframe; until it comes nothing is known, so nothing is decided or settled.
-            self._is_lost = True
-            return Step(
-                update.seq, update.block, (), (), (), undone, (), stale=True, dead_blocks=dead
-            )
+        if move.rewound_to is not None:
+            undone, dead = self._rewind(move.rewound_to)
+        if move.kind is Kind.APPLIED and isinstance(entry, BlockUpdate):
+            return self._block(entry, move.touched, undone, dead)
+        voided: list[Decision] = []
+        self.is_lost = move.kind is Kind.LOST
+        if move.kind in (Kind.ANEW, Kind.RESTATED):
+            voided = self._executor.withdraw(self._unchanged(move))
+            for decision in voided:
+                self.ledger.void(decision)
+            self._start(move)
+        elif move.kind is Kind.BROKEN:
+            self.scan = self._scanner.update(self.market, move.touched)
+        passed = entry.block if self.is_lost and isinstance(entry, BlockUpdate) else None
+        return Step(
+            entry.seq,
+            passed or self.market.block,
+            (),
+            (),
+            (),
+            undone,
+            voided,
+            stale=self.is_lost,
+            dead_blocks=dead,
+        )
+
+    def _block(
+        self,
+        update: BlockUpdate,
+        touched: frozenset[Address],
+        undone: tuple[Fill, ...],
+        dead: tuple[str, ...],
+    ) -> Step:
         self.ledger.start_block(update.block.hash)
         fills = self._executor.settle(self.market, update, self.valuation)
         self.ledger.settle(fills)
@@ -200,7 +206,7 @@ class Engine:
         self.ledger.start_day(update.block.timestamp)
         self.ledger.release(open_cycles)
         evidence = self.evidence.observe(self.market, update, open_cycles)
-        stale = self._is_stale(update.block)
+        stale = update.backfilled or self._is_stale(update.block)
         decided = self._decide(stale) if self.deciding else Decided()
         return Step(
             update.seq,

@@ -8,7 +8,7 @@ numeraire is one USD by definition. Values are integer micro-USD.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Container
 
 from dexarb.core.market import MAX_REORG_DEPTH, Market
 from dexarb.core.pool import PIPS, Pool
@@ -49,11 +49,16 @@ def mid_price(pool: Pool, token_in: Address) -> tuple[float, float] | None:
 class Valuation:
     """Mutable: `observe` after every block, `rewind` when blocks are taken back.
 
-    before: the valuation of the same chain up to this block, where only the pools have changed. A
+    before: the valuation of the same chain up to this block, where only these pools have changed. A
     token whose reference pools are the same keeps its window.
     """
 
-    def __init__(self, market: Market, before: Valuation | None = None) -> None:
+    def __init__(
+        self,
+        market: Market,
+        before: Valuation | None = None,
+        changed: Container[Address] = (),
+    ) -> None:
         profile = market.profile
         self._references = profile.reference_pools
         numeraire = market.tokens.get(profile.numeraire)
@@ -70,7 +75,9 @@ class Valuation:
         self._prices: dict[Address, int | None] = {}
         if before is not None:
             known = self._references.items() & before._references.items()
-            kept = {token for token, _ in known}
+            kept = {
+                token for token, pools in known if not any(each.pool in changed for each in pools)
+            }
             for block_hash, mids in before._mids:
                 if block_hash != market.block.hash:
                     mids = {token: found for token, found in mids.items() if token in kept}

@@ -16,9 +16,11 @@ from dexarb.apps.output import print_json
 from dexarb.apps.screens.calibration import EXACT, JudgedSwap, JudgedTransaction, Style, judge_block
 from dexarb.apps.screens.walk import history_reader
 from dexarb.core.block import Block, BlockUpdate, Transaction
-from dexarb.core.market import Keyframe, Market
+from dexarb.core.following import Kind
+from dexarb.core.market import Market
 from dexarb.core.token import Address
-from dexarb.errors import InputError, MarketError, PoolError
+from dexarb.errors import InputError, PoolError
+from dexarb.store.follow import first_keyframe, follow, start
 from dexarb.store.history_reader import HistoryReader
 
 SHOWN = 20
@@ -202,27 +204,25 @@ def calibrate(
 ) -> Calibration:
     """Judge the blocks from first_block to last_block, both included; None: the history's ends."""
     found = Calibration()
-    keyframe = None if first_block is None else reader.last_keyframe(before_block=first_block)
-    market: Market | None = None
+    if first_block is None:
+        first = first_keyframe(reader)
+    else:
+        first = start(reader, block=first_block - 1, before=0)
     last_seq = reader.last_seq
     with Progress(console=plain_console(stderr=True), transient=True) as progress:
         task = progress.add_task("calibrate", total=None)
-        for entry in reader.entries(keyframe.seq if keyframe else None):
+        for move, market in follow(reader, first):
+            entry = move.entry
             progress.update(task, completed=entry.seq, total=last_seq)
-            if isinstance(entry, Keyframe):
-                market = Market(entry)
-            elif market is not None and (last_block is None or entry.block.number <= last_block):
-                try:
-                    market.rewind(entry.block.parent_hash)
-                    market.apply(entry)
-                except MarketError:
-                    market = None  # until the next keyframe
-                except PoolError as error:
-                    market = None
-                    found.cannot_follow(entry.block, error)
-                else:
-                    if first_block is None or entry.block.number >= first_block:
-                        found.add(market, entry)
+            if not isinstance(entry, BlockUpdate):
+                continue
+            number = entry.block.number
+            if number < (first_block or 0) or (last_block is not None and number > last_block):
+                continue
+            if isinstance(move.error, PoolError):
+                found.cannot_follow(entry.block, move.error)
+            elif market is not None and move.kind is Kind.APPLIED:
+                found.add(market, entry)
     if not found.blocks:
         asked = f" from {first_block or 'its start'} to {last_block or 'its end'}"
         raise InputError(f"{reader.folder} has no blocks{asked}")

@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 
 from dexarb.apps.screens.walk import engine_on
 from dexarb.core.block import Block
-from dexarb.core.market import Keyframe, Market
+from dexarb.core.market import Market
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision
-from dexarb.errors import StoreError
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_rows import Epoch
 from dexarb.trading.costs import GasModel
-from dexarb.trading.engine import Engine
 from dexarb.trading.skips import SkipCount, SkipTally
 from dexarb.trading.strategy import Decided, Strategy, StrategySettings, View
 from dexarb.trading.threshold import ThresholdStrategies
@@ -94,14 +92,9 @@ def verdicts(
     """
     gas = GasModel()
     witnesses = {each.hash: _Witness(each, gas) for each in settings}
-    engine: Engine | None = None
+    engine = engine_on(reader.keyframe(from_seq), gas, max_state_age_s=max_state_age_s)
     active: list[str] = []
-    for entry in reader.entries(from_seq, to_seq):
-        if engine is None:
-            if not isinstance(entry, Keyframe):
-                raise StoreError(reader.folder, f"entry {entry.seq} is not a keyframe")
-            engine = engine_on(entry, gas, max_state_age_s=max_state_age_s)
-            continue
+    for entry in reader.entries(from_seq + 1, to_seq):
         now = [key for key in witnesses if any(_holds(e, key, entry.seq) for e in epochs)]
         if now != active:
             active = now

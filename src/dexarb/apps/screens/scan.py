@@ -17,14 +17,14 @@ from dexarb.apps.console import plain_console
 from dexarb.apps.output import counted, print_json
 from dexarb.apps.screens.walk import history_reader
 from dexarb.apps.searching import scanner_of
-from dexarb.core.block import BlockUpdate
+from dexarb.core.following import Kind
 from dexarb.core.market import Market
 from dexarb.core.pool import PIPS, Pool
 from dexarb.core.route import run as run_cycle
 from dexarb.core.trade import Opportunity
 from dexarb.errors import InputError, StoreError
+from dexarb.store.follow import follow, start
 from dexarb.store.history_reader import HistoryReader
-from dexarb.store.replay import advance, start_seq
 from dexarb.trading.costs import GasModel
 from dexarb.trading.valuation import MICRO_USD, WINDOW_BLOCKS, Valuation
 
@@ -71,28 +71,29 @@ def run(
 
 def market_at(reader: HistoryReader, block: int | None) -> tuple[Market, Valuation]:
     """The market at the end of a block of the branch, the newest if None, and its prices."""
-    tip = reader.recent_chain(1)
-    if not tip:
+    tip = reader.branch(1).tip
+    if tip is None:
         raise StoreError(reader.folder, "has no blocks yet")
-    number = tip[-1][0] if block is None else block
-    branch = reader.branch(max(1, tip[-1][0] - number + 1))
+    number = tip.number if block is None else block
+    branch = reader.branch(max(1, tip.number - number + 1))
     seq = next((header.seq for header in branch if header.number == number), None)
     if seq is None:
-        raise InputError(f"block {number} is not in {reader.folder}, which ends at {tip[-1][0]}")
-    keyframe = reader.last_keyframe(before_seq=seq + 1, before_block=number - WINDOW_BLOCKS)
-    first = keyframe.seq if keyframe else start_seq(reader, tip[-1][0])
+        raise InputError(f"block {number} is not in {reader.folder}, which ends at {tip.number}")
     market: Market | None = None
     valuation: Valuation | None = None
-    for entry in reader.entries(first, seq):
-        before, market = market, advance(market, entry)
+    for move, market in follow(reader, start(reader, block=number, before=WINDOW_BLOCKS), seq):
         if market is None:
-            continue
-        if market is not before or valuation is None:
+            valuation = None
+        elif valuation is None or move.kind is Kind.ANEW:
             valuation = Valuation(market)
-        elif isinstance(entry, BlockUpdate):
-            valuation.rewind(entry.block.parent_hash)
-            valuation.observe(market, market.pools)
-    if market is None or valuation is None:
+        elif move.kind is Kind.RESTATED:
+            valuation = Valuation(market, valuation, move.touched)
+        else:
+            if move.rewound_to is not None:
+                valuation.rewind(move.rewound_to)
+            if move.kind is Kind.APPLIED:
+                valuation.observe(market, move.touched)
+    if market is None or valuation is None or market.block.number != number:
         raise StoreError(reader.folder, f"does not lead to a market at block {number}")
     return market, valuation
 

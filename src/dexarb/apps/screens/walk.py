@@ -18,7 +18,7 @@ from dexarb.core.trade import Opportunity
 from dexarb.ends.paper_executor import PaperExecutor
 from dexarb.errors import InputError, StoreError
 from dexarb.search.scan import Scanner
-from dexarb.store.branch import Branch
+from dexarb.store.follow import first_keyframe, start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.snapshot import read_state
 from dexarb.trading.costs import GasModel
@@ -73,8 +73,8 @@ def span(reader: HistoryReader, *, first: int | None, last: int | None, count: i
     tip = reader.recent_chain(1)
     if not tip:
         raise StoreError(reader.folder, "has no blocks yet", "Wait for the collector's first")
-    oldest = _first_keyframe(reader).block.number + 1
-    newest = tip[-1][0]
+    oldest = first_keyframe(reader).block.number + 1
+    newest = tip[-1].number
     end = newest if last is None else min(last, newest)
     start = oldest if first is None else max(first, oldest)
     if count is not None:
@@ -100,25 +100,23 @@ def walk(asked: Span) -> Iterator[Moment]:
     Tells how far it is on standard error where that is a terminal. Raises StoreError.
     """
     reader = asked.reader
-    keyframe, branch = _start(reader, asked.first)
+    keyframe = start(reader, block=asked.first - 1, before=WINDOW_BLOCKS)
+    branch = reader.branch(reader.recent_chain(1)[-1].number - keyframe.block.number + 1)
     wanted = {header.seq for header in branch}
     last_seq = max(header.seq for header in branch if header.number == asked.last)
-    engine: Engine | None = None
+    engine = engine_on(keyframe, GasModel())
     with Progress(console=plain_console(stderr=True), transient=True) as progress:
         bar = progress.add_task("reading history", total=asked.blocks)
-        for entry in reader.entries(keyframe.seq, last_seq):
-            if isinstance(entry, Keyframe):
-                if engine is None:
-                    engine = engine_on(entry, GasModel())
-                else:
-                    engine.step(entry)
+        for entry in reader.entries(keyframe.seq + 1, last_seq):
+            if not isinstance(entry, BlockUpdate):
+                engine.step(entry)
                 continue
-            if engine is None or entry.seq not in wanted:
+            if entry.seq not in wanted:
                 continue
             before = engine.episodes.opened
             step = engine.step(entry)
             number = entry.block.number
-            if asked.first <= number <= asked.last and not step.stale:
+            if asked.first <= number <= asked.last and not engine.is_lost:
                 yield Moment(
                     entry,
                     engine.market,
@@ -129,26 +127,3 @@ def walk(asked: Span) -> Iterator[Moment]:
                 )
                 if number % TELL_EVERY == 0:
                     progress.update(bar, completed=number - asked.first)
-
-
-def _start(reader: HistoryReader, first: int) -> tuple[Keyframe, Branch]:
-    """A keyframe of the branch that stands, early enough to warm up prices for a block, and the
-    branch from there on. Where there is none so early, the history's first."""
-    tip = reader.recent_chain(1)[-1][0]
-    before_seq = None
-    while (
-        keyframe := reader.last_keyframe(before_seq=before_seq, before_block=first - WINDOW_BLOCKS)
-    ) is not None:
-        branch = reader.branch(tip - keyframe.block.number + 1)
-        if branch.holds(keyframe.block.hash):
-            return keyframe, branch
-        before_seq = keyframe.seq
-    keyframe = _first_keyframe(reader)
-    return keyframe, reader.branch(tip - keyframe.block.number + 1)
-
-
-def _first_keyframe(reader: HistoryReader) -> Keyframe:
-    first = next(reader.entries(), None)
-    if not isinstance(first, Keyframe):
-        raise StoreError(reader.folder, "has no keyframe yet", "Wait for the collector's first")
-    return first

@@ -1,0 +1,116 @@
+"""The one way to follow a history: entries go in one by one, the market comes out.
+
+Whoever reads a history uses `Follower`, so that all agree on what a keyframe, a reorganisation, a
+block that comes twice and a break mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from dexarb.core.block import BlockUpdate
+from dexarb.core.market import Break, Entry, Keyframe, Market
+from dexarb.core.token import Address
+from dexarb.errors import MarketError, PoolError
+
+
+class Kind(Enum):
+    """What an entry meant for the market.
+
+    REPEATED: nothing, it says what is known: a keyframe of the market as it stands, or a block that
+    is on its branch already. APPLIED: a block. RESTATED: a keyframe of the same block with other
+    pools, other states or another profile. ANEW: a keyframe of another block. BROKEN: a break, or a
+    keyframe of a block before; the market stands at that block. LOST: nothing is known until the
+    next keyframe, since what came cannot follow, or a break goes back further than the market
+    remembers.
+    """
+
+    REPEATED = auto()
+    APPLIED = auto()
+    RESTATED = auto()
+    ANEW = auto()
+    BROKEN = auto()
+    LOST = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An entry, and what it did.
+
+    rewound_to: hash of the block that the market was first taken back to, None if it was not.
+    touched: pools that are other ones now, those of the way back included; of a market that is
+    another one (RESTATED, ANEW) all that are not as they were, also those that are gone. error: why
+    it became lost, None if it was before.
+    """
+
+    entry: Entry
+    kind: Kind
+    touched: frozenset[Address] = frozenset()
+    rewound_to: str | None = None
+    error: MarketError | PoolError | None = None
+
+
+class Follower:
+    """Mutable. market: None before the first keyframe, and while lost."""
+
+    def __init__(self) -> None:
+        self.market: Market | None = None
+
+    def take(self, entry: Entry) -> Move:
+        """Move on by the next entry."""
+        if isinstance(entry, Keyframe):
+            return self._keyframe(entry)
+        if self.market is None:
+            return Move(entry, Kind.LOST)
+        if isinstance(entry, Break):
+            return self._break(self.market, entry)
+        return self._block(self.market, entry)
+
+    def _keyframe(self, keyframe: Keyframe) -> Move:
+        """One of a block that the market has passed says that the blocks since then are dead."""
+        market = self.market
+        rewound_to, back = None, frozenset[Address]()
+        if market is not None and market.block.hash != keyframe.block.hash:
+            if not market.remembers(keyframe.block.hash):
+                market = None
+            else:
+                rewound_to = keyframe.block.hash
+                back = market.rewind(rewound_to)
+        if market is None:
+            before = self.market.pools.keys() if self.market else ()
+            self.market = Market(keyframe)
+            return Move(keyframe, Kind.ANEW, frozenset(before) | self.market.pools.keys())
+        changed = market.differing(keyframe)
+        if not changed and keyframe.profile == market.profile:
+            kind = Kind.BROKEN if rewound_to else Kind.REPEATED
+            return Move(keyframe, kind, back, rewound_to)
+        self.market = Market(keyframe)
+        return Move(keyframe, Kind.RESTATED, changed, rewound_to)
+
+    def _block(self, market: Market, update: BlockUpdate) -> Move:
+        block = update.block
+        rewound_to, back = None, frozenset[Address]()
+        try:
+            if block.parent_hash != market.block.hash:
+                if market.remembers(block.hash):
+                    return Move(update, Kind.REPEATED)
+                back = market.rewind(block.parent_hash)
+                rewound_to = block.parent_hash
+            touched = market.apply(update)
+        except (MarketError, PoolError) as error:
+            # Events that no pool of ours can have made, or a parent that is not known.
+            self.market = None
+            return Move(update, Kind.LOST, back, rewound_to, error)
+        return Move(update, Kind.APPLIED, back | touched, rewound_to)
+
+    def _break(self, market: Market, entry: Break) -> Move:
+        point = entry.fork_point
+        try:
+            if point is None:
+                raise MarketError(f"nothing that is recorded stands any more: {entry.reason}")
+            back = market.rewind(point.hash)
+        except MarketError as error:
+            self.market = None
+            return Move(entry, Kind.LOST, error=error)
+        return Move(entry, Kind.BROKEN, back, point.hash)

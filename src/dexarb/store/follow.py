@@ -1,0 +1,79 @@
+"""Following a recorded history: where to start, and what each entry means.
+
+Nobody else chooses a keyframe: one whose block died leads to nothing, however many entries follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dexarb.core.following import Follower, Move
+from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
+from dexarb.errors import StoreError
+from dexarb.store.codec import Header
+from dexarb.store.history_reader import HistoryReader
+
+
+def start(
+    reader: HistoryReader, *, block: int | None = None, before: int = MAX_REORG_DEPTH
+) -> Keyframe:
+    """The newest keyframe that still stands and lies at least `before` blocks below a block.
+
+    block: the one to be reached; None: the newest, so that by default whoever starts there can take
+    back the last 128. Where no keyframe lies so deep, the oldest that still stands and from which
+    the block can be reached. Where none stands, as between a break and the keyframe that follows
+    it, the newest of all. Raises StoreError for a history without one.
+    """
+    tip = reader.branch(1).tip
+    wanted = block if block is not None else tip.number if tip else 0
+    for keyframe in reader.keyframe_headers():
+        if keyframe.number <= wanted - before and _stands(reader, keyframe):
+            return reader.keyframe(keyframe.seq)
+    newest_first = list(reader.keyframe_headers())
+    for keyframe in reversed(newest_first):
+        if keyframe.number <= wanted and _stands(reader, keyframe):
+            return reader.keyframe(keyframe.seq)
+    if not newest_first:
+        raise StoreError(reader.folder, "has no keyframe yet", "Wait for the collector's first")
+    return reader.keyframe(newest_first[0].seq)
+
+
+def first_keyframe(reader: HistoryReader) -> Keyframe:
+    """Where the history begins. Raises StoreError where it has no keyframe yet."""
+    first = next(reader.entries(), None)
+    if not isinstance(first, Keyframe):
+        raise StoreError(reader.folder, "has no keyframe yet", "Wait for the collector's first")
+    return first
+
+
+def follow(
+    reader: HistoryReader, first: Keyframe, to_seq: int | None = None
+) -> Iterator[tuple[Move, Market | None]]:
+    """Every entry from a keyframe on with what it meant, and the market behind it, the same object
+    as long as it goes on; None while it is lost. Raises StoreError."""
+    follower = Follower()
+    for entry in reader.entries(first.seq, to_seq):
+        move = follower.take(entry)
+        yield move, follower.market
+
+
+def newest_market(reader: HistoryReader) -> Market:
+    """The market that the history leads to, able to take back 128 blocks. Raises StoreError."""
+    market: Market | None = None
+    for _, now in follow(reader, start(reader)):
+        market = now
+    if market is None:
+        raise StoreError(reader.folder, "does not lead to a market: its last entries do not fit")
+    return market
+
+
+def _stands(reader: HistoryReader, keyframe: Header) -> bool:
+    """Whether no entry since has taken the keyframe's block off the branch.
+
+    One that died and came back counts as dead: what follows the keyframe does not lead to it.
+    """
+    tip = reader.branch(1).tip
+    if tip is None or tip.number < keyframe.number:
+        return False
+    branch = reader.branch(tip.number - keyframe.number + 1)
+    return any(header.hash == keyframe.hash and header.seq <= keyframe.seq for header in branch)
