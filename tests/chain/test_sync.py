@@ -14,10 +14,11 @@ from dexarb.apps.demo.anvil import start_anvil
 from dexarb.apps.demo.artifacts import Function, contract
 from dexarb.apps.demo.driver import Driver as WorldDriver
 from dexarb.apps.demo.world import QUICKSWAP, UNISWAP_V3, World
+from dexarb.chain.contents import Watched
 from dexarb.chain.multicall import MULTICALL3
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.sync import Bootstrap, PoolRequest, bootstrap
-from dexarb.core.block import Block
+from dexarb.core.block import Block, BlockRef
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError
@@ -90,13 +91,10 @@ def test_the_feed_carries_a_bootstrap_to_a_later_one_forks_included() -> None:
                 found = await bootstrap(rpc, asked, chain_id=137)
                 start = Keyframe(0, found.block, driver.world.profile(), found.tokens, found.pools)
                 market = Market(start)
-                watched = {pool.address for pool in found.pools}
-                topics = {topic for pool in POOL_TYPES.values() for topic in pool.topics}
                 async with following(
                     anvil.ws_url,
-                    known=[(found.block.number, found.block.hash)],
-                    pools=watched,
-                    topics=topics,
+                    known=[BlockRef(found.block.number, found.block.hash)],
+                    watched=Watched.of(found.pools),
                 ) as follower:
                     for _ in range(12):
                         mined = await driver.step()
@@ -111,7 +109,7 @@ def test_the_feed_carries_a_bootstrap_to_a_later_one_forks_included() -> None:
                         market.rewind(received.block.parent_hash)
                         market.apply(received.update(0))
                     assert len(follower.received) == 12 + 5 + 1
-                    assert any(received.logs for received in follower.received[:12])
+                    assert any(received.contents.logs for received in follower.received[:12])
                 again = await bootstrap(rpc, asked, chain_id=137)
                 assert again.block == replace(market.block, seen_at=None)
                 assert {pool.address: pool for pool in again.pools} == market.pools

@@ -98,7 +98,9 @@ def test_a_head_that_lags_on_our_own_chain_leads_nowhere(back: int) -> None:
     for behind in (Chain(MAIN), Chain(ours[: 250 - back])):
         assert behind.lead(way_to(ours[-1 - back], refs(ours[-100:]), 1_349)) == []
     right_after_the_start = refs(ours[-1:])
-    assert Chain(ours[: 250 - back]).lead(way_to(ours[-1 - back], right_after_the_start, 1_349)) == []
+    assert (
+        Chain(ours[: 250 - back]).lead(way_to(ours[-1 - back], right_after_the_start, 1_349)) == []
+    )
 
 
 def test_a_fork_below_all_that_we_know_is_too_deep() -> None:
@@ -127,7 +129,7 @@ def test_a_parent_that_is_not_to_be_had_is_said() -> None:
 
 
 def test_a_parent_of_another_number_is_no_parent() -> None:
-    odd = header(155, "odd", MAIN[40])
+    odd = header(155, "odd", MAIN[60])
     with pytest.raises(ParentMissing):
         Chain(MAIN).lead(way_to(odd, refs(MAIN[:50])))
 

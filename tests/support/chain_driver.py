@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from dexarb.chain import decode
+from dexarb.chain.contents import Events, Watched
 from dexarb.chain.decode import EventLog, JsonObject
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block, Log
@@ -19,6 +20,7 @@ WATCHED = Address("0x" + "a1" * 20)
 UNWATCHED = Address("0x" + "b2" * 20)
 TOPIC = bytes.fromhex("c3" * 32)
 OTHER_TOPIC = bytes.fromhex("d4" * 32)
+WATCHING = Watched({WATCHED: Events(frozenset({TOPIC}), frozenset({OTHER_TOPIC}))})
 
 LOGGER = "0x366000600037600035366000a100"
 """Emits its call data as a LOG1 whose topic is the first word."""

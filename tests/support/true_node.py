@@ -18,7 +18,7 @@ import msgspec
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from dexarb.chain.transport import Subscription
+from dexarb.chain.transport_push import Subscription
 from dexarb.core.token import Address
 from support.small_chain import CHAIN_ID
 from support.true_chain import TrueBlock, TrueChain
@@ -198,7 +198,7 @@ class PushingInProcess(InProcess):
     async def subscribe(self, *params: Any) -> Subscription:
         assert params == ("newHeads",)
         await asyncio.sleep(0)
-        subscription = Subscription(lambda: self.node.unsubscribe(push))
+        subscription = Subscription(self.endpoint, lambda: self.node.unsubscribe(push))
 
         def push(_: str, told: bytes) -> None:
             subscription.push(told)

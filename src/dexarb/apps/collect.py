@@ -30,7 +30,6 @@ from dexarb.core.pool import Pool
 from dexarb.core.token import Address, Token
 from dexarb.errors import (
     BlocksMissing,
-    DexarbError,
     OutsideError,
     PoolError,
     ReorgTooDeep,

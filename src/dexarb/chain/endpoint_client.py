@@ -34,12 +34,14 @@ _QUICK = ("eth_chainId", "eth_blockNumber", "eth_getBlockByNumber", "eth_getBloc
 
 @dataclass(slots=True)
 class Slot:
-    """One call and what has become of it. final: errors by endpoint that it would repeat."""
+    """One call and what has become of it. endpoint: whose value it is. final: errors by endpoint
+    that it would repeat."""
 
     request: wire.Request
     decoder: msgspec.json.Decoder[Any]
     check: Check | None = None
     value: Any = None
+    endpoint: str = ""
     error: RpcError | None = None
     open: bool = True
     final: dict[int, RpcError] = field(default_factory=dict)
@@ -234,6 +236,7 @@ class EndpointClient:
             self._endpoints.disbelieved(self.health, reason, sent_at, self._clock())
         else:
             slot.value, slot.error, slot.open = value, None, False
+            slot.endpoint = self.health.name
 
     def _listen(self, request: wire.Request, result: msgspec.Raw, now: float) -> None:
         """Answers about the newest block tell where the endpoint is, whoever asked."""

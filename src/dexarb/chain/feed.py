@@ -7,6 +7,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, Self
 
 from dexarb.chain.contents import Contents, Watched
@@ -16,7 +17,7 @@ from dexarb.chain.headers import LATEST, HeaderReader
 from dexarb.chain.heads import FeedStats, Head, HeadListener
 from dexarb.chain.outage import Outage
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.trouble import NOT_THERE_YET, pause_s
+from dexarb.chain.trouble import NOT_THERE_YET, Trouble, pause_s, trouble
 from dexarb.chain.way import WINDOW, ParentMissing, way_to
 from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH
@@ -92,8 +93,11 @@ class BlockFeed:
         # looks at the newest head again before it insists.
         self._rpc = rpc.scoped(attempts=2)
         self._headers = headers or HeaderReader(self._rpc)
-        self._fetcher = ContentsFetcher(self._rpc, watched)
-        self._heads_outage, self._blocks_outage = Outage("heads", now=now), Outage("blocks", now=now)
+        self._fetcher = ContentsFetcher(self._rpc, self._headers, watched)
+        self._heads_outage, self._blocks_outage = (
+            Outage("heads", now=now),
+            Outage("blocks", now=now),
+        )
         self._trouble = trouble or self._blocks_outage.failed
         self.listener = HeadListener(
             rpc.scoped(attempts=2),
@@ -138,7 +142,7 @@ class BlockFeed:
 
     def agreed(self, endpoints: int = 2) -> BlockRef | None:
         """The newest of our blocks that at least so many endpoints have named."""
-        return self.listener.witnesses.agreed(self._known, endpoints)
+        return self.listener.witnesses.agreed(tuple(self._known), endpoints)
 
     async def _advance(self) -> None:
         """One step towards the head: a plan of the way there, or the next blocks of it."""
@@ -171,9 +175,10 @@ class BlockFeed:
         if not self._failures:
             self._failing_since = clock
         self._failures += 1
-        if not isinstance(error, RpcError):
-            return  # nobody answers: that says nothing about the block
-        is_pruned = error.is_pruned and self._failures >= PRUNED_PATIENCE
+        kind = trouble(error) if isinstance(error, RpcError) else Trouble.BUSY
+        if kind in (Trouble.BUSY, Trouble.QUOTA):
+            self._failing_since = clock  # nobody answers: that says nothing about the block
+        is_pruned = kind is Trouble.PRUNED and self._failures >= PRUNED_PATIENCE
         if is_pruned or clock - self._failing_since >= self._patience_s:
             raise BlocksMissing(self._known[-1].number + 1, str(error)) from error
 
@@ -217,7 +222,7 @@ class BlockFeed:
             return  # a lower head on another branch, and somebody still has ours: wait
         self._path_is_live = live
         self._path = deque(
-            each.seen(self.listener.heard_at(each.block.hash) or heard_at) for each in way
+            _seen(each, self.listener.heard_at(each.block.hash) or heard_at) for each in way
         )
 
     async def _way_to(self, target: Header) -> list[Header]:
@@ -231,3 +236,7 @@ class BlockFeed:
             if await self._headers.stands(self._known[-1]):
                 return []
             raise
+
+
+def _seen(header: Header, at: float | None) -> Header:
+    return replace(header, block=replace(header.block, seen_at=at))

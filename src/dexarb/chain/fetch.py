@@ -6,20 +6,26 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any, cast
 
-from dexarb.chain import contents, decode
+import structlog
+
+from dexarb.chain import contents
 from dexarb.chain.contents import Contents, Watched
 from dexarb.chain.decode import EventLog, Header, Receipt
+from dexarb.chain.headers import HeaderReader
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.trouble import NOT_THERE_YET, is_transient
+from dexarb.chain.trouble import NOT_THERE_YET, is_pruned, is_transient
 from dexarb.errors import OutsideError, Refused, RpcError
 
 MAX_FILTER_ADDRESSES = 200
-_WITHOUT_RECEIPTS = 256
-"""Most blocks until receipts are tried again: it may have been another endpoint that had none."""
+_DOUBLINGS = 8
+"""Blocks until receipts are tried again double up to 256: it may have been another endpoint that
+had none."""
 _PATIENCE = 3
-"""Failures in a row after which logs have to do where a node says why it gives no receipts."""
+"""Failures in a row after which logs have to do where receipts cannot be read or are refused."""
 _LONG_PATIENCE = 8
 """The same where receipts are not there yet, or cannot be true: proven blocks are worth waiting."""
+
+_log = structlog.get_logger("dexarb.feed")
 
 Call = tuple[str, Sequence[Any]]
 
@@ -27,11 +33,13 @@ Call = tuple[str, Sequence[Any]]
 class ContentsFetcher:
     """Mutable: remembers for how long receipts are not worth asking for."""
 
-    def __init__(self, rpc: Rpc, watched: Watched) -> None:
+    def __init__(self, rpc: Rpc, headers: HeaderReader, watched: Watched) -> None:
         self._rpc = rpc
+        self._headers = headers
         self._watched = watched
         self._by_logs = 0
         self._receipts_from = 0
+        self._without_since: int | None = None
 
     async def fetch(self, headers: Sequence[Header], failures: int) -> list[Contents]:
         """The contents of the first of these blocks, of at least one; they follow each other.
@@ -43,24 +51,39 @@ class ContentsFetcher:
         if first >= self._receipts_from:
             try:
                 found = await self._receipts(headers)
-                self._by_logs = 0
+                self._note_receipts()
                 return found
             except OutsideError as error:
-                if not _gives_up(error, failures):
+                if not self._by_logs and not _gives_up(error, failures):
                     raise
-                count = 1 if isinstance(error, RpcError) and is_transient(error) else count
+                if isinstance(error, RpcError) and not is_transient(error):
+                    self._by_logs = _DOUBLINGS  # it has no receipts at all
+                else:
+                    count = 1
+                self._note_no_receipts(first, error)
         by_logs = await self._logs(headers[:count])
         if first >= self._receipts_from:
             # One bad block costs one block; a node that never gives receipts is asked ever less.
-            self._receipts_from = first + min(_WITHOUT_RECEIPTS, 1 << self._by_logs)
-            self._by_logs += 1
+            self._receipts_from = first + (1 << self._by_logs)
+            self._by_logs = min(_DOUBLINGS, self._by_logs + 1)
         return by_logs
+
+    def _note_no_receipts(self, number: int, error: OutsideError) -> None:
+        if self._without_since is None:
+            self._without_since = number
+            remedy = "Blocks stay unproven; an endpoint with eth_getBlockReceipts would mend that"
+            _log.warning("receipts.missing", block=number, error=str(error), remedy=remedy)
+
+    def _note_receipts(self) -> None:
+        if self._without_since is not None:
+            _log.info("receipts.back", missing_since_block=self._without_since)
+        self._by_logs, self._without_since = 0, None
 
     async def _receipts(self, headers: Sequence[Header]) -> list[Contents]:
         def check(at: int, receipts: list[Receipt]) -> None:
             contents.of_receipts(headers[at], receipts, self._watched)
 
-        calls: list[Call] = [("eth_getBlockReceipts", [each.block.hash]) for each in headers]
+        calls: list[Call] = [(contents.RECEIPTS, [each.block.hash]) for each in headers]
         answers = await self._rpc.batch_as(list[Receipt], calls, check=check)
         if isinstance(answers[0], RpcError):
             raise answers[0]
@@ -78,10 +101,11 @@ class ContentsFetcher:
             calls.append(("eth_getBlockByHash", [header.block.hash, False]))
 
         def check(at: int, answer: Any) -> None:
+            header = headers[at // 2]
             if at % 2:
-                decode.checked_header(answer)
+                self._headers.read(answer, header.block.hash)
             else:
-                self._of_logs(headers[at // 2], answer)
+                self._of_logs(header, answer)
 
         answers = await self._rpc.batch_as(_logs_or_header, calls, together=True, check=check)
         found: list[Contents] = []
@@ -102,9 +126,11 @@ class ContentsFetcher:
         }
         if len(self._watched.pools) <= MAX_FILTER_ADDRESSES:
             wanted["address"] = sorted(self._watched.pools)
-        return "eth_getLogs", [wanted]
+        return contents.LOGS, [wanted]
 
-    def _of_logs(self, header: Header, events: list[EventLog]) -> Contents:
+    def _of_logs(self, header: Header, events: Any) -> Contents:
+        if not isinstance(events, list):
+            raise Refused(contents.LOGS, "no list of logs")
         return contents.of_logs(header, events, self._watched)
 
     async def _complete(self, header: Header, found: Contents) -> Contents:
@@ -126,9 +152,9 @@ _logs_or_header = cast("type[Any]", list[EventLog] | dict[str, Any])
 
 def _gives_up(error: OutsideError, failures: int) -> bool:
     """Whether logs have to do."""
-    if not isinstance(error, RpcError):
-        return failures >= _LONG_PATIENCE
-    if error.is_pruned or not is_transient(error):
-        return not error.is_pruned
-    is_worth_waiting = isinstance(error, Refused) or error.code == NOT_THERE_YET
+    if isinstance(error, RpcError) and not is_transient(error):
+        return not is_pruned(error)
+    is_worth_waiting = isinstance(error, Refused) or (
+        isinstance(error, RpcError) and error.code == NOT_THERE_YET
+    )
     return failures >= (_LONG_PATIENCE if is_worth_waiting else _PATIENCE)

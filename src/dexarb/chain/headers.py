@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from dexarb.chain import decode
 from dexarb.chain.contents import check_header
-from dexarb.chain.decode import Header
+from dexarb.chain.decode import Header, JsonObject
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.trouble import NOT_THERE_YET
 from dexarb.chain.way import Dialogue, Questions
@@ -43,7 +43,7 @@ class HeaderReader:
         block = header.block
         if asked is not None and asked not in (block.hash, block.number, *_TAGS):
             raise Refused(_METHOD, f"block {block.number} {block.hash}, asked for {asked}")
-        check_header(header, proven_before=self.are_proven)
+        check_header(header, _METHOD, proven_before=self.are_proven)
         self.are_proven = self.are_proven or header.hash_matches is True
         return header
 
@@ -74,6 +74,18 @@ class HeaderReader:
         if found is None:
             raise RpcError(_METHOD, NOT_THERE_YET, f"no block {question}")
         return found
+
+    async def newest(self, rpc: Rpc) -> tuple[Header, str]:
+        """The newest header by these nodes, and the name of the endpoint that answered.
+
+        Raises RpcError, Refused and TransportError.
+        """
+
+        def check(answer: Any) -> None:
+            self.read(answer)
+
+        answer, endpoint = await rpc.answer_as(JsonObject, _METHOD, LATEST, False, check=check)
+        return self.read(answer), endpoint
 
     async def drive(self, dialogue: Dialogue[T]) -> T:
         """Lead a dialogue of `dexarb.chain.way` to its end."""

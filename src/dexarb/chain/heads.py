@@ -1,4 +1,4 @@
-"""Where new heads come from: pushed over a subscription, else polled; other endpoints are probed."""
+"""Where new heads come from: pushed, else polled; other endpoints are probed for theirs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -139,10 +138,8 @@ class HeadListener:
     async def _poll(self) -> bool:
         """Ask for the newest block; whether it is news. Raises RpcError and TransportError."""
         before, live = self._rpc.requests, self._listening
-        found, endpoint = await self._rpc.ask(
-            Any, "eth_getBlockByNumber", *_LATEST, check=self._headers.read
-        )
-        news = self._hear(self._headers.read(found), endpoint)
+        header, endpoint = await self._headers.newest(self._rpc)
+        news = self._hear(header, endpoint)
         if news:
             self._stats.spend(self._rpc.requests - before, live=live)
         else:
@@ -205,6 +202,7 @@ class HeadListener:
             await self._poll()
             return
         self._stats.pushed += 1
+        self._rpc.heard(endpoint, header.block.number, header.block.hash)
         self._hear(header, endpoint)
 
     # -- the other endpoints ------------------------------------------------------------------
@@ -237,7 +235,6 @@ class HeadListener:
     def _note(self, header: Header, endpoint: str) -> None:
         ref = BlockRef(header.block.number, header.block.hash)
         self.witnesses.name(endpoint, ref, header.block.parent_hash)
-        self._rpc.heard(endpoint, *ref)
 
     def _hear(self, header: Header, endpoint: str) -> bool:
         """Whether it is news."""

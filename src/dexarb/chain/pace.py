@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 from statistics import median
 
 _HEADS = 17
@@ -30,10 +31,12 @@ class Pace:
         heads = list(self._heads)
         if len(heads) < 3:
             return None
-        spans = zip(heads, heads[1:], strict=False)
+        spans = pairwise(heads)
         return median((t1 - t0) / (n1 - n0) for (n0, t0), (n1, t1) in spans)
 
     def still_s(self, shortest: float, longest: float) -> float:
         """So long without a new head, and either the chain or the endpoint stands still."""
         expected = self.block_time_s
-        return longest if expected is None else min(longest, max(shortest, _STILL_BLOCKS * expected))
+        return (
+            longest if expected is None else min(longest, max(shortest, _STILL_BLOCKS * expected))
+        )

@@ -26,7 +26,7 @@ from dexarb.chain.transport import (
     connect,
 )
 from dexarb.chain.transport_push import Subscription
-from dexarb.chain.trouble import is_transient
+from dexarb.chain.trouble import is_transient, pause_s
 from dexarb.chain.usage import Budget, Usage
 from dexarb.core.block import BlockRef
 from dexarb.errors import OutsideError, RpcError, TransportError, the_failure
@@ -208,11 +208,17 @@ class Rpc:
         check: raises Refused for an answer that cannot be true; it counts as not given, is asked
         for elsewhere, then later, and if it stays so the Refused is raised.
         """
+        return (await self.answer_as(type_, method, *params, check=check))[0]
+
+    async def answer_as(
+        self, type_: type[T], method: str, *params: Any, check: Callable[[T], None] | None = None
+    ) -> tuple[T, str]:
+        """`call_as`, and the name of the endpoint that answered."""
         asked = slots(type_, [(method, params)], check and (lambda _, value: check(value)))
         await self._settle(asked)
         if asked[0].error is not None:
             raise asked[0].error
-        return cast(T, asked[0].value)
+        return cast(T, asked[0].value), asked[0].endpoint
 
     async def batch(self, calls: Iterable[tuple[str, Sequence[Any]]]) -> list[Any | RpcError]:
         """The results of (method, params) pairs in their order; an RpcError where one failed.

@@ -70,7 +70,9 @@ def _another_chain(head: Block, newest: BlockRef, newest_timestamp: int) -> Dial
     Times rise along a chain: a head that is younger than ours and not as high is no ancestor.
     """
     (answer,) = yield [newest.number]
-    lags = head.timestamp <= newest_timestamp if answer is None else answer.block.hash == newest.hash
+    lags = (
+        head.timestamp <= newest_timestamp if answer is None else answer.block.hash == newest.hash
+    )
     if not lags:
         raise ReorgTooDeep(head.number, head.hash, newest.number)
 
@@ -92,4 +94,3 @@ def fork_point(branch: Sequence[BlockRef]) -> Dialogue[BlockRef | None]:
             dead = at
             step *= 2
     return branch[stands] if stands >= 0 else None
-
