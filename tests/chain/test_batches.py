@@ -93,8 +93,7 @@ def limited(way: Callable[[list[Call]], Reply]) -> Callable[[Any], Reply]:
 
 @pytest.mark.parametrize(
     ("scheme", "way"),
-    [("http", name) for name in WAYS]
-    + [("ws", name) for name in OVER_ONE],
+    [("http", name) for name in WAYS] + [("ws", name) for name in OVER_ONE],
 )
 def test_a_batch_that_is_refused_is_asked_in_smaller_ones(scheme: str, way: str) -> None:
     async def check() -> None:

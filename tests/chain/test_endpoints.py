@@ -75,9 +75,7 @@ def test_a_failure_of_many_requests_under_way_is_one() -> None:
     assert scene.order() == [A, B]
 
 
-def test_a_short_fault_is_not_told_and_a_lasting_one_once_and_once_when_it_is_over() -> (
-    None
-):
+def test_a_short_fault_is_not_told_and_a_lasting_one_once_and_once_when_it_is_over() -> None:
     scene = Scene()
     scene.fail(0)
     scene.all.answered(scene[0], scene.now)
