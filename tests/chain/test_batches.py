@@ -218,3 +218,35 @@ def test_batches_in_flight_do_not_shrink_the_size_below_what_one_refusal_asks_fo
             assert rpc.endpoints[0].batch_size == LARGEST
 
     run(check())
+
+
+def test_a_batch_that_is_answered_with_a_wait_is_not_asked_in_smaller_ones_before() -> None:
+    async def check() -> None:
+        reply = Reply(b"", 503, {"Retry-After": "60"})
+        async with (
+            json_rpc_server(lambda _: reply) as server,
+            Rpc.connect(server.http_url, attempts=1) as rpc,
+        ):
+            with pytest.raises(TransportError, match="HTTP 503"):
+                await rpc.batch(CALLS)
+            assert server.sizes == [12]
+
+    run(check())
+
+
+def test_what_is_left_of_a_batch_is_not_asked_of_an_endpoint_whose_quota_is_used_up() -> None:
+    def answer(sent: Any) -> Reply:
+        calls = sent if isinstance(sent, list) else [sent]
+        return encoded([failure(call, 402, "quota used up") for call in calls])
+
+    async def check() -> None:
+        async with (
+            json_rpc_server(answer) as server,
+            Rpc.connect(server.http_url, attempts=1, batch_size=12) as rpc,
+        ):
+            rpc._nodes.endpoints.all[0].batch.size = 4
+            with pytest.raises(TransportError, match="quota used up"):
+                await rpc.batch(CALLS)
+            assert server.sizes == [4]
+
+    run(check())
