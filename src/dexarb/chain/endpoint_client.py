@@ -98,6 +98,9 @@ class EndpointClient:
         """
         start = 0
         while start < len(asked):
+            now = self._clock()
+            if self.health.barred_for_s(now) and (why := self.health.state(now)):
+                raise TransportError(self.health.name, why.reason)
             chunk = asked[start : start + self.health.batch.size]  # it may shrink on the way
             start += len(chunk)
             await self.ask(await self._exchange(chunk, spend, once), spend, once=once)
@@ -116,7 +119,8 @@ class EndpointClient:
             messages = self._decode(answer)
         except TransportError as error:
             self._silent(error, len(asked), sent_at)
-            if single or once or error.timed_out or not error.smaller_may_do:
+            waits = error.timed_out or error.retry_after_s is not None
+            if single or once or waits or not error.smaller_may_do:
                 raise
             return asked
         if single and requests[0].method in _QUICK:
