@@ -86,6 +86,23 @@ def first_updates(count: int, seed: int = 1, *, logs: int = 3) -> list[BlockUpda
     return list(islice(updates(seed, logs=logs), count))
 
 
+def fork_behind(number: int, count: int) -> list[BlockUpdate]:
+    """`count` blocks in a row, of which the one that is `number` above the start came twice: it was
+    replaced as soon as it had come."""
+    random_ = random.Random(number)
+    market = Market(first_keyframe())
+    made: list[BlockUpdate] = []
+    for above in range(1, count + 1):
+        parent = market.block.hash
+        made.append(_update(market, random_, f"main:{above}", 3))
+        market.apply(made[-1])
+        if above == number:
+            market.rewind(parent)
+            made.append(_update(market, random_, "fork", 3))
+            market.apply(made[-1])
+    return made
+
+
 def market_after(applied: list[BlockUpdate]) -> Market:
     """The market that these lead to from `first_keyframe`."""
     market = Market(first_keyframe())

@@ -81,7 +81,7 @@ class PaperTrader:
         self._latency = Latency()
         self._too_hasty: tuple[str, ...] = ()
         self._told_at = self._heard_at = time.monotonic()
-        self._is_silent = False
+        self._is_silent = self._is_lost = False
         last = Outcome.from_note(ledger.note(RELOAD))
         self._reloads = last.number if last else 0
 
@@ -113,6 +113,7 @@ class PaperTrader:
         if self._is_silent:
             self._is_silent = False
             _log.info("silence.over", block=step.block.number)
+        self._tell_of_being_lost()
         self._tell_of_failures(step.incidents)
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
@@ -139,6 +140,19 @@ class PaperTrader:
             self._is_silent = True
             remedy = "Is data-collector running, and does its log show blocks?"
             _log.warning("silence", no_new_block_for_s=round(silent_s, 1), remedy=remedy)
+
+    def _tell_of_being_lost(self) -> None:
+        """Say once that the market is not known any more, and once that it is again."""
+        engine = self._session.engine
+        if engine.is_lost == self._is_lost:
+            return
+        self._is_lost = engine.is_lost
+        block = engine.market.block.number
+        if self._is_lost:
+            remedy = "data-collector writes one after a break; if none comes, see its log"
+            _log.warning("lost", since_block=block, until="the next keyframe", remedy=remedy)
+        else:
+            _log.info("lost.over", block=block)
 
     # -- strategies ---------------------------------------------------------------------------
 

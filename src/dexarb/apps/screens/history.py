@@ -14,6 +14,9 @@ from dexarb.apps.screens.walk import history_reader
 from dexarb.apps.tables import plain_table
 from dexarb.store.history_check import check as check_history
 
+SHOWN = 20
+"""Ranges and problems that are told one by one."""
+
 
 def check(history: Path | None, *, config: Path, as_json: bool) -> int:
     """Returns 0 for a whole history, 1 for one with something wrong. Raises ConfigError,
@@ -27,8 +30,25 @@ def check(history: Path | None, *, config: Path, as_json: bool) -> int:
     table.show_header = False
     for key, value in asdict(found).items():
         if key != "ok":
-            table.add_row(key.replace("_", " "), "none" if value in ([], 0) else str(value))
+            table.add_row(key.replace("_", " "), _told(value))
     told = ("whole", "bold green") if found.ok else ("not whole", "bold red")
     head = Text.assemble(f"History {folder}: ", told)
     plain_console(highlight=False).print(Group(head, table), soft_wrap=True)
     return 0 if found.ok else 1
+
+
+def _told(value: object) -> Text:
+    """Ranges as `5,001 to 5,003`, a number alone where both ends are the same."""
+    if value in (0, None) or value == []:
+        return Text("none")
+    if not isinstance(value, list):
+        return Text(f"{value:,}")
+    shown = [_range(each) if isinstance(each, tuple) else str(each) for each in value[:SHOWN]]
+    if len(value) > SHOWN:
+        shown.append(f"and {len(value) - SHOWN:,} more")
+    return Text("\n".join(shown))
+
+
+def _range(ends: tuple[int, int]) -> str:
+    first, last = ends
+    return f"{first:,}" if first == last else f"{first:,} to {last:,}"

@@ -1,0 +1,69 @@
+"""A block that a segment's keyframe stands on is reorganised right away: nobody starts there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dexarb.apps.screens.calibrate import calibrate
+from dexarb.apps.screens.scan import market_at
+from dexarb.apps.screens.walk import span, walk
+from dexarb.apps.session import Session
+from dexarb.core.market import Market
+from dexarb.store.follow import newest_market
+from dexarb.store.history_reader import HistoryReader
+from dexarb.store.ledger_db import LedgerDb
+from store import world
+from support.recorded import record
+
+SEGMENT, BLOCKS = 200, 340
+DEAD = world.START_BLOCK + SEGMENT
+UPDATES = world.fork_behind(SEGMENT, BLOCKS)
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> HistoryReader:
+    folder = tmp_path_factory.mktemp("dead")
+    history = record(folder, world.first_keyframe(), UPDATES, segment_blocks=SEGMENT)
+    return HistoryReader(history)
+
+
+def market_of(number: int) -> Market:
+    return world.market_after([u for u in UPDATES if u.block.number <= number])
+
+
+@pytest.mark.parametrize("block", [None, DEAD - 10, DEAD, DEAD + 40])
+def test_scan_finds_the_market_of_any_block(reader: HistoryReader, block: int | None) -> None:
+    market, _ = market_at(reader, block)
+    expected = market_of(block or world.START_BLOCK + BLOCKS)
+    assert market.block == expected.block
+    assert market.pools == expected.pools
+
+
+def test_calibrate_judges_the_blocks_it_was_asked_for(reader: HistoryReader) -> None:
+    found = calibrate(reader, DEAD + 40)
+    assert (found.first_block, found.blocks) == (DEAD + 40, BLOCKS - SEGMENT - 39)
+
+
+def test_the_newest_market_is_found_again(reader: HistoryReader) -> None:
+    market = newest_market(reader)
+    expected = market_of(world.START_BLOCK + BLOCKS)
+    assert (market.block, market.pools) == (expected.block, expected.pools)
+
+
+def test_a_new_trader_follows_from_the_start(reader: HistoryReader, tmp_path: Path) -> None:
+    with LedgerDb.open(tmp_path / "l.db", chain_id=137, history=reader.folder) as ledger:
+        session = Session(reader, ledger, max_state_age_s=10)
+        assert session.from_seq == 1
+        for entry in reader.entries(session.from_seq):
+            session.take(entry)
+            assert not session.engine.is_lost
+        assert session.engine.market.block == UPDATES[-1].block
+
+
+def test_a_walk_sees_every_block_that_stands(reader: HistoryReader) -> None:
+    moments = list(walk(span(reader, first=DEAD - 5, last=None, count=None)))
+    assert [each.update.block.number for each in moments] == list(
+        range(DEAD - 5, world.START_BLOCK + BLOCKS + 1)
+    )

@@ -1,0 +1,146 @@
+"""What each entry of a history means for who follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from dexarb.core.block import BlockRef
+from dexarb.core.following import Follower, Kind, Move
+from dexarb.core.market import Break, Entry
+from dexarb.errors import NotNextBlock, PoolError, RewindTooDeep
+from store import world
+
+BLOCKS = world.fork_behind(10**9, 200)
+
+
+def follower(*entries: Entry) -> tuple[Follower, list[Move]]:
+    made = Follower()
+    return made, [made.take(entry) for entry in (world.first_keyframe(), *entries)]
+
+
+def kinds(moves: Sequence[Move]) -> list[Kind]:
+    return [move.kind for move in moves]
+
+
+def ref(index: int) -> BlockRef:
+    block = BLOCKS[index].block
+    return BlockRef(block.number, block.hash)
+
+
+def test_blocks_are_applied_and_name_the_pools_they_touched() -> None:
+    made, moves = follower(*BLOCKS[:5])
+    assert kinds(moves) == [Kind.ANEW, *[Kind.APPLIED] * 5]
+    assert made.market is not None
+    assert made.market.pools == world.market_after(BLOCKS[:5]).pools
+    assert all(
+        move.touched <= {log.address for log in u.logs}
+        for move, u in zip(moves[1:], BLOCKS, strict=False)
+    )
+
+
+def test_a_reorganisation_names_what_it_went_back_to_and_what_changed_on_the_way() -> None:
+    *_, before, dead, fork = world.fork_behind(20, 20)
+    made, moves = follower(*world.fork_behind(20, 20))
+    assert moves[-1].kind is Kind.APPLIED
+    assert moves[-1].rewound_to == before.block.hash == dead.block.parent_hash
+    assert moves[-1].touched >= moves[-2].touched
+    assert made.market is not None
+    assert made.market.block == fork.block
+
+
+@pytest.mark.parametrize("index", [0, 2, 4])
+def test_a_block_that_is_on_the_branch_is_not_taken_twice(index: int) -> None:
+    made, moves = follower(*BLOCKS[:5], BLOCKS[index])
+    assert moves[-1].kind is Kind.REPEATED
+    assert made.market is not None
+    assert made.market.block == BLOCKS[4].block
+    assert made.take(BLOCKS[5]).kind is Kind.APPLIED
+
+
+def test_a_block_that_died_and_came_back_is_taken_again() -> None:
+    one, two = BLOCKS[:2]
+    other = replace(two, block=replace(two.block, hash="0x0e"))
+    _, moves = follower(one, two, other, two)
+    assert kinds(moves[1:]) == [Kind.APPLIED] * 4
+
+
+def test_a_keyframe_of_the_market_as_it_is_changes_nothing() -> None:
+    made, _ = follower(*BLOCKS[:5])
+    market = made.market
+    assert market is not None
+    assert made.take(market.keyframe()).kind is Kind.REPEATED
+    assert made.market is market
+
+
+def test_a_keyframe_of_the_same_block_names_the_pools_that_are_other_ones() -> None:
+    made, _ = follower(*BLOCKS[:5])
+    assert made.market is not None
+    wrong = made.market.pools[world.V2_ONE]
+    right = replace(wrong, reserve0=1_000_000)  # type: ignore[type-var]
+    kept = made.market.pools[world.V2_TWO]
+    keyframe = replace(made.market.keyframe(), pools=(right, kept))
+    move = made.take(keyframe)
+    assert (move.kind, move.touched) == (
+        Kind.RESTATED,
+        frozenset({world.V2_ONE, world.V3}),
+    )
+    assert made.market.pools == {world.V2_ONE: right, world.V2_TWO: kept}
+
+
+def test_another_profile_restates_the_market() -> None:
+    made, _ = follower(*BLOCKS[:5])
+    assert made.market is not None
+    profile = replace(world.PROFILE, default_priority_fee=7)
+    move = made.take(replace(made.market.keyframe(), profile=profile))
+    assert (move.kind, move.touched) == (Kind.RESTATED, frozenset())
+
+
+def test_a_keyframe_of_an_unknown_block_starts_anew() -> None:
+    made, _ = follower(*BLOCKS[:5])
+    move = made.take(world.market_after(BLOCKS[:9]).keyframe())
+    assert move.kind is Kind.ANEW
+    assert made.take(BLOCKS[9]).kind is Kind.APPLIED
+
+
+def test_a_keyframe_behind_the_head_takes_the_blocks_since_then_back() -> None:
+    made, _ = follower(*BLOCKS[:9])
+    behind = world.market_after(BLOCKS[:5])
+    move = made.take(behind.keyframe())
+    assert (move.kind, move.rewound_to) == (Kind.BROKEN, behind.block.hash)
+    assert made.market is not None
+    assert made.market.pools == behind.pools
+
+
+def test_a_break_goes_back_to_the_fork_point() -> None:
+    made, _ = follower(*BLOCKS[:9])
+    move = made.take(Break(11, ref(4), "why"))
+    assert (move.kind, move.rewound_to) == (Kind.BROKEN, ref(4).hash)
+    assert made.market is not None
+    assert made.market.pools == world.market_after(BLOCKS[:5]).pools
+
+
+@pytest.mark.parametrize("fork_point", [None, ref(0)])
+def test_a_break_that_goes_too_far_back_leaves_nothing_until_the_next_keyframe(
+    fork_point: BlockRef | None,
+) -> None:
+    made, _ = follower(*BLOCKS[:150])
+    lost = made.take(Break(152, fork_point, "why"))
+    assert (lost.kind, made.market) == (Kind.LOST, None)
+    assert lost.error is not None
+    assert made.take(BLOCKS[150]) == Move(BLOCKS[150], Kind.LOST)
+    assert made.take(world.first_keyframe()).kind is Kind.ANEW
+
+
+def test_what_cannot_follow_leaves_nothing_and_says_why() -> None:
+    made, _ = follower(*BLOCKS[:3])
+    move = made.take(BLOCKS[4])
+    assert move.kind is Kind.LOST
+    assert isinstance(move.error, RewindTooDeep | NotNextBlock)
+    made, _ = follower(*BLOCKS[:3])
+    log = replace(next(log for log in BLOCKS[3].logs), data=b"\1")
+    move = made.take(replace(BLOCKS[3], logs=(log,)))
+    assert isinstance(move.error, PoolError)
+    assert made.market is None
