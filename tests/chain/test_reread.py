@@ -10,7 +10,7 @@ from chain.embedded import STRANGER, Embedded, requests_of
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool
 from dexarb.chain.multicall import MULTICALL3
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.sync import bootstrap, reread
+from dexarb.chain.sync import bootstrap, reread, reread_requests
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.errors import BlockGone, InvalidPoolState
@@ -110,6 +110,7 @@ def test_a_reading_shares_its_requests(embedded: Embedded) -> None:
             async def cost(pools: list[Pool]) -> int:
                 before = rpc.requests
                 await reread(rpc, found.block, pools)
+                assert rpc.requests - before == reread_requests(pools)
                 return rpc.requests - before
 
             both: list[Pool] = [pool for pair in zip(v2, v3, strict=False) for pool in pair]

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 from eth_abi.abi import encode
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from chain.contracts import REVERTS, answering, word
@@ -14,6 +16,7 @@ from dexarb.apps.demo.artifacts import multicall3_code
 from dexarb.chain.multicall import MULTICALL3
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.sync import Bootstrap, bootstrap
+from dexarb.chain.tokens import MAX_DECIMALS, MAX_SYMBOL, Described, OddToken
 from dexarb.core.token import Address, Token, short
 from support.anvil import Node
 from support.chain_driver import run
@@ -165,6 +168,27 @@ def test_decimals_that_are_false_only_once_are_asked_for_again(
             assert not [log for log in logs if log["event"].startswith("token.")]
 
     run(check())
+
+
+@given(decimals=st.none() | st.binary(max_size=100), symbol=st.none() | st.binary(max_size=200))
+def test_whatever_a_token_answers_it_is_described_or_odd(
+    decimals: bytes | None, symbol: bytes | None
+) -> None:
+    dialogue = Described(137, {}, {}).token(token(1))
+    calls = next(dialogue)
+    assert [call.to for call in calls] == [token(1)] * 2
+    try:
+        dialogue.send([decimals, symbol])
+        dialogue.send([decimals, symbol])
+    except StopIteration as end:
+        found = end.value
+    if isinstance(found, OddToken):
+        assert token(1) in found.reason
+        assert len(found.reason) < 250
+        return
+    assert 0 <= found.decimals <= MAX_DECIMALS
+    assert found.symbol.isprintable()
+    assert 0 < len(found.symbol) <= MAX_SYMBOL
 
 
 def test_an_odd_token_leaves_out_its_own_pools_only(scratch: Embedded) -> None:

@@ -111,7 +111,7 @@ class PinnedReader:
         if not calls:
             return []
         self.calls += len(calls)
-        chunks = list(_chunks(calls))
+        chunks = list(aggregates(calls))
         self.aggregates += len(chunks)
         try:
             if self.multicall is None:
@@ -164,6 +164,8 @@ class PinnedReader:
         try:
             async with self._gate:
                 return await self._until_true(lambda: self._asked(calls))
+        except Refused:
+            raise
         except (RpcError, ValueError) as error:
             if isinstance(error, RpcError) and is_transient(error):
                 raise
@@ -238,7 +240,8 @@ def _answer(answer: str | RpcError) -> bytes | None:
     raise answer
 
 
-def _chunks(calls: Sequence[Call]) -> Iterator[Sequence[Call]]:
+def aggregates(calls: Sequence[Call]) -> Iterator[Sequence[Call]]:
+    """The calls, cut into what goes into one request each."""
     start, size = 0, 0
     for end, call in enumerate(calls):
         cost = 5 * abi.WORD + len(abi.padded(call.data))

@@ -13,7 +13,7 @@ from dexarb.amm import POOL_TYPES
 from dexarb.chain import decode
 from dexarb.chain.decode import JsonObject
 from dexarb.chain.kinds import made_by, other_events
-from dexarb.chain.multicall import MULTICALL3, PinnedReader
+from dexarb.chain.multicall import MULTICALL3, PinnedReader, aggregates
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.tokens import Described, OddToken
 from dexarb.core.block import Block
@@ -114,19 +114,26 @@ async def reread(
     and TransportError.
     """
     reader = await PinnedReader.open(rpc, block, multicall)
-    dialogues = [
-        type(pool).load(
-            address=pool.address,
-            dex=pool.dex,
-            token0=pool.tokens[0],
-            token1=pool.tokens[1],
-            fee_pips=pool.fee_pips,
-            known=pool,
-        )
-        for pool in pools
-    ]
-    loaded = await drive(reader, dialogues)
+    loaded = await drive(reader, [_load_again(pool) for pool in pools])
     return {pool.address: found for pool, found in zip(pools, loaded, strict=True)}
+
+
+def reread_requests(pools: Sequence[Pool]) -> int:
+    """What `reread` of pools that are as they are said to be takes, with Multicall3."""
+    reads = [call for pool in pools for call in next(_load_again(pool))]
+    return 1 + len(list(aggregates(reads)))
+
+
+def _load_again(pool: Pool) -> Dialogue[Pool]:
+    token0, token1 = pool.tokens
+    return type(pool).load(
+        address=pool.address,
+        dex=pool.dex,
+        token0=token0,
+        token1=token1,
+        fee_pips=pool.fee_pips,
+        known=pool,
+    )
 
 
 async def _at_head(
