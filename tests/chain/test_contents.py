@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -24,9 +25,10 @@ BARE = ("receiptsRoot", "stateRoot", "transactionsRoot", "sha3Uncles", "miner", 
 """What headers of a minimal node lack; their hashes can be anything."""
 
 
-def true_block(seed: int, *, busy: int = 6, **options: Any) -> TrueBlock:
-    chain = TrueChain(seed)
-    return chain.mine(1 + seed % busy, **options)
+@cache
+def true_block(seed: int) -> TrueBlock:
+    """Of one to six transactions; not to be changed."""
+    return TrueChain(seed).mine(1 + seed % 6)
 
 
 def header_of(block: TrueBlock, *, bare: bool = False, **changes: Any) -> Header:
@@ -112,6 +114,17 @@ def test_with_a_header_that_hides_its_field_the_truth_is_unproven_and_not_refuse
         found = read(header, block.receipts)
         assert found.logs == expected_logs(block)
         assert not found.is_proven
+
+
+def test_capital_letters_make_no_difference() -> None:
+    block = true_block(5)
+    receipts = copy.deepcopy(block.receipts)
+    for receipt in receipts:
+        for log in receipt["logs"]:
+            for name in ("blockHash", "transactionHash", "address", "data", "blockNumber"):
+                log[name] = "0x" + log[name][2:].upper()
+    found = read(header_of(block), receipts)
+    assert found == read(header_of(block), block.receipts)
 
 
 def test_fields_that_a_minimal_node_leaves_out_are_not_needed() -> None:
@@ -211,9 +224,9 @@ def test_a_lie_about_an_unproven_block_is_refused_where_it_contradicts_the_heade
 @pytest.mark.fuzz
 @pytest.mark.parametrize("lie", SEEN_CHEAPLY + SEEN_BY_THE_ROOT, ids=lambda lie: lie.__name__)
 def test_every_lie_is_refused_over_many_blocks(lie: Lie) -> None:
-    assert refusals(lie, bare=False, blocks=range(2_000)) > 1_000
+    assert refusals(lie, bare=False, blocks=range(1_000)) > 500
     if lie in SEEN_CHEAPLY:
-        assert refusals(lie, bare=True, blocks=range(2_000)) > 1_000
+        assert refusals(lie, bare=True, blocks=range(1_000)) > 500
 
 
 # -- headers -------------------------------------------------------------------------------------

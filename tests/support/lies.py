@@ -69,7 +69,7 @@ def doubled_receipt(receipts: list[Json], _: TrueBlock, rng: Random) -> list[Jso
 
 
 def another_blocks_logs(receipts: list[Json], *_: object) -> list[Json] | None:
-    other = TrueChain(99).mine(len(receipts)).receipts
+    other = TrueChain(10_099).mine(len(receipts)).receipts
     if [each["logs"] for each in other] == [each["logs"] for each in receipts]:
         return None
     return [mine | {"logs": theirs["logs"]} for mine, theirs in zip(receipts, other, strict=True)]
@@ -88,13 +88,13 @@ def _core(log: Json) -> Json:
 
 
 def another_blocks_receipts(*_: object) -> list[Json]:
-    return TrueChain(98).mine(3).receipts
+    return TrueChain(10_098).mine(3).receipts
 
 
 def another_blocks_receipts_disguised(
     receipts: list[Json], block: TrueBlock, _: Random
 ) -> list[Json]:
-    told = copy.deepcopy(TrueChain(98).mine(len(receipts)).receipts)
+    told = copy.deepcopy(TrueChain(10_098).mine(len(receipts)).receipts)
     for receipt in told:
         for entry in (receipt, *receipt["logs"]):
             entry |= {"blockHash": block.hash, "blockNumber": block.header["number"]}

@@ -148,15 +148,19 @@ def _check_places(header: Header, ordered: Sequence[Receipt], own: Receipt | Non
 
 
 def _check_place(event: EventLog, receipt: Receipt, block: Block) -> None:
-    if event.block_hash != receipt.block_hash and event.block_hash.lower() != block.hash:
+    if not _same_text(event.block_hash, receipt.block_hash):
         raise Refused(RECEIPTS, "a log of another block")
     number, index, name = event.block_number, event.transaction_index, event.transaction_hash
     if number is not None and not _same_number(number, receipt.block_number or hex(block.number)):
         raise Refused(RECEIPTS, "a log with another block's number")
     if not _same_number(index, receipt.transaction_index):
         raise Refused(RECEIPTS, "a log with another transaction's index")
-    if name not in (None, receipt.transaction_hash, receipt.transaction_hash.lower()):
+    if name is not None and not _same_text(name, receipt.transaction_hash):
         raise Refused(RECEIPTS, "a log of another transaction")
+
+
+def _same_text(text: str, other: str) -> bool:
+    return text == other or text.lower() == other.lower()
 
 
 def _same_number(text: str, other: str) -> bool:
@@ -204,16 +208,17 @@ def _check_blooms(header: Header, ordered: Sequence[Receipt], own: Receipt | Non
         before_last = union
         bits = bloom_of(receipt.logs)
         union |= bits
-        own_bloom = receipt.logs_bloom
-        if own_bloom is not None and decode.octets(own_bloom, 256, "logsBloom") != bits.to_bytes(
-            256, "big"
-        ):
+        if receipt.logs_bloom is not None and _bits(receipt.logs_bloom) != bits:
             raise Refused(RECEIPTS, "a receipt's logs are not those of its logsBloom")
         if len({event.log_index for event in receipt.logs}) != len(receipt.logs):
             raise Refused(RECEIPTS, "a log stands twice")
     allowed = {None, union} if own is None else {None, union, before_last}
     if header.logs_bloom not in allowed:
         raise Refused(RECEIPTS, "logs other than those of the block's logsBloom")
+
+
+def _bits(logs_bloom: str) -> int:
+    return int.from_bytes(decode.octets(logs_bloom, 256, "logsBloom"), "big")
 
 
 def bloom_of(events: Iterable[EventLog]) -> int:

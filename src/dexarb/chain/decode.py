@@ -199,13 +199,12 @@ def number(text: object, bits: int, name: str) -> int:
 
 def octets(text: object, size: int | None, name: str) -> bytes:
     """Hexadecimal data of so many bytes, of any number for None. Raises ValueError."""
-    if not isinstance(text, str) or not text.startswith("0x"):
-        raise ValueError(f"{name} does not begin with 0x")
-    found = bytes.fromhex(text[2:])
-    # A length too small for the text: there were blanks in it.
-    if len(found) * 2 + 2 != len(text) or size not in (None, len(found)):
-        raise ValueError(f"{name} is not {size} bytes long" if size else f"{name} is malformed")
-    return found
+    if isinstance(text, str) and text[:2] == "0x":
+        found = bytes.fromhex(text[2:])
+        # Too few bytes for the text: there were blanks in it.
+        if 2 * len(found) + 2 == len(text) and (size is None or size == len(found)):
+            return found
+    raise ValueError(f"{name} is not {size or 'any number of'} bytes in hexadecimal")
 
 
 def transaction(receipt: Receipt) -> Transaction:

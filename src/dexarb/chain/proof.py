@@ -2,9 +2,7 @@
 
 Source: the Yellow Paper, appendices B (RLP), C (hexadecimal prefix) and D (Merkle Patricia trie)
 and section 4.3; typed receipts after EIP-2718. A list is put into the trie under rlp(index), so
-its root can be built from the sorted keys, without a database.
-
-`encode_list` takes items that are encoded already; all else takes plain values.
+its root can be built from the sorted keys, without a database. `encode_list` takes encoded items.
 """
 
 from __future__ import annotations
@@ -14,9 +12,6 @@ from functools import lru_cache, reduce
 from operator import or_
 
 from eth_hash.backends.pysha3 import keccak256 as keccak
-
-Key = tuple[int, ...]
-"""Nibbles: half bytes, the high one first."""
 
 
 def _head(size: int, short: int) -> bytes:
@@ -65,11 +60,10 @@ def encode_log(address: bytes, topics: Sequence[bytes], data: bytes) -> bytes:
 def encode_receipt(
     kind: int, outcome: int | bytes, cumulative_gas: int, logs_bloom: bytes, logs: Iterable[bytes]
 ) -> bytes:
-    """kind: the transaction's type, 0 for legacy. outcome: the status, or the state root that old
-    receipts had in its place. logs: as `encode_log` gives them."""
+    """kind: the transaction's type, 0 for legacy. outcome: the status, or an old state root."""
     first = encode_uint(outcome) if isinstance(outcome, int) else encode_bytes(outcome)
-    rest = (encode_uint(cumulative_gas), encode_bytes(logs_bloom), encode_list(logs))
-    body = encode_list((first, *rest))
+    gas, bits = encode_uint(cumulative_gas), encode_bytes(logs_bloom)
+    body = encode_list((first, gas, bits, encode_list(logs)))
     return bytes((kind,)) + body if kind else body
 
 
@@ -82,7 +76,7 @@ def list_root(values: Sequence[bytes]) -> bytes:
     return keccak(_node(leaves, 0))
 
 
-def _node(leaves: Sequence[tuple[Key, bytes]], depth: int) -> bytes:
+def _node(leaves: Sequence[tuple[bytes, bytes]], depth: int) -> bytes:
     """The encoded node over leaves that share their first `depth` nibbles."""
     first, last = leaves[0][0], leaves[-1][0]
     if len(leaves) == 1:
@@ -92,10 +86,8 @@ def _node(leaves: Sequence[tuple[Key, bytes]], depth: int) -> bytes:
         fork += 1
     if fork > depth:
         return encode_list((_path(first[depth:fork], leaf=False), _link(_node(leaves, fork))))
-    children: list[list[tuple[Key, bytes]]] = [[] for _ in range(16)]
-    for leaf in leaves:
-        children[leaf[0][depth]].append(leaf)
-    links = [_link(_node(below, depth + 1)) if below else b"\x80" for below in children]
+    below = [[leaf for leaf in leaves if leaf[0][depth] == nibble] for nibble in range(16)]
+    links = [_link(_node(each, depth + 1)) if each else b"\x80" for each in below]
     return encode_list((*links, b"\x80"))
 
 
@@ -104,20 +96,21 @@ def _link(node: bytes) -> bytes:
     return node if len(node) < 32 else b"\xa0" + keccak(node)
 
 
-def _path(nibbles: Key, *, leaf: bool) -> bytes:
+def _path(nibbles: bytes, *, leaf: bool) -> bytes:
     padded = (2 * leaf + 1, *nibbles) if len(nibbles) % 2 else (2 * leaf, 0, *nibbles)
     return encode_bytes(bytes(16 * a + b for a, b in zip(padded[::2], padded[1::2], strict=True)))
 
 
-def _nibbles(key: bytes) -> Key:
-    return tuple(nibble for byte in key for nibble in (byte >> 4, byte & 15))
+def _nibbles(key: bytes) -> bytes:
+    """Half bytes, the high one first."""
+    return bytes(nibble for byte in key for nibble in (byte >> 4, byte & 15))
 
 
 @lru_cache(maxsize=8192)
 def _bloom_bits(item: bytes) -> int:
     digest = keccak(item)
-    places = [int.from_bytes(digest[place : place + 2], "big") & 2047 for place in (0, 2, 4)]
-    return 1 << places[0] | 1 << places[1] | 1 << places[2]
+    first, second, third = (int.from_bytes(digest[at : at + 2], "big") for at in (0, 2, 4))
+    return 1 << first % 2048 | 1 << second % 2048 | 1 << third % 2048
 
 
 def bloom(items: Iterable[bytes]) -> int:
