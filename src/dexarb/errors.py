@@ -12,6 +12,7 @@
     │   │   └── Refused           its answer cannot be true; carries why
     │   ├── TransportError        the node did not answer
     │   ├── BlockGone             a reorganisation took the block that was being read
+    │   ├── NothingFound          none of the pools that were asked for is on the chain
     │   ├── BlocksMissing         no endpoint gives the next block any more
     │   ├── StoreError            a history, state or ledger file cannot be used
     │   │   └── Locked            another process writes there; carries its process id
@@ -146,6 +147,17 @@ class BlockGone(OutsideError):
     def __init__(self, number: int, block_hash: str) -> None:
         self.number, self.block_hash = number, block_hash
         super().__init__(f"block {number} {block_hash} left the chain while it was read")
+
+
+class NothingFound(OutsideError):
+    """Nothing to collect. It is asked again: a node may answer so for a while."""
+
+    def __init__(self, block: int, missing: int) -> None:
+        self.block, self.missing = block, missing
+        super().__init__(
+            f"none of the configured pools is there at block {block} ({missing} missing): are the"
+            " factories and tokens those of this chain?"
+        )
 
 
 class BlocksMissing(OutsideError):

@@ -38,7 +38,8 @@ def test_what_mends_itself_at_once_is_not_worth_a_word() -> None:
 def test_the_block_time_is_measured_over_skipped_and_repeated_heads() -> None:
     pace = Pace()
     assert pace.block_time_s is None
-    assert pace.still_s(1.0, 15.0) == 15.0
+    assert pace.still_s(1.0, 15.0) == 5.0
+    assert pace.still_s(1.0, 2.0) == 2.0
     for number in (100, 101, 101, 104, 105):
         pace.note(number, 1_000 + 2 * number)
     assert pace.block_time_s == 2.0

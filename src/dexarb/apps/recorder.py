@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
-from typing import TypeVar
 
 import structlog
 
+from dexarb.apps.retrying import Retrying
 from dexarb.core.block import BlockRef, BlockUpdate
-from dexarb.core.market import Keyframe, Market
+from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
 from dexarb.core.token import Address
-from dexarb.errors import OutsideError, ReorgTooDeep, StoreError
+from dexarb.errors import ReorgTooDeep, StoreError
 from dexarb.store.compaction import close_segments
 from dexarb.store.follow import newest_market
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 
-T = TypeVar("T")
-RETRY_S = (0.5, 30.0)
-
 _log = structlog.get_logger("data-collector")
-
-
-async def persist(action: Callable[[], Awaitable[T]]) -> T:
-    """Do it until node and disk let us; an outage is told when it begins and when it is over."""
-    pause, told = RETRY_S[0], ""
-    while True:
-        try:
-            done = await action()
-        except OutsideError as error:
-            if str(error) != told:
-                told = str(error)
-                _log.error("waiting", problem=told)
-        else:
-            if told:
-                _log.info("waiting.over")
-            return done
-        await asyncio.sleep(pause)
-        pause = min(RETRY_S[1], pause * 2)
 
 
 class Recorder:
@@ -49,8 +28,9 @@ class Recorder:
     unproven, backfilled: counts of this run.
     """
 
-    def __init__(self, writer: HistoryWriter) -> None:
+    def __init__(self, writer: HistoryWriter, retrying: Retrying) -> None:
         self.writer = writer
+        self._retrying = retrying
         self.market: Market | None = None
         self.blocks = self.reorgs = self.unproven = self.backfilled = self.breaks = 0
         self._compaction: asyncio.Task[None] | None = None
@@ -66,9 +46,16 @@ class Recorder:
             return
         _log.info("resumed", block=self.market.block.number, pools=len(self.market.pools))
 
-    def branch(self, depth: int) -> list[BlockRef]:
-        """The newest blocks of the history that stand, oldest first."""
-        return HistoryReader(self.writer.folder).recent_chain(depth)
+    def ever_longer_branches(self) -> Iterator[list[BlockRef]]:
+        """The newest blocks that stand, oldest first, then ever more of them up to all."""
+        reader = HistoryReader(self.writer.folder)
+        depth, before = MAX_REORG_DEPTH, 0
+        while True:
+            branch = [BlockRef(each.number, each.hash) for each in reader.branch(depth)]
+            if len(branch) <= before:
+                return
+            yield branch
+            depth, before = depth * 8, len(branch)
 
     def apply(self, update: BlockUpdate) -> BlockUpdate:
         """Move the market to the block; returns it with the logs of the market's pools alone.
@@ -100,7 +87,7 @@ class Recorder:
         async def write() -> None:
             self.writer.append(update)
 
-        await persist(write)
+        await self._retrying.until_done(write)
         self.blocks += 1
         self.unproven += update.witnesses == 0
         self.backfilled += update.backfilled
@@ -113,7 +100,7 @@ class Recorder:
         async def write() -> Keyframe:
             return self.writer.append_keyframe(keyframe)
 
-        self.market = Market(await persist(write))
+        self.market = Market(await self._retrying.until_done(write))
 
     async def break_off(self, fork_point: BlockRef | None, reason: str) -> None:
         """What is recorded behind the fork point is dead; a keyframe has to follow."""
@@ -122,7 +109,7 @@ class Recorder:
             self.writer.append_break(fork_point, reason)
 
         _log.error("break", stands=fork_point and fork_point.number, reason=reason)
-        await persist(write)
+        await self._retrying.until_done(write)
         self.breaks += 1
         self.market = None
 

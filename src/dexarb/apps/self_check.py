@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.sync import reread
+from dexarb.chain.sync import reread, reread_requests
 from dexarb.core.block import Block
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
@@ -19,12 +19,10 @@ from dexarb.errors import OutsideError
 
 REQUESTS_A_BLOCK = 0.15
 """What the checks may cost on average."""
-POOLS_A_CHECK = 5
+MAX_POOLS_A_CHECK = 20
 FIRST_AFTER_BLOCKS = 8
 QUIET_AFTER = 3
 """So often may an unknown event have changed nothing before it is taken for one that never does."""
-DIFFERENCES_BORNE = 1
-"""A pool that differs more often is one that we cannot follow: it stays out."""
 
 _log = structlog.get_logger("data-collector")
 
@@ -51,7 +49,7 @@ class SelfCheck:
     rpc: Rpc
     multicall: Address | None
     counts: CheckCounts = field(default_factory=CheckCounts)
-    differences: Counter[Address] = field(default_factory=Counter)
+    _differences: Counter[Address] = field(default_factory=Counter)
     _blocks: int = 0
     _next: int = 0
     _running: asyncio.Task[None] | None = None
@@ -61,19 +59,34 @@ class SelfCheck:
     def advance(self, market: Market) -> None:
         """Start the next check if what has been spent allows for it."""
         self._blocks += 1
-        is_idle = self._running is None or self._running.done()
-        affordable = self.counts.requests <= REQUESTS_A_BLOCK * (self._blocks - FIRST_AFTER_BLOCKS)
-        if market.pools and is_idle and affordable:
-            pools = list(market.pools.values())
-            start = self._next % len(pools)
-            self._next = start + POOLS_A_CHECK
-            chosen = pools[start : start + POOLS_A_CHECK]
+        if self._running is not None and not self._running.done():
+            return
+        affordable = REQUESTS_A_BLOCK * (self._blocks - FIRST_AFTER_BLOCKS) - self.counts.requests
+        chosen = self._next_pools(list(market.pools.values()), affordable)
+        if chosen:
             self._running = asyncio.create_task(self._check(market.block, chosen))
+
+    def _next_pools(self, pools: Sequence[Pool], affordable: float) -> list[Pool]:
+        """The next ones in turn, as many as may be read for so many requests."""
+        chosen: list[Pool] = []
+        for step in range(min(MAX_POOLS_A_CHECK, len(pools))):
+            wanted = [*chosen, pools[(self._next + step) % len(pools)]]
+            if reread_requests(wanted) > affordable:
+                break
+            chosen = wanted
+        self._next = (self._next + len(chosen)) % max(1, len(pools))
+        return chosen
 
     def take(self) -> set[Address]:
         """Pools that were found to differ since the last call."""
         found, self._found = self._found, set()
         return found
+
+    def count_difference(self, pool: Address) -> int:
+        """One more of a pool; returns how many it has had."""
+        self.counts.differences += 1
+        self._differences[pool] += 1
+        return self._differences[pool]
 
     async def differing(self, block: Block, pools: Sequence[Pool]) -> dict[Address, Pool]:
         """Of pools as we have them at the end of a block: what two readings say of those that the

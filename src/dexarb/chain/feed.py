@@ -10,12 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple, Self
 
+import structlog
+
 from dexarb.chain.contents import Contents, Watched
 from dexarb.chain.decode import Header
 from dexarb.chain.fetch import ContentsFetcher
 from dexarb.chain.headers import LATEST, HeaderReader
 from dexarb.chain.heads import FeedStats, Head, HeadListener
 from dexarb.chain.outage import Outage
+from dexarb.chain.pace import Pace
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.trouble import NOT_THERE_YET, Trouble, pause_s, trouble
 from dexarb.chain.way import WINDOW, ParentMissing, way_to
@@ -29,7 +32,11 @@ PATIENCE_S = 60.0
 """So long the next block may stay away while the chain goes on."""
 PRUNED_PATIENCE = 3
 """Failures in a row where all endpoints say that they no longer keep the block."""
-_PAUSE_S = (0.1, 2.0)
+PAUSE_S = (0.1, 2.0)
+"""After a failure, doubling."""
+
+
+_log = structlog.get_logger("dexarb.feed")
 
 
 class Received(NamedTuple):
@@ -61,6 +68,7 @@ class BlockFeed:
     known: our newest blocks in chain order, the last being where the feed goes on; at least that
     one. Of more than 129 the newest count (a fork point may lie 128 back). newest_timestamp: of
     the last one, UNIX seconds. headers: a reader that knows already whether headers can be proven.
+    pace: what is known already of the chain's.
 
     Network trouble never ends the iteration: it is handed to `trouble` (default: told once in the
     log) and tried again. Nor does an endpoint that lags. What ends it is ReorgTooDeep, when the
@@ -77,10 +85,12 @@ class BlockFeed:
         watched: Watched,
         known: Sequence[BlockRef],
         headers: HeaderReader | None = None,
+        pace: Pace | None = None,
         newest_timestamp: int = 0,
         poll_interval_s: float = 1.0,
         silence_s: float = 15.0,
         patience_s: float = PATIENCE_S,
+        pause_s: tuple[float, float] = PAUSE_S,
         now: Callable[[], float] = time.time,
         trouble: Callable[[OutsideError], None] | None = None,
     ) -> None:
@@ -102,6 +112,7 @@ class BlockFeed:
         self.listener = HeadListener(
             rpc.scoped(attempts=2),
             self._headers,
+            pace or Pace(),
             poll_interval_s=poll_interval_s,
             silence_s=silence_s,
             now=now,
@@ -113,9 +124,12 @@ class BlockFeed:
         self._path: deque[Header] = deque()
         self._path_is_live = False
         self._ready: deque[Received] = deque()
+        self._contradicting: dict[str, BlockRef] = {}
+        self._told: set[str] = set()
         self._failures = 0
         self._failing_since = 0.0
         self._patience_s = patience_s
+        self._pause_s = pause_s
 
     async def __aenter__(self) -> Self:
         self._listening = asyncio.create_task(self.listener.run())
@@ -133,12 +147,44 @@ class BlockFeed:
         """The next block. A call that was cancelled can be made again."""
         while not self._ready:
             await self._advance()
+        self._check_what_others_say()
         received = self._ready.popleft()
         while self._known[-1].hash != received.block.parent_hash:
             self._known.pop()
         self._known.append(BlockRef(received.block.number, received.block.hash))
         self._newest_timestamp = received.block.timestamp
         return received
+
+    def _check_what_others_say(self) -> None:
+        """Say once of an endpoint that it has another chain than ours, and once that it has not.
+
+        Once may be a fork of a moment: only the second block of its own counts. Raises
+        ReorgTooDeep where the chain calls a block final that is not ours.
+        """
+        known = tuple(self._known)
+        contradictions = self.listener.witnesses.contradictions(known)
+        for endpoint, theirs in contradictions.items():
+            first = self._contradicting.setdefault(endpoint, theirs)
+            if first != theirs and endpoint not in self._told:
+                self._told.add(endpoint)
+                ours = dict(known)[theirs.number]
+                remedy = "One of them is on a dead branch or on another chain; add a third to tell"
+                _log.warning(
+                    "endpoints.disagree",
+                    endpoint=endpoint,
+                    block=theirs.number,
+                    theirs=theirs.hash,
+                    ours=ours,
+                    remedy=remedy,
+                )
+        for endpoint in self._contradicting.keys() - contradictions.keys():
+            del self._contradicting[endpoint]
+            if endpoint in self._told:
+                self._told.discard(endpoint)
+                _log.info("endpoints.agree", endpoint=endpoint)
+        final = self.listener.finalized
+        if final is not None and dict(known).get(final.number, final.hash) != final.hash:
+            raise ReorgTooDeep(final.number, final.hash, known[0].number)
 
     def agreed(self, endpoints: int = 2) -> BlockRef | None:
         """The newest of our blocks that at least so many endpoints have named."""
@@ -165,7 +211,7 @@ class BlockFeed:
             self._path.clear()
             self._note_failure(error)
             self._trouble(error)
-            await asyncio.sleep(pause_s(self._failures, *_PAUSE_S))
+            await asyncio.sleep(pause_s(self._failures, *self._pause_s))
         finally:
             self.stats.spend(self._rpc.requests - before, live=live)
 

@@ -11,14 +11,14 @@ import msgspec
 
 from dexarb.chain import wire
 from dexarb.chain.decode import Header
-from dexarb.chain.headers import HeaderReader
+from dexarb.chain.headers import FINALIZED, HeaderReader
 from dexarb.chain.pace import Pace
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport_push import Subscription
-from dexarb.chain.trouble import pause_s
+from dexarb.chain.trouble import is_transient, pause_s
 from dexarb.chain.witnesses import Witnesses
 from dexarb.core.block import BlockRef
-from dexarb.errors import OutsideError, Refused, TransportError
+from dexarb.errors import OutsideError, Refused, RpcError, TransportError
 
 PROBE_S = 15.0
 """How often the endpoints that are not in use are asked for their newest block."""
@@ -83,6 +83,7 @@ class HeadListener:
         self,
         rpc: Rpc,
         headers: HeaderReader,
+        pace: Pace,
         *,
         poll_interval_s: float,
         silence_s: float,
@@ -92,8 +93,11 @@ class HeadListener:
     ) -> None:
         self.heads: asyncio.Queue[Head | None] = asyncio.Queue()
         self.witnesses = Witnesses()
-        self.pace = Pace()
+        self.finalized: BlockRef | None = None
+        self._has_finality = True
+        self._pace = pace
         self._rpc = rpc
+        self._probes = rpc.scoped(attempts=1)
         self._headers = headers
         self._poll_interval_s = poll_interval_s
         self._silence_s = silence_s
@@ -118,8 +122,7 @@ class HeadListener:
                 group.create_task(self._poll_on())
                 if self._rpc.can_subscribe:
                     group.create_task(self._follow_on())
-                if len(self._rpc.endpoints) > 1:
-                    group.create_task(self._probe_on())
+                group.create_task(self._probe_on())
         finally:
             self.heads.put_nowait(None)
 
@@ -211,7 +214,7 @@ class HeadListener:
         """Seldom while heads come; soon, then ever less often, while none does."""
         probed_at, wait = _clock(), 0.0
         while True:
-            still_s = self.pace.still_s(self._poll_interval_s, PROBE_S)
+            still_s = self._pace.still_s(self._poll_interval_s, PROBE_S)
             is_still = _clock() - self._news_at >= still_s
             wait = min(PROBE_S, max(wait, still_s) * 2) if is_still else still_s
             if is_still or _clock() - probed_at >= PROBE_S:
@@ -220,7 +223,11 @@ class HeadListener:
             await asyncio.sleep(wait)
 
     async def _probe(self) -> None:
-        others = self._rpc.avoiding(self._rpc.preferred)
+        """Ask the other endpoints for their newest block, and ours what is final."""
+        await self._look_for_finality()
+        if len(self._rpc.names) == 1:
+            return
+        others = self._probes.avoiding(self._rpc.preferred)
         for endpoint, answer in await others.each("eth_getBlockByNumber", *_LATEST):
             try:
                 header = self._headers.read(answer)
@@ -229,6 +236,18 @@ class HeadListener:
             self._note(header, endpoint)
             if self._latest is None or header.block.number > self._latest.number:
                 self._hear(header, endpoint)
+
+    async def _look_for_finality(self) -> None:
+        if self._has_finality:
+            try:
+                (found,) = await self._headers.ask([FINALIZED])
+            except RpcError as error:
+                self._has_finality = is_transient(error)
+            except TransportError:
+                return  # told by the endpoint's health
+            else:
+                if found is not None:
+                    self.finalized = BlockRef(found.block.number, found.block.hash)
 
     # -- what was heard -----------------------------------------------------------------------
 
@@ -244,7 +263,7 @@ class HeadListener:
         news, self._latest = ref != self._latest, ref
         if news:
             self._news_at = _clock()
-            self.pace.note(block.number, block.timestamp)
+            self._pace.note(block.number, block.timestamp)
         if news and self._listening:
             self._heard_at.setdefault(block.hash, self._now())
             if len(self._heard_at) > _REMEMBERED:

@@ -12,6 +12,9 @@ from dexarb.chain.endpoint_client import EndpointClient, slots
 from dexarb.core.block import BlockRef
 from dexarb.errors import TransportError
 
+_KEPT_BLOCKS = 1024
+"""Headers of so many blocks every node keeps."""
+
 
 class _Hash(msgspec.Struct):
     hash: str
@@ -37,9 +40,27 @@ async def judge(
     if known is not None:
         params = [hex(known.number), False]
         header = await _own_answer(client, spend, _Hash, "eth_getBlockByNumber", *params)
-        if header is not None and header.hash.lower() != known.hash:
+        if header is None:
+            return await _by_height(client, known, spend)
+        if header.hash.lower() != known.hash:
             reason = f"has another block {known.number} than ours: not used while others are"
             return Standing.ESTRANGED, reason
+    return Standing.OURS, ""
+
+
+async def _by_height(
+    client: EndpointClient, known: BlockRef, spend: Callable[[list[str]], None]
+) -> tuple[Standing, str]:
+    """A node that is not as far as the block cannot be judged; one that is beyond it and close to
+    it would have it."""
+    answer = await _own_answer(client, spend, str, "eth_blockNumber")
+    try:
+        height = int(answer or "0x0", 16)
+    except ValueError:
+        raise TransportError(client.health.name, "its block number is no number") from None
+    if known.number <= height <= known.number + _KEPT_BLOCKS:
+        reason = f"is at block {height} and lacks our block {known.number}: not used while others"
+        return Standing.ESTRANGED, f"{reason} are"
     return Standing.OURS, ""
 
 
