@@ -90,6 +90,8 @@ def test_a_node_behind_a_socket_file_is_asked_and_pushes(socket_file: Path) -> N
             await rpc.call("anvil_mine", hex(3))
             numbers = [int(msgspec.json.decode(await anext(heads))["number"], 16) for _ in range(3)]
             assert numbers == [first + 1, first + 2, first + 3]
+            (report,) = rpc.endpoints
+            assert report.newest == first + 3  # pushed heads are heard of
             heads.drop()
             with pytest.raises(TransportError, match="given up"):
                 await anext(heads)

@@ -14,6 +14,7 @@ from dexarb.chain.node_url import redact
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport import PushTransport, Transport, connect
 from dexarb.chain.transport_http import HttpTransport
+from dexarb.chain.transport_push import Subscription
 from dexarb.chain.transport_ws import WebSocketTransport
 from dexarb.errors import ConfigError, DexarbError, TransportError
 from support.anvil import Node, free_port
@@ -355,3 +356,12 @@ def test_a_refused_subscription_is_a_transport_error(node: Node) -> None:
             await transport.aclose()
 
     run(check())
+
+
+def test_a_subscription_that_nobody_takes_from_is_given_up() -> None:
+    dropped: list[bool] = []
+    heads = Subscription("ws://node", lambda: dropped.append(True))
+    for _ in range(10_000):
+        assert not dropped
+        heads.push(b"{}")
+    assert dropped

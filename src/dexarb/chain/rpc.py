@@ -12,6 +12,7 @@ import copy
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self, TypeVar, cast
 
 import stamina
@@ -26,7 +27,6 @@ from dexarb.chain.transport import (
     connect,
 )
 from dexarb.chain.transport_push import Subscription
-from dexarb.chain.trouble import is_transient
 from dexarb.chain.usage import Budget, Usage
 from dexarb.core.block import BlockRef
 from dexarb.errors import OutsideError, RpcError, TransportError, the_failure
@@ -158,11 +158,11 @@ class Rpc:
         self._nodes.chain_id, self._nodes.known = chain_id, known
 
     def heard(self, name: str, number: int, block_hash: str) -> None:
-        """A newest block that an endpoint pushed. (Answers about "latest" count by themselves.)"""
+        """A newest block that an endpoint told of. (Answers about "latest" and pushed heads are
+        heard of by themselves.)"""
         nodes = self._nodes
         endpoint = self._named(name).health
         nodes.endpoints.heard(endpoint, number, block_hash, nodes.clock())
-        self._nodes.endpoints.usage.count_push(name, nodes.utc())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -290,9 +290,14 @@ class Rpc:
                     failure = error
                 else:
                     subscription.endpoint = client.health.name
+                    subscription.on_push = partial(self._pushed, client)
                     return subscription
         name = next(iter(self.names), "no endpoint")
         raise failure or TransportError(name, "offers no subscriptions")
+
+    def _pushed(self, client: EndpointClient, head: bytes) -> None:
+        self.usage.count_push(client.health.name, self._nodes.utc())
+        client.hear_head(head)
 
     # -- from endpoint to endpoint ------------------------------------------------------------
 
@@ -350,7 +355,7 @@ class Rpc:
             if once or not any(slot.open for slot in asked):
                 break
         for slot in asked:
-            _close_if_final(slot)
+            slot.close_if_final()
         left = [slot for slot in asked if slot.open]
         if left:
             silent = any(slot.error is None for slot in left)
@@ -388,10 +393,3 @@ class Rpc:
                 standing, reason = await judge(client, nodes.chain_id, known, spend)
                 nodes.endpoints.judged(health, standing, reason, nodes.clock())
         return nodes.endpoints.is_on_our_chain(health, nodes.clock())
-
-
-def _close_if_final(slot: Slot) -> None:
-    """What a node would repeat is the answer once nobody else said anything else."""
-    passing = slot.error is not None and is_transient(slot.error)
-    if slot.open and slot.final and not passing:
-        slot.error, slot.open = next(iter(slot.final.values())), False

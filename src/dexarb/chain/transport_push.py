@@ -43,13 +43,14 @@ class Line(Protocol):
 class Subscription:
     """What a node pushes, in order: an async iterator over JSON texts.
 
-    endpoint: where it is. Raises TransportError when the connection is lost; waiting may be
-    cancelled and taken up again.
+    endpoint: where it is. on_push: is shown each text that is taken. Raises TransportError when
+    the connection is lost; waiting may be cancelled and taken up again.
     """
 
     def __init__(self, endpoint: str, drop: Callable[[], None]) -> None:
         self._queue: asyncio.Queue[bytes | TransportError] = asyncio.Queue()
         self.endpoint = endpoint
+        self.on_push: Callable[[bytes], None] = lambda _: None
         self.drop = drop
         """Gives up on the line: its connection is closed, the next use opens another."""
 
@@ -66,6 +67,7 @@ class Subscription:
         if isinstance(entry, TransportError):
             self._queue.put_nowait(entry)  # it stays lost for whoever asks next
             raise TransportError(entry.endpoint, entry.reason)
+        self.on_push(entry)
         return entry
 
 
