@@ -14,7 +14,8 @@ import msgspec
 from dexarb.chain import wire
 from dexarb.chain.endpoint import Endpoint
 from dexarb.chain.endpoints import Endpoints
-from dexarb.chain.transport import Transport
+from dexarb.chain.transport import PushTransport, Transport
+from dexarb.chain.transport_push import Subscription
 from dexarb.chain.trouble import (
     FINAL_AT_A_NODE,
     NOT_THERE_YET,
@@ -113,6 +114,27 @@ class EndpointClient:
             chunk = asked[start : start + self.health.batch.size]  # it may shrink on the way
             start += len(chunk)
             await self.ask(await self._exchange(chunk, spend, once), spend, once=once)
+
+    async def subscribe(
+        self, params: Sequence[Any], spend: Callable[[list[str]], None]
+    ) -> Subscription:
+        """Raises RpcError and TransportError."""
+        assert isinstance(self.transport, PushTransport)
+        spend(["eth_subscribe"])
+        sent_at = self._clock()
+        try:
+            subscription = await self.transport.subscribe(*params)
+        except TransportError as error:
+            self._silent(error, 1, sent_at)
+            raise
+        except RpcError as error:
+            if trouble(error) is Trouble.NO_METHOD:
+                self._endpoints.lacks(self.health, "eth_subscribe", self._clock())
+            raise
+        self._endpoints.answered(self.health, sent_at, self._clock())
+        self._endpoints.has(self.health, "eth_subscribe")
+        subscription.endpoint = self.health.name
+        return subscription
 
     async def _exchange(
         self, asked: Sequence[Slot], spend: Callable[[list[str]], None], once: bool

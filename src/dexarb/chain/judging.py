@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from dexarb.chain.endpoint import Standing
-from dexarb.chain.endpoint_client import EndpointClient, slots
+from dexarb.chain.endpoint_client import EndpointClient, Slot, slots
 from dexarb.core.block import BlockRef
 from dexarb.errors import TransportError
 
@@ -23,13 +23,13 @@ async def judge(
     known: BlockRef | None,
     spend: Callable[[list[str]], None],
 ) -> tuple[Standing, str]:
-    """Where the endpoint stands and why. One that does not know the block cannot be judged by it
-    and counts as ours; without a chain id nothing is known. Raises TransportError."""
+    """Where the endpoint stands and why. What it cannot tell (a method, a block that it does not
+    have) speaks for it; while it is only busy nothing is known. Raises TransportError."""
     answer = await _own_answer(client, spend, str, "eth_chainId")
-    if answer is None:
+    if answer.error is not None and not answer.final:
         return Standing.UNKNOWN, ""
     try:
-        found = int(answer, 16)
+        found = int(answer.value, 16) if answer.error is None else chain_id
     except ValueError:
         raise TransportError(client.health.name, "its chain id is no number") from None
     if found != chain_id:
@@ -37,7 +37,7 @@ async def judge(
     if known is not None:
         params = [hex(known.number), False]
         header = await _own_answer(client, spend, _Hash, "eth_getBlockByNumber", *params)
-        if header is not None and header.hash.lower() != known.hash:
+        if header.error is None and header.value.hash.lower() != known.hash:
             reason = f"has another block {known.number} than ours: not used while others are"
             return Standing.ESTRANGED, reason
     return Standing.OURS, ""
@@ -49,8 +49,8 @@ async def _own_answer(
     type_: Any,
     method: str,
     *params: Any,
-) -> Any:
-    """None if the endpoint has none. Raises TransportError."""
+) -> Slot:
+    """Raises TransportError."""
     (slot,) = slots(type_, [(method, params)], None)
     await client.ask([slot], spend)
-    return slot.value if slot.error is None else None
+    return slot

@@ -277,23 +277,20 @@ class Rpc:
         return any(isinstance(client.transport, PushTransport) for client in self._visible())
 
     async def subscribe(self, *params: Any) -> Subscription:
-        """eth_subscribe at the first endpoint that can. Raises TransportError."""
-        failure: TransportError | None = None
-        for client in self._order():
-            if isinstance(client.transport, PushTransport):
-                try:
-                    if not await self._is_ours(client):
-                        continue
-                    self._spend(client, ["eth_subscribe"])
-                    subscription = await client.transport.subscribe(*params)
-                except TransportError as error:
-                    failure = error
-                else:
-                    subscription.endpoint = client.health.name
+        """eth_subscribe at the first endpoint that can. Raises RpcError and TransportError."""
+        name = next(iter(self.names), "no endpoint")
+        failure: OutsideError = TransportError(name, "offers no subscriptions")
+        for client in self._order(["eth_subscribe"]):
+            if not isinstance(client.transport, PushTransport):
+                continue
+            try:
+                if await self._is_ours(client):
+                    subscription = await client.subscribe(params, self._spender(client))
                     subscription.on_push = partial(self._pushed, client)
                     return subscription
-        name = next(iter(self.names), "no endpoint")
-        raise failure or TransportError(name, "offers no subscriptions")
+            except OutsideError as error:
+                failure = error
+        raise failure
 
     def _pushed(self, client: EndpointClient, head: bytes) -> None:
         self.usage.count_push(client.health.name, self._nodes.utc())

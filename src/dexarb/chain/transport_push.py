@@ -15,7 +15,7 @@ import msgspec
 
 from dexarb.chain import wire
 from dexarb.chain.node_url import NodeUrl
-from dexarb.errors import TransportError
+from dexarb.errors import RpcError, TransportError
 
 _MAX_UNTAKEN = 10_000
 """Notifications that wait for us on one subscription; more are a flood."""
@@ -91,13 +91,17 @@ class PushedTransport(NodeUrl):
         return (await self._ask(payload))[0]
 
     async def subscribe(self, *params: Any) -> Subscription:
+        """eth_subscribe. Raises RpcError and TransportError."""
         payload = wire.encoder.encode(wire.Request("eth_subscribe", params))
         answer, connection = await self._ask(payload)
         try:
             (message,) = wire.decode(answer)
+            if message.error is not None:
+                said = self.scrub(message.error.message)
+                raise RpcError("eth_subscribe", message.error.code, said)
             name = msgspec.json.decode(message.result, type=str)
         except (*wire.UNREADABLE, ValueError):
-            raise self._error("eth_subscribe was refused") from None
+            raise self._error("malformed answer to eth_subscribe") from None
         return connection.subscription(name)
 
     async def _ask(self, payload: bytes) -> tuple[bytes, _Connection]:
