@@ -78,14 +78,14 @@ def test_a_failure_of_many_requests_under_way_is_one() -> None:
 def test_a_short_fault_is_not_told_and_a_lasting_one_once_and_once_when_it_is_over() -> None:
     scene = Scene()
     scene.fail(0)
-    scene.all.answered(scene[0], scene.now)
+    scene.all.answered(scene[0], scene.now, scene.now)
     assert scene.told == []
     for _ in range(6):
         scene.fail(0)
         scene.now += 20
     assert scene.told == [("endpoint.left", A, "HTTP 502")]
-    scene.all.answered(scene[0], scene.now)
-    scene.all.answered(scene[0], scene.now)
+    scene.all.answered(scene[0], scene.now, scene.now)
+    scene.all.answered(scene[0], scene.now, scene.now)
     assert scene.events() == [("endpoint.left", A), ("endpoint.back", A)]
 
 
@@ -169,7 +169,7 @@ def test_one_that_asked_to_be_left_alone_is_not_asked_before() -> None:
     assert scene.order() == [B]
     scene.now += 90
     assert scene.order() == [A, B]
-    scene.all.answered(scene[0], scene.now)
+    scene.all.answered(scene[0], scene.now, scene.now)
     assert scene.events() == [("endpoint.left", A), ("endpoint.left", B), ("endpoint.back", A)]
 
 
@@ -184,7 +184,7 @@ def test_a_quota_that_is_used_up_rests_ever_longer_up_to_ten_minutes() -> None:
     assert rests[:3] == [1, 2, 4]
     assert max(rests) == 600
     assert scene.told == [("endpoint.left", A, "quota used up (HTTP 402)")]
-    scene.all.answered(scene[0], scene.now)
+    scene.all.answered(scene[0], scene.now, scene.now)
     assert scene.events()[-1] == ("endpoint.back", A)
 
 
@@ -280,3 +280,15 @@ def test_a_report_says_of_each_endpoint_how_it_is() -> None:
 
 def test_two_keys_at_one_host_are_numbered() -> None:
     assert unique([A, B, A]) == [f"{A} #1", B, f"{A} #2"]
+
+
+def test_an_answer_to_what_was_asked_before_a_failure_does_not_undo_it() -> None:
+    scene = Scene()
+    sent_at = scene.now
+    scene.now += 1
+    scene.fail(0)
+    scene.all.barred(scene[1], 60, "HTTP 429", scene.now)
+    for place in (0, 1):
+        scene.all.answered(scene[place], sent_at, scene.now)
+    assert scene.order() == [A]
+    assert scene[0].rests_for_s(scene.now) == 1

@@ -214,6 +214,22 @@ def test_one_that_does_not_know_our_block_cannot_be_judged_and_is_used() -> None
     run(check())
 
 
+def test_one_that_cannot_tell_its_chain_is_not_asked_for_it_again_and_again() -> None:
+    async def check() -> None:
+        def answer(method: str, _: list[Any]) -> Any:
+            if method == "eth_chainId":
+                raise RpcError(method, -32601, "method not found")
+            return "0x1"
+
+        rpc, nodes = scripted(answer)
+        rpc.expect(137, lambda: None)
+        for _ in range(3):
+            assert await rpc.call("eth_blockNumber") == "0x1"
+        assert nodes[0].seen.count("eth_chainId") == 1
+
+    run(check())
+
+
 def at_most_five(value: int) -> None:
     if value > 5:
         raise Refused("eth_getLogs", "it cannot be so many")
@@ -341,7 +357,7 @@ def test_what_is_asked_is_counted_failures_included() -> None:
         rpc.heard(NODE2, 7, "0x7")
         first, second = rpc.endpoints
         assert (first.today.requests, first.today.compute_units) == (2, 86)
-        assert (second.this_month.requests, second.this_month.compute_units) == (2, 86 + 40)
+        assert (second.this_month.requests, second.this_month.compute_units) == (2, 86)
         assert second.newest == 7
 
     run(check())

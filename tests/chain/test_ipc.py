@@ -29,7 +29,7 @@ _json = st.recursive(
 _messages = st.lists(st.lists(_json, max_size=3) | st.dictionaries(_text, _json, max_size=3))
 
 
-@given(_messages, st.sampled_from([b"", b"\n", b" \r\n"]), st.integers(1, 7))
+@given(_messages, st.sampled_from([b"", b"\n", b" " * 20]), st.integers(1, 7))
 def test_a_stream_falls_into_the_messages_it_was_made_of(
     messages: list[object], between: bytes, step: int
 ) -> None:
@@ -43,7 +43,7 @@ def test_a_stream_falls_into_the_messages_it_was_made_of(
     assert found == messages
 
 
-@pytest.mark.parametrize("stream", [b"]", b"[" * 70, b'{"a":' * 70])
+@pytest.mark.parametrize("stream", [b"]", b"[" * 70 + b"]", b'{"a":' * 70 + b"[]"])
 def test_what_is_no_json_or_too_deep_is_refused(stream: bytes) -> None:
     cutter = Messages()
     cutter.feed(stream)
@@ -90,6 +90,8 @@ def test_a_node_behind_a_socket_file_is_asked_and_pushes(socket_file: Path) -> N
             await rpc.call("anvil_mine", hex(3))
             numbers = [int(msgspec.json.decode(await anext(heads))["number"], 16) for _ in range(3)]
             assert numbers == [first + 1, first + 2, first + 3]
+            (report,) = rpc.endpoints
+            assert report.newest == first + 3  # pushed heads are heard of
             heads.drop()
             with pytest.raises(TransportError, match="given up"):
                 await anext(heads)

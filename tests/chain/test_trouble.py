@@ -57,7 +57,7 @@ def test_what_an_error_means(code: int, message: str, kind: Trouble) -> None:
 
 
 def test_a_refused_answer_may_be_asked_for_again() -> None:
-    assert is_transient(Refused("eth_getBlockReceipts", "the gas does not add up"))
+    assert is_transient(Refused("eth_getBlockReceipts", "out of gas, it says, in an archive"))
 
 
 @pytest.mark.parametrize(

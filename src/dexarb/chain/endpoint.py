@@ -102,7 +102,7 @@ class Endpoint:
     _failure: str = ""
     _rests_until: float = float("-inf")
     _barred_until: float = float("-inf")
-    _barred_since: float = 0.0
+    _barred_since: float = float("-inf")
     _bar: Away = field(default_factory=lambda: Away("", ""))
     _quota_failures: int = 0
     _refused_in_a_row: int = 0
@@ -113,9 +113,12 @@ class Endpoint:
 
     # -- events -------------------------------------------------------------------------------
 
-    def answered(self) -> None:
-        self._failures, self._rests_until = 0, float("-inf")
-        self._quota_failures, self._barred_until = 0, float("-inf")
+    def answered(self, sent_at: float) -> None:
+        """What was asked before a failure does not undo it."""
+        if sent_at >= self._failed_at:
+            self._failures, self._rests_until = 0, float("-inf")
+        if sent_at >= self._barred_since:
+            self._quota_failures, self._barred_until = 0, float("-inf")
 
     def failed(self, reason: str, sent_at: float, now: float) -> None:
         """One failure, however many requests were under way when it came."""

@@ -4,6 +4,7 @@ what they say of the endpoint's health."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,8 @@ import msgspec
 from dexarb.chain import wire
 from dexarb.chain.endpoint import Endpoint
 from dexarb.chain.endpoints import Endpoints
-from dexarb.chain.transport import Transport
+from dexarb.chain.transport import PushTransport, Transport
+from dexarb.chain.transport_push import Subscription
 from dexarb.chain.trouble import (
     FINAL_AT_A_NODE,
     NOT_THERE_YET,
@@ -30,6 +32,15 @@ Check = Callable[[Any], None]
 
 _QUICK = ("eth_chainId", "eth_blockNumber", "eth_getBlockByNumber", "eth_getBlockByHash")
 """What every node has at hand, so that their times can be compared."""
+
+
+_NUMBER_LENGTH = 18
+"""0x and 64 bits."""
+
+
+class _Head(msgspec.Struct):
+    number: str
+    hash: str
 
 
 @dataclass(slots=True)
@@ -49,6 +60,12 @@ class Slot:
     def reopen(self) -> None:
         self.value, self.error, self.open = None, None, True
 
+    def close_if_final(self) -> None:
+        """What a node would repeat is the answer once nobody else said anything else."""
+        passing = self.error is not None and is_transient(self.error)
+        if self.open and self.final and not passing:
+            self.error, self.open = next(iter(self.final.values())), False
+
 
 def slots(
     type_: Any, calls: Iterable[tuple[str, Sequence[Any]]], check: Callable[[int, Any], None] | None
@@ -62,11 +79,6 @@ def slots(
 
 def _at(index: int, check: Callable[[int, Any], None] | None) -> Check | None:
     return None if check is None else lambda value: check(index, value)
-
-
-class _Newest(msgspec.Struct):
-    number: str
-    hash: str
 
 
 class EndpointClient:
@@ -104,6 +116,27 @@ class EndpointClient:
             chunk = asked[start : start + self.health.batch.size]  # it may shrink on the way
             start += len(chunk)
             await self.ask(await self._exchange(chunk, spend, once), spend, once=once)
+
+    async def subscribe(
+        self, params: Sequence[Any], spend: Callable[[list[str]], None]
+    ) -> Subscription:
+        """Raises RpcError and TransportError."""
+        assert isinstance(self.transport, PushTransport)
+        spend(["eth_subscribe"])
+        sent_at = self._clock()
+        try:
+            subscription = await self.transport.subscribe(*params)
+        except TransportError as error:
+            self._silent(error, 1, sent_at)
+            raise
+        except RpcError as error:
+            if trouble(error) is Trouble.NO_METHOD:
+                self._endpoints.lacks(self.health, "eth_subscribe", self._clock())
+            raise
+        self._endpoints.answered(self.health, sent_at, self._clock())
+        self._endpoints.has(self.health, "eth_subscribe")
+        subscription.endpoint = self.health.name
+        return subscription
 
     async def _exchange(
         self, asked: Sequence[Slot], spend: Callable[[list[str]], None], once: bool
@@ -224,9 +257,9 @@ class EndpointClient:
             self._note(slot, RpcError(method, NOT_THERE_YET, "the node does not have it"), sent_at)
             return
         now = self._clock()
-        self._endpoints.answered(self.health, now)
+        self._endpoints.answered(self.health, sent_at, now)
         self._endpoints.has(self.health, method)
-        self._listen(slot.request, message.result, now)
+        self._listen(slot.request, message.result)
         self._believe(slot, value, sent_at)
 
     def _believe(self, slot: Slot, value: Any, sent_at: float) -> None:
@@ -242,22 +275,23 @@ class EndpointClient:
             slot.value, slot.error, slot.open = value, None, False
             slot.endpoint = self.health.name
 
-    def _listen(self, request: wire.Request, result: msgspec.Raw, now: float) -> None:
+    def _listen(self, request: wire.Request, result: msgspec.Raw) -> None:
         """Answers about the newest block tell where the endpoint is, whoever asked."""
-        number: str | None = None
-        block_hash = ""
         if request.method == "eth_blockNumber":
-            with_number = _decoded(result, str)
-            number = with_number
-        elif request.method == "eth_getBlockByNumber" and request.params[0] == "latest":
-            header = _decoded(result, _Newest)
-            if header is not None:
-                number, block_hash = header.number, header.hash
-        if number is not None and 2 < len(number) <= 18:
-            try:
-                self._endpoints.heard(self.health, int(number, 16), block_hash, now)
-            except ValueError:
-                return
+            self._heard(_decoded(result, str), "")
+        elif request.method == "eth_getBlockByNumber" and "latest" in request.params[:1]:
+            self.hear_head(result)
+
+    def hear_head(self, header: msgspec.Raw | bytes) -> None:
+        """A header of the newest block, as it was sent; anything else is passed over."""
+        head = _decoded(header, _Head)
+        if head is not None:
+            self._heard(head.number, head.hash)
+
+    def _heard(self, number: str | None, block_hash: str) -> None:
+        if number is not None and len(number) <= _NUMBER_LENGTH:
+            with contextlib.suppress(ValueError):
+                self._endpoints.heard(self.health, int(number, 16), block_hash, self._clock())
 
     def _note(self, slot: Slot, error: RpcError, sent_at: float) -> None:
         """An error as the answer to one call."""
@@ -269,7 +303,7 @@ class EndpointClient:
         if kind is Trouble.BUSY:
             self._endpoints.failed(self.health, error.message, sent_at, now)
             return
-        self._endpoints.answered(self.health, now)
+        self._endpoints.answered(self.health, sent_at, now)
         if kind is Trouble.NO_METHOD:
             self._endpoints.lacks(self.health, error.method, now)
         if kind in FINAL_AT_A_NODE:
@@ -301,7 +335,7 @@ def _is_for_its_size(error: RpcError) -> bool:
     return trouble(error) is Trouble.TOO_LARGE
 
 
-def _decoded(result: msgspec.Raw, type_: Any) -> Any:
+def _decoded(result: msgspec.Raw | bytes, type_: Any) -> Any:
     try:
         return msgspec.json.decode(result, type=type_)
     except wire.UNREADABLE:

@@ -66,8 +66,8 @@ class Endpoints:
 
     # -- events -------------------------------------------------------------------------------
 
-    def answered(self, endpoint: Endpoint, now: float) -> None:
-        endpoint.answered()
+    def answered(self, endpoint: Endpoint, sent_at: float, now: float) -> None:
+        endpoint.answered(sent_at)
         self._tell_changes(endpoint, now)
 
     def failed(self, endpoint: Endpoint, reason: str, sent_at: float, now: float) -> None:

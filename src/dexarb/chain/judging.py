@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from dexarb.chain.endpoint import Standing
-from dexarb.chain.endpoint_client import EndpointClient, slots
+from dexarb.chain.endpoint_client import EndpointClient, Slot, slots
 from dexarb.core.block import BlockRef
 from dexarb.errors import TransportError
 
@@ -26,13 +26,13 @@ async def judge(
     known: BlockRef | None,
     spend: Callable[[list[str]], None],
 ) -> tuple[Standing, str]:
-    """Where the endpoint stands and why. One that does not know the block cannot be judged by it
-    and counts as ours; without a chain id nothing is known. Raises TransportError."""
+    """Where the endpoint stands and why. What it cannot tell (a method, a block that it does not
+    have) speaks for it; while it is only busy nothing is known. Raises TransportError."""
     answer = await _own_answer(client, spend, str, "eth_chainId")
-    if answer is None:
+    if answer.error is not None and not answer.final:
         return Standing.UNKNOWN, ""
     try:
-        found = int(answer, 16)
+        found = int(answer.value, 16) if answer.error is None else chain_id
     except ValueError:
         raise TransportError(client.health.name, "its chain id is no number") from None
     if found != chain_id:
@@ -40,9 +40,9 @@ async def judge(
     if known is not None:
         params = [hex(known.number), False]
         header = await _own_answer(client, spend, _Hash, "eth_getBlockByNumber", *params)
-        if header is None:
+        if header.error is not None:
             return await _by_height(client, known, spend)
-        if header.hash.lower() != known.hash:
+        if header.value.hash.lower() != known.hash:
             reason = f"has another block {known.number} than ours: not used while others are"
             return Standing.ESTRANGED, reason
     return Standing.OURS, ""
@@ -55,7 +55,7 @@ async def _by_height(
     it would have it."""
     answer = await _own_answer(client, spend, str, "eth_blockNumber")
     try:
-        height = int(answer or "0x0", 16)
+        height = int(answer.value, 16) if answer.error is None else 0
     except ValueError:
         raise TransportError(client.health.name, "its block number is no number") from None
     if known.number <= height <= known.number + _KEPT_BLOCKS:
@@ -70,8 +70,8 @@ async def _own_answer(
     type_: Any,
     method: str,
     *params: Any,
-) -> Any:
-    """None if the endpoint has none. Raises TransportError."""
+) -> Slot:
+    """Raises TransportError."""
     (slot,) = slots(type_, [(method, params)], None)
     await client.ask([slot], spend)
-    return slot.value if slot.error is None else None
+    return slot

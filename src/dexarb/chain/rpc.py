@@ -12,6 +12,7 @@ import copy
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self, TypeVar, cast
 
 import stamina
@@ -26,7 +27,7 @@ from dexarb.chain.transport import (
     connect,
 )
 from dexarb.chain.transport_push import Subscription
-from dexarb.chain.trouble import is_transient, pause_s
+from dexarb.chain.trouble import pause_s
 from dexarb.chain.usage import Budget, Usage
 from dexarb.core.block import BlockRef
 from dexarb.errors import OutsideError, RpcError, TransportError, the_failure
@@ -158,11 +159,11 @@ class Rpc:
         self._nodes.chain_id, self._nodes.known = chain_id, known
 
     def heard(self, name: str, number: int, block_hash: str) -> None:
-        """A newest block that an endpoint pushed. (Answers about "latest" count by themselves.)"""
+        """A newest block that an endpoint told of. (Answers about "latest" and pushed heads are
+        heard of by themselves.)"""
         nodes = self._nodes
         endpoint = self._named(name).health
         nodes.endpoints.heard(endpoint, number, block_hash, nodes.clock())
-        self._nodes.endpoints.usage.count_push(name, nodes.utc())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -287,22 +288,24 @@ class Rpc:
         return any(isinstance(client.transport, PushTransport) for client in self._visible())
 
     async def subscribe(self, *params: Any) -> Subscription:
-        """eth_subscribe at the first endpoint that can. Raises TransportError."""
-        failure: TransportError | None = None
-        for client in self._order():
-            if isinstance(client.transport, PushTransport):
-                try:
-                    if not await self._is_ours(client):
-                        continue
-                    self._spend(client, ["eth_subscribe"])
-                    subscription = await client.transport.subscribe(*params)
-                except TransportError as error:
-                    failure = error
-                else:
-                    subscription.endpoint = client.health.name
-                    return subscription
+        """eth_subscribe at the first endpoint that can. Raises RpcError and TransportError."""
         name = next(iter(self.names), "no endpoint")
-        raise failure or TransportError(name, "offers no subscriptions")
+        failure: OutsideError = TransportError(name, "offers no subscriptions")
+        for client in self._order(["eth_subscribe"]):
+            if not isinstance(client.transport, PushTransport):
+                continue
+            try:
+                if await self._is_ours(client):
+                    subscription = await client.subscribe(params, self._spender(client))
+                    subscription.on_push = partial(self._pushed, client)
+                    return subscription
+            except OutsideError as error:
+                failure = error
+        raise failure
+
+    def _pushed(self, client: EndpointClient, head: bytes) -> None:
+        self.usage.count_push(client.health.name, self._nodes.utc())
+        client.hear_head(head)
 
     # -- from endpoint to endpoint ------------------------------------------------------------
 
@@ -360,7 +363,7 @@ class Rpc:
             if once or not any(slot.open for slot in asked):
                 break
         for slot in asked:
-            _close_if_final(slot)
+            slot.close_if_final()
         left = [slot for slot in asked if slot.open]
         if left:
             silent = any(slot.error is None for slot in left)
@@ -398,10 +401,3 @@ class Rpc:
                 standing, reason = await judge(client, nodes.chain_id, known, spend)
                 nodes.endpoints.judged(health, standing, reason, nodes.clock())
         return nodes.endpoints.is_on_our_chain(health, nodes.clock())
-
-
-def _close_if_final(slot: Slot) -> None:
-    """What a node would repeat is the answer once nobody else said anything else."""
-    passing = slot.error is not None and is_transient(slot.error)
-    if slot.open and slot.final and not passing:
-        slot.error, slot.open = next(iter(slot.final.values())), False

@@ -37,7 +37,7 @@ class PushTransport(Transport, Protocol):
     """A transport over which the node can speak first."""
 
     async def subscribe(self, *params: Any) -> Subscription:
-        """eth_subscribe with these parameters ("newHeads"). Raises TransportError."""
+        """eth_subscribe with these parameters ("newHeads"). Raises RpcError and TransportError."""
         ...
 
 

@@ -10,10 +10,14 @@ import contextlib
 import re
 from urllib.parse import unquote, urlsplit
 
+import msgspec
+
 from dexarb.chain import wire
 from dexarb.chain.transport_push import Line, LineLost, PushedTransport
 
 _STEP = 2**16
+_LINE_END = 8
+"""Of a message's end, blanks included, so much is looked at."""
 _PLAIN = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+")*+')
 """What neither opens nor closes a level; texts without escapes included."""
 _IN_TEXT = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
@@ -81,6 +85,26 @@ class Messages:
 
     def take(self) -> bytes | None:
         """The next whole message, if it is here. Raises ValueError for what cannot be one."""
+        if len(self._held) > wire.MAX_ANSWER_BYTES:
+            raise ValueError("a message is too large")
+        end = bytes(self._held[-_LINE_END:]).rstrip()
+        if end and not end.endswith((b"}", b"]")):
+            return None  # no message ends here, so most of a long one is looked at once
+        return self._all_of_it() or self._scan()
+
+    def _all_of_it(self) -> bytes | None:
+        """What is held, if it is one message: the usual case, and much quicker to find out."""
+        if self._at:
+            return None
+        message = bytes(self._held)
+        try:
+            msgspec.json.decode(message, type=msgspec.Raw)
+        except wire.UNREADABLE:
+            return None
+        self._held.clear()
+        return message
+
+    def _scan(self) -> bytes | None:
         while (at := self._next_bracket()) is not None:
             opens = self._held[at] in b"{["
             self._at = at + 1
@@ -92,8 +116,6 @@ class Messages:
                 del self._held[: self._at]
                 self._at = 0
                 return message
-        if len(self._held) > wire.MAX_ANSWER_BYTES:
-            raise ValueError("a message is too large")
         return None
 
     def _next_bracket(self) -> int | None:

@@ -15,7 +15,7 @@ import msgspec
 
 from dexarb.chain import wire
 from dexarb.chain.node_url import NodeUrl
-from dexarb.errors import TransportError
+from dexarb.errors import RpcError, TransportError
 
 _MAX_UNTAKEN = 10_000
 """Notifications that wait for us on one subscription; more are a flood."""
@@ -43,13 +43,14 @@ class Line(Protocol):
 class Subscription:
     """What a node pushes, in order: an async iterator over JSON texts.
 
-    endpoint: where it is. Raises TransportError when the connection is lost; waiting may be
-    cancelled and taken up again.
+    endpoint: where it is. on_push: is shown each text that is taken. Raises TransportError when
+    the connection is lost; waiting may be cancelled and taken up again.
     """
 
     def __init__(self, endpoint: str, drop: Callable[[], None]) -> None:
         self._queue: asyncio.Queue[bytes | TransportError] = asyncio.Queue()
         self.endpoint = endpoint
+        self.on_push: Callable[[bytes], None] = lambda _: None
         self.drop = drop
         """Gives up on the line: its connection is closed, the next use opens another."""
 
@@ -66,6 +67,7 @@ class Subscription:
         if isinstance(entry, TransportError):
             self._queue.put_nowait(entry)  # it stays lost for whoever asks next
             raise TransportError(entry.endpoint, entry.reason)
+        self.on_push(entry)
         return entry
 
 
@@ -89,13 +91,17 @@ class PushedTransport(NodeUrl):
         return (await self._ask(payload))[0]
 
     async def subscribe(self, *params: Any) -> Subscription:
+        """eth_subscribe. Raises RpcError and TransportError."""
         payload = wire.encoder.encode(wire.Request("eth_subscribe", params))
         answer, connection = await self._ask(payload)
         try:
             (message,) = wire.decode(answer)
+            if message.error is not None:
+                said = self.scrub(message.error.message)
+                raise RpcError("eth_subscribe", message.error.code, said)
             name = msgspec.json.decode(message.result, type=str)
         except (*wire.UNREADABLE, ValueError):
-            raise self._error("eth_subscribe was refused") from None
+            raise self._error("malformed answer to eth_subscribe") from None
         return connection.subscription(name)
 
     async def _ask(self, payload: bytes) -> tuple[bytes, _Connection]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from dexarb.errors import RpcError, TransportError
+from dexarb.errors import Refused, RpcError, TransportError
 
 NOT_THERE_YET = -32001
 """EIP-1474's "resource not found"; also ours for a null where something was asked for."""
@@ -175,7 +175,9 @@ _LIMIT_WORDS = (
 
 
 def trouble(error: RpcError) -> Trouble:
-    """The class of an error."""
+    """The class of an error. What was refused by us is not judged by its words."""
+    if isinstance(error, Refused):
+        return Trouble.PASSING
     if error.code in _CERTAIN_CODES:
         return _CODES[error.code]
     return _by_words(error) or _CODES.get(error.code, Trouble.PASSING)
