@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dexarb.core.block import Block, BlockUpdate, Log, Transaction
-from dexarb.core.market import Keyframe
+from dexarb.core.block import Block, BlockRef, BlockUpdate, Log, Transaction
+from dexarb.core.market import Break, Keyframe
 from dexarb.core.token import Address
 from dexarb.errors import StoreError
 from dexarb.store import codec
@@ -149,6 +149,19 @@ def edited(change: Callable[[dict[str, object]], object]) -> bytes:
     return json.dumps(line).encode()
 
 
+def block_with(**changes: object) -> bytes:
+    return edited(lambda line: line["block"].update(changes))  # type: ignore[attr-defined]
+
+
+def transaction_with(**changes: object) -> bytes:
+    def edit(line: dict[str, object]) -> None:
+        line["has_receipts"] = True
+        transaction = Transaction(0, "0x", world.TRADER, None, 0, 0, True)
+        line["transactions"] = [asdict(transaction) | changes]
+
+    return edited(edit)
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
@@ -158,6 +171,18 @@ def edited(change: Callable[[dict[str, object]], object]) -> bytes:
         (b'{"kind":"weather"}', "weather"),
         (edited(lambda line: line.pop("logs")), "logs"),
         (edited(lambda line: line.update(seq="one")), "seq"),
+        (edited(lambda line: line.update(seq=2**63)), "seq"),
+        (block_with(number=2**32), "block with a number"),
+        (block_with(number=-1), "block with a number"),
+        (block_with(timestamp=2**160), "timestamp"),
+        (block_with(seen_at=1e300), "seen_at"),
+        (block_with(base_fee_per_gas=2**64), "base_fee_per_gas"),
+        (block_with(gas_used=2**64), "gas_used"),
+        (block_with(gas_limit=10**4_000), "gas_limit"),
+        (transaction_with(effective_gas_price=2**64), "transaction"),
+        (transaction_with(gas_used=-1), "transaction"),
+        (transaction_with(index=2**32), "transaction"),
+        (edited(lambda line: line.update(witnesses=-1)), "witnesses"),
     ],
 )
 def test_a_damaged_line_names_its_place_and_its_problem(line: bytes, problem: str) -> None:
@@ -192,3 +217,25 @@ def test_a_pool_that_cannot_be_is_refused(old: bytes, new: bytes, problem: str) 
 def test_a_keyframe_is_a_keyframe() -> None:
     line = codec.encode_keyframe(world.first_keyframe(), continues=False)
     assert isinstance(codec.decode(line, "here"), Keyframe)
+
+
+@pytest.mark.parametrize("fork_point", [None, BlockRef(9, "0x0a")])
+def test_a_break_survives_the_round_trip(fork_point: BlockRef | None) -> None:
+    entry = Break(7, fork_point, 'why "so"')
+    line = codec.encode_break(entry)
+    assert b"\n" not in line
+    assert codec.decode(line, "here") == entry
+    assert codec.decode_header(line, "here") == entry
+    point = None if fork_point is None else {"number": 9, "hash": "0x0a"}
+    assert json.loads(line) == {
+        "kind": "break",
+        "seq": 7,
+        "fork_point": point,
+        "reason": 'why "so"',
+    }
+
+
+def test_a_token_with_absurd_decimals_is_refused() -> None:
+    line = codec.encode_keyframe(world.first_keyframe(), continues=False)
+    with pytest.raises(StoreError, match="decimals"):
+        codec.decode(line.replace(b'"decimals":18', b'"decimals":1000000'), "here")

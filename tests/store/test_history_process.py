@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import random
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Entry, Keyframe
@@ -21,15 +24,26 @@ BLOCKS, SEGMENT_BLOCKS, DEPTH = 300, 40, 20
 
 
 def test_kill_9_at_any_moment_loses_nothing_that_was_written(tmp_path: Path) -> None:
-    random_ = random.Random(20)
+    killed_again_and_again(tmp_path, kills=10, seed=20)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("seed", range(10))
+def test_a_hundred_kills_lose_nothing_that_was_written(tmp_path: Path, seed: int) -> None:
+    killed_again_and_again(tmp_path, kills=10, seed=seed)
+
+
+def killed_again_and_again(tmp_path: Path, *, kills: int, seed: int) -> None:
+    random_ = random.Random(seed)
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     expected = world.first_updates(BLOCKS)
+    updates = pickled(tmp_path, expected)
     recorded = 0
-    for _ in range(6):
+    for _ in range(kills):
         said = run_until(
             "writer_process.py",
-            *(killed, BLOCKS, SEGMENT_BLOCKS, DEPTH),
-            lines=random_.randint(1, 45),
+            *(killed, updates, SEGMENT_BLOCKS, DEPTH),
+            lines=random_.randint(1, 28),
         )
         blocks = blocks_of(list(HistoryReader(killed).entries()))
         assert blocks == expected[: len(blocks)]
@@ -37,7 +51,7 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_written(tmp_path: Path) -> 
         assert len(blocks) >= recorded
         recorded = len(blocks)
     for folder in (killed, whole):
-        run_until("writer_process.py", folder, BLOCKS, SEGMENT_BLOCKS, DEPTH, lines=10 * BLOCKS)
+        run_until("writer_process.py", folder, updates, SEGMENT_BLOCKS, DEPTH, lines=10 * BLOCKS)
     assert contents(killed) == contents(whole)
     assert blocks_of(contents(whole)) == expected
     assert [s.path.name for s in list_segments(killed)] == [
@@ -48,12 +62,19 @@ def test_kill_9_at_any_moment_loses_nothing_that_was_written(tmp_path: Path) -> 
     assert (found.ok, found.problems) == (True, [])
 
 
+def pickled(folder: Path, updates: list[BlockUpdate]) -> Path:
+    path = folder / "updates.pickle"
+    path.write_bytes(pickle.dumps(updates))
+    return path
+
+
 def contents(folder: Path) -> list[Entry]:
     return list(HistoryReader(folder).entries(every_keyframe=True))
 
 
 def test_a_reader_follows_a_writer_over_rolls_and_compaction(tmp_path: Path) -> None:
-    with script("writer_process.py", tmp_path, BLOCKS, SEGMENT_BLOCKS, DEPTH) as process:
+    made = pickled(tmp_path, world.first_updates(BLOCKS))
+    with script("writer_process.py", tmp_path, made, SEGMENT_BLOCKS, DEPTH) as process:
         assert process.stdout is not None
         process.stdout.readline()
         entries: list[Entry] = []
@@ -72,7 +93,8 @@ def test_a_slow_reader_keeps_reading_what_is_compacted_under_it(tmp_path: Path) 
     record(tmp_path, updates[:30], segment_blocks=SEGMENT_BLOCKS)
     slow = HistoryReader(tmp_path).entries()
     first = [next(slow) for _ in range(5)]
-    run_until("writer_process.py", tmp_path, 200, SEGMENT_BLOCKS, DEPTH, lines=1000)
+    made = pickled(tmp_path, updates)
+    run_until("writer_process.py", tmp_path, made, SEGMENT_BLOCKS, DEPTH, lines=1000)
     assert list_segments(tmp_path)[0].closed
     assert blocks_of([*first, *slow]) == updates
 

@@ -180,3 +180,17 @@ def test_a_roll_at_another_block_is_refused(tmp_path: Path) -> None:
         writer.append(world.first_updates(1)[0])
         with pytest.raises(StoreError, match="cannot roll at block 5000"):
             writer.roll_if_full(world.first_keyframe)
+
+
+def test_a_number_that_no_chain_has_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    first = world.first_updates(1)[0]
+    with open_writer(tmp_path) as writer:
+        writer.append_keyframe(world.first_keyframe())
+        for block in (
+            replace(first.block, timestamp=2**160),
+            replace(first.block, base_fee_per_gas=2**64),
+            replace(first.block, gas_used=-1),
+        ):
+            with pytest.raises(StoreError, match="cannot hold a block with"):
+                writer.append(replace(first, block=block))
+        assert writer.append(first).seq == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,15 @@ from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.locking import WriterLock, lock_holder
 from store import world
 from store.processes import script
+from store.test_history_process import pickled
 
 
 def test_another_process_is_named_and_a_killed_one_frees_the_lock(tmp_path: Path) -> None:
-    with script("writer_process.py", tmp_path, 10_000, 40, 20) as process:
+    made = pickled(tmp_path, world.first_updates(300))
+    with script("writer_process.py", tmp_path, made, 40, 20) as process:
         assert process.stdout is not None
         process.stdout.readline()
+        process.send_signal(signal.SIGSTOP)
         with pytest.raises(Locked, match=f"is being written by process {process.pid}") as caught:
             HistoryWriter.open(tmp_path, chain_id=world.CHAIN_ID, chain="testnet")
         assert (caught.value.holder, caught.value.exit_code) == (process.pid, 2)

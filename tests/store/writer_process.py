@@ -1,13 +1,14 @@
 """A collector without a chain: appends the world's blocks to a history, wherever it stands.
 
-Usage: writer_process.py FOLDER BLOCKS SEGMENT_BLOCKS DEPTH. Ends after BLOCKS blocks in all, and
-says the seq of every entry on standard output once it is written. Segments deeper than DEPTH
-blocks are closed while it goes on.
+Usage: writer_process.py FOLDER UPDATES SEGMENT_BLOCKS DEPTH. UPDATES is a pickled list of them:
+making them anew would take every process a second. Says the seq of every entry on standard output
+once it is written. Segments deeper than DEPTH blocks are closed while it goes on.
 """
 
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 import threading
 from pathlib import Path
@@ -20,13 +21,12 @@ from dexarb.store.history_writer import HistoryWriter
 from store import world
 
 
-def main(folder: Path, blocks: int, segment_blocks: int, depth: int) -> None:
+def main(folder: Path, updates: list[BlockUpdate], segment_blocks: int, depth: int) -> None:
     writer = HistoryWriter.open(
         folder, chain_id=world.CHAIN_ID, chain="testnet", segment_blocks=segment_blocks
     )
     if not writer.last_seq:
         say(writer.append_keyframe(world.first_keyframe()).seq)
-    updates = world.first_updates(blocks)
     recorded = sum(isinstance(e, BlockUpdate) for e in HistoryReader(folder).entries())
     market: Market = world.market_after(updates[:recorded])
     # A roll that the kill prevented.
@@ -52,4 +52,5 @@ def say(seq: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))
+    made = pickle.loads(Path(sys.argv[2]).read_bytes())
+    main(Path(sys.argv[1]), made, *map(int, sys.argv[3:]))

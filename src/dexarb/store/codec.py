@@ -215,7 +215,7 @@ def require_bounds(block: Block, transactions: tuple[Transaction, ...] = ()) -> 
         ("gas_limit", block.gas_limit, MAX_UINT64),
     ):
         if not 0 <= value <= most:
-            raise ValueError(f"block with {name} {value:.6g}, which is out of bounds")
+            raise ValueError(f"block with a {name} that is out of bounds")
     for each in transactions:
         if not (
             0 <= each.index <= MAX_UINT32

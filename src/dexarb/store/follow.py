@@ -27,11 +27,11 @@ def start(
     tip = reader.branch(1).tip
     wanted = block if block is not None else tip.number if tip else 0
     for keyframe in reader.keyframe_headers():
-        if keyframe.number <= wanted - before and _stands(reader, keyframe):
+        if keyframe.number <= wanted - before and _stands(reader, keyframe, tip):
             return reader.keyframe(keyframe.seq)
     newest_first = list(reader.keyframe_headers())
     for keyframe in reversed(newest_first):
-        if keyframe.number <= wanted and _stands(reader, keyframe):
+        if keyframe.number <= wanted and _stands(reader, keyframe, tip):
             return reader.keyframe(keyframe.seq)
     if not newest_first:
         raise StoreError(reader.folder, "has no keyframe yet", "Wait for the collector's first")
@@ -67,12 +67,11 @@ def newest_market(reader: HistoryReader) -> Market:
     return market
 
 
-def _stands(reader: HistoryReader, keyframe: Header) -> bool:
+def _stands(reader: HistoryReader, keyframe: Header, tip: Header | None) -> bool:
     """Whether no entry since has taken the keyframe's block off the branch.
 
     One that died and came back counts as dead: what follows the keyframe does not lead to it.
     """
-    tip = reader.branch(1).tip
     if tip is None or tip.number < keyframe.number:
         return False
     branch = reader.branch(tip.number - keyframe.number + 1)

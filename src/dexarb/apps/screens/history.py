@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Group
+from rich.table import Column, Table
 from rich.text import Text
 
 from dexarb.apps.console import plain_console
 from dexarb.apps.output import print_json
 from dexarb.apps.screens.walk import history_reader
-from dexarb.apps.tables import plain_table
 from dexarb.store.history_check import check as check_history
 
 SHOWN = 20
@@ -26,8 +26,7 @@ def check(history: Path | None, *, config: Path, as_json: bool) -> int:
     if as_json:
         print_json(asdict(found))
         return 0 if found.ok else 1
-    table = plain_table(None, "", "")
-    table.show_header = False
+    table = Table.grid("", Column(overflow="fold"), padding=(0, 2, 0, 0))
     for key, value in asdict(found).items():
         if key != "ok":
             table.add_row(key.replace("_", " "), _told(value))

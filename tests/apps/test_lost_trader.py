@@ -1,0 +1,66 @@
+"""A trader that cannot follow the history says so once, and once that it can again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from structlog.testing import capture_logs
+
+from dexarb.apps.config.paper import load_paper
+from dexarb.apps.paper import PaperTrader
+from dexarb.apps.process import Signals
+from dexarb.apps.watch import FileWatch
+from dexarb.core.market import Market
+from dexarb.store.history_reader import HistoryReader
+from dexarb.store.history_writer import HistoryWriter
+from dexarb.store.ledger_db import LedgerDb
+from dexarb.store.ledger_reader import read_only
+from support.recorded import record
+from support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, weth_pool
+from support.traded import configure, strategy
+
+
+class Scripted(Signals):
+    """What happens while the trader waits for entries; then it is stopped. Takes no signals."""
+
+    def __init__(self, happens: Iterator[object]) -> None:
+        self.stopping = self.reload_wanted = False
+        self.on_stop: Callable[[], object] | None = None
+        self._happens = happens
+
+    def take_reload(self) -> bool:
+        self.stopping = next(self._happens, self) is self
+        return False
+
+
+def test_being_lost_is_told_once_and_ends_with_the_next_keyframe(tmp_path: Path) -> None:
+    world = configure(tmp_path, strategy("one"))
+    first = keyframe()
+    chain, market = SmallChain(first), Market(first)
+    before = [chain.mine() for _ in range(3)]
+    for update in before:
+        market.apply(update)
+    record(tmp_path / "data", first, before)
+    reader = HistoryReader(world.history)
+
+    def happens() -> Iterator[object]:
+        with HistoryWriter.open(world.history, chain_id=CHAIN_ID, chain="small") as writer:
+            yield writer.append_break(None, "another chain")
+            yield writer.append_keyframe(market.keyframe())
+            yield writer.append(chain.mine(weth_pool(CHEAP, 2_450)))
+            yield writer.append(chain.mine())
+
+    with (
+        LedgerDb.open(world.ledger, chain_id=CHAIN_ID, history=world.history) as ledger,
+        capture_logs() as logs,
+    ):
+        watch = FileWatch(world.config)
+        config = load_paper(world.config)
+        PaperTrader(config, watch, reader, ledger, Scripted(happens())).run()
+    told = [line for line in logs if line["event"].startswith("lost")]
+    assert [line["event"] for line in told] == ["lost", "lost.over"]
+    assert (told[0]["since_block"], told[0]["until"]) == (103, "the next keyframe")
+    assert told[1]["block"] == 103
+    with read_only(world.ledger) as books:
+        assert [row.decision.block.number for row in books.decisions()] == [104]
