@@ -100,8 +100,7 @@ class SelfCheck:
         }
         if not first:
             return {}
-        again = self.rpc.avoiding(self.rpc.preferred)
-        second = await self._read(again, block, [ours[address] for address in first])
+        second = await self._read(self._elsewhere, block, [ours[address] for address in first])
         agreed = {address: pool for address, pool in first.items() if second.get(address) == pool}
         self.counts.undecided += len(first) - len(agreed)
         return agreed
@@ -131,8 +130,13 @@ class SelfCheck:
         Raises OutsideError.
         """
         first = await self._read(self.rpc, block, pools)
-        second = await self._read(self.rpc.avoiding(self.rpc.preferred), block, pools)
+        second = await self._read(self._elsewhere, block, pools)
         return {address: pool for address, pool in first.items() if second.get(address) == pool}
+
+    @property
+    def _elsewhere(self) -> Rpc:
+        """The endpoints that were not asked first, or the only one once more."""
+        return self.rpc.avoiding(self.rpc.preferred) if len(self.rpc.names) > 1 else self.rpc
 
     async def _read(self, rpc: Rpc, block: Block, pools: Sequence[Pool]) -> Mapping[Address, Pool]:
         """Without those that cannot be read."""

@@ -75,8 +75,8 @@ class HeaderReader:
             raise RpcError(_METHOD, NOT_THERE_YET, f"no block {question}")
         return found
 
-    async def newest(self, rpc: Rpc) -> tuple[Header, str]:
-        """The newest header by these nodes, and the name of the endpoint that answered.
+    async def at(self, tag: str, rpc: Rpc) -> tuple[Header, str]:
+        """The header at a tag by these nodes, and the name of the endpoint that answered.
 
         Raises RpcError, Refused and TransportError.
         """
@@ -84,7 +84,7 @@ class HeaderReader:
         def check(answer: Any) -> None:
             self.read(answer)
 
-        answer, endpoint = await rpc.answer_as(JsonObject, _METHOD, LATEST, False, check=check)
+        answer, endpoint = await rpc.answer_as(JsonObject, _METHOD, tag, False, check=check)
         return self.read(answer), endpoint
 
     async def drive(self, dialogue: Dialogue[T]) -> T:

@@ -11,19 +11,20 @@ import msgspec
 
 from dexarb.chain import wire
 from dexarb.chain.decode import Header
-from dexarb.chain.headers import FINALIZED, HeaderReader
+from dexarb.chain.headers import FINALIZED, LATEST, HeaderReader
 from dexarb.chain.pace import Pace
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport_push import Subscription
-from dexarb.chain.trouble import is_transient, pause_s
+from dexarb.chain.trouble import pause_s
 from dexarb.chain.witnesses import Witnesses
 from dexarb.core.block import BlockRef
-from dexarb.errors import OutsideError, Refused, RpcError, TransportError
+from dexarb.errors import OutsideError, Refused, TransportError
 
 PROBE_S = 15.0
 """How often the endpoints that are not in use are asked for their newest block."""
 _REMEMBERED = 512
 _RESUBSCRIBE_MAX_S = 30.0
+_MOST_DOUBLINGS = 12
 _LATEST = ("latest", False)
 
 
@@ -94,7 +95,7 @@ class HeadListener:
         self.heads: asyncio.Queue[Head | None] = asyncio.Queue()
         self.witnesses = Witnesses()
         self.finalized: BlockRef | None = None
-        self._has_finality = True
+        self._finality_failures = self._probes_to_finality = 0
         self._pace = pace
         self._rpc = rpc
         self._probes = rpc.scoped(attempts=1)
@@ -141,7 +142,7 @@ class HeadListener:
     async def _poll(self) -> bool:
         """Ask for the newest block; whether it is news. Raises RpcError and TransportError."""
         before, live = self._rpc.requests, self._listening
-        header, endpoint = await self._headers.newest(self._rpc)
+        header, endpoint = await self._headers.at(LATEST, self._rpc)
         news = self._hear(header, endpoint)
         if news:
             self._stats.spend(self._rpc.requests - before, live=live)
@@ -238,16 +239,18 @@ class HeadListener:
                 self._hear(header, endpoint)
 
     async def _look_for_finality(self) -> None:
-        if self._has_finality:
-            try:
-                (found,) = await self._headers.ask([FINALIZED])
-            except RpcError as error:
-                self._has_finality = is_transient(error)
-            except TransportError:
-                return  # told by the endpoint's health
-            else:
-                if found is not None:
-                    self.finalized = BlockRef(found.block.number, found.block.hash)
+        self._probes_to_finality -= 1
+        if self._probes_to_finality > 0:
+            return
+        ours = self._probes.only(self._rpc.preferred)
+        try:
+            found, _ = await self._headers.at(FINALIZED, ours)
+        except OutsideError:
+            self._finality_failures += 1  # most chains without finality say so, some cut the line
+            self._probes_to_finality = 1 << min(_MOST_DOUBLINGS, self._finality_failures)
+        else:
+            self._finality_failures = 0
+            self.finalized = BlockRef(found.block.number, found.block.hash)
 
     # -- what was heard -----------------------------------------------------------------------
 
