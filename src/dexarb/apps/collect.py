@@ -280,7 +280,8 @@ class Collector:
         now = time.monotonic()
         if now - self._told_at >= self._config.settings.metrics_interval_secs:
             self._told_at = now
-            _log.info("metrics", block=self._market.block.number, **self._metrics())
+            told = {key: value for key, value in self._metrics().items() if key != "endpoints"}
+            _log.info("metrics", block=self._market.block.number, **told)
             collect_report.save_usage(self._config, self._rpc)
 
     @property

@@ -71,9 +71,8 @@ def metrics(
     rpc: Rpc,
     latency: Latency,
 ) -> dict[str, Any]:
-    """agreed_block: the newest of ours that two endpoints have named; finalized_block: as the chain
-    says. Both are None where there is none."""
-    agreed = feed.agreed() if feed else None
+    """named_by: by number of endpoints, the newest of our blocks that so many have named.
+    finalized_block: as the chain says, None where it does not."""
     finalized = feed.listener.finalized if feed else None
     return {
         "blocks": recorder.blocks,
@@ -81,7 +80,7 @@ def metrics(
         "breaks": recorder.breaks,
         "unproven": recorder.unproven,
         "backfilled": recorder.backfilled,
-        "agreed_block": agreed.number if agreed else None,
+        "named_by": _named_by(feed, len(rpc.names)) if feed else {},
         "finalized_block": finalized.number if finalized else None,
         "self_check": asdict(check.counts),
         "left_out": pools.left_out,
@@ -89,3 +88,8 @@ def metrics(
         "block_to_state_ms": latency.quantiles(),
         "endpoints": [asdict(report) for report in rpc.endpoints],
     }
+
+
+def _named_by(feed: BlockFeed, endpoints: int) -> dict[str, int]:
+    agreed = {count: feed.agreed(count) for count in range(1, endpoints + 1)}
+    return {str(count): block.number for count, block in agreed.items() if block is not None}

@@ -186,7 +186,7 @@ class BlockFeed:
         if final is not None and dict(known).get(final.number, final.hash) != final.hash:
             raise ReorgTooDeep(final.number, final.hash, known[0].number)
 
-    def agreed(self, endpoints: int = 2) -> BlockRef | None:
+    def agreed(self, endpoints: int) -> BlockRef | None:
         """The newest of our blocks that at least so many endpoints have named."""
         return self.listener.witnesses.agreed(tuple(self._known), endpoints)
 

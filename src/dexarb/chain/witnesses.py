@@ -40,7 +40,7 @@ class Witnesses:
                 ends[last] += 1
         return list(accumulate(reversed(ends)))[::-1]
 
-    def agreed(self, branch: Sequence[BlockRef], endpoints: int = 2) -> BlockRef | None:
+    def agreed(self, branch: Sequence[BlockRef], endpoints: int) -> BlockRef | None:
         """The newest block of a branch that at least so many endpoints have named."""
         counts = self.counts([block.hash for block in branch])
         found = [block for block, count in zip(branch, counts, strict=True) if count >= endpoints]
