@@ -63,6 +63,22 @@ def test_the_architecture_names_the_files_of_a_room_and_no_others(room: str) -> 
     assert named == {path.stem for path in entries if not path.name.startswith("__")}
 
 
+def test_the_collectors_warnings_are_told_in_the_documents_and_no_others() -> None:
+    source = ROOT / "src" / "dexarb"
+    apps = ("collect", "collect_report", "recorder", "pool_watch", "self_check", "retrying")
+    files = [*(source / "chain").glob("*.py"), *(source / "apps" / f"{name}.py" for name in apps)]
+    text = "".join(path.read_text() for path in files if path.name != "endpoints.py")
+    logged = re.findall(r'_log\.(\w+)\(\s*"([a-z_0-9.]+)"', text)
+    table = (ROOT / "docs" / "collecting.md").read_text().split("| event |")[1]
+    told = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+        for name in re.findall(r"`([a-z_0-9.]+)`", row)
+    }
+    assert {event for level, event in logged if level in ("warning", "error")} <= told
+    assert told - {"endpoint.left", "endpoint.back"} <= {event for _, event in logged}
+
+
 def test_every_dependency_has_a_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]

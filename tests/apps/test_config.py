@@ -179,6 +179,12 @@ def test_an_unset_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         ("polygon.toml", "[tokens]\n", 'exclude_pools = ["0x12"]\n[tokens]\n', "is not an address"),
         (
             "polygon.toml",
+            "[tokens]\n",
+            'header_fields = ["parentHash", "number"]\n[tokens]\n',
+            "header_fields: lacks receiptsRoot, logsBloom",
+        ),
+        (
+            "polygon.toml",
             'ordering = "fee"',
             'ordering = "fee"\nl1_data_fee = true',
             "chains that charge an L1 data fee are refused",

@@ -72,7 +72,7 @@ class Collector:
         self._retrying = retrying
         self._feed_pause_s = feed_pause_s
         self._multicall = config.chain.multicall3 or MULTICALL3
-        self._headers = HeaderReader(rpc.scoped(attempts=2))
+        self._headers = HeaderReader(rpc.scoped(attempts=2), config.chain.chain.header_fields)
         self._pace = Pace()
         self._recorder = Recorder(writer, retrying)
         self._check = SelfCheck(rpc, self._multicall)

@@ -38,6 +38,11 @@ ETHEREUM_HEADER = (
 )  # fmt: skip
 """The fields that a block hash is made of, in their order, up to Prague."""
 
+NEEDED_FIELDS = (
+    "parentHash", "receiptsRoot", "logsBloom", "number", "gasLimit", "gasUsed", "timestamp",
+)  # fmt: skip
+"""Without these under its hash a header proves nothing that is of use."""
+
 _LAST_FIRST_FIELD = "nonce"
 """Every header has the fields up to this one; those behind it came with forks."""
 _BITS = {
@@ -180,7 +185,7 @@ def _hash_matches(
     if proof.block_hash([values.get(name) for name in fields]) == own_hash:
         return True
     given = [name in values for name in fields]
-    first = fields.index(_LAST_FIRST_FIELD) + 1
+    first = fields.index(_LAST_FIRST_FIELD) + 1 if _LAST_FIRST_FIELD in fields else len(fields)
     complete = all(given[:first]) and given == sorted(given, reverse=True)
     known = _BESIDE_THE_HEADER.union(fields)
     strange = any(value is not None and name not in known for name, value in answer.items())

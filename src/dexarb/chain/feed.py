@@ -158,8 +158,7 @@ class BlockFeed:
     def _check_what_others_say(self) -> None:
         """Say once of an endpoint that it has another chain than ours, and once that it has not.
 
-        Once may be a fork of a moment: only the second block of its own counts. Raises
-        ReorgTooDeep where the chain calls a block final that is not ours.
+        Once may be a fork of a moment: only the second block of its own counts.
         """
         known = tuple(self._known)
         contradictions = self.listener.witnesses.contradictions(known)
@@ -182,9 +181,18 @@ class BlockFeed:
             if endpoint in self._told:
                 self._told.discard(endpoint)
                 _log.info("endpoints.agree", endpoint=endpoint)
+
+    async def _check_finality(self) -> None:
+        """At the head: raises ReorgTooDeep where the chain calls a block final that is not ours."""
+        if self._contradicts_finality():
+            await self.listener.look_for_finality()  # what was said may be older than a fork
+            final = self.listener.finalized
+            if final is not None and self._contradicts_finality():
+                raise ReorgTooDeep(final.number, final.hash, self._known[0].number)
+
+    def _contradicts_finality(self) -> bool:
         final = self.listener.finalized
-        if final is not None and dict(known).get(final.number, final.hash) != final.hash:
-            raise ReorgTooDeep(final.number, final.hash, known[0].number)
+        return final is not None and dict(self._known).get(final.number, final.hash) != final.hash
 
     def agreed(self, endpoints: int) -> BlockRef | None:
         """The newest of our blocks that at least so many endpoints have named."""
@@ -205,6 +213,7 @@ class BlockFeed:
                 await self._take(chunk, live=live)
             else:
                 self._head = None
+                await self._check_finality()
             self._failures = 0
             self._blocks_outage.over()
         except OutsideError as error:

@@ -225,7 +225,9 @@ class HeadListener:
 
     async def _probe(self) -> None:
         """Ask the other endpoints for their newest block, and ours what is final."""
-        await self._look_for_finality()
+        self._probes_to_finality -= 1
+        if self._probes_to_finality <= 0:
+            await self.look_for_finality()
         if len(self._rpc.names) == 1:
             return
         others = self._probes.avoiding(self._rpc.preferred)
@@ -238,10 +240,8 @@ class HeadListener:
             if self._latest is None or header.block.number > self._latest.number:
                 self._hear(header, endpoint)
 
-    async def _look_for_finality(self) -> None:
-        self._probes_to_finality -= 1
-        if self._probes_to_finality > 0:
-            return
+    async def look_for_finality(self) -> None:
+        """Ask again for the newest final block."""
         ours = self._probes.only(self._rpc.preferred)
         try:
             found, _ = await self._headers.at(FINALIZED, ours)

@@ -18,6 +18,7 @@ from dexarb.apps.config.toml_file import (
     read_toml,
     validate,
 )
+from dexarb.chain.decode import ETHEREUM_HEADER, NEEDED_FIELDS
 from dexarb.core.token import Address, to_address
 from dexarb.errors import ConfigErrors, InvalidAddress
 
@@ -25,6 +26,8 @@ GWEI = 10**9
 
 
 class ChainTable(Model):
+    """header_fields: what the chain's block hash is made of, in order, by their JSON names."""
+
     chain_id: Whole
     name: str
     ordering: Literal["fee", "unknown"]
@@ -37,6 +40,7 @@ class ChainTable(Model):
     default_priority_fee_gwei: Number = Decimal(30)
     builder_cutoff_ms: Whole = 0
     l1_data_fee: StrictBool = False
+    header_fields: tuple[str, ...] = ETHEREUM_HEADER
 
 
 class DexTable(Model):
@@ -112,6 +116,11 @@ class LoadedChain:
                 problems.append(
                     file.error(("reference", i, "dex"), f'unknown DEX "{reference.dex}"', remedy)
                 )
+        lacking = [name for name in NEEDED_FIELDS if name not in tables.chain.header_fields]
+        if lacking:
+            problem = f"lacks {', '.join(lacking)}"
+            remedy = "Name all that the block hash is made of, in order, as nodes call them"
+            problems.append(file.error(("chain", "header_fields"), problem, remedy))
         if tables.chain.l1_data_fee:
             problems.append(
                 file.error(
