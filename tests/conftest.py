@@ -9,6 +9,9 @@ import os
 
 from hypothesis import settings
 
+# vyper brings another backend, which eth-hash would prefer; users have this one, and it is faster.
+os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")
+
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("explore", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))

@@ -12,6 +12,8 @@
     │   │   └── Refused           its answer cannot be true; carries why
     │   ├── TransportError        the node did not answer
     │   ├── BlockGone             a reorganisation took the block that was being read
+    │   ├── NothingFound          none of the pools that were asked for is on the chain
+    │   ├── BlocksMissing         no endpoint gives the next block any more
     │   ├── StoreError            a history, state or ledger file cannot be used
     │   │   └── Locked            another process writes there; carries its process id
     │   └── MissingTool           a program that is to be installed first
@@ -117,10 +119,25 @@ class Refused(RpcError):
 
 
 class TransportError(OutsideError):
-    """No usable answer came back. The endpoint in the message is already redacted."""
+    """No usable answer came back. The endpoint in the message is already redacted.
 
-    def __init__(self, endpoint: str, reason: str) -> None:
+    status: of HTTP, where there was one. retry_after_s: how long the server asked to be left
+    alone. timed_out: nothing came in time. smaller_may_do: a smaller request might be answered.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        reason: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        timed_out: bool = False,
+        smaller_may_do: bool = False,
+    ) -> None:
         self.endpoint, self.reason = endpoint, reason
+        self.status, self.retry_after_s = status, retry_after_s
+        self.timed_out, self.smaller_may_do = timed_out, smaller_may_do
         super().__init__(f"{endpoint}: {reason}")
 
 
@@ -130,6 +147,25 @@ class BlockGone(OutsideError):
     def __init__(self, number: int, block_hash: str) -> None:
         self.number, self.block_hash = number, block_hash
         super().__init__(f"block {number} {block_hash} left the chain while it was read")
+
+
+class NothingFound(OutsideError):
+    """Nothing to collect. It is asked again: a node may answer so for a while."""
+
+    def __init__(self, block: int, missing: int) -> None:
+        self.block, self.missing = block, missing
+        super().__init__(
+            f"none of the configured pools is there at block {block} ({missing} missing): are the"
+            " factories and tokens those of this chain?"
+        )
+
+
+class BlocksMissing(OutsideError):
+    """The chain goes on, and no endpoint gives the block that comes next: start afresh."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        self.number, self.reason = number, reason
+        super().__init__(f"no endpoint gives block {number}: {reason}")
 
 
 class StoreError(OutsideError):
@@ -158,7 +194,9 @@ class MissingTool(OutsideError):
 
 
 class PoolError(DexarbError):
-    pass
+    """pool: the address of the pool that it is about."""
+
+    pool: str
 
 
 class UnknownToken(PoolError):

@@ -8,7 +8,15 @@ from typing import Any
 import httpx
 import pytest
 
+from chain.embedded import Embedded
+from dexarb.apps.demo.anvil import start_anvil
+from dexarb.apps.demo.driver import Driver as WorldDriver
+from dexarb.apps.demo.world import World
+from dexarb.chain.rpc import Rpc
 from support.anvil import Node, running_anvil
+from support.chain_driver import run
+
+WORLD_BLOCKS = 15
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +50,31 @@ def fresh_node(_reset_after_each: Node) -> Iterator[Node]:
     assert ask(node, "eth_blockNumber") == "0x0"
 
 
-def ask(node: Node, method: str, *params: Any) -> Any:
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[Embedded]:
+    """The world after some traffic. Tests may mine on it; those that change more take `scratch`."""
+
+    async def build(url: str) -> World:
+        async with Rpc.connect(url) as rpc:
+            driver = await WorldDriver.start(rpc)
+            for _ in range(WORLD_BLOCKS):
+                await driver.step()
+            return driver.world
+
+    with start_anvil(timestamp=1_700_000_000) as anvil:
+        world = run(build(anvil.http_url), within_s=120)
+        yield Embedded(anvil.http_url, anvil.ws_url, world)
+
+
+@pytest.fixture
+def scratch(embedded: Embedded) -> Iterator[Embedded]:
+    """The world for one test, put back as it was afterwards."""
+    snapshot = ask(embedded, "evm_snapshot")
+    yield embedded
+    assert ask(embedded, "evm_revert", snapshot)
+
+
+def ask(node: Node | Embedded, method: str, *params: Any) -> Any:
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     # Without verify=False every call reads the list of certificate authorities.
     answer = httpx.post(node.http_url, json=body, trust_env=False, verify=False, timeout=30).json()

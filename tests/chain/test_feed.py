@@ -10,10 +10,19 @@ import pytest
 
 from dexarb.chain.feed import BlockFeed
 from dexarb.chain.rpc import Rpc
-from dexarb.core.block import Block, BlockUpdate
+from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.errors import ReorgTooDeep
 from support.anvil import Node
-from support.chain_driver import OTHER_TOPIC, TOPIC, UNWATCHED, WATCHED, Driver, run, until
+from support.chain_driver import (
+    OTHER_TOPIC,
+    TOPIC,
+    UNWATCHED,
+    WATCHED,
+    WATCHING,
+    Driver,
+    run,
+    until,
+)
 from support.follower import following
 
 PUSHED_AND_POLLED = pytest.mark.parametrize("scheme", ["ws", "http"])
@@ -23,8 +32,8 @@ def url(node: Node, scheme: str) -> str:
     return node.ws_url if scheme == "ws" else node.http_url
 
 
-def known(*blocks: Block) -> list[tuple[int, str]]:
-    return [(block.number, block.hash) for block in blocks]
+def known(*blocks: Block) -> list[BlockRef]:
+    return [BlockRef(block.number, block.hash) for block in blocks]
 
 
 @asynccontextmanager
@@ -105,11 +114,11 @@ def test_logs_are_those_of_the_watched_and_transactions_are_all(
                 await driver.rpc.call("evm_mine")
                 await follower.check_against(driver)
                 (received,) = follower.received
-                assert [log.transaction_index for log in received.logs] == [0, 3]
-                assert [log.log_index for log in received.logs] == [0, 3]
-                assert {log.topics for log in received.logs} == {(TOPIC,)}
-                assert [log.data[:32] for log in received.logs] == [TOPIC, TOPIC]
-                transactions = received.transactions
+                assert [log.transaction_index for log in received.contents.logs] == [0, 3]
+                assert [log.log_index for log in received.contents.logs] == [0, 3]
+                assert {log.topics for log in received.contents.logs} == {(TOPIC,)}
+                assert [log.data[:32] for log in received.contents.logs] == [TOPIC, TOPIC]
+                transactions = received.contents.transactions
                 assert [transaction.index for transaction in transactions] == [0, 1, 2, 3, 4]
                 assert [transaction.succeeded for transaction in transactions] == [True] * 4 + [
                     False
@@ -242,7 +251,7 @@ def test_another_chain_is_too_deep_a_reorganisation(
     async def check() -> None:
         async with driving(fresh_node) as driver:
             await driver.rpc.call("anvil_mine", hex(blocks))
-            ours = [(number, f"0x{number:064x}") for number in range(100, 105)]
+            ours = [BlockRef(number, f"0x{number:064x}") for number in range(100, 105)]
             async with following(url(fresh_node, scheme), known=ours) as follower:
                 assert follower.task is not None
                 with pytest.raises(ReorgTooDeep):
@@ -260,8 +269,7 @@ def test_seen_at_is_when_the_head_was_heard_not_when_it_was_consumed(fresh_node:
             start = known(await driver.block())
             feed = BlockFeed(
                 rpc,
-                pools={WATCHED},
-                topics={TOPIC},
+                watched=WATCHING,
                 known=start,
                 now=lambda: now,
             )
@@ -286,7 +294,7 @@ def test_waiting_is_cancelled_at_once_and_can_be_taken_up_again(
         async with driving(fresh_node) as driver:
             start = known(await driver.block())
             async with Rpc.connect(url(fresh_node, scheme)) as rpc:
-                feed = BlockFeed(rpc, pools={WATCHED}, topics={TOPIC}, known=start)
+                feed = BlockFeed(rpc, watched=WATCHING, known=start)
                 async with feed:
                     for _ in range(20):
                         waiting = asyncio.ensure_future(anext(feed))
@@ -321,8 +329,8 @@ def test_a_feed_outside_its_block_or_without_a_start_is_a_mistake(fresh_node: No
     async def check() -> None:
         async with Rpc.connect(fresh_node.http_url) as rpc:
             with pytest.raises(ValueError, match="start from"):
-                BlockFeed(rpc, pools=(), topics=(), known=())
+                BlockFeed(rpc, watched=WATCHING, known=())
             with pytest.raises(RuntimeError, match="async with"):
-                await anext(BlockFeed(rpc, pools=(), topics=(), known=[(0, "0x00")]))
+                await anext(BlockFeed(rpc, watched=WATCHING, known=[BlockRef(0, "0x00")]))
 
     run(check())

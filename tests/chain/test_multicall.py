@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from eth_abi.abi import encode
@@ -120,11 +119,14 @@ def test_large_reads_are_cut_into_aggregates(fresh_node: Node) -> None:
             driver = await contracts(rpc, aggregated=True)
             reader = await PinnedReader.open(rpc, await driver.block())
             before = rpc.requests
-            calls = [Call(ECHO, word(number)) for number in range(1201)]
+            calls = [Call(ECHO, word(number)) for number in range(1001)]
             answers = await reader.read(calls)
-            assert answers == [word(number) for number in range(1201)]
-            # 500 calls each fit by number; by their 192 bytes 341 fit into 64 KiB.
-            assert rpc.requests - before == 4
+            assert answers == [word(number) for number in range(1001)]
+            assert (rpc.requests - before, reader.calls, reader.aggregates) == (3, 1001, 3)
+            # By their 352 bytes 372 fit into 128 KiB.
+            calls = [Call(ECHO, bytes(192)) for _ in range(373)]
+            assert await reader.read(calls) == [bytes(192)] * 373
+            assert (rpc.requests - before, reader.aggregates) == (5, 5)
 
     run(check())
 
@@ -144,6 +146,23 @@ def test_a_call_that_eats_the_gas_of_its_aggregate_does_not_fail_its_neighbours(
             # One hog leaves a 64th of the gas: enough for the aggregate, not for this neighbour.
             calls = [Call(STORED, b""), Call(HOG, b""), Call(BUSY, b"")]
             assert await reader.read(calls) == [word(7), None, word(0)]
+
+    run(check())
+
+
+def test_an_answer_of_megabytes_counts_as_a_revert_and_costs_its_neighbours_nothing(
+    fresh_node: Node,
+) -> None:
+    bomb = Call(Address("0x" + "08" * 20), b"")
+
+    async def check() -> None:
+        async with Rpc.connect(fresh_node.ws_url) as rpc:
+            driver = await contracts(rpc, aggregated=True)
+            await rpc.call("anvil_setCode", bomb.to, "0x622dc6c05ff3")  # returns 3 MB of zeros
+            await driver.mine()
+            reader = await PinnedReader.open(rpc, await driver.block())
+            calls = [Call(STORED, b""), bomb, Call(ECHO, b"odd")]
+            assert await reader.read(calls) == [word(7), None, b"odd"]
 
     run(check())
 
@@ -249,14 +268,16 @@ def test_no_answer_makes_the_decoder_raise_anything_but_value_errors(
         (b"MKR".ljust(32, b"\0"), "MKR"),
         (encode(["string"], ["USD₮0"]), "USD₮0"),
         (encode(["string"], ["\x1b[31mRED\x07\n"]), "[31mRED"),
-        (b"\xff\xfe".ljust(32, b"\0"), "��"),
     ],
 )
 def test_symbols_are_strings_or_bytes32(data: bytes, text: str) -> None:
     assert abi.decode_text(data) == text
 
 
-@pytest.mark.parametrize("data", [b"", b"\x01", word(32) + word(99), word(2**255) + word(0)])
-def test_what_is_no_text_is_a_value_error(data: Any) -> None:
-    with pytest.raises(ValueError, match="ABI data"):
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\x01", word(32) + word(99), word(2**255) + word(0), b"\xff\xfe".ljust(32, b"\0")],
+)
+def test_what_is_no_text_is_a_value_error(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"ABI data|utf-8"):
         abi.decode_text(data)

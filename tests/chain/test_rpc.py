@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dexarb.chain.rpc import Rpc, is_revert, is_transient, pause_s
+from dexarb.chain.rpc import Rpc
+from dexarb.chain.trouble import is_revert
 from dexarb.errors import OutsideError, RpcError, TransportError
 from support.anvil import Node, free_port
 from support.chain_driver import run
@@ -130,7 +131,7 @@ FAULTS = {
     "not UTF-8": Fault(rewrite=lambda a: a.replace(b'"0x89"', b'"\xff"')),
     "nested without end": Fault(rewrite=lambda a: a.replace(b'"0x89"', b"[" * 200_000)),
     "number without end": Fault(rewrite=lambda a: a.replace(b'"0x89"', b"1" * 200_000)),
-    "rate limit": Fault(body=error_body(-32005, "daily request count exceeded")),
+    "rate limit": Fault(body=error_body(-32005, "limit exceeded")),
     "rate limit by words": Fault(body=error_body(-32600, "Too Many Requests")),
     "lagging": Fault(body=error_body(-32000, "header not found")),
 }
@@ -343,32 +344,6 @@ def test_without_a_node_that_pushes_there_are_no_subscriptions(node: Node) -> No
             assert (rpc.requests, rpc.calls) == (2, 2)
 
     run(check())
-
-
-@pytest.mark.parametrize(
-    ("code", "message", "transient"),
-    [
-        (3, "execution reverted: limit exceeded", False),
-        (-32000, "execution reverted", False),
-        (-32603, "EVM error InvalidFEOpcode", False),
-        (-32601, "the method does not exist", False),
-        (-32000, "gas required exceeds allowance (50000000)", False),
-        (-32008, "response is too big", False),
-        (-32000, "header not found", True),
-        (-32001, "Resource not found", True),
-        (-32005, "limit exceeded", True),
-        (-32602, "rate limit reached", True),
-        (-32603, "internal error", True),
-        (429, "compute units per second", True),
-    ],
-)
-def test_which_errors_pass(code: int, message: str, transient: bool) -> None:
-    assert is_transient(RpcError("eth_call", code, message)) == transient
-
-
-def test_pauses_double_up_to_a_limit_however_many_failures() -> None:
-    assert [pause_s(failures, 0.1, 1.0) for failures in range(1, 6)] == [0.1, 0.2, 0.4, 0.8, 1.0]
-    assert pause_s(100_000, 0.1, 1.0) == 1.0
 
 
 class Saying:

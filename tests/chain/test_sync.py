@@ -2,67 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
 
+from chain.embedded import STRANGER, Embedded, requests_of
 from dexarb.amm import POOL_TYPES, UniswapV2Pool, UniswapV3Pool
 from dexarb.apps.demo.anvil import start_anvil
-from dexarb.apps.demo.artifacts import Function, contract, multicall3_code
+from dexarb.apps.demo.artifacts import Function, contract
 from dexarb.apps.demo.driver import Driver as WorldDriver
 from dexarb.apps.demo.world import QUICKSWAP, UNISWAP_V3, World
+from dexarb.chain.contents import Watched
 from dexarb.chain.multicall import MULTICALL3
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.sync import Bootstrap, PoolRequest, bootstrap
-from dexarb.core.block import Block
+from dexarb.core.block import Block, BlockRef
 from dexarb.core.market import Keyframe, Market
-from dexarb.core.token import Address, Token
-from dexarb.errors import BlockGone, ConfigError
-from support.anvil import Node
+from dexarb.core.token import Address
+from dexarb.errors import ConfigError
 from support.chain_driver import Driver, run
-from support.faulty_node import Fault, faulty_node
 from support.follower import following
-
-STRANGER = Address("0x" + "57" * 20)
-BLOCKS = 15
-
-
-@dataclass(frozen=True)
-class Embedded:
-    url: str
-    ws_url: str
-    world: World
-
-
-@pytest.fixture(scope="module")
-def embedded() -> Iterator[Embedded]:
-    """The world after some traffic. Tests may mine on it."""
-
-    async def build(url: str) -> World:
-        async with Rpc.connect(url) as rpc:
-            driver = await WorldDriver.start(rpc)
-            for _ in range(BLOCKS):
-                await driver.step()
-            return driver.world
-
-    with start_anvil(timestamp=1_700_000_000) as anvil:
-        world = run(build(anvil.http_url), within_s=120)
-        yield Embedded(anvil.http_url, anvil.ws_url, world)
-
-
-def requests_of(world: World) -> list[PoolRequest]:
-    """One for each DEX and pair, with all fee tiers."""
-    fees: dict[tuple[str, str, Address, Address], list[int]] = {}
-    for pool in world.pools:
-        key = (pool.dex, pool.kind, pool.token1.address, pool.token0.address)
-        fees.setdefault(key, []).append(pool.fee_pips)
-    return [
-        PoolRequest(dex, kind, world.factories[dex], token_a, token_b, tuple(tiers))
-        for (dex, kind, token_a, token_b), tiers in fees.items()
-    ]
 
 
 async def ask(
@@ -103,7 +64,7 @@ def test_every_pool_is_what_its_contract_says(
     embedded: Embedded, multicall: Address | None
 ) -> None:
     async def check() -> None:
-        async with Rpc.connect(embedded.url) as rpc:
+        async with Rpc.connect(embedded.http_url) as rpc:
             world = embedded.world
             before = rpc.requests
             found = await bootstrap(rpc, requests_of(world), chain_id=137, multicall=multicall)
@@ -130,13 +91,10 @@ def test_the_feed_carries_a_bootstrap_to_a_later_one_forks_included() -> None:
                 found = await bootstrap(rpc, asked, chain_id=137)
                 start = Keyframe(0, found.block, driver.world.profile(), found.tokens, found.pools)
                 market = Market(start)
-                watched = {pool.address for pool in found.pools}
-                topics = {topic for pool in POOL_TYPES.values() for topic in pool.topics}
                 async with following(
                     anvil.ws_url,
-                    known=[(found.block.number, found.block.hash)],
-                    pools=watched,
-                    topics=topics,
+                    known=[BlockRef(found.block.number, found.block.hash)],
+                    watched=Watched.of(found.pools),
                 ) as follower:
                     for _ in range(12):
                         mined = await driver.step()
@@ -151,7 +109,7 @@ def test_the_feed_carries_a_bootstrap_to_a_later_one_forks_included() -> None:
                         market.rewind(received.block.parent_hash)
                         market.apply(received.update(0))
                     assert len(follower.received) == 12 + 5 + 1
-                    assert any(received.logs for received in follower.received[:12])
+                    assert any(received.contents.logs for received in follower.received[:12])
                 again = await bootstrap(rpc, asked, chain_id=137)
                 assert again.block == replace(market.block, seen_at=None)
                 assert {pool.address: pool for pool in again.pools} == market.pools
@@ -161,7 +119,7 @@ def test_the_feed_carries_a_bootstrap_to_a_later_one_forks_included() -> None:
 
 def test_what_is_not_there_is_reported_and_the_rest_goes_on(embedded: Embedded) -> None:
     async def check() -> None:
-        async with Rpc.connect(embedded.url) as rpc:
+        async with Rpc.connect(embedded.http_url) as rpc:
             world = embedded.world
             weth, usdc, wbtc, wmatic = (
                 world.tokens[name].address for name in ("WETH", "USDC", "WBTC", "WMATIC")
@@ -193,7 +151,7 @@ def test_what_is_not_there_is_reported_and_the_rest_goes_on(embedded: Embedded) 
 
 def test_a_pool_that_is_not_one_is_reported_and_the_rest_goes_on(embedded: Embedded) -> None:
     async def check() -> None:
-        async with Rpc.connect(embedded.url) as rpc:
+        async with Rpc.connect(embedded.http_url) as rpc:
             world = embedded.world
             weth, usdc = world.tokens["WETH"].address, world.tokens["USDC"].address
             # A factory that says of everything that it is at the address of a token.
@@ -217,7 +175,7 @@ def test_tick_maps_that_do_not_add_up_are_reported(
     ticks = contract("UniswapV3Pool")["ticks"].selector.hex()
 
     async def check() -> Bootstrap:
-        async with Rpc.connect(embedded.url) as rpc:
+        async with Rpc.connect(embedded.http_url) as rpc:
             honest = rpc.batch_as
 
             async def lying(type_: Any, calls: Sequence[Any]) -> list[Any]:
@@ -240,99 +198,12 @@ def test_tick_maps_that_do_not_add_up_are_reported(
     assert all("liquidity" in missing.reason for missing in found.missing)
 
 
-@pytest.mark.parametrize(
-    ("chain_id", "kind", "problem"),
-    [(1, "uniswap_v2", "chain 137.* chain 1$"), (137, "uniswap_v9", "unknown kind of pool")],
-)
-def test_a_configuration_for_something_else_is_a_config_error(
-    embedded: Embedded, chain_id: int, kind: str, problem: str
-) -> None:
+def test_a_kind_of_pool_that_does_not_exist_is_a_config_error(embedded: Embedded) -> None:
     async def check() -> None:
-        async with Rpc.connect(embedded.url) as rpc:
-            asked = [replace(requests_of(embedded.world)[0], kind=kind)]
-            with pytest.raises(ConfigError, match=problem):
-                await bootstrap(rpc, asked, chain_id=chain_id)
-
-    run(check())
-
-
-OLD_TOKEN = (
-    # decimals() is 18; whatever else is asked for is "MKR" as bytes32.
-    "0x60003560e01c63313ce567146038577f"
-    + b"MKR".ljust(32, b"\0").hex()
-    + "60005260206000f35b601260005260206000f3"
-)
-
-
-@pytest.mark.parametrize(
-    ("code", "problem"),
-    [
-        ("0x", "decimals"),
-        ("0x60006000fd", "decimals"),
-        ("0x7f" + "ff" * 32 + "60005260206000f3", "decimals"),
-        ("0x60003560e01c63313ce567146014576000" + "6000fd" + "5b601260005260206000f3", "symbol"),
-    ],
-)
-def test_a_token_that_does_not_describe_itself_is_an_error_that_names_it(
-    fresh_node: Node, code: str, problem: str
-) -> None:
-    async def check() -> None:
-        async with Rpc.connect(fresh_node.http_url) as rpc:
-            await rpc.call("anvil_setCode", STRANGER, code)
-            with pytest.raises(ConfigError, match=f"{STRANGER} does not tell its {problem}"):
-                await bootstrap(rpc, [], chain_id=137, tokens=[STRANGER])
-
-    run(check())
-
-
-def test_symbols_may_be_bytes32_and_tokens_need_no_pool(fresh_node: Node) -> None:
-    async def check() -> None:
-        async with Rpc.connect(fresh_node.http_url) as rpc:
-            await rpc.call("anvil_setCode", STRANGER, OLD_TOKEN)
-            found = await bootstrap(rpc, [], chain_id=137, tokens=[STRANGER, STRANGER])
-            assert found.tokens == (Token(137, STRANGER, "MKR", 18),)
-            assert found.pools == ()
-
-    run(check())
-
-
-@pytest.mark.parametrize("reorgs", [1, 5])
-@pytest.mark.parametrize("aggregated", [True, False])
-def test_a_block_that_leaves_the_chain_meanwhile_is_left_for_the_new_head(
-    fresh_node: Node, reorgs: int, aggregated: bool
-) -> None:
-    async def check() -> None:
-        async with (
-            faulty_node(fresh_node) as faulty,
-            Rpc.connect(faulty.http_url, backoff_s=0.001, backoff_max_s=0.001) as rpc,
-        ):
-            driver = Driver(rpc)
-            await driver.setup()
-            await rpc.call("anvil_setCode", STRANGER, OLD_TOKEN)
-            if aggregated:
-                await rpc.call("anvil_setCode", MULTICALL3, "0x" + multicall3_code().hex())
-            await driver.mine(10)
-            first = await driver.block()
-            depths = iter(range(1, 10))
-
-            def reorganise(answer: bytes) -> bytes:
-                params = [next(depths), []]
-                body = {"jsonrpc": "2.0", "id": 1, "method": "anvil_reorg", "params": params}
-                httpx.post(
-                    fresh_node.http_url, json=body, trust_env=False, verify=False
-                ).raise_for_status()
-                return answer
-
-            # Each time right after the reader has made sure that the block is there.
-            faulty.fail(Fault(rewrite=reorganise), times=reorgs, method="eth_getCode")
-            if reorgs == 5:
-                with pytest.raises(BlockGone):
-                    await bootstrap(rpc, [], chain_id=137, tokens=[STRANGER])
-                return
-            found = await bootstrap(rpc, [], chain_id=137, tokens=[STRANGER])
-            assert found.tokens == (Token(137, STRANGER, "MKR", 18),)
-            assert found.block == await driver.block()
-            assert found.block.hash != first.hash
+        async with Rpc.connect(embedded.http_url) as rpc:
+            asked = [replace(requests_of(embedded.world)[0], kind="uniswap_v9")]
+            with pytest.raises(ConfigError, match="unknown kind of pool"):
+                await bootstrap(rpc, asked, chain_id=137)
 
     run(check())
 
@@ -349,7 +220,7 @@ def test_a_mistake_in_a_pool_type_does_not_look_like_a_missing_pool(
     monkeypatch.setitem(POOL_TYPES, "mistaken", Mistaken)
 
     async def check() -> None:
-        async with Rpc.connect(embedded.url) as rpc:
+        async with Rpc.connect(embedded.http_url) as rpc:
             asked = [replace(requests_of(embedded.world)[0], kind="mistaken")]
             with pytest.raises(ZeroDivisionError):
                 await bootstrap(rpc, asked, chain_id=137)

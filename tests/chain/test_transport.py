@@ -10,16 +10,13 @@ import msgspec
 import pytest
 
 from dexarb.chain import wire
+from dexarb.chain.node_url import redact
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.transport import (
-    HttpTransport,
-    PushTransport,
-    Transport,
-    WebSocketTransport,
-    connect,
-    redact,
-)
-from dexarb.errors import ConfigError, DexarbError, TransportError
+from dexarb.chain.transport import PushTransport, Transport, connect
+from dexarb.chain.transport_http import HttpTransport
+from dexarb.chain.transport_push import Subscription
+from dexarb.chain.transport_ws import WebSocketTransport
+from dexarb.errors import ConfigError, DexarbError, RpcError, TransportError
 from support.anvil import Node, free_port
 from support.chain_driver import run, until
 from support.faulty_node import Fault, FaultyNode, faulty_node
@@ -350,12 +347,21 @@ def test_a_subscription_ends_with_a_transport_error_and_stays_ended(node: Node) 
     run(check())
 
 
-def test_a_refused_subscription_is_a_transport_error(node: Node) -> None:
+def test_a_refused_subscription_is_the_nodes_error(node: Node) -> None:
     async def check() -> None:
         async with faulty_node(node) as faulty:
             transport, _ = await subscribed(faulty)
-            with pytest.raises(TransportError, match="refused"):
+            with pytest.raises(RpcError):
                 await transport.subscribe("noSuchThing")
             await transport.aclose()
 
     run(check())
+
+
+def test_a_subscription_that_nobody_takes_from_is_given_up() -> None:
+    dropped: list[bool] = []
+    heads = Subscription("ws://node", lambda: dropped.append(True))
+    for _ in range(10_000):
+        assert not dropped
+        heads.push(b"{}")
+    assert dropped

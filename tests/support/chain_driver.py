@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from dexarb.chain import decode
-from dexarb.chain.decode import EventLog, Header
+from dexarb.chain.contents import Events, Watched
+from dexarb.chain.decode import EventLog, JsonObject
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block, Log
 from dexarb.core.token import Address
@@ -19,6 +20,7 @@ WATCHED = Address("0x" + "a1" * 20)
 UNWATCHED = Address("0x" + "b2" * 20)
 TOPIC = bytes.fromhex("c3" * 32)
 OTHER_TOPIC = bytes.fromhex("d4" * 32)
+WATCHING = Watched({WATCHED: Events(frozenset({TOPIC}), frozenset({OTHER_TOPIC}))})
 
 LOGGER = "0x366000600037600035366000a100"
 """Emits its call data as a LOG1 whose topic is the first word."""
@@ -78,15 +80,15 @@ class Driver:
 
     async def block(self, number: int | str = "latest") -> Block:
         name = number if isinstance(number, str) else hex(number)
-        header = await self.rpc.call_as(Header, "eth_getBlockByNumber", name, False)
-        return decode.block(header)
+        method = "eth_getBlockByNumber"
+        return decode.header(await self.rpc.call_as(JsonObject, method, name, False), method).block
 
     async def chain(self, first: int = 0) -> list[Block]:
         """The canonical chain, from a block on."""
         last = (await self.block()).number
         calls = [("eth_getBlockByNumber", [hex(n), False]) for n in range(first, last + 1)]
-        headers = await self.rpc.batch_as(Header, calls)
-        return [decode.block(_sound(header)) for header in headers]
+        headers = await self.rpc.batch_as(JsonObject, calls)
+        return [decode.header(_sound(header), "a test").block for header in headers]
 
     async def logs(self, blocks: Sequence[Block]) -> list[tuple[Log, ...]]:
         """The watched events of canonical blocks, by another method than the feed's."""

@@ -10,9 +10,9 @@ from typing import Any
 
 from dexarb.chain.feed import BlockFeed, Received
 from dexarb.chain.rpc import Rpc
-from dexarb.core.block import Block
+from dexarb.core.block import Block, BlockRef
 from dexarb.errors import OutsideError
-from support.chain_driver import TOPIC, WATCHED, Driver, until
+from support.chain_driver import WATCHING, Driver, until
 
 QUICK: dict[str, Any] = {"poll_interval_s": 0.02, "silence_s": 5.0}
 
@@ -20,7 +20,7 @@ QUICK: dict[str, Any] = {"poll_interval_s": 0.02, "silence_s": 5.0}
 class Follower:
     """received: everything that came, dead branches included. troubles: what the feed told."""
 
-    def __init__(self, feed: BlockFeed, known: Sequence[tuple[int, str]]) -> None:
+    def __init__(self, feed: BlockFeed, known: Sequence[BlockRef]) -> None:
         self.feed = feed
         self.known = known
         self.received: list[Received] = []
@@ -61,17 +61,17 @@ class Follower:
         branch = self.branch()
         expected = await driver.chain(branch[0].block.number)
         assert [replace(received.block, seen_at=None) for received in branch] == expected
-        assert [received.logs for received in branch] == await driver.logs(expected)
+        assert [received.contents.logs for received in branch] == await driver.logs(expected)
 
 
 @contextlib.asynccontextmanager
 async def following(
-    *urls: str, known: Sequence[tuple[int, str]], timeout_s: float = 5.0, **options: Any
+    *urls: str, known: Sequence[BlockRef], timeout_s: float = 5.0, **options: Any
 ) -> AsyncIterator[Follower]:
     """A feed over these endpoints and its consumer."""
     async with Rpc.connect(*urls, timeout_s=timeout_s, backoff_s=0.001, backoff_max_s=0.05) as rpc:
         troubles: list[OutsideError] = []
-        defaults: dict[str, Any] = {"pools": {WATCHED}, "topics": {TOPIC}, **QUICK}
+        defaults: dict[str, Any] = {"watched": WATCHING, **QUICK}
         async with BlockFeed(
             rpc, known=known, trouble=troubles.append, **(defaults | options)
         ) as feed:

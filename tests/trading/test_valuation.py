@@ -135,3 +135,13 @@ def test_the_numeraire_is_a_dollar() -> None:
     valuation = Valuation(Market(keyframe()))
     assert valuation.micro_usd(USDC, 123) == valuation.cost_micro_usd(USDC, 123) == 123
     assert valuation.amount(USDC, 123) == 123
+
+
+def test_without_the_numeraire_among_the_tokens_nothing_has_a_price() -> None:
+    """It does not tell its decimals, say: the rest of the market is there all the same."""
+    first = keyframe()
+    tokens = tuple(token for token in first.tokens if token.address != USDC)
+    valuation = Valuation(Market(replace(first, tokens=tokens)))
+    for token in (USDC, WETH, WMATIC):
+        assert not valuation.price(token)
+        assert not valuation.amount(token, 10**6)

@@ -36,6 +36,23 @@ UINT112_MAX = (1 << 112) - 1
 # keccak256("Sync(uint112,uint112)")
 SYNC = bytes.fromhex("1c411e9a96e071241c2f21f7726b17ae89e3cab4c78be50e062b03a9fffbbad1")
 
+# keccak256 of Swap(address,uint256,uint256,uint256,uint256,address),
+# Mint(address,uint256,uint256), Burn(address,uint256,uint256,address) and, the pair being the token
+# of its own shares, Transfer(address,address,uint256) and Approval(address,address,uint256).
+# Whatever moves reserves ends in a Sync.
+QUIET = frozenset(
+    map(
+        bytes.fromhex,
+        (
+            "d78ad95fa46c994b6551d0da85fc275fe613ce37657fb8d5e3d130840159d822",
+            "4c209b5fc8ad50758f13e2e1088ba56a560dff690a1c6fef26394f4c03821c4f",
+            "dccd412f0b1252819cb1fd330b93224ca42612892bb3f4f789976e6d81936496",
+            "ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef",
+            "8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925",
+        ),
+    )
+)
+
 GET_RESERVES = bytes.fromhex("0902f1ac")
 TOKEN0 = bytes.fromhex("0dfe1681")
 TOKEN1 = bytes.fromhex("d21220a7")
@@ -56,6 +73,7 @@ class UniswapV2Pool:
 
     kind: ClassVar[str] = "uniswap_v2"
     topics: ClassVar[frozenset[bytes]] = frozenset({SYNC})
+    quiet_topics: ClassVar[frozenset[bytes]] = QUIET
 
     address: Address
     token0: Address
@@ -185,7 +203,14 @@ class UniswapV2Pool:
 
     @classmethod
     def load(
-        cls, *, address: Address, dex: str, token0: Address, token1: Address, fee_pips: int
+        cls,
+        *,
+        address: Address,
+        dex: str,
+        token0: Address,
+        token1: Address,
+        fee_pips: int,
+        known: Self | None = None,  # noqa: ARG003
     ) -> Generator[Sequence[Call], Replies, Self]:
         """One round of calls. Raises InvalidPoolState where the contract is not that pair."""
         replies = yield [Call(address, selector) for selector in (TOKEN0, TOKEN1, GET_RESERVES)]

@@ -49,6 +49,25 @@ MINT = bytes.fromhex("7a53080ba414158be7ec69b987b5fb7d07dee101fe85488f0853ae1623
 BURN = bytes.fromhex("0c396cd989a39f4459b5fa1aed6a9a8dcdbc45908acfd67e028cd568da98982c")
 SWAP = bytes.fromhex("c42079f94a6350d7e6235f29174924f928cc2ac818eb64fed8004e115fbcca67")
 
+# keccak256 of Collect(address,address,int24,int24,uint128,uint128),
+# CollectProtocol(address,address,uint128,uint128),
+# Flash(address,address,uint256,uint256,uint256,uint256),
+# IncreaseObservationCardinalityNext(uint16,uint16) and SetFeeProtocol(uint8,uint8,uint8,uint8).
+# The protocol's fee is a part of the fee that liquidity providers would get: what a swap takes and
+# gives does not depend on it, only its gas does, since one more slot is written.
+QUIET = frozenset(
+    map(
+        bytes.fromhex,
+        (
+            "70935338e69775456a85ddef226c395fb668b63fa0115f5f20610b388e6ca9c0",
+            "596b573906218d3411850b26a6b437d6c4522fdb43d2d2386263f86d50b8b151",
+            "bdbdb71d7860376ba52b25a5028beea23581364a40522f6bcfb86bb1f2dca633",
+            "ac49e518f90a358f652e4400164f05a5d8f7e35e7747279bc3a93dbf584e125a",
+            "973d8d92bb299f4af6ce49b52a8adb85ae46b9f214c4c4fc06ac77401237b133",
+        ),
+    )
+)
+
 _EVENT_SHAPES = {INITIALIZE: (1, 64), MINT: (4, 128), BURN: (4, 96), SWAP: (3, 160)}
 """Topics and bytes of data of each event."""
 
@@ -88,6 +107,7 @@ class UniswapV3Pool:
 
     kind: ClassVar[str] = "uniswap_v3"
     topics: ClassVar[frozenset[bytes]] = frozenset(_EVENT_SHAPES)
+    quiet_topics: ClassVar[frozenset[bytes]] = QUIET
 
     address: Address
     token0: Address
@@ -234,13 +254,21 @@ class UniswapV3Pool:
 
     @classmethod
     def load(
-        cls, *, address: Address, dex: str, token0: Address, token1: Address, fee_pips: int
+        cls,
+        *,
+        address: Address,
+        dex: str,
+        token0: Address,
+        token1: Address,
+        fee_pips: int,
+        known: Self | None = None,
     ) -> Generator[Sequence[Call], Replies, Self]:
-        """Three rounds of calls; the liquidity in range must be the sum of liquidity_net below.
+        """Three rounds of calls, one where it is as it was `known`.
 
-        Raises InvalidPoolState.
+        The liquidity in range must be the sum of liquidity_net below. Raises InvalidPoolState.
         """
-        reading = yield from read_pool(address, token0, token1, fee_pips)
+        likely = (known.tick_spacing, known.ticks) if known else ()
+        reading = yield from read_pool(address, token0, token1, fee_pips, *likely)
         return cls(
             address=address,
             dex=dex,

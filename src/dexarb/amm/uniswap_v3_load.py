@@ -2,12 +2,12 @@
 
 Three rounds: the pool's own fields, every word of its tick bitmap, every initialised tick. The
 words must be read over the whole range (some 7,000 for a tick spacing of 1): only they can tell
-where liquidity lies.
+where liquidity lies. Of a pool that is known from before all can be asked for in one round.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import NamedTuple
 
 from dexarb.amm.abi import ZERO_ADDRESS, encode, expect_address, signed, unsigned, words_of
@@ -39,11 +39,39 @@ class PoolReading(NamedTuple):
     ticks: dict[int, tuple[int, int]]
 
 
+class _Asked:
+    """Calls to one contract and their answers. Nothing is asked for twice."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._replies: dict[bytes, bytes | None] = {}
+
+    def all(self, calls: Sequence[bytes]) -> Generator[Sequence[Call], Replies, list[bytes | None]]:
+        """A round of what has not been asked for yet, no round where that is nothing."""
+        new = [data for data in dict.fromkeys(calls) if data not in self._replies]
+        if new:
+            replies = yield [Call(self._address, data) for data in new]
+            self._replies.update(zip(new, replies, strict=True))
+        return [self._replies[data] for data in calls]
+
+
 def read_pool(
-    address: Address, token0: Address, token1: Address, fee_pips: int
+    address: Address,
+    token0: Address,
+    token1: Address,
+    fee_pips: int,
+    likely_spacing: int | None = None,
+    likely_ticks: Iterable[int] = (),
 ) -> Generator[Sequence[Call], Replies, PoolReading]:
-    """Raises InvalidPoolState where the contract is not the pool of these tokens and fee."""
-    replies = yield [Call(address, selector) for selector in _FIELDS]
+    """likely_spacing and likely_ticks: what is probably there, asked for in the first round.
+
+    Raises InvalidPoolState where the contract is not the pool of these tokens and fee.
+    """
+    asked = _Asked(address)
+    likely_words = word_positions(likely_spacing) if likely_spacing else ()
+    yield from asked.all([*_FIELDS, *_bitmap_calls(likely_words), *_tick_calls(likely_ticks)])
+
+    replies = yield from asked.all(_FIELDS)
     expect_address(replies[0], token0, address, "token0()")
     expect_address(replies[1], token1, address, "token1()")
     fee = unsigned(words_of(replies[2], 1, address, "fee()"), 0)
@@ -52,11 +80,12 @@ def read_pool(
     tick_spacing = signed(words_of(replies[3], 1, address, "tickSpacing()"), 0)
     if tick_spacing <= 0:
         raise InvalidPoolState(address, f"its tick spacing is {tick_spacing}")
-    slot0 = words_of(replies[4], 2, address, "slot0()")
+    # Seven words: forks that share the name and the Swap event have fewer.
+    slot0 = words_of(replies[4], 7, address, "slot0()")
     liquidity = unsigned(words_of(replies[5], 1, address, "liquidity()"), 0)
 
     positions = word_positions(tick_spacing)
-    replies = yield [Call(address, encode(TICK_BITMAP, position)) for position in positions]
+    replies = yield from asked.all(_bitmap_calls(positions))
     initialized = [
         tick
         for position, reply in zip(positions, replies, strict=True)
@@ -66,12 +95,19 @@ def read_pool(
     ]
 
     ticks: dict[int, tuple[int, int]] = {}
-    if initialized:
-        replies = yield [Call(address, encode(TICKS, tick)) for tick in initialized]
-        for tick, reply in zip(initialized, replies, strict=True):
-            info = words_of(reply, 2, address, "ticks()")
-            ticks[tick] = unsigned(info, 0), signed(info, 1)
+    replies = yield from asked.all(_tick_calls(initialized))
+    for tick, reply in zip(initialized, replies, strict=True):
+        info = words_of(reply, 2, address, "ticks()")
+        ticks[tick] = unsigned(info, 0), signed(info, 1)
     return PoolReading(tick_spacing, unsigned(slot0, 0), signed(slot0, 1), liquidity, ticks)
+
+
+def _bitmap_calls(positions: Iterable[int]) -> list[bytes]:
+    return [encode(TICK_BITMAP, position) for position in positions]
+
+
+def _tick_calls(ticks: Iterable[int]) -> list[bytes]:
+    return [encode(TICKS, tick) for tick in ticks]
 
 
 def find_pools(

@@ -4,30 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 
-from dexarb.apps.collect_plan import chain_profile, pool_requests
+from dexarb.apps import collect_report
+from dexarb.apps.collect_plan import chain_profile, pool_requests, what_is_lost
 from dexarb.apps.config.collector import CollectorConfig, load_collector
 from dexarb.apps.latency import Latency
+from dexarb.apps.pool_watch import PoolWatch
 from dexarb.apps.process import Signals, name_process, start_logging
-from dexarb.chain.feed import BlockFeed, Received
+from dexarb.apps.recorder import Recorder
+from dexarb.apps.retrying import Retrying
+from dexarb.apps.self_check import SelfCheck
+from dexarb.chain.contents import Watched
+from dexarb.chain.feed import PAUSE_S, BlockFeed, Received
+from dexarb.chain.headers import LATEST, HeaderReader
+from dexarb.chain.multicall import MULTICALL3
+from dexarb.chain.pace import Pace
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.sync import Bootstrap, bootstrap
-from dexarb.core.market import Keyframe, Market
-from dexarb.errors import OutsideError, PoolError, ReorgTooDeep, StoreError
-from dexarb.store.compaction import close_segments
-from dexarb.store.follow import newest_market
-from dexarb.store.history_reader import HistoryReader
+from dexarb.chain.usage import Usage
+from dexarb.chain.way import fork_point
+from dexarb.core.block import BlockRef
+from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
+from dexarb.core.pool import Pool
+from dexarb.core.token import Address, Token
+from dexarb.errors import (
+    BlocksMissing,
+    NothingFound,
+    OutsideError,
+    ReorgTooDeep,
+    StoreError,
+    TransportError,
+)
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.snapshot import StateWriter
 
-T = TypeVar("T")
-RETRY_S = (0.5, 30.0)
+SETTLED_BLOCKS = 16
+"""So many blocks after a new start, and the next one need not wait."""
+PACE_BLOCKS = 16
+_RETRYING = Retrying()
 
 _log = structlog.get_logger("data-collector")
 
@@ -39,55 +58,103 @@ def history_folder(config: CollectorConfig) -> Path:
 class Collector:
     """Follows the chain until it is cancelled. Node and disk trouble only delays it."""
 
-    def __init__(self, config: CollectorConfig, rpc: Rpc, writer: HistoryWriter) -> None:
+    def __init__(
+        self,
+        config: CollectorConfig,
+        rpc: Rpc,
+        writer: HistoryWriter,
+        *,
+        retrying: Retrying = _RETRYING,
+        feed_pause_s: tuple[float, float] = PAUSE_S,
+    ) -> None:
         self._config = config
         self._rpc = rpc
-        self._writer = writer
+        self._retrying = retrying
+        self._feed_pause_s = feed_pause_s
+        self._multicall = config.chain.multicall3 or MULTICALL3
+        self._headers = HeaderReader(rpc.scoped(attempts=2))
+        self._pace = Pace()
+        self._recorder = Recorder(writer, retrying)
+        self._check = SelfCheck(rpc, self._multicall)
+        self._pools = PoolWatch(self._recorder, self._check)
+        self._tokens: dict[Address, Token] = {}
         self._state = StateWriter(config.settings.state_file, writer.folder)
         self._state_latency = Latency()
-        self._market: Market | None = None
-        self._compaction: asyncio.Task[None] | None = None
-        self._blocks = 0
-        self._reorgs = 0
+        self._feed: BlockFeed | None = None
         self._told_at = time.monotonic()
+        rpc.expect(config.chain.chain.chain_id, self._old_block)
 
     async def run(self) -> None:
-        self._market = self._resume()
+        self._recorder.resume()
+        if self._recorder.market is not None:
+            self._tokens |= self._recorder.market.tokens
+        await self._retrying.until_done(self._measure_pace)
+        pause_s = self._retrying.shortest_s
         while True:
+            begun_at = self._recorder.blocks
             try:
-                await self._catch_up_and_follow()
-            except (ReorgTooDeep, PoolError) as error:
-                # PoolError: the node sent events that cannot follow what it told before.
-                _log.error("resync", reason=str(error))
-                self._market = None
+                await self._catch_up()
+                await self._follow(until=None)
+            except (ReorgTooDeep, BlocksMissing) as error:
+                await self._break(error)
+            if self._recorder.blocks - begun_at > SETTLED_BLOCKS:
+                pause_s = self._retrying.shortest_s
+            await asyncio.sleep(pause_s)
+            pause_s = self._retrying.longer_s(pause_s)
 
     # -- phases -------------------------------------------------------------------------------
 
-    def _resume(self) -> Market | None:
-        """The market at the end of the history, None where only a keyframe can come next."""
-        if self._writer.needs_keyframe:
-            return None
-        try:
-            market = newest_market(HistoryReader(self._writer.folder))
-        except StoreError as error:
-            _log.error("resync", reason=str(error))
-            return None
-        _log.info("resumed", block=market.block.number, pools=len(market.pools))
-        return market
+    async def _measure_pace(self) -> None:
+        """Whether headers can be proven, how fast the chain is, and what that will cost."""
+        await self._headers.prove()
+        head = (await self._headers.one(LATEST)).block
+        (older,) = await self._headers.ask([max(0, head.number - PACE_BLOCKS)])
+        for block in (older.block if older else head, head):
+            self._pace.note(block.number, block.timestamp)
+        if self._pace.block_time_s:
+            collect_report.tell_forecast(self._config, self._rpc, self._pace.block_time_s)
 
-    async def _catch_up_and_follow(self) -> None:
-        """Bring the history to the chain's head, check it against the chain, then follow."""
-        found = await self._persist(self._bootstrap)
-        if self._market is not None:
-            await self._follow(until=found.block.number)
-        keyframe = self._keyframe(found)
-        if self._market is None or not _agree(self._market, keyframe):
-            if self._market is not None and self._market.block.hash != found.block.hash:
-                return  # the head moved to another branch meanwhile: look again
-            stored = await self._persist(lambda: _done(self._writer.append_keyframe(keyframe)))
-            self._market = Market(stored)
-            self._write_state()
-        await self._follow(until=None)
+    async def _catch_up(self) -> None:
+        """Bring the history to the chain's head, and check it against the chain.
+
+        Raises ReorgTooDeep and BlocksMissing.
+        """
+        market = self._recorder.market
+        if market is not None:
+            head = await self._retrying.until_done(partial(self._headers.one, LATEST))
+            if head.block.number < market.block.number:
+                _log.warning("lag", newest=head.block.number, ours=market.block.number)
+                await self._follow(until=market.block.number + 1)
+        while True:
+            found = await self._retrying.until_done(self._bootstrap)
+            market = self._recorder.market
+            if market is None:
+                await self._begin(self._keyframe(found, found.pools))
+                return
+            if market.block.number < found.block.number:
+                await self._follow(until=found.block.number)
+            if market.block.hash == found.block.hash:
+                await self._adopt(market, found)
+                return
+            # Blocks came meanwhile, the head moved to another branch, or an endpoint lags.
+            await asyncio.sleep(self._retrying.shortest_s)
+
+    async def _adopt(self, market: Market, found: Bootstrap) -> None:
+        """Compare our market with the chain's at the same block, and take up what is new."""
+        read = {pool.address: pool for pool in found.pools}
+        ours = [pool for key, pool in market.pools.items() if read.get(key, pool) != pool]
+        compare = partial(self._check.differing, market.block, ours)
+        chain = await self._retrying.until_done(compare)
+        if chain:
+            _log.error("history.mismatch", pools=sorted(chain), remedy="taking the chain's state")
+        pools = [chain.get(key) or market.pools.get(key) or pool for key, pool in read.items()]
+        frame = self._keyframe(found, pools)
+        if chain or market.profile != frame.profile or market.pools.keys() != read.keys():
+            await self._begin(frame)
+
+    async def _begin(self, keyframe: Keyframe) -> None:
+        await self._recorder.begin(keyframe)
+        self._write_state()
 
     async def _bootstrap(self) -> Bootstrap:
         chain = self._config.chain
@@ -96,8 +163,11 @@ class Collector:
             pool_requests(self._config),
             chain_id=chain.chain.chain_id,
             tokens=chain.tokens.values(),
-            multicall=chain.multicall3,
+            names={address: name for name, address in chain.tokens.items()},
+            remembered=self._tokens,
+            multicall=self._multicall,
         )
+        self._tokens |= {token.address: token for token in found.tokens}
         for missing in found.missing:
             request = missing.request
             _log.warning(
@@ -107,151 +177,122 @@ class Collector:
                 fee_pips=missing.fee_pips,
                 reason=missing.reason,
             )
+        for loss in what_is_lost(chain, found):
+            _log.error("token.odd", problem=loss)
+        if not found.pools:
+            raise NothingFound(found.block.number, len(found.missing))
         _log.info("bootstrap", block=found.block.number, pools=len(found.pools))
+        collect_report.save_usage(self._config, self._rpc)
         return found
 
-    def _keyframe(self, found: Bootstrap) -> Keyframe:
+    def _keyframe(self, found: Bootstrap, pools: Sequence[Pool]) -> Keyframe:
         profile = chain_profile(self._config.chain, found)
-        return Keyframe(0, found.block, profile, found.tokens, found.pools)
+        followed = tuple(pool for pool in pools if pool.address not in self._pools.given_up)
+        return Keyframe(0, found.block, profile, found.tokens, followed)
 
     async def _follow(self, until: int | None) -> None:
-        """Take blocks until one with number `until`, or for ever. Raises ReorgTooDeep."""
+        """Take blocks until one with number `until`, or for ever.
+
+        Raises ReorgTooDeep and BlocksMissing.
+        """
         market = self._market
-        assert market is not None
-        if until is not None and market.block.number >= until:
-            return
-        settings = self._config.settings
         feed = BlockFeed(
             self._rpc,
-            pools=market.pools.keys(),
-            topics={topic for pool in market.pools.values() for topic in pool.topics},
-            known=self._writer.recent_chain(),
-            poll_interval_s=settings.poll_interval_ms / 1000,
+            watched=Watched.of(market.pools.values()),
+            known=self._recorder.writer.recent_chain(MAX_REORG_DEPTH + 1),
+            headers=self._headers,
+            pace=self._pace,
+            newest_timestamp=market.block.timestamp,
+            poll_interval_s=self._config.settings.poll_interval_ms / 1000,
+            pause_s=self._feed_pause_s,
         )
+        self._feed = feed
         async with feed:
             async for received in feed:
-                await self._take(market, received)
-                self._tell(feed)
+                await self._take(received)
                 if until is not None and received.block.number >= until:
                     return
 
-    async def _take(self, market: Market, received: Received) -> None:
-        """One block: into the history first, then the market, then the state file."""
-        parent = received.block.parent_hash
-        if parent != market.block.hash:
-            if not market.remembers(parent):
-                raise ReorgTooDeep(received.block.number, received.block.hash, market.block.number)
-            self._reorgs += 1
-            depth = market.block.number - received.block.number + 1
-            _log.warning("reorg", block=received.block.number, depth=depth)
-        update = await self._persist(lambda: _done(self._writer.append(received.update(0))))
-        market.rewind(parent)
-        market.apply(update)
-        self._blocks += 1
+    async def _take(self, received: Received) -> None:
+        """One block: into the market, then the history, then the state file."""
+        update = await self._pools.applied(received)
+        await self._recorder.append(update)
         self._write_state()
         if update.block.seen_at is not None:
             self._state_latency.add(time.time() - update.block.seen_at)
-        self._roll(market)
+        await self._pools.settle()
+        self._tell()
 
-    # -- disk ---------------------------------------------------------------------------------
+    # -- breaks -------------------------------------------------------------------------------
 
-    def _write_state(self) -> None:
-        """The state file is a convenience: where it cannot be written the history goes on."""
-        assert self._market is not None
-        try:
-            self._state.write(self._market, self._writer.last_seq, self._metrics())
-        except StoreError as error:
-            _log.error("state", problem=str(error))
+    async def _break(self, error: ReorgTooDeep | BlocksMissing) -> None:
+        """Say in the history what still stands, so that everything can start anew."""
+        if self._recorder.market is None:
+            return
+        newest = self._recorder.writer.last_block
+        stands = newest
+        if isinstance(error, ReorgTooDeep):
+            stands = await self._retrying.until_done(self._fork_point)
+            if stands == newest:
+                return  # what said otherwise was none of ours
+        await self._recorder.break_off(stands, str(error))
 
-    def _roll(self, market: Market) -> None:
-        try:
-            rolled = self._writer.roll_if_full(lambda: _keyframe_of(market))
-        except StoreError as error:
-            _log.error("roll", problem=str(error))
-        else:
-            if rolled:
-                self._start_compaction(market.block.number)
+    async def _fork_point(self) -> BlockRef | None:
+        """The newest of our blocks that the chain has.
 
-    def _start_compaction(self, head: int) -> None:
-        if self._compaction is None or self._compaction.done():
-            self._compaction = asyncio.create_task(self._compact(head))
+        Raises OutsideError, also where nothing of ours is there while an endpoint is silent: it
+        may be the one that is on our chain.
+        """
+        for branch in self._recorder.ever_longer_branches():
+            found = await self._headers.drive(fork_point(branch))
+            if found is not None:
+                return found
+        answered = {
+            name
+            for name, answer in await self._rpc.each("eth_blockNumber")
+            if not isinstance(answer, OutsideError)
+        }
+        for name in self._rpc.names:
+            if name not in answered:
+                problem = "is silent, and the others have another chain than ours: waiting for it"
+                raise TransportError(name, problem)
+        return None
 
-    async def _compact(self, head: int) -> None:
-        try:
-            closed = await asyncio.to_thread(close_segments, self._writer.folder, head)
-        except StoreError as error:
-            _log.error("compaction", problem=str(error))
-        else:
-            if closed:
-                _log.info("compaction", segments=len(closed))
-
-    async def _persist(self, action: Callable[[], Awaitable[T]]) -> T:
-        """Do it until node and disk let us; every failure is told, nothing is given up."""
-        pause = RETRY_S[0]
-        while True:
-            try:
-                return await action()
-            except ReorgTooDeep:
-                raise
-            except OutsideError as error:
-                _log.error("waiting", problem=str(error), again_in_s=pause)
-            await asyncio.sleep(pause)
-            pause = min(RETRY_S[1], pause * 2)
+    def _old_block(self) -> BlockRef | None:
+        """One that hardly a reorganisation reaches any more: by it endpoints are known."""
+        return next(iter(self._recorder.writer.recent_chain(MAX_REORG_DEPTH)), None)
 
     # -- telling ------------------------------------------------------------------------------
 
+    def _write_state(self) -> None:
+        """The state file is a convenience: where it cannot be written the history goes on."""
+        try:
+            self._state.write(self._market, self._recorder.writer.last_seq, self._metrics())
+        except StoreError as error:
+            _log.error("state", problem=str(error))
+
     def _metrics(self) -> dict[str, object]:
-        return {
-            "blocks": self._blocks,
-            "reorgs": self._reorgs,
-            "rpc_requests_per_block": self._requests_per_block,
-            "block_to_state_ms": self._state_latency.quantiles(),
-        }
+        return collect_report.metrics(
+            self._recorder, self._feed, self._check, self._pools, self._rpc, self._state_latency
+        )
 
-    _requests_per_block: float = 0.0
-
-    def _tell(self, feed: BlockFeed) -> None:
-        self._requests_per_block = round(feed.stats.requests_per_block, 3)
+    def _tell(self) -> None:
         now = time.monotonic()
         if now - self._told_at >= self._config.settings.metrics_interval_secs:
             self._told_at = now
-            assert self._market is not None
-            _log.info("metrics", block=self._market.block.number, **self._metrics())
+            told = {key: value for key, value in self._metrics().items() if key != "endpoints"}
+            _log.info("metrics", block=self._market.block.number, **told)
+            collect_report.save_usage(self._config, self._rpc)
+
+    @property
+    def _market(self) -> Market:
+        market = self._recorder.market
+        assert market is not None
+        return market
 
     def _name(self, address: str) -> str:
         names = {token: name for name, token in self._config.chain.tokens.items()}
         return next((name for token, name in names.items() if token == address), address)
-
-
-async def _done(value: T) -> T:
-    return value
-
-
-def _keyframe_of(market: Market) -> Keyframe:
-    """The market as it stands; the writer gives the seq."""
-    return Keyframe(
-        0,
-        market.block,
-        market.profile,
-        tuple(market.tokens.values()),
-        tuple(market.pools.values()),
-    )
-
-
-def _agree(market: Market, chain: Keyframe) -> bool:
-    """Whether what the history leads to is what the chain says at the same block."""
-    if market.block.hash != chain.block.hash:
-        return market.block.number > chain.block.number and _same_setup(market, chain)
-    mismatches = [pool.address for pool in chain.pools if market.pools.get(pool.address) != pool]
-    if mismatches and _same_setup(market, chain):
-        _log.error("history.mismatch", pools=mismatches, remedy="starting a new segment")
-    return not mismatches and _same_setup(market, chain)
-
-
-def _same_setup(market: Market, chain: Keyframe) -> bool:
-    return market.profile == chain.profile and market.pools.keys() == {
-        pool.address for pool in chain.pools
-    }
 
 
 def run(config_path: Path) -> int:
@@ -265,6 +306,8 @@ def run(config_path: Path) -> int:
 
 async def _run(config: CollectorConfig, signals: Signals) -> int:
     chain = config.chain.chain
+    usage = Usage(config.compute_units)
+    usage.load(collect_report.usage_file(config))
     with HistoryWriter.open(
         history_folder(config),
         chain_id=chain.chain_id,
@@ -273,7 +316,8 @@ async def _run(config: CollectorConfig, signals: Signals) -> int:
     ) as writer:
         if writer.recovered:
             _log.warning("history.recovered", what=writer.recovered)
-        async with Rpc.connect(*config.endpoints, timeout_s=config.timeout_s) as rpc:
+        options = {"usage": usage, "budgets": config.budgets}
+        async with Rpc.connect(*config.endpoints, timeout_s=config.timeout_s, **options) as rpc:
             task = asyncio.ensure_future(Collector(config, rpc, writer).run())
             loop = asyncio.get_running_loop()
             signals.on_stop = partial(loop.call_soon_threadsafe, task.cancel)
@@ -284,4 +328,6 @@ async def _run(config: CollectorConfig, signals: Signals) -> int:
                 await task
             except asyncio.CancelledError:
                 _log.info("stop", block=writer.last_block)
+            finally:
+                collect_report.save_usage(config, rpc)
     return 0

@@ -48,7 +48,8 @@ def chain_profile(chain: LoadedChain, found: Bootstrap) -> ChainProfile:
     for reference in chain.references:
         token = chain.tokens[reference.token]
         matching = _pools_of(found.pools, reference.dex, token, numeraire, reference.fees_pips)
-        depth = int(reference.min_depth * 10 ** decimals[numeraire])
+        # Without the numeraire's decimals it has no pools, so there is none to be deep enough.
+        depth = int(reference.min_depth * 10 ** decimals.get(numeraire, 0))
         references.setdefault(token, []).extend(
             ReferencePool(pool.address, numeraire, depth) for pool in matching
         )
@@ -66,6 +67,18 @@ def chain_profile(chain: LoadedChain, found: Bootstrap) -> ChainProfile:
         exclude_tokens=tuple(chain.tokens[name] for name in chain.chain.exclude_tokens),
         exclude_pools=tuple(chain.exclude_pools),
     )
+
+
+def what_is_lost(chain: LoadedChain, found: Bootstrap) -> list[str]:
+    """What cannot be done without the tokens that are odd, a sentence each."""
+    lost = {
+        chain.tokens[chain.chain.wrapped_native]: "Gas has no price, so no profit has",
+        chain.tokens[chain.chain.numeraire]: "Nothing has a price",
+    }
+    return [
+        f"{token.reason}. {lost.get(token.address, 'Its pools are left out')}"
+        for token in found.odd
+    ]
 
 
 def _pools_of(

@@ -22,6 +22,7 @@ from dexarb.apps.config.paper import PaperConfig, inspect_paper
 from dexarb.apps.config.resolve import Listed
 from dexarb.apps.config.schema import paper_schema
 from dexarb.apps.config.strategy_table import StrategyTable, plain
+from dexarb.apps.console import plain_console
 from dexarb.apps.output import print_json
 from dexarb.apps.reload import Difference, compare
 from dexarb.core.token import Address
@@ -221,7 +222,7 @@ def _json_value(value: Any) -> Any:
 
 def _print(checked: Checked) -> None:
     """What all strategies have in common once, what differs for each of them."""
-    console = Console(highlight=False)
+    console = plain_console(highlight=False)
     listed = checked.config.strategies
     texts = {key: [_shown(each, key) for each in listed] for key in StrategyTable.model_fields}
     common = {key: column[0] for key, column in texts.items() if len(set(column)) == 1}
@@ -251,7 +252,7 @@ def _print_difference(console: Console, checked: Checked) -> None:
         return
     console.print(f"A reload changes for {who}", style="bold")
     for line in difference.lines({address: name for name, address in checked.tokens.items()}):
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {line}")
     counts = ", ".join(f"{count:,} {name}" for name, count in difference.counts().items())
     console.print(counts)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from dexarb.core.pool import PIPS
 from dexarb.core.route import Cycle
-from dexarb.core.token import Address, Token
+from dexarb.core.token import Address, Token, short
 from dexarb.errors import InputError, StoreError
 from dexarb.store.ledger_rows import StrategyRow
 from dexarb.store.snapshot import read_state
@@ -53,11 +53,6 @@ class Names:
     def pools_of(self, cycle: Cycle) -> str:
         """`QuickSwap 0.30%, UniswapV3 0.05%`"""
         return ", ".join(map(self.pool, cycle.pools))
-
-
-def short(address: str) -> str:
-    """`0x12345678..abcdef`"""
-    return f"{address[:10]}..{address[-6:]}"
 
 
 def pool_label(dex: str, fee_pips: int) -> str:

@@ -6,10 +6,11 @@ import io
 from collections.abc import Mapping, Sequence
 
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dexarb.apps.console import plain_console
 from dexarb.apps.names import pool_label
 from dexarb.apps.standing import MICRO
 from dexarb.core.market import Market
@@ -67,7 +68,7 @@ def spread_table(
             f"{_pool(spread.buy)} > {_pool(spread.sell)}",
             f"{spread.raw_bps:.1f}",
             f"{spread.needed_bps:.1f}",
-            f"[{'bold green' if after > 0 else 'dim'}]{after:+.1f}[/]",
+            Text(f"{after:+.1f}", style="bold green" if after > 0 else "dim"),
         )
     return table
 
@@ -86,9 +87,9 @@ def usd(micro_usd: int) -> str:
     return f"{value:,.2f}" if abs(value) >= 0.01 or not value else f"{value:.4f}"
 
 
-def signed_usd(micro_usd: int) -> str:
-    """`+1,234.50` in its color, as markup."""
-    return f"[{_color(micro_usd)}]{micro_usd / MICRO:+,.2f}[/]"
+def signed_usd(micro_usd: int) -> Text:
+    """`+1,234.50` in its color."""
+    return Text(f"{micro_usd / MICRO:+,.2f}", style=_color(micro_usd))
 
 
 def band(low_micro_usd: int, high_micro_usd: int) -> str:
@@ -136,5 +137,5 @@ def _color(micro_usd: int) -> str:
 def as_text(table: RenderableType) -> str:
     """The table without colors, for a log."""
     buffer = io.StringIO()
-    Console(file=buffer, width=LOG_WIDTH, no_color=True, highlight=False).print(table)
+    plain_console(file=buffer, width=LOG_WIDTH, no_color=True, highlight=False).print(table)
     return buffer.getvalue().rstrip()

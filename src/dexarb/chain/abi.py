@@ -35,10 +35,11 @@ def bytes_at(data: bytes, offset: int) -> bytes:
 
 
 def decode_text(data: bytes) -> str:
-    """A string, or the bytes32 that tokens of the first generation return. Raises ValueError.
+    """A string, or the bytes32 that tokens of the first generation return.
 
-    Only printable characters survive: anyone can write terminal codes into a symbol.
+    Only printable characters survive: anyone can write terminal codes into a symbol. Raises
+    ValueError for what is no UTF-8 and where the data ends before the text.
     """
     raw = data if len(data) == WORD else bytes_at(data, uint_at(data, 0))
-    text = raw.rstrip(b"\0").decode("utf-8", errors="replace")
+    text = raw.rstrip(b"\0").decode("utf-8")
     return "".join(character for character in text if character.isprintable()).strip()

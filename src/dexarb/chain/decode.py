@@ -1,88 +1,227 @@
 """Headers, receipts and logs as nodes send them, and as the house knows them.
 
-Headers and receipts carry patterns, so whatever msgspec accepts converts without errors. Logs are
+All numbers are bounded where they are read, so that nothing a node says can be too large for what
+comes after. Receipts carry patterns, so whatever msgspec accepts converts without errors. Logs are
 checked when they are converted, because nearly all of a block's logs are of no interest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Annotated
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import msgspec
 
+from dexarb.chain import proof
 from dexarb.core.block import Block, Log, Transaction
 from dexarb.core.token import Address
+from dexarb.errors import Refused
+
+JsonObject = dict[str, Any]
 
 Quantity = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9a-fA-F]{1,64}\Z")]
+"""Any number of the EVM; the two below are below 2^32 and 2^64. Nodes may send leading zeros."""
+Uint32 = Annotated[str, msgspec.Meta(pattern=r"^0x0*[0-9a-fA-F]{1,8}\Z")]
+Uint64 = Annotated[str, msgspec.Meta(pattern=r"^0x0*[0-9a-fA-F]{1,16}\Z")]
+TransactionType = Annotated[str, msgspec.Meta(pattern=r"^0x0*[0-9a-fA-F]{1,2}\Z")]
 Hash = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9a-fA-F]{64}\Z")]
 Account = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9a-fA-F]{40}\Z")]
 Data = Annotated[str, msgspec.Meta(pattern=r"^0x(?:[0-9a-fA-F]{2})*\Z")]
 
+ETHEREUM_HEADER = (
+    "parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot",
+    "logsBloom", "difficulty", "number", "gasLimit", "gasUsed", "timestamp", "extraData",
+    "mixHash", "nonce", "baseFeePerGas", "withdrawalsRoot", "blobGasUsed", "excessBlobGas",
+    "parentBeaconBlockRoot", "requestsHash",
+)  # fmt: skip
+"""The fields that a block hash is made of, in their order, up to Prague."""
 
-class Header(msgspec.Struct, frozen=True, rename="camel"):
-    """base_fee_per_gas is absent on chains without EIP-1559 and counts as zero there."""
+_LAST_FIRST_FIELD = "nonce"
+"""Every header has the fields up to this one; those behind it came with forks."""
+_BITS = {
+    "number": 32, "timestamp": 32, "difficulty": 256, "gasLimit": 64, "gasUsed": 64,
+    "baseFeePerGas": 64, "blobGasUsed": 64, "excessBlobGas": 64,
+}  # fmt: skip
+_SIZES = {"miner": 20, "logsBloom": 256, "nonce": 8, "extraData": None}
+"""In bytes, where it is not 32; extraData may be of any size."""
+_BESIDE_THE_HEADER = frozenset(
+    {"hash", "size", "totalDifficulty", "transactions", "uncles", "withdrawals"}
+)
+"""What nodes send with a header that its hash is not made of."""
 
-    number: Quantity
-    hash: Hash
-    parent_hash: Hash
-    timestamp: Quantity
-    gas_used: Quantity
-    gas_limit: Quantity
-    base_fee_per_gas: Quantity | None = None
+
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]+\Z").match
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header as a node sent it.
+
+    logs_bloom, receipts_root and transaction_count are None where the node left them out
+    (pushed headers have no transactions).
+
+    hash_matches: True if the hash is that of these fields; False if it is not although all fields
+    were known; None where that cannot be told, since one is missing or unknown.
+    """
+
+    block: Block
+    logs_bloom: int | None
+    receipts_root: str | None
+    transaction_count: int | None
+    hash_matches: bool | None
 
 
 class EventLog(msgspec.Struct, frozen=True, rename="camel"):
+    """block_number and transaction_hash are left out by minimal nodes."""
+
     address: str
     topics: list[str]
     data: str
     block_hash: str
     transaction_index: str
     log_index: str
+    block_number: str | None = None
+    transaction_hash: str | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True, rename="camel"):
-    """effective_gas_price is left out by some nodes for transactions of the chain itself."""
+    """effective_gas_price is left out by some nodes for transactions of the chain itself, what
+    only a proof needs by minimal nodes. root: the state root that old receipts have instead of a
+    status; some nodes send an empty one beside it.
+    """
 
     block_hash: Hash
     transaction_hash: Hash
-    transaction_index: Quantity
+    transaction_index: Uint32
     from_: Account = msgspec.field(name="from")
-    gas_used: Quantity
+    gas_used: Uint64
     logs: list[EventLog]
     to: Account | None = None
-    effective_gas_price: Quantity | None = None
-    status: Quantity | None = None
+    effective_gas_price: Uint64 | None = None
+    status: Uint32 | None = None
+    block_number: Uint32 | None = None
+    type: TransactionType | None = None
+    cumulative_gas_used: Uint64 | None = None
+    logs_bloom: str | None = None
+    root: str | None = None
+
+    @property
+    def kind(self) -> int:
+        """The transaction's type after EIP-2718, 0 for legacy ones."""
+        return int(self.type or "0x0", 16)
+
+    @property
+    def is_the_chains_own(self) -> bool:
+        """Whether it is one of the chain itself, such as Polygon's state-sync."""
+        return (
+            int(self.gas_used, 16) == 0
+            and int(self.from_, 16) == 0
+            and self.to is not None
+            and int(self.to, 16) == 0
+        )
 
 
-def block(header: Header, seen_at: float | None = None) -> Block:
-    return Block(
-        number=int(header.number, 16),
-        hash=header.hash.lower(),
-        parent_hash=header.parent_hash.lower(),
-        timestamp=int(header.timestamp, 16),
-        base_fee_per_gas=int(header.base_fee_per_gas or "0x0", 16),
-        gas_used=int(header.gas_used, 16),
-        gas_limit=int(header.gas_limit, 16),
-        seen_at=seen_at,
+def header(
+    answer: Mapping[str, Any], method: str, fields: Sequence[str] = ETHEREUM_HEADER
+) -> Header:
+    """The header in a node's answer to a method.
+
+    fields: what the chain's block hash is made of, in order. Raises Refused if it is malformed.
+    """
+    try:
+        return _header(answer, fields)
+    except ValueError as error:
+        raise Refused(method, f"malformed header: {error}") from None
+
+
+def _header(answer: Mapping[str, Any], fields: Sequence[str]) -> Header:
+    ints = {
+        name: number(answer[name], bits, name)
+        for name, bits in _BITS.items()
+        if answer.get(name) is not None
+    }
+    rest = {
+        name: octets(answer[name], _SIZES.get(name, 32), name)
+        for name in fields
+        if name not in _BITS and answer.get(name) is not None
+    }
+    own_hash = octets(answer.get("hash"), 32, "hash")
+    try:
+        block = Block(
+            number=ints["number"],
+            hash=_hex(own_hash),
+            parent_hash=_hex(rest["parentHash"]),
+            timestamp=ints["timestamp"],
+            base_fee_per_gas=ints.get("baseFeePerGas", 0),
+            gas_used=ints["gasUsed"],
+            gas_limit=ints["gasLimit"],
+        )
+    except KeyError as missing:
+        raise ValueError(f"without {missing.args[0]}") from None
+    logs_bloom, receipts_root = rest.get("logsBloom"), rest.get("receiptsRoot")
+    transactions = answer.get("transactions")
+    return Header(
+        block,
+        logs_bloom=None if logs_bloom is None else int.from_bytes(logs_bloom, "big"),
+        receipts_root=None if receipts_root is None else _hex(receipts_root),
+        transaction_count=len(transactions) if isinstance(transactions, list) else None,
+        hash_matches=_hash_matches(answer, fields, {**ints, **rest}, own_hash),
+    )
+
+
+def _hash_matches(
+    answer: Mapping[str, Any],
+    fields: Sequence[str],
+    values: Mapping[str, int | bytes],
+    own_hash: bytes,
+) -> bool | None:
+    if proof.block_hash([values.get(name) for name in fields]) == own_hash:
+        return True
+    given = [name in values for name in fields]
+    first = fields.index(_LAST_FIRST_FIELD) + 1
+    complete = all(given[:first]) and given == sorted(given, reverse=True)
+    known = _BESIDE_THE_HEADER.union(fields)
+    strange = any(value is not None and name not in known for name, value in answer.items())
+    return False if complete and not strange else None
+
+
+def number(text: object, bits: int, name: str) -> int:
+    """A quantity below 2^bits. Raises ValueError."""
+    if not isinstance(text, str) or not _QUANTITY(text):
+        raise ValueError(f"{name} is no quantity")
+    digits = text[2:].lstrip("0")
+    if len(digits) * 4 > bits:
+        raise ValueError(f"{name} is not below 2^{bits}")
+    return int(digits or "0", 16)
+
+
+def octets(text: object, size: int | None, name: str) -> bytes:
+    """Hexadecimal data of so many bytes, of any number for None. Raises ValueError."""
+    if isinstance(text, str) and text[:2] == "0x":
+        found = bytes.fromhex(text[2:])
+        # Too few bytes for the text: there were blanks in it.
+        if 2 * len(found) + 2 == len(text) and (size is None or size == len(found)):
+            return found
+    raise ValueError(f"{name} is not {size or 'any number of'} bytes in hexadecimal")
+
+
+def transaction(receipt: Receipt) -> Transaction:
+    return Transaction(
+        index=int(receipt.transaction_index, 16),
+        hash=receipt.transaction_hash.lower(),
+        sender=Address(receipt.from_.lower()),
+        to=None if receipt.to is None else Address(receipt.to.lower()),
+        effective_gas_price=int(receipt.effective_gas_price or "0x0", 16),
+        gas_used=int(receipt.gas_used, 16),
+        succeeded=receipt.status is None or int(receipt.status, 16) != 0,
     )
 
 
 def transactions(receipts: Iterable[Receipt]) -> tuple[Transaction, ...]:
     """In block order."""
-    found = [
-        Transaction(
-            index=int(receipt.transaction_index, 16),
-            hash=receipt.transaction_hash.lower(),
-            sender=Address(receipt.from_.lower()),
-            to=None if receipt.to is None else Address(receipt.to.lower()),
-            effective_gas_price=int(receipt.effective_gas_price or "0x0", 16),
-            gas_used=int(receipt.gas_used, 16),
-            succeeded=receipt.status is None or int(receipt.status, 16) != 0,
-        )
-        for receipt in receipts
-    ]
-    return tuple(sorted(found, key=lambda transaction: transaction.index))
+    return tuple(sorted(map(transaction, receipts), key=lambda transaction: transaction.index))
 
 
 def logs(
@@ -92,9 +231,53 @@ def logs(
 
     Raises ValueError where one of these contracts' events is malformed.
     """
-    found = [_log(event) for event in events if event.address.lower() in addresses]
+    found = [
+        log(event, number(event.log_index, 32, "logIndex"))
+        for event in events
+        if event.address.lower() in addresses
+    ]
     wanted = (log for log in found if log.topics and log.topics[0] in topics)
     return tuple(sorted(wanted, key=lambda log: log.log_index))
+
+
+def log(event: EventLog, log_index: int) -> Log:
+    """Raises ValueError."""
+    return Log(
+        address=Address(event.address.lower()),
+        topics=tuple([octets(topic, 32, "a topic") for topic in event.topics]),
+        data=octets(event.data, None, "the data"),
+        transaction_index=number(event.transaction_index, 32, "transactionIndex"),
+        log_index=log_index,
+    )
+
+
+def encoded_log(event: EventLog) -> bytes:
+    """As a receipts root knows it. Raises ValueError."""
+    return proof.encode_log(
+        octets(event.address, 20, "an address"),
+        [octets(topic, 32, "a topic") for topic in event.topics],
+        octets(event.data, None, "the data"),
+    )
+
+
+def encoded_receipt(receipt: Receipt) -> bytes | None:
+    """As a receipts root knows it, None where it lacks a field. Raises ValueError."""
+    if receipt.cumulative_gas_used is None or receipt.logs_bloom is None:
+        return None
+    outcome: int | bytes
+    if receipt.status is not None:
+        outcome = int(receipt.status, 16)
+    elif receipt.root is not None:
+        outcome = octets(receipt.root, 32, "root")
+    else:
+        return None
+    return proof.encode_receipt(
+        receipt.kind,
+        outcome,
+        int(receipt.cumulative_gas_used, 16),
+        octets(receipt.logs_bloom, 256, "logsBloom"),
+        [encoded_log(event) for event in receipt.logs],
+    )
 
 
 def belong_to(events: Sequence[Receipt] | Sequence[EventLog], block_hash: str) -> bool:
@@ -102,20 +285,5 @@ def belong_to(events: Sequence[Receipt] | Sequence[EventLog], block_hash: str) -
     return all(event.block_hash.lower() == block_hash for event in events)
 
 
-def _log(event: EventLog) -> Log:
-    topics = tuple(_bytes(topic) for topic in event.topics)
-    if any(len(topic) != 32 for topic in topics):
-        raise ValueError("a topic is not 32 bytes long")
-    return Log(
-        address=Address(event.address.lower()),
-        topics=topics,
-        data=_bytes(event.data),
-        transaction_index=int(event.transaction_index, 16),
-        log_index=int(event.log_index, 16),
-    )
-
-
-def _bytes(text: str) -> bytes:
-    if not text.startswith("0x"):
-        raise ValueError("hexadecimal data begins with 0x")
-    return bytes.fromhex(text[2:])
+def _hex(value: bytes) -> str:
+    return "0x" + value.hex()

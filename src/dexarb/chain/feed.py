@@ -1,4 +1,4 @@
-"""The block feed: every block of the chain in order, none skipped, forks included."""
+"""The block feed: every block of the chain in order, none skipped, forks included, each proven."""
 
 from __future__ import annotations
 
@@ -6,59 +6,74 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, Self, cast
+from typing import NamedTuple, Self
 
 import structlog
 
-from dexarb.chain import decode
-from dexarb.chain.decode import EventLog, Header, Receipt
+from dexarb.chain.contents import Contents, Watched
+from dexarb.chain.decode import Header
+from dexarb.chain.fetch import ContentsFetcher
+from dexarb.chain.headers import LATEST, HeaderReader
 from dexarb.chain.heads import FeedStats, Head, HeadListener
-from dexarb.chain.rpc import NOT_THERE_YET, Rpc, is_transient, pause_s
-from dexarb.core.block import Block, BlockUpdate, Log, Transaction
+from dexarb.chain.outage import Outage
+from dexarb.chain.pace import Pace
+from dexarb.chain.rpc import Rpc
+from dexarb.chain.trouble import NOT_THERE_YET, Trouble, pause_s, trouble
+from dexarb.chain.way import WINDOW, ParentMissing, way_to
+from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH
-from dexarb.core.token import Address
-from dexarb.errors import OutsideError, ReorgTooDeep, RpcError
+from dexarb.errors import BlocksMissing, OutsideError, ReorgTooDeep, RpcError
 
-SLICE = 64
-"""Blocks of a gap that are taken at once."""
 BLOCKS_A_REQUEST = 8
 """Receipts of a busy block are a megabyte."""
-RECEIPTS_PATIENCE = 5
-"""Failures in a row after which logs have to do: some nodes' receipts cannot be read at all."""
-RECEIPTS_AGAIN_AFTER = 256
-"""Blocks until receipts are tried again: it may have been another endpoint that refused them."""
-MAX_FILTER_ADDRESSES = 200
-_PAUSE_S = (0.1, 2.0)
+PATIENCE_S = 60.0
+"""So long the next block may stay away while the chain goes on."""
+PRUNED_PATIENCE = 3
+"""Failures in a row where all endpoints say that they no longer keep the block."""
+PAUSE_S = (0.1, 2.0)
+"""After a failure, doubling."""
+
 
 _log = structlog.get_logger("dexarb.feed")
 
 
 class Received(NamedTuple):
-    """A block as it arrived. logs: those of the watched pools, in log order.
+    """A block as it arrived, proven as far as it can be.
 
     Its parent is the block before it, or, after a reorganisation, an older block of ours.
     """
 
     block: Block
-    logs: tuple[Log, ...]
-    transactions: tuple[Transaction, ...]
-    has_receipts: bool
+    contents: Contents
+    witnesses: int
 
     def update(self, seq: int) -> BlockUpdate:
-        return BlockUpdate(seq, self.block, self.logs, self.transactions, self.has_receipts)
+        contents = self.contents
+        return BlockUpdate(
+            seq,
+            self.block,
+            contents.logs,
+            contents.transactions,
+            contents.has_receipts,
+            witnesses=self.witnesses,
+            backfilled=self.block.seen_at is None,
+        )
 
 
 class BlockFeed:
     """`async with BlockFeed(...) as feed: async for received in feed: ...`
 
-    known: the (number, hash) of our newest blocks in chain order, the last being where the feed
-    goes on; at least that one. Of more than 129 the newest count (a fork point may lie 128 back).
+    known: our newest blocks in chain order, the last being where the feed goes on; at least that
+    one. Of more than 129 the newest count (a fork point may lie 128 back). newest_timestamp: of
+    the last one, UNIX seconds. headers: a reader that knows already whether headers can be proven.
+    pace: what is known already of the chain's.
 
-    Network trouble never ends the iteration: it is handed to `trouble` (default: the log) and
-    tried again. What ends it is ReorgTooDeep, when the chain does not connect to `known`, and
-    cancellation, at once.
+    Network trouble never ends the iteration: it is handed to `trouble` (default: told once in the
+    log) and tried again. Nor does an endpoint that lags. What ends it is ReorgTooDeep, when the
+    chain does not connect to `known`; BlocksMissing, when for a while no endpoint has had the next
+    block though the chain went on; and cancellation, at once.
 
     seen_at is when the block was heard of, None for blocks that came while we were not listening.
     """
@@ -67,42 +82,57 @@ class BlockFeed:
         self,
         rpc: Rpc,
         *,
-        pools: Collection[Address],
-        topics: Collection[bytes],
-        known: Sequence[tuple[int, str]],
+        watched: Watched,
+        known: Sequence[BlockRef],
+        headers: HeaderReader | None = None,
+        pace: Pace | None = None,
+        newest_timestamp: int = 0,
         poll_interval_s: float = 1.0,
         silence_s: float = 15.0,
+        patience_s: float = PATIENCE_S,
+        pause_s: tuple[float, float] = PAUSE_S,
         now: Callable[[], float] = time.time,
         trouble: Callable[[OutsideError], None] | None = None,
     ) -> None:
         if not known:
             raise ValueError("a feed needs the block to start from")
         self.stats = FeedStats()
-        self._pools = frozenset(pools)
-        self._topics = frozenset(topics)
         self._known = deque(known, maxlen=MAX_REORG_DEPTH + 1)
+        self._newest_timestamp = newest_timestamp
         # Few attempts a call: after a failure the chain may have gone another way, so the feed
         # looks at the newest head again before it insists.
         self._rpc = rpc.scoped(attempts=2)
-        self._trouble = trouble or _tell
-        self._listener = HeadListener(
+        self._headers = headers or HeaderReader(self._rpc)
+        self._fetcher = ContentsFetcher(self._rpc, self._headers, watched)
+        self._heads_outage, self._blocks_outage = (
+            Outage("heads", now=now),
+            Outage("blocks", now=now),
+        )
+        self._trouble = trouble or self._blocks_outage.failed
+        self.listener = HeadListener(
             rpc.scoped(attempts=2),
+            self._headers,
+            pace or Pace(),
             poll_interval_s=poll_interval_s,
             silence_s=silence_s,
             now=now,
             stats=self.stats,
-            trouble=self._trouble,
+            trouble=trouble or self._heads_outage.failed,
         )
         self._listening: asyncio.Task[None] | None = None
         self._head: Head | None = None
-        self._path: deque[Block] = deque()
+        self._path: deque[Header] = deque()
         self._path_is_live = False
         self._ready: deque[Received] = deque()
+        self._contradicting: dict[str, BlockRef] = {}
+        self._told: set[str] = set()
         self._failures = 0
-        self._receipts_from = 0
+        self._failing_since = 0.0
+        self._patience_s = patience_s
+        self._pause_s = pause_s
 
     async def __aenter__(self) -> Self:
-        self._listening = asyncio.create_task(self._listener.run())
+        self._listening = asyncio.create_task(self.listener.run())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -114,171 +144,145 @@ class BlockFeed:
         return self
 
     async def __anext__(self) -> Received:
-        """The next block. Raises ReorgTooDeep. A call that was cancelled can be made again."""
+        """The next block. A call that was cancelled can be made again."""
         while not self._ready:
             await self._advance()
+        self._check_what_others_say()
         received = self._ready.popleft()
-        while self._known[-1][1] != received.block.parent_hash:
+        while self._known[-1].hash != received.block.parent_hash:
             self._known.pop()
-        self._known.append((received.block.number, received.block.hash))
+        self._known.append(BlockRef(received.block.number, received.block.hash))
+        self._newest_timestamp = received.block.timestamp
         return received
+
+    def _check_what_others_say(self) -> None:
+        """Say once of an endpoint that it has another chain than ours, and once that it has not.
+
+        Once may be a fork of a moment: only the second block of its own counts. Raises
+        ReorgTooDeep where the chain calls a block final that is not ours.
+        """
+        known = tuple(self._known)
+        contradictions = self.listener.witnesses.contradictions(known)
+        for endpoint, theirs in contradictions.items():
+            first = self._contradicting.setdefault(endpoint, theirs)
+            if first != theirs and endpoint not in self._told:
+                self._told.add(endpoint)
+                ours = dict(known)[theirs.number]
+                remedy = "One of them is on a dead branch or on another chain; add a third to tell"
+                _log.warning(
+                    "endpoints.disagree",
+                    endpoint=endpoint,
+                    block=theirs.number,
+                    theirs=theirs.hash,
+                    ours=ours,
+                    remedy=remedy,
+                )
+        for endpoint in self._contradicting.keys() - contradictions.keys():
+            del self._contradicting[endpoint]
+            if endpoint in self._told:
+                self._told.discard(endpoint)
+                _log.info("endpoints.agree", endpoint=endpoint)
+        final = self.listener.finalized
+        if final is not None and dict(known).get(final.number, final.hash) != final.hash:
+            raise ReorgTooDeep(final.number, final.hash, known[0].number)
+
+    def agreed(self, endpoints: int) -> BlockRef | None:
+        """The newest of our blocks that at least so many endpoints have named."""
+        return self.listener.witnesses.agreed(tuple(self._known), endpoints)
 
     async def _advance(self) -> None:
         """One step towards the head: a plan of the way there, or the next blocks of it."""
         if self._head is None:
             self._head = await self._next_head()
+            self._heads_outage.over()
         before, live = self._rpc.requests, False
         try:
             if not self._path:
                 await self._plan(self._head)
             chunk = list(itertools.islice(self._path, BLOCKS_A_REQUEST))
-            self._ready.extend(await self._contents(chunk))
-            live = self._path_is_live
-            for _ in chunk:
-                self._path.popleft()
-            self.stats.count(len(chunk), live=live)
-            if not chunk:
+            if chunk:
+                live = self._path_is_live
+                await self._take(chunk, live=live)
+            else:
                 self._head = None
             self._failures = 0
+            self._blocks_outage.over()
         except OutsideError as error:
             self._path.clear()
-            self._failures += 1
+            self._note_failure(error)
             self._trouble(error)
-            await asyncio.sleep(pause_s(self._failures, *_PAUSE_S))
+            await asyncio.sleep(pause_s(self._failures, *self._pause_s))
         finally:
             self.stats.spend(self._rpc.requests - before, live=live)
+
+    def _note_failure(self, error: OutsideError) -> None:
+        """Raises BlocksMissing where the answers have said for long enough that it is gone."""
+        clock = asyncio.get_running_loop().time()
+        if not self._failures:
+            self._failing_since = clock
+        self._failures += 1
+        kind = trouble(error) if isinstance(error, RpcError) else Trouble.BUSY
+        if kind in (Trouble.BUSY, Trouble.QUOTA):
+            self._failing_since = clock  # nobody answers: that says nothing about the block
+        is_pruned = kind is Trouble.PRUNED and self._failures >= PRUNED_PATIENCE
+        if is_pruned or clock - self._failing_since >= self._patience_s:
+            raise BlocksMissing(self._known[-1].number + 1, str(error)) from error
+
+    async def _take(self, chunk: Sequence[Header], *, live: bool) -> None:
+        """Contents of the next blocks of the path, of at least one."""
+        found = await self._fetcher.fetch(chunk, self._failures)
+        counts = self.listener.witnesses.counts([header.block.hash for header in self._path])
+        for contents, count in zip(found, counts, strict=False):
+            header = self._path.popleft()
+            witnesses = max(1, count) if contents.is_proven else 0
+            self._ready.append(Received(header.block, contents, witnesses))
+        self.stats.count(len(found), live=live)
 
     async def _next_head(self) -> Head:
         if self._listening is None:
             raise RuntimeError("a feed is used in its async with block")
-        head = await self._listener.heads.get()
+        head = await self.listener.heads.get()
         if head is None:
-            self._listener.heads.put_nowait(None)  # for whoever asks again
+            self.listener.heads.put_nowait(None)  # for whoever asks again
             await asyncio.wait([self._listening])
             if not self._listening.cancelled():
                 self._listening.result()  # only a mistake of ours ends it; it is raised here
             raise StopAsyncIteration
         return head
 
+    # -- the way to the head ------------------------------------------------------------------
+
     async def _plan(self, head: Head) -> None:
         """Sets the path to the head, or to a block on the way; empty if we are there."""
-        header, tip = head.header, self._known[-1][0]
+        header, newest = head.header, self._known[-1]
         if self._failures:
             # The head may have left the chain: go where the chain is now.
-            header = await self._rpc.call_as(Header, "eth_getBlockByNumber", "latest", False)
-        if int(header.number, 16) > tip + SLICE:
-            number = hex(tip + SLICE)
-            header = await self._rpc.call_as(Header, "eth_getBlockByNumber", number, False)
+            header = await self._headers.one(LATEST)
+        if header.block.number > newest.number + WINDOW:
+            header = await self._headers.one(newest.number + WINDOW)
         live = head.live and header is head.header
-        heard_at = self._listener.heard_at(head.header.hash.lower()) if live else None
+        heard_at = self.listener.heard_at(head.header.block.hash) if live else None
+        way = await self._way_to(header)
+        is_lower = bool(way) and way[-1].block.number <= newest.number
+        if is_lower and await self._headers.stands(newest):
+            return  # a lower head on another branch, and somebody still has ours: wait
         self._path_is_live = live
         self._path = deque(
-            replace(block, seen_at=self._listener.heard_at(block.hash) or heard_at)
-            for block in await self._way_to(decode.block(header))
+            _seen(each, self.listener.heard_at(each.block.hash) or heard_at) for each in way
         )
 
-    async def _way_to(self, target: Block) -> list[Block]:
-        """Blocks from the one after our newest ancestor of the target up to it.
-
-        Raises ReorgTooDeep; RpcError where the target has left the chain meanwhile.
-        """
-        known = {block_hash for _, block_hash in self._known}
-        oldest, tip = self._known[0][0], self._known[-1][0]
-        if target.hash in known:
-            return []
-        way, heard = [target], dict[str, Block]()
-        window = min(SLICE, max(1, target.number - tip - 1))
-        while way[-1].parent_hash not in known:
-            child = way[-1]
-            if child.number - 1 <= oldest:
-                raise ReorgTooDeep(child.number, child.hash, oldest)
-            if child.parent_hash not in heard:
-                heard.update(await self._headers_below(child, window, oldest))
-                window = min(SLICE, window * 4)
-            parent = heard.get(child.parent_hash)
-            if parent is None or parent.number != child.number - 1:
-                raise RpcError("eth_getBlockByHash", NOT_THERE_YET, "a parent is missing")
-            way.append(parent)
-        return way[::-1]
-
-    async def _headers_below(self, child: Block, window: int, oldest: int) -> dict[str, Block]:
-        """The child's parent by its hash, and what the chain has below it by number.
-
-        Only hashes connect blocks; those by number save round trips if they belong to the branch.
-        """
-        lower = range(child.number - 2, max(oldest, child.number - 1 - window), -1)
-        answers = await self._rpc.batch_as(
-            _maybe_header,
-            [("eth_getBlockByHash", [child.parent_hash, False])]
-            + [("eth_getBlockByNumber", [hex(number), False]) for number in lower],
-        )
-        found = [decode.block(answer) for answer in answers if isinstance(answer, Header)]
-        return {block.hash: block for block in found}
-
-    async def _contents(self, blocks: Sequence[Block]) -> list[Received]:
-        if not blocks:
-            return []
-        if blocks[0].number >= self._receipts_from:
-            try:
-                return await self._with_receipts(blocks)
-            except OutsideError as error:
-                passing = not isinstance(error, RpcError) or is_transient(error)
-                if passing and self._failures < RECEIPTS_PATIENCE:
-                    raise
-                self._trouble(error)
-        found = await self._with_logs(blocks)
-        if blocks[0].number >= self._receipts_from:
-            self._receipts_from = blocks[-1].number + RECEIPTS_AGAIN_AFTER
-        return found
-
-    async def _with_receipts(self, blocks: Sequence[Block]) -> list[Received]:
-        calls = [("eth_getBlockReceipts", [block.hash]) for block in blocks]
-        answers = await self._rpc.batch_as(list[Receipt], calls)
-        found = []
-        for block, receipts in zip(blocks, answers, strict=True):
-            if isinstance(receipts, RpcError):
-                raise receipts
-            if not decode.belong_to(receipts, block.hash) or (block.gas_used and not receipts):
-                raise RpcError("eth_getBlockReceipts", NOT_THERE_YET, "those of another block")
-            events = itertools.chain.from_iterable(receipt.logs for receipt in receipts)
-            transactions = decode.transactions(receipts)
-            found.append(Received(block, self._watched(events), transactions, True))
-        return found
-
-    async def _with_logs(self, blocks: Sequence[Block]) -> list[Received]:
-        wanted: dict[str, object] = {"topics": [["0x" + topic.hex() for topic in self._topics]]}
-        if len(self._pools) <= MAX_FILTER_ADDRESSES:
-            wanted["address"] = sorted(self._pools)
-        calls: list[tuple[str, Sequence[Any]]] = []
-        for block in blocks:
-            calls.append(("eth_getLogs", [{"blockHash": block.hash, **wanted}]))
-            # Some nodes say of a block they do not know that it has no logs; not in this company.
-            calls.append(("eth_getBlockByHash", [block.hash, False]))
-        answers = await self._rpc.batch_as(_events_or_header, calls, together=True)
-        found = []
-        for block, events, header in zip(blocks, answers[::2], answers[1::2], strict=True):
-            for answer in (events, header):
-                if isinstance(answer, RpcError):
-                    raise answer
-            if not (
-                isinstance(events, list)
-                and isinstance(header, Header)
-                and decode.belong_to(events, block.hash)
-            ):
-                raise RpcError("eth_getLogs", NOT_THERE_YET, "those of another block")
-            found.append(Received(block, self._watched(events), (), False))
-        return found
-
-    def _watched(self, events: Iterable[EventLog]) -> tuple[Log, ...]:
+    async def _way_to(self, target: Header) -> list[Header]:
+        """Raises ReorgTooDeep if nobody contradicts it, RpcError and TransportError."""
+        dialogue = way_to(target, tuple(self._known), self._newest_timestamp)
         try:
-            return decode.logs(events, self._pools, self._topics)
-        except ValueError as error:
-            raise RpcError("logs", NOT_THERE_YET, f"malformed: {error}") from None
+            return await self._headers.drive(dialogue)
+        except ParentMissing:
+            raise RpcError("eth_getBlockByHash", NOT_THERE_YET, "a parent is missing") from None
+        except ReorgTooDeep:
+            if await self._headers.stands(self._known[-1]):
+                return []
+            raise
 
 
-_maybe_header = cast("type[Header | None]", Header | None)
-_events_or_header = cast("type[Any]", list[EventLog] | Header)
-
-
-def _tell(error: OutsideError) -> None:
-    _log.warning("feed.trouble", error=str(error))
+def _seen(header: Header, at: float | None) -> Header:
+    return replace(header, block=replace(header.block, seen_at=at))

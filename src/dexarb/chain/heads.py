@@ -1,4 +1,4 @@
-"""Where new heads come from: pushed over a subscription, else polled."""
+"""Where new heads come from: pushed, else polled; other endpoints are probed for theirs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,21 @@ import msgspec
 
 from dexarb.chain import wire
 from dexarb.chain.decode import Header
-from dexarb.chain.rpc import Rpc, pause_s
-from dexarb.chain.transport import Subscription
-from dexarb.errors import OutsideError, TransportError
+from dexarb.chain.headers import FINALIZED, LATEST, HeaderReader
+from dexarb.chain.pace import Pace
+from dexarb.chain.rpc import Rpc
+from dexarb.chain.transport_push import Subscription
+from dexarb.chain.trouble import pause_s
+from dexarb.chain.witnesses import Witnesses
+from dexarb.core.block import BlockRef
+from dexarb.errors import OutsideError, Refused, TransportError
 
+PROBE_S = 15.0
+"""How often the endpoints that are not in use are asked for their newest block."""
 _REMEMBERED = 512
 _RESUBSCRIBE_MAX_S = 30.0
+_MOST_DOUBLINGS = 12
+_LATEST = ("latest", False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +74,17 @@ class FeedStats:
 class HeadListener:
     """Puts heads into `heads` until cancelled, None when it ended. Network trouble is only told.
 
-    Where a node pushes, polling is for the times when its line is broken; a silence in which the
-    chain went on means that the subscription is dead. A head may come more than once.
+    Where a node pushes, polling is for the times when its line is broken or another endpoint is
+    preferred; a silence in which the chain went on means that the subscription is dead. While no
+    head comes, and now and then anyway, the other endpoints are asked for theirs: one that goes on
+    while ours stands still brings the next head. A head may come more than once.
     """
 
     def __init__(
         self,
         rpc: Rpc,
+        headers: HeaderReader,
+        pace: Pace,
         *,
         poll_interval_s: float,
         silence_s: float,
@@ -80,30 +93,41 @@ class HeadListener:
         trouble: Callable[[OutsideError], None],
     ) -> None:
         self.heads: asyncio.Queue[Head | None] = asyncio.Queue()
+        self.witnesses = Witnesses()
+        self.finalized: BlockRef | None = None
+        self._finality_failures = self._probes_to_finality = 0
+        self._pace = pace
         self._rpc = rpc
+        self._probes = rpc.scoped(attempts=1)
+        self._headers = headers
         self._poll_interval_s = poll_interval_s
         self._silence_s = silence_s
         self._now = now
         self._stats = stats
         self._trouble = trouble
         self._heard_at: OrderedDict[str, float] = OrderedDict()
-        self._latest: str | None = None
+        self._latest: BlockRef | None = None
         self._listening = False
         self._polling = asyncio.Event()
         self._polling.set()
+        self._news_at = 0.0
 
     def heard_at(self, block_hash: str) -> float | None:
         """When the block was heard of as a live head."""
         return self._heard_at.get(block_hash)
 
     async def run(self) -> None:
+        self._news_at = _clock()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._poll_on())
                 if self._rpc.can_subscribe:
                     group.create_task(self._follow_on())
+                group.create_task(self._probe_on())
         finally:
             self.heads.put_nowait(None)
+
+    # -- polling ------------------------------------------------------------------------------
 
     async def _poll_on(self) -> None:
         while True:
@@ -114,6 +138,20 @@ class HeadListener:
                 self._listening = False
                 self._trouble(error)
             await asyncio.sleep(self._poll_interval_s)
+
+    async def _poll(self) -> bool:
+        """Ask for the newest block; whether it is news. Raises RpcError and TransportError."""
+        before, live = self._rpc.requests, self._listening
+        header, endpoint = await self._headers.at(LATEST, self._rpc)
+        news = self._hear(header, endpoint)
+        if news:
+            self._stats.spend(self._rpc.requests - before, live=live)
+        else:
+            self._stats.idle_polls += self._rpc.requests - before
+        self._listening = True
+        return news
+
+    # -- subscriptions ------------------------------------------------------------------------
 
     async def _follow_on(self) -> None:
         failures = 0
@@ -136,7 +174,7 @@ class HeadListener:
             self._polling.clear()
             self._stats.subscriptions += 1
             while True:
-                await self._take(await self._next(pushed))
+                await self._take(await self._next(pushed), pushed.endpoint)
         finally:
             self._listening = False  # nobody knows since when the line has been broken
             pushed.drop()
@@ -151,39 +189,91 @@ class HeadListener:
             except TimeoutError:
                 if patience < self._silence_s:
                     reason = "silent while the chain went on"
-                    raise TransportError("newHeads", reason) from None
+                    raise TransportError(pushed.endpoint, reason) from None
             self._listening = False
             if await self._poll():
                 # The notification may be on its way, but then it is here soon.
                 patience = self._silence_s / 10
 
-    async def _take(self, notification: bytes) -> None:
+    async def _take(self, notification: bytes, endpoint: str) -> None:
+        if endpoint == self._rpc.preferred:
+            self._polling.clear()
+        else:
+            self._polling.set()  # this one lags: the subscription only stands by
         try:
-            header = msgspec.json.decode(notification, type=Header)
-        except wire.UNREADABLE:
+            header = self._headers.read(msgspec.json.decode(notification))
+        except (*wire.UNREADABLE, Refused):
             await self._poll()
             return
         self._stats.pushed += 1
-        self._hear(header)
+        self._rpc.heard(endpoint, header.block.number, header.block.hash)
+        self._hear(header, endpoint)
 
-    async def _poll(self) -> bool:
-        """Ask for the newest block; whether it is news. Raises RpcError and TransportError."""
-        before, live = self._rpc.requests, self._listening
-        header = await self._rpc.call_as(Header, "eth_getBlockByNumber", "latest", False)
-        news = self._hear(header)
-        if news:
-            self._stats.spend(self._rpc.requests - before, live=live)
+    # -- the other endpoints ------------------------------------------------------------------
+
+    async def _probe_on(self) -> None:
+        """Seldom while heads come; soon, then ever less often, while none does."""
+        probed_at, wait = _clock(), 0.0
+        while True:
+            still_s = self._pace.still_s(self._poll_interval_s, PROBE_S)
+            is_still = _clock() - self._news_at >= still_s
+            wait = min(PROBE_S, max(wait, still_s) * 2) if is_still else still_s
+            if is_still or _clock() - probed_at >= PROBE_S:
+                probed_at = _clock()
+                await self._probe()
+            await asyncio.sleep(wait)
+
+    async def _probe(self) -> None:
+        """Ask the other endpoints for their newest block, and ours what is final."""
+        await self._look_for_finality()
+        if len(self._rpc.names) == 1:
+            return
+        others = self._probes.avoiding(self._rpc.preferred)
+        for endpoint, answer in await others.each("eth_getBlockByNumber", *_LATEST):
+            try:
+                header = self._headers.read(answer)
+            except Refused:
+                continue  # also where the endpoint did not answer: its health has noted that
+            self._note(header, endpoint)
+            if self._latest is None or header.block.number > self._latest.number:
+                self._hear(header, endpoint)
+
+    async def _look_for_finality(self) -> None:
+        self._probes_to_finality -= 1
+        if self._probes_to_finality > 0:
+            return
+        ours = self._probes.only(self._rpc.preferred)
+        try:
+            found, _ = await self._headers.at(FINALIZED, ours)
+        except OutsideError:
+            self._finality_failures += 1  # most chains without finality say so, some cut the line
+            self._probes_to_finality = 1 << min(_MOST_DOUBLINGS, self._finality_failures)
         else:
-            self._stats.idle_polls += self._rpc.requests - before
-        self._listening = True
-        return news
+            self._finality_failures = 0
+            self.finalized = BlockRef(found.block.number, found.block.hash)
 
-    def _hear(self, header: Header) -> bool:
-        name = header.hash.lower()
-        news, self._latest = name != self._latest, name
+    # -- what was heard -----------------------------------------------------------------------
+
+    def _note(self, header: Header, endpoint: str) -> None:
+        ref = BlockRef(header.block.number, header.block.hash)
+        self.witnesses.name(endpoint, ref, header.block.parent_hash)
+
+    def _hear(self, header: Header, endpoint: str) -> bool:
+        """Whether it is news."""
+        self._note(header, endpoint)
+        block = header.block
+        ref = BlockRef(block.number, block.hash)
+        news, self._latest = ref != self._latest, ref
+        if news:
+            self._news_at = _clock()
+            self._pace.note(block.number, block.timestamp)
         if news and self._listening:
-            self._heard_at.setdefault(name, self._now())
+            self._heard_at.setdefault(block.hash, self._now())
             if len(self._heard_at) > _REMEMBERED:
                 self._heard_at.popitem(last=False)
-        self.heads.put_nowait(Head(header, live=name in self._heard_at))
+        self.heads.put_nowait(Head(header, live=block.hash in self._heard_at))
         return news
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()

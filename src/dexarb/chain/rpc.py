@@ -1,9 +1,8 @@
 """JSON-RPC calls over one or more nodes: batches, retries, the next endpoint on failure.
 
-Three kinds of trouble are kept apart. A node that does not answer usably is left alone for a
-while and the next one is asked. An answer that is an error but normal (a block not there yet, a
-rate limit) is asked for again. A deterministic error (execution reverted, bad parameters) is the
-answer: it is raised at once as RpcError.
+What a node's trouble means is told by `trouble`, whom to ask by `endpoints`. Here calls go from
+endpoint to endpoint, and again after a pause, until each has its answer: an error that any node
+would give at once, one that a node would repeat once every usable node has been asked.
 """
 
 from __future__ import annotations
@@ -11,84 +10,36 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self, TypeVar, cast
 
-import msgspec
 import stamina
 
-from dexarb.chain import wire
+from dexarb.chain.endpoint_client import EndpointClient, Slot, slots
+from dexarb.chain.endpoints import EndpointReport, Endpoints, Notice
+from dexarb.chain.judging import judge
 from dexarb.chain.transport import (
     DEFAULT_TIMEOUT_S,
     PushTransport,
-    Subscription,
     Transport,
     connect,
 )
-from dexarb.errors import RpcError, TransportError, the_failure
+from dexarb.chain.transport_push import Subscription
+from dexarb.chain.trouble import pause_s
+from dexarb.chain.usage import Budget, Usage
+from dexarb.core.block import BlockRef
+from dexarb.errors import OutsideError, RpcError, TransportError, the_failure
 
 T = TypeVar("T")
 
-NOT_THERE_YET = -32001
-"""EIP-1474's "resource not found"; also ours for a null where something was asked for."""
+MAX_WAIT_S = 600.0
+"""How long a call waits for endpoints that asked to be left alone; then it fails, unasked."""
 
-_REVERTED = 3
-_DETERMINISTIC_CODES = frozenset({-32700, -32600, -32601, -32602, -32004})
-_TRANSIENT_WORDS = (
-    "header not found",
-    "unknown block",
-    "block not found",
-    "rate limit",
-    "rate-limit",
-    "too many requests",
-    "exceeded",
-    "timeout",
-    "timed out",
-    "try again",
-    "capacity",
-    "overloaded",
-)
-_REVERT_WORDS = (
-    "revert",
-    "out of gas",
-    "gas required exceeds",
-    "invalid opcode",
-    "bad instruction",
-    "evm error",
-    "vm execution error",
-)
-_DETERMINISTIC_WORDS = (
-    *_REVERT_WORDS,
-    "not supported",
-    "unsupported",
-    "too large",
-    "too big",
-    "insufficient funds",
-    "nonce too",
-)
 _WRITES = ("eth_send", "evm_", "anvil_", "hardhat_", "personal_", "debug_set")
-_COOL_DOWN_S = (1.0, 60.0)
 _IN_FLIGHT = 4
-
-
-def is_revert(error: RpcError) -> bool:
-    """Whether the contract itself failed. Nodes do not agree on codes, so words count too."""
-    text = error.message.lower()
-    return error.code == _REVERTED or any(word in text for word in _REVERT_WORDS)
-
-
-def is_transient(error: RpcError) -> bool:
-    """Whether asking again can help."""
-    text = error.message.lower()
-    if error.code == _REVERTED or any(word in text for word in _DETERMINISTIC_WORDS):
-        return False
-    return error.code not in _DETERMINISTIC_CODES or any(word in text for word in _TRANSIENT_WORDS)
-
-
-def pause_s(failures: int, shortest: float, longest: float) -> float:
-    """How long to wait after so many failures in a row: doubling, without end."""
-    return min(longest, shortest * 2.0 ** min(failures - 1, 64))
+_ANYTHING: Any = Any
 
 
 class _Again(Exception):
@@ -96,44 +47,30 @@ class _Again(Exception):
 
 
 @dataclass(slots=True)
-class _Slot:
-    """One call and what has become of it."""
+class _Nodes:
+    """What all views of the same nodes share."""
 
-    request: wire.Request
-    decoder: msgspec.json.Decoder[Any]
-    value: Any = None
-    error: RpcError | None = None
-    open: bool = True
-
-    def close(self, *, value: Any = None, error: RpcError | None = None) -> None:
-        self.value, self.error = value, error
-        self.open = error is not None and is_transient(error)
-
-
-@dataclass(slots=True)
-class _Endpoint:
-    transport: Transport
-    batch_size: int
-    failures: int = 0
-    rested_at: float = field(default=0.0)
-
-    def failed(self, now: float) -> None:
-        self.failures += 1
-        self.rested_at = now + pause_s(self.failures, *_COOL_DOWN_S)
-
-    def answered(self) -> None:
-        self.failures, self.rested_at = 0, 0.0
+    clients: list[EndpointClient]
+    endpoints: Endpoints
+    clock: Callable[[], float]
+    utc: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+    chain_id: int | None = None
+    known: Callable[[], BlockRef | None] = lambda: None
 
 
 class Rpc:
     """A client of the nodes behind `transports`, the preferred one first.
 
     requests: round trips so far, failed ones included. calls: JSON-RPC calls in them; a batch of
-    ten is one request and ten calls.
+    ten is one request and ten calls. usage counts them by endpoint, day and month.
 
     Reads are retried up to `attempts` times, each time over all endpoints, with growing pauses.
     Methods that change something (eth_send*, evm_*, anvil_*) are sent once: after a timeout
     nobody knows whether they have happened.
+
+    budgets: one for each transport, or none. notice: told when an endpoint is left and when it
+    is back; else the log is.
     """
 
     def __init__(
@@ -144,17 +81,33 @@ class Rpc:
         batch_size: int = 100,
         backoff_s: float = 0.1,
         backoff_max_s: float = 5.0,
+        usage: Usage | None = None,
+        budgets: Sequence[Budget] = (),
+        notice: Notice | None = None,
         clock: Callable[[], float] = time.monotonic,
+        utc: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         if not transports:
             raise ValueError("an Rpc needs at least one transport")
-        self._endpoints = [_Endpoint(transport, batch_size) for transport in transports]
+        endpoints = Endpoints(
+            [transport.endpoint for transport in transports],
+            batch_size=batch_size,
+            usage=usage,
+            budgets=budgets,
+            notice=notice,
+        )
+        clients = [
+            EndpointClient(transport, health, endpoints, clock)
+            for transport, health in zip(transports, endpoints.all, strict=True)
+        ]
+        self._nodes = _Nodes(clients, endpoints, clock, utc, sleep)
+        self._among = frozenset(range(len(clients)))
         self._parent: Rpc | None = None
         self._attempts = attempts
         self._batch_size = batch_size
         self._backoff_s = backoff_s
         self._backoff_max_s = backoff_max_s
-        self._clock = clock
         self.requests = 0
         self.calls = 0
 
@@ -169,78 +122,199 @@ class Rpc:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
+    async def aclose(self) -> None:
+        for client in self._nodes.clients:
+            await client.transport.aclose()
+
+    # -- views of the same nodes --------------------------------------------------------------
+
     def scoped(self, *, attempts: int) -> Rpc:
         """The same nodes with counters of its own; what it spends is counted here as well."""
         child = copy.copy(self)
         child._parent, child._attempts, child.requests, child.calls = self, attempts, 0, 0
         return child
 
-    async def aclose(self) -> None:
-        for endpoint in self._endpoints:
-            await endpoint.transport.aclose()
+    def only(self, name: str) -> Rpc:
+        """This endpoint alone, with the same health and usage. Raises KeyError."""
+        return self._view(frozenset({self._named(name).health.index}))
+
+    def avoiding(self, *names: str) -> Rpc:
+        """All endpoints but these; if none is left, its calls are TransportErrors."""
+        return self._view(self._among - {self._named(name).health.index for name in names})
+
+    def _view(self, among: frozenset[int]) -> Rpc:
+        child = self.scoped(attempts=self._attempts)
+        child._among = among
+        return child
+
+    def _named(self, name: str) -> EndpointClient:
+        return {client.health.name: client for client in self._nodes.clients}[name]
+
+    # -- health -------------------------------------------------------------------------------
+
+    def expect(self, chain_id: int, known: Callable[[], BlockRef | None]) -> None:
+        """From now on each endpoint is asked for its chain id, and for the hash of a block that
+        we know, before it is used first and again after it was away. known: one that no reorg
+        reaches any more, or None."""
+        self._nodes.chain_id, self._nodes.known = chain_id, known
+
+    def heard(self, name: str, number: int, block_hash: str) -> None:
+        """A newest block that an endpoint told of. (Answers about "latest" and pushed heads are
+        heard of by themselves.)"""
+        nodes = self._nodes
+        endpoint = self._named(name).health
+        nodes.endpoints.heard(endpoint, number, block_hash, nodes.clock())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """How the endpoints are named, in the order of preference."""
+        return tuple(client.health.name for client in self._visible())
+
+    @property
+    def preferred(self) -> str:
+        """The endpoint that is asked first now; the first of all if none can be asked."""
+        return next((client.health.name for client in self._order()), self.names[0])
+
+    @property
+    def endpoints(self) -> list[EndpointReport]:
+        """For the state file and the log."""
+        return self._nodes.endpoints.report(self._nodes.clock(), self._nodes.utc())
+
+    @property
+    def usage(self) -> Usage:
+        return self._nodes.endpoints.usage
+
+    def _visible(self) -> list[EndpointClient]:
+        return [each for each in self._nodes.clients if each.health.index in self._among]
+
+    def _order(self, methods: Iterable[str] = ()) -> list[EndpointClient]:
+        nodes = self._nodes
+        order = nodes.endpoints.order(
+            nodes.clock(), nodes.utc(), methods=frozenset(methods), among=self._among
+        )
+        return [nodes.clients[endpoint.index] for endpoint in order]
+
+    # -- calls --------------------------------------------------------------------------------
 
     async def call(self, method: str, *params: Any) -> Any:
         """The result as plain JSON types. Raises RpcError and TransportError."""
-        return await self.call_as(cast("type[Any]", Any), method, *params)
+        return await self.call_as(_ANYTHING, method, *params)
 
-    async def call_as(self, type_: type[T], method: str, *params: Any) -> T:
+    async def call_as(
+        self, type_: type[T], method: str, *params: Any, check: Callable[[T], None] | None = None
+    ) -> T:
         """The result as `type_` (anything msgspec can decode).
 
         A null where `type_` has no room for it counts as "not there yet" and is asked for again.
+        check: raises Refused for an answer that cannot be true; it counts as not given, is asked
+        for elsewhere, then later, and if it stays so the Refused is raised.
         """
-        (slot,) = _slots(type_, [(method, params)])
-        await self._settle([slot])
-        if slot.error is not None:
-            raise slot.error
-        return cast(T, slot.value)
+        return (await self.answer_as(type_, method, *params, check=check))[0]
+
+    async def answer_as(
+        self, type_: type[T], method: str, *params: Any, check: Callable[[T], None] | None = None
+    ) -> tuple[T, str]:
+        """`call_as`, and the name of the endpoint that answered."""
+        asked = slots(type_, [(method, params)], check and (lambda _, value: check(value)))
+        await self._settle(asked)
+        if asked[0].error is not None:
+            raise asked[0].error
+        return cast(T, asked[0].value), asked[0].endpoint
 
     async def batch(self, calls: Iterable[tuple[str, Sequence[Any]]]) -> list[Any | RpcError]:
         """The results of (method, params) pairs in their order; an RpcError where one failed.
 
         Raises TransportError if any part went without an answer.
         """
-        return await self.batch_as(cast("type[Any]", Any), calls)
+        return await self.batch_as(_ANYTHING, calls)
 
     async def batch_as(
-        self, type_: type[T], calls: Iterable[tuple[str, Sequence[Any]]], *, together: bool = False
+        self,
+        type_: type[T],
+        calls: Iterable[tuple[str, Sequence[Any]]],
+        *,
+        together: bool = False,
+        check: Callable[[int, T], None] | None = None,
     ) -> list[T | RpcError]:
         """`batch` with results as `type_`.
 
         together: where one call of a round trip has to be asked again all are, so that the
-        results speak of the same node at the same time.
+        results speak of the same node at the same time. check: as in `call_as`, with the place
+        of the call before the value.
         """
-        slots = _slots(type_, calls)
+        asked = slots(type_, calls, check)
         gate = asyncio.Semaphore(_IN_FLIGHT)
 
-        async def settle(chunk: list[_Slot]) -> None:
+        async def settle(chunk: list[Slot]) -> None:
             async with gate:
                 await self._settle(chunk, together=together)
 
         try:
             async with asyncio.TaskGroup() as group:
-                for start in range(0, len(slots), self._batch_size):
-                    group.create_task(settle(slots[start : start + self._batch_size]))
+                for start in range(0, len(asked), self._batch_size):
+                    group.create_task(settle(asked[start : start + self._batch_size]))
         except BaseExceptionGroup as failed:
             raise the_failure(failed) from None
-        return [slot.error if slot.error is not None else slot.value for slot in slots]
+        return [slot.error if slot.error is not None else slot.value for slot in asked]
+
+    async def each(
+        self, method: str, *params: Any, type_: type[T] = _ANYTHING
+    ) -> list[tuple[str, T | OutsideError]]:
+        """Ask every usable endpoint that does not rest, side by side, each by itself and once."""
+        now = self._nodes.clock()
+        clients = [each for each in self._order() if not each.health.rests_for_s(now)]
+
+        async def ask(client: EndpointClient) -> tuple[str, T | OutsideError] | None:
+            (slot,) = slots(type_, [(method, params)], None)
+            try:
+                if not await self._is_ours(client):
+                    return None
+                await client.ask([slot], self._spender(client))
+            except OutsideError as error:
+                return client.health.name, error
+            return client.health.name, slot.error or cast(T, slot.value)
+
+        found = await asyncio.gather(*(ask(client) for client in clients))
+        return [answer for answer in found if answer is not None]
+
+    # -- subscriptions ------------------------------------------------------------------------
+
+    async def pause(self, failures: int) -> None:
+        """Wait as after so many failures in a row: for those who ask again by themselves."""
+        await asyncio.sleep(pause_s(failures, self._backoff_s, self._backoff_max_s))
 
     @property
     def can_subscribe(self) -> bool:
-        return any(isinstance(entry.transport, PushTransport) for entry in self._endpoints)
+        return any(isinstance(client.transport, PushTransport) for client in self._visible())
 
     async def subscribe(self, *params: Any) -> Subscription:
-        """eth_subscribe at the first endpoint that can. Raises TransportError."""
-        failure: TransportError | None = None
-        for endpoint in self._by_preference():
-            if isinstance(endpoint.transport, PushTransport):
-                self._count(1)
-                try:
-                    return await endpoint.transport.subscribe(*params)
-                except TransportError as error:
-                    failure = error
-        raise failure or TransportError(
-            self._endpoints[0].transport.endpoint, "offers no subscriptions"
-        )
+        """eth_subscribe at the first endpoint that can. Raises RpcError and TransportError."""
+        name = next(iter(self.names), "no endpoint")
+        failure: OutsideError = TransportError(name, "offers no subscriptions")
+        for client in self._order(["eth_subscribe"]):
+            if not isinstance(client.transport, PushTransport):
+                continue
+            try:
+                if await self._is_ours(client):
+                    subscription = await client.subscribe(params, self._spender(client))
+                    subscription.on_push = partial(self._pushed, client)
+                    return subscription
+            except OutsideError as error:
+                failure = error
+        raise failure
+
+    def _pushed(self, client: EndpointClient, head: bytes) -> None:
+        self.usage.count_push(client.health.name, self._nodes.utc())
+        client.hear_head(head)
+
+    # -- from endpoint to endpoint ------------------------------------------------------------
+
+    def _spender(self, client: EndpointClient) -> Callable[[list[str]], None]:
+        return lambda methods: self._spend(client, methods)
+
+    def _spend(self, client: EndpointClient, methods: list[str]) -> None:
+        self._nodes.endpoints.usage.count(client.health.name, methods, self._nodes.utc())
+        self._count(len(methods))
 
     def _count(self, calls: int) -> None:
         self.requests += 1
@@ -248,9 +322,9 @@ class Rpc:
         if self._parent is not None:
             self._parent._count(calls)
 
-    async def _settle(self, slots: list[_Slot], *, together: bool = False) -> None:
+    async def _settle(self, asked: list[Slot], *, together: bool = False) -> None:
         """Ask until every slot has its answer, or until it is certain that it has none."""
-        once = any(slot.request.method.startswith(_WRITES) for slot in slots)
+        once = any(slot.request.method.startswith(_WRITES) for slot in asked)
         try:
             async for attempt in stamina.retry_context(
                 on=_Again,
@@ -261,99 +335,69 @@ class Rpc:
                 wait_jitter=self._backoff_s,
             ):
                 with attempt:
-                    await self._round(slots, once=once, together=together)
+                    await self._round(asked, once=once, together=together)
         except _Again as last:
             if last.__cause__ is not None:
                 raise last.__cause__ from None
             # Otherwise every open slot holds the node's own error, which is the answer now.
 
-    async def _round(self, slots: list[_Slot], *, once: bool, together: bool) -> None:
+    async def _round(self, asked: list[Slot], *, once: bool, together: bool) -> None:
+        """Over all usable endpoints, once. Raises _Again for what is left open."""
         failure: TransportError | None = None
-        for endpoint in self._by_preference():
+        for slot in asked:
+            slot.error = None if slot.open else slot.error
+        for client in await self._usable(slot.request.method for slot in asked):
+            wanted = asked if together else [slot for slot in asked if slot.open]
+            if together and any(client.health.index in slot.final for slot in asked):
+                continue
+            wanted = [slot for slot in wanted if client.health.index not in slot.final]
             try:
-                await self._ask(endpoint, [slot for slot in slots if slot.open])
-                failure = None
+                if not wanted or not await self._is_ours(client):
+                    continue
+                if together:
+                    for slot in wanted:
+                        slot.reopen()
+                await client.ask(wanted, self._spender(client), once=once)
             except TransportError as error:
-                endpoint.failed(self._clock())
                 failure = error
-            if not any(slot.open for slot in slots):
-                return
-            if once:
+            if once or not any(slot.open for slot in asked):
                 break
-            for slot in slots:
-                slot.open = slot.open or together
-        raise _Again(str(failure or next(slot.error for slot in slots if slot.error))) from failure
+        for slot in asked:
+            slot.close_if_final()
+        left = [slot for slot in asked if slot.open]
+        if left:
+            silent = any(slot.error is None for slot in left)
+            raise _Again from ((failure or self._nobody()) if silent else None)
 
-    def _by_preference(self) -> list[_Endpoint]:
-        """In the order given; those that failed lately last, soonest rested first."""
-        now = self._clock()
-        return sorted(self._endpoints, key=lambda entry: max(0.0, entry.rested_at - now))
+    async def _usable(self, methods: Iterable[str]) -> list[EndpointClient]:
+        """Whom to ask, best first; waits for them if all want to be left alone."""
+        wanted = frozenset(methods)
+        while not (order := self._order(wanted)):
+            nodes = self._nodes
+            wait_s, reason = nodes.endpoints.free_in_s(
+                nodes.clock(), nodes.utc(), among=self._among
+            )
+            if wait_s > MAX_WAIT_S:
+                name, _, said = reason.partition(": ")
+                raise TransportError(name, said or "cannot be asked")
+            await nodes.sleep(wait_s)
+        return order
 
-    async def _ask(self, endpoint: _Endpoint, slots: list[_Slot]) -> None:
-        start = 0
-        while start < len(slots):
-            chunk = slots[start : start + endpoint.batch_size]  # it may shrink on the way
-            start += len(chunk)
-            await self._exchange(endpoint, chunk)
+    def _nobody(self) -> TransportError:
+        name = next(iter(self.names), "no endpoint")
+        return TransportError(name, "no endpoint of this chain could be asked")
 
-    async def _exchange(self, endpoint: _Endpoint, slots: list[_Slot]) -> None:
-        """One round trip. Raises TransportError if the answer cannot be used."""
-        name = endpoint.transport.endpoint
-        requests = [slot.request for slot in slots]
-        single = len(requests) == 1
-        self._count(len(requests))
-        answer = await endpoint.transport.send(
-            wire.encoder.encode(requests[0] if single else requests)
-        )
-        try:
-            messages = wire.decode(answer)
-        except wire.UNREADABLE as error:
-            raise TransportError(name, f"malformed answer: {error}") from None
-        if not single and not wire.is_batch(answer):
-            await self._split(endpoint, slots, messages[0])
-            return
-        by_id = {message.id: message for message in messages}
-        if single and messages and messages[0].id is None and messages[0].error is not None:
-            by_id = {requests[0].id: messages[0]}
-        for slot in slots:
-            message = by_id.get(slot.request.id)
-            if message is None:
-                raise TransportError(name, "malformed answer: not to what was asked")
-            self._take(endpoint, slot, message)
-        endpoint.answered()
+    # -- on which chain -----------------------------------------------------------------------
 
-    async def _split(self, endpoint: _Endpoint, slots: list[_Slot], refusal: wire.Message) -> None:
-        """A whole batch was refused. Unless the node is merely busy, ask with smaller ones."""
-        if refusal.error is None:
-            raise TransportError(endpoint.transport.endpoint, "malformed answer: not a batch")
-        error = _rpc_error(endpoint, "batch", refusal.error)
-        if is_transient(error):
-            for slot in slots:
-                slot.close(error=error)
-            return
-        endpoint.batch_size = max(1, len(slots) // 2)
-        await self._ask(endpoint, slots)
-
-    def _take(self, endpoint: _Endpoint, slot: _Slot, message: wire.Message) -> None:
-        method = slot.request.method
-        if message.error is not None:
-            slot.close(error=_rpc_error(endpoint, method, message.error))
-            return
-        try:
-            slot.close(value=slot.decoder.decode(message.result))
-        except wire.UNREADABLE as error:
-            if bytes(message.result) == b"null":
-                slot.close(error=RpcError(method, NOT_THERE_YET, "the node does not have it"))
-                return
-            name = endpoint.transport.endpoint
-            raise TransportError(name, f"malformed answer to {method}: {error}") from None
-
-
-def _slots(type_: Any, calls: Iterable[tuple[str, Sequence[Any]]]) -> list[_Slot]:
-    decoder = msgspec.json.Decoder(type_)
-    return [_Slot(wire.Request(method, params), decoder) for method, params in calls]
-
-
-def _rpc_error(endpoint: _Endpoint, method: str, body: wire.ErrorBody) -> RpcError:
-    message = endpoint.transport.scrub(body.message)
-    return RpcError(method, body.code, message, body.data)
+    async def _is_ours(self, client: EndpointClient) -> bool:
+        """Whether the endpoint may be used; asks it where that is not known. Raises
+        TransportError."""
+        nodes, health = self._nodes, client.health
+        if nodes.chain_id is None:
+            return True
+        async with client.judging:
+            if health.is_due_for_judging(nodes.clock()):
+                known, spend = nodes.known(), self._spender(client)
+                standing, reason = await judge(client, nodes.chain_id, known, spend)
+                nodes.endpoints.judged(health, standing, reason, nodes.clock())
+        return nodes.endpoints.is_on_our_chain(health, nodes.clock())

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
 from dexarb.amm import POOL_TYPES
-from dexarb.chain import abi, decode
-from dexarb.chain.decode import Header, Quantity
-from dexarb.chain.multicall import MULTICALL3, PinnedReader
+from dexarb.chain import decode
+from dexarb.chain.decode import JsonObject
+from dexarb.chain.kinds import made_by, other_events
+from dexarb.chain.multicall import MULTICALL3, PinnedReader, aggregates
 from dexarb.chain.rpc import Rpc
+from dexarb.chain.tokens import Described, OddToken
 from dexarb.core.block import Block
 from dexarb.core.pool import Call, Pool, PoolAddress, Replies
 from dexarb.core.token import Address, Token
@@ -23,9 +25,8 @@ T = TypeVar("T")
 Dialogue = Generator[Sequence[Call], Replies, T]
 """How pools ask: rounds of calls go out, replies come in, at last there is a value."""
 
+_NOTHING: Mapping[Address, Any] = {}
 _BLOCKS_TRIED = 5
-_DECIMALS = abi.selector("decimals()")
-_SYMBOL = abi.selector("symbol()")
 
 _log = structlog.get_logger("dexarb.bootstrap")
 
@@ -60,12 +61,16 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """Everything as it was at the end of `block`. Pools in the order they were asked for."""
+    """Everything as it was at the end of `block`. Pools in the order they were asked for.
+
+    odd: tokens that were wanted and cannot be used; their pools are among the missing.
+    """
 
     block: Block
     tokens: tuple[Token, ...]
     pools: tuple[Pool, ...]
     missing: tuple[Missing, ...]
+    odd: tuple[OddToken, ...]
 
 
 async def bootstrap(
@@ -74,61 +79,144 @@ async def bootstrap(
     *,
     chain_id: int,
     tokens: Iterable[Address] = (),
+    names: Mapping[Address, str] = _NOTHING,
+    remembered: Mapping[Address, Token] = _NOTHING,
     multicall: Address | None = MULTICALL3,
 ) -> Bootstrap:
     """Find and load the pools at the newest block, at another one if that leaves the chain.
 
-    tokens: those wanted whether or not a pool holds them. Where Multicall3 has no code, or
-    `multicall` is None, the reads go in plain batches.
+    tokens: those wanted whether or not a pool holds them. names: what the configuration calls
+    tokens, for those without a symbol. remembered: tokens as they were known before, for those
+    that do not tell their decimals this once. Where Multicall3 has no code, or `multicall` is
+    None, the reads go in plain batches.
 
-    Raises ConfigError for a node of another chain, a kind of pool that does not exist, and a
-    token that does not tell its decimals or symbol; BlockGone, RpcError and TransportError.
+    That the node is on the chain `chain_id` is not asked here. Raises ConfigError for a kind of
+    pool that does not exist; BlockGone, Refused, RpcError and TransportError.
     """
-    found_id = int(await rpc.call_as(_quantity, "eth_chainId"), 16)
-    if found_id != chain_id:
-        raise ConfigError(
-            f"the node is on chain {found_id}, the configuration is for chain {chain_id}"
-        )
+    described = Described(chain_id, names, remembered)
     wanted = tuple(tokens)
-    for _ in range(_BLOCKS_TRIED - 1):
+    for failures in range(1, _BLOCKS_TRIED):
         try:
-            return await _at_head(rpc, requests, chain_id, wanted, multicall)
+            return await _at_head(rpc, requests, described, wanted, multicall)
         except BlockGone as gone:
             _log.warning("bootstrap.again", reason=str(gone))
-    return await _at_head(rpc, requests, chain_id, wanted, multicall)
+        await rpc.pause(failures)
+    return await _at_head(rpc, requests, described, wanted, multicall)
+
+
+async def reread(
+    rpc: Rpc, block: Block, pools: Sequence[Pool], multicall: Address | None = MULTICALL3
+) -> dict[Address, Pool | PoolError]:
+    """The same pools by the chain, at the end of that very block: to compare with, or to resync.
+
+    A PoolError where the contract does not answer as such a pool does. Of pools that are as
+    they were said to be everything is asked for in one round. Raises BlockGone, Refused, RpcError
+    and TransportError.
+    """
+    reader = await PinnedReader.open(rpc, block, multicall)
+    loaded = await drive(reader, [_load_again(pool) for pool in pools])
+    return {pool.address: found for pool, found in zip(pools, loaded, strict=True)}
+
+
+def reread_requests(pools: Sequence[Pool]) -> int:
+    """What `reread` of pools that are as they are said to be takes, with Multicall3."""
+    reads = [call for pool in pools for call in next(_load_again(pool))]
+    return 1 + len(list(aggregates(reads)))
+
+
+def _load_again(pool: Pool) -> Dialogue[Pool]:
+    token0, token1 = pool.tokens
+    return type(pool).load(
+        address=pool.address,
+        dex=pool.dex,
+        token0=token0,
+        token1=token1,
+        fee_pips=pool.fee_pips,
+        known=pool,
+    )
 
 
 async def _at_head(
     rpc: Rpc,
     requests: Sequence[PoolRequest],
-    chain_id: int,
+    described: Described,
     wanted: Sequence[Address],
     multicall: Address | None,
 ) -> Bootstrap:
-    header = await rpc.call_as(Header, "eth_getBlockByNumber", "latest", False)
-    reader = await PinnedReader.open(rpc, decode.block(header), multicall)
+    method = "eth_getBlockByNumber"
+    header = decode.header(await rpc.call_as(JsonObject, method, "latest", False), method)
+    reader = await PinnedReader.open(rpc, header.block, multicall)
     found, missing = await _find(reader, requests)
-    pools, broken = await _load(reader, found)
-    held = [token for pool in pools for token in pool.tokens]
-    tokens = await read_tokens(reader, chain_id, list(dict.fromkeys([*wanted, *held])))
-    return Bootstrap(reader.block, tokens, pools, (*missing, *broken))
-
-
-async def read_tokens(
-    reader: PinnedReader, chain_id: int, addresses: Sequence[Address]
-) -> tuple[Token, ...]:
-    """Raises ConfigError for a token that does not tell its decimals or symbol."""
-    calls = [Call(token, data) for token in addresses for data in (_DECIMALS, _SYMBOL)]
-    answers = iter(await reader.read(calls))
-    return tuple(
-        Token(
-            chain_id,
-            address,
-            decimals=_told(address, "decimals", next(answers), _uint8),
-            symbol=_told(address, "symbol", next(answers), abi.decode_text),
-        )
-        for address in addresses
+    held = [token for request in found.values() for token in (request.token_a, request.token_b)]
+    tokens, strange = await _examine(
+        reader, found, described, list(dict.fromkeys([*wanted, *held]))
     )
+    pools, broken = await _load_all(
+        reader, {pool: request for pool, request in found.items() if pool not in strange}
+    )
+    missing += [
+        Missing(found[pool], pool.fee_pips, pool.address, reason)
+        for pool, reason in strange.items()
+    ]
+    if multicall and reader.multicall is None:
+        _log.warning(
+            "multicall3.missing",
+            address=multicall,
+            calls=reader.calls,
+            with_it=reader.aggregates,
+            remedy="name the chain's own in its profile (multicall3)",
+        )
+    return Bootstrap(
+        reader.block,
+        tuple(token for token in tokens if isinstance(token, Token)),
+        pools,
+        (*missing, *broken),
+        tuple(token for token in tokens if isinstance(token, OddToken)),
+    )
+
+
+async def _examine(
+    reader: PinnedReader,
+    found: Mapping[PoolAddress, PoolRequest],
+    described: Described,
+    addresses: Sequence[Address],
+) -> tuple[list[Token | OddToken], dict[PoolAddress, str]]:
+    """The tokens, and the pools that are not to be loaded with the reason."""
+    dialogues: list[Dialogue[Token | OddToken | None]] = [
+        *(described.token(address) for address in addresses),
+        *(made_by(pool.address, request.factory) for pool, request in found.items()),
+    ]
+    answers = await drive(reader, dialogues)
+    tokens = [answer for answer in answers if isinstance(answer, Token | OddToken)]
+    odd = {token.address: token.reason for token in tokens if isinstance(token, OddToken)}
+    strange: dict[PoolAddress, str] = {}
+    for (pool, request), answer in zip(found.items(), answers[len(addresses) :], strict=True):
+        reasons = [odd[token] for token in (request.token_a, request.token_b) if token in odd]
+        if isinstance(answer, PoolError):
+            reasons.append(str(answer))
+        if reasons:
+            strange[pool] = "; ".join(reasons)
+    return tokens, strange | await _of_another_kind(reader, found, strange)
+
+
+async def _of_another_kind(
+    reader: PinnedReader,
+    found: Mapping[PoolAddress, PoolRequest],
+    strange: Collection[PoolAddress],
+) -> dict[PoolAddress, str]:
+    """A factory makes all its pools alike: the code of one tells of all."""
+    made: dict[tuple[Address, str], list[PoolAddress]] = {}
+    for pool, request in found.items():
+        if pool not in strange:
+            made.setdefault((request.factory, request.kind), []).append(pool)
+    samples = {pools[0].address: POOL_TYPES[kind].topics for (_, kind), pools in made.items()}
+    foreign = await other_events(reader, samples)
+    return {
+        pool: f"emits other events than {kind}: {foreign[pools[0].address]}"
+        for (_, kind), pools in made.items()
+        if pools[0].address in foreign
+        for pool in pools
+    }
 
 
 async def drive(reader: PinnedReader, dialogues: Sequence[Dialogue[T]]) -> list[T | PoolError]:
@@ -183,8 +271,8 @@ async def _find(
     return found, missing
 
 
-async def _load(
-    reader: PinnedReader, found: dict[PoolAddress, PoolRequest]
+async def _load_all(
+    reader: PinnedReader, found: Mapping[PoolAddress, PoolRequest]
 ) -> tuple[tuple[Pool, ...], list[Missing]]:
     dialogues = []
     for pool, request in found.items():
@@ -214,25 +302,3 @@ def _pool_type(request: PoolRequest) -> type[Pool]:
         kinds = ", ".join(sorted(POOL_TYPES))
         raise ConfigError(f'unknown kind of pool "{request.kind}"', remedy=f"There are {kinds}")
     return found
-
-
-def _told(address: Address, what: str, answer: bytes | None, read: Callable[[bytes], T]) -> T:
-    try:
-        if answer is not None:
-            return read(answer)
-    except ValueError:
-        pass
-    raise ConfigError(
-        f"token {address} does not tell its {what}",
-        remedy="Check the address; a contract that is not an ERC-20 token cannot be traded",
-    )
-
-
-def _uint8(data: bytes) -> int:
-    value = abi.uint_at(data, 0)
-    if value > 255:
-        raise ValueError(f"{value} is not a uint8")
-    return value
-
-
-_quantity: type[str] = Quantity

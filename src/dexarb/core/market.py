@@ -143,6 +143,16 @@ class Market:
             step.parent.hash == block_hash for step in self._steps
         )
 
+    def last_events(self, address: Address, count: int) -> list[tuple[int, int, str]]:
+        """The newest events of a pool in the journal: block, transaction index, first topic."""
+        found: list[tuple[int, int, str]] = []
+        for step in reversed(self._steps):
+            for log in reversed(step.update.logs):
+                if log.address == address and len(found) < count:
+                    topic = "0x" + log.topics[0].hex()
+                    found.append((step.update.block.number, log.transaction_index, topic))
+        return found
+
     def pool_at(self, address: Address, place: int) -> Pool:
         """The pool as a transaction at `place` in the latest block would find it."""
         if not self._steps:

@@ -68,6 +68,8 @@ class Pool(Protocol):
     """Key in the registry `dexarb.amm.POOL_TYPES` and in files."""
     topics: ClassVar[frozenset[bytes]]
     """First topics of the events that change the pool."""
+    quiet_topics: ClassVar[frozenset[bytes]]
+    """Those of the contract's other events. An event in neither is none of this kind's."""
 
     @property
     def address(self) -> Address: ...
@@ -130,9 +132,20 @@ class Pool(Protocol):
 
     @classmethod
     def load(
-        cls, *, address: Address, dex: str, token0: Address, token1: Address, fee_pips: int
+        cls,
+        *,
+        address: Address,
+        dex: str,
+        token0: Address,
+        token1: Address,
+        fee_pips: int,
+        known: Self | None = None,
     ) -> Generator[Sequence[Call], Replies, Self]:
-        """Yields rounds of calls, all to be answered at one block, and returns the pool."""
+        """Yields rounds of calls, all to be answered at one block, and returns the pool.
+
+        known: the pool as it was at some block. It says what may be asked for at once; nothing
+        of it is believed.
+        """
         ...
 
     @classmethod

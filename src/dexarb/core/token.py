@@ -29,9 +29,17 @@ def address_from_word(word: bytes) -> Address:
     return Address("0x" + word[-20:].hex())
 
 
+def short(address: str) -> str:
+    """`0x12345678..abcdef`"""
+    return f"{address[:10]}..{address[-6:]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An ERC-20 token as its contract describes itself. Symbols are for people, never keys."""
+    """An ERC-20 token as its contract describes itself.
+
+    Symbols are for people, never keys; anyone can write anything into one. decimals: 0 to 77.
+    """
 
     chain_id: int
     address: Address

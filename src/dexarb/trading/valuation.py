@@ -61,11 +61,13 @@ class Valuation:
     ) -> None:
         profile = market.profile
         self._references = profile.reference_pools
-        decimals = market.tokens[profile.numeraire].decimals
+        numeraire = market.tokens.get(profile.numeraire)
         self._numeraire = profile.numeraire
         self._wrapped_native = profile.wrapped_native
-        self._numeraire_price: int = (MICRO_USD << PRICE_SHIFT) // 10**decimals
-        self._micro_usd_per_unit = MICRO_USD / 10**decimals
+        # One that does not tell its decimals is no token of the market: nothing has a price.
+        unit = 10**numeraire.decimals if numeraire else None
+        self._numeraire_price = (MICRO_USD << PRICE_SHIFT) // unit if unit else None
+        self._micro_usd_per_unit = MICRO_USD / unit if unit else 0.0
         # One entry a block: the mids of every token's deep enough reference pools.
         self._mids: deque[tuple[str, dict[Address, tuple[float, ...]]]] = deque(
             maxlen=WINDOW_BLOCKS + MAX_REORG_DEPTH

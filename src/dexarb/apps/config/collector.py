@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from dexarb.apps.config.chain_profile import LoadedChain, load_chain
 from dexarb.apps.config.toml_file import (
@@ -22,6 +22,7 @@ from dexarb.apps.config.toml_file import (
     validate,
 )
 from dexarb.apps.config.toml_lines import Loc
+from dexarb.chain.usage import Budget
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors
 
@@ -41,11 +42,29 @@ class CollectorTable(Model):
     segment_blocks: Annotated[Whole, Field(ge=1)] = 1000
 
 
-class RpcTable(Model):
-    """endpoints in order of preference; ${NAME} is taken from the environment."""
+def _limits(value: object) -> object:
+    """A number holds for each endpoint; a list has one for each."""
+    values = value if isinstance(value, list) else [value]
+    if any(isinstance(each, bool) or not isinstance(each, int) or each < 0 for each in values):
+        raise ValueError("expected a whole number, or a list with one for each endpoint")
+    return tuple(values)
 
-    endpoints: Annotated[list[str], Field(min_length=1)]
+
+Limits = Annotated[tuple[int, ...], BeforeValidator(_limits)]
+
+
+class RpcTable(Model):
+    """endpoints in order of preference; ${NAME} is taken from the environment.
+
+    daily_requests, monthly_compute_units: budgets, 0 for none. compute_units: by method, where
+    the provider counts otherwise than Alchemy.
+    """
+
+    endpoints: Annotated[list[str], Field(min_length=1, repr=False)]
     timeout_s: Annotated[Number, Field(gt=0)] = Decimal(10)
+    daily_requests: Limits = (0,)
+    monthly_compute_units: Limits = (0,)
+    compute_units: dict[str, Annotated[Whole, Field(ge=0)]] = Field(default_factory=dict)
 
 
 class PoolsTable(Model):
@@ -72,12 +91,17 @@ class PoolChoice:
 
 @dataclass(frozen=True)
 class CollectorConfig:
-    """Checked: every name resolves. endpoints hold keys: never print them whole."""
+    """Checked: every name resolves. endpoints hold keys: never print them whole.
+
+    budgets: one for each endpoint. compute_units: by method, where they differ from the default.
+    """
 
     path: Path
     settings: CollectorTable
     endpoints: tuple[str, ...]
     timeout_s: float
+    budgets: tuple[Budget, ...]
+    compute_units: Mapping[str, int]
     chain: LoadedChain
     choices: tuple[PoolChoice, ...]
 
@@ -87,10 +111,9 @@ class CollectorConfig:
 
 def load_collector(path: Path) -> CollectorConfig:
     """Raises ConfigError or ConfigErrors."""
-    file = read_toml(path)
+    file = read_toml(path, secret="rpc")
     tables = validate(file, CollectorFile)
-    chain_path = path.parent / tables.collector.chain
-    chain = load_chain(chain_path)
+    chain = load_chain(path.parent / tables.collector.chain)
     problems: list[ConfigError] = []
     choices: dict[PoolChoice, None] = {}
     for i, pools in enumerate(tables.pools):
@@ -111,6 +134,7 @@ def load_collector(path: Path) -> CollectorConfig:
             endpoints.append(expand_environment(file, ("rpc", "endpoints", i), endpoint))
         except ConfigError as error:
             problems.append(error)
+    problems += _wrong_limits(file, tables.rpc)
     if problems:
         raise ConfigErrors(problems)
     return CollectorConfig(
@@ -118,8 +142,29 @@ def load_collector(path: Path) -> CollectorConfig:
         tables.collector,
         tuple(endpoints),
         float(tables.rpc.timeout_s),
+        _budgets(tables.rpc),
+        tables.rpc.compute_units,
         chain,
         tuple(choices),
+    )
+
+
+def _wrong_limits(file: TomlFile, rpc: RpcTable) -> Iterator[ConfigError]:
+    for key in ("daily_requests", "monthly_compute_units"):
+        if len(getattr(rpc, key)) not in (1, len(rpc.endpoints)):
+            problem = f"a list needs one number for each of the {len(rpc.endpoints)} endpoints"
+            yield file.error(("rpc", key), problem, "0 stands for no limit")
+
+
+def _budgets(rpc: RpcTable) -> tuple[Budget, ...]:
+    def of_each(limits: tuple[int, ...]) -> tuple[int, ...]:
+        return limits * len(rpc.endpoints) if len(limits) == 1 else limits
+
+    return tuple(
+        Budget(requests or None, units or None)
+        for requests, units in zip(
+            of_each(rpc.daily_requests), of_each(rpc.monthly_compute_units), strict=True
+        )
     )
 
 

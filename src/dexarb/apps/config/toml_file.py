@@ -8,7 +8,7 @@ import re
 import tomllib
 import typing
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from dexarb.apps.config import veil
 from dexarb.apps.config.toml_lines import Loc, locate
 from dexarb.errors import ConfigError, ConfigErrors
 
@@ -58,11 +59,15 @@ M = TypeVar("M", bound=Model)
 
 @dataclass(frozen=True)
 class TomlFile:
-    """The parsed tables, and for each key, table and array element the line on which it stands."""
+    """The parsed tables, and for each key, table and array element the line on which it stands.
+
+    secret: the table whose values are never shown; none of the file's URLs is shown whole.
+    """
 
     path: Path
-    text: str
-    data: dict[str, Any]
+    text: str = field(repr=False)
+    data: dict[str, Any] = field(repr=False)
+    secret: str | None = None
 
     @cached_property
     def lines(self) -> dict[Loc, int]:
@@ -77,12 +82,20 @@ class TomlFile:
     def error(self, loc: Loc, problem: str, remedy: str | None = None) -> ConfigError:
         """A ConfigError at the nearest line known for `loc`."""
         return ConfigError(
-            problem,
-            file=str(self.path),
+            self.shown(problem),
+            file=veil.without_urls(str(self.path)),
             line=self.line(loc),
-            where=self.describe(loc),
-            remedy=remedy,
+            where=self.shown(self.describe(loc)),
+            remedy=veil.without_urls(remedy) if remedy else None,
         )
+
+    def shown(self, text: str) -> str:
+        """A text about the file, without what it must not quote."""
+        return veil.without_urls(text) if self.secret is None else veil.without_secrets(text)
+
+    def hides(self, loc: Loc) -> bool:
+        """Whether the values there are never shown."""
+        return self.secret is not None and loc[:1] == (self.secret,)
 
     def describe(self, loc: Loc) -> str:
         """`strategy "Moderate": min_profit_usd` rather than `strategy.1.min_profit_usd`."""
@@ -94,36 +107,42 @@ class TomlFile:
             except (KeyError, IndexError, TypeError):
                 value = None
             if isinstance(key, int):
-                name = value.get("name") if isinstance(value, dict) else None
+                named = isinstance(value, dict) and not self.hides(loc)
+                name = value.get("name") if named else None
                 which = f'"{name}"' if name and isinstance(name, str) else f"#{key + 1}"
                 parts[-1:] = [f"{parts[-1]} {which}"]
             else:
-                parts.append(key)
+                parts.append(veil.name(key) if self.hides(loc) else key)
         return ": ".join(parts)
 
 
-def read_toml(path: Path) -> TomlFile:
-    """Raises ConfigError if the file cannot be read or is not TOML."""
+def read_toml(path: Path, *, secret: str | None = None) -> TomlFile:
+    """secret: a table whose values are never shown.
+
+    Raises ConfigError if the file cannot be read or is not TOML.
+    """
+    shown = veil.without_urls(str(path))
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
-            "there is no such file", file=str(path), remedy="Check the path given with --config"
+            "there is no such file", file=shown, remedy="Check the path given with --config"
         ) from None
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", file=str(path)) from None
+        raise ConfigError(f"cannot be read: {error.strerror}", file=shown) from None
     except UnicodeDecodeError:
-        raise ConfigError("is not UTF-8 text", file=str(path), remedy="Save it as UTF-8") from None
+        raise ConfigError("is not UTF-8 text", file=shown, remedy="Save it as UTF-8") from None
     try:
         data = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         match = re.search(r"\(at line (\d+)", str(error))
         line = int(match[1]) if match else text.count("\n") + 1
         problem = re.sub(r" \(at .*\)$", "", str(error))
+        problem = re.sub(r"\('.*\)", "a key or table", problem)  # as tomllib quotes keys
         raise ConfigError(
-            f"not valid TOML: {problem}", file=str(path), line=line, remedy="Mend this line"
+            f"not valid TOML: {problem}", file=shown, line=line, remedy="Mend this line"
         ) from None
-    return TomlFile(path, text, data)
+    return TomlFile(path, text, data, secret)
 
 
 def validate(file: TomlFile, model: type[M]) -> M:
@@ -172,7 +191,7 @@ def _explain(
     problem = problem[:1].lower() + problem[1:]
     value = error["input"]
     shown = f"{value!r}" if not isinstance(value, Decimal) else str(value)
-    return file.error(at, f"{shown}: {problem}" if loc else problem)
+    return file.error(at, f"{shown}: {problem}" if loc and not file.hides(at) else problem)
 
 
 def _header(model: type[BaseModel], table: str) -> str:
@@ -215,8 +234,9 @@ def expand_environment(file: TomlFile, loc: Loc, text: str) -> str:
     def value(match: re.Match[str]) -> str:
         name = match[1]
         if name not in os.environ:
+            shown = veil.variable(name)
             raise file.error(
-                loc, f"the environment variable {name} is not set", f"export {name}=..."
+                loc, f"the environment variable {shown} is not set", f"export {shown}=..."
             )
         return os.environ[name]
 

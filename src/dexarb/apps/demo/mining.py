@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dexarb.amm import POOL_TYPES
-from dexarb.chain import decode
+from dexarb.chain import contents, decode
+from dexarb.chain.contents import Events, Watched
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.token import Address, to_address
@@ -21,7 +22,7 @@ from dexarb.errors import RpcError, TransportError
 _BATCH = 100
 """Calls in one request; the client splits larger batches and sends the parts side by side."""
 
-_TOPICS = frozenset().union(*(pool.topics for pool in POOL_TYPES.values()))
+_EVENTS = Events(frozenset().union(*(pool.topics for pool in POOL_TYPES.values())))
 
 
 class MinedReceipt(decode.Receipt, frozen=True, rename="camel"):
@@ -131,18 +132,13 @@ class Miner:
         hashes = answers[2:]
         await self.rpc.call("evm_mine")
         number = hex(self.head.number + 1)
-        header = await self.rpc.call_as(decode.Header, "eth_getBlockByNumber", number, False)
+        header = await header_at(self.rpc, number)
         receipts = await self.rpc.call_as(list[MinedReceipt], "eth_getBlockReceipts", number)
         if [receipt.transaction_hash for receipt in receipts] != hashes:
             raise TransportError("anvil", f"block {number} does not hold what was sent for it")
-        self.head = decode.block(header)
-        events = [event for receipt in receipts for event in receipt.logs]
-        update = BlockUpdate(
-            seq=self.head.number,
-            block=self.head,
-            logs=decode.logs(events, self.pools, _TOPICS),
-            transactions=decode.transactions(receipts),
-        )
+        self.head = header.block
+        found = contents.of_receipts(header, receipts, Watched(dict.fromkeys(self.pools, _EVENTS)))
+        update = BlockUpdate(self.head.number, self.head, found.logs, found.transactions)
         return Mined(update, tuple(ordered), tuple(receipts))
 
     def _numbered(self, request: Request, base_fee: int) -> dict[str, str]:
@@ -175,4 +171,9 @@ class Miner:
 
 async def head_of(rpc: Rpc) -> Block:
     """The node's latest block."""
-    return decode.block(await rpc.call_as(decode.Header, "eth_getBlockByNumber", "latest", False))
+    return (await header_at(rpc, "latest")).block
+
+
+async def header_at(rpc: Rpc, number: str) -> decode.Header:
+    method = "eth_getBlockByNumber"
+    return decode.header(await rpc.call_as(decode.JsonObject, method, number, False), method)

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from dexarb.apps.compiling import warm_up
 from dexarb.apps.config.paper import load_paper
+from dexarb.apps.console import plain_console
 from dexarb.apps.demo.anvil import start_anvil
 from dexarb.apps.demo.driver import Driver
 from dexarb.apps.demo.guardian import Guarded, start_guarded
@@ -56,7 +57,7 @@ def run(
     load_paper(paper_config)  # a mistake in it is told before anything is started
     # Standard output belongs to the result; structlog's own default would write there.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    console = Console(stderr=as_json)
+    console = plain_console(stderr=as_json)
     return asyncio.run(
         Demo(folder, paper_config, blocks, seed, interval_s, signals, console).run(as_json)
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.progress import Progress
 
+from dexarb.apps.console import plain_console
 from dexarb.apps.output import print_json
 from dexarb.apps.screens.calibration import EXACT, JudgedSwap, JudgedTransaction, Style, judge_block
 from dexarb.apps.screens.walk import history_reader
@@ -195,7 +195,7 @@ def run(
     if as_json:
         print_json(as_dict(found))
     else:
-        Console(highlight=False, markup=False).print(as_text(found), soft_wrap=True)
+        plain_console(highlight=False).print(as_text(found), soft_wrap=True)
     return 0 if found.ok else 1
 
 
@@ -209,7 +209,7 @@ def calibrate(
     else:
         first = start(reader, block=first_block - 1, before=0)
     last_seq = reader.last_seq
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Progress(console=plain_console(stderr=True), transient=True) as progress:
         task = progress.add_task("calibrate", total=None)
         for move, market in follow(reader, first):
             entry = move.entry

@@ -8,16 +8,18 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from dexarb.apps.names import Names, find_strategy, names_of, short
+from dexarb.apps.console import plain_console
+from dexarb.apps.names import Names, find_strategy, names_of
 from dexarb.apps.output import print_json
 from dexarb.apps.screens.where import where
 from dexarb.apps.standing import MICRO
 from dexarb.apps.tables import UNKNOWN, band, signed_usd
 from dexarb.core.evidence import Evidence, Mover
+from dexarb.core.token import short
 from dexarb.core.trade import Fill, FillStatus
 from dexarb.report.evidence import won_over_taker
 from dexarb.store.ledger_reader import LedgerReader, read_only
@@ -55,9 +57,9 @@ def run(config: Path, *, strategy: str | None, last: int, as_json: bool) -> int:
     if as_json:
         print_json({"fills": [_json(each) for each in found]})
     elif found:
-        Console().print(_screen(found, names_of(files.state_file)))
+        plain_console().print(_screen(found, names_of(files.state_file)))
     else:
-        Console().print(Text("\n".join(_nothing(strategy, open_decisions)), style="yellow"))
+        plain_console().print(Text("\n".join(_nothing(strategy, open_decisions)), style="yellow"))
     return 0
 
 
@@ -180,7 +182,7 @@ def _result(told: Told) -> Text:
     text = Text(f"{fill.block.number:>8}  ")
     text.append(f"{name:<{NAME_WIDTH}}  ", style="bold")
     text.append(f"{status:<8}", style=STYLES.get(fill.status, "red"))
-    net = Text.from_markup(signed_usd(fill.net_micro_usd)) if known else Text(UNKNOWN)
+    net = signed_usd(fill.net_micro_usd) if known else Text(UNKNOWN)
     text.append(" " * max(1, 10 - len(net)))
     text.append_text(net)
     text.append(f" USD  {band(*fill.band_micro_usd)}  ", style="")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Column, Table
 from rich.text import Text
 
+from dexarb.apps.console import plain_console
 from dexarb.apps.output import print_json
 from dexarb.apps.screens.walk import history_reader
 from dexarb.store.history_check import check as check_history
@@ -31,7 +32,7 @@ def check(history: Path | None, *, config: Path, as_json: bool) -> int:
             table.add_row(key.replace("_", " "), _told(value))
     told = ("whole", "bold green") if found.ok else ("not whole", "bold red")
     head = Text.assemble(f"History {folder}: ", told)
-    Console(highlight=False, markup=False).print(Group(head, table), soft_wrap=True)
+    plain_console(highlight=False).print(Group(head, table), soft_wrap=True)
     return 0 if found.ok else 1
 
 

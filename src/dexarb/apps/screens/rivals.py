@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.apps.compiling import warm_up
-from dexarb.apps.names import short
+from dexarb.apps.console import plain_console
 from dexarb.apps.output import counted, print_json
 from dexarb.apps.screens.walk import Moment, Span, history_reader, span, walk
 from dexarb.apps.searching import MAX_HOPS
@@ -20,7 +20,7 @@ from dexarb.apps.tables import plain_table, usd
 from dexarb.core.block import Transaction
 from dexarb.core.market import Market, Swap
 from dexarb.core.route import Hop, cycle_id
-from dexarb.core.token import Address
+from dexarb.core.token import Address, short
 from dexarb.errors import InputError
 from dexarb.report.rivals import Rival, Take, rivals
 from dexarb.trading.rivals import Arbitrage, arbitrages
@@ -62,7 +62,7 @@ def run(
     if as_json:
         print_json(_json(found))
     else:
-        Console().print(_screen(found))
+        plain_console().print(_screen(found))
     return 0
 
 

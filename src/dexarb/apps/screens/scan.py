@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from dexarb.apps.compiling import warm_up
+from dexarb.apps.console import plain_console
 from dexarb.apps.output import counted, print_json
 from dexarb.apps.screens.walk import history_reader
 from dexarb.apps.searching import scanner_of
@@ -64,7 +65,7 @@ def run(
         told = [_as_json(finding) for finding in wanted]
         print_json({"block": market.block.number, "opportunities": told})
     else:
-        Console(highlight=False).print(_screen(market, wanted, len(scanner.scan.open_cycles)))
+        plain_console(highlight=False).print(_screen(market, wanted, len(scanner.scan.open_cycles)))
     return 0
 
 

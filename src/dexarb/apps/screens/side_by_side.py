@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.apps.compiling import warm_up
+from dexarb.apps.console import plain_console
 from dexarb.apps.names import Names
 from dexarb.apps.output import print_json
 from dexarb.apps.screens.redecide import Verdict, verdicts
@@ -94,7 +95,7 @@ def show(files: Where, answers: tuple[Answer, Answer], names: Names, *, as_json:
             f"warning: deciding again differs from the ledger in {found.differing} decisions;"
             " max_state_age_secs or the program has changed since\n"
         )
-    Console().print(_screen(answers, found, names))
+    plain_console().print(_screen(answers, found, names))
 
 
 def compare(files: Where, answers: tuple[Answer, Answer]) -> Comparison:
@@ -250,6 +251,7 @@ def _table(
         cells = [
             Text(_told(s, found), style=style) for s, style in zip(stands, styles, strict=True)
         ]
-        route = f"{names.tokens_of(each.cycle)}\n[dim]{names.pools_of(each.cycle)}[/]"
+        route = Text(f"{names.tokens_of(each.cycle)}\n")
+        route.append(names.pools_of(each.cycle), style="dim")
         table.add_row(str(each.opened), route, *cells)
     return table

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from dexarb.apps.compiling import warm_up
 from dexarb.apps.config.paper import load_paper
+from dexarb.apps.console import plain_console
 from dexarb.apps.output import print_json
 from dexarb.apps.screens.spreads_screen import as_dict, screen
 from dexarb.apps.screens.spreads_survey import Surveyor, chosen_sizes
@@ -45,5 +44,5 @@ def run(
     if as_json:
         print_json(as_dict(found))
     else:
-        Console().print(screen(found))
+        plain_console().print(screen(found))
     return 0

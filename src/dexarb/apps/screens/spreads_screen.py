@@ -223,7 +223,7 @@ def _needs(found: Survey) -> RenderableType:
         table.add_column(name, justify="right", no_wrap=True)
     for need in found.needs[:SHOWN_NEEDS]:
         best = need.best_micro_usd
-        enough = f"[{'bold green' if need.episodes else 'red'}]{need.episodes}[/]"
+        enough = Text(str(need.episodes), style="bold green" if need.episodes else "red")
         table.add_row(
             need.settings.name,
             f"{need.size_micro_usd / MICRO_USD:,.0f}",
@@ -275,7 +275,7 @@ def _pairs(found: Survey) -> RenderableType:
             _percent(raw.quantile(0.99)),
             _percent(raw.greatest),
             _percent(course.fees_bps),
-            f"[{color}]{_percent(after)}[/]",
+            Text(_percent(after), style=color),
         )
     return table
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from dexarb.apps.console import plain_console
 from dexarb.apps.output import print_json
+from dexarb.apps.screens.collector_health import collector_remarks, proof_line
 from dexarb.apps.screens.where import Where, where
 from dexarb.apps.standing import MICRO, Standings, read_standings
 from dexarb.apps.tables import ago, strategy_table
@@ -23,7 +25,7 @@ from dexarb.store.ledger_rows import Standing
 from dexarb.store.snapshot import State, read_state
 
 POLL_S = 0.2
-AROUND = 9
+AROUND = 12
 """Lines of a watched screen that are no strategies."""
 ACTIVE = "active"
 IS_COLLECTING_S = 60.0
@@ -100,7 +102,7 @@ def run(
     elif as_json:
         print_json(_json(_look(files), choice))
     else:
-        Console().print(_screen(_look(files), choice))
+        plain_console().print(_screen(_look(files), choice))
     return 0
 
 
@@ -119,6 +121,7 @@ def _json(look: Look, choice: Choice) -> dict[str, Any]:
         "block": look.standings.block,
         "state_block": look.state.block.number if look.state else None,
         "state_age_s": None if age_s is None else round(age_s, 1),
+        "collector": dict(look.state.metrics) if look.state else None,
         "strategies": [look.standings.as_json(row) for row in choice.of(look.standings)],
     }
 
@@ -139,6 +142,8 @@ def _screen(look: Look, choice: Choice) -> RenderableType:
     if len(rows) > len(shown):
         told = f"{len(rows) - len(shown)} more: --limit, --filter and --sort choose"
         parts.append(Text(told, style="dim"))
+    if look.state is not None:
+        parts.append(Text(proof_line(look.state.metrics), style="dim"))
     parts += [Text(line, style="yellow") for line in _remarks(look, rows, choice)]
     return Group(*parts)
 
@@ -163,6 +168,8 @@ def _remarks(look: Look, rows: Sequence[Standing], choice: Choice) -> Iterator[s
     if state and standings.block is not None and standings.block < state.block.number:
         behind = state.block.number - standings.block
         yield f"paper-trading is {behind} blocks behind the collector"
+    if state is not None:
+        yield from collector_remarks(state.metrics)
     if not standings.rows:
         yield "No strategies yet: paper-trading takes them up with the next block it sees"
     elif not rows:
@@ -188,7 +195,7 @@ def _remarks(look: Look, rows: Sequence[Standing], choice: Choice) -> Iterator[s
 
 def _watch(files: Where, choice: Choice, *, as_json: bool) -> None:
     """Until interrupted. Something is written only when something has changed."""
-    console = Console()
+    console = plain_console()
     if as_json:
         for look in _changes(files):
             sys.stdout.write(json.dumps(_json(look, choice)) + "\n" if look else "")

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import Progress
 
+from dexarb.apps.console import plain_console
 from dexarb.apps.screens.where import where
 from dexarb.apps.searching import scanner_of
 from dexarb.core.block import BlockUpdate
@@ -105,7 +105,7 @@ def walk(asked: Span) -> Iterator[Moment]:
     wanted = {header.seq for header in branch}
     last_seq = max(header.seq for header in branch if header.number == asked.last)
     engine = engine_on(keyframe, GasModel())
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    with Progress(console=plain_console(stderr=True), transient=True) as progress:
         bar = progress.add_task("reading history", total=asked.blocks)
         for entry in reader.entries(keyframe.seq + 1, last_seq):
             if not isinstance(entry, BlockUpdate):

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
+from dexarb.apps.console import plain_console
 from dexarb.apps.names import Names, find_strategy, names_of
 from dexarb.apps.output import print_json
 from dexarb.apps.screens.where import where
@@ -53,7 +54,7 @@ def run(config: Path, names: list[str], *, as_json: bool) -> int:
     elif as_json:
         print_json(_json(answers[0]))
     else:
-        Console().print(_screen(answers[0], tokens))
+        plain_console().print(_screen(answers[0], tokens))
     return 0
 
 
@@ -88,7 +89,7 @@ def _print_all(found: Sequence[Answer], *, as_json: bool) -> None:
     if as_json:
         print_json({"strategies": [_json(each) for each in found]})
         return
-    console = Console(highlight=False)
+    console = plain_console(highlight=False)
     if not found:
         told = "No strategies yet: paper-trading takes them up with the next block it sees"
         console.print(told, style="yellow")
@@ -133,14 +134,13 @@ def _table(found: Funnel) -> RenderableType:
         share = bar(stage.stopped / whole, BAR)
         reason = stage.reason.value
         table.add_row(
-            f"  {reason}", f"-{stage.stopped}", f"[red]{share}[/]", EXPLAINED[stage.reason]
+            f"  {reason}", f"-{stage.stopped}", Text(share, style="red"), EXPLAINED[stage.reason]
         )
     table.add_row("sent", str(found.sent), bar(found.sent / whole, BAR), "", style="bold")
     for key, count in found.outcomes.items():
         if count:
             color = "green" if key == "filled" else "red"
-            share = f"[{color}]{bar(count / whole, BAR)}[/]"
-            table.add_row(f"  {key}", str(count), share, "")
+            table.add_row(f"  {key}", str(count), Text(bar(count / whole, BAR), style=color), "")
     return table
 
 
@@ -150,7 +150,7 @@ def _books(found: Answer) -> Iterator[Text]:
     if row.sent:
         net = UNKNOWN if row.unplaced else signed_usd(row.profit_micro_usd)
         other = band(row.band_low_micro_usd, row.band_high_micro_usd)
-        yield Text.from_markup(f"Net {net} USD; at other places in the blocks {other} USD")
+        yield Text.assemble("Net ", net, f" USD; at other places in the blocks {other} USD")
     if row.unplaced:
         yield Text(f"The place of {row.unplaced} fills is not known: only the band is true.")
     if found.won_over_taker_micro_usd:

@@ -1,0 +1,95 @@
+"""What the collector says of itself: in the state file, in the log, and before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from dexarb.apps.config.collector import CollectorConfig
+from dexarb.apps.latency import Latency
+from dexarb.apps.pool_watch import PoolWatch
+from dexarb.apps.recorder import Recorder
+from dexarb.apps.self_check import REQUESTS_A_BLOCK, SelfCheck
+from dexarb.chain.feed import BlockFeed
+from dexarb.chain.heads import PROBE_S
+from dexarb.chain.rpc import Rpc
+from dexarb.chain.usage import PUSHED, Forecast, forecast
+from dexarb.errors import StoreError
+
+_log = structlog.get_logger("data-collector")
+
+
+def usage_file(config: CollectorConfig) -> Path:
+    """Where the counts of requests outlive the process."""
+    return config.settings.data_dir / "rpc_usage.json"
+
+
+def save_usage(config: CollectorConfig, rpc: Rpc) -> None:
+    try:
+        rpc.usage.save(usage_file(config))
+    except StoreError as error:
+        _log.error("usage", problem=str(error))
+
+
+def tell_forecast(config: CollectorConfig, rpc: Rpc, block_time_s: float) -> None:
+    """What a month of this will cost, while something can still be changed about it."""
+    poll_s = config.settings.poll_interval_ms / 1000
+    expected = expected_cost(
+        block_time_s, poll_s, pushes=rpc.can_subscribe, units=config.compute_units
+    )
+    _log.info("forecast", block_time_s=round(block_time_s, 2), **asdict(expected))
+    for name, budget in zip(rpc.names, config.budgets, strict=True):
+        for limit, needed, period in (
+            (budget.daily_requests, expected.requests_per_day, "requests a day"),
+            (budget.monthly_compute_units, expected.compute_units_per_month, "units a month"),
+        ):
+            if limit is not None and limit < needed:
+                share = f"{100 * limit / needed:.0f} %"
+                _log.warning("budget", endpoint=name, covers=share, needed=f"{needed:,} {period}")
+
+
+def expected_cost(
+    block_time_s: float, poll_s: float, *, pushes: bool, units: Mapping[str, int]
+) -> Forecast:
+    """Of one endpoint that does all the work."""
+    calls: dict[str, float] = {"eth_getBlockReceipts": 1.0, "eth_call": REQUESTS_A_BLOCK}
+    calls["eth_getBlockByNumber"] = block_time_s / (PROBE_S if pushes else poll_s)
+    if pushes:
+        calls[PUSHED] = 1.0
+    return forecast(calls, block_time_s, compute_units=units)
+
+
+def metrics(
+    recorder: Recorder,
+    feed: BlockFeed | None,
+    check: SelfCheck,
+    pools: PoolWatch,
+    rpc: Rpc,
+    latency: Latency,
+) -> dict[str, Any]:
+    """named_by: by number of endpoints, the newest of our blocks that so many have named.
+    finalized_block: as the chain says, None where it does not."""
+    finalized = feed.listener.finalized if feed else None
+    return {
+        "blocks": recorder.blocks,
+        "reorgs": recorder.reorgs,
+        "breaks": recorder.breaks,
+        "unproven": recorder.unproven,
+        "backfilled": recorder.backfilled,
+        "named_by": _named_by(feed, len(rpc.names)) if feed else {},
+        "finalized_block": finalized.number if finalized else None,
+        "self_check": asdict(check.counts),
+        "left_out": pools.left_out,
+        "rpc_requests_per_block": round(feed.stats.requests_per_block, 3) if feed else 0.0,
+        "block_to_state_ms": latency.quantiles(),
+        "endpoints": [asdict(report) for report in rpc.endpoints],
+    }
+
+
+def _named_by(feed: BlockFeed, endpoints: int) -> dict[str, int]:
+    agreed = {count: feed.agreed(count) for count in range(1, endpoints + 1)}
+    return {str(count): block.number for count, block in agreed.items() if block is not None}

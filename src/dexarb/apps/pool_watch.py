@@ -1,0 +1,115 @@
+"""Which pools the history follows: one that the chain shows to be wrong is left out at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import structlog
+
+from dexarb.apps.recorder import Recorder
+from dexarb.apps.self_check import SelfCheck
+from dexarb.chain.feed import Received
+from dexarb.core.block import BlockUpdate
+from dexarb.core.market import Market
+from dexarb.core.pool import Pool
+from dexarb.core.token import Address
+from dexarb.errors import OutsideError, PoolError
+
+DIFFERENCES_BORNE = 1
+"""A pool that differs more often is one that we cannot follow: it stays out until a restart."""
+EVENTS_SHOWN = 3
+
+_log = structlog.get_logger("data-collector")
+
+
+class PoolWatch:
+    """Mutable. Every change of the set of pools is a keyframe, so traders pass the pools over."""
+
+    def __init__(self, recorder: Recorder, check: SelfCheck) -> None:
+        self._recorder = recorder
+        self._check = check
+        self._absent: dict[Address, Pool] = {}
+        self.given_up: dict[Address, str] = {}
+
+    async def applied(self, received: Received) -> BlockUpdate:
+        """The block in the market. Pools that it shows to be wrong are left out before it.
+
+        Raises ReorgTooDeep.
+        """
+        update = received.update(0)
+        while True:
+            try:
+                ours = self._recorder.apply(update)
+            except PoolError as error:
+                await self._leave_out(self._culprits(error, update), str(error))
+                continue
+            market = self._market
+            events = [e for e in received.contents.unknown_events if e[0] in market.pools]
+            differing = await self._check.examine(update.block, events, market)
+            if not differing:
+                return ours
+            self._recorder.take_back(ours)
+            topics = sorted({"0x" + topic.hex() for pool, topic in events if pool in differing})
+            await self._leave_out(differing, f"moved by events of unknown kinds: {topics}")
+
+    async def settle(self) -> None:
+        """After a block: act on what the check found, and take in again what was left out."""
+        differing = self._check.take() & self._market.pools.keys()
+        if differing:
+            await self._leave_out(differing, "differs from the chain")
+        elif self._absent:
+            await self._restore()
+        self._check.advance(self._market)
+
+    def _culprits(self, error: PoolError, update: BlockUpdate) -> set[Address]:
+        named = {Address(error.pool)} & self._market.pools.keys()
+        return named or {log.address for log in update.logs} & self._market.pools.keys()
+
+    async def _leave_out(self, pools: Collection[Address], reason: str) -> None:
+        """The chain's state comes back in, unless it has happened too often."""
+        market = self._market
+        for address in sorted(pools):
+            pool = market.pools[address]
+            comes_back = self._check.count_difference(address) <= DIFFERENCES_BORNE
+            _log.error(
+                "pool.left_out",
+                pool=address,
+                dex=pool.dex,
+                kind=pool.kind,
+                reason=reason,
+                last_events=market.last_events(address, EVENTS_SHOWN),
+                until="it has been read anew" if comes_back else "a restart",
+                remedy="Is it of this kind? Fees on transfers and forks of other events are not",
+            )
+            if comes_back:
+                self._absent[address] = pool
+            else:
+                self.given_up[address] = reason
+        await self._recorder.leave_out(pools)
+
+    async def _restore(self) -> None:
+        """Take in again, as the chain has them, pools that were left out."""
+        market = self._market
+        try:
+            found = await self._check.restored(market.block, list(self._absent.values()))
+        except OutsideError as error:
+            _log.debug("restore", problem=str(error))
+            return
+        if found:
+            frame = market.keyframe()
+            await self._recorder.begin(replace(frame, pools=(*frame.pools, *found.values())))
+            for address in found:
+                del self._absent[address]
+            _log.info("pool.restored", pools=sorted(found), block=market.block.number)
+
+    @property
+    def left_out(self) -> list[Address]:
+        """Those that a restart would bring back, and those that the next blocks may."""
+        return sorted({*self._absent, *self.given_up})
+
+    @property
+    def _market(self) -> Market:
+        market = self._recorder.market
+        assert market is not None
+        return market

@@ -1,0 +1,149 @@
+"""The market and the history that leads to it, always in step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+
+import structlog
+
+from dexarb.apps.retrying import Retrying
+from dexarb.core.block import BlockRef, BlockUpdate
+from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
+from dexarb.core.token import Address
+from dexarb.errors import ReorgTooDeep, StoreError
+from dexarb.store.compaction import close_segments
+from dexarb.store.follow import newest_market
+from dexarb.store.history_reader import HistoryReader
+from dexarb.store.history_writer import HistoryWriter
+
+_log = structlog.get_logger("data-collector")
+
+
+class Recorder:
+    """Mutable. Whatever it is given stands in the history or has changed nothing.
+
+    market: None before the first keyframe, and after a break until the next one. blocks, reorgs,
+    unproven, backfilled: counts of this run.
+    """
+
+    def __init__(self, writer: HistoryWriter, retrying: Retrying) -> None:
+        self.writer = writer
+        self._retrying = retrying
+        self.market: Market | None = None
+        self.blocks = self.reorgs = self.unproven = self.backfilled = self.breaks = 0
+        self._compaction: asyncio.Task[None] | None = None
+
+    def resume(self) -> None:
+        """Take up the market at the end of the history, where there is one."""
+        if self.writer.needs_keyframe:
+            return
+        try:
+            self.market = newest_market(HistoryReader(self.writer.folder))
+        except StoreError as error:
+            _log.error("resync", reason=str(error))
+            return
+        _log.info("resumed", block=self.market.block.number, pools=len(self.market.pools))
+
+    def ever_longer_branches(self) -> Iterator[list[BlockRef]]:
+        """The newest blocks that stand, oldest first, then ever more of them up to all."""
+        reader = HistoryReader(self.writer.folder)
+        depth, before = MAX_REORG_DEPTH, 0
+        while True:
+            branch = [BlockRef(each.number, each.hash) for each in reader.branch(depth)]
+            if len(branch) <= before:
+                return
+            yield branch
+            depth, before = depth * 8, len(branch)
+
+    def apply(self, update: BlockUpdate) -> BlockUpdate:
+        """Move the market to the block; returns it with the logs of the market's pools alone.
+
+        Nothing is written yet: `append` or `take_back` follows. Raises ReorgTooDeep for a parent
+        that the market does not remember, and the PoolError of a pool that cannot follow.
+        """
+        market = self._market
+        block = update.block
+        if block.parent_hash != market.block.hash:
+            if not market.remembers(block.parent_hash):
+                raise ReorgTooDeep(block.number, block.hash, market.block.number)
+            depth = market.block.number - block.number + 1
+            _log.warning("reorg", block=block.number, depth=depth)
+            self.reorgs += 1
+            market.rewind(block.parent_hash)
+        logs = tuple([log for log in update.logs if log.address in market.pools])
+        ours = replace(update, logs=logs)
+        market.apply(ours)
+        return ours
+
+    def take_back(self, update: BlockUpdate) -> None:
+        """Undo `apply`."""
+        self._market.rewind(update.block.parent_hash)
+
+    async def append(self, update: BlockUpdate) -> None:
+        """Write what was applied, as soon as the disk lets us."""
+
+        async def write() -> None:
+            self.writer.append(update)
+
+        await self._retrying.until_done(write)
+        self.blocks += 1
+        self.unproven += update.witnesses == 0
+        self.backfilled += update.backfilled
+        self._roll()
+
+    async def begin(self, keyframe: Keyframe) -> None:
+        """Go on from this market: the first one, another set of pools, corrected ones, a new start
+        after a break."""
+
+        async def write() -> Keyframe:
+            return self.writer.append_keyframe(keyframe)
+
+        self.market = Market(await self._retrying.until_done(write))
+
+    async def break_off(self, fork_point: BlockRef | None, reason: str) -> None:
+        """What is recorded behind the fork point is dead; a keyframe has to follow."""
+
+        async def write() -> None:
+            self.writer.append_break(fork_point, reason)
+
+        _log.error("break", stands=fork_point and fork_point.number, reason=reason)
+        await self._retrying.until_done(write)
+        self.breaks += 1
+        self.market = None
+
+    async def leave_out(self, pools: Collection[Address]) -> None:
+        """Go on at the same block without these pools: traders pass them over from here on."""
+        frame = self._market.keyframe()
+        block = BlockRef(frame.block.number, frame.block.hash)
+        if self.writer.last_block != block:
+            await self.break_off(block, "pools had to be left out on another branch")
+        rest = tuple(pool for pool in frame.pools if pool.address not in pools)
+        await self.begin(replace(frame, pools=rest))
+
+    @property
+    def _market(self) -> Market:
+        assert self.market is not None
+        return self.market
+
+    # -- segments -----------------------------------------------------------------------------
+
+    def _roll(self) -> None:
+        market = self._market
+        try:
+            rolled = self.writer.roll_if_full(market.keyframe)
+        except StoreError as error:
+            _log.error("roll", problem=str(error))
+        else:
+            if rolled and (self._compaction is None or self._compaction.done()):
+                self._compaction = asyncio.create_task(self._compact(market.block.number))
+
+    async def _compact(self, head: int) -> None:
+        try:
+            closed = await asyncio.to_thread(close_segments, self.writer.folder, head)
+        except StoreError as error:
+            _log.error("compaction", problem=str(error))
+        else:
+            if closed:
+                _log.info("compaction", segments=len(closed))

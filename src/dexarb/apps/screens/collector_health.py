@@ -1,0 +1,40 @@
+"""What the collector says of itself in the state file, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+SHOWN = 3
+READY = "ready"
+
+
+def proof_line(metrics: Mapping[str, Any]) -> str:
+    """`Blocks: proven by 2 endpoints up to 1,003, consistent (1 endpoint) up to 1,005`"""
+    named: Mapping[str, int] = metrics.get("named_by") or {}
+    words: list[str] = []
+    for count, block in sorted(named.items(), key=lambda item: -int(item[0])):
+        level = f"proven by {count} endpoints" if int(count) > 1 else "consistent (1 endpoint)"
+        if not words or not words[-1].endswith(f" {block:,}"):
+            words.append(f"{level} up to {block:,}")
+    told = ", ".join(words) or "not known to be proven"
+    rest = [
+        f"{metrics[key]:,} {label}"
+        for key, label in (("unproven", "unproven"), ("backfilled", "filled in later"))
+        if metrics.get(key)
+    ]
+    if metrics.get("finalized_block"):
+        rest.append(f"final up to {metrics['finalized_block']:,}")
+    return "; ".join([f"Blocks: {told}", *rest])
+
+
+def collector_remarks(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """What somebody should do something about."""
+    for endpoint in metrics.get("endpoints") or []:
+        if endpoint.get("state") != READY:
+            yield f"Endpoint {endpoint.get('endpoint')}: {endpoint.get('reason')}"
+    left_out = metrics.get("left_out") or []
+    if left_out:
+        shown = ", ".join(left_out[:SHOWN])
+        more = f" and {len(left_out) - SHOWN} more" if len(left_out) > SHOWN else ""
+        yield f"Left out, because they differ from the chain: {shown}{more}. The log says why."

@@ -1,0 +1,160 @@
+"""What is in a block: its receipts, or where those are not to be had its logs, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import Any, cast
+
+import structlog
+
+from dexarb.chain import contents
+from dexarb.chain.contents import Contents, Watched
+from dexarb.chain.decode import EventLog, Header, Receipt
+from dexarb.chain.headers import HeaderReader
+from dexarb.chain.rpc import Rpc
+from dexarb.chain.trouble import NOT_THERE_YET, is_pruned, is_transient
+from dexarb.errors import OutsideError, Refused, RpcError
+
+MAX_FILTER_ADDRESSES = 200
+_DOUBLINGS = 8
+"""Blocks until receipts are tried again double up to 256: it may have been another endpoint that
+had none."""
+_PATIENCE = 3
+"""Failures in a row after which logs have to do where receipts cannot be read or are refused."""
+_LONG_PATIENCE = 8
+"""The same where receipts are not there yet, or cannot be true: proven blocks are worth waiting."""
+
+_log = structlog.get_logger("dexarb.feed")
+
+Call = tuple[str, Sequence[Any]]
+
+
+class ContentsFetcher:
+    """Mutable: remembers for how long receipts are not worth asking for."""
+
+    def __init__(self, rpc: Rpc, headers: HeaderReader, watched: Watched) -> None:
+        self._rpc = rpc
+        self._headers = headers
+        self._watched = watched
+        self._by_logs = 0
+        self._receipts_from = 0
+        self._without_since: int | None = None
+
+    async def fetch(self, headers: Sequence[Header], failures: int) -> list[Contents]:
+        """The contents of the first of these blocks, of at least one; they follow each other.
+
+        failures: how often in a row this has failed. Raises the RpcError of the first block, a
+        Refused among them, and TransportError.
+        """
+        first, count = headers[0].block.number, len(headers)
+        if first >= self._receipts_from:
+            try:
+                found = await self._receipts(headers)
+                self._note_receipts()
+                return found
+            except OutsideError as error:
+                if not self._by_logs and not _gives_up(error, failures):
+                    raise
+                if isinstance(error, RpcError) and not is_transient(error):
+                    self._by_logs = _DOUBLINGS  # it has no receipts at all
+                else:
+                    count = 1
+                self._note_no_receipts(first, error)
+        by_logs = await self._logs(headers[:count])
+        if first >= self._receipts_from:
+            # One bad block costs one block; a node that never gives receipts is asked ever less.
+            self._receipts_from = first + (1 << self._by_logs)
+            self._by_logs = min(_DOUBLINGS, self._by_logs + 1)
+        return by_logs
+
+    def _note_no_receipts(self, number: int, error: OutsideError) -> None:
+        if self._without_since is None:
+            self._without_since = number
+            remedy = "Blocks stay unproven; an endpoint with eth_getBlockReceipts would mend that"
+            _log.warning("receipts.missing", block=number, error=str(error), remedy=remedy)
+
+    def _note_receipts(self) -> None:
+        if self._without_since is not None:
+            _log.info("receipts.back", missing_since_block=self._without_since)
+        self._by_logs, self._without_since = 0, None
+
+    async def _receipts(self, headers: Sequence[Header]) -> list[Contents]:
+        def check(at: int, receipts: list[Receipt]) -> None:
+            contents.of_receipts(headers[at], receipts, self._watched)
+
+        calls: list[Call] = [(contents.RECEIPTS, [each.block.hash]) for each in headers]
+        answers = await self._rpc.batch_as(list[Receipt], calls, check=check)
+        if isinstance(answers[0], RpcError):
+            raise answers[0]
+        good = takewhile(lambda answer: not isinstance(answer, RpcError), answers)
+        return [
+            contents.of_receipts(header, cast("list[Receipt]", receipts), self._watched)
+            for header, receipts in zip(headers, good, strict=False)
+        ]
+
+    async def _logs(self, headers: Sequence[Header]) -> list[Contents]:
+        calls: list[Call] = []
+        for header in headers:
+            calls.append(self._logs_call(header))
+            # Some nodes say of a block they do not know that it has no logs; not in this company.
+            calls.append(("eth_getBlockByHash", [header.block.hash, False]))
+
+        def check(at: int, answer: Any) -> None:
+            header = headers[at // 2]
+            if at % 2:
+                self._headers.read(answer, header.block.hash)
+            else:
+                self._of_logs(header, answer)
+
+        answers = await self._rpc.batch_as(_logs_or_header, calls, together=True, check=check)
+        found: list[Contents] = []
+        for header, events, again in zip(headers, answers[::2], answers[1::2], strict=True):
+            failed = next((each for each in (events, again) if isinstance(each, RpcError)), None)
+            if failed is None:
+                found.append(await self._complete(header, self._of_logs(header, events)))
+            elif found:
+                break
+            else:
+                raise failed
+        return found
+
+    def _logs_call(self, header: Header) -> Call:
+        wanted: dict[str, object] = {
+            "blockHash": header.block.hash,
+            "topics": [["0x" + topic.hex() for topic in self._watched.topics]],
+        }
+        if len(self._watched.pools) <= MAX_FILTER_ADDRESSES:
+            wanted["address"] = sorted(self._watched.pools)
+        return contents.LOGS, [wanted]
+
+    def _of_logs(self, header: Header, events: Any) -> Contents:
+        if not isinstance(events, list):
+            raise Refused(contents.LOGS, "no list of logs")
+        return contents.of_logs(header, events, self._watched)
+
+    async def _complete(self, header: Header, found: Contents) -> Contents:
+        """Once more at every endpoint, if the block's bloom admits pools that have no log."""
+        if not found.admitted:
+            return found
+        method, params = self._logs_call(header)
+        for _, answer in await self._rpc.each(method, *params, type_=list[EventLog]):
+            try:
+                other = found if isinstance(answer, OutsideError) else self._of_logs(header, answer)
+            except Refused:
+                continue
+            found = max(found, other, key=lambda each: len(each.logs))
+        return found
+
+
+_logs_or_header = cast("type[Any]", list[EventLog] | dict[str, Any])
+
+
+def _gives_up(error: OutsideError, failures: int) -> bool:
+    """Whether logs have to do."""
+    if isinstance(error, RpcError) and not is_transient(error):
+        return not is_pruned(error)
+    is_worth_waiting = isinstance(error, Refused) or (
+        isinstance(error, RpcError) and error.code == NOT_THERE_YET
+    )
+    return failures >= (_LONG_PATIENCE if is_worth_waiting else _PATIENCE)

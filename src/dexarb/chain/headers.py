@@ -1,0 +1,128 @@
+"""Headers as the chain has them: asked for by hash, number or tag, each checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from dexarb.chain import decode
+from dexarb.chain.contents import check_header
+from dexarb.chain.decode import Header, JsonObject
+from dexarb.chain.rpc import Rpc
+from dexarb.chain.trouble import NOT_THERE_YET
+from dexarb.chain.way import Dialogue, Questions
+from dexarb.core.block import BlockRef
+from dexarb.errors import OutsideError, Refused, RpcError
+
+LATEST, FINALIZED = "latest", "finalized"
+_TAGS = (LATEST, FINALIZED)
+_TRIALS = 3
+_METHOD = "eth_getBlockByNumber"
+
+T = TypeVar("T")
+
+
+class HeaderReader:
+    """Mutable: remembers whether this chain's headers hash to their block's hash.
+
+    Once one has, one that does not is a lie and refused. Where none ever does the chain has a
+    header of its own kind, and its blocks stay unproven.
+    """
+
+    def __init__(self, rpc: Rpc, fields: Sequence[str] = decode.ETHEREUM_HEADER) -> None:
+        """fields: what the chain's block hash is made of, in order."""
+        self._rpc = rpc
+        self._fields = fields
+        self.are_proven = False
+
+    def read(self, answer: Any, asked: str | int | None = None) -> Header:
+        """The header in an answer. asked: the hash or number it has to have. Raises Refused."""
+        if not isinstance(answer, dict):
+            raise Refused(_METHOD, "no header")
+        header = decode.header(answer, _METHOD, self._fields)
+        block = header.block
+        if asked is not None and asked not in (block.hash, block.number, *_TAGS):
+            raise Refused(_METHOD, f"block {block.number} {block.hash}, asked for {asked}")
+        check_header(header, _METHOD, proven_before=self.are_proven)
+        self.are_proven = self.are_proven or header.hash_matches is True
+        return header
+
+    async def ask(self, questions: Questions) -> list[Header | None]:
+        """One header a question: hashes, numbers, tags. None where the chain has none.
+
+        Raises RpcError, Refused and TransportError.
+        """
+
+        def check(at: int, answer: Any) -> None:
+            if answer is not None:
+                self.read(answer, questions[at])
+
+        answers = await self._rpc.batch_as(Any, [_call(each) for each in questions], check=check)
+        found: list[Header | None] = []
+        for question, answer in zip(questions, answers, strict=True):
+            if isinstance(answer, RpcError):
+                if not found:
+                    raise answer
+                found.append(None)
+            else:
+                found.append(None if answer is None else self.read(answer, question))
+        return found
+
+    async def one(self, question: str | int) -> Header:
+        """Raises RpcError where the chain has none, and what `ask` raises."""
+        (found,) = await self.ask([question])
+        if found is None:
+            raise RpcError(_METHOD, NOT_THERE_YET, f"no block {question}")
+        return found
+
+    async def at(self, tag: str, rpc: Rpc) -> tuple[Header, str]:
+        """The header at a tag by these nodes, and the name of the endpoint that answered.
+
+        Raises RpcError, Refused and TransportError.
+        """
+
+        def check(answer: Any) -> None:
+            self.read(answer)
+
+        answer, endpoint = await rpc.answer_as(JsonObject, _METHOD, tag, False, check=check)
+        return self.read(answer), endpoint
+
+    async def drive(self, dialogue: Dialogue[T]) -> T:
+        """Lead a dialogue of `dexarb.chain.way` to its end."""
+        try:
+            questions = next(dialogue)
+            while True:
+                questions = dialogue.send(await self.ask(questions))
+        except StopIteration as end:
+            value: T = end.value
+            return value
+
+    async def stands(self, block: BlockRef) -> bool:
+        """Whether any endpoint has the block at its number, so that it cannot be called dead."""
+        answers = await self._rpc.each(_METHOD, hex(block.number), False)
+        return any(self._is(answer, block) for _, answer in answers)
+
+    async def prove(self) -> None:
+        """Find out whether headers can be proven here, before any of them is believed.
+
+        Raises RpcError and TransportError.
+        """
+        for _ in range(_TRIALS):
+            if not self.are_proven:
+                await self.one(LATEST)
+
+    def _is(self, answer: Any, block: BlockRef) -> bool:
+        if answer is None or isinstance(answer, OutsideError):
+            return False
+        try:
+            return self.read(answer).block.hash == block.hash
+        except Refused:
+            return False
+
+
+def _call(question: str | int) -> tuple[str, Sequence[Any]]:
+    if isinstance(question, int):
+        return _METHOD, [hex(question), False]
+    if question in _TAGS:
+        return _METHOD, [question, False]
+    return "eth_getBlockByHash", [question, False]

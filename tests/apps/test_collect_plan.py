@@ -1,0 +1,39 @@
+"""What the collector makes of a bootstrap that is not whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dexarb.apps.collect_plan import chain_profile, what_is_lost
+from dexarb.apps.config.chain_profile import load_chain
+from dexarb.chain.sync import Bootstrap
+from dexarb.chain.tokens import OddToken
+from support.small_chain import keyframe
+
+POLYGON = load_chain(Path(__file__).parents[2] / "config" / "polygon.toml")
+
+
+def without(*names: str) -> Bootstrap:
+    odd = tuple(OddToken(POLYGON.tokens[name], f"token {name} is odd") for name in names)
+    return Bootstrap(keyframe().block, (), (), (), odd)
+
+
+@pytest.mark.parametrize(
+    ("name", "loss"),
+    [
+        (POLYGON.chain.numeraire, "Nothing has a price"),
+        (POLYGON.chain.wrapped_native, "Gas has no price, so no profit has"),
+        ("WBTC", "Its pools are left out"),
+    ],
+)
+def test_what_an_odd_token_costs_is_told(name: str, loss: str) -> None:
+    assert what_is_lost(POLYGON, without(name)) == [f"token {name} is odd. {loss}"]
+
+
+def test_there_is_a_profile_without_any_of_its_tokens() -> None:
+    found = without(POLYGON.chain.numeraire, POLYGON.chain.wrapped_native)
+    profile = chain_profile(POLYGON, found)
+    assert profile.numeraire == POLYGON.tokens[POLYGON.chain.numeraire]
+    assert not any(profile.reference_pools.values())

@@ -1,0 +1,34 @@
+"""What `status` says of the collector, from the metrics in its state file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dexarb.apps.screens.collector_health import collector_remarks, proof_line
+
+
+def test_how_far_blocks_are_proven_and_by_how_many() -> None:
+    metrics = {"named_by": {"1": 1_005, "2": 1_003, "3": 1_003}, "unproven": 2, "backfilled": 7}
+    assert proof_line(metrics | {"finalized_block": 990}) == (
+        "Blocks: proven by 3 endpoints up to 1,003, consistent (1 endpoint) up to 1,005;"
+        " 2 unproven; 7 filled in later; final up to 990"
+    )
+
+
+def test_a_single_endpoint_makes_blocks_consistent_and_no_more() -> None:
+    assert proof_line({"named_by": {"1": 5}}) == "Blocks: consistent (1 endpoint) up to 5"
+    assert proof_line({}) == "Blocks: not known to be proven"
+
+
+def test_endpoints_and_pools_that_need_somebody_are_named() -> None:
+    metrics: dict[str, Any] = {
+        "endpoints": [
+            {"endpoint": "https://good", "state": "ready", "reason": ""},
+            {"endpoint": "https://bad", "state": "wrong chain", "reason": "on chain 1, not 137"},
+        ],
+        "left_out": ["0xa1", "0xa2", "0xa3", "0xa4"],
+    }
+    endpoint, pools = collector_remarks(metrics)
+    assert endpoint == "Endpoint https://bad: on chain 1, not 137"
+    assert "0xa1, 0xa2, 0xa3 and 1 more" in pools
+    assert [*collector_remarks({})] == []
