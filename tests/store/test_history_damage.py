@@ -92,6 +92,13 @@ def test_the_newline_of_the_very_last_line_is_guarded_too(
     assert "damaged: its newline" in check(folder).problems[0]
 
 
+def test_also_where_that_line_is_a_keyframe(tmp_path: Path) -> None:
+    record(tmp_path, UPDATES[:8], segment_blocks=8)
+    path = list_segments(tmp_path)[-1].path
+    path.write_bytes(path.read_bytes()[:-1] + b"\v")
+    assert "entry 10 is damaged: its newline" in check(tmp_path).problems[0]
+
+
 @pytest.mark.parametrize("kept", [-1, -2, -200])
 def test_a_line_on_its_way_is_no_damage(whole: Path, tmp_path: Path, kept: int) -> None:
     folder = shutil.copytree(whole, tmp_path / "h")

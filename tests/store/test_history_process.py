@@ -21,6 +21,7 @@ from store.processes import run_until, script
 from store.test_history_writer import blocks_of, record
 
 BLOCKS, SEGMENT_BLOCKS, DEPTH = 300, 40, 20
+BLOCKS_TO_BE_KILLED_IN = 700
 
 
 def test_kill_9_at_any_moment_loses_nothing_that_was_written(tmp_path: Path) -> None:
@@ -36,7 +37,7 @@ def test_a_hundred_kills_lose_nothing_that_was_written(tmp_path: Path, seed: int
 def killed_again_and_again(tmp_path: Path, *, kills: int, seed: int) -> None:
     random_ = random.Random(seed)
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    expected = world.first_updates(BLOCKS)
+    expected = world.first_updates(BLOCKS_TO_BE_KILLED_IN)
     updates = pickled(tmp_path, expected)
     recorded = 0
     for _ in range(kills):
@@ -47,11 +48,14 @@ def killed_again_and_again(tmp_path: Path, *, kills: int, seed: int) -> None:
         )
         blocks = blocks_of(list(HistoryReader(killed).entries()))
         assert blocks == expected[: len(blocks)]
-        assert HistoryReader(killed).last_seq >= int(said[-1])
+        # A process is faster than its killer, so the last ones may find everything written.
+        assert not said or HistoryReader(killed).last_seq >= int(said[-1])
         assert len(blocks) >= recorded
         recorded = len(blocks)
     for folder in (killed, whole):
-        run_until("writer_process.py", folder, updates, SEGMENT_BLOCKS, DEPTH, lines=10 * BLOCKS)
+        run_until(
+            "writer_process.py", folder, updates, SEGMENT_BLOCKS, DEPTH, lines=10 * len(expected)
+        )
     assert contents(killed) == contents(whole)
     assert blocks_of(contents(whole)) == expected
     assert [s.path.name for s in list_segments(killed)] == [

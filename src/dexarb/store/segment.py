@@ -189,9 +189,10 @@ class LineReader:
                 yield line
 
     def rest(self) -> bytes:
-        """What stands behind the lines that were read, up to the size of a chunk."""
+        """What stands behind the lines that were read."""
         with disk_errors(self.path, "cannot be read"):
-            return os.pread(self._fd, _CHUNK, self.offset)
+            size = os.fstat(self._fd).st_size
+            return os.pread(self._fd, max(0, size - self.offset), self.offset)
 
     def close(self) -> None:
         os.close(self._fd)
