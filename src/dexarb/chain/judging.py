@@ -1,8 +1,8 @@
-"""Whether an endpoint is on our chain: its chain id, and its hash of a block that we know."""
+"""Whether an endpoint is on our chain: its chain id, and its hashes of blocks that we know."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -20,11 +20,14 @@ class _Hash(msgspec.Struct):
 async def judge(
     client: EndpointClient,
     chain_id: int,
-    known: BlockRef | None,
+    known: Sequence[BlockRef],
     spend: Callable[[list[str]], None],
 ) -> tuple[Standing, str]:
-    """Where the endpoint stands and why. What it cannot tell (a method, a block that it does not
-    have) speaks for it; while it is only busy nothing is known. Raises TransportError."""
+    """Where the endpoint stands and why: the first of the known blocks that it has decides.
+
+    What it cannot tell speaks for it; while it is only busy nothing is known. Raises
+    TransportError.
+    """
     answer = await _own_answer(client, spend, str, "eth_chainId")
     if answer.error is not None and not answer.final:
         return Standing.UNKNOWN, ""
@@ -34,13 +37,16 @@ async def judge(
         raise TransportError(client.health.name, "its chain id is no number") from None
     if found != chain_id:
         return Standing.WRONG_CHAIN, f"on chain {str(found)[:20]}, not {chain_id}: not used"
-    if known is not None:
-        params = [hex(known.number), False]
+    for block in known:
+        params = [hex(block.number), False]
         header = await _own_answer(client, spend, _Hash, "eth_getBlockByNumber", *params)
-        if header.error is None and header.value.hash.lower() != known.hash:
-            reason = f"has another block {known.number} than ours: not used while others are"
-            return Standing.ESTRANGED, reason
-    return Standing.OURS, ""
+        if header.error is not None:
+            continue
+        if header.value.hash.lower() == block.hash:
+            return Standing.OURS, ""
+        reason = f"has another block {block.number} than ours: not used while others are"
+        return Standing.ESTRANGED, reason
+    return Standing.UNJUDGED, ""
 
 
 async def _own_answer(
