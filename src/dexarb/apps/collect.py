@@ -82,7 +82,7 @@ class Collector:
         self._state_latency = Latency()
         self._feed: BlockFeed | None = None
         self._told_at = time.monotonic()
-        rpc.expect(config.chain.chain.chain_id, self._old_block)
+        rpc.expect(config.chain.chain.chain_id, self._known_blocks)
 
     async def run(self) -> None:
         self._recorder.resume()
@@ -258,9 +258,10 @@ class Collector:
                 raise TransportError(name, problem)
         return None
 
-    def _old_block(self) -> BlockRef | None:
-        """One that hardly a reorganisation reaches any more: by it endpoints are known."""
-        return next(iter(self._recorder.writer.recent_chain(MAX_REORG_DEPTH)), None)
+    def _known_blocks(self) -> list[BlockRef]:
+        """By these endpoints are known: the first hardly a reorganisation reaches any more."""
+        branch = self._recorder.writer.recent_chain(MAX_REORG_DEPTH)
+        return [branch[0], branch[len(branch) // 2], branch[-1]] if branch else []
 
     # -- telling ------------------------------------------------------------------------------
 

@@ -56,7 +56,7 @@ class _Nodes:
     utc: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     chain_id: int | None = None
-    known: Callable[[], BlockRef | None] = lambda: None
+    known: Callable[[], Sequence[BlockRef]] = tuple
 
 
 class Rpc:
@@ -152,10 +152,13 @@ class Rpc:
 
     # -- health -------------------------------------------------------------------------------
 
-    def expect(self, chain_id: int, known: Callable[[], BlockRef | None]) -> None:
-        """From now on each endpoint is asked for its chain id, and for the hash of a block that
-        we know, before it is used first and again after it was away. known: one that no reorg
-        reaches any more, or None."""
+    def expect(self, chain_id: int, known: Callable[[], Sequence[BlockRef]]) -> None:
+        """From now on each endpoint is asked for its chain id, and for its hash of a block that
+        we know, before it is used first and again after it was away.
+
+        known: blocks of ours, the oldest first; the first that the endpoint has decides. A few
+        are enough, say 64 and 8 below our newest, and that one.
+        """
         self._nodes.chain_id, self._nodes.known = chain_id, known
 
     def heard(self, name: str, number: int, block_hash: str) -> None:
