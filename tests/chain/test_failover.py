@@ -222,12 +222,27 @@ def test_one_that_does_not_know_our_block_cannot_be_judged_and_is_used() -> None
 
 def test_the_first_known_block_that_it_has_decides() -> None:
     async def check() -> None:
-        for branch, state in (("a", "ready"), ("b", "estranged")):
+        for branch, state, asked in (("a", "ready", 2), ("b", "estranged", 4)):
             rpc, nodes = scripted(chain(100, branch=branch))
             rpc.expect(137, lambda: [BlockRef(n, f"0xa{n}") for n in (190, 95, 100)])
             await rpc.each("eth_blockNumber")
             assert rpc.endpoints[0].state == state
-            assert nodes[0].seen.count("eth_getBlockByNumber") == 2
+            assert nodes[0].seen.count("eth_getBlockByNumber") == asked
+
+    run(check())
+
+
+def test_no_endpoint_is_of_another_chain_for_one_false_answer() -> None:
+    async def check() -> None:
+        said = iter(["0x1", "0x89"])
+
+        def wrong_once(method: str, params: list[Any]) -> Any:
+            return next(said) if method == "eth_chainId" else chain(100)(method, params)
+
+        rpc, _ = scripted(wrong_once)
+        rpc.expect(137, list)
+        assert await rpc.call("eth_blockNumber") == hex(100)
+        assert not rpc.foreign
 
     run(check())
 

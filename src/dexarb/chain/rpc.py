@@ -174,6 +174,12 @@ class Rpc:
         return tuple(client.health.name for client in self._visible())
 
     @property
+    def foreign(self) -> frozenset[str]:
+        """Endpoints that have told that they are on another chain than ours."""
+        found = [each.health for each in self._visible() if each.health.standing.is_foreign]
+        return frozenset(health.name for health in found)
+
+    @property
     def preferred(self) -> str:
         """The endpoint that is asked first now; the first of all if none can be asked."""
         return next((client.health.name for client in self._order()), self.names[0])
@@ -402,5 +408,7 @@ class Rpc:
             if health.is_due_for_judging(nodes.clock()):
                 known, spend = nodes.known(), self._spender(client)
                 standing, reason = await judge(client, nodes.chain_id, known, spend)
+                if standing.is_foreign:  # it costs the endpoint its place: not for one false answer
+                    standing, reason = await judge(client, nodes.chain_id, known, spend)
                 nodes.endpoints.judged(health, standing, reason, nodes.clock())
         return nodes.endpoints.is_on_our_chain(health, nodes.clock())
