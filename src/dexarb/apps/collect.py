@@ -46,6 +46,8 @@ from dexarb.store.snapshot import StateWriter
 SETTLED_BLOCKS = 16
 """So many blocks after a new start, and the next one need not wait."""
 PACE_BLOCKS = 16
+SILENCE_S = 120.0
+"""So long an endpoint may be silent before the others' word for another chain than ours counts."""
 _RETRYING = Retrying()
 
 _log = structlog.get_logger("data-collector")
@@ -181,13 +183,23 @@ class Collector:
             _log.error("token.odd", problem=loss)
         if not found.pools:
             raise NothingFound(found.block.number, len(found.missing))
+        await self._confirm(found)
         _log.info("bootstrap", block=found.block.number, pools=len(found.pools))
         collect_report.save_usage(self._config, self._rpc)
         return found
 
+    async def _confirm(self, found: Bootstrap) -> None:
+        """What contracts answer cannot be proven, so pools that are new come in when it has been
+        read twice. Raises OutsideError."""
+        market = self._recorder.market
+        ours = market.pools if market is not None else {}
+        new = [pool for pool in found.pools if pool.address not in ours]
+        self._pools.doubt(await self._check.unconfirmed(found.block, new) if new else ())
+
     def _keyframe(self, found: Bootstrap, pools: Sequence[Pool]) -> Keyframe:
         profile = chain_profile(self._config.chain, found)
-        followed = tuple(pool for pool in pools if pool.address not in self._pools.given_up)
+        left_out = self._pools.left_out
+        followed = tuple(pool for pool in pools if pool.address not in left_out)
         return Keyframe(0, found.block, profile, found.tokens, followed)
 
     async def _follow(self, until: int | None) -> None:
@@ -198,7 +210,7 @@ class Collector:
         market = self._market
         feed = BlockFeed(
             self._rpc,
-            watched=Watched.of(market.pools.values()),
+            watched=Watched.of([*market.pools.values(), *self._pools.absent]),
             known=self._recorder.writer.recent_chain(MAX_REORG_DEPTH + 1),
             headers=self._headers,
             pace=self._pace,
@@ -227,21 +239,22 @@ class Collector:
 
     async def _break(self, error: ReorgTooDeep | BlocksMissing) -> None:
         """Say in the history what still stands, so that everything can start anew."""
-        if self._recorder.market is None:
+        market = self._recorder.market
+        if market is None:
             return
-        newest = self._recorder.writer.last_block
-        stands = newest
+        stands = self._recorder.writer.last_block
         if isinstance(error, ReorgTooDeep):
-            stands = await self._retrying.until_done(self._fork_point)
-            if stands == newest:
-                return  # what said otherwise was none of ours
+            patient_until = asyncio.get_running_loop().time() + SILENCE_S
+            stands = await self._retrying.until_done(partial(self._fork_point, patient_until))
+            if stands is not None and market.remembers(stands.hash):
+                return  # nothing that the feed does not find by itself
         await self._recorder.break_off(stands, str(error))
 
-    async def _fork_point(self) -> BlockRef | None:
+    async def _fork_point(self, patient_until: float) -> BlockRef | None:
         """The newest of our blocks that the chain has.
 
         Raises OutsideError, also where nothing of ours is there while an endpoint is silent: it
-        may be the one that is on our chain.
+        may be the one that is on our chain. That ends at a time of the loop's.
         """
         for branch in self._recorder.ever_longer_branches():
             found = await self._headers.drive(fork_point(branch))
@@ -252,8 +265,10 @@ class Collector:
             for name, answer in await self._rpc.each("eth_blockNumber")
             if not isinstance(answer, OutsideError)
         }
+        answered |= self._rpc.foreign  # they have answered that before
+        is_patient = asyncio.get_running_loop().time() < patient_until
         for name in self._rpc.names:
-            if name not in answered:
+            if name not in answered and is_patient:
                 problem = "is silent, and the others have another chain than ours: waiting for it"
                 raise TransportError(name, problem)
         return None

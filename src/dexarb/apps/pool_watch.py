@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 import structlog
@@ -53,6 +53,13 @@ class PoolWatch:
             topics = sorted({"0x" + topic.hex() for pool, topic in events if pool in differing})
             await self._leave_out(differing, f"moved by events of unknown kinds: {topics}")
 
+    def doubt(self, pools: Iterable[Pool]) -> None:
+        """Leave out, from the next keyframe on, what was read in two ways, until two readings
+        agree."""
+        for pool in pools:
+            _log.warning("pool.doubtful", pool=pool.address, dex=pool.dex)
+            self._absent[pool.address] = pool
+
     async def settle(self) -> None:
         """After a block: act on what the check found, and take in again what was left out."""
         differing = self._check.take() & self._market.pools.keys()
@@ -92,7 +99,7 @@ class PoolWatch:
         """Take in again, as the chain has them, pools that were left out."""
         market = self._market
         try:
-            found = await self._check.restored(market.block, list(self._absent.values()))
+            found = await self._check.restored(market.block, self.absent)
         except OutsideError as error:
             _log.debug("restore", problem=str(error))
             return
@@ -102,6 +109,11 @@ class PoolWatch:
             for address in found:
                 del self._absent[address]
             _log.info("pool.restored", pools=sorted(found), block=market.block.number)
+
+    @property
+    def absent(self) -> list[Pool]:
+        """Those that the next blocks may bring back, so that their events count from then on."""
+        return list(self._absent.values())
 
     @property
     def left_out(self) -> list[Address]:
