@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import eth_abi
+from eth_abi.abi import decode
+from eth_abi.abi import encode as encoded
 
 from dexarb.amm import uniswap_v2, uniswap_v3_load
 from dexarb.amm.abi import ZERO_ADDRESS, encode
@@ -56,10 +57,10 @@ def _aggregate(
     }
     if name != selector("aggregate3((address,bool,bytes)[])"):
         return told.get(name)
-    (calls,) = eth_abi.decode(["(address,bool,bytes)[]"], data)
+    (calls,) = decode(["(address,bool,bytes)[]"], data)
     answers = [called(Address(to), asked, pools, block) for to, _, asked in calls]
     pairs = [(answer is not None, answer or b"") for answer in answers]
-    return eth_abi.encode(["(bool,bytes)[]"], [pairs])
+    return encoded(["(bool,bytes)[]"], [pairs])
 
 
 def _text(text: str) -> bytes:
