@@ -198,7 +198,7 @@ class Collector:
         market = self._market
         feed = BlockFeed(
             self._rpc,
-            watched=Watched.of(market.pools.values()),
+            watched=Watched.of([*market.pools.values(), *self._pools.absent]),
             known=self._recorder.writer.recent_chain(MAX_REORG_DEPTH + 1),
             headers=self._headers,
             pace=self._pace,

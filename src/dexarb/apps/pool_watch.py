@@ -58,7 +58,7 @@ class PoolWatch:
         differing = self._check.take() & self._market.pools.keys()
         if differing:
             await self._leave_out(differing, "differs from the chain")
-        elif self._absent:
+        elif self.absent:
             await self._restore()
         self._check.advance(self._market)
 
@@ -92,7 +92,7 @@ class PoolWatch:
         """Take in again, as the chain has them, pools that were left out."""
         market = self._market
         try:
-            found = await self._check.restored(market.block, list(self._absent.values()))
+            found = await self._check.restored(market.block, self.absent)
         except OutsideError as error:
             _log.debug("restore", problem=str(error))
             return
@@ -102,6 +102,13 @@ class PoolWatch:
             for address in found:
                 del self._absent[address]
             _log.info("pool.restored", pools=sorted(found), block=market.block.number)
+
+    @property
+    def absent(self) -> list[Pool]:
+        """Pools that may come back any time, as they were last: their events have to be heard."""
+        there = self._market.pools
+        self._absent = {key: pool for key, pool in self._absent.items() if key not in there}
+        return list(self._absent.values())
 
     @property
     def left_out(self) -> list[Address]:
