@@ -65,7 +65,7 @@ class PoolWatch:
         differing = self._check.take() & self._market.pools.keys()
         if differing:
             await self._leave_out(differing, "differs from the chain")
-        elif self._absent:
+        elif self.absent:
             await self._restore()
         self._check.advance(self._market)
 
@@ -112,7 +112,9 @@ class PoolWatch:
 
     @property
     def absent(self) -> list[Pool]:
-        """Those that the next blocks may bring back, so that their events count from then on."""
+        """Pools that may come back any time, as they were last: their events have to be heard."""
+        there = self._market.pools
+        self._absent = {key: pool for key, pool in self._absent.items() if key not in there}
         return list(self._absent.values())
 
     @property
