@@ -120,7 +120,7 @@ async def collecting(
     folder: Path, chain: TrueChain, *transports: Transport, attempts: int = 3, **options: Any
 ) -> AsyncIterator[Collecting]:
     """The collector of the program with its own pauses; see `support.virtual_time`."""
-    config = load_collector(configure(folder, **options))
+    config = load_collector(configure(folder, ["http://node"] * len(transports), **options))
     writer = HistoryWriter.open(
         history_folder(config), chain_id=CHAIN_ID, chain="true",
         segment_blocks=config.settings.segment_blocks,
