@@ -206,26 +206,32 @@ def _is_true(update: BlockUpdate, followed: frozenset[str], chain: TrueChain) ->
 
 
 def assert_true(
-    folder: Path, chain: TrueChain, *, unproven: int | None = 0, missing_pools: int = 0
+    folder: Path,
+    chain: TrueChain,
+    *,
+    unproven: int = 0,
+    unproven_and_false: int = 0,
+    missing_pools: int = 0,
 ) -> HistoryCheck:
     """What stands in the history is the chain, all of it and nothing else.
 
-    missing_pools: so many may not be followed.
+    So many blocks may be unproven, so many of these false, and so many pools not be followed.
     """
     found = check(history_of(folder))
     assert found.ok, found
     branch = recorded(folder)
     canonical = [block.hash for block in chain.head.branch()][: len(branch)][::-1]
     assert [update.block.hash for update in branch] == canonical
-    assert not false_blocks(folder, chain)
+    false = false_blocks(folder, chain)
+    assert all(update.witnesses == 0 for update in false)
+    assert len(false) <= unproven_and_false
     assert_no_keyframe_below(folder)
-    assert not false_keyframes(folder, chain)
+    assert unproven_and_false or not false_keyframes(folder, chain)
     market = market_of(folder)
     assert market.block.hash == chain.head.hash
     assert len(market.pools) >= len(chain.head.pools) - missing_pools
     assert all(chain.head.pools[address] == pool for address, pool in market.pools.items())
-    if unproven is not None:
-        assert found.unproven <= unproven
+    assert found.unproven <= unproven
     return found
 
 
