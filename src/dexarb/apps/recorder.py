@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import structlog
 
 from dexarb.apps.retrying import Retrying
+from dexarb.chain.heads import HICCUP_S
 from dexarb.core.block import BlockRef, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
 from dexarb.core.token import Address
@@ -82,12 +84,14 @@ class Recorder:
         self._market.rewind(update.block.parent_hash)
 
     async def append(self, update: BlockUpdate) -> None:
-        """Write what was applied, as soon as the disk lets us."""
+        """Write what was applied, as soon as the disk lets us; late, if that took long."""
+        begun_at = time.monotonic()
 
-        async def write() -> None:
-            self.writer.append(update)
+        async def write() -> BlockUpdate:
+            waited = time.monotonic() - begun_at > HICCUP_S
+            return self.writer.append(replace(update, backfilled=update.backfilled or waited))
 
-        await self._retrying.until_done(write)
+        update = await self._retrying.until_done(write)
         self.blocks += 1
         self.unproven += update.witnesses == 0
         self.backfilled += update.backfilled
