@@ -14,7 +14,7 @@ from dexarb.apps.collect import Collector, history_folder
 from dexarb.apps.config.collector import load_collector
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport import Transport
-from dexarb.core.block import BlockUpdate
+from dexarb.core.block import BlockUpdate, Log, Transaction
 from dexarb.core.market import Break, Entry, Keyframe, Market
 from dexarb.store.follow import newest_market
 from dexarb.store.history_check import HistoryCheck, check
@@ -156,16 +156,27 @@ def recorded(folder: Path) -> list[BlockUpdate]:
     return branch
 
 
-def expected(block: TrueBlock) -> list[tuple[str, str, bytes]]:
-    """The block's logs that change its pools: address, topic, data."""
-    pools = block.pools
-    return [
-        (log["address"], log["topics"][0], bytes.fromhex(log["data"][2:]))
-        for receipt in block.receipts
-        for log in receipt["logs"]
-        if log["address"] in pools
-        and bytes.fromhex(log["topics"][0][2:]) in pools[log["address"]].topics
-    ]
+def true_update(block: TrueBlock) -> BlockUpdate:
+    """The block as it should be recorded, with the logs that change its pools."""
+    topics = {pool.address: pool.topics for pool in block.pools.values()}
+    found = [log for receipt in block.receipts for log in receipt["logs"]]
+    logs = [
+        Log(
+            log["address"], tuple(bytes.fromhex(topic[2:]) for topic in log["topics"]),
+            bytes.fromhex(log["data"][2:]), int(log["transactionIndex"], 16), place,
+        )
+        for place, log in enumerate(found)
+        if bytes.fromhex(log["topics"][0][2:]) in topics.get(log["address"], ())
+    ]  # fmt: skip
+    transactions = [
+        Transaction(
+            index, receipt["transactionHash"], receipt["from"], receipt["to"],
+            int(receipt["effectiveGasPrice"], 16), int(receipt["gasUsed"], 16),
+            receipt["status"] == "0x1",
+        )
+        for index, receipt in enumerate(block.receipts)
+    ]  # fmt: skip
+    return BlockUpdate(0, block.block, tuple(logs), tuple(transactions))
 
 
 def false_blocks(folder: Path, chain: TrueChain) -> list[BlockUpdate]:
@@ -185,8 +196,13 @@ def _is_true(update: BlockUpdate, followed: frozenset[str], chain: TrueChain) ->
     true = chain.blocks.get(update.block.hash)
     if true is None or replace(update.block, seen_at=None) != true.block:
         return False
-    said = [(log.address, "0x" + log.topics[0].hex(), log.data) for log in update.logs]
-    return said == [log for log in expected(true) if log[0] in followed]
+    said = true_update(true)
+    logs = tuple(log for log in said.logs if log.address in followed)
+    # Places of logs that were asked for alone are the node's, others count over the block.
+    plain = [replace(log, log_index=0) for log in update.logs]
+    if plain != [replace(log, log_index=0) for log in logs]:
+        return False
+    return update.transactions == (said.transactions if update.has_receipts else ())
 
 
 def assert_true(
