@@ -126,7 +126,7 @@ class BlockFeed:
         self._ready: deque[Received] = deque()
         self._contradicting: dict[str, BlockRef] = {}
         self._told: set[str] = set()
-        self._failures = 0
+        self._failures = self._pruned = 0
         self._failing_since = 0.0
         self._patience_s = patience_s
         self._pause_s = pause_s
@@ -214,7 +214,7 @@ class BlockFeed:
             else:
                 self._head = None
                 await self._check_finality()
-            self._failures = 0
+            self._failures = self._pruned = 0
             self._blocks_outage.over()
         except OutsideError as error:
             self._path.clear()
@@ -233,8 +233,8 @@ class BlockFeed:
         kind = trouble(error) if isinstance(error, RpcError) else Trouble.BUSY
         if kind in (Trouble.BUSY, Trouble.QUOTA):
             self._failing_since = clock  # nobody answers: that says nothing about the block
-        is_pruned = kind is Trouble.PRUNED and self._failures >= PRUNED_PATIENCE
-        if is_pruned or clock - self._failing_since >= self._patience_s:
+        self._pruned = self._pruned + 1 if kind is Trouble.PRUNED else 0
+        if self._pruned >= PRUNED_PATIENCE or clock - self._failing_since >= self._patience_s:
             raise BlocksMissing(self._known[-1].number + 1, str(error)) from error
 
     async def _take(self, chunk: Sequence[Header], *, live: bool) -> None:
