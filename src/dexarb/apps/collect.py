@@ -20,6 +20,7 @@ from dexarb.apps.recorder import Recorder
 from dexarb.apps.retrying import Retrying
 from dexarb.apps.self_check import SelfCheck
 from dexarb.chain.contents import Watched
+from dexarb.chain.endpoint import Standing
 from dexarb.chain.feed import PAUSE_S, BlockFeed, Received
 from dexarb.chain.headers import LATEST, HeaderReader
 from dexarb.chain.multicall import MULTICALL3
@@ -46,6 +47,9 @@ from dexarb.store.snapshot import StateWriter
 SETTLED_BLOCKS = 16
 """So many blocks after a new start, and the next one need not wait."""
 PACE_BLOCKS = 16
+FORK_PATIENCE_S = 60.0
+"""So long an endpoint may be silent before all that is recorded is called dead without it."""
+STRANGE = Standing.WRONG_CHAIN.value
 _RETRYING = Retrying()
 
 _log = structlog.get_logger("data-collector")
@@ -125,19 +129,24 @@ class Collector:
             if head.block.number < market.block.number:
                 _log.warning("lag", newest=head.block.number, ours=market.block.number)
                 await self._follow(until=market.block.number + 1)
+        pause_s = self._retrying.shortest_s
         while True:
             found = await self._retrying.until_done(self._bootstrap)
             market = self._recorder.market
             if market is None:
-                await self._begin(self._keyframe(found, found.pools))
-                return
-            if market.block.number < found.block.number:
-                await self._follow(until=found.block.number)
-            if market.block.hash == found.block.hash:
-                await self._adopt(market, found)
-                return
-            # Blocks came meanwhile, the head moved to another branch, or an endpoint lags.
-            await asyncio.sleep(self._retrying.shortest_s)
+                if self._recorder.can_begin_at(found.block):
+                    await self._begin(self._keyframe(found, found.pools))
+                    return
+            else:
+                if market.block.number < found.block.number:
+                    await self._follow(until=found.block.number)
+                if market.block.hash == found.block.hash:
+                    await self._adopt(market, found)
+                    return
+            # Blocks came meanwhile, the head moved to another branch, or an endpoint lags. Each
+            # time costs a whole bootstrap, and what stands still may do so for hours.
+            await asyncio.sleep(pause_s)
+            pause_s = self._retrying.longer_s(pause_s)
 
     async def _adopt(self, market: Market, found: Bootstrap) -> None:
         """Compare our market with the chain's at the same block, and take up what is new."""
@@ -232,16 +241,19 @@ class Collector:
         newest = self._recorder.writer.last_block
         stands = newest
         if isinstance(error, ReorgTooDeep):
-            stands = await self._retrying.until_done(self._fork_point)
+            give_up_at = time.monotonic() + FORK_PATIENCE_S
+            stands = await self._retrying.until_done(partial(self._fork_point, give_up_at))
             if stands == newest:
-                return  # what said otherwise was none of ours
+                # What said otherwise was none of ours.
+                _log.warning("reorg.refuted", block=newest and newest.number, reason=str(error))
+                return
         await self._recorder.break_off(stands, str(error))
 
-    async def _fork_point(self) -> BlockRef | None:
+    async def _fork_point(self, give_up_at: float) -> BlockRef | None:
         """The newest of our blocks that the chain has.
 
         Raises OutsideError, also where nothing of ours is there while an endpoint is silent: it
-        may be the one that is on our chain.
+        may be the one that is on our chain. One that is silent for good does not count for ever.
         """
         for branch in self._recorder.ever_longer_branches():
             found = await self._headers.drive(fork_point(branch))
@@ -252,10 +264,11 @@ class Collector:
             for name, answer in await self._rpc.each("eth_blockNumber")
             if not isinstance(answer, OutsideError)
         }
-        for name in self._rpc.names:
-            if name not in answered:
+        for report in self._rpc.endpoints:
+            is_silent = report.endpoint not in answered
+            if is_silent and report.state != STRANGE and time.monotonic() < give_up_at:
                 problem = "is silent, and the others have another chain than ours: waiting for it"
-                raise TransportError(name, problem)
+                raise TransportError(report.endpoint, problem)
         return None
 
     def _old_block(self) -> BlockRef | None:

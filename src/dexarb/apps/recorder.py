@@ -9,7 +9,7 @@ from dataclasses import replace
 import structlog
 
 from dexarb.apps.retrying import Retrying
-from dexarb.core.block import BlockRef, BlockUpdate
+from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
 from dexarb.core.token import Address
 from dexarb.errors import ReorgTooDeep, StoreError
@@ -45,6 +45,11 @@ class Recorder:
             _log.error("resync", reason=str(error))
             return
         _log.info("resumed", block=self.market.block.number, pools=len(self.market.pools))
+
+    def can_begin_at(self, block: Block) -> bool:
+        """Whether a keyframe may come there: a node that lags knows only what is recorded."""
+        newest = self.writer.last_block
+        return newest is None or block.number > newest.number or block.hash == newest.hash
 
     def ever_longer_branches(self) -> Iterator[list[BlockRef]]:
         """The newest blocks that stand, oldest first, then ever more of them up to all."""
