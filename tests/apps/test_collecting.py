@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from dexarb.apps import collect
+from dexarb.apps.self_check import FORGIVEN_AFTER_BLOCKS, SelfCheck
+from dexarb.chain.abi import selector
+from dexarb.chain.contents import Watched
+from dexarb.chain.feed import BlockFeed
+from dexarb.chain.rpc import Rpc
+from dexarb.core.block import BlockRef
+from dexarb.core.market import Keyframe, Market
+from dexarb.store.follow import newest_market
+from dexarb.store.history_check import check
+from dexarb.store.history_reader import HistoryReader
 from support.chain_driver import run
 from support.collecting import Collecting, collecting
+from support.small_chain import CHEAP, PROFILE, TOKENS, WETH
 from support.true_chain import TrueChain
-from support.true_node import NodeError, TrueNode
+from support.true_contracts import FACTORIES
+from support.true_node import NodeError, TrueNode, transport
 
 
 class Faults:
-    """What a node does from now on, until told otherwise. reverting: contracts."""
+    """What a node does from now on, until told otherwise. reverting: contracts; stateless: blocks
+    by hash or number."""
 
     def __init__(self) -> None:
         self.pruned = self.down = False
         self.reverting: set[str] = set()
+        self.stateless: set[str] = set()
 
     def __call__(self, method: str, params: Sequence[Any], result: Any) -> Any:
         if self.down:
@@ -30,6 +46,8 @@ class Faults:
             raise NodeError(4444, "pruned history unavailable")
         if method == "eth_call" and params[0]["to"] in self.reverting:
             raise NodeError(3, "execution reverted")
+        if method == "eth_call" and any(each in str(params[1]) for each in self.stateless):
+            raise NodeError(-32000, "missing trie node")
         return result
 
 
@@ -100,5 +118,115 @@ def test_a_pool_that_cannot_be_read_anew_is_asked_for_ever_less_often(tmp_path: 
             faults.reverting = set()
             await begun(here, chain, blocks=20)
             assert here.state["left_out"] == []
+
+    run(play())
+
+
+@pytest.mark.parametrize("keeps_states", [True, False])
+def test_a_fork_behind_a_new_keyframe_costs_no_block_where_nodes_keep_states(
+    tmp_path: Path, keeps_states: bool
+) -> None:
+    async def play() -> None:
+        chain, faults = TrueChain(1), Faults()
+        here = collecting(tmp_path, TrueNode(chain, lie=faults))
+        async with here.running():
+            await begun(here, chain, blocks=6)
+            here.doubt(max(chain.head.pools))
+            await begun(here, chain, blocks=2)
+            fork_point = chain.head.ancestor(3)
+            if not keeps_states:
+                faults.stateless = {fork_point.hash, hex(fork_point.number)}
+            chain.reorg(3, 5)
+            await here.until_at(chain.head)
+            await begun(here, chain, blocks=3)
+            assert here.state["breaks"] == 1
+        found = check(here.folder)
+        assert not found.problems
+        assert bool(found.gaps) == (not keeps_states)
+        assert newest_market(HistoryReader(here.folder)).pools == chain.head.pools
+
+    run(play())
+
+
+def test_a_state_file_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
+    async def play() -> None:
+        chain = TrueChain(1)
+        here = collecting(tmp_path, TrueNode(chain))
+        state = tmp_path / "data" / "pool_state.json"
+        with capture_logs() as told:
+            async with here.running():
+                await begun(here, chain)
+                state.unlink()
+                state.mkdir()  # nothing can be renamed onto a folder
+                await begun(here, chain, blocks=5)
+                state.rmdir()
+                await begun(here, chain)
+        said = [each["event"] for each in told if each["event"].startswith("state")]
+        assert said == ["state", "state.over"]
+
+    run(play())
+
+
+def test_differences_of_a_pool_that_lie_far_apart_do_not_add_up() -> None:
+    check_of = SelfCheck(Rpc([transport(TrueNode(TrueChain(1)))]), None)
+    market = Market(Keyframe(0, TrueChain(1).head.block, PROFILE, TOKENS, ()))
+    assert [check_of.count_difference(CHEAP) for _ in range(2)] == [1, 2]
+    for _ in range(FORGIVEN_AFTER_BLOCKS + 1):
+        check_of.advance(market)
+    assert [check_of.count_difference(CHEAP) for _ in range(2)] == [1, 2]
+
+
+def test_heads_do_not_pile_up_while_nobody_takes_them() -> None:
+    async def play() -> None:
+        chain = TrueChain(1)
+        rpc = Rpc([transport(TrueNode(chain))])
+        ours = BlockRef(chain.head.number, chain.head.hash)
+        watched = Watched.of(chain.head.pools.values())
+        async with BlockFeed(rpc, watched=watched, known=[ours], poll_interval_s=0.0) as feed:
+            for _ in range(20):
+                await asyncio.sleep(0.005)
+            assert feed.listener.heads.qsize() == 1  # asked again and again, heard once
+            chain.mine()
+            assert (await anext(feed)).block.hash == chain.head.hash
+
+    run(play())
+
+
+def test_a_false_answer_at_the_start_loses_no_pool(tmp_path: Path) -> None:
+    async def play() -> None:
+        chain = TrueChain(1)
+        once = dict.fromkeys(FACTORIES.values(), 3)
+
+        def lie(method: str, params: Sequence[Any], result: Any) -> Any:
+            if method == "eth_call" and once.get(params[0]["to"], 0):
+                once[params[0]["to"]] -= 1
+                return "0x" + "00" * 32  # the factory knows no such pool
+            return result
+
+        here = collecting(tmp_path, TrueNode(chain, lie=lie))
+        async with here.running():
+            await begun(here, chain)
+            assert here.market is not None
+            assert here.market.pools == chain.head.pools
+
+    run(play())
+
+
+def test_one_false_answer_about_decimals_is_not_believed(tmp_path: Path) -> None:
+    async def play() -> None:
+        chain, lies = TrueChain(1), iter([True])
+
+        def lie(method: str, params: Sequence[Any], result: Any) -> Any:
+            asked = (params[0]["to"], params[0]["data"]) if method == "eth_call" else None
+            if asked == (WETH, "0x" + selector("decimals()").hex()) and next(lies, False):
+                return f"0x{6:064x}"
+            return result
+
+        here = collecting(tmp_path, TrueNode(chain, lie=lie))
+        async with here.running():
+            await begun(here, chain)
+            assert here.market is not None
+            assert here.market.tokens[WETH].decimals == 18
+            assert here.market.pools == chain.head.pools
 
     run(play())

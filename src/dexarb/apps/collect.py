@@ -26,7 +26,7 @@ from dexarb.chain.headers import LATEST, HeaderReader
 from dexarb.chain.multicall import MULTICALL3
 from dexarb.chain.pace import Pace
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.sync import Bootstrap, bootstrap
+from dexarb.chain.sync import Bootstrap, PoolRequest, bootstrap, request_of, with_found
 from dexarb.chain.usage import Usage
 from dexarb.chain.way import fork_point
 from dexarb.core.block import BlockRef
@@ -47,6 +47,8 @@ from dexarb.store.snapshot import StateWriter
 SETTLED_BLOCKS = 16
 """So many blocks after a new start, and the next one need not wait."""
 PACE_BLOCKS = 16
+MISSING_ASKED = 2
+"""So often in vain, and a pool counts as missing."""
 FORK_PATIENCE_S = 60.0
 """So long an endpoint may be silent before all that is recorded is called dead without it."""
 STRANGE = Standing.WRONG_CHAIN.value
@@ -83,6 +85,7 @@ class Collector:
         self._pools = PoolWatch(self._recorder, self._check)
         self._tokens: dict[Address, Token] = {}
         self._state = StateWriter(config.settings.state_file, writer.folder)
+        self._is_state_stuck = False
         self._state_latency = Latency()
         self._feed: BlockFeed | None = None
         self._told_at = time.monotonic()
@@ -105,6 +108,10 @@ class Collector:
                 pause_s = self._retrying.shortest_s
             await asyncio.sleep(pause_s)
             pause_s = self._retrying.longer_s(pause_s)
+
+    async def finish(self) -> None:
+        """Wait for what goes on beside `run` and needs the history's lock."""
+        await self._recorder.finish()
 
     # -- phases -------------------------------------------------------------------------------
 
@@ -165,18 +172,16 @@ class Collector:
         await self._recorder.begin(keyframe)
         self._write_state()
 
-    async def _bootstrap(self) -> Bootstrap:
+    async def _bootstrap(self, at: BlockRef | None = None) -> Bootstrap:
         chain = self._config.chain
-        found = await bootstrap(
-            self._rpc,
-            pool_requests(self._config),
-            chain_id=chain.chain.chain_id,
-            tokens=chain.tokens.values(),
-            names={address: name for name, address in chain.tokens.items()},
-            remembered=self._tokens,
-            multicall=self._multicall,
-        )
-        self._tokens |= {token.address: token for token in found.tokens}
+        found = await self._read_pools(pool_requests(self._config), at)
+        # One false answer is enough to lose a pool until the next start: what is missing is asked
+        # for again at the same block, by itself, until that brings nothing more.
+        block, in_vain = BlockRef(found.block.number, found.block.hash), 0
+        while found.missing and in_vain < MISSING_ASKED:
+            again = await self._read_pools(list(map(request_of, found.missing)), block)
+            in_vain = 0 if again.pools else in_vain + 1
+            found = with_found(found, again)
         for missing in found.missing:
             request = missing.request
             _log.warning(
@@ -192,6 +197,21 @@ class Collector:
             raise NothingFound(found.block.number, len(found.missing))
         _log.info("bootstrap", block=found.block.number, pools=len(found.pools))
         collect_report.save_usage(self._config, self._rpc)
+        return found
+
+    async def _read_pools(self, requests: Sequence[PoolRequest], at: BlockRef | None) -> Bootstrap:
+        chain = self._config.chain
+        found = await bootstrap(
+            self._rpc,
+            requests,
+            chain_id=chain.chain.chain_id,
+            tokens=chain.tokens.values(),
+            names={address: name for name, address in chain.tokens.items()},
+            remembered=self._tokens,
+            multicall=self._multicall,
+            at=at,
+        )
+        self._tokens |= {token.address: token for token in found.tokens}
         return found
 
     def _keyframe(self, found: Bootstrap, pools: Sequence[Pool]) -> Keyframe:
@@ -248,6 +268,21 @@ class Collector:
                 _log.warning("reorg.refuted", block=newest and newest.number, reason=str(error))
                 return
         await self._recorder.break_off(stands, str(error))
+        if isinstance(error, ReorgTooDeep) and stands is not None:
+            await self._begin_at(stands)
+
+    async def _begin_at(self, fork_point: BlockRef) -> None:
+        """Go on where the branches part, so that no block is missing.
+
+        Most forks that are too deep for the market are shallow ones behind a new keyframe, and
+        nodes keep the states of the newest blocks. Where they do not it goes on at the head.
+        """
+        try:
+            found = await self._bootstrap(fork_point)
+        except OutsideError as error:
+            _log.warning("gap", behind=fork_point.number, reason=str(error))
+        else:
+            await self._begin(self._keyframe(found, found.pools))
 
     async def _fork_point(self, give_up_at: float) -> BlockRef | None:
         """The newest of our blocks that the chain has.
@@ -272,8 +307,10 @@ class Collector:
         return None
 
     def _old_block(self) -> BlockRef | None:
-        """One that hardly a reorganisation reaches any more: by it endpoints are known."""
-        return next(iter(self._recorder.writer.recent_chain(MAX_REORG_DEPTH)), None)
+        """One that hardly a reorganisation reaches any more: by it endpoints are known. None where
+        all that is recorded is young."""
+        recent = self._recorder.writer.recent_chain(MAX_REORG_DEPTH)
+        return recent[0] if len(recent) > SETTLED_BLOCKS else None
 
     # -- telling ------------------------------------------------------------------------------
 
@@ -282,7 +319,13 @@ class Collector:
         try:
             self._state.write(self._market, self._recorder.writer.last_seq, self._metrics())
         except StoreError as error:
-            _log.error("state", problem=str(error))
+            if not self._is_state_stuck:
+                _log.error("state", problem=str(error))
+            self._is_state_stuck = True
+        else:
+            if self._is_state_stuck:
+                _log.info("state.over")
+            self._is_state_stuck = False
 
     def _metrics(self) -> dict[str, object]:
         return collect_report.metrics(
@@ -331,7 +374,8 @@ async def _run(config: CollectorConfig, signals: Signals) -> int:
             _log.warning("history.recovered", what=writer.recovered)
         options = {"usage": usage, "budgets": config.budgets}
         async with Rpc.connect(*config.endpoints, timeout_s=config.timeout_s, **options) as rpc:
-            task = asyncio.ensure_future(Collector(config, rpc, writer).run())
+            collector = Collector(config, rpc, writer)
+            task = asyncio.ensure_future(collector.run())
             loop = asyncio.get_running_loop()
             signals.on_stop = partial(loop.call_soon_threadsafe, task.cancel)
             if signals.stopping:
@@ -342,5 +386,6 @@ async def _run(config: CollectorConfig, signals: Signals) -> int:
             except asyncio.CancelledError:
                 _log.info("stop", block=writer.last_block)
             finally:
+                await collector.finish()
                 collect_report.save_usage(config, rpc)
     return 0

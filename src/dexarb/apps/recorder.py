@@ -144,6 +144,11 @@ class Recorder:
             if rolled and (self._compaction is None or self._compaction.done()):
                 self._compaction = asyncio.create_task(self._compact(market.block.number))
 
+    async def finish(self) -> None:
+        """Wait until no segment is being closed."""
+        if self._compaction is not None:
+            await asyncio.wait([self._compaction])
+
     async def _compact(self, head: int) -> None:
         try:
             closed = await asyncio.to_thread(close_segments, self.writer.folder, head)

@@ -271,7 +271,10 @@ class HeadListener:
             self._heard_at.setdefault(block.hash, self._now())
             if len(self._heard_at) > _REMEMBERED:
                 self._heard_at.popitem(last=False)
-        self.heads.put_nowait(Head(header, live=block.hash in self._heard_at))
+        if news or self.heads.empty():  # said again only to whoever waits
+            self.heads.put_nowait(Head(header, live=block.hash in self._heard_at))
+        if self.heads.qsize() > _REMEMBERED:
+            self.heads.get_nowait()  # later ones lead over it
         return news
 
 
