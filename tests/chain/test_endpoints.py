@@ -292,3 +292,19 @@ def test_an_answer_to_what_was_asked_before_a_failure_does_not_undo_it() -> None
         scene.all.answered(scene[place], sent_at, scene.now)
     assert scene.order() == [A]
     assert scene[0].rests_for_s(scene.now) == 1
+
+
+def test_a_short_fork_near_the_head_costs_an_endpoint_seconds_and_a_lasting_one_minutes() -> None:
+    scene = Scene()
+    waits = []
+    for _ in range(8):
+        scene.all.judged(scene[0], Standing.ESTRANGED, "another block", scene.now)
+        start = scene.now
+        while not scene[0].is_due_for_judging(scene.now):
+            scene.now += 10
+        waits.append(scene.now - start)
+    assert waits == [10, 20, 40, 80, 160, 320, 600, 600]
+    assert scene.events() == [("endpoint.left", A)]
+    scene.all.judged(scene[0], Standing.OURS, "", scene.now)
+    scene.all.judged(scene[0], Standing.ESTRANGED, "another block", scene.now)
+    assert scene[0].is_due_for_judging(scene.now + 10)

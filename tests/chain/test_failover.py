@@ -193,7 +193,7 @@ def test_one_on_another_chain_is_named_and_never_used() -> None:
         rpc, nodes = scripted(
             chain(100), chain(20_000, chain_id=1), notice=lambda *notice: told.append(notice)
         )
-        rpc.expect(137, lambda: None)
+        rpc.expect(137, list)
         assert [name for name, _ in await rpc.each("eth_blockNumber")] == [NODE1]
         assert told == [("endpoint.left", NODE2, "on chain 1, not 137: not used")]
         nodes[0].down = TransportError(NODE1, "cut")
@@ -211,7 +211,7 @@ def test_one_on_another_chain_is_named_and_never_used() -> None:
 def test_all_on_another_chain_is_an_error_that_says_so() -> None:
     async def check() -> None:
         rpc, _ = scripted(chain(1, chain_id=1))
-        rpc.expect(137, lambda: None)
+        rpc.expect(137, list)
         with pytest.raises(TransportError):
             await rpc.call("eth_blockNumber")
         with pytest.raises(TransportError, match="on chain 1, not 137"):
@@ -221,7 +221,7 @@ def test_all_on_another_chain_is_an_error_that_says_so() -> None:
 
 
 def test_one_with_another_block_than_ours_is_used_only_when_all_have_another() -> None:
-    known = BlockRef(90, "0xa90")
+    known = [BlockRef(90, "0xa90")]
 
     async def check() -> None:
         rpc, nodes = scripted(chain(100), chain(100, branch="b"))
@@ -241,10 +241,43 @@ def test_one_with_another_block_than_ours_is_used_only_when_all_have_another() -
 def test_one_that_does_not_know_our_block_cannot_be_judged_and_is_used() -> None:
     async def check() -> None:
         rpc, nodes = scripted(chain(80))
-        rpc.expect(137, lambda: BlockRef(90, "0xa90"))
+        rpc.expect(137, lambda: [BlockRef(90, "0xa90"), BlockRef(91, "0xa91")])
         assert await rpc.call("eth_blockNumber") == hex(80)
         assert await rpc.call("eth_blockNumber") == hex(80)
         assert nodes[0].seen.count("eth_chainId") == 1
+        nodes[0].clock.now += 60  # it may know it by now
+        nodes[0].answer = chain(91, branch="b")
+        rpc.expect(137, lambda: [BlockRef(90, "0xb90")])
+        assert await rpc.call("eth_blockNumber") == hex(91)
+        assert nodes[0].seen.count("eth_chainId") == 2
+        assert rpc.endpoints[0].state == "ready"
+
+    run(check())
+
+
+def test_the_first_known_block_that_it_has_decides() -> None:
+    async def check() -> None:
+        for branch, state, asked in (("a", "ready", 2), ("b", "estranged", 4)):
+            rpc, nodes = scripted(chain(100, branch=branch))
+            rpc.expect(137, lambda: [BlockRef(n, f"0xa{n}") for n in (190, 95, 100)])
+            await rpc.each("eth_blockNumber")
+            assert rpc.endpoints[0].state == state
+            assert nodes[0].seen.count("eth_getBlockByNumber") == asked
+
+    run(check())
+
+
+def test_no_endpoint_is_of_another_chain_for_one_false_answer() -> None:
+    async def check() -> None:
+        said = iter(["0x1", "0x89"])
+
+        def wrong_once(method: str, params: list[Any]) -> Any:
+            return next(said) if method == "eth_chainId" else chain(100)(method, params)
+
+        rpc, _ = scripted(wrong_once)
+        rpc.expect(137, list)
+        assert await rpc.call("eth_blockNumber") == hex(100)
+        assert not rpc.foreign
 
     run(check())
 
@@ -257,7 +290,7 @@ def test_one_that_cannot_tell_its_chain_is_not_asked_for_it_again_and_again() ->
             return "0x1"
 
         rpc, nodes = scripted(answer)
-        rpc.expect(137, lambda: None)
+        rpc.expect(137, list)
         for _ in range(3):
             assert await rpc.call("eth_blockNumber") == "0x1"
         assert nodes[0].seen.count("eth_chainId") == 1

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from eth_abi.abi import decode
+from eth_abi.abi import encode as encoded
+
 from dexarb.amm import uniswap_v2, uniswap_v3_load
 from dexarb.amm.abi import ZERO_ADDRESS, encode
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.chain.abi import WORD, padded, selector
+from dexarb.chain.multicall import MULTICALL3
+from dexarb.core.block import Block
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from support.small_chain import TOKENS
@@ -23,9 +28,11 @@ FACTORIES = {
 _FACTORY = selector("factory()")
 
 
-def called(to: Address, data: bytes, pools: Mapping[Address, Pool]) -> bytes | None:
+def called(to: Address, data: bytes, pools: Mapping[Address, Pool], block: Block) -> bytes | None:
     """The answer to a call, None where it reverts. What is no contract answers nothing."""
     name, words = data[:4], [data[at : at + WORD] for at in range(4, len(data), WORD)]
+    if to == MULTICALL3:
+        return _aggregate(name, data[4:], pools, block)
     for token in TOKENS:
         if to == token.address:
             return {
@@ -37,6 +44,23 @@ def called(to: Address, data: bytes, pools: Mapping[Address, Pool]) -> bytes | N
             return _found(name, words, [pool for pool in pools.values() if pool.dex == dex])
     pool = pools.get(to)
     return b"" if pool is None else _field(pool, name, words)
+
+
+def _aggregate(
+    name: bytes, data: bytes, pools: Mapping[Address, Pool], block: Block
+) -> bytes | None:
+    """Multicall3: what it tells of the block, and calls that may fail each by itself."""
+    told = {
+        selector("getBlockNumber()"): encode(b"", block.number),
+        selector("getLastBlockHash()"): bytes.fromhex(block.parent_hash[2:]),
+        selector("getCurrentBlockTimestamp()"): encode(b"", block.timestamp),
+    }
+    if name != selector("aggregate3((address,bool,bytes)[])"):
+        return told.get(name)
+    (calls,) = decode(["(address,bool,bytes)[]"], data)
+    answers = [called(Address(to), asked, pools, block) for to, _, asked in calls]
+    pairs = [(answer is not None, answer or b"") for answer in answers]
+    return encoded(["(bool,bytes)[]"], [pairs])
 
 
 def _text(text: str) -> bytes:

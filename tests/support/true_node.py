@@ -165,7 +165,7 @@ class TrueNode:
         return logs
 
     def _call(self, to: str, data: str, block: TrueBlock) -> str:
-        found = called(Address(to), bytes.fromhex(data[2:]), block.pools)
+        found = called(Address(to), bytes.fromhex(data[2:]), block.pools, block.block)
         if found is None:
             raise NodeError(3, "execution reverted")
         return "0x" + found.hex()

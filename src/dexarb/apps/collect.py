@@ -20,7 +20,6 @@ from dexarb.apps.recorder import Recorder
 from dexarb.apps.retrying import Retrying
 from dexarb.apps.self_check import SelfCheck
 from dexarb.chain.contents import Watched
-from dexarb.chain.endpoint import Standing
 from dexarb.chain.feed import PAUSE_S, BlockFeed, Received
 from dexarb.chain.headers import LATEST, HeaderReader
 from dexarb.chain.multicall import MULTICALL3
@@ -49,9 +48,8 @@ SETTLED_BLOCKS = 16
 PACE_BLOCKS = 16
 MISSING_ASKED = 2
 """So often in vain, and a pool counts as missing."""
-FORK_PATIENCE_S = 60.0
-"""So long an endpoint may be silent before all that is recorded is called dead without it."""
-STRANGE = Standing.WRONG_CHAIN.value
+SILENCE_S = 120.0
+"""So long an endpoint may be silent before the others' word for another chain than ours counts."""
 _RETRYING = Retrying()
 
 _log = structlog.get_logger("data-collector")
@@ -89,7 +87,7 @@ class Collector:
         self._state_latency = Latency()
         self._feed: BlockFeed | None = None
         self._told_at = time.monotonic()
-        rpc.expect(config.chain.chain.chain_id, self._old_block)
+        rpc.expect(config.chain.chain.chain_id, self._known_blocks)
 
     async def run(self) -> None:
         self._recorder.resume()
@@ -195,6 +193,7 @@ class Collector:
             _log.error("token.odd", problem=loss)
         if not found.pools:
             raise NothingFound(found.block.number, len(found.missing))
+        await self._confirm(found)
         _log.info("bootstrap", block=found.block.number, pools=len(found.pools))
         collect_report.save_usage(self._config, self._rpc)
         return found
@@ -214,9 +213,18 @@ class Collector:
         self._tokens |= {token.address: token for token in found.tokens}
         return found
 
+    async def _confirm(self, found: Bootstrap) -> None:
+        """What contracts answer cannot be proven, so pools that are new come in when it has been
+        read twice. Raises OutsideError."""
+        market = self._recorder.market
+        ours = market.pools if market is not None else {}
+        new = [pool for pool in found.pools if pool.address not in ours]
+        self._pools.doubt(await self._check.unconfirmed(found.block, new) if new else ())
+
     def _keyframe(self, found: Bootstrap, pools: Sequence[Pool]) -> Keyframe:
         profile = chain_profile(self._config.chain, found)
-        followed = tuple(pool for pool in pools if pool.address not in self._pools.given_up)
+        left_out = self._pools.left_out
+        followed = tuple(pool for pool in pools if pool.address not in left_out)
         return Keyframe(0, found.block, profile, found.tokens, followed)
 
     async def _follow(self, until: int | None) -> None:
@@ -227,7 +235,7 @@ class Collector:
         market = self._market
         feed = BlockFeed(
             self._rpc,
-            watched=Watched.of(market.pools.values()),
+            watched=Watched.of([*market.pools.values(), *self._pools.absent]),
             known=self._recorder.writer.recent_chain(MAX_REORG_DEPTH + 1),
             headers=self._headers,
             pace=self._pace,
@@ -256,17 +264,17 @@ class Collector:
 
     async def _break(self, error: ReorgTooDeep | BlocksMissing) -> None:
         """Say in the history what still stands, so that everything can start anew."""
-        if self._recorder.market is None:
+        market = self._recorder.market
+        if market is None:
             return
-        newest = self._recorder.writer.last_block
-        stands = newest
+        stands = self._recorder.writer.last_block
         if isinstance(error, ReorgTooDeep):
-            give_up_at = time.monotonic() + FORK_PATIENCE_S
-            stands = await self._retrying.until_done(partial(self._fork_point, give_up_at))
-            if stands == newest:
-                # What said otherwise was none of ours.
-                _log.warning("reorg.refuted", block=newest and newest.number, reason=str(error))
-                return
+            patient_until = asyncio.get_running_loop().time() + SILENCE_S
+            stands = await self._retrying.until_done(partial(self._fork_point, patient_until))
+            if stands is not None and market.remembers(stands.hash):
+                if stands.hash == market.block.hash:
+                    _log.warning("reorg.refuted", block=stands.number, reason=str(error))
+                return  # nothing that the feed does not find by itself
         await self._recorder.break_off(stands, str(error))
         if isinstance(error, ReorgTooDeep) and stands is not None:
             await self._begin_at(stands)
@@ -284,11 +292,11 @@ class Collector:
         else:
             await self._begin(self._keyframe(found, found.pools))
 
-    async def _fork_point(self, give_up_at: float) -> BlockRef | None:
+    async def _fork_point(self, patient_until: float) -> BlockRef | None:
         """The newest of our blocks that the chain has.
 
         Raises OutsideError, also where nothing of ours is there while an endpoint is silent: it
-        may be the one that is on our chain. One that is silent for good does not count for ever.
+        may be the one that is on our chain. That ends at a time of the loop's.
         """
         for branch in self._recorder.ever_longer_branches():
             found = await self._headers.drive(fork_point(branch))
@@ -299,18 +307,18 @@ class Collector:
             for name, answer in await self._rpc.each("eth_blockNumber")
             if not isinstance(answer, OutsideError)
         }
-        for report in self._rpc.endpoints:
-            is_silent = report.endpoint not in answered
-            if is_silent and report.state != STRANGE and time.monotonic() < give_up_at:
+        answered |= self._rpc.foreign  # they have answered that before
+        is_patient = asyncio.get_running_loop().time() < patient_until
+        for name in self._rpc.names:
+            if name not in answered and is_patient:
                 problem = "is silent, and the others have another chain than ours: waiting for it"
-                raise TransportError(report.endpoint, problem)
+                raise TransportError(name, problem)
         return None
 
-    def _old_block(self) -> BlockRef | None:
-        """One that hardly a reorganisation reaches any more: by it endpoints are known. None where
-        all that is recorded is young."""
-        recent = self._recorder.writer.recent_chain(MAX_REORG_DEPTH)
-        return recent[0] if len(recent) > SETTLED_BLOCKS else None
+    def _known_blocks(self) -> list[BlockRef]:
+        """By these endpoints are known: the first hardly a reorganisation reaches any more."""
+        branch = self._recorder.writer.recent_chain(MAX_REORG_DEPTH)
+        return [branch[0], branch[len(branch) // 2], branch[-1]] if branch else []
 
     # -- telling ------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 import structlog
@@ -56,12 +56,20 @@ class PoolWatch:
             topics = sorted({"0x" + topic.hex() for pool, topic in events if pool in differing})
             await self._leave_out(differing, f"moved by events of unknown kinds: {topics}")
 
+    def doubt(self, pools: Iterable[Pool]) -> None:
+        """Leave out, from the next keyframe on, what was read in two ways, until two readings
+        agree."""
+        for pool in pools:
+            _log.warning("pool.doubtful", pool=pool.address, dex=pool.dex)
+            self._absent[pool.address] = pool
+            self._failed_restores = self._blocks_to_restore = 0
+
     async def settle(self) -> None:
         """After a block: act on what the check found, and take in again what was left out."""
         differing = self._check.take() & self._market.pools.keys()
         if differing:
             await self._leave_out(differing, "differs from the chain")
-        elif self._absent:
+        elif self.absent:
             await self._restore()
         self._check.advance(self._market)
 
@@ -103,7 +111,7 @@ class PoolWatch:
         market = self._market
         found: Mapping[Address, Pool] = {}
         try:
-            found = await self._check.restored(market.block, list(self._absent.values()))
+            found = await self._check.restored(market.block, self.absent)
         except OutsideError as error:
             _log.debug("restore", problem=str(error))
         self._failed_restores = 0 if found else self._failed_restores + 1
@@ -114,6 +122,13 @@ class PoolWatch:
             for address in found:
                 del self._absent[address]
             _log.info("pool.restored", pools=sorted(found), block=market.block.number)
+
+    @property
+    def absent(self) -> list[Pool]:
+        """Pools that may come back any time, as they were last: their events have to be heard."""
+        there = self._market.pools
+        self._absent = {key: pool for key, pool in self._absent.items() if key not in there}
+        return list(self._absent.values())
 
     @property
     def left_out(self) -> list[Address]:

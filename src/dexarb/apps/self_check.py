@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -108,7 +109,7 @@ class SelfCheck:
         }
         if not first:
             return {}
-        second = await self._read(self._elsewhere, block, [ours[address] for address in first])
+        second = await self._read_again(block, [ours[address] for address in first])
         agreed = {address: pool for address, pool in first.items() if second.get(address) == pool}
         self.counts.undecided += len(first) - len(agreed)
         return agreed
@@ -138,13 +139,21 @@ class SelfCheck:
         Raises OutsideError.
         """
         first = await self._read(self.rpc, block, pools)
-        second = await self._read(self._elsewhere, block, pools)
+        second = await self._read_again(block, pools)
         return {address: pool for address, pool in first.items() if second.get(address) == pool}
 
-    @property
-    def _elsewhere(self) -> Rpc:
-        """The endpoints that were not asked first, or the only one once more."""
-        return self.rpc.avoiding(self.rpc.preferred) if len(self.rpc.names) > 1 else self.rpc
+    async def unconfirmed(self, block: Block, pools: Sequence[Pool]) -> list[Pool]:
+        """Of pools as they were read at the end of a block, those of which a second reading says
+        something else. Raises OutsideError."""
+        second = await self._read_again(block, pools)
+        return [pool for pool in pools if second.get(pool.address) != pool]
+
+    async def _read_again(self, block: Block, pools: Sequence[Pool]) -> Mapping[Address, Pool]:
+        """By the endpoints that were not asked first, or by the one that can be asked."""
+        if len(self.rpc.names) > 1:
+            with contextlib.suppress(OutsideError):
+                return await self._read(self.rpc.avoiding(self.rpc.preferred), block, pools)
+        return await self._read(self.rpc, block, pools)
 
     async def _read(self, rpc: Rpc, block: Block, pools: Sequence[Pool]) -> Mapping[Address, Pool]:
         """Without those that cannot be read."""

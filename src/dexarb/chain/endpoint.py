@@ -13,7 +13,11 @@ REST_S = (1.0, 60.0)
 QUOTA_REST_S = (1.0, 600.0)
 """After "used up", doubling: then it is tried again."""
 JUDGE_AGAIN_S = 600.0
-"""After a mismatch of chains."""
+"""After a chain id that is not ours."""
+ESTRANGED_S = (10.0, 600.0)
+"""After another block than ours, doubling: near the head it may be a short fork."""
+UNJUDGED_S = 60.0
+"""As long as it knows none of our blocks."""
 METHOD_AGAIN_S = 600.0
 """Until a method that an endpoint does not have is tried there again."""
 OPINION_S = 60.0
@@ -33,8 +37,14 @@ class Standing(Enum):
 
     UNKNOWN = "unknown"
     OURS = "ours"
+    UNJUDGED = "unjudged"
+    """It has our chain id and none of our blocks."""
     ESTRANGED = "estranged"
     WRONG_CHAIN = "wrong chain"
+
+    @property
+    def is_foreign(self) -> bool:
+        return self in (Standing.ESTRANGED, Standing.WRONG_CHAIN)
 
 
 class Newest(NamedTuple):
@@ -95,7 +105,8 @@ class Endpoint:
     """The kind of trouble that was told and has not been told to be over."""
     told_budget: bool = False
     _standing_reason: str = ""
-    _judged_at: float = 0.0
+    _judge_at: float = float("-inf")
+    _mismatches: int = 0
     _failures: int = 0
     _failing_since: float = 0.0
     _failed_at: float = float("-inf")
@@ -122,8 +133,7 @@ class Endpoint:
 
     def failed(self, reason: str, sent_at: float, now: float) -> None:
         """One failure, however many requests were under way when it came."""
-        if self.standing is Standing.OURS:
-            self.standing = Standing.UNKNOWN  # who knows what comes back
+        self._doubt()
         if sent_at < self._failed_at:
             return
         if not self._failures:
@@ -144,10 +154,14 @@ class Endpoint:
         self._bar_until(now + pause, Away("quota", f"quota used up ({reason})"), now)
 
     def _bar_until(self, until: float, why: Away, now: float) -> None:
-        if self.standing is Standing.OURS:
-            self.standing = Standing.UNKNOWN
+        self._doubt()
         self._barred_since = now
         self._barred_until, self._bar = max(self._barred_until, until), why
+
+    def _doubt(self) -> None:
+        """Who knows what comes back."""
+        if not self.standing.is_foreign:
+            self.standing, self._judge_at = Standing.UNKNOWN, float("-inf")
 
     def believed(self) -> None:
         self._refused_in_a_row = 0
@@ -168,7 +182,16 @@ class Endpoint:
         self.newest = Newest(number, block_hash, now)
 
     def judged(self, standing: Standing, reason: str, now: float) -> None:
-        self.standing, self._standing_reason, self._judged_at = standing, reason, now
+        self.standing, self._standing_reason = standing, reason
+        self._mismatches = self._mismatches + 1 if standing.is_foreign else 0
+        again = {
+            Standing.UNKNOWN: 0.0,
+            Standing.OURS: float("inf"),
+            Standing.UNJUDGED: UNJUDGED_S,
+            Standing.ESTRANGED: pause_s(self._mismatches, *ESTRANGED_S),
+            Standing.WRONG_CHAIN: JUDGE_AGAIN_S,
+        }
+        self._judge_at = now + again[standing]
 
     def lacks(self, method: str, now: float) -> bool:
         """Whether that is news."""
@@ -189,9 +212,7 @@ class Endpoint:
     # -- questions ----------------------------------------------------------------------------
 
     def is_due_for_judging(self, now: float) -> bool:
-        if self.standing in (Standing.WRONG_CHAIN, Standing.ESTRANGED):
-            return now >= self._judged_at + JUDGE_AGAIN_S
-        return self.standing is Standing.UNKNOWN
+        return now >= self._judge_at
 
     def is_measured(self) -> bool:
         return self._samples >= _LATENCY_SAMPLES
@@ -211,7 +232,7 @@ class Endpoint:
     def is_trusted(self, now: float) -> bool:
         """Whether others may be measured by it."""
         return (
-            self.standing in (Standing.OURS, Standing.UNKNOWN)
+            not self.standing.is_foreign
             and not self._failures
             and not self._refused_in_a_row
             and not self.barred_for_s(now)
@@ -224,7 +245,7 @@ class Endpoint:
 
     def away(self, now: float) -> Away | None:
         """Why it is not asked first, as far as it is worth telling."""
-        if self.standing in (Standing.WRONG_CHAIN, Standing.ESTRANGED):
+        if self.standing.is_foreign:
             return Away(self.standing.value, self._standing_reason)
         if self._barred_until > now and (
             self._bar.kind == "quota" or self._barred_until - self._barred_since >= TOLD_AFTER_S

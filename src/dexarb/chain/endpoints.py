@@ -167,7 +167,7 @@ class Endpoints:
         def rank(each: Endpoint) -> tuple[bool, bool, float, bool, int]:
             return (
                 any(each.does_without(method, now) for method in methods),
-                each.standing in (Standing.WRONG_CHAIN, Standing.ESTRANGED),
+                each.standing.is_foreign,
                 each.rests_for_s(now),
                 each.is_second_choice(now),
                 each.index,
@@ -178,12 +178,10 @@ class Endpoints:
     def is_on_our_chain(self, endpoint: Endpoint, now: float) -> bool:
         """Whether it may be used, or has to be judged anew. Those that have another block where
         we have ours are used only if all have."""
-        if endpoint.standing in (Standing.OURS, Standing.UNKNOWN):
-            return True
-        if endpoint.is_due_for_judging(now):
+        if not endpoint.standing.is_foreign or endpoint.is_due_for_judging(now):
             return True
         return endpoint.standing is Standing.ESTRANGED and all(
-            each.standing in (Standing.ESTRANGED, Standing.WRONG_CHAIN) for each in self.all
+            each.standing.is_foreign for each in self.all
         )
 
     def free_in_s(self, now: float, utc_s: float, *, among: Collection[int]) -> tuple[float, str]:

@@ -13,7 +13,7 @@ from dexarb.chain.contents import Contents, Watched
 from dexarb.chain.decode import EventLog, Header, Receipt
 from dexarb.chain.headers import HeaderReader
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.trouble import NOT_THERE_YET, is_pruned, is_transient
+from dexarb.chain.trouble import NOT_THERE_YET, Trouble, is_pruned, is_transient, trouble
 from dexarb.errors import OutsideError, Refused, RpcError
 
 MAX_FILTER_ADDRESSES = 200
@@ -38,6 +38,7 @@ class ContentsFetcher:
         self._headers = headers
         self._watched = watched
         self._by_logs = 0
+        self._had_receipts = False
         self._receipts_from = 0
         self._without_since: int | None = None
 
@@ -54,12 +55,11 @@ class ContentsFetcher:
                 self._note_receipts()
                 return found
             except OutsideError as error:
-                if not self._by_logs and not _gives_up(error, failures):
+                if not self._gives_up(error, failures):
                     raise
-                if isinstance(error, RpcError) and not is_transient(error):
-                    self._by_logs = _DOUBLINGS  # it has no receipts at all
-                else:
-                    count = 1
+                count = 1
+                if not self._had_receipts and _is_without(error):
+                    self._by_logs, count = _DOUBLINGS, len(headers)
                 self._note_no_receipts(first, error)
         by_logs = await self._logs(headers[:count])
         if first >= self._receipts_from:
@@ -67,6 +67,18 @@ class ContentsFetcher:
             self._receipts_from = first + (1 << self._by_logs)
             self._by_logs = min(_DOUBLINGS, self._by_logs + 1)
         return by_logs
+
+    def _gives_up(self, error: OutsideError, failures: int) -> bool:
+        """Whether logs have to do. That receipts cannot be had is believed at once where none have
+        ever been."""
+        if self._by_logs and not self._had_receipts:
+            return True
+        if isinstance(error, RpcError) and not is_transient(error):
+            return not is_pruned(error) and failures >= self._had_receipts
+        is_worth_waiting = isinstance(error, Refused) or (
+            isinstance(error, RpcError) and error.code == NOT_THERE_YET
+        )
+        return failures >= (_LONG_PATIENCE if is_worth_waiting else _PATIENCE)
 
     def _note_no_receipts(self, number: int, error: OutsideError) -> None:
         if self._without_since is None:
@@ -77,7 +89,7 @@ class ContentsFetcher:
     def _note_receipts(self) -> None:
         if self._without_since is not None:
             _log.info("receipts.back", missing_since_block=self._without_since)
-        self._by_logs, self._without_since = 0, None
+        self._by_logs, self._without_since, self._had_receipts = 0, None, True
 
     async def _receipts(self, headers: Sequence[Header]) -> list[Contents]:
         checked: dict[int, Contents] = {}
@@ -149,11 +161,5 @@ class ContentsFetcher:
 _logs_or_header = cast("type[Any]", list[EventLog] | dict[str, Any])
 
 
-def _gives_up(error: OutsideError, failures: int) -> bool:
-    """Whether logs have to do."""
-    if isinstance(error, RpcError) and not is_transient(error):
-        return not is_pruned(error)
-    is_worth_waiting = isinstance(error, Refused) or (
-        isinstance(error, RpcError) and error.code == NOT_THERE_YET
-    )
-    return failures >= (_LONG_PATIENCE if is_worth_waiting else _PATIENCE)
+def _is_without(error: OutsideError) -> bool:
+    return isinstance(error, RpcError) and trouble(error) is Trouble.NO_METHOD

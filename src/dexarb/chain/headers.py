@@ -17,6 +17,7 @@ from dexarb.errors import OutsideError, Refused, RpcError
 LATEST, FINALIZED = "latest", "finalized"
 _TAGS = (LATEST, FINALIZED)
 _TRIALS = 3
+_DOUBTED = 16
 _METHOD = "eth_getBlockByNumber"
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class HeaderReader:
         self._rpc = rpc
         self._fields = fields
         self.are_proven = False
+        self._unproven = 0
 
     def read(self, answer: Any, asked: str | int | None = None) -> Header:
         """The header in an answer. asked: the hash or number it has to have. Raises Refused."""
@@ -44,8 +46,16 @@ class HeaderReader:
         if asked is not None and asked not in (block.hash, block.number, *_TAGS):
             raise Refused(_METHOD, f"block {block.number} {block.hash}, asked for {asked}")
         check_header(header, _METHOD, proven_before=self.are_proven)
+        self._doubt(header)
         self.are_proven = self.are_proven or header.hash_matches is True
         return header
+
+    def _doubt(self, header: Header) -> None:
+        """Raises Refused for one that cannot be proven where all before could: a field is missing
+        or strange. Many of them in a row, and the chain has another header from now on."""
+        self._unproven = self._unproven + 1 if header.hash_matches is None else 0
+        if self.are_proven and 0 < self._unproven <= _DOUBTED:
+            raise Refused(_METHOD, "the header lacks a field, or has a strange one")
 
     async def ask(self, questions: Questions) -> list[Header | None]:
         """One header a question: hashes, numbers, tags. None where the chain has none.

@@ -56,7 +56,7 @@ class _Nodes:
     utc: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     chain_id: int | None = None
-    known: Callable[[], BlockRef | None] = lambda: None
+    known: Callable[[], Sequence[BlockRef]] = tuple
 
 
 class Rpc:
@@ -152,10 +152,13 @@ class Rpc:
 
     # -- health -------------------------------------------------------------------------------
 
-    def expect(self, chain_id: int, known: Callable[[], BlockRef | None]) -> None:
-        """From now on each endpoint is asked for its chain id, and for the hash of a block that
-        we know, before it is used first and again after it was away. known: one that no reorg
-        reaches any more, or None."""
+    def expect(self, chain_id: int, known: Callable[[], Sequence[BlockRef]]) -> None:
+        """From now on each endpoint is asked for its chain id, and for its hash of a block that
+        we know, before it is used first and again after it was away.
+
+        known: blocks of ours, the oldest first; the first that the endpoint has decides. A few
+        are enough, say 64 and 8 below our newest, and that one.
+        """
         self._nodes.chain_id, self._nodes.known = chain_id, known
 
     def heard(self, name: str, number: int, block_hash: str) -> None:
@@ -169,6 +172,12 @@ class Rpc:
     def names(self) -> tuple[str, ...]:
         """How the endpoints are named, in the order of preference."""
         return tuple(client.health.name for client in self._visible())
+
+    @property
+    def foreign(self) -> frozenset[str]:
+        """Endpoints that have told that they are on another chain than ours."""
+        found = [each.health for each in self._visible() if each.health.standing.is_foreign]
+        return frozenset(health.name for health in found)
 
     @property
     def preferred(self) -> str:
@@ -405,5 +414,7 @@ class Rpc:
             if health.is_due_for_judging(nodes.clock()):
                 known, spend = nodes.known(), self._spender(client)
                 standing, reason = await judge(client, nodes.chain_id, known, spend)
+                if standing.is_foreign:  # it costs the endpoint its place: not for one false answer
+                    standing, reason = await judge(client, nodes.chain_id, known, spend)
                 nodes.endpoints.judged(health, standing, reason, nodes.clock())
         return nodes.endpoints.is_on_our_chain(health, nodes.clock())
