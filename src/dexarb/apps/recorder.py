@@ -11,7 +11,7 @@ import structlog
 
 from dexarb.apps.retrying import Retrying
 from dexarb.chain.heads import HICCUP_S
-from dexarb.core.block import BlockRef, BlockUpdate
+from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
 from dexarb.core.token import Address
 from dexarb.errors import ReorgTooDeep, StoreError
@@ -47,6 +47,11 @@ class Recorder:
             _log.error("resync", reason=str(error))
             return
         _log.info("resumed", block=self.market.block.number, pools=len(self.market.pools))
+
+    def can_begin_at(self, block: Block) -> bool:
+        """Whether a keyframe may come there: a node that lags knows only what is recorded."""
+        newest = self.writer.last_block
+        return newest is None or block.number > newest.number or block.hash == newest.hash
 
     def ever_longer_branches(self) -> Iterator[list[BlockRef]]:
         """The newest blocks that stand, oldest first, then ever more of them up to all."""
@@ -142,6 +147,11 @@ class Recorder:
         else:
             if rolled and (self._compaction is None or self._compaction.done()):
                 self._compaction = asyncio.create_task(self._compact(market.block.number))
+
+    async def finish(self) -> None:
+        """Wait until no segment is being closed."""
+        if self._compaction is not None:
+            await asyncio.wait([self._compaction])
 
     async def _compact(self, head: int) -> None:
         try:

@@ -279,7 +279,10 @@ class HeadListener:
         live = block.hash in self._heard_at
         late = not live and _clock() - self._looked_at > HICCUP_S
         self._looked_at = _clock()
-        self.heads.put_nowait(Head(header, live, late))
+        if news or self.heads.empty():  # said again only to whoever waits
+            self.heads.put_nowait(Head(header, live, late))
+        if self.heads.qsize() > _REMEMBERED:
+            self.heads.get_nowait()  # later ones lead over it
         return news
 
 
