@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from dexarb.chain.endpoints import MOMENT_S
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.trouble import Trouble, trouble
 from dexarb.chain.usage import Budget, Usage
@@ -84,10 +85,44 @@ def test_what_each_would_repeat_is_raised_as_such_after_each_was_asked_once(
         assert trouble(caught.value) is kind
         assert [len(node.seen) for node in nodes] == [1, 1]
 
+    run(check())
+
+
+@pytest.mark.parametrize(
+    "lack", [failing(-32601, "the method does not exist"), failing(4444, "pruned history")]
+)
+def test_what_one_lacks_is_not_missing_while_another_is_silent_for_a_moment(lack: Answer) -> None:
+    async def check() -> None:
+        rpc, nodes = scripted(lack, fixed("0x1"))
         nodes[1].down = TransportError(NODE2, "cut")
-        with pytest.raises(RpcError) as caught:
+        with pytest.raises(TransportError, match="node2: cut"):
             await rpc.call(RECEIPTS, "0x")
-        assert trouble(caught.value) is kind  # one that is down has no say
+        nodes[1].clock.now += MOMENT_S
+        with pytest.raises(RpcError):
+            await rpc.call(RECEIPTS, "0x")  # one that is down for long has no say
+        nodes[1].down = TransportError(NODE2, "HTTP 429", status=429, retry_after_s=MOMENT_S / 2)
+        with pytest.raises(RpcError):
+            await rpc.call(RECEIPTS, "0x")  # that is how long it has been away
+        nodes[1].down = None
+        nodes[1].clock.now += MOMENT_S
+        assert await rpc.call(RECEIPTS, "0x") == "0x1"
+        nodes[1].down = TransportError(NODE2, "HTTP 429", status=429, retry_after_s=MOMENT_S / 2)
+        for _ in range(2):
+            with pytest.raises(TransportError, match="node2"):
+                await rpc.call(RECEIPTS, "0x")
+
+    run(check())
+
+
+def test_a_head_that_is_refused_tells_nothing_of_where_its_endpoint_is() -> None:
+    def refuse(_: Any) -> None:
+        raise Refused("eth_getBlockByNumber", "no such block")
+
+    async def check() -> None:
+        rpc, _ = scripted(chain(9_999), attempts=1)
+        with pytest.raises(Refused):
+            await rpc.call_as(dict, "eth_getBlockByNumber", "latest", False, check=refuse)
+        assert rpc.endpoints[0].newest is None
 
     run(check())
 

@@ -10,6 +10,8 @@ import pytest
 from dexarb.core.block import BlockRef, BlockUpdate
 from dexarb.core.market import Break, Keyframe, Market
 from dexarb.errors import StoreError
+from dexarb.store.branch import Branch
+from dexarb.store.codec import Header
 from dexarb.store.compaction import close_segments
 from dexarb.store.follow import follow, newest_market, start
 from dexarb.store.history_check import check
@@ -201,3 +203,22 @@ def test_a_keyframe_whose_block_died_and_came_back_is_no_start(tmp_path: Path) -
     assert start(reader, before=0).seq == 1
     assert newest_market(reader).block == three.block
     assert blocks_of(list(reader.entries()))[-1].block == three.block
+
+
+def test_a_deep_branch_costs_reading_each_header_a_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(tmp_path, BLOCKS, segment_blocks=10)
+    count = len(BLOCKS)
+    follow, followed = Branch.follow, 0
+
+    def counted(self: Branch, entry: Header | Break) -> bool:
+        nonlocal followed
+        followed += 1
+        return follow(self, entry)
+
+    monkeypatch.setattr(Branch, "follow", counted)
+    tip = HistoryReader(tmp_path).branch(count).tip
+    assert tip is not None
+    assert tip.number == world.START_BLOCK + count
+    assert followed < 2 * count

@@ -25,7 +25,7 @@ from dexarb.chain.headers import LATEST, HeaderReader
 from dexarb.chain.multicall import MULTICALL3
 from dexarb.chain.pace import Pace
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.sync import Bootstrap, bootstrap
+from dexarb.chain.sync import Bootstrap, PoolRequest, bootstrap, request_of, with_found
 from dexarb.chain.usage import Usage
 from dexarb.chain.way import fork_point
 from dexarb.core.block import BlockRef
@@ -46,6 +46,8 @@ from dexarb.store.snapshot import StateWriter
 SETTLED_BLOCKS = 16
 """So many blocks after a new start, and the next one need not wait."""
 PACE_BLOCKS = 16
+MISSING_ASKED = 2
+"""So often in vain, and a pool counts as missing."""
 SILENCE_S = 120.0
 """So long an endpoint may be silent before the others' word for another chain than ours counts."""
 _RETRYING = Retrying()
@@ -81,6 +83,7 @@ class Collector:
         self._pools = PoolWatch(self._recorder, self._check)
         self._tokens: dict[Address, Token] = {}
         self._state = StateWriter(config.settings.state_file, writer.folder)
+        self._is_state_stuck = False
         self._state_latency = Latency()
         self._feed: BlockFeed | None = None
         self._told_at = time.monotonic()
@@ -103,6 +106,10 @@ class Collector:
                 pause_s = self._retrying.shortest_s
             await asyncio.sleep(pause_s)
             pause_s = self._retrying.longer_s(pause_s)
+
+    async def finish(self) -> None:
+        """Wait for what goes on beside `run` and needs the history's lock."""
+        await self._recorder.finish()
 
     # -- phases -------------------------------------------------------------------------------
 
@@ -127,19 +134,24 @@ class Collector:
             if head.block.number < market.block.number:
                 _log.warning("lag", newest=head.block.number, ours=market.block.number)
                 await self._follow(until=market.block.number + 1)
+        pause_s = self._retrying.shortest_s
         while True:
             found = await self._retrying.until_done(self._bootstrap)
             market = self._recorder.market
             if market is None:
-                await self._begin(self._keyframe(found, found.pools))
-                return
-            if market.block.number < found.block.number:
-                await self._follow(until=found.block.number)
-            if market.block.hash == found.block.hash:
-                await self._adopt(market, found)
-                return
-            # Blocks came meanwhile, the head moved to another branch, or an endpoint lags.
-            await asyncio.sleep(self._retrying.shortest_s)
+                if self._recorder.can_begin_at(found.block):
+                    await self._begin(self._keyframe(found, found.pools))
+                    return
+            else:
+                if market.block.number < found.block.number:
+                    await self._follow(until=found.block.number)
+                if market.block.hash == found.block.hash:
+                    await self._adopt(market, found)
+                    return
+            # Blocks came meanwhile, the head moved to another branch, or an endpoint lags. Each
+            # time costs a whole bootstrap, and what stands still may do so for hours.
+            await asyncio.sleep(pause_s)
+            pause_s = self._retrying.longer_s(pause_s)
 
     async def _adopt(self, market: Market, found: Bootstrap) -> None:
         """Compare our market with the chain's at the same block, and take up what is new."""
@@ -158,18 +170,16 @@ class Collector:
         await self._recorder.begin(keyframe)
         self._write_state()
 
-    async def _bootstrap(self) -> Bootstrap:
+    async def _bootstrap(self, at: BlockRef | None = None) -> Bootstrap:
         chain = self._config.chain
-        found = await bootstrap(
-            self._rpc,
-            pool_requests(self._config),
-            chain_id=chain.chain.chain_id,
-            tokens=chain.tokens.values(),
-            names={address: name for name, address in chain.tokens.items()},
-            remembered=self._tokens,
-            multicall=self._multicall,
-        )
-        self._tokens |= {token.address: token for token in found.tokens}
+        found = await self._read_pools(pool_requests(self._config), at)
+        # One false answer is enough to lose a pool until the next start: what is missing is asked
+        # for again at the same block, by itself, until that brings nothing more.
+        block, in_vain = BlockRef(found.block.number, found.block.hash), 0
+        while found.missing and in_vain < MISSING_ASKED:
+            again = await self._read_pools(list(map(request_of, found.missing)), block)
+            in_vain = 0 if again.pools else in_vain + 1
+            found = with_found(found, again)
         for missing in found.missing:
             request = missing.request
             _log.warning(
@@ -186,6 +196,21 @@ class Collector:
         await self._confirm(found)
         _log.info("bootstrap", block=found.block.number, pools=len(found.pools))
         collect_report.save_usage(self._config, self._rpc)
+        return found
+
+    async def _read_pools(self, requests: Sequence[PoolRequest], at: BlockRef | None) -> Bootstrap:
+        chain = self._config.chain
+        found = await bootstrap(
+            self._rpc,
+            requests,
+            chain_id=chain.chain.chain_id,
+            tokens=chain.tokens.values(),
+            names={address: name for name, address in chain.tokens.items()},
+            remembered=self._tokens,
+            multicall=self._multicall,
+            at=at,
+        )
+        self._tokens |= {token.address: token for token in found.tokens}
         return found
 
     async def _confirm(self, found: Bootstrap) -> None:
@@ -247,8 +272,25 @@ class Collector:
             patient_until = asyncio.get_running_loop().time() + SILENCE_S
             stands = await self._retrying.until_done(partial(self._fork_point, patient_until))
             if stands is not None and market.remembers(stands.hash):
+                if stands.hash == market.block.hash:
+                    _log.warning("reorg.refuted", block=stands.number, reason=str(error))
                 return  # nothing that the feed does not find by itself
         await self._recorder.break_off(stands, str(error))
+        if isinstance(error, ReorgTooDeep) and stands is not None:
+            await self._begin_at(stands)
+
+    async def _begin_at(self, fork_point: BlockRef) -> None:
+        """Go on where the branches part, so that no block is missing.
+
+        Most forks that are too deep for the market are shallow ones behind a new keyframe, and
+        nodes keep the states of the newest blocks. Where they do not it goes on at the head.
+        """
+        try:
+            found = await self._bootstrap(fork_point)
+        except OutsideError as error:
+            _log.warning("gap", behind=fork_point.number, reason=str(error))
+        else:
+            await self._begin(self._keyframe(found, found.pools))
 
     async def _fork_point(self, patient_until: float) -> BlockRef | None:
         """The newest of our blocks that the chain has.
@@ -285,7 +327,13 @@ class Collector:
         try:
             self._state.write(self._market, self._recorder.writer.last_seq, self._metrics())
         except StoreError as error:
-            _log.error("state", problem=str(error))
+            if not self._is_state_stuck:
+                _log.error("state", problem=str(error))
+            self._is_state_stuck = True
+        else:
+            if self._is_state_stuck:
+                _log.info("state.over")
+            self._is_state_stuck = False
 
     def _metrics(self) -> dict[str, object]:
         return collect_report.metrics(
@@ -334,7 +382,8 @@ async def _run(config: CollectorConfig, signals: Signals) -> int:
             _log.warning("history.recovered", what=writer.recovered)
         options = {"usage": usage, "budgets": config.budgets}
         async with Rpc.connect(*config.endpoints, timeout_s=config.timeout_s, **options) as rpc:
-            task = asyncio.ensure_future(Collector(config, rpc, writer).run())
+            collector = Collector(config, rpc, writer)
+            task = asyncio.ensure_future(collector.run())
             loop = asyncio.get_running_loop()
             signals.on_stop = partial(loop.call_soon_threadsafe, task.cancel)
             if signals.stopping:
@@ -345,5 +394,6 @@ async def _run(config: CollectorConfig, signals: Signals) -> int:
             except asyncio.CancelledError:
                 _log.info("stop", block=writer.last_block)
             finally:
+                await collector.finish()
                 collect_report.save_usage(config, rpc)
     return 0

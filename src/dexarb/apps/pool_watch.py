@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 import structlog
@@ -19,6 +19,8 @@ from dexarb.errors import OutsideError, PoolError
 DIFFERENCES_BORNE = 1
 """A pool that differs more often is one that we cannot follow: it stays out until a restart."""
 EVENTS_SHOWN = 3
+MOST_DOUBLINGS = 12
+"""Of the blocks until a pool that could not be read anew is read once more: 4,096 at last."""
 
 _log = structlog.get_logger("data-collector")
 
@@ -31,6 +33,7 @@ class PoolWatch:
         self._check = check
         self._absent: dict[Address, Pool] = {}
         self.given_up: dict[Address, str] = {}
+        self._failed_restores = self._blocks_to_restore = 0
 
     async def applied(self, received: Received) -> BlockUpdate:
         """The block in the market. Pools that it shows to be wrong are left out before it.
@@ -59,6 +62,7 @@ class PoolWatch:
         for pool in pools:
             _log.warning("pool.doubtful", pool=pool.address, dex=pool.dex)
             self._absent[pool.address] = pool
+            self._failed_restores = self._blocks_to_restore = 0
 
     async def settle(self) -> None:
         """After a block: act on what the check found, and take in again what was left out."""
@@ -91,18 +95,27 @@ class PoolWatch:
             )
             if comes_back:
                 self._absent[address] = pool
+                self._failed_restores = self._blocks_to_restore = 0
             else:
                 self.given_up[address] = reason
         await self._recorder.leave_out(pools)
 
     async def _restore(self) -> None:
-        """Take in again, as the chain has them, pools that were left out."""
+        """Take in again, as the chain has them, pools that were left out.
+
+        What cannot be read is asked for ever less often: it may never answer again.
+        """
+        self._blocks_to_restore -= 1
+        if self._blocks_to_restore > 0:
+            return
         market = self._market
+        found: Mapping[Address, Pool] = {}
         try:
             found = await self._check.restored(market.block, self.absent)
         except OutsideError as error:
             _log.debug("restore", problem=str(error))
-            return
+        self._failed_restores = 0 if found else self._failed_restores + 1
+        self._blocks_to_restore = 1 << min(MOST_DOUBLINGS, self._failed_restores)
         if found:
             frame = market.keyframe()
             await self._recorder.begin(replace(frame, pools=(*frame.pools, *found.values())))

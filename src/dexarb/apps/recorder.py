@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import structlog
 
 from dexarb.apps.retrying import Retrying
-from dexarb.core.block import BlockRef, BlockUpdate
+from dexarb.chain.heads import HICCUP_S
+from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
 from dexarb.core.token import Address
 from dexarb.errors import ReorgTooDeep, StoreError
@@ -45,6 +47,11 @@ class Recorder:
             _log.error("resync", reason=str(error))
             return
         _log.info("resumed", block=self.market.block.number, pools=len(self.market.pools))
+
+    def can_begin_at(self, block: Block) -> bool:
+        """Whether a keyframe may come there: a node that lags knows only what is recorded."""
+        newest = self.writer.last_block
+        return newest is None or block.number > newest.number or block.hash == newest.hash
 
     def ever_longer_branches(self) -> Iterator[list[BlockRef]]:
         """The newest blocks that stand, oldest first, then ever more of them up to all."""
@@ -82,12 +89,14 @@ class Recorder:
         self._market.rewind(update.block.parent_hash)
 
     async def append(self, update: BlockUpdate) -> None:
-        """Write what was applied, as soon as the disk lets us."""
+        """Write what was applied, as soon as the disk lets us; late, if that took long."""
+        begun_at = time.monotonic()
 
-        async def write() -> None:
-            self.writer.append(update)
+        async def write() -> BlockUpdate:
+            waited = time.monotonic() - begun_at > HICCUP_S
+            return self.writer.append(replace(update, backfilled=update.backfilled or waited))
 
-        await self._retrying.until_done(write)
+        update = await self._retrying.until_done(write)
         self.blocks += 1
         self.unproven += update.witnesses == 0
         self.backfilled += update.backfilled
@@ -138,6 +147,11 @@ class Recorder:
         else:
             if rolled and (self._compaction is None or self._compaction.done()):
                 self._compaction = asyncio.create_task(self._compact(market.block.number))
+
+    async def finish(self) -> None:
+        """Wait until no segment is being closed."""
+        if self._compaction is not None:
+            await asyncio.wait([self._compaction])
 
     async def _compact(self, head: int) -> None:
         try:

@@ -22,6 +22,8 @@ REQUESTS_A_BLOCK = 0.15
 """What the checks may cost on average."""
 MAX_POOLS_A_CHECK = 20
 FIRST_AFTER_BLOCKS = 8
+FORGIVEN_AFTER_BLOCKS = 20_000
+"""A pool that has not differed for so long is as good as any."""
 QUIET_AFTER = 3
 """So often may an unknown event have changed nothing before it is taken for one that never does."""
 
@@ -51,6 +53,7 @@ class SelfCheck:
     multicall: Address | None
     counts: CheckCounts = field(default_factory=CheckCounts)
     _differences: Counter[Address] = field(default_factory=Counter)
+    _differed_at: dict[Address, int] = field(default_factory=dict)
     _blocks: int = 0
     _next: int = 0
     _running: asyncio.Task[None] | None = None
@@ -84,8 +87,13 @@ class SelfCheck:
         return found
 
     def count_difference(self, pool: Address) -> int:
-        """One more of a pool; returns how many it has had."""
+        """One more of a pool; returns how many it has had, each within so many blocks of the
+        next that they belong together."""
         self.counts.differences += 1
+        before = self._differed_at.get(pool, self._blocks)
+        if self._blocks - before > FORGIVEN_AFTER_BLOCKS:
+            self._differences[pool] = 0
+        self._differed_at[pool] = self._blocks
         self._differences[pool] += 1
         return self._differences[pool]
 

@@ -220,6 +220,9 @@ class Endpoint:
     def does_without(self, method: str, now: float) -> bool:
         return self._missing.get(method, now) > now
 
+    def fails_for_s(self, now: float) -> float:
+        return now - self._failing_since if self._failures else 0.0
+
     def rests_for_s(self, now: float) -> float:
         return max(0.0, self._rests_until - now)
 

@@ -57,6 +57,12 @@ class Slot:
     open: bool = True
     final: dict[int, RpcError] = field(default_factory=dict)
 
+    @property
+    def may_be_elsewhere(self) -> bool:
+        """Whether what it was refused for is a lack of the nodes that were asked."""
+        lacks = (Trouble.NO_METHOD, Trouble.PRUNED)
+        return bool(self.final) and all(trouble(each) in lacks for each in self.final.values())
+
     def reopen(self) -> None:
         self.value, self.error, self.open = None, None, True
 
@@ -259,8 +265,9 @@ class EndpointClient:
         now = self._clock()
         self._endpoints.answered(self.health, sent_at, now)
         self._endpoints.has(self.health, method)
-        self._listen(slot.request, message.result)
         self._believe(slot, value, sent_at)
+        if slot.error is None:  # a head that cannot be true tells of nothing
+            self._listen(slot.request, message.result)
 
     def _believe(self, slot: Slot, value: Any, sent_at: float) -> None:
         try:

@@ -15,12 +15,16 @@ import structlog
 
 from dexarb.chain.endpoint import Away, BatchSize, Endpoint, Newest, Standing
 from dexarb.chain.usage import Budget, Spent, Usage
+from dexarb.errors import TransportError
 
 MAX_LAG_BLOCKS = 2
 """A newest block that is further behind another endpoint's stands still."""
 SLOW_S = 1.0
 SLOW_RATIO = 4.0
 """An endpoint is slow from SLOW_S on, if it needs so many times what another needs."""
+MOMENT_S = 60.0
+"""What one endpoint lacks is not called missing while another has been silent no longer than this:
+it may have it."""
 
 Notice = Callable[[str, str, str], None]
 """(event, endpoint, reason); the events are "endpoint.left" and "endpoint.back"."""
@@ -195,6 +199,14 @@ class Endpoints:
             elif state is not None:
                 waits.append((float("inf"), f"{each.name}: {state.reason}"))
         return min(waits, default=(float("inf"), "no endpoint is left to ask"))
+
+    def barred_briefly(self, now: float, *, among: Collection[int]) -> TransportError | None:
+        """The first that cannot be asked now and soon can, as the error that it is silent."""
+        for each in self.all:
+            why = each.state(now)
+            if each.index in among and why and 0 < each.barred_for_s(now) < MOMENT_S:
+                return TransportError(each.name, why.reason)
+        return None
 
     def _is_within_budget(self, endpoint: Endpoint, utc_s: float) -> bool:
         spent = self.usage.rest(endpoint.name, self._budgets[endpoint.index], utc_s)

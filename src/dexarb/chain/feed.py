@@ -16,7 +16,7 @@ from dexarb.chain.contents import Contents, Watched
 from dexarb.chain.decode import Header
 from dexarb.chain.fetch import ContentsFetcher
 from dexarb.chain.headers import LATEST, HeaderReader
-from dexarb.chain.heads import FeedStats, Head, HeadListener
+from dexarb.chain.heads import HICCUP_S, FeedStats, Head, HeadListener
 from dexarb.chain.outage import Outage
 from dexarb.chain.pace import Pace
 from dexarb.chain.rpc import Rpc
@@ -48,6 +48,7 @@ class Received(NamedTuple):
     block: Block
     contents: Contents
     witnesses: int
+    backfilled: bool
 
     def update(self, seq: int) -> BlockUpdate:
         contents = self.contents
@@ -58,7 +59,7 @@ class Received(NamedTuple):
             contents.transactions,
             contents.has_receipts,
             witnesses=self.witnesses,
-            backfilled=self.block.seen_at is None,
+            backfilled=self.backfilled,
         )
 
 
@@ -75,7 +76,8 @@ class BlockFeed:
     chain does not connect to `known`; BlocksMissing, when for a while no endpoint has had the next
     block though the chain went on; and cancellation, at once.
 
-    seen_at is when the block was heard of, None for blocks that came while we were not listening.
+    seen_at is when the block was heard of, None for blocks that came while we were not listening;
+    where that was longer than a hiccup they are backfilled.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class BlockFeed:
         if not known:
             raise ValueError("a feed needs the block to start from")
         self.stats = FeedStats()
+        self._now = now
         self._known = deque(known, maxlen=MAX_REORG_DEPTH + 1)
         self._newest_timestamp = newest_timestamp
         # Few attempts a call: after a failure the chain may have gone another way, so the feed
@@ -122,7 +125,7 @@ class BlockFeed:
         self._listening: asyncio.Task[None] | None = None
         self._head: Head | None = None
         self._path: deque[Header] = deque()
-        self._path_is_live = False
+        self._path_is_live = self._path_is_late = False
         self._ready: deque[Received] = deque()
         self._contradicting: dict[str, BlockRef] = {}
         self._told: set[str] = set()
@@ -244,8 +247,16 @@ class BlockFeed:
         for contents, count in zip(found, counts, strict=False):
             header = self._path.popleft()
             witnesses = max(1, count) if contents.is_proven else 0
-            self._ready.append(Received(header.block, contents, witnesses))
+            self._ready.append(
+                Received(header.block, contents, witnesses, self._is_late(header.block))
+            )
         self.stats.count(len(found), live=live)
+
+    def _is_late(self, block: Block) -> bool:
+        """Whether nobody could have traded on it: heard of, or filled, long after its time."""
+        if block.seen_at is None:
+            return self._path_is_late
+        return self._now() - block.seen_at > HICCUP_S
 
     async def _next_head(self) -> Head:
         if self._listening is None:
@@ -267,7 +278,8 @@ class BlockFeed:
         if self._failures:
             # The head may have left the chain: go where the chain is now.
             header = await self._headers.one(LATEST)
-        if header.block.number > newest.number + WINDOW:
+        is_far = header.block.number > newest.number + WINDOW
+        if is_far:
             header = await self._headers.one(newest.number + WINDOW)
         live = head.live and header is head.header
         heard_at = self.listener.heard_at(head.header.block.hash) if live else None
@@ -276,6 +288,7 @@ class BlockFeed:
         if is_lower and await self._headers.stands(newest):
             return  # a lower head on another branch, and somebody still has ours: wait
         self._path_is_live = live
+        self._path_is_late = head.late or is_far
         self._path = deque(
             _seen(each, self.listener.heard_at(each.block.hash) or heard_at) for each in way
         )

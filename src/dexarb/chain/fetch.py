@@ -92,18 +92,17 @@ class ContentsFetcher:
         self._by_logs, self._without_since, self._had_receipts = 0, None, True
 
     async def _receipts(self, headers: Sequence[Header]) -> list[Contents]:
+        checked: dict[int, Contents] = {}
+
         def check(at: int, receipts: list[Receipt]) -> None:
-            contents.of_receipts(headers[at], receipts, self._watched)
+            checked[at] = contents.of_receipts(headers[at], receipts, self._watched)
 
         calls: list[Call] = [(contents.RECEIPTS, [each.block.hash]) for each in headers]
         answers = await self._rpc.batch_as(list[Receipt], calls, check=check)
         if isinstance(answers[0], RpcError):
             raise answers[0]
         good = takewhile(lambda answer: not isinstance(answer, RpcError), answers)
-        return [
-            contents.of_receipts(header, cast("list[Receipt]", receipts), self._watched)
-            for header, receipts in zip(headers, good, strict=False)
-        ]
+        return [checked[at] for at, _ in enumerate(good)]
 
     async def _logs(self, headers: Sequence[Header]) -> list[Contents]:
         calls: list[Call] = []

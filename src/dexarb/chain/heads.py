@@ -22,6 +22,8 @@ from dexarb.errors import OutsideError, Refused, TransportError
 
 PROBE_S = 15.0
 """How often the endpoints that are not in use are asked for their newest block."""
+HICCUP_S = 5.0
+"""After a silence no longer than this what comes is still fresh."""
 _REMEMBERED = 512
 _RESUBSCRIBE_MAX_S = 30.0
 _MOST_DOUBLINGS = 12
@@ -30,10 +32,12 @@ _LATEST = ("latest", False)
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """live: we were listening when it was heard first, so that its time says something."""
+    """live: we were listening when it was heard first, so that its time says something. late: it
+    may be older than a hiccup of the line, since nothing had been heard for longer."""
 
     header: Header
     live: bool
+    late: bool
 
 
 @dataclass(slots=True)
@@ -111,6 +115,7 @@ class HeadListener:
         self._polling = asyncio.Event()
         self._polling.set()
         self._news_at = 0.0
+        self._looked_at = float("-inf")
 
     def heard_at(self, block_hash: str) -> float | None:
         """When the block was heard of as a live head."""
@@ -271,7 +276,13 @@ class HeadListener:
             self._heard_at.setdefault(block.hash, self._now())
             if len(self._heard_at) > _REMEMBERED:
                 self._heard_at.popitem(last=False)
-        self.heads.put_nowait(Head(header, live=block.hash in self._heard_at))
+        live = block.hash in self._heard_at
+        late = not live and _clock() - self._looked_at > HICCUP_S
+        self._looked_at = _clock()
+        if news or self.heads.empty():  # said again only to whoever waits
+            self.heads.put_nowait(Head(header, live, late))
+        if self.heads.qsize() > _REMEMBERED:
+            self.heads.get_nowait()  # later ones lead over it
         return news
 
 

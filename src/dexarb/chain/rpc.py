@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar, cast
 import stamina
 
 from dexarb.chain.endpoint_client import EndpointClient, Slot, slots
-from dexarb.chain.endpoints import EndpointReport, Endpoints, Notice
+from dexarb.chain.endpoints import MOMENT_S, EndpointReport, Endpoints, Notice
 from dexarb.chain.judging import judge
 from dexarb.chain.transport import (
     DEFAULT_TIMEOUT_S,
@@ -353,6 +353,8 @@ class Rpc:
     async def _round(self, asked: list[Slot], *, once: bool, together: bool) -> None:
         """Over all usable endpoints, once. Raises _Again for what is left open."""
         failure: TransportError | None = None
+        nodes = self._nodes
+        missed = nodes.endpoints.barred_briefly(nodes.clock(), among=self._among)
         for slot in asked:
             slot.error = None if slot.open else slot.error
         for client in await self._usable(slot.request.method for slot in asked):
@@ -369,14 +371,18 @@ class Rpc:
                 await client.ask(wanted, self._spender(client), once=once)
             except TransportError as error:
                 failure = error
+                if client.health.fails_for_s(nodes.clock()) < MOMENT_S:
+                    missed = error
             if once or not any(slot.open for slot in asked):
                 break
         for slot in asked:
-            slot.close_if_final()
+            if once or missed is None or not slot.may_be_elsewhere:
+                slot.close_if_final()
         left = [slot for slot in asked if slot.open]
         if left:
             silent = any(slot.error is None for slot in left)
-            raise _Again from ((failure or self._nobody()) if silent else None)
+            waits = missed is not None and any(slot.may_be_elsewhere for slot in left)
+            raise _Again from ((missed or failure or self._nobody()) if silent or waits else None)
 
     async def _usable(self, methods: Iterable[str]) -> list[EndpointClient]:
         """Whom to ask, best first; waits for them if all want to be left alone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from dexarb.chain.kinds import made_by, other_events
 from dexarb.chain.multicall import MULTICALL3, PinnedReader, aggregates
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.tokens import Described, OddToken
-from dexarb.core.block import Block
+from dexarb.core.block import Block, BlockRef
 from dexarb.core.pool import Call, Pool, PoolAddress, Replies
 from dexarb.core.token import Address, Token
 from dexarb.errors import BlockGone, ConfigError, PoolError
@@ -73,6 +73,25 @@ class Bootstrap:
     odd: tuple[OddToken, ...]
 
 
+def request_of(missing: Missing) -> PoolRequest:
+    """For this pool alone."""
+    fee_pips = missing.fee_pips
+    return missing.request if fee_pips is None else replace(missing.request, fees_pips=(fee_pips,))
+
+
+def with_found(before: Bootstrap, again: Bootstrap) -> Bootstrap:
+    """With what was found when all that was missing was asked for again at the same block."""
+    tokens = {token.address: token for token in (*before.tokens, *again.tokens)}
+    pools = {pool.address: pool for pool in (*before.pools, *again.pools)}
+    return Bootstrap(
+        before.block,
+        tuple(tokens.values()),
+        tuple(pools.values()),
+        again.missing,
+        tuple(token for token in again.odd if token.address not in tokens),
+    )
+
+
 async def bootstrap(
     rpc: Rpc,
     requests: Sequence[PoolRequest],
@@ -82,8 +101,11 @@ async def bootstrap(
     names: Mapping[Address, str] = _NOTHING,
     remembered: Mapping[Address, Token] = _NOTHING,
     multicall: Address | None = MULTICALL3,
+    at: BlockRef | None = None,
 ) -> Bootstrap:
     """Find and load the pools at the newest block, at another one if that leaves the chain.
+
+    at: at this block instead; BlockGone where the chain has another one in its place.
 
     tokens: those wanted whether or not a pool holds them. names: what the configuration calls
     tokens, for those without a symbol. remembered: tokens as they were known before, for those
@@ -97,11 +119,11 @@ async def bootstrap(
     wanted = tuple(tokens)
     for failures in range(1, _BLOCKS_TRIED):
         try:
-            return await _at_head(rpc, requests, described, wanted, multicall)
+            return await _at_block(rpc, requests, described, wanted, multicall, at)
         except BlockGone as gone:
             _log.warning("bootstrap.again", reason=str(gone))
         await rpc.pause(failures)
-    return await _at_head(rpc, requests, described, wanted, multicall)
+    return await _at_block(rpc, requests, described, wanted, multicall, at)
 
 
 async def reread(
@@ -136,15 +158,18 @@ def _load_again(pool: Pool) -> Dialogue[Pool]:
     )
 
 
-async def _at_head(
+async def _at_block(
     rpc: Rpc,
     requests: Sequence[PoolRequest],
     described: Described,
     wanted: Sequence[Address],
     multicall: Address | None,
+    at: BlockRef | None,
 ) -> Bootstrap:
-    method = "eth_getBlockByNumber"
-    header = decode.header(await rpc.call_as(JsonObject, method, "latest", False), method)
+    method, reference = "eth_getBlockByNumber", "latest" if at is None else hex(at.number)
+    header = decode.header(await rpc.call_as(JsonObject, method, reference, False), method)
+    if at is not None and header.block.hash != at.hash:
+        raise BlockGone(at.number, at.hash)
     reader = await PinnedReader.open(rpc, header.block, multicall)
     found, missing = await _find(reader, requests)
     held = [token for request in found.values() for token in (request.token_a, request.token_b)]

@@ -45,7 +45,8 @@ class Described:
     remembered: Mapping[Address, Token]
 
     def token(self, address: Address) -> Generator[Sequence[Call], Replies, Token | OddToken]:
-        """One round of calls; another one where the answer is odd, since it may be so only once.
+        """A round of calls, and another one where the answer is odd, since it may be so only once,
+        or where nothing is known from before to compare it with.
 
         Decimals that are not told are those of before. Others than before are the token's word
         against an older one: taken, since it was asked twice, and told.
@@ -53,8 +54,10 @@ class Described:
         calls = [Call(address, data) for data in (_DECIMALS, _SYMBOL)]
         before = self.remembered.get(address)
         replies = yield calls
-        if _odd(replies[0], before):
-            replies = yield calls
+        if before is None or _odd(replies[0], before):
+            first, replies = replies, (yield calls)
+            if before is None and first[0] and replies[0] and first[0] != replies[0]:
+                return OddToken(address, f"token {address} tells one decimals() and then another")
         try:
             decimals = _decimals(replies[0])
         except ValueError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain as joined
 from pathlib import Path
 
 from dexarb.core.block import BlockRef, BlockUpdate
@@ -143,17 +144,22 @@ class HistoryReader:
 
         before_seq: leave out the segment that starts there, and those after it.
         """
-        entries: list[Header | Break] = []
-        branch = Branch()
+        newest_first: list[list[Header | Break]] = []
+        lowest, highest = _NEVER, 0
         for segment in reversed(list_segments(self.folder)):
             if before_seq is not None and segment.first_seq >= before_seq:
                 continue
-            entries[:0] = self.headers(segment)
-            branch = Branch(entries)
+            headers = self.headers(segment)
+            newest_first.append(headers)
+            numbers = [header.number for header in headers if isinstance(header, Header)]
+            lowest, highest = min(lowest, *numbers), max(highest, *numbers)
+            if highest - lowest + 1 < depth:
+                continue  # no branch of these can be long enough
+            branch = Branch(joined.from_iterable(reversed(newest_first)))
             tip, oldest = branch.tip, branch.oldest
             if tip and oldest and tip.number - oldest.number + 1 >= depth:
-                break
-        return branch
+                return branch
+        return Branch(joined.from_iterable(reversed(newest_first)))
 
     def headers(self, segment: Segment) -> list[Header | Break]:
         """What links the segment's entries, in order."""

@@ -1,0 +1,139 @@
+"""The collector in the process, on nodes of a `TrueChain`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from dexarb.apps.collect import Collector, history_folder
+from dexarb.apps.config.collector import CollectorConfig, load_collector
+from dexarb.apps.retrying import Retrying
+from dexarb.chain.rpc import Rpc
+from dexarb.core.market import Market
+from dexarb.core.token import Address
+from dexarb.store.history_writer import HistoryWriter
+from support.small_chain import CHAIN_ID, USDC, WETH, WMATIC
+from support.true_chain import TrueBlock
+from support.true_contracts import FACTORIES
+from support.true_node import TrueNode, transport
+
+QUICK = Retrying(0.002, 0.02)
+
+_PROFILE = f"""
+[chain]
+chain_id = {CHAIN_ID}
+name = "small"
+ordering = "fee"
+wrapped_native = "WMATIC"
+numeraire = "USDC"
+start_tokens = ["USDC", "WETH"]
+[tokens]
+WETH = "{WETH}"
+USDC = "{USDC}"
+WMATIC = "{WMATIC}"
+[[dex]]
+name = "QuickSwap"
+kind = "uniswap_v2"
+factory = "{FACTORIES["QuickSwap"]}"
+fees_pips = [3000]
+[[dex]]
+name = "SushiSwap"
+kind = "uniswap_v2"
+factory = "{FACTORIES["SushiSwap"]}"
+fees_pips = [3000]
+[[dex]]
+name = "UniswapV3"
+kind = "uniswap_v3"
+factory = "{FACTORIES["UniswapV3"]}"
+fees_pips = [3000]
+[[reference]]
+token = "WETH"
+dex = "SushiSwap"
+fees_pips = [3000]
+min_depth = 1000
+[[reference]]
+token = "WMATIC"
+dex = "SushiSwap"
+fees_pips = [3000]
+min_depth = 1000
+"""
+_COLLECTOR = """
+[collector]
+chain = "chain.toml"
+data_dir = "{0}/data"
+state_file = "{0}/data/pool_state.json"
+log_dir = "{0}/logs"
+poll_interval_ms = 10
+[rpc]
+endpoints = [{1}]
+[[pools]]
+dexes = ["QuickSwap", "SushiSwap", "UniswapV3"]
+pairs = ["WETH/USDC"]
+[[pools]]
+dexes = ["SushiSwap"]
+pairs = ["WMATIC/USDC"]
+"""
+
+
+def collector_config(folder: Path, endpoints: int = 1) -> CollectorConfig:
+    (folder / "chain.toml").write_text(_PROFILE)
+    names = ", ".join(f'"http://node{place}"' for place in range(endpoints))
+    (folder / "collector.toml").write_text(_COLLECTOR.format(folder, names))
+    return load_collector(folder / "collector.toml")
+
+
+class Collecting:
+    """collector is None while none runs."""
+
+    def __init__(self, config: CollectorConfig, rpc: Rpc) -> None:
+        self.config, self.rpc = config, rpc
+        self.folder = history_folder(config)
+        self.collector: Collector | None = None
+        self.writer: HistoryWriter
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Collector]:
+        with HistoryWriter.open(self.folder, chain_id=CHAIN_ID, chain="small") as self.writer:
+            self.collector = Collector(
+                self.config, self.rpc, self.writer, retrying=QUICK, feed_pause_s=(0.002, 0.02)
+            )
+            task = asyncio.create_task(self.collector.run())
+            try:
+                yield self.collector
+            finally:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What it says of itself."""
+        assert self.collector is not None
+        return self.collector._metrics()
+
+    @property
+    def market(self) -> Market | None:
+        assert self.collector is not None
+        return self.collector._recorder.market
+
+    def doubt(self, *pools: str) -> None:
+        """As if the self-check had found these to differ from the chain."""
+        assert self.collector is not None
+        self.collector._check._found.update(map(Address, pools))
+
+    async def until_at(self, block: TrueBlock) -> None:
+        await self.until(lambda: self.market is not None and self.market.block.hash == block.hash)
+
+    async def until(self, condition: Callable[[], bool], within_s: float = 10.0) -> None:
+        async with asyncio.timeout(within_s):
+            while not condition():
+                await asyncio.sleep(0.002)
+
+
+def collecting(folder: Path, *nodes: TrueNode) -> Collecting:
+    transports = [transport(node, name=f"node{place}") for place, node in enumerate(nodes)]
+    rpc = Rpc(transports, backoff_s=0.001, backoff_max_s=0.005)
+    return Collecting(collector_config(folder, len(nodes)), rpc)
