@@ -355,17 +355,9 @@ def test_a_deep_reorganisation_is_told_with_the_block_that_stands(
         breaks = [entry for entry in entries(tmp_path) if isinstance(entry, Break)]
         found = check(history_of(tmp_path))
         assert found.dead == [(stands.number + 1, newest)]
-        if depth <= 128:
-            assert not breaks
-            assert_true(tmp_path, chain)
-        else:
-            assert [told.fork_point and told.fork_point.hash for told in breaks] == [stands.hash]
-            ((first, last),) = found.gaps
-            assert first == stands.number + 1
-            numbers = [update.block.number for update in recorded(tmp_path)]
-            assert numbers[-1] == chain.head.number
-            assert last + 1 in numbers
-            assert_nothing_but_gaps(found)
+        told = [entry.fork_point and entry.fork_point.hash for entry in breaks]
+        assert told == ([] if depth <= 128 else [stands.hash])
+        assert_true(tmp_path, chain)
 
     run_at_once(check_it())
 
@@ -426,7 +418,7 @@ def test_a_pool_that_is_silently_wrong_is_found_left_out_and_read_anew(tmp_path:
             chain.change()
             await run.mine(80, transactions=2)
             await run.reach()
-            counts = json.loads((tmp_path / "pool_state.json").read_bytes())["metrics"]
+            counts = json.loads((tmp_path / "data" / "pool_state.json").read_bytes())["metrics"]
             assert counts["self_check"]["requests"] < 0.2 * 84
         found = check(history_of(tmp_path))
         assert not found.gaps

@@ -1,17 +1,15 @@
-"""The real collector in the test's process, against nodes of a `TrueChain`."""
+"""The collector in virtual time against nodes of a `TrueChain`, and whether its history is true."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dexarb.apps.collect import Collector, history_folder
-from dexarb.apps.config.collector import load_collector
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport import Transport
 from dexarb.core.block import BlockUpdate, Log, Transaction
@@ -20,71 +18,10 @@ from dexarb.store.follow import newest_market
 from dexarb.store.history_check import HistoryCheck, check
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
-from support.small_chain import CHAIN_ID, USDC, WETH, WMATIC
+from support.collector import collector_config
+from support.small_chain import CHAIN_ID
 from support.true_chain import TrueBlock, TrueChain
-from support.true_contracts import FACTORIES
 from support.virtual_time import clock
-
-_CHAIN = f"""[chain]
-chain_id = {CHAIN_ID}
-name = "true"
-ordering = "fee"
-wrapped_native = "WMATIC"
-numeraire = "USDC"
-start_tokens = ["USDC", "WETH"]
-default_priority_fee_gwei = 30
-[tokens]
-WETH = "{WETH}"
-USDC = "{USDC}"
-WMATIC = "{WMATIC}"
-"""
-_DEX = """[[dex]]
-name = "{name}"
-kind = "{kind}"
-factory = "{factory}"
-fees_pips = [3000]
-"""
-_REFERENCES = """[[reference]]
-token = "WETH"
-dex = "SushiSwap"
-min_depth = 1000
-[[reference]]
-token = "WMATIC"
-dex = "SushiSwap"
-min_depth = 1000
-"""
-
-
-def configure(
-    folder: Path, endpoints: Sequence[str] = ("http://node",), *, poll_ms: int = 200,
-    segment_blocks: int = 1000,
-) -> Path:  # fmt: skip
-    """The collector's configuration for all pools of a `TrueChain`."""
-    kinds = {"UniswapV3": "uniswap_v3"}
-    dexes = [
-        _DEX.format(name=name, kind=kinds.get(name, "uniswap_v2"), factory=factory)
-        for name, factory in FACTORIES.items()
-    ]
-    (folder / "chain.toml").write_text(_CHAIN + "".join(dexes) + _REFERENCES)
-    path = folder / "collector.toml"
-    path.write_text(f"""[collector]
-chain = "chain.toml"
-data_dir = "{folder}/data"
-state_file = "{folder}/pool_state.json"
-log_dir = "{folder}/logs"
-poll_interval_ms = {poll_ms}
-segment_blocks = {segment_blocks}
-[rpc]
-endpoints = {json.dumps(list(endpoints))}
-timeout_s = 3
-[[pools]]
-dexes = ["QuickSwap", "SushiSwap", "UniswapV3"]
-pairs = ["WETH/USDC"]
-[[pools]]
-dexes = ["SushiSwap"]
-pairs = ["WMATIC/USDC"]
-""")
-    return path
 
 
 def history_of(folder: Path) -> Path:
@@ -120,7 +57,7 @@ async def collecting(
     folder: Path, chain: TrueChain, *transports: Transport, attempts: int = 3, **options: Any
 ) -> AsyncIterator[Collecting]:
     """The collector of the program with its own pauses; see `support.virtual_time`."""
-    config = load_collector(configure(folder, ["http://node"] * len(transports), **options))
+    config = collector_config(folder, len(transports), **({"poll_ms": 200} | options))
     writer = HistoryWriter.open(
         history_folder(config), chain_id=CHAIN_ID, chain="true",
         segment_blocks=config.settings.segment_blocks,

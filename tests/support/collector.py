@@ -66,7 +66,8 @@ chain = "chain.toml"
 data_dir = "{0}/data"
 state_file = "{0}/data/pool_state.json"
 log_dir = "{0}/logs"
-poll_interval_ms = 10
+poll_interval_ms = {2}
+segment_blocks = {3}
 [rpc]
 endpoints = [{1}]
 [[pools]]
@@ -78,10 +79,14 @@ pairs = ["WMATIC/USDC"]
 """
 
 
-def collector_config(folder: Path, endpoints: int = 1) -> CollectorConfig:
+def collector_config(
+    folder: Path, endpoints: int = 1, *, poll_ms: int = 10, segment_blocks: int = 1000
+) -> CollectorConfig:
     (folder / "chain.toml").write_text(_PROFILE)
     names = ", ".join(f'"http://node{place}"' for place in range(endpoints))
-    (folder / "collector.toml").write_text(_COLLECTOR.format(folder, names))
+    (folder / "collector.toml").write_text(
+        _COLLECTOR.format(folder, names, poll_ms, segment_blocks)
+    )
     return load_collector(folder / "collector.toml")
 
 

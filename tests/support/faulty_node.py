@@ -186,9 +186,10 @@ def _last_id(payload: bytes) -> int:
 
 
 @contextlib.asynccontextmanager
-async def faulty_node(upstream: Node) -> AsyncIterator[FaultyNode]:
-    """The servers run in this event loop until the block ends."""
-    node = FaultyNode(upstream)
+async def faulty_node(upstream: Node | FaultyNode) -> AsyncIterator[FaultyNode]:
+    """The servers run in this event loop until the block ends. upstream: the true node, or the
+    faulty one itself where it is of a kind of its own."""
+    node = upstream if isinstance(upstream, FaultyNode) else FaultyNode(upstream)
     http = await asyncio.start_server(node.serve_http, "127.0.0.1", 0, limit=2**24)
     sockets = serve(node.serve_ws, "127.0.0.1", 0, max_size=None, close_timeout=0.1, logger=_quiet)
     async with http, sockets as ws:
