@@ -30,7 +30,7 @@ BLOCKS_A_REQUEST = 8
 """Receipts of a busy block are a megabyte."""
 PATIENCE_S = 60.0
 """So long the next block may stay away while the chain goes on."""
-PRUNED_PATIENCE = 3
+PRUNED_PATIENCE = 6
 """Failures in a row where all endpoints say that they no longer keep the block."""
 PAUSE_S = (0.1, 2.0)
 """After a failure, doubling."""
