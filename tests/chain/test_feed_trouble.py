@@ -75,7 +75,7 @@ def test_without_receipts_the_logs_are_asked_for(fresh_node: Node, scheme: str, 
                     await check_goes_on(driver, follower, 1)
                 assert stats.blocks - before[0] == 10
                 assert stats.requests - before[1] == 10 * cost
-                assert faulty.count("eth_getBlockReceipts") == 1
+                assert faulty.count("eth_getBlockReceipts") == 2
                 assert not any(received.contents.has_receipts for received in follower.received)
                 assert not any(received.contents.transactions for received in follower.received)
                 assert all(received.contents.logs for received in follower.received)

@@ -48,6 +48,8 @@ SETTLED_BLOCKS = 16
 PACE_BLOCKS = 16
 MISSING_ASKED = 2
 """So often in vain, and a pool counts as missing."""
+BEGIN_TRIES = 6
+"""At the fork point, before a gap is accepted."""
 SILENCE_S = 120.0
 """So long an endpoint may be silent before the others' word for another chain than ours counts."""
 _RETRYING = Retrying()
@@ -94,14 +96,16 @@ class Collector:
         if self._recorder.market is not None:
             self._tokens |= self._recorder.market.tokens
         await self._retrying.until_done(self._measure_pace)
-        pause_s = self._retrying.shortest_s
+        pause_s, is_behind = self._retrying.shortest_s, True
         while True:
             begun_at = self._recorder.blocks
             try:
-                await self._catch_up()
+                if is_behind:
+                    await self._catch_up()
+                    is_behind = False
                 await self._follow(until=None)
             except (ReorgTooDeep, BlocksMissing) as error:
-                await self._break(error)
+                is_behind = await self._break(error) or is_behind
             if self._recorder.blocks - begun_at > SETTLED_BLOCKS:
                 pause_s = self._retrying.shortest_s
             await asyncio.sleep(pause_s)
@@ -262,11 +266,12 @@ class Collector:
 
     # -- breaks -------------------------------------------------------------------------------
 
-    async def _break(self, error: ReorgTooDeep | BlocksMissing) -> None:
-        """Say in the history what still stands, so that everything can start anew."""
+    async def _break(self, error: ReorgTooDeep | BlocksMissing) -> bool:
+        """Say in the history what still stands, so that everything can start anew; whether it has
+        to."""
         market = self._recorder.market
         if market is None:
-            return
+            return True
         stands = self._recorder.writer.last_block
         if isinstance(error, ReorgTooDeep):
             patient_until = asyncio.get_running_loop().time() + SILENCE_S
@@ -274,10 +279,11 @@ class Collector:
             if stands is not None and market.remembers(stands.hash):
                 if stands.hash == market.block.hash:
                     _log.warning("reorg.refuted", block=stands.number, reason=str(error))
-                return  # nothing that the feed does not find by itself
+                return False  # nothing that the feed does not find by itself
         await self._recorder.break_off(stands, str(error))
         if isinstance(error, ReorgTooDeep) and stands is not None:
             await self._begin_at(stands)
+        return True
 
     async def _begin_at(self, fork_point: BlockRef) -> None:
         """Go on where the branches part, so that no block is missing.
@@ -285,12 +291,17 @@ class Collector:
         Most forks that are too deep for the market are shallow ones behind a new keyframe, and
         nodes keep the states of the newest blocks. Where they do not it goes on at the head.
         """
-        try:
-            found = await self._bootstrap(fork_point)
-        except OutsideError as error:
-            _log.warning("gap", behind=fork_point.number, reason=str(error))
-        else:
-            await self._begin(self._keyframe(found, found.pools))
+        failure: OutsideError | None = None
+        for _ in range(BEGIN_TRIES):
+            try:
+                found = await self._bootstrap(fork_point)
+            except OutsideError as error:
+                failure = error
+                await asyncio.sleep(self._retrying.shortest_s)
+            else:
+                await self._begin(self._keyframe(found, found.pools))
+                return
+        _log.warning("gap", behind=fork_point.number, reason=str(failure))
 
     async def _fork_point(self, patient_until: float) -> BlockRef | None:
         """The newest of our blocks that the chain has.

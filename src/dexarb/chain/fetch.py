@@ -51,7 +51,7 @@ class ContentsFetcher:
         first, count = headers[0].block.number, len(headers)
         if first >= self._receipts_from:
             try:
-                found = await self._receipts(headers)
+                found = await self._insist(headers)
                 self._note_receipts()
                 return found
             except OutsideError as error:
@@ -90,6 +90,15 @@ class ContentsFetcher:
         if self._without_since is not None:
             _log.info("receipts.back", missing_since_block=self._without_since)
         self._by_logs, self._without_since, self._had_receipts = 0, None, True
+
+    async def _insist(self, headers: Sequence[Header]) -> list[Contents]:
+        """That receipts cannot be had has to be said twice."""
+        try:
+            return await self._receipts(headers)
+        except RpcError as error:
+            if is_transient(error) or is_pruned(error):
+                raise
+        return await self._receipts(headers)
 
     async def _receipts(self, headers: Sequence[Header]) -> list[Contents]:
         checked: dict[int, Contents] = {}
