@@ -260,3 +260,25 @@ def test_a_pool_whose_logs_may_be_missing_is_read_before_its_turn(
             assert checking.take() == expected
 
     run(play())
+
+
+def test_a_head_to_which_there_is_no_way_holds_nobody_up(tmp_path: Path) -> None:
+    """The preferred endpoint names the head of another chain, which is true in itself."""
+
+    async def play() -> None:
+        chain, other = TrueChain(1), TrueChain(9, start=5_000)
+        other.mine()
+        lies = False
+
+        def lie(method: str, params: Sequence[Any], result: Any) -> Any:
+            is_asked = method == "eth_getBlockByNumber" and params[0] == "latest"
+            return other.head.header if lies and is_asked else result
+
+        here = collecting(tmp_path, TrueNode(chain, lie=lie), TrueNode(chain))
+        async with here.running():
+            await begun(here, chain)
+            lies = True
+            await begun(here, chain, blocks=10)
+            assert here.state["breaks"] == 0
+
+    run(play())
