@@ -41,6 +41,7 @@ class PoolWatch:
         Raises ReorgTooDeep.
         """
         update = received.update(0)
+        self._check.prefer(received.contents.admitted)
         while True:
             try:
                 ours = self._recorder.apply(update)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -54,6 +54,7 @@ class SelfCheck:
     counts: CheckCounts = field(default_factory=CheckCounts)
     _differences: Counter[Address] = field(default_factory=Counter)
     _differed_at: dict[Address, int] = field(default_factory=dict)
+    _preferred: dict[Address, None] = field(default_factory=dict)
     _blocks: int = 0
     _next: int = 0
     _running: asyncio.Task[None] | None = None
@@ -70,15 +71,23 @@ class SelfCheck:
         if chosen:
             self._running = asyncio.create_task(self._check(market.block, chosen))
 
+    def prefer(self, pools: Iterable[Address]) -> None:
+        """Check these before the others whose turn it is: something may be missing of them."""
+        self._preferred |= dict.fromkeys(pools)
+
     def _next_pools(self, pools: Sequence[Pool], affordable: float) -> list[Pool]:
-        """The next ones in turn, as many as may be read for so many requests."""
+        """Preferred ones, then the next in turn, as many as may be read for so many requests."""
+        in_turn = [pools[(self._next + step) % len(pools)] for step in range(len(pools))]
+        first = [pool for pool in in_turn if pool.address in self._preferred]
+        rest = [pool for pool in in_turn if pool.address not in self._preferred]
         chosen: list[Pool] = []
-        for step in range(min(MAX_POOLS_A_CHECK, len(pools))):
-            wanted = [*chosen, pools[(self._next + step) % len(pools)]]
-            if reread_requests(wanted) > affordable:
+        for pool in (*first, *rest)[:MAX_POOLS_A_CHECK]:
+            if reread_requests([*chosen, pool]) > affordable:
                 break
-            chosen = wanted
-        self._next = (self._next + len(chosen)) % max(1, len(pools))
+            chosen.append(pool)
+        for pool in chosen:
+            self._preferred.pop(pool.address, None)
+        self._next = (self._next + max(0, len(chosen) - len(first))) % max(1, len(pools))
         return chosen
 
     def take(self) -> set[Address]:

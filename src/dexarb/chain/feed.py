@@ -32,6 +32,8 @@ PATIENCE_S = 60.0
 """So long the next block may stay away while the chain goes on."""
 PRUNED_PATIENCE = 6
 """Failures in a row where all endpoints say that they no longer keep the block."""
+DOUBTFUL_AFTER = 3
+"""Failures in a row after which the preferred endpoint's head counts no more than the others'."""
 PAUSE_S = (0.1, 2.0)
 """After a failure, doubling."""
 
@@ -277,7 +279,7 @@ class BlockFeed:
         header, newest = head.header, self._known[-1]
         if self._failures:
             # The head may have left the chain: go where the chain is now.
-            header = await self._headers.one(LATEST)
+            header = await self._another_head()
         is_far = header.block.number > newest.number + WINDOW
         if is_far:
             header = await self._headers.one(newest.number + WINDOW)
@@ -292,6 +294,16 @@ class BlockFeed:
         self._path = deque(
             _seen(each, self.listener.heard_at(each.block.hash) or heard_at) for each in way
         )
+
+    async def _another_head(self) -> Header:
+        """Where the chain is now. After some failures the lowest head above ours that any endpoint
+        names: whoever names one far away need not have the way there."""
+        if self._failures >= DOUBTFUL_AFTER:
+            newest = self._known[-1].number
+            heads = [each for each in await self._headers.heads() if each.block.number > newest]
+            if heads:
+                return min(heads, key=lambda header: header.block.number)
+        return await self._headers.one(LATEST)
 
     async def _way_to(self, target: Header) -> list[Header]:
         """Raises ReorgTooDeep if nobody contradicts it, RpcError and TransportError."""

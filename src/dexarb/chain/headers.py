@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from dexarb.chain import decode
@@ -106,6 +107,14 @@ class HeaderReader:
         except StopIteration as end:
             value: T = end.value
             return value
+
+    async def heads(self) -> list[Header]:
+        """The newest header of each endpoint that answers."""
+        found = []
+        for _, answer in await self._rpc.each(_METHOD, LATEST, False):
+            with suppress(Refused):
+                found.append(self.read(answer))
+        return found
 
     async def stands(self, block: BlockRef) -> bool:
         """Whether any endpoint has the block at its number, so that it cannot be called dead."""
