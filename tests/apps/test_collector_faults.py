@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from dexarb.apps import collect, self_check
+from dexarb.apps import collect
 from dexarb.apps.self_check import FORGIVEN_AFTER_BLOCKS, SelfCheck
 from dexarb.chain.abi import selector
 from dexarb.chain.contents import Watched
@@ -235,29 +235,19 @@ def test_one_false_answer_about_decimals_is_not_believed(tmp_path: Path) -> None
     run(play())
 
 
-def test_a_pool_whose_logs_may_be_missing_is_read_before_its_turn(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(self_check, "MAX_POOLS_A_CHECK", 1)
-
+def test_a_pool_whose_logs_may_be_missing_is_read_at_once() -> None:
     async def play() -> None:
         chain = TrueChain(1)
         chain.mine(12)
         there = chain.head.pools
-        wrong = max(there)
+        wrong, right = max(there), min(there)
         false = TrueChain(1).head.pools[wrong]
         assert false != there[wrong]
         pools = [*(pool for key, pool in there.items() if key != wrong), false]
         market = Market(Keyframe(0, chain.head.block, PROFILE, TOKENS, tuple(pools)))
-        for preferred, expected in (([], set[str]()), ([wrong], {wrong})):
-            checking = SelfCheck(Rpc([transport(TrueNode(chain))]), MULTICALL3)
-            checking.prefer(preferred)
-            while not checking.counts.pools:
-                checking.advance(market)
-                await asyncio.sleep(0)
-            for _ in range(50):
-                await asyncio.sleep(0)
-            assert checking.take() == expected
+        checking = SelfCheck(Rpc([transport(TrueNode(chain))]), MULTICALL3)
+        assert await checking.examine(market, [], {right}) == set()
+        assert await checking.examine(market, [], {right, wrong}) == {wrong}
 
     run(play())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -54,7 +54,6 @@ class SelfCheck:
     counts: CheckCounts = field(default_factory=CheckCounts)
     _differences: Counter[Address] = field(default_factory=Counter)
     _differed_at: dict[Address, int] = field(default_factory=dict)
-    _preferred: dict[Address, None] = field(default_factory=dict)
     _blocks: int = 0
     _next: int = 0
     _running: asyncio.Task[None] | None = None
@@ -71,23 +70,15 @@ class SelfCheck:
         if chosen:
             self._running = asyncio.create_task(self._check(market.block, chosen))
 
-    def prefer(self, pools: Iterable[Address]) -> None:
-        """Check these before the others whose turn it is: something may be missing of them."""
-        self._preferred |= dict.fromkeys(pools)
-
     def _next_pools(self, pools: Sequence[Pool], affordable: float) -> list[Pool]:
-        """Preferred ones, then the next in turn, as many as may be read for so many requests."""
-        in_turn = [pools[(self._next + step) % len(pools)] for step in range(len(pools))]
-        first = [pool for pool in in_turn if pool.address in self._preferred]
-        rest = [pool for pool in in_turn if pool.address not in self._preferred]
+        """The next ones in turn, as many as may be read for so many requests."""
         chosen: list[Pool] = []
-        for pool in (*first, *rest)[:MAX_POOLS_A_CHECK]:
-            if reread_requests([*chosen, pool]) > affordable:
+        for step in range(min(MAX_POOLS_A_CHECK, len(pools))):
+            wanted = [*chosen, pools[(self._next + step) % len(pools)]]
+            if reread_requests(wanted) > affordable:
                 break
-            chosen.append(pool)
-        for pool in chosen:
-            self._preferred.pop(pool.address, None)
-        self._next = (self._next + max(0, len(chosen) - len(first))) % max(1, len(pools))
+            chosen = wanted
+        self._next = (self._next + len(chosen)) % max(1, len(pools))
         return chosen
 
     def take(self) -> set[Address]:
@@ -124,18 +115,21 @@ class SelfCheck:
         return agreed
 
     async def examine(
-        self, block: Block, events: Sequence[tuple[Address, bytes]], market: Market
+        self, market: Market, events: Sequence[tuple[Address, bytes]], silent: Collection[Address]
     ) -> set[Address]:
-        """Pools that an event of an unknown kind has brought away from ours, at the market's block.
+        """Pools that the latest block shows to be away from ours, before the block is written.
 
-        An endpoint that cannot be asked now leaves it to the next regular check.
+        events: those of unknown kinds, (pool, topic). silent: pools of which the block's bloom says
+        that there may be an event, though none came. An endpoint that cannot be asked now leaves
+        it to the next regular check.
         """
         doubtful = [each for each in events if self._quiet[each] < QUIET_AFTER]
-        pools = [market.pools[address] for address in {address for address, _ in doubtful}]
+        wanted = {*silent, *(address for address, _ in doubtful)}
+        pools = [market.pools[address] for address in wanted]
         if not pools:
             return set()
         try:
-            found = await self.differing(block, pools)
+            found = await self.differing(market.block, pools)
         except OutsideError as error:
             _log.warning("self_check", problem=str(error))
             return set()

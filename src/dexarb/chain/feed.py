@@ -132,7 +132,7 @@ class BlockFeed:
         self._contradicting: dict[str, BlockRef] = {}
         self._told: set[str] = set()
         self._failures = self._pruned = 0
-        self._failing_since = 0.0
+        self._failing_since = self._missing_since = 0.0
         self._patience_s = patience_s
         self._pause_s = pause_s
 
@@ -233,18 +233,21 @@ class BlockFeed:
         """Raises BlocksMissing where the answers have said for long enough that it is gone."""
         clock = asyncio.get_running_loop().time()
         if not self._failures:
-            self._failing_since = clock
+            self._failing_since = self._missing_since = clock
         self._failures += 1
         kind = trouble(error) if isinstance(error, RpcError) else Trouble.BUSY
         if kind in (Trouble.BUSY, Trouble.QUOTA):
-            self._failing_since = clock  # nobody answers: that says nothing about the block
+            self._missing_since = clock  # nobody answers: that says nothing about the block
         self._pruned = self._pruned + 1 if kind is Trouble.PRUNED else 0
-        if self._pruned >= PRUNED_PATIENCE or clock - self._failing_since >= self._patience_s:
+        if self._pruned >= PRUNED_PATIENCE or clock - self._missing_since >= self._patience_s:
             raise BlocksMissing(self._known[-1].number + 1, str(error)) from error
+
+    def _failing_s(self) -> float:
+        return asyncio.get_running_loop().time() - self._failing_since if self._failures else 0.0
 
     async def _take(self, chunk: Sequence[Header], *, live: bool) -> None:
         """Contents of the next blocks of the path, of at least one."""
-        found = await self._fetcher.fetch(chunk, self._failures)
+        found = await self._fetcher.fetch(chunk, self._failures, self._failing_s())
         counts = self.listener.witnesses.counts([header.block.hash for header in self._path])
         for contents, count in zip(found, counts, strict=False):
             header = self._path.popleft()
