@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 
 from dexarb.apps import collect
 from dexarb.apps.self_check import FORGIVEN_AFTER_BLOCKS, SelfCheck
-from dexarb.chain.abi import selector
+from dexarb.chain.bootstrap.abi import selector
+from dexarb.chain.bootstrap.multicall import MULTICALL3
 from dexarb.chain.contents import Watched
-from dexarb.chain.feed import BlockFeed
-from dexarb.chain.multicall import MULTICALL3
+from dexarb.chain.feed.feed import BlockFeed
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import BlockRef
 from dexarb.core.market import Keyframe, Market

@@ -6,8 +6,8 @@ import pytest
 
 from dexarb.chain import proof
 from dexarb.chain.contents import Watched
-from dexarb.chain.fetch import ContentsFetcher
-from dexarb.chain.headers import HeaderReader
+from dexarb.chain.feed.fetch import ContentsFetcher
+from dexarb.chain.feed.headers import HeaderReader
 from dexarb.chain.rpc import Rpc
 from support.chain_driver import run
 from support.true_chain import TrueChain

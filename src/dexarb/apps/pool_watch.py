@@ -9,7 +9,7 @@ import structlog
 
 from dexarb.apps.recorder import Recorder
 from dexarb.apps.self_check import SelfCheck
-from dexarb.chain.feed import Received
+from dexarb.chain.feed.feed import Received
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool

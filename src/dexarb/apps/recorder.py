@@ -10,7 +10,7 @@ from dataclasses import replace
 import structlog
 
 from dexarb.apps.retrying import Retrying
-from dexarb.chain.heads import HICCUP_S
+from dexarb.chain.feed.heads import HICCUP_S
 from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
 from dexarb.core.token import Address

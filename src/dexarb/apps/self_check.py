@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from dexarb.chain.bootstrap.sync import reread, reread_requests
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.sync import reread, reread_requests
 from dexarb.core.block import Block
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from dexarb.chain import decode
 from dexarb.chain.contents import check_header
 from dexarb.chain.decode import Header, JsonObject
+from dexarb.chain.endpoints.trouble import NOT_THERE_YET
+from dexarb.chain.feed.way import Dialogue, Questions
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.trouble import NOT_THERE_YET
-from dexarb.chain.way import Dialogue, Questions
 from dexarb.core.block import BlockRef
 from dexarb.errors import OutsideError, Refused, RpcError
 
@@ -99,7 +99,7 @@ class HeaderReader:
         return self.read(answer), endpoint
 
     async def drive(self, dialogue: Dialogue[T]) -> T:
-        """Lead a dialogue of `dexarb.chain.way` to its end."""
+        """Lead a dialogue of `dexarb.chain.feed.way` to its end."""
         try:
             questions = next(dialogue)
             while True:

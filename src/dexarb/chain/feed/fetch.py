@@ -11,9 +11,9 @@ import structlog
 from dexarb.chain import contents
 from dexarb.chain.contents import Contents, Watched
 from dexarb.chain.decode import EventLog, Header, Receipt
-from dexarb.chain.headers import HeaderReader
+from dexarb.chain.endpoints.trouble import NOT_THERE_YET, Trouble, is_pruned, is_transient, trouble
+from dexarb.chain.feed.headers import HeaderReader
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.trouble import NOT_THERE_YET, Trouble, is_pruned, is_transient, trouble
 from dexarb.errors import OutsideError, Refused, RpcError, TransportError
 
 MAX_FILTER_ADDRESSES = 200

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from dexarb.chain import wire
 from dexarb.chain.decode import Header
-from dexarb.chain.headers import FINALIZED, LATEST, HeaderReader
-from dexarb.chain.pace import Pace
+from dexarb.chain.endpoints.trouble import pause_s
+from dexarb.chain.feed.headers import FINALIZED, LATEST, HeaderReader
+from dexarb.chain.feed.pace import Pace
+from dexarb.chain.feed.witnesses import Witnesses
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.transport_push import Subscription
-from dexarb.chain.trouble import pause_s
-from dexarb.chain.witnesses import Witnesses
+from dexarb.chain.transport import wire
+from dexarb.chain.transport.push import Subscription
 from dexarb.core.block import BlockRef
 from dexarb.errors import OutsideError, Refused, TransportError
 

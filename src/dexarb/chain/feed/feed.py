@@ -14,14 +14,14 @@ import structlog
 
 from dexarb.chain.contents import Contents, Watched
 from dexarb.chain.decode import Header
-from dexarb.chain.fetch import ContentsFetcher
-from dexarb.chain.headers import LATEST, HeaderReader
-from dexarb.chain.heads import HICCUP_S, FeedStats, Head, HeadListener
-from dexarb.chain.outage import Outage
-from dexarb.chain.pace import Pace
+from dexarb.chain.endpoints.trouble import NOT_THERE_YET, Trouble, pause_s, trouble
+from dexarb.chain.feed.fetch import ContentsFetcher
+from dexarb.chain.feed.headers import LATEST, HeaderReader
+from dexarb.chain.feed.heads import HICCUP_S, FeedStats, Head, HeadListener
+from dexarb.chain.feed.outage import Outage
+from dexarb.chain.feed.pace import Pace
+from dexarb.chain.feed.way import WINDOW, ParentMissing, way_to
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.trouble import NOT_THERE_YET, Trouble, pause_s, trouble
-from dexarb.chain.way import WINDOW, ParentMissing, way_to
 from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.errors import BlocksMissing, OutsideError, ReorgTooDeep, RpcError
