@@ -59,15 +59,16 @@ def test_the_architecture_names_the_files_of_a_room_and_no_others(room: str) -> 
     text = (ROOT / "docs" / "architecture.md").read_text().split("## Inside")[1]
     (row,) = (line for line in text.splitlines() if line.startswith(f"| `{room}` |"))
     named = set(re.findall(r"`([a-z_0-9]+)`", row.split("|")[2]))
-    entries = (ROOT / "src" / "dexarb" / room).iterdir()
-    assert named == {path.stem for path in entries if not path.name.startswith("__")}
+    folder = ROOT / "src" / "dexarb" / room
+    files = {path.stem for path in folder.rglob("*.py")} - {"__init__"}
+    assert named == files | {path.parent.name for path in folder.glob("*/__init__.py")}
 
 
 def test_the_collectors_warnings_are_told_in_the_documents_and_no_others() -> None:
     source = ROOT / "src" / "dexarb"
     apps = ("collect", "collect_report", "recorder", "pool_watch", "self_check", "retrying")
-    files = [*(source / "chain").glob("*.py"), *(source / "apps" / f"{name}.py" for name in apps)]
-    text = "".join(path.read_text() for path in files if path.name != "endpoints.py")
+    files = [*(source / "chain").rglob("*.py"), *(source / "apps" / f"{name}.py" for name in apps)]
+    text = "".join(path.read_text() for path in files if path.name != "choice.py")
     logged = re.findall(r'_log\.(\w+)\(\s*"([a-z_0-9.]+)"', text)
     table = (ROOT / "docs" / "collecting.md").read_text().split("| event |")[1]
     told = {

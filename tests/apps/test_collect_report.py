@@ -11,8 +11,8 @@ import structlog
 
 from dexarb.apps.collect_report import expected_cost, save_usage, tell_forecast, usage_file
 from dexarb.apps.config.collector import CollectorConfig, load_collector
+from dexarb.chain.endpoints.usage import Usage
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.usage import Usage
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 

@@ -13,10 +13,10 @@ from structlog.testing import capture_logs
 
 from dexarb.apps import collect
 from dexarb.apps.self_check import FORGIVEN_AFTER_BLOCKS, SelfCheck
-from dexarb.chain.abi import selector
+from dexarb.chain.bootstrap.abi import selector
+from dexarb.chain.bootstrap.multicall import MULTICALL3
 from dexarb.chain.contents import Watched
-from dexarb.chain.feed import BlockFeed
-from dexarb.chain.multicall import MULTICALL3
+from dexarb.chain.feed.feed import BlockFeed
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import BlockRef
 from dexarb.core.market import Keyframe, Market
@@ -231,5 +231,44 @@ def test_one_false_answer_about_decimals_is_not_believed(tmp_path: Path) -> None
             assert here.market is not None
             assert here.market.tokens[WETH].decimals == 18
             assert here.market.pools == chain.head.pools
+
+    run(play())
+
+
+def test_a_pool_whose_logs_may_be_missing_is_read_at_once() -> None:
+    async def play() -> None:
+        chain = TrueChain(1)
+        chain.mine(12)
+        there = chain.head.pools
+        wrong, right = max(there), min(there)
+        false = TrueChain(1).head.pools[wrong]
+        assert false != there[wrong]
+        pools = [*(pool for key, pool in there.items() if key != wrong), false]
+        market = Market(Keyframe(0, chain.head.block, PROFILE, TOKENS, tuple(pools)))
+        checking = SelfCheck(Rpc([transport(TrueNode(chain))]), MULTICALL3)
+        assert await checking.examine(market, [], {right}) == set()
+        assert await checking.examine(market, [], {right, wrong}) == {wrong}
+
+    run(play())
+
+
+def test_a_head_to_which_there_is_no_way_holds_nobody_up(tmp_path: Path) -> None:
+    """The preferred endpoint names the head of another chain, which is true in itself."""
+
+    async def play() -> None:
+        chain, other = TrueChain(1), TrueChain(9, start=5_000)
+        other.mine()
+        lies = False
+
+        def lie(method: str, params: Sequence[Any], result: Any) -> Any:
+            is_asked = method == "eth_getBlockByNumber" and params[0] == "latest"
+            return other.head.header if lies and is_asked else result
+
+        here = collecting(tmp_path, TrueNode(chain, lie=lie), TrueNode(chain))
+        async with here.running():
+            await begun(here, chain)
+            lies = True
+            await begun(here, chain, blocks=10)
+            assert here.state["breaks"] == 0
 
     run(play())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dexarb.chain import abi
+from dexarb.chain.bootstrap import abi
 
 REVERTS = "0x60006000fd"
 _DISPATCH = bytes.fromhex("60003560e01c")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dexarb.apps.demo.world import World
-from dexarb.chain.sync import PoolRequest
+from dexarb.chain.bootstrap.sync import PoolRequest
 from dexarb.core.token import Address
 
 STRANGER = Address("0x" + "57" * 20)

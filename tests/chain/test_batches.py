@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from dexarb.chain.endpoint import BatchSize
+from dexarb.chain.endpoints.health import BatchSize
 from dexarb.chain.rpc import Rpc
 from dexarb.errors import RpcError, TransportError
 from support.chain_driver import run

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from dexarb.chain.endpoint import Endpoint, Standing
-from dexarb.chain.endpoints import Endpoints, unique
-from dexarb.chain.usage import Budget
+from dexarb.chain.endpoints.choice import Endpoints, unique
+from dexarb.chain.endpoints.health import Endpoint, Standing
+from dexarb.chain.endpoints.usage import Budget
 
 A, B, C = "https://a", "https://b", "https://c"
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC).timestamp()

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from dexarb.chain.endpoints import MOMENT_S
+from dexarb.chain.endpoints.choice import MOMENT_S
+from dexarb.chain.endpoints.trouble import Trouble, trouble
+from dexarb.chain.endpoints.usage import Budget, Usage
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.trouble import Trouble, trouble
-from dexarb.chain.usage import Budget, Usage
 from dexarb.core.block import BlockRef
 from dexarb.errors import Refused, RpcError, TransportError
 from support.chain_driver import run

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from dexarb.chain.feed import BlockFeed
+from dexarb.chain.feed.feed import BlockFeed
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.errors import ReorgTooDeep

@@ -6,8 +6,8 @@ import pytest
 
 from dexarb.chain import proof
 from dexarb.chain.contents import Watched
-from dexarb.chain.fetch import ContentsFetcher
-from dexarb.chain.headers import HeaderReader
+from dexarb.chain.feed.fetch import ContentsFetcher
+from dexarb.chain.feed.headers import HeaderReader
 from dexarb.chain.rpc import Rpc
 from support.chain_driver import run
 from support.true_chain import TrueChain
@@ -30,7 +30,7 @@ def test_a_block_is_proven_once(monkeypatch: pytest.MonkeyPatch) -> None:
             asked = await headers.ask([block.hash for block in blocks])
             fetcher = ContentsFetcher(rpc, headers, Watched.of(chain.head.pools.values()))
             monkeypatch.setattr(proof, "list_root", counted)
-            found = await fetcher.fetch([each for each in asked if each], 0)
+            found = await fetcher.fetch([each for each in asked if each], 0, 0.0)
         assert all(each.is_proven for each in found)
         assert roots == [3, 1, 2]
 

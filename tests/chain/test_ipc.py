@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dexarb.chain import wire
-from dexarb.chain.node_url import redact
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.transport import PushTransport, connect
-from dexarb.chain.transport_ipc import Messages
+from dexarb.chain.transport import wire
+from dexarb.chain.transport.connect import PushTransport, connect
+from dexarb.chain.transport.ipc import Messages
+from dexarb.chain.transport.node_url import redact
 from dexarb.errors import ConfigError, TransportError
 from support.anvil import running_anvil
 from support.chain_driver import run, until

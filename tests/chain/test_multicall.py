@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dexarb.apps.demo.artifacts import multicall3_code
-from dexarb.chain import abi, multicall
-from dexarb.chain.multicall import MULTICALL3, PinnedReader
+from dexarb.chain.bootstrap import abi, multicall
+from dexarb.chain.bootstrap.multicall import MULTICALL3, PinnedReader
 from dexarb.chain.rpc import Rpc
 from dexarb.core.pool import Call
 from dexarb.core.token import Address

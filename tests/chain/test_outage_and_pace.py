@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from dexarb.chain.outage import TOLD_AFTER, Outage
-from dexarb.chain.pace import Pace
+from dexarb.chain.feed.outage import TOLD_AFTER, Outage
+from dexarb.chain.feed.pace import Pace
 from dexarb.errors import TransportError
 
 

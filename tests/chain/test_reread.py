@@ -8,9 +8,9 @@ import pytest
 
 from chain.embedded import STRANGER, Embedded, requests_of
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool
-from dexarb.chain.multicall import MULTICALL3
+from dexarb.chain.bootstrap.multicall import MULTICALL3
+from dexarb.chain.bootstrap.sync import bootstrap, reread, reread_requests
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.sync import bootstrap, reread, reread_requests
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.errors import BlockGone, InvalidPoolState

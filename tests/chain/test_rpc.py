@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dexarb.chain.endpoints.trouble import is_revert
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.trouble import is_revert
 from dexarb.errors import OutsideError, RpcError, TransportError
 from support.anvil import Node, free_port
 from support.chain_driver import run

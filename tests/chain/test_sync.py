@@ -14,10 +14,10 @@ from dexarb.apps.demo.anvil import start_anvil
 from dexarb.apps.demo.artifacts import Function, contract
 from dexarb.apps.demo.driver import Driver as WorldDriver
 from dexarb.apps.demo.world import QUICKSWAP, UNISWAP_V3, World
+from dexarb.chain.bootstrap.multicall import MULTICALL3
+from dexarb.chain.bootstrap.sync import Bootstrap, PoolRequest, bootstrap
 from dexarb.chain.contents import Watched
-from dexarb.chain.multicall import MULTICALL3
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.sync import Bootstrap, PoolRequest, bootstrap
 from dexarb.core.block import Block, BlockRef
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.token import Address

@@ -9,13 +9,13 @@ import traceback
 import msgspec
 import pytest
 
-from dexarb.chain import wire
-from dexarb.chain.node_url import redact
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.transport import PushTransport, Transport, connect
-from dexarb.chain.transport_http import HttpTransport
-from dexarb.chain.transport_push import Subscription
-from dexarb.chain.transport_ws import WebSocketTransport
+from dexarb.chain.transport import wire
+from dexarb.chain.transport.connect import PushTransport, Transport, connect
+from dexarb.chain.transport.http import HttpTransport
+from dexarb.chain.transport.node_url import redact
+from dexarb.chain.transport.push import Subscription
+from dexarb.chain.transport.websocket import WebSocketTransport
 from dexarb.errors import ConfigError, DexarbError, RpcError, TransportError
 from support.anvil import Node, free_port
 from support.chain_driver import run, until

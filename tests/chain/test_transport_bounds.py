@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dexarb.chain import wire
-from dexarb.chain.node_url import MAX_MESSAGE
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.transport import connect
-from dexarb.chain.transport_http import retry_after_s
+from dexarb.chain.transport import wire
+from dexarb.chain.transport.connect import connect
+from dexarb.chain.transport.http import retry_after_s
+from dexarb.chain.transport.node_url import MAX_MESSAGE
 from dexarb.errors import RpcError, TransportError
 from support.chain_driver import run
 from support.json_rpc_server import Reply, encoded, failure, json_rpc_server, result, zipped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dexarb.chain.trouble import (
+from dexarb.chain.endpoints.trouble import (
     Trouble,
     is_pruned,
     is_revert,

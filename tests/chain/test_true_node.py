@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from dexarb.chain.bootstrap.sync import PoolRequest, bootstrap
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.sync import PoolRequest, bootstrap
 from dexarb.errors import RpcError
 from support.chain_driver import run
 from support.small_chain import CHAIN_ID, USDC, WETH, WMATIC

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.chain.usage import PUSHED, Budget, Forecast, Spent, Usage, forecast
+from dexarb.chain.endpoints.usage import PUSHED, Budget, Forecast, Spent, Usage, forecast
 from dexarb.errors import StoreError
 
 A, B = "https://a", "https://b"

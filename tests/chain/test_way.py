@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from dexarb.chain.decode import Header
-from dexarb.chain.way import Dialogue, ParentMissing, T, fork_point, way_to
+from dexarb.chain.feed.way import Dialogue, ParentMissing, T, fork_point, way_to
 from dexarb.core.block import Block, BlockRef
 from dexarb.errors import ReorgTooDeep
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dexarb.chain.witnesses import Witnesses
+from dexarb.chain.feed.witnesses import Witnesses
 from dexarb.core.block import BlockRef
 
 BRANCH = [BlockRef(number, f"0xa{number}") for number in range(10, 20)]

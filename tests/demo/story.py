@@ -13,8 +13,8 @@ from dexarb.apps.demo.artifacts import Function, contract
 from dexarb.apps.demo.driver import DEFAULT_SEED, Driver
 from dexarb.apps.demo.mining import Mined
 from dexarb.apps.demo.world import World
+from dexarb.chain.bootstrap.sync import Bootstrap, PoolRequest, bootstrap
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.sync import Bootstrap, PoolRequest, bootstrap
 from dexarb.core.token import Address
 from dexarb.errors import RpcError
 from dexarb.report.spreads import Spread, best_spreads

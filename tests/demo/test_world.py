@@ -11,8 +11,8 @@ from dexarb.amm import UniswapV2Pool, UniswapV3Pool
 from dexarb.apps.demo.artifacts import AGGREGATE3, contract
 from dexarb.apps.demo.deploy import deploy
 from dexarb.apps.demo.world import V2_FEE_PIPS, World, standard_plan
+from dexarb.chain.bootstrap.sync import PoolRequest, bootstrap
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.sync import PoolRequest, bootstrap
 from dexarb.core.token import Address
 from dexarb.errors import RpcError
 

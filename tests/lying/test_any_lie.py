@@ -11,7 +11,7 @@ import pytest
 
 from dexarb.apps.config.paper import load_paper
 from dexarb.apps.session import Session
-from dexarb.chain.endpoints import EndpointReport
+from dexarb.chain.endpoints.choice import EndpointReport
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Entry, Keyframe
 from dexarb.core.trade import Fill

@@ -11,7 +11,7 @@ from typing import Any
 
 from dexarb.apps.collect import Collector, history_folder
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.transport import Transport
+from dexarb.chain.transport.connect import Transport
 from dexarb.core.block import BlockUpdate, Log, Transaction
 from dexarb.core.market import Break, Entry, Keyframe, Market
 from dexarb.store.follow import newest_market

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dexarb.chain.feed import BlockFeed, Received
+from dexarb.chain.feed.feed import BlockFeed, Received
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block, BlockRef
 from dexarb.errors import OutsideError

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from dexarb.chain.node_url import NodeUrl
 from dexarb.chain.rpc import Rpc
+from dexarb.chain.transport.node_url import NodeUrl
 from dexarb.errors import RpcError, TransportError
 
 Answer = Callable[[str, list[Any]], Any]

@@ -11,8 +11,8 @@ from dexarb.amm import uniswap_v2, uniswap_v3_load
 from dexarb.amm.abi import ZERO_ADDRESS, encode
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
-from dexarb.chain.abi import WORD, padded, selector
-from dexarb.chain.multicall import MULTICALL3
+from dexarb.chain.bootstrap.abi import WORD, padded, selector
+from dexarb.chain.bootstrap.multicall import MULTICALL3
 from dexarb.core.block import Block
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address

@@ -18,7 +18,7 @@ import msgspec
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from dexarb.chain.transport_push import Subscription
+from dexarb.chain.transport.push import Subscription
 from dexarb.core.token import Address
 from support.small_chain import CHAIN_ID
 from support.true_chain import TrueBlock, TrueChain

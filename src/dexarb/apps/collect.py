@@ -19,15 +19,15 @@ from dexarb.apps.process import Signals, name_process, start_logging
 from dexarb.apps.recorder import Recorder
 from dexarb.apps.retrying import Retrying
 from dexarb.apps.self_check import SelfCheck
+from dexarb.chain.bootstrap.multicall import MULTICALL3
+from dexarb.chain.bootstrap.sync import Bootstrap, PoolRequest, bootstrap, request_of, with_found
 from dexarb.chain.contents import Watched
-from dexarb.chain.feed import PAUSE_S, BlockFeed, Received
-from dexarb.chain.headers import LATEST, HeaderReader
-from dexarb.chain.multicall import MULTICALL3
-from dexarb.chain.pace import Pace
+from dexarb.chain.endpoints.usage import Usage
+from dexarb.chain.feed.feed import PAUSE_S, BlockFeed, Received
+from dexarb.chain.feed.headers import LATEST, HeaderReader
+from dexarb.chain.feed.pace import Pace
+from dexarb.chain.feed.way import fork_point
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.sync import Bootstrap, PoolRequest, bootstrap, request_of, with_found
-from dexarb.chain.usage import Usage
-from dexarb.chain.way import fork_point
 from dexarb.core.block import BlockRef
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
 from dexarb.core.pool import Pool

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dexarb.apps.config.chain_profile import LoadedChain
 from dexarb.apps.config.collector import CollectorConfig
-from dexarb.chain.sync import Bootstrap, PoolRequest
+from dexarb.chain.bootstrap.sync import Bootstrap, PoolRequest
 from dexarb.core.pool import Pool
 from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, to_address

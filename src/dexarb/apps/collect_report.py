@@ -14,10 +14,10 @@ from dexarb.apps.latency import Latency
 from dexarb.apps.pool_watch import PoolWatch
 from dexarb.apps.recorder import Recorder
 from dexarb.apps.self_check import REQUESTS_A_BLOCK, SelfCheck
-from dexarb.chain.feed import BlockFeed
-from dexarb.chain.heads import PROBE_S
+from dexarb.chain.endpoints.usage import PUSHED, Forecast, forecast
+from dexarb.chain.feed.feed import BlockFeed
+from dexarb.chain.feed.heads import PROBE_S
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.usage import PUSHED, Forecast, forecast
 from dexarb.errors import StoreError
 
 _log = structlog.get_logger("data-collector")

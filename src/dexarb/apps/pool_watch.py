@@ -9,7 +9,7 @@ import structlog
 
 from dexarb.apps.recorder import Recorder
 from dexarb.apps.self_check import SelfCheck
-from dexarb.chain.feed import Received
+from dexarb.chain.feed.feed import Received
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
@@ -49,12 +49,14 @@ class PoolWatch:
                 continue
             market = self._market
             events = [e for e in received.contents.unknown_events if e[0] in market.pools]
-            differing = await self._check.examine(update.block, events, market)
+            silent = received.contents.admitted & market.pools.keys()
+            differing = await self._check.examine(market, events, silent)
             if not differing:
                 return ours
             self._recorder.take_back(ours)
             topics = sorted({"0x" + topic.hex() for pool, topic in events if pool in differing})
-            await self._leave_out(differing, f"moved by events of unknown kinds: {topics}")
+            unknown = f"moved by events of unknown kinds: {topics}"
+            await self._leave_out(differing, unknown if topics else "an event is missing")
 
     def doubt(self, pools: Iterable[Pool]) -> None:
         """Leave out, from the next keyframe on, what was read in two ways, until two readings

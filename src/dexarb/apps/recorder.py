@@ -10,7 +10,7 @@ from dataclasses import replace
 import structlog
 
 from dexarb.apps.retrying import Retrying
-from dexarb.chain.heads import HICCUP_S
+from dexarb.chain.feed.heads import HICCUP_S
 from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
 from dexarb.core.token import Address
@@ -36,6 +36,7 @@ class Recorder:
         self.market: Market | None = None
         self.blocks = self.reorgs = self.unproven = self.backfilled = self.breaks = 0
         self._compaction: asyncio.Task[None] | None = None
+        self._is_roll_stuck = False
 
     def resume(self) -> None:
         """Take up the market at the end of the history, where there is one."""
@@ -143,8 +144,11 @@ class Recorder:
         try:
             rolled = self.writer.roll_if_full(market.keyframe)
         except StoreError as error:
-            _log.error("roll", problem=str(error))
+            if not self._is_roll_stuck:
+                _log.error("roll", problem=str(error))
+            self._is_roll_stuck = True
         else:
+            self._is_roll_stuck = False
             if rolled and (self._compaction is None or self._compaction.done()):
                 self._compaction = asyncio.create_task(self._compact(market.block.number))
 

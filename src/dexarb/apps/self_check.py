@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
+from dexarb.chain.bootstrap.sync import reread, reread_requests
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.sync import reread, reread_requests
 from dexarb.core.block import Block
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
@@ -115,18 +115,21 @@ class SelfCheck:
         return agreed
 
     async def examine(
-        self, block: Block, events: Sequence[tuple[Address, bytes]], market: Market
+        self, market: Market, events: Sequence[tuple[Address, bytes]], silent: Collection[Address]
     ) -> set[Address]:
-        """Pools that an event of an unknown kind has brought away from ours, at the market's block.
+        """Pools that the latest block shows to be away from ours, before the block is written.
 
-        An endpoint that cannot be asked now leaves it to the next regular check.
+        events: those of unknown kinds, (pool, topic). silent: pools of which the block's bloom says
+        that there may be an event, though none came. An endpoint that cannot be asked now leaves
+        it to the next regular check.
         """
         doubtful = [each for each in events if self._quiet[each] < QUIET_AFTER]
-        pools = [market.pools[address] for address in {address for address, _ in doubtful}]
+        wanted = {*silent, *(address for address, _ in doubtful)}
+        pools = [market.pools[address] for address in wanted]
         if not pools:
             return set()
         try:
-            found = await self.differing(block, pools)
+            found = await self.differing(market.block, pools)
         except OutsideError as error:
             _log.warning("self_check", problem=str(error))
             return set()

@@ -24,7 +24,7 @@ from dexarb.errors import Refused
 RECEIPTS, LOGS = "eth_getBlockReceipts", "eth_getLogs"
 KNOWN_TYPES = frozenset(range(5))
 """Transaction types whose receipts are encoded alike on every chain, up to EIP-7702's."""
-MAX_FALSE_ADMISSIONS = 0.5
+MAX_FALSE_ADMISSIONS = 0.1
 """Where more watched pools than this are expected in a bloom by chance it says nothing of one."""
 
 _BLOOM_BITS = 2048

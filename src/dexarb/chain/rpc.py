@@ -17,18 +17,18 @@ from typing import Any, Self, TypeVar, cast
 
 import stamina
 
-from dexarb.chain.endpoint_client import EndpointClient, Slot, slots
-from dexarb.chain.endpoints import MOMENT_S, EndpointReport, Endpoints, Notice
-from dexarb.chain.judging import judge
-from dexarb.chain.transport import (
+from dexarb.chain.endpoints.choice import MOMENT_S, EndpointReport, Endpoints, Notice
+from dexarb.chain.endpoints.client import EndpointClient, Slot, slots
+from dexarb.chain.endpoints.judging import judge
+from dexarb.chain.endpoints.trouble import pause_s
+from dexarb.chain.endpoints.usage import Budget, Usage
+from dexarb.chain.transport.connect import (
     DEFAULT_TIMEOUT_S,
     PushTransport,
     Transport,
     connect,
 )
-from dexarb.chain.transport_push import Subscription
-from dexarb.chain.trouble import pause_s
-from dexarb.chain.usage import Budget, Usage
+from dexarb.chain.transport.push import Subscription
 from dexarb.core.block import BlockRef
 from dexarb.errors import OutsideError, RpcError, TransportError, the_failure
 

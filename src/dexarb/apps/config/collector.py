@@ -22,7 +22,7 @@ from dexarb.apps.config.toml_file import (
     validate,
 )
 from dexarb.apps.config.toml_lines import Loc
-from dexarb.chain.usage import Budget
+from dexarb.chain.endpoints.usage import Budget
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors
 

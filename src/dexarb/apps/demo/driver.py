@@ -12,8 +12,8 @@ from dexarb.apps.demo.mining import Mined, Miner, Request
 from dexarb.apps.demo.scene import GWEI, Actor, FairPrices, Scene
 from dexarb.apps.demo.traders import Informed, Retail, Whale
 from dexarb.apps.demo.world import Plan, World
+from dexarb.chain.bootstrap.sync import PoolRequest, bootstrap
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.sync import PoolRequest, bootstrap
 from dexarb.core.market import Keyframe, Market
 
 DEFAULT_SEED = 1

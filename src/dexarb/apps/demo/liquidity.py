@@ -13,7 +13,7 @@ from dexarb.apps.demo.calls import Target
 from dexarb.apps.demo.mining import Mined, Request
 from dexarb.apps.demo.scene import Scene, choose_fee
 from dexarb.apps.demo.world import NO_DEADLINE, V2, V3, V3_TIERS, DeployedPool, World
-from dexarb.chain import abi
+from dexarb.chain.bootstrap import abi
 from dexarb.chain.decode import EventLog
 from dexarb.core.token import Address
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dexarb.apps.demo.world import World
-from dexarb.chain.multicall import MULTICALL3
+from dexarb.chain.bootstrap.multicall import MULTICALL3
 
 MARK = "# Written by dexarb demo"
 

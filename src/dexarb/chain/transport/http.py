@@ -12,8 +12,8 @@ from functools import cache
 
 import httpx
 
-from dexarb.chain import wire
-from dexarb.chain.node_url import NodeUrl
+from dexarb.chain.transport import wire
+from dexarb.chain.transport.node_url import NodeUrl
 from dexarb.errors import ConfigError, TransportError
 
 MAX_RETRY_AFTER_S = 600.0

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from dexarb.chain import decode
 from dexarb.chain.contents import check_header
 from dexarb.chain.decode import Header, JsonObject
+from dexarb.chain.endpoints.trouble import NOT_THERE_YET
+from dexarb.chain.feed.way import Dialogue, Questions
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.trouble import NOT_THERE_YET
-from dexarb.chain.way import Dialogue, Questions
 from dexarb.core.block import BlockRef
 from dexarb.errors import OutsideError, Refused, RpcError
 
@@ -98,7 +99,7 @@ class HeaderReader:
         return self.read(answer), endpoint
 
     async def drive(self, dialogue: Dialogue[T]) -> T:
-        """Lead a dialogue of `dexarb.chain.way` to its end."""
+        """Lead a dialogue of `dexarb.chain.feed.way` to its end."""
         try:
             questions = next(dialogue)
             while True:
@@ -106,6 +107,14 @@ class HeaderReader:
         except StopIteration as end:
             value: T = end.value
             return value
+
+    async def heads(self) -> list[Header]:
+        """The newest header of each endpoint that answers."""
+        found = []
+        for _, answer in await self._rpc.each(_METHOD, LATEST, False):
+            with suppress(Refused):
+                found.append(self.read(answer))
+        return found
 
     async def stands(self, block: BlockRef) -> bool:
         """Whether any endpoint has the block at its number, so that it cannot be called dead."""

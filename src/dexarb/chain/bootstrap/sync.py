@@ -11,11 +11,11 @@ import structlog
 
 from dexarb.amm import POOL_TYPES
 from dexarb.chain import decode
+from dexarb.chain.bootstrap.kinds import made_by, other_events
+from dexarb.chain.bootstrap.multicall import MULTICALL3, PinnedReader, aggregates
+from dexarb.chain.bootstrap.tokens import Described, OddToken
 from dexarb.chain.decode import JsonObject
-from dexarb.chain.kinds import made_by, other_events
-from dexarb.chain.multicall import MULTICALL3, PinnedReader, aggregates
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.tokens import Described, OddToken
 from dexarb.core.block import Block, BlockRef
 from dexarb.core.pool import Call, Pool, PoolAddress, Replies
 from dexarb.core.token import Address, Token

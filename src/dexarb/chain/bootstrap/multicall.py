@@ -12,10 +12,11 @@ from typing import Any, Self
 import structlog
 
 from dexarb.amm.abi import encode
-from dexarb.chain import abi, decode
+from dexarb.chain import decode
+from dexarb.chain.bootstrap import abi
 from dexarb.chain.decode import Data, JsonObject
+from dexarb.chain.endpoints.trouble import is_revert, is_transient
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.trouble import is_revert, is_transient
 from dexarb.core.block import Block
 from dexarb.core.pool import Call
 from dexarb.core.token import Address

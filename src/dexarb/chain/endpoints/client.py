@@ -11,12 +11,9 @@ from typing import Any
 
 import msgspec
 
-from dexarb.chain import wire
-from dexarb.chain.endpoint import Endpoint
-from dexarb.chain.endpoints import Endpoints
-from dexarb.chain.transport import PushTransport, Transport
-from dexarb.chain.transport_push import Subscription
-from dexarb.chain.trouble import (
+from dexarb.chain.endpoints.choice import Endpoints
+from dexarb.chain.endpoints.health import Endpoint
+from dexarb.chain.endpoints.trouble import (
     FINAL_AT_A_NODE,
     NOT_THERE_YET,
     Trouble,
@@ -25,6 +22,9 @@ from dexarb.chain.trouble import (
     trouble,
     trouble_of_silence,
 )
+from dexarb.chain.transport import wire
+from dexarb.chain.transport.connect import PushTransport, Transport
+from dexarb.chain.transport.push import Subscription
 from dexarb.errors import Refused, RpcError, TransportError
 
 Check = Callable[[Any], None]

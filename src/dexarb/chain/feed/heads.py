@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from dexarb.chain import wire
 from dexarb.chain.decode import Header
-from dexarb.chain.headers import FINALIZED, LATEST, HeaderReader
-from dexarb.chain.pace import Pace
+from dexarb.chain.endpoints.trouble import pause_s
+from dexarb.chain.feed.headers import FINALIZED, LATEST, HeaderReader
+from dexarb.chain.feed.pace import Pace
+from dexarb.chain.feed.witnesses import Witnesses
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.transport_push import Subscription
-from dexarb.chain.trouble import pause_s
-from dexarb.chain.witnesses import Witnesses
+from dexarb.chain.transport import wire
+from dexarb.chain.transport.push import Subscription
 from dexarb.core.block import BlockRef
 from dexarb.errors import OutsideError, Refused, TransportError
 
@@ -26,6 +26,7 @@ HICCUP_S = 5.0
 """After a silence no longer than this what comes is still fresh."""
 _REMEMBERED = 512
 _RESUBSCRIBE_MAX_S = 30.0
+_POLL_MAX_S = 8.0
 _MOST_DOUBLINGS = 12
 _LATEST = ("latest", False)
 
@@ -135,14 +136,19 @@ class HeadListener:
     # -- polling ------------------------------------------------------------------------------
 
     async def _poll_on(self) -> None:
+        failures = 0
         while True:
             await self._polling.wait()
             try:
                 await self._poll()
+                failures = 0
             except OutsideError as error:
+                failures += 1
                 self._listening = False
                 self._trouble(error)
-            await asyncio.sleep(self._poll_interval_s)
+            # A night's outage must not use up a budget.
+            longest_s = max(self._poll_interval_s, _POLL_MAX_S)
+            await asyncio.sleep(pause_s(failures + 1, self._poll_interval_s, longest_s))
 
     async def _poll(self) -> bool:
         """Ask for the newest block; whether it is news. Raises RpcError and TransportError."""

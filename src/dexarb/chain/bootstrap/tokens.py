@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from dexarb.chain import abi
+from dexarb.chain.bootstrap import abi
 from dexarb.core.pool import Call, Replies
 from dexarb.core.token import Address, Token, short
 

@@ -14,8 +14,8 @@ from collections.abc import Generator, Mapping, Sequence
 
 import structlog
 
-from dexarb.chain.abi import WORD, selector
-from dexarb.chain.multicall import PinnedReader
+from dexarb.chain.bootstrap.abi import WORD, selector
+from dexarb.chain.bootstrap.multicall import PinnedReader
 from dexarb.core.pool import Call, Replies
 from dexarb.core.token import Address, address_from_word
 from dexarb.errors import InvalidPoolState

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from dexarb.chain.endpoint import Standing
-from dexarb.chain.endpoint_client import EndpointClient, Slot, slots
+from dexarb.chain.endpoints.client import EndpointClient, Slot, slots
+from dexarb.chain.endpoints.health import Standing
 from dexarb.core.block import BlockRef
 from dexarb.errors import TransportError
 

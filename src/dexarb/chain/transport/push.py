@@ -13,8 +13,8 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
-from dexarb.chain import wire
-from dexarb.chain.node_url import NodeUrl
+from dexarb.chain.transport import wire
+from dexarb.chain.transport.node_url import NodeUrl
 from dexarb.errors import RpcError, TransportError
 
 _MAX_UNTAKEN = 10_000

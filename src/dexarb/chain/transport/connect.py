@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
-from dexarb.chain.node_url import split
-from dexarb.chain.transport_http import HttpTransport
-from dexarb.chain.transport_ipc import IpcTransport
-from dexarb.chain.transport_push import Subscription
-from dexarb.chain.transport_ws import WebSocketTransport
+from dexarb.chain.transport.http import HttpTransport
+from dexarb.chain.transport.ipc import IpcTransport
+from dexarb.chain.transport.node_url import split
+from dexarb.chain.transport.push import Subscription
+from dexarb.chain.transport.websocket import WebSocketTransport
 
 DEFAULT_TIMEOUT_S = 10.0
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from dexarb.chain.trouble import pause_s
+from dexarb.chain.endpoints.trouble import pause_s
 
 REST_S = (1.0, 60.0)
 """After a failure, doubling."""

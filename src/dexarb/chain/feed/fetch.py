@@ -11,10 +11,10 @@ import structlog
 from dexarb.chain import contents
 from dexarb.chain.contents import Contents, Watched
 from dexarb.chain.decode import EventLog, Header, Receipt
-from dexarb.chain.headers import HeaderReader
+from dexarb.chain.endpoints.trouble import NOT_THERE_YET, Trouble, is_pruned, is_transient, trouble
+from dexarb.chain.feed.headers import HeaderReader
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.trouble import NOT_THERE_YET, Trouble, is_pruned, is_transient, trouble
-from dexarb.errors import OutsideError, Refused, RpcError
+from dexarb.errors import OutsideError, Refused, RpcError, TransportError
 
 MAX_FILTER_ADDRESSES = 200
 _DOUBLINGS = 8
@@ -22,6 +22,8 @@ _DOUBLINGS = 8
 had none."""
 _PATIENCE = 3
 """Failures in a row after which logs have to do where receipts cannot be read or are refused."""
+_SILENCE_S = 2.0
+"""So long receipts have to stay away, where nobody says why."""
 _LONG_PATIENCE = 8
 """The same where receipts are not there yet, or cannot be true: proven blocks are worth waiting."""
 
@@ -42,11 +44,13 @@ class ContentsFetcher:
         self._receipts_from = 0
         self._without_since: int | None = None
 
-    async def fetch(self, headers: Sequence[Header], failures: int) -> list[Contents]:
+    async def fetch(
+        self, headers: Sequence[Header], failures: int, failing_s: float
+    ) -> list[Contents]:
         """The contents of the first of these blocks, of at least one; they follow each other.
 
-        failures: how often in a row this has failed. Raises the RpcError of the first block, a
-        Refused among them, and TransportError.
+        failures: how often in a row this has failed; failing_s: for how long. Raises the RpcError
+        of the first block, a Refused among them, and TransportError.
         """
         first, count = headers[0].block.number, len(headers)
         if first >= self._receipts_from:
@@ -55,7 +59,7 @@ class ContentsFetcher:
                 self._note_receipts()
                 return found
             except OutsideError as error:
-                if not self._gives_up(error, failures):
+                if not self._gives_up(error, failures, failing_s):
                     raise
                 count = 1
                 if not self._had_receipts and _is_without(error):
@@ -68,7 +72,7 @@ class ContentsFetcher:
             self._by_logs = min(_DOUBLINGS, self._by_logs + 1)
         return by_logs
 
-    def _gives_up(self, error: OutsideError, failures: int) -> bool:
+    def _gives_up(self, error: OutsideError, failures: int, failing_s: float) -> bool:
         """Whether logs have to do. That receipts cannot be had is believed at once where none have
         ever been."""
         if self._by_logs and not self._had_receipts:
@@ -78,6 +82,8 @@ class ContentsFetcher:
         is_worth_waiting = isinstance(error, Refused) or (
             isinstance(error, RpcError) and error.code == NOT_THERE_YET
         )
+        if isinstance(error, TransportError) and failing_s < _SILENCE_S:
+            return False
         return failures >= (_LONG_PATIENCE if is_worth_waiting else _PATIENCE)
 
     def _note_no_receipts(self, number: int, error: OutsideError) -> None:

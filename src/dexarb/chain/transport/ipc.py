@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from dexarb.chain import wire
-from dexarb.chain.transport_push import Line, LineLost, PushedTransport
+from dexarb.chain.transport import wire
+from dexarb.chain.transport.push import Line, LineLost, PushedTransport
 
 _STEP = 2**16
 _LINE_END = 8

@@ -14,14 +14,14 @@ import structlog
 
 from dexarb.chain.contents import Contents, Watched
 from dexarb.chain.decode import Header
-from dexarb.chain.fetch import ContentsFetcher
-from dexarb.chain.headers import LATEST, HeaderReader
-from dexarb.chain.heads import HICCUP_S, FeedStats, Head, HeadListener
-from dexarb.chain.outage import Outage
-from dexarb.chain.pace import Pace
+from dexarb.chain.endpoints.trouble import NOT_THERE_YET, Trouble, pause_s, trouble
+from dexarb.chain.feed.fetch import ContentsFetcher
+from dexarb.chain.feed.headers import LATEST, HeaderReader
+from dexarb.chain.feed.heads import HICCUP_S, FeedStats, Head, HeadListener
+from dexarb.chain.feed.outage import Outage
+from dexarb.chain.feed.pace import Pace
+from dexarb.chain.feed.way import WINDOW, ParentMissing, way_to
 from dexarb.chain.rpc import Rpc
-from dexarb.chain.trouble import NOT_THERE_YET, Trouble, pause_s, trouble
-from dexarb.chain.way import WINDOW, ParentMissing, way_to
 from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.errors import BlocksMissing, OutsideError, ReorgTooDeep, RpcError
@@ -32,6 +32,8 @@ PATIENCE_S = 60.0
 """So long the next block may stay away while the chain goes on."""
 PRUNED_PATIENCE = 6
 """Failures in a row where all endpoints say that they no longer keep the block."""
+DOUBTFUL_AFTER = 3
+"""Failures in a row after which the preferred endpoint's head counts no more than the others'."""
 PAUSE_S = (0.1, 2.0)
 """After a failure, doubling."""
 
@@ -130,7 +132,7 @@ class BlockFeed:
         self._contradicting: dict[str, BlockRef] = {}
         self._told: set[str] = set()
         self._failures = self._pruned = 0
-        self._failing_since = 0.0
+        self._failing_since = self._missing_since = 0.0
         self._patience_s = patience_s
         self._pause_s = pause_s
 
@@ -231,18 +233,21 @@ class BlockFeed:
         """Raises BlocksMissing where the answers have said for long enough that it is gone."""
         clock = asyncio.get_running_loop().time()
         if not self._failures:
-            self._failing_since = clock
+            self._failing_since = self._missing_since = clock
         self._failures += 1
         kind = trouble(error) if isinstance(error, RpcError) else Trouble.BUSY
         if kind in (Trouble.BUSY, Trouble.QUOTA):
-            self._failing_since = clock  # nobody answers: that says nothing about the block
+            self._missing_since = clock  # nobody answers: that says nothing about the block
         self._pruned = self._pruned + 1 if kind is Trouble.PRUNED else 0
-        if self._pruned >= PRUNED_PATIENCE or clock - self._failing_since >= self._patience_s:
+        if self._pruned >= PRUNED_PATIENCE or clock - self._missing_since >= self._patience_s:
             raise BlocksMissing(self._known[-1].number + 1, str(error)) from error
+
+    def _failing_s(self) -> float:
+        return asyncio.get_running_loop().time() - self._failing_since if self._failures else 0.0
 
     async def _take(self, chunk: Sequence[Header], *, live: bool) -> None:
         """Contents of the next blocks of the path, of at least one."""
-        found = await self._fetcher.fetch(chunk, self._failures)
+        found = await self._fetcher.fetch(chunk, self._failures, self._failing_s())
         counts = self.listener.witnesses.counts([header.block.hash for header in self._path])
         for contents, count in zip(found, counts, strict=False):
             header = self._path.popleft()
@@ -277,7 +282,7 @@ class BlockFeed:
         header, newest = head.header, self._known[-1]
         if self._failures:
             # The head may have left the chain: go where the chain is now.
-            header = await self._headers.one(LATEST)
+            header = await self._another_head()
         is_far = header.block.number > newest.number + WINDOW
         if is_far:
             header = await self._headers.one(newest.number + WINDOW)
@@ -292,6 +297,16 @@ class BlockFeed:
         self._path = deque(
             _seen(each, self.listener.heard_at(each.block.hash) or heard_at) for each in way
         )
+
+    async def _another_head(self) -> Header:
+        """Where the chain is now. After some failures the lowest head above ours that any endpoint
+        names: whoever names one far away need not have the way there."""
+        if self._failures >= DOUBTFUL_AFTER:
+            newest = self._known[-1].number
+            heads = [each for each in await self._headers.heads() if each.block.number > newest]
+            if heads:
+                return min(heads, key=lambda header: header.block.number)
+        return await self._headers.one(LATEST)
 
     async def _way_to(self, target: Header) -> list[Header]:
         """Raises ReorgTooDeep if nobody contradicts it, RpcError and TransportError."""

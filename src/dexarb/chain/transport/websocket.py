@@ -9,9 +9,9 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as ws_connect
 from websockets.exceptions import InvalidProxy, InvalidStatus, InvalidURI, WebSocketException
 
-from dexarb.chain import wire
-from dexarb.chain.transport_http import retry_after_s
-from dexarb.chain.transport_push import Line, LineLost, PushedTransport
+from dexarb.chain.transport import wire
+from dexarb.chain.transport.http import retry_after_s
+from dexarb.chain.transport.push import Line, LineLost, PushedTransport
 
 # At debug it logs the path, which holds keys.
 _quiet = logging.getLogger("dexarb.websockets")

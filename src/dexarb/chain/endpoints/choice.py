@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from dexarb.chain.endpoint import Away, BatchSize, Endpoint, Newest, Standing
-from dexarb.chain.usage import Budget, Spent, Usage
+from dexarb.chain.endpoints.health import Away, BatchSize, Endpoint, Newest, Standing
+from dexarb.chain.endpoints.usage import Budget, Spent, Usage
 from dexarb.errors import TransportError
 
 MAX_LAG_BLOCKS = 2
