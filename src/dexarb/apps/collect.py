@@ -12,7 +12,6 @@ import structlog
 
 from dexarb.apps import collect_report
 from dexarb.apps.collect_plan import chain_profile, pool_requests, what_is_lost
-from dexarb.apps.config.collector import CollectorConfig, load_collector
 from dexarb.apps.latency import Latency
 from dexarb.apps.pool_watch import PoolWatch
 from dexarb.apps.process import Signals, name_process, start_logging
@@ -22,12 +21,13 @@ from dexarb.apps.self_check import SelfCheck
 from dexarb.chain.bootstrap.multicall import MULTICALL3
 from dexarb.chain.bootstrap.sync import Bootstrap, PoolRequest, bootstrap, request_of, with_found
 from dexarb.chain.contents import Watched
-from dexarb.chain.endpoints.usage import Usage
+from dexarb.chain.endpoints.usage import Budget, Usage
 from dexarb.chain.feed.feed import PAUSE_S, BlockFeed, Received
 from dexarb.chain.feed.headers import LATEST, HeaderReader
 from dexarb.chain.feed.pace import Pace
 from dexarb.chain.feed.way import fork_point
 from dexarb.chain.rpc import Rpc
+from dexarb.config.collector import CollectorConfig, load_collector
 from dexarb.core.block import BlockRef
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
 from dexarb.core.pool import Pool
@@ -391,7 +391,7 @@ async def _run(config: CollectorConfig, signals: Signals) -> int:
     ) as writer:
         if writer.recovered:
             _log.warning("history.recovered", what=writer.recovered)
-        options = {"usage": usage, "budgets": config.budgets}
+        options = {"usage": usage, "budgets": [Budget(*each) for each in config.budgets]}
         async with Rpc.connect(*config.endpoints, timeout_s=config.timeout_s, **options) as rpc:
             collector = Collector(config, rpc, writer)
             task = asyncio.ensure_future(collector.run())
