@@ -15,7 +15,7 @@ import msgspec
 
 from dexarb.errors import TransportError
 from support import lies
-from support.true_chain import Json, TrueBlock, TrueChain
+from support.true_chain import Json, TrueChain
 from support.true_node import InProcess, NodeError, PushingInProcess, TrueNode
 
 Told = Callable[[Any, TrueChain, Random], Any]
@@ -37,6 +37,7 @@ def error(code: int, message: str) -> Told:
 ERRORS: list[Told] = [
     error(-32005, "rate limit exceeded"),
     error(429, "too many requests, try again"),
+    error(-32005, "monthly quota exceeded"),
     error(-32603, "internal error"),
     error(-32000, "header not found"),
     error(-32001, "resource not found"),
@@ -47,7 +48,6 @@ ERRORS: list[Told] = [
     error(-32008, "response is too big"),
     error(-32000, "<b>execution</b> aborted\n" * 100),
 ]
-QUOTA = error(-32005, "monthly quota exceeded")
 
 
 # -- headers -------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def no_logs(*_: object) -> list[Json]:
 
 
 def one_log_missing(logs: list[Json], _: TrueChain, rng: Random) -> list[Json]:
-    del logs[rng.randrange(len(logs)) :][:1]
+    del logs[rng.randrange(len(logs))]
     return logs
 
 
@@ -200,7 +200,7 @@ BY_METHOD: dict[str, list[Told]] = {
 class Liar:
     """A node's `lie`: false with a probability, in a way chosen at random.
 
-    told: how often each way was taken. without: methods that are answered truly.
+    told: how often each way was taken. errors: of every method.
     """
 
     def __init__(
@@ -284,8 +284,3 @@ class _FaultyPushing(_Faulty, PushingInProcess):
 def faulty(node: TrueNode, liar: Liar, name: str, *, pushing: bool = False) -> InProcess:
     """A transport to a node that lies, over a line as bad as it."""
     return (_FaultyPushing if pushing else _Faulty)(node, name, liar)
-
-
-def block_of(chain: TrueChain, number: int) -> TrueBlock:
-    """The one on the branch that counts."""
-    return chain.head.ancestor(chain.head.number - number)
