@@ -67,7 +67,15 @@ def test_the_architecture_names_the_files_of_a_room_and_no_others(room: str) -> 
 
 def test_the_collectors_warnings_are_told_in_the_documents_and_no_others() -> None:
     source = ROOT / "src" / "dexarb"
-    apps = ("collect", "collect_report", "recorder", "pool_watch", "self_check", "retrying")
+    apps = (
+        "collect",
+        "collect_report",
+        "recorder",
+        "pool_reader",
+        "pool_watch",
+        "self_check",
+        "retrying",
+    )
     files = [*(source / "chain").rglob("*.py"), *(source / "apps" / f"{name}.py" for name in apps)]
     text = "".join(path.read_text() for path in files if path.name != "choice.py")
     logged = re.findall(r'_log\.(\w+)\(\s*"([a-z_0-9.]+)"', text)
