@@ -84,4 +84,4 @@ def test_consoles_are_made_in_one_place_and_nobody_reads_markup() -> None:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute)
         }
         assert not called & {"from_markup", "render_markup"}, path
-        assert "Console" not in called or path == SOURCE / "apps" / "console.py", path
+        assert "Console" not in called or path == SOURCE / "screens" / "console.py", path

@@ -164,7 +164,7 @@ def test_a_trader_killed_at_every_entry_has_the_ledger_of_one_run(
 
 def test_the_order_of_hashes_changes_nothing(tmp_path: Path) -> None:
     """Sets of addresses have another order under each PYTHONHASHSEED."""
-    script = "import sys; from apps.test_session_cuts import digest_of_a_run as run;"
+    script = "import sys; from study.test_session_cuts import digest_of_a_run as run;"
     digests = set()
     for seed in ("1", "2"):
         path = os.pathsep.join(filter(None, sys.path))
