@@ -9,7 +9,7 @@ from benchmarks.bench_block import block_rows
 from benchmarks.bench_market import market_rows
 from benchmarks.bench_sizing import sizing_rows
 from benchmarks.harness import save
-from dexarb.apps.compiling import warm_up
+from dexarb.study.warm_up import warm_up
 
 if __name__ == "__main__":
     # As timeit does: collections would fall on either side by chance.

@@ -11,10 +11,10 @@ import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from dexarb.apps.config.collector import CollectorTable, PoolsTable, RpcTable
-from dexarb.apps.config.paper import GeneralTable, load_paper
-from dexarb.apps.config.strategy_table import StrategyTable
 from dexarb.cli import app
+from dexarb.config.collector import CollectorTable, PoolsTable, RpcTable
+from dexarb.config.paper import GeneralTable, load_paper
+from dexarb.config.strategy_table import StrategyTable
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -51,7 +51,8 @@ def test_the_grid_of_the_documents_is_what_they_say(tmp_path: Path) -> None:
     assert shown in names
 
 
-ROOMS = ["core", "amm", "search", "trading", "report", "chain", "store", "ends"]
+SOURCE = ROOT / "src" / "dexarb"
+ROOMS = sorted(path.parent.name for path in SOURCE.glob("*/__init__.py"))
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -59,14 +60,22 @@ def test_the_architecture_names_the_files_of_a_room_and_no_others(room: str) -> 
     text = (ROOT / "docs" / "architecture.md").read_text().split("## Inside")[1]
     (row,) = (line for line in text.splitlines() if line.startswith(f"| `{room}` |"))
     named = set(re.findall(r"`([a-z_0-9]+)`", row.split("|")[2]))
-    folder = ROOT / "src" / "dexarb" / room
+    folder = SOURCE / room
     files = {path.stem for path in folder.rglob("*.py")} - {"__init__"}
     assert named == files | {path.parent.name for path in folder.glob("*/__init__.py")}
 
 
 def test_the_collectors_warnings_are_told_in_the_documents_and_no_others() -> None:
     source = ROOT / "src" / "dexarb"
-    apps = ("collect", "collect_report", "recorder", "pool_watch", "self_check", "retrying")
+    apps = (
+        "collect",
+        "collect_report",
+        "recorder",
+        "pool_reader",
+        "pool_watch",
+        "self_check",
+        "retrying",
+    )
     files = [*(source / "chain").rglob("*.py"), *(source / "apps" / f"{name}.py" for name in apps)]
     text = "".join(path.read_text() for path in files if path.name != "choice.py")
     logged = re.findall(r'_log\.(\w+)\(\s*"([a-z_0-9.]+)"', text)

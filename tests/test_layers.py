@@ -17,17 +17,23 @@ MAY_IMPORT = {
     "amm": {"core", "compiled", "errors"},
     "search": {"core", "compiled", "errors"},
     "trading": {"core", "search", "compiled", "errors"},
-    "report": {"core", "errors"},
     "chain": {"core", "amm", "errors"},
     "store": {"core", "amm", "errors"},
-    "ends": {"core", "amm", "search", "trading", "chain", "store", "errors"},
+    "ends": {"core", "amm", "trading", "chain", "store", "errors"},
+    "config": {"core", "amm", "trading", "errors"},
+    "study": {"core", "amm", "search", "trading", "store", "config", "errors"},
+    "screens": {"core", "trading", "store", "config", "study", "errors"},
     "apps": {
-        "core", "amm", "search", "trading", "report", "chain", "store", "ends", "errors",
+        "core", "trading", "chain", "store", "ends", "config", "study", "screens", "errors",
     },
-    "cli": {"apps", "errors"},
+    "cli": {"apps", "screens", "demo", "errors"},
+    "demo": {
+        "core", "amm", "trading", "chain", "store", "ends", "config", "study", "screens", "apps",
+        "errors",
+    },
 }  # fmt: skip
 
-PURE = {"core", "amm", "search", "trading", "report"}
+PURE = {"core", "amm", "search", "trading", "study"}
 """No clock, no chance, no environment: any past block can be reopened and decides the same."""
 IMPURE_MODULES = {"time", "random", "os", "asyncio", "socket", "secrets", "datetime", "uuid"}
 
@@ -86,7 +92,11 @@ def test_layer(path: Path) -> None:
         ("apps", "from dexarb.cli import main"),
         ("core", "import time"),
         ("trading", "from random import random"),
-        ("report", "import os.path"),
+        ("study", "import os.path"),
+        ("study", "from dexarb.chain.rpc import Rpc"),
+        ("study", "from dexarb.ends import executor_contract"),
+        ("screens", "from dexarb.apps.paper import run"),
+        ("config", "from dexarb.store.codec import decode"),
     ],
 )
 def test_planted_violation_is_found(layer: str, source: str) -> None:

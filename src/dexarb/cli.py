@@ -82,7 +82,7 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Run everything on an embedded chain: a node, real contracts, traders, both processes."""
-    from dexarb.apps.demo.run import run
+    from dexarb.demo.run import run
 
     _exit(
         run(
@@ -114,7 +114,7 @@ def status(
     as_json: JsonOption = False,
 ) -> None:
     """How the strategies stand: counts, profit and band, and how old the state is."""
-    from dexarb.apps.screens.status import run
+    from dexarb.screens.status import run
 
     _exit(
         run(config, watch=watch, sort=sort, filter_text=filter_text, limit=limit, as_json=as_json)
@@ -133,7 +133,7 @@ def why(
     as_json: JsonOption = False,
 ) -> None:
     """Why strategies did not trade more: all in brief, one in full, two side by side."""
-    from dexarb.apps.screens.why import run
+    from dexarb.screens.why import run
 
     _exit(run(config, names or [], as_json=as_json))
 
@@ -148,7 +148,7 @@ def fills(
     as_json: JsonOption = False,
 ) -> None:
     """The last fills, each with what the chain did with the same spread."""
-    from dexarb.apps.screens.fills import run
+    from dexarb.screens.fills import run
 
     _exit(run(config, strategy=strategy, last=last, as_json=as_json))
 
@@ -162,7 +162,7 @@ def reload_config(
     as_json: JsonOption = False,
 ) -> None:
     """Let the running paper trader read its file again, and tell what came of it."""
-    from dexarb.apps.reload_command import run
+    from dexarb.screens.reload_command import run
 
     _exit(run(config, timeout_s=timeout, as_json=as_json))
 
@@ -176,7 +176,7 @@ def config_check(
     as_json: JsonOption = False,
 ) -> None:
     """Show effective values, everything that is wrong, and what a reload would change."""
-    from dexarb.apps.config_check import check
+    from dexarb.screens.config_check import check
 
     _exit(check(config, chain=chain, as_json=as_json))
 
@@ -184,7 +184,7 @@ def config_check(
 @config_app.command("schema")
 def config_schema() -> None:
     """Print the JSON schema of the paper trader's file, for editors."""
-    from dexarb.apps.config_check import schema
+    from dexarb.screens.config_check import schema
 
     _exit(schema())
 
@@ -200,7 +200,7 @@ def scan(
     as_json: JsonOption = False,
 ) -> None:
     """Show what is open at a block: route, best size, profit, gas; no strategy involved."""
-    from dexarb.apps.screens.scan import run
+    from dexarb.screens.scan import run
 
     _exit(
         run(
@@ -227,7 +227,7 @@ def spreads(
     as_json: JsonOption = False,
 ) -> None:
     """What the market offered against what the strategies need: why there is how much to trade."""
-    from dexarb.apps.screens.spreads import run
+    from dexarb.screens.spreads import run
 
     _exit(
         run(
@@ -255,7 +255,7 @@ def rivals(
     as_json: JsonOption = False,
 ) -> None:
     """Who really takes the spreads: how often, for which gain, at which bid, how fast."""
-    from dexarb.apps.screens.rivals import run
+    from dexarb.screens.rivals import run
 
     _exit(run(history, config=config, first=first, last=last, count=count, by=by, as_json=as_json))
 
@@ -269,7 +269,7 @@ def calibrate(
     as_json: JsonOption = False,
 ) -> None:
     """Compare what others really swapped with what we would have said of it, to the wei."""
-    from dexarb.apps.screens.calibrate import run
+    from dexarb.screens.calibrate import run
 
     _exit(
         run(
@@ -289,7 +289,7 @@ def history_check(
     as_json: JsonOption = False,
 ) -> None:
     """Read every entry, replay every segment, and say whether the history is whole."""
-    from dexarb.apps.screens.history import check
+    from dexarb.screens.history import check
 
     _exit(check(history, config=config, as_json=as_json))
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from dexarb.apps.collect_plan import chain_profile, what_is_lost
-from dexarb.apps.config.chain_profile import load_chain
 from dexarb.chain.bootstrap.sync import Bootstrap
 from dexarb.chain.bootstrap.tokens import OddToken
+from dexarb.config.chain_profile import load_chain
 from support.small_chain import keyframe
 
 POLYGON = load_chain(Path(__file__).parents[2] / "config" / "polygon.toml")

@@ -10,9 +10,9 @@ import pytest
 import structlog
 
 from dexarb.apps.collect_report import expected_cost, save_usage, tell_forecast, usage_file
-from dexarb.apps.config.collector import CollectorConfig, load_collector
 from dexarb.chain.endpoints.usage import Usage
 from dexarb.chain.rpc import Rpc
+from dexarb.config.collector import CollectorConfig, load_collector
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 

@@ -272,3 +272,20 @@ def test_a_head_to_which_there_is_no_way_holds_nobody_up(tmp_path: Path) -> None
             assert here.state["breaks"] == 0
 
     run(play())
+
+
+def test_a_start_on_such_a_head_ends_as_well(tmp_path: Path) -> None:
+    async def play() -> None:
+        chain, other = TrueChain(1), TrueChain(9, start=5_000)
+        other.mine()
+
+        def lie(method: str, params: Sequence[Any], result: Any) -> Any:
+            is_asked = method == "eth_getBlockByNumber" and params[0] == "latest"
+            return other.head.header if is_asked else result
+
+        here = collecting(tmp_path, TrueNode(chain, lie=lie), TrueNode(chain))
+        async with here.running():
+            await begun(here, chain)
+            assert here.state["breaks"] == 0
+
+    run(play())

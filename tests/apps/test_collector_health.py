@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dexarb.apps.screens.collector_health import collector_remarks, proof_line
+from dexarb.screens.collector_health import collector_remarks, proof_line
 
 
 def test_how_far_blocks_are_proven_and_by_how_many() -> None:

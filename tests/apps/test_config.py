@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.apps.config.collector import load_collector
-from dexarb.apps.config.paper import load_paper
-from dexarb.apps.reload import compare
+from dexarb.config.collector import load_collector
+from dexarb.config.difference import compare
+from dexarb.config.paper import load_paper
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors, InputError
 from dexarb.trading.strategy import StrategySettings

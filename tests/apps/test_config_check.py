@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from dexarb.apps.config.paper import load_paper
-from dexarb.apps.session import Session
 from dexarb.cli import main
+from dexarb.config.paper import load_paper
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
+from dexarb.study.session import Session
 from support.recorded import record
 from support.small_chain import CHAIN_ID, PROFILE, SmallChain, keyframe
 

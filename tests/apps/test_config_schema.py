@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from dexarb.apps.config.schema import paper_schema
-from dexarb.apps.config.strategy_table import StrategyTable
+from dexarb.config.schema import paper_schema
+from dexarb.config.strategy_table import StrategyTable
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 TYPES: dict[str, Any] = {

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.apps.config import veil
-from dexarb.apps.config.collector import CollectorFile, load_collector
-from dexarb.apps.config.toml_file import read_toml, validate
-from dexarb.chain.endpoints.usage import Budget
+from dexarb.config import veil
+from dexarb.config.collector import Budget, CollectorFile, load_collector
+from dexarb.config.toml_file import read_toml, validate
 from dexarb.errors import InputError
 
 CONFIG = Path(__file__).parent.parent.parent / "config"

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.apps.screens.calibrate import calibrate
-from dexarb.apps.screens.scan import market_at
-from dexarb.apps.screens.walk import span, walk
-from dexarb.apps.session import Session
 from dexarb.core.market import Market
+from dexarb.screens.calibrate import calibrate
+from dexarb.screens.scan import market_at
 from dexarb.store.follow import newest_market
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
+from dexarb.study.session import Session
+from dexarb.study.walk import span, walk
 from store import world
 from support.recorded import record
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.apps.config.paper import PaperConfig, inspect_paper, load_paper
+from dexarb.config.paper import PaperConfig, inspect_paper, load_paper
 from dexarb.core.token import Address
 from dexarb.core.trade import Funding
 from dexarb.errors import ConfigErrors, InputError

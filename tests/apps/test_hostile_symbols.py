@@ -11,11 +11,11 @@ import pytest
 from rich.console import Group
 from rich.table import Table
 
-from dexarb.apps.console import plain_console
-from dexarb.apps.tables import as_text, spread_table
 from dexarb.core.market import Market
 from dexarb.core.token import Token
-from dexarb.report.spreads import best_spreads
+from dexarb.screens.console import plain_console
+from dexarb.screens.tables import as_text, spread_table
+from dexarb.study.spreads import best_spreads
 from support.command import Dexarb
 from support.scenes import BOLD, OPENS, SHY, STRATEGIES, scene
 from support.small_chain import USDC, WETH, WMATIC

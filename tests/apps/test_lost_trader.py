@@ -7,10 +7,10 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from dexarb.apps.config.paper import load_paper
 from dexarb.apps.paper import PaperTrader
 from dexarb.apps.process import Signals
 from dexarb.apps.watch import FileWatch
+from dexarb.config.paper import load_paper
 from dexarb.core.market import Market
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.apps.config.paper import load_paper
-from dexarb.apps.config.strategy_table import canonical
-from dexarb.apps.plugins import Kinds
+from dexarb.config.paper import load_paper
+from dexarb.config.plugins import Kinds
+from dexarb.config.strategy_table import canonical
 from dexarb.errors import InputError
 from dexarb.trading.strategy import StrategySettings
 from support.own_package import install

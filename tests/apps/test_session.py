@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dexarb.apps.session import Session
 from dexarb.core.block import Block
 from dexarb.core.evidence import Outcome
 from dexarb.core.trade import FillStatus, Position
@@ -12,6 +11,7 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
+from dexarb.study.session import Session
 from dexarb.trading.strategy import StrategySettings
 from support.random_chain import GWEI, PAIRS, RandomChain
 

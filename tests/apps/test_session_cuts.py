@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.apps import session as session_module
-from dexarb.apps.reload import compare
-from dexarb.apps.session import Session
+from dexarb.config.difference import compare
 from dexarb.core.block import Block
 from dexarb.core.trade import FillStatus, Opportunity, Position, SkipReason
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
+from dexarb.study import session as session_module
+from dexarb.study.session import Session
 from dexarb.trading.custom import Books, Choice, Factories, MarketView
 from dexarb.trading.strategy import StrategySettings
 from support.random_chain import GENESIS, GWEI, PAIRS, RandomChain

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dexarb.apps.session import Session
 from dexarb.core.trade import Opportunity
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import IncidentRow
+from dexarb.study.session import Session
 from dexarb.trading.custom import Books, Choice, Factories, MarketView
 from support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, settings, weth_pool
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dexarb.apps.config.toml_lines import Loc, locate
+from dexarb.config.toml_lines import Loc, locate
 
 TEXT = '''# a comment with [brackets] and key = 1
 top.dotted = 1

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from dexarb.apps.screens.walk import span, walk
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.errors import InputError
 from dexarb.store.history_reader import HistoryReader
+from dexarb.study.walk import span, walk
 from store import world
 from support.recorded import record
 

@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from chain.embedded import Embedded
-from dexarb.apps.demo.anvil import start_anvil
-from dexarb.apps.demo.driver import Driver as WorldDriver
-from dexarb.apps.demo.world import World
 from dexarb.chain.rpc import Rpc
+from dexarb.demo.anvil import start_anvil
+from dexarb.demo.driver import Driver as WorldDriver
+from dexarb.demo.world import World
 from support.anvil import Node, running_anvil
 from support.chain_driver import run
 

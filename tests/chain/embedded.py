@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dexarb.apps.demo.world import World
 from dexarb.chain.bootstrap.sync import PoolRequest
 from dexarb.core.token import Address
+from dexarb.demo.world import World
 
 STRANGER = Address("0x" + "57" * 20)
 

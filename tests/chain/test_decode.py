@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from dexarb.chain import decode
-from dexarb.chain.decode import ETHEREUM_HEADER, JsonObject, Receipt
+from dexarb.chain.decode import JsonObject, Receipt
+from dexarb.core.profile import ETHEREUM_HEADER
 from dexarb.errors import Refused
 from support.true_chain import TrueChain, header_hash
 

@@ -9,13 +9,13 @@ from eth_hash.auto import keccak
 from chain.embedded import STRANGER, Embedded, requests_of
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool
 from dexarb.amm.uniswap_v3 import SWAP
-from dexarb.apps.demo.artifacts import contract
-from dexarb.apps.demo.world import UNISWAP_V3
 from dexarb.chain.bootstrap.kinds import other_events
 from dexarb.chain.bootstrap.multicall import PinnedReader
 from dexarb.chain.bootstrap.sync import bootstrap
 from dexarb.chain.rpc import Rpc
 from dexarb.core.token import Address
+from dexarb.demo.artifacts import contract
+from dexarb.demo.world import UNISWAP_V3
 from support.anvil import Node
 from support.chain_driver import Driver, run
 from support.faulty_node import Fault, faulty_node

@@ -9,12 +9,12 @@ from eth_abi.abi import encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dexarb.apps.demo.artifacts import multicall3_code
 from dexarb.chain.bootstrap import abi, multicall
 from dexarb.chain.bootstrap.multicall import MULTICALL3, PinnedReader
 from dexarb.chain.rpc import Rpc
 from dexarb.core.pool import Call
 from dexarb.core.token import Address
+from dexarb.demo.artifacts import multicall3_code
 from dexarb.errors import BlockGone, RpcError
 from support.anvil import Node
 from support.chain_driver import Driver, run

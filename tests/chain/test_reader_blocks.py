@@ -10,13 +10,13 @@ from eth_abi.abi import encode
 
 from chain.contracts import answering, word
 from chain.embedded import STRANGER
-from dexarb.apps.demo.artifacts import multicall3_code
 from dexarb.chain.bootstrap.multicall import MULTICALL3, PinnedReader
 from dexarb.chain.bootstrap.sync import bootstrap
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block
 from dexarb.core.pool import Call
 from dexarb.core.token import Address, Token
+from dexarb.demo.artifacts import multicall3_code
 from dexarb.errors import BlockGone, Refused
 from support.anvil import Node
 from support.chain_driver import Driver, run

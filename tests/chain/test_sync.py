@@ -10,10 +10,6 @@ import pytest
 
 from chain.embedded import STRANGER, Embedded, requests_of
 from dexarb.amm import POOL_TYPES, UniswapV2Pool, UniswapV3Pool
-from dexarb.apps.demo.anvil import start_anvil
-from dexarb.apps.demo.artifacts import Function, contract
-from dexarb.apps.demo.driver import Driver as WorldDriver
-from dexarb.apps.demo.world import QUICKSWAP, UNISWAP_V3, World
 from dexarb.chain.bootstrap.multicall import MULTICALL3
 from dexarb.chain.bootstrap.sync import Bootstrap, PoolRequest, bootstrap
 from dexarb.chain.contents import Watched
@@ -21,6 +17,10 @@ from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block, BlockRef
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.token import Address
+from dexarb.demo.anvil import start_anvil
+from dexarb.demo.artifacts import Function, contract
+from dexarb.demo.driver import Driver as WorldDriver
+from dexarb.demo.world import QUICKSWAP, UNISWAP_V3, World
 from dexarb.errors import ConfigError
 from support.chain_driver import Driver, run
 from support.follower import following

@@ -8,16 +8,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from dexarb.apps.demo.anvil import start_anvil
-from dexarb.apps.demo.artifacts import Function, contract
-from dexarb.apps.demo.driver import DEFAULT_SEED, Driver
-from dexarb.apps.demo.mining import Mined
-from dexarb.apps.demo.world import World
 from dexarb.chain.bootstrap.sync import Bootstrap, PoolRequest, bootstrap
 from dexarb.chain.rpc import Rpc
 from dexarb.core.token import Address
+from dexarb.demo.anvil import start_anvil
+from dexarb.demo.artifacts import Function, contract
+from dexarb.demo.driver import DEFAULT_SEED, Driver
+from dexarb.demo.mining import Mined
+from dexarb.demo.world import World
 from dexarb.errors import RpcError
-from dexarb.report.spreads import Spread, best_spreads
+from dexarb.study.spreads import Spread, best_spreads
 
 T = TypeVar("T")
 GENESIS = 1_700_000_000

@@ -12,15 +12,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dexarb.apps.demo import npm
-from dexarb.apps.demo.anvil import start_anvil
-from dexarb.apps.demo.artifacts import contract
+from dexarb.demo import npm
+from dexarb.demo.anvil import start_anvil
+from dexarb.demo.artifacts import contract
 from dexarb.errors import MissingTool, TransportError
 from support.processes import alive, descendants, until
 
 PARENT = """
 import subprocess, time
-from dexarb.apps.demo.anvil import start_anvil
+from dexarb.demo.anvil import start_anvil
 node = start_anvil(timestamp=1_700_000_000)
 print(node.port, flush=True)
 time.sleep(600)

@@ -9,9 +9,9 @@ from statistics import median
 from demo.story import Story, fresh_chain, run, v2_pools, v3_pools
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool
 from dexarb.amm.uniswap_v3 import BURN, MINT
-from dexarb.apps.demo.driver import Driver
-from dexarb.apps.demo.mining import Mined, MinedReceipt
 from dexarb.core.token import Address
+from dexarb.demo.driver import Driver
+from dexarb.demo.mining import Mined, MinedReceipt
 
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 ARBITRAGE = "arbitrage"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.apps.demo import guardian
-from dexarb.apps.demo.guardian import Guarded, start_guarded
+from dexarb.demo import guardian
+from dexarb.demo.guardian import Guarded, start_guarded
 from support.processes import PATIENCE_S, alive, until
 
 SLEEPER = """
@@ -38,7 +38,7 @@ for _ in range(3):
 
 PARENT = f"""
 import sys, time
-from dexarb.apps.demo.guardian import start_guarded
+from dexarb.demo.guardian import start_guarded
 child = start_guarded([sys.executable, "-c", {SLEEPER!r}])
 print(child.pid, flush=True)
 time.sleep(600)
@@ -113,7 +113,7 @@ def test_a_command_that_is_not_there(tmp_path: Path) -> None:
 def test_it_runs_as_a_module() -> None:
     """The way the documentation names it; standard input stays open until the command ends."""
     reading, writing = os.pipe()
-    command = [sys.executable, "-m", "dexarb.apps.demo.guardian"]
+    command = [sys.executable, "-m", "dexarb.demo.guardian"]
     done = subprocess.run(
         [*command, "--", sys.executable, "-c", "raise SystemExit(5)"],
         stdin=reading,

@@ -8,12 +8,12 @@ import pytest
 
 from demo.story import fresh_chain, read, run, v2_pools, v3_pools
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool
-from dexarb.apps.demo.artifacts import AGGREGATE3, contract
-from dexarb.apps.demo.deploy import deploy
-from dexarb.apps.demo.world import V2_FEE_PIPS, World, standard_plan
 from dexarb.chain.bootstrap.sync import PoolRequest, bootstrap
 from dexarb.chain.rpc import Rpc
 from dexarb.core.token import Address
+from dexarb.demo.artifacts import AGGREGATE3, contract
+from dexarb.demo.deploy import deploy
+from dexarb.demo.world import V2_FEE_PIPS, World, standard_plan
 from dexarb.errors import RpcError
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from dexarb.apps.collect_plan import pool_requests
-from dexarb.apps.config.collector import load_collector
 from dexarb.chain.bootstrap.sync import bootstrap
+from dexarb.config.collector import load_collector
 from dexarb.core.market import Market
 from dexarb.store.follow import newest_market
 from dexarb.store.history_check import check

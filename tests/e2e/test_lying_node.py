@@ -14,8 +14,8 @@ import msgspec
 import pytest
 
 from dexarb.apps.collect_plan import pool_requests
-from dexarb.apps.config.collector import load_collector
 from dexarb.chain.bootstrap.sync import bootstrap
+from dexarb.config.collector import load_collector
 from dexarb.store.follow import newest_market
 from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader

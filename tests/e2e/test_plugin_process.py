@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.apps.plugins import Kinds
+from dexarb.config.plugins import Kinds
 from dexarb.store.ledger_reader import read_only
 from support.live import live
 from support.live_trading import both, digest, digest_of_an_uninterrupted_run, settled, standings

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.apps.reload import RELOAD, Outcome
+from dexarb.config.difference import RELOAD, Outcome
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_reader import read_only
 from support.live import Live, Process, live

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from dexarb.apps.config.paper import load_paper
-from dexarb.apps.session import Session
 from dexarb.chain.endpoints.choice import EndpointReport
+from dexarb.config.paper import load_paper
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Entry, Keyframe
 from dexarb.core.trade import Fill
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
+from dexarb.study.session import Session
 from support.collecting import assert_true, collecting, entries, history_of, true_update
 from support.node_lies import Liar, faulty
 from support.small_chain import CHAIN_ID

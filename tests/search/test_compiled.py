@@ -18,7 +18,7 @@ from dexarb.search.packed import Floats
 FIRST_BLOCKS = """
 from numba.core import event
 
-from dexarb.apps.compiling import warm_up
+from dexarb.study.warm_up import warm_up
 from dexarb.search import probe, scan, sizing
 from search.world import World, gas_units, market_of, next_block, rng_of, token
 

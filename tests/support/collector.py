@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dexarb.apps.collect import Collector, history_folder
-from dexarb.apps.config.collector import CollectorConfig, load_collector
 from dexarb.apps.retrying import Retrying
 from dexarb.chain.rpc import Rpc
+from dexarb.config.collector import CollectorConfig, load_collector
 from dexarb.core.market import Market
 from dexarb.core.token import Address
 from dexarb.store.history_writer import HistoryWriter

@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from dexarb.apps.demo.anvil import start_anvil
-from dexarb.apps.demo.driver import Driver
-from dexarb.apps.demo.settings import Files, write_settings
 from dexarb.chain.rpc import Rpc
+from dexarb.demo.anvil import start_anvil
+from dexarb.demo.driver import Driver
+from dexarb.demo.settings import Files, write_settings
 
 PATIENCE_S = 60.0
 PAPER_TOML = Path(__file__).parent.parent.parent / "config" / "paper_trading.toml"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dexarb.apps.session import Session
-from dexarb.apps.standing import Standings, read_standings
 from dexarb.errors import StoreError
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
+from dexarb.study.session import Session
+from dexarb.study.standing import Standings, read_standings
 from dexarb.trading.custom import Factories
 from support.live import Live, Process
 

@@ -12,9 +12,9 @@ from dexarb.core.block import Block, BlockUpdate, Log, Transaction
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, Token
-from dexarb.ends.paper_executor import PaperExecutor
 from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine, Step
+from dexarb.trading.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings, pair_of
 from dexarb.trading.threshold import ThresholdStrategies
 from oracles.simple import SimpleScanner

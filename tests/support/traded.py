@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dexarb.apps.config.paper import load_paper
-from dexarb.apps.session import Session
+from dexarb.config.paper import load_paper
 from dexarb.core.block import BlockUpdate, Transaction
 from dexarb.core.market import Keyframe
 from dexarb.core.pool import Pool
@@ -19,6 +18,7 @@ from dexarb.core.token import Address
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import StrategyRow
+from dexarb.study.session import Session
 from dexarb.trading.strategy import StrategySettings
 from support.recorded import record
 from support.small_chain import CHAIN_ID, GWEI, sync, transaction

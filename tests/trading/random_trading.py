@@ -15,12 +15,12 @@ from dexarb.core.pool import Pool
 from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, Token
 from dexarb.core.trade import Funding, Position
-from dexarb.ends.paper_executor import PaperExecutor
 from dexarb.errors import PoolError
 from dexarb.search.result import any_gain
 from dexarb.search.scan import Scanner
 from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine
+from dexarb.trading.paper_executor import PaperExecutor
 from dexarb.trading.strategy import Strategy, StrategySettings, pair_of
 from search.world import World, next_block, rng_of, token
 

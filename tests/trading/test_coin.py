@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dexarb.core.trade import Decision, FillStatus
-from dexarb.ends.paper_executor import PaperExecutor
 from dexarb.trading.coin import PPM, is_lost, toss_ppm
 from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine
+from dexarb.trading.paper_executor import PaperExecutor
 from support.scripted import Change, Scripted
 from support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, scanner, weth_pool
 

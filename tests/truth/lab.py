@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from random import Random
 
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
-from dexarb.apps.demo import calls
-from dexarb.apps.demo.anvil import start_anvil
-from dexarb.apps.demo.artifacts import contract
-from dexarb.apps.demo.deploy import POSITIONS
-from dexarb.apps.demo.driver import Driver
-from dexarb.apps.demo.mining import Mined, MinedReceipt, Request
-from dexarb.apps.demo.scene import amount_to_move
-from dexarb.apps.demo.traders import Whale
-from dexarb.apps.demo.world import NO_DEADLINE, V3, World
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block, Log
 from dexarb.core.market import Keyframe
 from dexarb.core.token import Address, to_address
 from dexarb.core.trade import Decision, Funding
+from dexarb.demo import calls
+from dexarb.demo.anvil import start_anvil
+from dexarb.demo.artifacts import contract
+from dexarb.demo.deploy import POSITIONS
+from dexarb.demo.driver import Driver
+from dexarb.demo.mining import Mined, MinedReceipt, Request
+from dexarb.demo.scene import amount_to_move
+from dexarb.demo.traders import Whale
+from dexarb.demo.world import NO_DEADLINE, V3, World
 from dexarb.ends.executor_contract import deploy_data, execute_data, revert_reason
 from dexarb.errors import RpcError
 

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from dexarb.apps.demo.anvil import CHAIN_ID, start_anvil
-from dexarb.apps.demo.driver import Driver
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Entry, Keyframe
+from dexarb.demo.anvil import CHAIN_ID, start_anvil
+from dexarb.demo.driver import Driver
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from truth.lab import GENESIS

@@ -13,15 +13,15 @@ from dexarb import cli
 from dexarb.amm.abi import unsigned
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
 from dexarb.amm.uniswap_v3 import MINT, SWAP, UniswapV3Pool
-from dexarb.apps.screens.calibrate import NO_RECEIPTS, Calibration, as_text, calibrate
-from dexarb.apps.screens.calibration import Style, judge_block
 from dexarb.core.block import BlockUpdate, Log
 from dexarb.core.market import Entry, Keyframe
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.errors import InputError
+from dexarb.screens.calibrate import NO_RECEIPTS, Calibration, as_text, calibrate
 from dexarb.store.follow import newest_market
 from dexarb.store.history_reader import HistoryReader
+from dexarb.study.calibration import Style, judge_block
 from truth.conftest import RECORDED_BLOCKS, SEED
 from truth.recording import changed, record, rewrite
 

@@ -11,15 +11,15 @@ import pytest
 
 from dexarb.amm.abi import unsigned
 from dexarb.amm.uniswap_v2 import SYNC
-from dexarb.apps.demo.anvil import CHAIN_ID
-from dexarb.apps.session import Session
 from dexarb.core.block import BlockUpdate, Log
 from dexarb.core.market import Entry
 from dexarb.core.trade import Decision, Fill
+from dexarb.demo.anvil import CHAIN_ID
 from dexarb.search.scan import warm_up
 from dexarb.store.follow import first_keyframe
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
+from dexarb.study.session import Session
 from truth.conftest import SEED
 from truth.recording import changed, record, rewrite
 from truth.trials import strategies_of

@@ -14,11 +14,11 @@ from dexarb.core.pool import Pool, SwapResult
 from dexarb.core.route import run
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position
-from dexarb.ends.paper_executor import PaperExecutor
 from dexarb.errors import PoolError
 from dexarb.search.scan import Scanner, warm_up
 from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine, Executor
+from dexarb.trading.paper_executor import PaperExecutor
 from dexarb.trading.rivals import arbitrages
 from dexarb.trading.strategy import StrategySettings, pair_of
 from dexarb.trading.threshold import ThresholdStrategies

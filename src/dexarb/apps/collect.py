@@ -4,37 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import structlog
 
 from dexarb.apps import collect_report
-from dexarb.apps.collect_plan import chain_profile, pool_requests, what_is_lost
-from dexarb.apps.config.collector import CollectorConfig, load_collector
 from dexarb.apps.latency import Latency
+from dexarb.apps.pool_reader import PoolReader
 from dexarb.apps.pool_watch import PoolWatch
 from dexarb.apps.process import Signals, name_process, start_logging
 from dexarb.apps.recorder import Recorder
 from dexarb.apps.retrying import Retrying
 from dexarb.apps.self_check import SelfCheck
 from dexarb.chain.bootstrap.multicall import MULTICALL3
-from dexarb.chain.bootstrap.sync import Bootstrap, PoolRequest, bootstrap, request_of, with_found
+from dexarb.chain.bootstrap.sync import Bootstrap
 from dexarb.chain.contents import Watched
-from dexarb.chain.endpoints.usage import Usage
+from dexarb.chain.endpoints.usage import Budget, Usage
 from dexarb.chain.feed.feed import PAUSE_S, BlockFeed, Received
 from dexarb.chain.feed.headers import LATEST, HeaderReader
 from dexarb.chain.feed.pace import Pace
 from dexarb.chain.feed.way import fork_point
 from dexarb.chain.rpc import Rpc
+from dexarb.config.collector import CollectorConfig, load_collector
 from dexarb.core.block import BlockRef
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
-from dexarb.core.pool import Pool
-from dexarb.core.token import Address, Token
 from dexarb.errors import (
     BlocksMissing,
-    NothingFound,
     OutsideError,
     ReorgTooDeep,
     StoreError,
@@ -46,8 +42,6 @@ from dexarb.store.snapshot import StateWriter
 SETTLED_BLOCKS = 16
 """So many blocks after a new start, and the next one need not wait."""
 PACE_BLOCKS = 16
-MISSING_ASKED = 2
-"""So often in vain, and a pool counts as missing."""
 BEGIN_TRIES = 6
 """At the fork point, before a gap is accepted."""
 SILENCE_S = 120.0
@@ -77,13 +71,12 @@ class Collector:
         self._rpc = rpc
         self._retrying = retrying
         self._feed_pause_s = feed_pause_s
-        self._multicall = config.chain.multicall3 or MULTICALL3
         self._headers = HeaderReader(rpc.scoped(attempts=2), config.chain.chain.header_fields)
         self._pace = Pace()
         self._recorder = Recorder(writer, retrying)
-        self._check = SelfCheck(rpc, self._multicall)
+        self._check = SelfCheck(rpc, config.chain.multicall3 or MULTICALL3)
         self._pools = PoolWatch(self._recorder, self._check)
-        self._tokens: dict[Address, Token] = {}
+        self._reader = PoolReader(config, rpc, self._headers, self._check, self._pools)
         self._state = StateWriter(config.settings.state_file, writer.folder)
         self._is_state_stuck = False
         self._state_latency = Latency()
@@ -94,7 +87,7 @@ class Collector:
     async def run(self) -> None:
         self._recorder.resume()
         if self._recorder.market is not None:
-            self._tokens |= self._recorder.market.tokens
+            self._reader.remember(self._recorder.market.tokens)
         await self._retrying.until_done(self._measure_pace)
         pause_s, is_behind = self._retrying.shortest_s, True
         while True:
@@ -140,11 +133,11 @@ class Collector:
                 await self._follow(until=market.block.number + 1)
         pause_s = self._retrying.shortest_s
         while True:
-            found = await self._retrying.until_done(self._bootstrap)
+            found = await self._retrying.until_done(self._read_pools)
             market = self._recorder.market
             if market is None:
                 if self._recorder.can_begin_at(found.block):
-                    await self._begin(self._keyframe(found, found.pools))
+                    await self._begin(self._reader.keyframe(found, found.pools))
                     return
             else:
                 if market.block.number < found.block.number:
@@ -166,70 +159,19 @@ class Collector:
         if chain:
             _log.error("history.mismatch", pools=sorted(chain), remedy="taking the chain's state")
         pools = [chain.get(key) or market.pools.get(key) or pool for key, pool in read.items()]
-        frame = self._keyframe(found, pools)
+        frame = self._reader.keyframe(found, pools)
         if chain or market.profile != frame.profile or market.pools.keys() != read.keys():
             await self._begin(frame)
+
+    async def _read_pools(self, at: BlockRef | None = None) -> Bootstrap:
+        market = self._recorder.market
+        found = await self._reader.read(market.pools.keys() if market is not None else (), at)
+        collect_report.save_usage(self._config, self._rpc)
+        return found
 
     async def _begin(self, keyframe: Keyframe) -> None:
         await self._recorder.begin(keyframe)
         self._write_state()
-
-    async def _bootstrap(self, at: BlockRef | None = None) -> Bootstrap:
-        chain = self._config.chain
-        found = await self._read_pools(pool_requests(self._config), at)
-        # One false answer is enough to lose a pool until the next start: what is missing is asked
-        # for again at the same block, by itself, until that brings nothing more.
-        block, in_vain = BlockRef(found.block.number, found.block.hash), 0
-        while found.missing and in_vain < MISSING_ASKED:
-            again = await self._read_pools(list(map(request_of, found.missing)), block)
-            in_vain = 0 if again.pools else in_vain + 1
-            found = with_found(found, again)
-        for missing in found.missing:
-            request = missing.request
-            _log.warning(
-                "pool.missing",
-                dex=request.dex,
-                pair=f"{self._name(request.token_a)}/{self._name(request.token_b)}",
-                fee_pips=missing.fee_pips,
-                reason=missing.reason,
-            )
-        for loss in what_is_lost(chain, found):
-            _log.error("token.odd", problem=loss)
-        if not found.pools:
-            raise NothingFound(found.block.number, len(found.missing))
-        await self._confirm(found)
-        _log.info("bootstrap", block=found.block.number, pools=len(found.pools))
-        collect_report.save_usage(self._config, self._rpc)
-        return found
-
-    async def _read_pools(self, requests: Sequence[PoolRequest], at: BlockRef | None) -> Bootstrap:
-        chain = self._config.chain
-        found = await bootstrap(
-            self._rpc,
-            requests,
-            chain_id=chain.chain.chain_id,
-            tokens=chain.tokens.values(),
-            names={address: name for name, address in chain.tokens.items()},
-            remembered=self._tokens,
-            multicall=self._multicall,
-            at=at,
-        )
-        self._tokens |= {token.address: token for token in found.tokens}
-        return found
-
-    async def _confirm(self, found: Bootstrap) -> None:
-        """What contracts answer cannot be proven, so pools that are new come in when it has been
-        read twice. Raises OutsideError."""
-        market = self._recorder.market
-        ours = market.pools if market is not None else {}
-        new = [pool for pool in found.pools if pool.address not in ours]
-        self._pools.doubt(await self._check.unconfirmed(found.block, new) if new else ())
-
-    def _keyframe(self, found: Bootstrap, pools: Sequence[Pool]) -> Keyframe:
-        profile = chain_profile(self._config.chain, found)
-        left_out = self._pools.left_out
-        followed = tuple(pool for pool in pools if pool.address not in left_out)
-        return Keyframe(0, found.block, profile, found.tokens, followed)
 
     async def _follow(self, until: int | None) -> None:
         """Take blocks until one with number `until`, or for ever.
@@ -294,12 +236,12 @@ class Collector:
         failure: OutsideError | None = None
         for _ in range(BEGIN_TRIES):
             try:
-                found = await self._bootstrap(fork_point)
+                found = await self._read_pools(fork_point)
             except OutsideError as error:
                 failure = error
                 await asyncio.sleep(self._retrying.shortest_s)
             else:
-                await self._begin(self._keyframe(found, found.pools))
+                await self._begin(self._reader.keyframe(found, found.pools))
                 return
         _log.warning("gap", behind=fork_point.number, reason=str(failure))
 
@@ -365,10 +307,6 @@ class Collector:
         assert market is not None
         return market
 
-    def _name(self, address: str) -> str:
-        names = {token: name for name, token in self._config.chain.tokens.items()}
-        return next((name for token, name in names.items() if token == address), address)
-
 
 def run(config_path: Path) -> int:
     """Collect until SIGINT or SIGTERM. Returns the exit code."""
@@ -391,7 +329,7 @@ async def _run(config: CollectorConfig, signals: Signals) -> int:
     ) as writer:
         if writer.recovered:
             _log.warning("history.recovered", what=writer.recovered)
-        options = {"usage": usage, "budgets": config.budgets}
+        options = {"usage": usage, "budgets": [Budget(*each) for each in config.budgets]}
         async with Rpc.connect(*config.endpoints, timeout_s=config.timeout_s, **options) as rpc:
             collector = Collector(config, rpc, writer)
             task = asyncio.ensure_future(collector.run())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dexarb.apps.config.chain_profile import LoadedChain
-from dexarb.apps.config.collector import CollectorConfig
 from dexarb.chain.bootstrap.sync import Bootstrap, PoolRequest
+from dexarb.config.chain_profile import LoadedChain
+from dexarb.config.collector import CollectorConfig
 from dexarb.core.pool import Pool
 from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, to_address

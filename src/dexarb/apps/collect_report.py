@@ -9,7 +9,6 @@ from typing import Any
 
 import structlog
 
-from dexarb.apps.config.collector import CollectorConfig
 from dexarb.apps.latency import Latency
 from dexarb.apps.pool_watch import PoolWatch
 from dexarb.apps.recorder import Recorder
@@ -18,6 +17,7 @@ from dexarb.chain.endpoints.usage import PUSHED, Forecast, forecast
 from dexarb.chain.feed.feed import BlockFeed
 from dexarb.chain.feed.heads import PROBE_S
 from dexarb.chain.rpc import Rpc
+from dexarb.config.collector import CollectorConfig
 from dexarb.errors import StoreError
 
 _log = structlog.get_logger("data-collector")

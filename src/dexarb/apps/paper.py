@@ -12,27 +12,27 @@ from typing import TypeVar
 
 import structlog
 
-from dexarb.apps.compiling import warm_up
-from dexarb.apps.config.facts import ChainFacts
-from dexarb.apps.config.paper import PaperConfig, load_paper
 from dexarb.apps.latency import Latency
-from dexarb.apps.output import NAMES_SHOWN, abridged
-from dexarb.apps.plugins import Kinds
 from dexarb.apps.process import Signals, name_process, start_logging
-from dexarb.apps.reload import RELOAD, TRADER, Outcome, compare, reasons
-from dexarb.apps.session import Session
-from dexarb.apps.standing import METRICS
-from dexarb.apps.tables import as_text, spread_table, strategy_table
+from dexarb.apps.sources import GrowingHistory
 from dexarb.apps.watch import FileWatch
+from dexarb.config.difference import RELOAD, TRADER, Outcome, compare, reasons
+from dexarb.config.facts import ChainFacts
+from dexarb.config.paper import PaperConfig, load_paper
+from dexarb.config.plugins import Kinds
 from dexarb.core.market import Entry
 from dexarb.core.token import Address
 from dexarb.core.trade import Incident
-from dexarb.ends.sources import GrowingHistory
 from dexarb.errors import InputError, StoreError
-from dexarb.report.spreads import best_spreads
+from dexarb.screens.output import NAMES_SHOWN, abridged
+from dexarb.screens.tables import as_text, spread_table, strategy_table
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.snapshot import State, read_state
+from dexarb.study.session import Session
+from dexarb.study.spreads import best_spreads
+from dexarb.study.standing import METRICS
+from dexarb.study.warm_up import warm_up
 
 T = TypeVar("T")
 WAIT_S = 0.1

@@ -16,6 +16,7 @@ import msgspec
 
 from dexarb.chain import proof
 from dexarb.core.block import Block, Log, Transaction
+from dexarb.core.profile import ETHEREUM_HEADER
 from dexarb.core.token import Address
 from dexarb.errors import Refused
 
@@ -29,19 +30,6 @@ TransactionType = Annotated[str, msgspec.Meta(pattern=r"^0x0*[0-9a-fA-F]{1,2}\Z"
 Hash = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9a-fA-F]{64}\Z")]
 Account = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9a-fA-F]{40}\Z")]
 Data = Annotated[str, msgspec.Meta(pattern=r"^0x(?:[0-9a-fA-F]{2})*\Z")]
-
-ETHEREUM_HEADER = (
-    "parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot",
-    "logsBloom", "difficulty", "number", "gasLimit", "gasUsed", "timestamp", "extraData",
-    "mixHash", "nonce", "baseFeePerGas", "withdrawalsRoot", "blobGasUsed", "excessBlobGas",
-    "parentBeaconBlockRoot", "requestsHash",
-)  # fmt: skip
-"""The fields that a block hash is made of, in their order, up to Prague."""
-
-NEEDED_FIELDS = (
-    "parentHash", "receiptsRoot", "logsBloom", "number", "gasLimit", "gasUsed", "timestamp",
-)  # fmt: skip
-"""Without these under its hash a header proves nothing that is of use."""
 
 _LAST_FIRST_FIELD = "nonce"
 """Every header has the fields up to this one; those behind it came with forks."""

@@ -8,6 +8,19 @@ from typing import Literal
 
 from dexarb.core.token import Address
 
+ETHEREUM_HEADER = (
+    "parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot",
+    "logsBloom", "difficulty", "number", "gasLimit", "gasUsed", "timestamp", "extraData",
+    "mixHash", "nonce", "baseFeePerGas", "withdrawalsRoot", "blobGasUsed", "excessBlobGas",
+    "parentBeaconBlockRoot", "requestsHash",
+)  # fmt: skip
+"""The fields that a block hash is made of, in their order, up to Prague."""
+
+NEEDED_FIELDS = (
+    "parentHash", "receiptsRoot", "logsBloom", "number", "gasLimit", "gasUsed", "timestamp",
+)  # fmt: skip
+"""Without these under its hash a header proves nothing that is of use."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReferencePool:

@@ -13,6 +13,7 @@ from dexarb.chain.endpoints.trouble import NOT_THERE_YET
 from dexarb.chain.feed.way import Dialogue, Questions
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import BlockRef
+from dexarb.core.profile import ETHEREUM_HEADER
 from dexarb.errors import OutsideError, Refused, RpcError
 
 LATEST, FINALIZED = "latest", "finalized"
@@ -31,7 +32,7 @@ class HeaderReader:
     header of its own kind, and its blocks stay unproven.
     """
 
-    def __init__(self, rpc: Rpc, fields: Sequence[str] = decode.ETHEREUM_HEADER) -> None:
+    def __init__(self, rpc: Rpc, fields: Sequence[str] = ETHEREUM_HEADER) -> None:
         """fields: what the chain's block hash is made of, in order."""
         self._rpc = rpc
         self._fields = fields

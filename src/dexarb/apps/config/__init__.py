@@ -1,1 +1,0 @@
-"""Configuration files: strict, with errors that name file, line, value and remedy."""

@@ -1,1 +1,0 @@
-"""The embedded chain: a local node, the real contracts, and seeded traders who use them."""

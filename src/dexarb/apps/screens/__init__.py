@@ -1,1 +1,0 @@
-"""The commands that show something: they read files and change none."""

@@ -1,0 +1,1 @@
+"""TOML in, settings out: files, names, mistakes, and what a reload would change."""

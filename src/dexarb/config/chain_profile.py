@@ -1,0 +1,148 @@
+"""The chain profile file: what is particular to a chain (config/polygon.toml)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+from pydantic import StrictBool
+
+from dexarb.amm import POOL_TYPES
+from dexarb.config.toml_file import (
+    Model,
+    Number,
+    TomlFile,
+    Whole,
+    did_you_mean,
+    read_toml,
+    validate,
+)
+from dexarb.core.profile import ETHEREUM_HEADER, NEEDED_FIELDS
+from dexarb.core.token import Address, to_address
+from dexarb.errors import ConfigErrors, InvalidAddress
+
+GWEI = 10**9
+
+
+class ChainTable(Model):
+    """header_fields: what the chain's block hash is made of, in order, by their JSON names."""
+
+    chain_id: Whole
+    name: str
+    ordering: Literal["fee", "unknown"]
+    wrapped_native: str
+    numeraire: str
+    start_tokens: list[str]
+    exclude_tokens: tuple[str, ...] = ()
+    exclude_pools: tuple[str, ...] = ()
+    multicall3: str | None = None
+    default_priority_fee_gwei: Number = Decimal(30)
+    builder_cutoff_ms: Whole = 0
+    l1_data_fee: StrictBool = False
+    header_fields: tuple[str, ...] = ETHEREUM_HEADER
+
+
+class DexTable(Model):
+    """A factory. fees_pips: the tiers to look for; a V2 fork has exactly one, its fee."""
+
+    name: str
+    kind: str
+    factory: str
+    fees_pips: list[Whole]
+
+
+class ReferenceTable(Model):
+    """Pools that may price `token`. min_depth: whole numeraire tokens of virtual reserve."""
+
+    token: str
+    dex: str
+    fees_pips: list[Whole] | None = None
+    min_depth: Number
+
+
+class ChainFile(Model):
+    chain: ChainTable
+    tokens: dict[str, str]
+    dex: list[DexTable]
+    reference: list[ReferenceTable]
+
+
+class LoadedChain:
+    """A checked chain file: every name in it resolves."""
+
+    def __init__(self, file: TomlFile, tables: ChainFile) -> None:
+        self.path = file.path
+        self.chain = tables.chain
+        self.dexes = {dex.name: dex for dex in tables.dex}
+        self.references = tables.reference
+        problems = []
+        self.tokens: dict[str, Address] = {}
+        for name, text in tables.tokens.items():
+            try:
+                self.tokens[name] = to_address(text)
+            except InvalidAddress as error:
+                problems.append(file.error(("tokens", name), str(error)))
+        named = [
+            (("chain", "wrapped_native"), tables.chain.wrapped_native),
+            (("chain", "numeraire"), tables.chain.numeraire),
+            *((("chain", "start_tokens"), name) for name in tables.chain.start_tokens),
+            *((("chain", "exclude_tokens"), name) for name in tables.chain.exclude_tokens),
+            *((("reference", i, "token"), r.token) for i, r in enumerate(tables.reference)),
+        ]
+        for loc, name in named:
+            if name not in tables.tokens:
+                remedy = did_you_mean(name, tables.tokens)
+                problems.append(file.error(loc, f'unknown token "{name}"', remedy))
+        self.exclude_pools: list[Address] = []
+        for text in tables.chain.exclude_pools:
+            try:
+                self.exclude_pools.append(to_address(text))
+            except InvalidAddress as error:
+                problems.append(file.error(("chain", "exclude_pools"), str(error)))
+        for i, dex in enumerate(tables.dex):
+            if dex.kind not in POOL_TYPES:
+                remedy = did_you_mean(dex.kind, POOL_TYPES)
+                problems.append(
+                    file.error(("dex", i, "kind"), f'unknown kind of pool "{dex.kind}"', remedy)
+                )
+            try:
+                to_address(dex.factory)
+            except InvalidAddress as error:
+                problems.append(file.error(("dex", i, "factory"), str(error)))
+        for i, reference in enumerate(tables.reference):
+            if reference.dex not in self.dexes:
+                remedy = did_you_mean(reference.dex, self.dexes)
+                problems.append(
+                    file.error(("reference", i, "dex"), f'unknown DEX "{reference.dex}"', remedy)
+                )
+        lacking = [name for name in NEEDED_FIELDS if name not in tables.chain.header_fields]
+        if lacking:
+            problem = f"lacks {', '.join(lacking)}"
+            remedy = "Name all that the block hash is made of, in order, as nodes call them"
+            problems.append(file.error(("chain", "header_fields"), problem, remedy))
+        if tables.chain.l1_data_fee:
+            problems.append(
+                file.error(
+                    ("chain", "l1_data_fee"),
+                    "chains that charge an L1 data fee are refused: it is not recorded yet,"
+                    " so no result on them would be true",
+                )
+            )
+        if problems:
+            raise ConfigErrors(problems)
+
+    @property
+    def multicall3(self) -> Address | None:
+        return to_address(self.chain.multicall3) if self.chain.multicall3 else None
+
+    @property
+    def default_priority_fee(self) -> int:
+        """Wei per gas."""
+        return int(self.chain.default_priority_fee_gwei * GWEI)
+
+
+def load_chain(path: Path) -> LoadedChain:
+    """Raises ConfigError or ConfigErrors."""
+    file = read_toml(path)
+    return LoadedChain(file, validate(file, ChainFile))

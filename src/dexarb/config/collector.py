@@ -1,0 +1,189 @@
+"""The collector's configuration (config/collector.toml)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BeforeValidator, Field
+
+from dexarb.config.chain_profile import LoadedChain, load_chain
+from dexarb.config.toml_file import (
+    Model,
+    Number,
+    TomlFile,
+    Whole,
+    did_you_mean,
+    expand_environment,
+    read_toml,
+    validate,
+)
+from dexarb.config.toml_lines import Loc
+from dexarb.core.token import Address
+from dexarb.errors import ConfigError, ConfigErrors
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class CollectorTable(Model):
+    """chain: the profile file, relative to this one. Folders are relative to where we start."""
+
+    chain: Path
+    data_dir: Path = Path("data")
+    state_file: Path = Path("data/pool_state.json")
+    log_dir: Path = Path("logs")
+    log_level: LogLevel = "info"
+    poll_interval_ms: Annotated[Whole, Field(ge=10)] = 1000
+    metrics_interval_secs: Annotated[Whole, Field(ge=1)] = 60
+    segment_blocks: Annotated[Whole, Field(ge=1)] = 1000
+
+
+def _limits(value: object) -> object:
+    """A number holds for each endpoint; a list has one for each."""
+    values = value if isinstance(value, list) else [value]
+    if any(isinstance(each, bool) or not isinstance(each, int) or each < 0 for each in values):
+        raise ValueError("expected a whole number, or a list with one for each endpoint")
+    return tuple(values)
+
+
+Limits = Annotated[tuple[int, ...], BeforeValidator(_limits)]
+
+
+class RpcTable(Model):
+    """endpoints in order of preference; ${NAME} is taken from the environment.
+
+    daily_requests, monthly_compute_units: budgets, 0 for none. compute_units: by method, where
+    the provider counts otherwise than Alchemy.
+    """
+
+    endpoints: Annotated[list[str], Field(min_length=1, repr=False)]
+    timeout_s: Annotated[Number, Field(gt=0)] = Decimal(10)
+    daily_requests: Limits = (0,)
+    monthly_compute_units: Limits = (0,)
+    compute_units: dict[str, Annotated[Whole, Field(ge=0)]] = Field(default_factory=dict)
+
+
+class PoolsTable(Model):
+    """Pools to collect: every pair on every DEX, as far as the DEX has it."""
+
+    dexes: Annotated[list[str], Field(min_length=1)]
+    pairs: Annotated[list[str], Field(min_length=1)]
+
+
+class CollectorFile(Model):
+    collector: CollectorTable
+    rpc: RpcTable
+    pools: Annotated[list[PoolsTable], Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolChoice:
+    """One DEX and one pair of token names."""
+
+    dex: str
+    token_a: str
+    token_b: str
+
+
+class Budget(NamedTuple):
+    """What an endpoint may be asked; None: without end."""
+
+    daily_requests: int | None = None
+    monthly_compute_units: int | None = None
+
+
+@dataclass(frozen=True)
+class CollectorConfig:
+    """Checked: every name resolves. endpoints hold keys: never print them whole.
+
+    budgets: one for each endpoint. compute_units: by method, where they differ from the default.
+    """
+
+    path: Path
+    settings: CollectorTable
+    endpoints: tuple[str, ...]
+    timeout_s: float
+    budgets: tuple[Budget, ...]
+    compute_units: Mapping[str, int]
+    chain: LoadedChain
+    choices: tuple[PoolChoice, ...]
+
+    def __repr__(self) -> str:
+        return f"CollectorConfig({self.path}, {len(self.endpoints)} endpoints)"
+
+
+def load_collector(path: Path) -> CollectorConfig:
+    """Raises ConfigError or ConfigErrors."""
+    file = read_toml(path, secret="rpc")
+    tables = validate(file, CollectorFile)
+    chain = load_chain(path.parent / tables.collector.chain)
+    problems: list[ConfigError] = []
+    choices: dict[PoolChoice, None] = {}
+    for i, pools in enumerate(tables.pools):
+        for dex in pools.dexes:
+            if dex not in chain.dexes:
+                remedy = did_you_mean(dex, chain.dexes)
+                problems.append(file.error(("pools", i, "dexes"), f'unknown DEX "{dex}"', remedy))
+        for pair in pools.pairs:
+            try:
+                token_a, token_b = split_pair(file, ("pools", i, "pairs"), pair, chain.tokens)
+            except ConfigError as error:
+                problems.append(error)
+                continue
+            choices.update((PoolChoice(dex, token_a, token_b), None) for dex in pools.dexes)
+    endpoints = []
+    for i, endpoint in enumerate(tables.rpc.endpoints):
+        try:
+            endpoints.append(expand_environment(file, ("rpc", "endpoints", i), endpoint))
+        except ConfigError as error:
+            problems.append(error)
+    problems += _wrong_limits(file, tables.rpc)
+    if problems:
+        raise ConfigErrors(problems)
+    return CollectorConfig(
+        path,
+        tables.collector,
+        tuple(endpoints),
+        float(tables.rpc.timeout_s),
+        _budgets(tables.rpc),
+        tables.rpc.compute_units,
+        chain,
+        tuple(choices),
+    )
+
+
+def _wrong_limits(file: TomlFile, rpc: RpcTable) -> Iterator[ConfigError]:
+    for key in ("daily_requests", "monthly_compute_units"):
+        if len(getattr(rpc, key)) not in (1, len(rpc.endpoints)):
+            problem = f"a list needs one number for each of the {len(rpc.endpoints)} endpoints"
+            yield file.error(("rpc", key), problem, "0 stands for no limit")
+
+
+def _budgets(rpc: RpcTable) -> tuple[Budget, ...]:
+    def of_each(limits: tuple[int, ...]) -> tuple[int, ...]:
+        return limits * len(rpc.endpoints) if len(limits) == 1 else limits
+
+    return tuple(
+        Budget(requests or None, units or None)
+        for requests, units in zip(
+            of_each(rpc.daily_requests), of_each(rpc.monthly_compute_units), strict=True
+        )
+    )
+
+
+def split_pair(
+    file: TomlFile, loc: Loc, pair: str, tokens: Mapping[str, Address]
+) -> tuple[str, str]:
+    """`WETH/USDC` as two known token names. Raises ConfigError."""
+    names = pair.split("/")
+    if len(names) != 2 or not all(names):
+        raise file.error(loc, f'"{pair}" is not a pair', 'Write it as "WETH/USDC"')
+    for name in names:
+        if name not in tokens:
+            raise file.error(loc, f'unknown token "{name}" in "{pair}"', did_you_mean(name, tokens))
+    if names[0] == names[1]:
+        raise file.error(loc, f'"{pair}" names the same token twice')
+    return names[0], names[1]

@@ -1,0 +1,193 @@
+"""What a changed configuration means for the strategies that run, and how a reload is reported."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import msgspec
+
+from dexarb.config.strategy_table import MICRO, PPM_PER_PERCENT
+from dexarb.core.token import Address
+from dexarb.errors import ConfigErrors, InputError
+from dexarb.trading.strategy import StrategySettings
+
+RELOAD = "reload"
+"""The ledger's note with the outcome of the last reload, as JSON of `Outcome`."""
+TRADER = "trader"
+"""The ledger's note with the absolute path of the configuration that its trader has."""
+
+MAX_LINES = 100
+"""Of a difference in a log or a note; the rest is counted."""
+
+_UNITS = (
+    ("_micro_usd", "_usd", MICRO),
+    ("competition_rate_ppm", "competition_rate", MICRO),
+    ("_ppm", "_percent", PPM_PER_PERCENT),
+    ("max_gas_price", "max_gas_gwei", 10**9),
+    ("priority_fee", "priority_fee_gwei", 10**9),
+)
+"""How a parameter's name and unit are stated in the file, by the end of its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A strategy under its old name with other parameters."""
+
+    before: StrategySettings
+    after: StrategySettings
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Between the strategies that run and those of the file, by identity and by name.
+
+    renamed: same parameters. known: identities that have books already, whose books go on when
+    they come back.
+    """
+
+    added: tuple[StrategySettings, ...]
+    removed: tuple[StrategySettings, ...]
+    changed: tuple[Change, ...]
+    renamed: tuple[tuple[StrategySettings, StrategySettings], ...]
+    unchanged: int
+    known: Collection[str] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.added or self.removed or self.changed or self.renamed)
+
+    def counts(self) -> dict[str, int]:
+        """How many strategies are unchanged, changed, new, closed, renamed."""
+        return {
+            "unchanged": self.unchanged - len(self.renamed),
+            "changed": len(self.changed),
+            "new": len(self.added),
+            "closed": len(self.removed),
+            "renamed": len(self.renamed),
+        }
+
+    def lines(self, names: Mapping[Address, str]) -> list[str]:
+        """The difference for people, one line a strategy, at most MAX_LINES and one that counts
+        the rest. names: of the tokens."""
+        total = len(self.added) + len(self.removed) + len(self.changed) + len(self.renamed)
+        told = list(itertools.islice(self._lines(names), MAX_LINES))
+        return [*told, f"and {total - MAX_LINES:,} more"] if total > MAX_LINES else told
+
+    def _lines(self, names: Mapping[Address, str]) -> Iterator[str]:
+        for each in self.added:
+            yield f'+ "{each.name}" starts; {self._books(each)}'
+        for each in self.removed:
+            yield f'- "{each.name}" stops; its books are kept'
+        for change in self.changed:
+            shown = (_shown(name, change.before, change.after, names) for name in change.parameters)
+            what = ", ".join(f"{key} {old} -> {new}" for key, old, new in shown)
+            yield f'~ "{change.after.name}" changes: {what}; {self._books(change.after)}'
+        for before, after in self.renamed:
+            yield f'= "{before.name}" is now called "{after.name}"; its books go on'
+
+    def _books(self, settings: StrategySettings) -> str:
+        return "its earlier books go on" if settings.hash in self.known else "new books"
+
+
+def compare(
+    before: Sequence[StrategySettings],
+    after: Sequence[StrategySettings],
+    known: Collection[str] = (),
+) -> Difference:
+    """Strategies with equal parameters are the same; else those with equal names are compared."""
+    old = {each.hash: each for each in before}
+    new = {each.hash: each for each in after}
+    gone = {each.name: each for key, each in old.items() if key not in new}
+    fresh = {each.name: each for key, each in new.items() if key not in old}
+    changed = tuple(
+        Change(gone[name], fresh[name], _differing(gone[name], fresh[name]))
+        for name in fresh
+        if name in gone
+    )
+    return Difference(
+        added=tuple(each for name, each in fresh.items() if name not in gone),
+        removed=tuple(each for name, each in gone.items() if name not in fresh),
+        changed=changed,
+        renamed=tuple(
+            (old[key], each)
+            for key, each in new.items()
+            if key in old and old[key].name != each.name
+        ),
+        unchanged=len(old.keys() & new.keys()),
+        known=known,
+    )
+
+
+def _differing(before: StrategySettings, after: StrategySettings) -> tuple[str, ...]:
+    old, new = before.as_json(), after.as_json()
+    return tuple(name for name in old if old[name] != new[name])
+
+
+def _shown(
+    name: str, before: StrategySettings, after: StrategySettings, names: Mapping[Address, str]
+) -> tuple[str, str, str]:
+    """Key, old and new value as the file would state them."""
+    end, unit, scale = next((each for each in _UNITS if name.endswith(each[0])), ("", "", 1))
+    key = name.removesuffix(end) + unit
+    old, new = (_text(getattr(each, name), scale, names) for each in (before, after))
+    return key, old, new
+
+
+def _text(value: Any, scale: int, names: Mapping[Address, str]) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        parts = (
+            "/".join(names.get(token, token) for token in part) if isinstance(part, tuple) else part
+            for part in value
+        )
+        return "+".join(parts) or "all"
+    if scale > 1:
+        return f"{value / scale:.9f}".rstrip("0").rstrip(".")
+    return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a reload.
+
+    number: counts the reloads of a ledger. asked_by: "SIGHUP" or "watch". at: seconds since 1970.
+    clock: of the machine, when the file began to be read. errors: why everything goes on as before;
+    empty for a reload that took effect, from history entry `from_entry` on.
+    """
+
+    number: int
+    asked_by: str
+    config: str
+    at: float
+    clock: float
+    took_ms: float = 0.0
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    counts: Mapping[str, int] | None = None
+    from_entry: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        return not self.errors
+
+    def note(self) -> str:
+        return msgspec.json.encode(asdict(self)).decode()
+
+    @classmethod
+    def from_note(cls, note: str | None) -> Self | None:
+        """None where there is none yet, or none that this version knows."""
+        try:
+            return None if note is None else msgspec.json.decode(note, type=cls)
+        except msgspec.MsgspecError:
+            return None
+
+
+def reasons(error: InputError) -> tuple[str, ...]:
+    """All that an error says, one text for each thing that is wrong."""
+    return tuple(map(str, error.errors if isinstance(error, ConfigErrors) else (error,)))

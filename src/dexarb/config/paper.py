@@ -1,0 +1,219 @@
+"""The paper trader's configuration (config/paper_trading.toml): general settings, strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, StrictBool, ValidationError
+
+from dexarb.config.collector import LogLevel
+from dexarb.config.facts import ChainFacts
+from dexarb.config.grid import MAX_STRATEGIES, Grid
+from dexarb.config.plugins import Kinds
+from dexarb.config.resolve import Listed, Resolver, place
+from dexarb.config.strategy_table import EITHER_OR, StrategyTable, cautions, contradictions
+from dexarb.config.toml_file import Model, Number, TomlFile, Whole, explain, read_toml
+from dexarb.config.toml_lines import Loc
+from dexarb.core.token import Address
+from dexarb.errors import ConfigError, ConfigErrors
+from dexarb.trading.strategy import THRESHOLD, StrategySettings
+
+
+class GeneralTable(Model):
+    state_file: Path = Path("data/pool_state.json")
+    ledger_file: Path = Path("data/ledger.sqlite")
+    log_dir: Path = Path("logs")
+    log_level: LogLevel = "info"
+    poll_interval_ms: Annotated[Whole, Field(ge=1)] = 5
+    metrics_interval_secs: Annotated[Whole, Field(ge=1)] = 60
+    max_state_age_secs: Annotated[Number, Field(gt=0)] = Decimal(10)
+    watch_config: StrictBool = False
+
+
+class PaperFile(Model):
+    """The file before defaults are applied and grids multiplied."""
+
+    general: GeneralTable = GeneralTable()
+    defaults: Annotated[dict[str, Any], Field(default_factory=dict)]
+    strategy: Annotated[list[dict[str, Any]], Field(default_factory=list)]
+    grid: Annotated[list[dict[str, Any]], Field(default_factory=list)]
+
+
+@dataclass(frozen=True, slots=True)
+class PaperConfig:
+    """A checked file; `settings` needs the chain that the history describes."""
+
+    file: TomlFile
+    general: GeneralTable
+    strategies: tuple[Listed, ...]
+
+    def settings(
+        self, tokens: Mapping[str, Address], kinds: Kinds | None = None
+    ) -> tuple[StrategySettings, ...]:
+        """Effective settings of the enabled strategies, in the order of the file.
+
+        tokens: names to addresses on the history's chain. kinds: the own strategies that there
+        are; those that the file names are imported. Raises ConfigErrors.
+        """
+        return Resolver(self.file, tokens, Kinds() if kinds is None else kinds).settings(
+            self.strategies
+        )
+
+    def warnings(self, facts: ChainFacts | None = None) -> list[ConfigError]:
+        """What is allowed and hardly meant, one for each key of a table; nothing is raised.
+
+        facts: what the chain has, where that is known and `settings` have been resolved with it.
+        """
+        told: dict[tuple[Loc, str], list[tuple[str, str, str]]] = {}
+        for each in self.strategies:
+            if each.table.enabled:
+                for key, problem, remedy in cautions(each.table):
+                    told.setdefault((each.at, key), []).append((each.table.name, problem, remedy))
+        contradictory = [
+            self.file.error(
+                place(self.file, at, key),
+                problem + (f' ("{name}", and {len(more)} more of this grid)' if more else ""),
+                remedy,
+            )
+            for (at, key), ((name, problem, remedy), *more) in told.items()
+        ]
+        misfits = facts.misfits(self.file, self.strategies) if facts else ()
+        return sorted([*contradictory, *misfits], key=lambda each: each.line or 0)
+
+
+def load_paper(path: Path) -> PaperConfig:
+    """Raises ConfigError or ConfigErrors."""
+    config, problems = inspect_paper(path)
+    if problems:
+        raise ConfigErrors(problems)
+    return config
+
+
+def inspect_paper(path: Path) -> tuple[PaperConfig, list[ConfigError]]:
+    """What of a file can be used, and all that is wrong with it. Raises ConfigError for a file
+    that cannot be read or is not TOML."""
+    return _Reading(read_toml(path)).result()
+
+
+class _Reading:
+    """One pass over a file that collects strategies and problems."""
+
+    def __init__(self, file: TomlFile) -> None:
+        self._file = file
+        self._problems: list[ConfigError] = []
+        self._defaults: dict[str, Any] = {}
+        self._listed: list[Listed] = []
+        self._names: dict[str, Loc] = {}
+
+    def result(self) -> tuple[PaperConfig, list[ConfigError]]:
+        raw = self._tables()
+        self._read_defaults(raw.defaults)
+        for index, own in enumerate(raw.strategy):
+            self._read_strategy(("strategy", index), own)
+        self._read_grids(raw.grid)
+        if not raw.strategy and not raw.grid and not self._problems:
+            self._problems.append(
+                self._file.error((), "there is no [[strategy]] and no [[grid]]", "Add one")
+            )
+        return PaperConfig(self._file, raw.general, tuple(self._listed)), self._problems
+
+    def _tables(self) -> PaperFile:
+        """Keys that are wrong are told and left out."""
+        data = self._file.data
+        try:
+            return PaperFile.model_validate(data)
+        except ValidationError as invalid:
+            self._problems += explain(self._file, PaperFile, invalid, lambda loc: loc)
+            wrong = {error["loc"][0] for error in invalid.errors(include_url=False)}
+            return PaperFile.model_validate({k: v for k, v in data.items() if k not in wrong})
+
+    def _read_defaults(self, defaults: dict[str, Any]) -> None:
+        if "name" in defaults:
+            self._problems.append(
+                self._file.error(("defaults", "name"), "every strategy has its own", "Remove it")
+            )
+        self._defaults = {key: value for key, value in defaults.items() if key != "name"}
+        try:
+            StrategyTable.model_validate(self._defaults)
+        except ValidationError as invalid:
+            self._problems += explain(
+                self._file,
+                StrategyTable,
+                invalid,
+                lambda loc: ("defaults", *loc) if loc[0] in self._defaults else None,
+            )
+
+    def _inherited(self, own: Mapping[str, Any]) -> dict[str, Any]:
+        """The defaults that hold for a table."""
+        kind = self._defaults.get("kind", THRESHOLD)
+        return {
+            key: value
+            for key, value in self._defaults.items()
+            if EITHER_OR.get(key) not in own
+            and not (key == "parameters" and own.get("kind", kind) != kind)
+        }
+
+    def _read_strategy(self, at: Loc, own: Mapping[str, Any]) -> None:
+        inherited = {key: value for key, value in self._inherited(own).items() if key not in own}
+        try:
+            table = StrategyTable.model_validate({**inherited, **own})
+        except ValidationError as invalid:
+            self._problems += explain(
+                self._file,
+                StrategyTable,
+                invalid,
+                lambda loc: None if loc[0] in inherited else (*at, *loc),
+            )
+            return
+        self._take(at, [table])
+
+    def _read_grids(self, tables: Sequence[Mapping[str, Any]]) -> None:
+        """All are counted before any is multiplied."""
+        grids: list[tuple[Loc, Grid]] = []
+        total = len(self._listed)
+        for index, own in enumerate(tables):
+            at: Loc = ("grid", index)
+            grid = Grid(self._file, at, own, self._inherited(own))
+            total += len(grid)
+            if total > MAX_STRATEGIES:
+                self._problems.append(
+                    self._file.error(
+                        at,
+                        f"makes {len(grid):,} strategies, {grid.product()}, and with those before"
+                        f" it {total:,}; a file may have {MAX_STRATEGIES:,}",
+                        "Shorten a list",
+                    )
+                )
+                return
+            grids.append((at, grid))
+        for at, grid in grids:
+            try:
+                self._take(at, grid.strategies())
+            except ConfigError as error:
+                self._problems.append(error)
+            except ConfigErrors as errors:
+                self._problems += errors.errors
+
+    def _take(self, at: Loc, tables: Iterable[StrategyTable]) -> None:
+        told = set()
+        for table in tables:
+            first = self._names.setdefault(table.name, at)
+            if first is not at and "name" not in told:
+                told.add("name")
+                self._problems.append(self._name_taken(at, table.name, first))
+            for key, problem, remedy in contradictions(table):
+                if key not in told:
+                    told.add(key)
+                    self._problems.append(self._file.error((*at, key), problem, remedy))
+            self._listed.append(Listed(table, at))
+
+    def _name_taken(self, at: Loc, name: str, first: Loc) -> ConfigError:
+        return self._file.error(
+            at,
+            f'the name "{name}" is taken by the {first[0]} on line {self._file.line(first)}',
+            "Give every strategy a name of its own",
+        )

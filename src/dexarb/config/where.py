@@ -1,0 +1,42 @@
+"""Where the files of a configuration are, without checking the rest of it.
+
+Screens that only read the ledger start at once: the whole configuration can be ten thousand
+strategies, and what checks it takes longer to load than they run.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_STATE_FILE = Path("data/pool_state.json")
+DEFAULT_LEDGER_FILE = Path("data/ledger.sqlite")
+DEFAULT_MAX_STATE_AGE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """max_state_age_s: a block older than this when it was seen is not traded on."""
+
+    state_file: Path
+    ledger_file: Path
+    max_state_age_s: float
+
+
+def where(config: Path) -> Where:
+    """From the [general] table. Raises ConfigError or ConfigErrors."""
+    try:
+        general = tomllib.loads(config.read_text(encoding="utf-8")).get("general", {})
+        return Where(
+            Path(general.get("state_file", DEFAULT_STATE_FILE)),
+            Path(general.get("ledger_file", DEFAULT_LEDGER_FILE)),
+            float(general.get("max_state_age_secs", DEFAULT_MAX_STATE_AGE_S)),
+        )
+    except (OSError, ValueError, TypeError, AttributeError):
+        # Whatever is wrong with the file: the thorough reading says it with line and remedy.
+        from dexarb.config.paper import load_paper
+
+        checked = load_paper(config).general
+        age_s = float(checked.max_state_age_secs)
+        return Where(checked.state_file, checked.ledger_file, age_s)

@@ -1,0 +1,1 @@
+"""The embedded chain: a local node with real contracts and busy traders."""

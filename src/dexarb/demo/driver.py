@@ -1,0 +1,129 @@
+"""Drives the embedded chain block by block; the same seed makes the same blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from dexarb.chain.bootstrap.sync import PoolRequest, bootstrap
+from dexarb.chain.rpc import Rpc
+from dexarb.core.market import Keyframe, Market
+from dexarb.demo.arbitrageur import Arbitrageur
+from dexarb.demo.deploy import deploy
+from dexarb.demo.liquidity import Provider
+from dexarb.demo.mining import Mined, Miner, Request
+from dexarb.demo.scene import GWEI, Actor, FairPrices, Scene
+from dexarb.demo.traders import Informed, Retail, Whale
+from dexarb.demo.world import Plan, World
+
+DEFAULT_SEED = 1
+"""Within its first ten blocks every classic strategy finds something."""
+
+BASE_FEE_GWEI = 30.0
+BASE_FEE_PULL = 0.05
+"""Share of the way back to the usual base fee that a block goes on average."""
+BASE_FEE_NOISE = 0.03
+BASE_FEE_STEP = 0.12
+"""EIP-1559 lets a block change it by an eighth."""
+
+
+class Driver:
+    """A world with everyone in it. Made by `start`, moved by `step`.
+
+    market: exact pools at the latest block, followed by events alone.
+    """
+
+    def __init__(self, world: World, miner: Miner, market: Market, seed: int) -> None:
+        self.world = world
+        self.market = market
+        self._miner = miner
+        self._fees = Random(f"{seed} base fee")
+        self._prices = FairPrices(world, Random(f"{seed} prices"))
+        self._actors = _everyone(world, seed)
+
+    @classmethod
+    async def start(cls, rpc: Rpc, *, seed: int = DEFAULT_SEED, plan: Plan | None = None) -> Driver:
+        """Build the world on a fresh node. Raises MissingTool, RpcError, TransportError."""
+        world, miner = await deploy(rpc, plan)
+        read = await bootstrap(
+            rpc,
+            [
+                PoolRequest(
+                    dex=pool.dex,
+                    kind=pool.kind,
+                    factory=world.factories[pool.dex],
+                    token_a=pool.token0.address,
+                    token_b=pool.token1.address,
+                    fees_pips=(pool.fee_pips,),
+                )
+                for pool in world.pools
+            ],
+            chain_id=world.chain_id,
+        )
+        keyframe = Keyframe(
+            seq=read.block.number,
+            block=read.block,
+            profile=world.profile(),
+            tokens=read.tokens,
+            pools=read.pools,
+        )
+        return cls(world, miner, Market(keyframe), seed)
+
+    @property
+    def usd(self) -> dict[str, float]:
+        """The fair prices that informed traders know, by symbol."""
+        return dict(self._prices.usd)
+
+    async def step(self, timestamp: int | None = None) -> Mined:
+        """Make the next block: everybody sends, one block is mined, the market follows.
+
+        timestamp: UNIX seconds, later than the last block's; by default one second later. It
+        changes no transaction, log or receipt, only block hashes. Raises RpcError and
+        TransportError, after which the driver is of no more use.
+        """
+        self._prices.step()
+        scene = Scene(self.world, self.market.pools, self._prices.usd)
+        requests: list[Request] = []
+        for actor in self._actors:
+            requests += actor.act(scene, requests)
+        mined = await self._miner.mine(
+            requests, timestamp=timestamp, base_fee=self._next_base_fee()
+        )
+        self.market.apply(mined.update)
+        for actor in self._actors:
+            actor.observe(mined)
+        return mined
+
+    def _next_base_fee(self) -> int:
+        """As on a busy chain: it wanders about its usual height.
+
+        The blocks here are nearly empty, so left alone it would fall to nothing.
+        """
+        parent = self._miner.head.base_fee_per_gas / GWEI
+        change = BASE_FEE_PULL * (BASE_FEE_GWEI / parent - 1.0)
+        change += self._fees.gauss(0.0, BASE_FEE_NOISE)
+        change = max(-BASE_FEE_STEP, min(BASE_FEE_STEP, change))
+        return int(parent * (1.0 + change) * GWEI)
+
+
+def _everyone(world: World, seed: int) -> Sequence[Actor]:
+    """Each with a generator of its own, so that tuning one leaves the others' dice alone.
+
+    Arbitrageurs come last, since they look at what the others have decided.
+    """
+    return (
+        Retail(world, Random(f"{seed} retail")),
+        Whale(world, Random(f"{seed} whale")),
+        *(
+            Informed(world, Random(f"{seed} informed {account}"), account)
+            for account in range(len(world.accounts.informed))
+        ),
+        *(
+            Provider(world, Random(f"{seed} provider {account}"), account)
+            for account in range(len(world.accounts.providers))
+        ),
+        *(
+            Arbitrageur(world, Random(f"{seed} arbitrageur {account}"), account)
+            for account in range(len(world.accounts.arbitrageurs))
+        ),
+    )

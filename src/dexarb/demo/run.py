@@ -1,0 +1,207 @@
+"""dexarb demo: a node with real contracts and traders, and both processes, for real.
+
+The demo drives the blocks; data-collector and paper-trading are processes of their own that talk
+through files alone, as they would on a public chain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import structlog
+from rich.console import Console
+
+from dexarb.apps.process import Signals
+from dexarb.chain.rpc import Rpc
+from dexarb.config.paper import load_paper
+from dexarb.demo.anvil import start_anvil
+from dexarb.demo.driver import Driver
+from dexarb.demo.guardian import Guarded, start_guarded
+from dexarb.demo.screen import Screen, final
+from dexarb.demo.settings import Files, is_ours, write_settings
+from dexarb.demo.watch import Watch
+from dexarb.errors import ConfigError, OutsideError
+from dexarb.screens.console import plain_console
+from dexarb.screens.output import print_json
+from dexarb.store.files import disk_errors
+from dexarb.store.locking import WriterLock
+from dexarb.study.warm_up import warm_up
+
+HEAD_START_S = 120
+"""The chain's clock starts this long ago, so that its deployment ends before the present."""
+POLL_S = 0.02
+INTERRUPTED = 130
+LOCK = "demo.lock"
+PATIENCE_S = 60.0
+"""How long a process may take to start, or to catch up at the end."""
+
+
+def run(
+    *,
+    folder: Path,
+    paper_config: Path,
+    blocks: int | None,
+    seed: int,
+    interval_s: float,
+    as_json: bool,
+) -> int:
+    """Run until `blocks` or a signal. Returns the exit code; raises MissingTool, ConfigError."""
+    signals = Signals()
+    load_paper(paper_config)  # a mistake in it is told before anything is started
+    # Standard output belongs to the result; structlog's own default would write there.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    console = plain_console(stderr=as_json)
+    return asyncio.run(
+        Demo(folder, paper_config, blocks, seed, interval_s, signals, console).run(as_json)
+    )
+
+
+class Demo:
+    """One run of everything; leaves nothing behind but its folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        paper_config: Path,
+        blocks: int | None,
+        seed: int,
+        interval_s: float,
+        signals: Signals,
+        console: Console,
+    ) -> None:
+        self._folder = folder
+        self._paper_config = paper_config
+        self._blocks = blocks
+        self._seed = seed
+        self._interval_s = interval_s
+        self._signals = signals
+        self._console = console
+
+    async def run(self, as_json: bool) -> int:
+        with ExitStack() as running:
+            self._say("starting the chain: anvil, Uniswap V2 and V3, tokens, traders")
+            node = running.enter_context(start_anvil(timestamp=int(time.time()) - HEAD_START_S))
+            # Only now that there is a node for a new run.
+            running.enter_context(_claim(self._folder))
+            _clear(self._folder)
+            async with Rpc.connect(node.ws_url) as rpc:
+                # The search is compiled while the chain deploys, into the cache that the paper
+                # trader will load it from.
+                compiling = asyncio.create_task(asyncio.to_thread(warm_up))
+                driver = await Driver.start(rpc, seed=self._seed)
+                await compiling
+                files = write_settings(
+                    driver.world,
+                    self._folder,
+                    endpoint=node.ws_url,
+                    paper_config=self._paper_config,
+                )
+                self._say("starting data-collector and paper-trading")
+                children = {
+                    name: running.enter_context(_start(name, config, files))
+                    for name, config in (
+                        ("data-collector", files.collector),
+                        ("paper-trading", files.paper),
+                    )
+                }
+                watch = Watch(files, driver.market.block.number)
+                await self._until(lambda: self._signals.stopping or watch.ready(), children, files)
+                if self._signals.stopping:
+                    self._say("interrupted before the first block")
+                    return INTERRUPTED
+                await self._drive(driver, watch, children)
+                await self._until(lambda: watch.progress(driver.market).caught_up, children, files)
+                for child in reversed(children.values()):
+                    child.stop()
+                progress = watch.progress(driver.market)
+        if as_json:
+            print_json(progress.as_json(files))
+        else:
+            self._console.print(final(progress, files), soft_wrap=True)  # paths stay whole
+        return 0
+
+    async def _drive(self, driver: Driver, watch: Watch, children: dict[str, Guarded]) -> None:
+        """Make blocks, one an interval, and show what the processes make of them."""
+        progress = watch.progress(driver.market)
+        with Screen(self._console, self._blocks) as screen:
+            due = time.monotonic()
+            while not self._signals.stopping:
+                if self._blocks is not None and progress.blocks >= self._blocks:
+                    break
+                _check(children)
+                await driver.step(self._timestamp(driver))
+                due += self._interval_s
+                progress = watch.progress(driver.market)
+                screen.show(progress)
+                while not self._signals.stopping and time.monotonic() < due:
+                    await asyncio.sleep(min(0.1, max(0.0, due - time.monotonic())))
+
+    def _timestamp(self, driver: Driver) -> int | None:
+        """The present, so that blocks are as fresh as on a live chain; never before the last."""
+        return max(driver.market.block.timestamp + 1, int(time.time()))
+
+    async def _until(
+        self, ready: Callable[[], bool], children: dict[str, Guarded], files: Files
+    ) -> None:
+        """Raises OutsideError where it takes too long or a process has ended."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not ready():
+            _check(children)
+            if time.monotonic() > deadline:
+                raise OutsideError(f"a process is stuck: see the logs in {files.logs}")
+            await asyncio.sleep(POLL_S)
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, style="dim")
+
+
+def _start(name: str, config: Path, files: Files) -> Guarded:
+    """One of our programs, its standard error kept beside its logs."""
+    program = Path(sys.executable).with_name(name)
+    files.logs.mkdir(parents=True, exist_ok=True)
+    with (files.logs / f"{name}.stderr").open("wb") as errors:
+        return start_guarded(
+            [program, "--config", config], stdout=errors, stderr=errors, env=dict(os.environ)
+        )
+
+
+def _check(children: dict[str, Guarded]) -> None:
+    for name, child in children.items():
+        code = child.poll()
+        if code is not None:
+            raise OutsideError(f"{name} ended with code {code}")
+
+
+def _claim(folder: Path) -> WriterLock:
+    """Keep other demos out: they would remove the data under our feet.
+
+    Raises ConfigError for a folder with anybody else's data, Locked while a demo runs there,
+    StoreError where it cannot be written.
+    """
+    kept = _earlier(folder)
+    if kept and not is_ours(folder):
+        raise ConfigError(
+            f"{kept[0]} was not written by the demo",
+            where="--dir",
+            remedy="Choose another folder",
+        )
+    with disk_errors(folder, "cannot be created"):
+        folder.mkdir(parents=True, exist_ok=True)
+    return WriterLock(folder / LOCK, folder)
+
+
+def _earlier(folder: Path) -> list[Path]:
+    return [folder / name for name in ("data", "logs") if (folder / name).exists()]
+
+
+def _clear(folder: Path) -> None:
+    """Remove the data and logs of an earlier run."""
+    for path in _earlier(folder):
+        shutil.rmtree(path)

@@ -1,0 +1,127 @@
+"""The live table of the demo."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from dexarb.demo.settings import Files
+from dexarb.demo.watch import Progress
+from dexarb.screens.tables import spread_table, strategy_table
+
+LOOK_FURTHER = {
+    "spreads": "the market",
+    "why": "why not more",
+    "fills": "each outcome",
+    "rivals": "who took it",
+}
+LINES_AROUND = 12
+"""Of the live table: its head, and the titles and rules of both tables."""
+PLAIN_EVERY = 10
+"""Without a terminal: a line every so many blocks instead of a live table."""
+
+
+class Screen:
+    """A context: live while it is open, where there is a terminal."""
+
+    def __init__(self, console: Console, blocks: int | None) -> None:
+        self._console = console
+        self._blocks = blocks
+        # On a screen of its own: nothing of it is left above the final table.
+        self._live = (
+            Live(console=console, auto_refresh=False, screen=True) if console.is_terminal else None
+        )
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, progress: Progress) -> None:
+        if self._live:
+            self._live.update(live(progress, self._console.height), refresh=True)
+        elif progress.blocks % PLAIN_EVERY == 0:
+            sent = sum(row.sent for row in progress.standing.rows)
+            best = max(spread.after_fees_bps for spread in progress.spreads.values())
+            goal = f"/{self._blocks}" if self._blocks else ""
+            self._console.print(
+                f"block {progress.blocks}{goal}: best spread after fees {best:+.1f} bp,"
+                f" {sent} decisions sent",
+                highlight=False,
+            )
+
+
+def live(progress: Progress, height: int) -> RenderableType:
+    """The tables with as many of the spreads as there are lines for."""
+    head, *rest = tables(progress, max(1, height - LINES_AROUND - len(progress.standing.rows)))
+    return Group(Text("Ctrl-C stops   ", style="dim", end=""), head, *rest)
+
+
+def tables(progress: Progress, pairs: int | None = None) -> list[RenderableType]:
+    """Block, spreads and strategies. pairs: only so many, the nearest to paying."""
+    state, standing = progress.state, progress.standing
+    head = Text.assemble(
+        ("block ", "dim"),
+        (str(state.block.number), "bold"),
+        ("   blocks ", "dim"),
+        str(progress.blocks),
+        ("   pools ", "dim"),
+        str(len(state.pools)),
+        ("   requests a block ", "dim"),
+        str(state.metrics.get("rpc_requests_per_block", "?")),
+        ("\nblock to state ", "dim"),
+        _milliseconds(state.metrics.get("block_to_state_ms")),
+        ("   to decision ", "dim"),
+        _milliseconds(standing.metrics.get("block_to_decision_ms")),
+    )
+    return [
+        head,
+        spread_table(
+            progress.spreads, progress.market, "Spreads against what the fees need", pairs
+        ),
+        strategy_table(standing.rows, "Strategies (net of gas, settled a block later)"),
+    ]
+
+
+def final(progress: Progress, files: Files) -> RenderableType:
+    """The last table, where everything is, and what to ask next."""
+    where = {
+        "history": files.data / "history" / str(progress.market.profile.chain_id),
+        "ledger": files.ledger,
+        "logs": files.logs,
+    }
+    lines = [Text.assemble((f"{what:<8}", "dim"), str(path)) for what, path in where.items()]
+    return Group(*tables(progress), *lines, Text(""), *_next(files))
+
+
+def _next(files: Files) -> list[Text]:
+    """Commands to look further, as they can be pasted."""
+    program = shlex.quote(os.path.relpath(Path(sys.executable).with_name("dexarb")))
+    config = shlex.quote(str(files.paper))
+    asked = [f"{program} {name} --config {config}" for name in LOOK_FURTHER]
+    width = max(map(len, asked))
+    return [
+        Text("Look further:", style="bold"),
+        *(
+            Text.assemble(f"  {command:<{width}}  ", (answer, "dim"))
+            for command, answer in zip(asked, LOOK_FURTHER.values(), strict=True)
+        ),
+    ]
+
+
+def _milliseconds(quantiles: Any) -> str:
+    """`7.8 ms (p99 16.5)`"""
+    if not quantiles or quantiles.get("p50") is None:
+        return "-"
+    return f"{quantiles['p50']:.1f} ms (p99 {quantiles['p99']:.1f})"

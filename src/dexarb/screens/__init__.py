@@ -1,0 +1,1 @@
+"""What a command shows: a file or a few for each question, and what they share."""

@@ -1,0 +1,262 @@
+"""dexarb config: what a file means, and what a reload would change, before anybody reloads."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dexarb.config.chain_profile import load_chain
+from dexarb.config.difference import Difference, compare
+from dexarb.config.facts import ChainFacts
+from dexarb.config.paper import PaperConfig, inspect_paper
+from dexarb.config.resolve import Listed
+from dexarb.config.schema import paper_schema
+from dexarb.config.strategy_table import StrategyTable, plain
+from dexarb.core.token import Address
+from dexarb.errors import ConfigError, ConfigErrors, StoreError
+from dexarb.screens.console import plain_console
+from dexarb.screens.output import print_json
+from dexarb.store.follow import start
+from dexarb.store.history_reader import HistoryReader
+from dexarb.store.ledger_db import trader_of
+from dexarb.store.ledger_reader import read_only
+from dexarb.store.snapshot import read_state
+from dexarb.trading.strategy import StrategySettings
+
+ROWS = 50
+WRONG = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file that has been looked at. unchecked: why its names could not be. difference: against
+    the strategies of the ledger, None where there is no ledger. trader: the process that trades."""
+
+    config: PaperConfig
+    settings: Mapping[str, StrategySettings]
+    tokens: Mapping[str, Address]
+    errors: Sequence[ConfigError]
+    warnings: Sequence[ConfigError]
+    unchecked: str | None
+    difference: Difference | None
+    trader: int | None
+
+
+def schema() -> int:
+    """Print the JSON schema of the paper trader's file."""
+    print_json(paper_schema())
+    return 0
+
+
+def check(path: Path, *, chain: Path | None, as_json: bool) -> int:
+    """Returns 0 for a file that can be used, 2 for one that cannot.
+
+    chain: the profile to take names from instead of the history. Raises ConfigError for a file
+    that is no TOML, and StoreError for a ledger that cannot be read.
+    """
+    checked = _check(path, chain)
+    for error in checked.errors:
+        sys.stderr.write(f"error: {error}\n")
+    for warning in checked.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    if checked.unchecked:
+        sys.stderr.write(f"not checked: {checked.unchecked}\n")
+    if as_json:
+        print_json(_as_json(checked))
+    elif not checked.errors:
+        _print(checked)
+    return WRONG if checked.errors else 0
+
+
+def _check(path: Path, chain: Path | None) -> Checked:
+    config, problems = inspect_paper(path)
+    facts, unchecked = None, None
+    names: Mapping[str, Address] = _believed(config)
+    more: Sequence[ConfigError] = ()
+    try:
+        facts = _facts(config, chain)
+        names = facts.tokens
+    except StoreError as error:
+        unchecked = f"names of tokens and DEXes, and what a reload would change: {error}"
+    except (ConfigError, ConfigErrors) as error:  # the chain's file is wrong
+        more = error.errors if isinstance(error, ConfigErrors) else [error]
+    settings, errors = _resolved(config, names)
+    errors = [*problems, *more, *errors]
+    if errors or facts is None:
+        settings = ()
+    return Checked(
+        config,
+        {each.name: each for each in settings},
+        names,
+        sorted(errors, key=lambda each: each.line or 0),
+        config.warnings(facts if settings else None),
+        unchecked,
+        _difference(config, settings) if settings else None,
+        trader_of(config.general.ledger_file),
+    )
+
+
+def _resolved(
+    config: PaperConfig, tokens: Mapping[str, Address]
+) -> tuple[Sequence[StrategySettings], Sequence[ConfigError]]:
+    try:
+        return config.settings(tokens) if config.strategies else (), ()
+    except ConfigErrors as several:
+        return (), several.errors
+    except ConfigError as error:
+        return (), [error]
+
+
+def _believed(config: PaperConfig) -> dict[str, Address]:
+    """Addresses for all names: what can be found wrong without a chain is found with them."""
+    pairs = {pair for each in config.strategies for pair in each.table.pairs}
+    names = sorted({name for pair in pairs for name in pair.split("/")})
+    return {name: Address(f"0x{number:040x}") for number, name in enumerate(names, start=1)}
+
+
+def _facts(config: PaperConfig, chain: Path | None) -> ChainFacts:
+    """From the profile given; else from the history that is traded on; else from the profile that
+    the collector's file beside this one names. Raises StoreError where there is none of them."""
+    if chain is not None:
+        return ChainFacts.of_profile(load_chain(chain))
+    try:
+        state = read_state(config.general.state_file)
+        keyframe = start(HistoryReader(state.history), before=0)
+        return ChainFacts.of_pools(keyframe.profile.tokens, keyframe.pools)
+    except StoreError as error:
+        beside = _profile_beside(config.file.path)
+        if beside is not None:
+            return ChainFacts.of_profile(load_chain(beside))
+        raise StoreError(
+            error.path, error.problem, "Name the chain's file, as in --chain config/polygon.toml"
+        ) from None
+
+
+def _profile_beside(path: Path) -> Path | None:
+    """What `chain` in collector.toml of the same folder names."""
+    try:
+        text = path.with_name("collector.toml").read_text(encoding="utf-8")
+        named = path.parent / tomllib.loads(text)["collector"]["chain"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return named if named.is_file() else None
+
+
+def _difference(config: PaperConfig, settings: Sequence[StrategySettings]) -> Difference | None:
+    """Against the strategies that take part now. None before the first ledger."""
+    path = config.general.ledger_file
+    if not path.exists():
+        return None
+    with read_only(path) as ledger, ledger.at_one_moment():
+        rows = {row.hash: row for row in ledger.strategies()}
+        active = [each.strategy for each in ledger.epochs() if each.to_seq is None]
+    running = [
+        StrategySettings.from_json(json.loads(rows[key].config) | {"name": rows[key].name})
+        for key in active
+    ]
+    return compare(running, settings, rows.keys())
+
+
+# -- showing -----------------------------------------------------------------------------------
+
+
+def _as_json(checked: Checked) -> dict[str, Any]:
+    difference = checked.difference
+    names = {address: name for name, address in checked.tokens.items()}
+    return {
+        "file": str(checked.config.file.path),
+        "ok": not checked.errors,
+        "errors": [_remark(each) for each in checked.errors],
+        "warnings": [_remark(each) for each in checked.warnings],
+        "not_checked": checked.unchecked,
+        "trader": checked.trader,
+        "general": {key: _json_value(value) for key, value in checked.config.general},
+        "strategies": [
+            {
+                "hash": checked.settings[each.table.name].hash
+                if each.table.name in checked.settings
+                else None,
+                "line": checked.config.file.line(each.at),
+                **{key: _json_value(value) for key, value in each.table},
+            }
+            for each in checked.config.strategies
+        ],
+        "reload": None
+        if difference is None
+        else {**difference.counts(), "changes": difference.lines(names)},
+    }
+
+
+def _remark(error: ConfigError) -> dict[str, Any]:
+    return {
+        "file": error.file,
+        "line": error.line,
+        "where": error.where,
+        "problem": error.problem,
+        "remedy": error.remedy,
+    }
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [_json_value(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _json_value(each) for key, each in value.items()}
+    return value
+
+
+def _print(checked: Checked) -> None:
+    """What all strategies have in common once, what differs for each of them."""
+    console = plain_console(highlight=False)
+    listed = checked.config.strategies
+    texts = {key: [_shown(each, key) for each in listed] for key in StrategyTable.model_fields}
+    common = {key: column[0] for key, column in texts.items() if len(set(column)) == 1}
+    different = [key for key in texts if key not in common and key != "name"]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("strategy", "effective values"):
+        table.add_column(column)
+    for index, each in enumerate(listed[:ROWS]):
+        values = ", ".join(f"{key} {texts[key][index]}" for key in different)
+        table.add_row(Text(each.table.name), Text(values or "those of all"))
+    table.add_row("all", Text(", ".join(f"{key} {text}" for key, text in common.items())))
+    console.print(table)
+    if len(listed) > ROWS:
+        console.print(f"and {len(listed) - ROWS:,} more; --json lists all")
+    _print_difference(console, checked)
+
+
+def _print_difference(console: Console, checked: Checked) -> None:
+    enabled = sum(each.table.enabled for each in checked.config.strategies)
+    console.print(f"{enabled:,} strategies are enabled")
+    difference = checked.difference
+    if difference is None:
+        return
+    who = f"process {checked.trader}" if checked.trader else "paper-trading (not running now)"
+    if difference.is_empty:
+        console.print(f"A reload changes nothing for {who}")
+        return
+    console.print(f"A reload changes for {who}", style="bold")
+    for line in difference.lines({address: name for name, address in checked.tokens.items()}):
+        console.print(f"  {line}")
+    counts = ", ".join(f"{count:,} {name}" for name, count in difference.counts().items())
+    console.print(counts)
+
+
+def _shown(listed: Listed, key: str) -> str:
+    value = getattr(listed.table, key)
+    return "none" if value is None else plain(value) or "all"

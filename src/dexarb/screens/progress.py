@@ -1,0 +1,23 @@
+"""How far reading a history is, on standard error where that is a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.progress import Progress
+
+from dexarb.screens.console import plain_console
+from dexarb.study.walk import Moment, Span, walk
+
+TELL_EVERY = 64
+
+
+def walk_shown(asked: Span) -> Iterator[Moment]:
+    """`walk` with a bar."""
+    with Progress(console=plain_console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("reading history", total=asked.blocks)
+        for moment in walk(asked):
+            yield moment
+            number = moment.update.block.number
+            if number % TELL_EVERY == 0:
+                progress.update(bar, completed=number - asked.first)

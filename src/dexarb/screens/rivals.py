@@ -1,0 +1,229 @@
+"""dexarb rivals: who really took the spreads of a recorded history, and what it cost them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from dexarb.core.block import Transaction
+from dexarb.core.market import Market, Swap
+from dexarb.core.route import Hop, cycle_id
+from dexarb.core.token import Address, short
+from dexarb.errors import InputError
+from dexarb.screens.console import plain_console
+from dexarb.screens.output import counted, print_json
+from dexarb.screens.progress import walk_shown
+from dexarb.screens.tables import plain_table, usd
+from dexarb.study.rivals import Rival, Take, rivals
+from dexarb.study.searching import MAX_HOPS
+from dexarb.study.walk import Moment, Span, history_reader, span
+from dexarb.study.warm_up import warm_up
+from dexarb.trading.rivals import Arbitrage, arbitrages
+from dexarb.trading.valuation import MICRO_USD
+
+TARGET, SENDER = "target", "sender"
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """opened: cycles that were first seen open at a block's end. without_receipts: blocks of
+    which the node told no transactions."""
+
+    asked: Span
+    by: str
+    rivals: tuple[Rival, ...]
+    takes: int
+    opened: int
+    without_receipts: int
+
+
+def run(
+    history: Path | None,
+    *,
+    config: Path,
+    first: int | None,
+    last: int | None,
+    count: int | None,
+    by: str,
+    as_json: bool,
+) -> int:
+    """Returns 0. Raises ConfigError, InputError for blocks that are not there, StoreError."""
+    if by not in (TARGET, SENDER):
+        raise InputError(f'--by "{by}" is neither {TARGET} nor {SENDER}')
+    asked = span(history_reader(history, config), first=first, last=last, count=count)
+    warm_up()
+    found = observe(asked, by)
+    if as_json:
+        print_json(_json(found))
+    else:
+        plain_console().print(_screen(found))
+    return 0
+
+
+def observe(asked: Span, by: str) -> Finding:
+    """Every arbitrage of the span, put down to who made it."""
+    takes: list[Take] = []
+    sent: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    opened = without_receipts = 0
+    for moment in walk_shown(asked):
+        update = moment.update
+        without_receipts += not update.has_receipts
+        for transaction in update.transactions:
+            who = _who(transaction, by)
+            if who is not None:
+                sent[who] += 1
+                failed[who] += not transaction.succeeded
+        opened += sum(number == update.block.number for number in moment.opened.values())
+        transactions = {each.index: each for each in update.transactions}
+        for each in arbitrages(moment.market):
+            takes.append(_take(each, transactions.get(each.transaction_index), moment, by))
+    found = rivals(takes, sent, failed)
+    return Finding(asked, by, tuple(found), len(takes), opened, without_receipts)
+
+
+def _who(transaction: Transaction, by: str) -> str | None:
+    return transaction.to if by == TARGET else transaction.sender
+
+
+def _take(each: Arbitrage, transaction: Transaction | None, moment: Moment, by: str) -> Take:
+    block, valuation = moment.update.block, moment.valuation
+    who = sender = bid = None
+    if transaction is not None:
+        who, sender = _who(transaction, by), transaction.sender
+        priority_fee = transaction.effective_gas_price - block.base_fee_per_gas
+        native = moment.market.profile.wrapped_native
+        bid = valuation.cost_micro_usd(native, priority_fee * transaction.gas_used)
+    gain = each.gain_micro_usd(valuation)
+    return Take(who, sender, block.number, gain, bid, _blocks_after(each, moment))
+
+
+def _blocks_after(each: Arbitrage, moment: Moment) -> int | None:
+    """Since the block at whose end the cycle was first seen open; see Take."""
+    hops = hops_of(each.swaps)
+    if hops is None or not _is_searched(hops, moment.market):
+        return None
+    opened = moment.opened_before.get(cycle_id(hops))
+    return 0 if opened is None else moment.update.block.number - opened
+
+
+def hops_of(swaps: Sequence[Swap]) -> list[Hop] | None:
+    """The swaps as one cycle, in the order in which tokens pass; None where they are not one.
+
+    A flash swap's events do not come in that order.
+    """
+    by_token: dict[Address, Hop] = {}
+    for swap in swaps:
+        tokens = swap.pool.tokens if swap.flow[0] > 0 else swap.pool.tokens[::-1]
+        by_token[tokens[0]] = Hop(swap.pool.address, tokens[0], tokens[1])
+    token = next(iter(by_token))
+    hops: list[Hop] = []
+    while token in by_token:
+        hops.append(by_token.pop(token))
+        token = hops[-1].token_out
+    whole = len(hops) == len(swaps) and token == hops[0].token_in
+    return hops if whole else None
+
+
+def _is_searched(hops: Sequence[Hop], market: Market) -> bool:
+    starts = set(market.profile.start_tokens)
+    return len(hops) <= MAX_HOPS and any(hop.token_in in starts for hop in hops)
+
+
+# -- telling --------------------------------------------------------------------------------------
+
+
+def _json(found: Finding) -> dict[str, Any]:
+    return {
+        "first_block": found.asked.first,
+        "last_block": found.asked.last,
+        "blocks": found.asked.blocks,
+        "blocks_without_receipts": found.without_receipts,
+        "cycles_opened": found.opened,
+        "takes": found.takes,
+        "by": found.by,
+        "rivals": [
+            {
+                found.by: rival.who,
+                "senders": rival.senders,
+                "takes": rival.takes,
+                "gain_usd": rival.gain_micro_usd / MICRO_USD,
+                "bid_share_of_gain": rival.bid_share,
+                "transactions": rival.transactions,
+                "failed": rival.failed,
+                "failed_share": rival.failed_share,
+                "median_blocks_after_opening": rival.blocks_after,
+                "same_block": rival.same_block,
+                "last_block": rival.last_block,
+            }
+            for rival in found.rivals
+        ],
+    }
+
+
+def _screen(found: Finding) -> RenderableType:
+    asked = found.asked
+    head = f"Blocks {asked.first} to {asked.last} ({asked.blocks:,})"
+    parts: list[RenderableType] = [Text(head, style="dim"), Text(_sentence(found), style="bold")]
+    if found.rivals:
+        parts.append(_table(found))
+        told = (
+            "gain: before gas. bid: priority fee x gas used in % of the gain, median. failed: of"
+            " all transactions to or of it. same: taken in the very block that opened the spread;"
+            " the others after so many blocks (median)."
+        )
+        parts.append(Text(told, style="dim"))
+    if len(found.rivals) > SHOWN:
+        parts.append(Text(f"{len(found.rivals) - SHOWN} more in --json", style="dim"))
+    if found.without_receipts:
+        parts.append(
+            Text(
+                f"{found.without_receipts} blocks came without receipts: who took their spreads,"
+                " and what was paid, is not known.",
+                style="yellow",
+            )
+        )
+    return Group(*parts)
+
+
+def _sentence(found: Finding) -> str:
+    if not found.takes:
+        if not found.opened:
+            return "Nobody took a spread, and none was open at a block's end: nothing to take."
+        return f"Nobody took a spread, though {found.opened} were open at a block's end."
+    gain = sum(rival.gain_micro_usd for rival in found.rivals)
+    first = found.rivals[0]
+    share = first.gain_micro_usd / gain if gain else 0.0
+    return (
+        f"{counted(found.takes, 'arbitrage')} by {counted(len(found.rivals), found.by)} gained"
+        f" {usd(gain)} USD before gas, the first of them {share:.0%} of it."
+        f" {counted(found.opened, 'cycle')} stood open at a block's end."
+    )
+
+
+def _table(found: Finding) -> RenderableType:
+    table = plain_table(None, found.by)
+    for name in ("takes", "gain USD", "bid %", "failed %", "same", "after"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for rival in found.rivals[:SHOWN]:
+        table.add_row(
+            short(rival.who) if rival.who else "unknown",
+            str(rival.takes),
+            usd(rival.gain_micro_usd),
+            _percent(rival.bid_share),
+            _percent(rival.failed_share),
+            str(rival.same_block),
+            "-" if rival.blocks_after is None else f"{rival.blocks_after:g}",
+        )
+    return table
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f}"

@@ -1,0 +1,257 @@
+"""dexarb why A B: the same opportunities side by side.
+
+What both took stands in the ledger. Why one of them let an opportunity pass, the ledger only
+counts; that is found by deciding again over the recorded history, and checked against the ledger.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from dexarb.config.where import Where
+from dexarb.core.route import Cycle
+from dexarb.core.trade import SkipReason
+from dexarb.errors import InputError
+from dexarb.screens.console import plain_console
+from dexarb.screens.names import Names
+from dexarb.screens.output import print_json
+from dexarb.screens.tables import plain_table
+from dexarb.screens.why_answer import Answer, in_units, sentence, told, wants
+from dexarb.store.history_reader import HistoryReader
+from dexarb.store.ledger_reader import read_only
+from dexarb.study.funnel import SCOPE
+from dexarb.study.redecide import Verdict, verdicts
+from dexarb.study.standing import MICRO
+from dexarb.study.warm_up import warm_up
+from dexarb.trading.strategy import THRESHOLD
+
+FIRST_SEQ = "first_seq"
+SHOWN = 30
+BETTER_FIRST = "another trade of the same block came first"
+_ORDER = {reason: number for number, reason in enumerate(SkipReason)}
+
+
+@dataclass(slots=True)
+class Stand:
+    """How far a strategy came with an episode. sent: decision ids. reason: the latest stage that
+    it reached in any block of the episode, with what was needed and the best, as in SkipRow."""
+
+    sent: list[str] = field(default_factory=list)
+    reason: SkipReason | None = None
+    needed: int | None = None
+    best: int | None = None
+    blocks: int = 0
+
+    def hear(self, verdict: Verdict) -> None:
+        self.blocks += 1
+        skip = verdict.skip
+        if verdict.decision is not None:
+            self.sent.append(verdict.decision.id)
+        elif skip is not None and self._is_nearer(skip.reason, skip.best):
+            self.reason = skip.reason
+            self.needed, self.best = skip.needed, skip.best
+
+    def _is_nearer(self, reason: SkipReason, best: int | None) -> bool:
+        if self.reason is None or _ORDER[reason] > _ORDER[self.reason]:
+            return True
+        known = self.best
+        return reason is self.reason and best is not None and (known is None or best > known)
+
+
+@dataclass(slots=True)
+class Episode:
+    """A cycle from the block at whose end it was seen open; by strategy hash, how far it came."""
+
+    cycle: Cycle
+    opened: int
+    stands: dict[str, Stand]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """episodes: those within the scope of either, oldest first. differing: decisions that deciding
+    again gave and the ledger does not have, or the other way round."""
+
+    episodes: tuple[Episode, ...]
+    differing: int
+    outcomes: Mapping[str, str]
+    nets: Mapping[str, int]
+
+
+def show(files: Where, answers: tuple[Answer, Answer], names: Names, *, as_json: bool) -> None:
+    """Raises InputError for what cannot be compared, StoreError where the history is gone."""
+    found = compare(files, answers)
+    if as_json:
+        print_json(_json(answers, found))
+        return
+    if found.differing:
+        sys.stderr.write(
+            f"warning: deciding again differs from the ledger in {found.differing} decisions;"
+            " max_state_age_secs or the program has changed since\n"
+        )
+    plain_console().print(_screen(answers, found, names))
+
+
+def compare(files: Where, answers: tuple[Answer, Answer]) -> Comparison:
+    """Decide again, with both strategies, all that the ledger has."""
+    settings = [each.settings for each in answers]
+    if settings[0].hash == settings[1].hash:
+        raise InputError(f'"{settings[0].name}" is the same strategy twice')
+    for each in settings:
+        if each.kind != THRESHOLD:
+            raise InputError(
+                f'"{each.name}" has code of its own ({each.kind}), which may not be run twice.'
+                f' `dexarb why "{each.name}"` shows what the ledger knows about it'
+            )
+    keys = [each.hash for each in settings]
+    with read_only(files.ledger_file) as reader, reader.at_one_moment():
+        history = HistoryReader(reader.history)
+        first, last = int(reader.note(FIRST_SEQ) or 0), reader.seq
+        epochs = reader.epochs()
+        in_ledger = {row.decision.id for key in keys for row in reader.decisions(key)}
+        fills = [row.fill for key in keys for row in reader.fills(key) if row.reorged_seq is None]
+    warm_up()
+    episodes: dict[tuple[str, int], Episode] = {}
+    made: set[str] = set()
+    for verdict in verdicts(
+        history,
+        settings,
+        epochs,
+        from_seq=first,
+        to_seq=last,
+        max_state_age_s=files.max_state_age_s,
+    ):
+        key = (verdict.cycle.id, verdict.opened)
+        episode = episodes.get(key)
+        if episode is None:
+            stands = {each: Stand() for each in keys}
+            episode = episodes[key] = Episode(verdict.cycle, verdict.opened, stands)
+        episode.stands[verdict.strategy].hear(verdict)
+        if verdict.decision is not None:
+            made.add(verdict.decision.id)
+    return Comparison(
+        tuple(each for each in episodes.values() if _concerns(each)),
+        len(made ^ in_ledger),
+        {fill.decision.id: fill.status.value for fill in fills},
+        {fill.decision.id: fill.net_micro_usd for fill in fills},
+    )
+
+
+def _concerns(episode: Episode) -> bool:
+    """Whether either looks at such cycles at all."""
+    return any(stand.blocks and stand.reason not in SCOPE for stand in episode.stands.values())
+
+
+def _told(stand: Stand, found: Comparison) -> str:
+    """`filled +3.10`, `profit: 0.41 of 5.00 USD`, `pair`"""
+    if stand.sent:
+        last = stand.sent[-1]
+        status = found.outcomes.get(last, "open")
+        net = found.nets.get(last)
+        return status if net is None else f"{status} {net / MICRO:+,.2f}"
+    if stand.reason is None:
+        return BETTER_FIRST if stand.blocks else "took no part"
+    text = stand.reason.value
+    if stand.needed is None or stand.best is None:
+        return text
+    best, needed = (told(stand.reason, value) for value in (stand.best, stand.needed))
+    return f"{text}: {best.split()[0]} of {needed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Episodes by who took them."""
+
+    both: int
+    first_alone: int
+    second_alone: int
+    neither: int
+
+
+def counts(keys: Sequence[str], episodes: Sequence[Episode]) -> Counts:
+    """keys: the two strategies' hashes."""
+    took = [tuple(bool(each.stands[key].sent) for key in keys) for each in episodes]
+    first, second = (True, False), (False, True)
+    return Counts(
+        took.count((True, True)), took.count(first), took.count(second), took.count((False, False))
+    )
+
+
+def _json(answers: tuple[Answer, Answer], found: Comparison) -> dict[str, Any]:
+    keys = [each.strategy.hash for each in answers]
+    return {
+        "strategies": [{"name": a.strategy.name, "hash": a.strategy.hash} for a in answers],
+        **asdict(counts(keys, found.episodes)),
+        "decisions_differing_from_ledger": found.differing,
+        "episodes": [
+            {
+                "cycle": each.cycle.id,
+                "route": list(each.cycle.pools),
+                "tokens": list(each.cycle.tokens),
+                "opened_block": each.opened,
+                "stands": [_stand_json(each.stands[key], found) for key in keys],
+            }
+            for each in found.episodes
+        ],
+    }
+
+
+def _stand_json(stand: Stand, found: Comparison) -> dict[str, Any]:
+    last = stand.sent[-1] if stand.sent else None
+    net = found.nets.get(last) if last else None
+    return {
+        "sent": last is not None,
+        "outcome": found.outcomes.get(last, "open") if last else None,
+        "net_usd": None if net is None else net / MICRO,
+        "reason": None if last or stand.reason is None else stand.reason.value,
+    } | (in_units(stand.reason, stand.needed, stand.best) if stand.reason and not last else {})
+
+
+def _screen(answers: tuple[Answer, Answer], found: Comparison, names: Names) -> RenderableType:
+    keys = [each.strategy.hash for each in answers]
+    one, other = (each.strategy.name for each in answers)
+    took = counts(keys, found.episodes)
+    parts: list[RenderableType] = []
+    for each in answers:
+        parts.append(Text.assemble((each.strategy.name, "bold"), f"  {each.strategy.hash}"))
+        parts.append(Text(wants(each.settings, names), style="dim"))
+        parts.append(Text(sentence(each), style="yellow"))
+    parts.append(Text(""))
+    parts.append(
+        Text(
+            f"{len(found.episodes)} episodes: both took {took.both}, {one} alone"
+            f" {took.first_alone}, {other} alone {took.second_alone}, neither {took.neither}",
+            style="bold",
+        )
+    )
+    if found.episodes:
+        parts.append(_table((one, other), keys, found, names))
+    if len(found.episodes) > SHOWN:
+        parts.append(Text(f"the newest {SHOWN}; --json has all", style="dim"))
+    return Group(*parts)
+
+
+def _table(
+    titles: tuple[str, str], keys: Sequence[str], found: Comparison, names: Names
+) -> RenderableType:
+    table = plain_table(None)
+    table.add_column("opened", justify="right")
+    table.add_column("route", overflow="fold")
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for each in found.episodes[-SHOWN:]:
+        stands = [each.stands[key] for key in keys]
+        styles = ["green" if stand.sent else "" for stand in stands]
+        cells = [
+            Text(_told(s, found), style=style) for s, style in zip(stands, styles, strict=True)
+        ]
+        route = Text(f"{names.tokens_of(each.cycle)}\n")
+        route.append(names.pools_of(each.cycle), style="dim")
+        table.add_row(str(each.opened), route, *cells)
+    return table

@@ -1,0 +1,141 @@
+"""Tables for people: strategies and spreads, on a screen or as text in a log."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from dexarb.core.market import Market
+from dexarb.core.pool import Pool
+from dexarb.core.token import Address
+from dexarb.screens.console import plain_console
+from dexarb.screens.names import pool_label
+from dexarb.store.ledger_rows import Standing
+from dexarb.study.spreads import Spread
+from dexarb.study.standing import MICRO
+
+LOG_WIDTH = 118
+UNKNOWN = "?"
+
+
+def strategy_table(
+    rows: Sequence[Standing], title: str | None = None, remarks: Mapping[str, str] | None = None
+) -> Table:
+    """Counts and net profit of each strategy; the band is what other places would have paid.
+
+    Where the place of a fill is not known, neither is the profit: the band alone is shown.
+    remarks: what is told behind the name, by hash; several strategies can have the same name.
+    """
+    table = plain_table(title)
+    table.add_column("strategy", overflow="fold")
+    for name in ("seen", "sent", "fill", "rev", "lost", "open", "net USD", "band USD"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        net = row.profit_micro_usd
+        counts = (row.seen, row.sent, row.filled, row.reverted, row.lost, row.open)
+        remark = (remarks or {}).get(row.hash)
+        table.add_row(
+            Text.assemble(row.name, (f" ({remark})", "dim") if remark else ""),
+            *map(str, counts),
+            UNKNOWN if row.unplaced else signed_usd(net),
+            band(row.band_low_micro_usd, row.band_high_micro_usd),
+        )
+    return table
+
+
+def spread_table(
+    spreads: Mapping[tuple[Address, Address], Spread],
+    market: Market,
+    title: str | None = None,
+    limit: int | None = None,
+) -> Table:
+    """Per pair the two pools that stand best against each other, in basis points.
+
+    limit: only so many pairs, the nearest to paying.
+    """
+    table = plain_table(title, "pair", "between")
+    for name in ("spread bp", "needed", "after fees"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for tokens, spread in sorted(spreads.items(), key=lambda i: -i[1].after_fees_bps)[:limit]:
+        after = spread.after_fees_bps
+        table.add_row(
+            pair_name(tokens, market),
+            f"{_pool(spread.buy)} > {_pool(spread.sell)}",
+            f"{spread.raw_bps:.1f}",
+            f"{spread.needed_bps:.1f}",
+            Text(f"{after:+.1f}", style="bold green" if after > 0 else "dim"),
+        )
+    return table
+
+
+def pair_name(tokens: tuple[Address, Address], market: Market) -> str:
+    """`WETH/USDC`: as people say it, the numeraire last."""
+    base, quote = tokens
+    if base == market.profile.numeraire:
+        base, quote = quote, base
+    return "/".join(market.tokens[token].symbol for token in (base, quote))
+
+
+def usd(micro_usd: int) -> str:
+    """`1,234.50`; more digits where cents would show nothing."""
+    value = micro_usd / MICRO
+    return f"{value:,.2f}" if abs(value) >= 0.01 or not value else f"{value:.4f}"
+
+
+def signed_usd(micro_usd: int) -> Text:
+    """`+1,234.50` in its color."""
+    return Text(f"{micro_usd / MICRO:+,.2f}", style=_color(micro_usd))
+
+
+def band(low_micro_usd: int, high_micro_usd: int) -> str:
+    """`-0.01..39.97`"""
+    return f"{low_micro_usd / MICRO:,.2f}..{high_micro_usd / MICRO:,.2f}"
+
+
+def ago(seconds: float) -> str:
+    """`3 s`, `4 min`, `2 h`, `5 days`: coarse, so that it changes as seldom as it can."""
+    for unit, size, until in (("s", 1, 100), ("min", 60, 100 * 60), ("h", 3600, 48 * 3600)):
+        if seconds < until:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86_400:.0f} days"
+
+
+def bar(share: float, width: int) -> str:
+    """A bar of at most `width` characters; anything above nothing is seen."""
+    eighths = round(max(0.0, min(share, 1.0)) * width * 8)
+    full, rest = divmod(max(eighths, 1 if share > 0 else 0), 8)
+    return "█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")
+
+
+def plain_table(title: str | None, *columns: str) -> Table:
+    """As narrow as its contents: eighty columns have to do."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def _pool(pool: Pool) -> str:
+    return pool_label(pool.dex, pool.fee_pips)
+
+
+def _color(micro_usd: int) -> str:
+    return "green" if micro_usd > 0 else "red" if micro_usd < 0 else "dim"
+
+
+def as_text(table: RenderableType) -> str:
+    """The table without colors, for a log."""
+    buffer = io.StringIO()
+    plain_console(file=buffer, width=LOG_WIDTH, no_color=True, highlight=False).print(table)
+    return buffer.getvalue().rstrip()

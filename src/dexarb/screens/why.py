@@ -1,0 +1,164 @@
+"""dexarb why: the funnels of strategies, nearest misses, and what stands in their way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from dexarb.config.where import where
+from dexarb.errors import InputError
+from dexarb.screens.console import plain_console
+from dexarb.screens.names import Names, find_strategy, names_of
+from dexarb.screens.output import print_json
+from dexarb.screens.tables import UNKNOWN, band, bar, plain_table, signed_usd
+from dexarb.screens.why_answer import Answer, in_units, nearly, sentence, state, wants
+from dexarb.screens.why_answer import answers as answers_of
+from dexarb.store.ledger_reader import read_only
+from dexarb.study.funnel import (
+    EXPLAINED,
+    Funnel,
+)
+from dexarb.study.standing import MICRO, as_json
+
+BAR = 20
+SHOWN = 30
+NAME_WIDTH = 20
+FAILED_ITSELF = "It failed in its own code and is stopped."
+
+
+def run(config: Path, names: list[str], *, as_json: bool) -> int:
+    """All in brief, one strategy in full, or two side by side. Returns 0.
+
+    Raises ConfigError, InputError, StoreError.
+    """
+    if len(names) > 2:
+        raise InputError(f"{len(names)} names were given; why explains one strategy, or two")
+    files = where(config)
+    with read_only(files.ledger_file) as reader, reader.at_one_moment():
+        active = {epoch.strategy for epoch in reader.epochs() if epoch.to_seq is None}
+        known = reader.strategies()
+        rows = [find_strategy(name, known, active) for name in names]
+        answers = answers_of(reader, known, rows or [row for row in known if row.hash in active])
+    tokens = names_of(files.state_file)
+    if not names:
+        _print_all(answers, as_json=as_json)
+    elif len(answers) == 2:
+        from dexarb.screens.side_by_side import show  # brings the search with it
+
+        show(files, (answers[0], answers[1]), tokens, as_json=as_json)
+    elif as_json:
+        print_json(_json(answers[0]))
+    else:
+        plain_console().print(_screen(answers[0], tokens))
+    return 0
+
+
+# -- for machines ---------------------------------------------------------------------------------
+
+
+def _json(found: Answer) -> dict[str, Any]:
+    told = found.obstacle
+    return as_json(found.standing) | {
+        "won_over_taker_usd": found.won_over_taker_micro_usd / MICRO,
+        "state": state(found),
+        "block": found.last_block,
+        "offered": found.funnel.offered,
+        "stopped": {stage.reason.value: stage.stopped for stage in found.funnel.stages},
+        "nearest_misses": [
+            {"reason": miss.reason.value, "block": miss.block}
+            | in_units(miss.reason, miss.needed, miss.best)
+            for miss in found.misses
+        ],
+        "obstacle": None if told is None else asdict(told),
+        "sentence": sentence(found),
+        "earlier": list(found.earlier),
+        "problem": found.problem,
+    }
+
+
+# -- for people -----------------------------------------------------------------------------------
+
+
+def _print_all(found: Sequence[Answer], *, as_json: bool) -> None:
+    """All that take part, in the order of the configuration."""
+    if as_json:
+        print_json({"strategies": [_json(each) for each in found]})
+        return
+    console = plain_console(highlight=False)
+    if not found:
+        told = "No strategies yet: paper-trading takes them up with the next block it sees"
+        console.print(told, style="yellow")
+        return
+    table = plain_table(None)
+    table.add_column("strategy", overflow="fold", max_width=NAME_WIDTH)
+    for name in ("offered", "sent", "fill"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("what stands most in the way")
+    for each in found[:SHOWN]:
+        counts = (each.funnel.offered, each.funnel.sent, each.standing.filled)
+        told = FAILED_ITSELF if each.problem else sentence(each)
+        table.add_row(Text(each.strategy.name), *map(str, counts), Text(told))
+    console.print(table)
+    if len(found) > SHOWN:
+        console.print(f"{len(found) - SHOWN:,} more: --json has all", style="dim")
+    told = "`dexarb why NAME` has the whole funnel, `dexarb why A B` two side by side."
+    console.print(told, style="dim")
+
+
+def _screen(found: Answer, names: Names) -> RenderableType:
+    parts: list[RenderableType] = [
+        Text.assemble((found.strategy.name, "bold"), f"  {found.strategy.hash}, {state(found)}"),
+        Text(wants(found.settings, names), style="dim"),
+        Text(""),
+        Text(sentence(found), style="bold yellow"),
+        _table(found.funnel),
+    ]
+    parts += [Text(f"Nearest miss by {miss.reason.value}: {nearly(miss)}") for miss in found.misses]
+    parts += list(_books(found))
+    return Group(*parts)
+
+
+def _table(found: Funnel) -> RenderableType:
+    table = plain_table(None, "opportunity x block")
+    table.add_column("count", justify="right")
+    table.add_column("")
+    table.add_column("why it ended here")
+    whole = max(found.offered, 1)
+    table.add_row("offered", str(found.offered), bar(found.offered / whole, BAR), "")
+    for stage in found.stages:
+        share = bar(stage.stopped / whole, BAR)
+        reason = stage.reason.value
+        table.add_row(
+            f"  {reason}", f"-{stage.stopped}", Text(share, style="red"), EXPLAINED[stage.reason]
+        )
+    table.add_row("sent", str(found.sent), bar(found.sent / whole, BAR), "", style="bold")
+    for key, count in found.outcomes.items():
+        if count:
+            color = "green" if key == "filled" else "red"
+            table.add_row(f"  {key}", str(count), Text(bar(count / whole, BAR), style=color), "")
+    return table
+
+
+def _books(found: Answer) -> Iterator[Text]:
+    """What came of it, and what else there is to know."""
+    row = found.standing
+    if row.sent:
+        net = UNKNOWN if row.unplaced else signed_usd(row.profit_micro_usd)
+        other = band(row.band_low_micro_usd, row.band_high_micro_usd)
+        yield Text.assemble("Net ", net, f" USD; at other places in the blocks {other} USD")
+    if row.unplaced:
+        yield Text(f"The place of {row.unplaced} fills is not known: only the band is true.")
+    if found.won_over_taker_micro_usd:
+        won = found.won_over_taker_micro_usd / MICRO
+        yield Text(f"Of this {won:+,.2f} USD were won over a taker who was really there.")
+    if found.earlier:
+        yield Text(f"Earlier under this name: {', '.join(found.earlier)}", style="dim")
+    if found.problem:
+        yield Text(found.problem, style="red")
+    if not row.sent and not found.funnel.in_scope:
+        yield Text("Next: `dexarb spreads` shows how far the market was from paying.", style="dim")

@@ -1,0 +1,172 @@
+"""Why a strategy did not trade more, as its ledger tells it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from dexarb.core.trade import SkipReason
+from dexarb.screens.names import Names
+from dexarb.screens.tables import usd
+from dexarb.store.ledger_reader import LedgerReader
+from dexarb.store.ledger_rows import SkipRow, Standing, StrategyRow
+from dexarb.study.funnel import (
+    SCOPE,
+    Funnel,
+    Miss,
+    Obstacle,
+    funnel,
+    nearest,
+    obstacle,
+)
+from dexarb.study.standing import MICRO
+from dexarb.trading.strategy import THRESHOLD, StrategySettings
+
+FAILED = {
+    "lost": "lost to its coin",
+    "reverted": "reverted: the pools had moved before its place",
+    "expired": "not included in time",
+}
+GWEI = 10**9
+PPM_PER_PERCENT = 10_000
+OUTCOMES = ("filled", "reverted", "lost", "expired", "reorged", "open")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """All that the ledger says about a strategy.
+
+    last_block: of the ledger. earlier: hashes of other parameter sets under the same name.
+    problem: the traceback of a strategy that failed in its own code.
+    """
+
+    strategy: StrategyRow
+    settings: StrategySettings
+    standing: Standing
+    won_over_taker_micro_usd: int
+    last_block: int | None
+    is_active: bool
+    earlier: tuple[str, ...]
+    problem: str | None
+    funnel: Funnel
+    misses: tuple[Miss, ...]
+
+    @property
+    def obstacle(self) -> Obstacle | None:
+        return obstacle(self.funnel)
+
+
+def answers(
+    reader: LedgerReader, known: Sequence[StrategyRow], asked: Sequence[StrategyRow]
+) -> list[Answer]:
+    """For each of the strategies asked; known: all of the ledger."""
+    active = {epoch.strategy for epoch in reader.epochs() if epoch.to_seq is None}
+    standings = {each.hash: each for each in reader.standings()}
+    problems = {each.strategy: each.problem for each in reader.incidents()}
+    won = reader.won_over_takers()
+    last = reader.last_block
+    by_name: dict[str, list[str]] = {}
+    for row in known:
+        by_name.setdefault(row.name, []).append(row.hash)
+    found = []
+    for row in asked:
+        skips = reader.skips(row.hash)
+        found.append(
+            Answer(
+                strategy=row,
+                settings=StrategySettings.from_json(json.loads(row.config) | {"name": row.name}),
+                standing=standings[row.hash],
+                won_over_taker_micro_usd=won.get(row.hash, 0),
+                last_block=last[0] if last else None,
+                is_active=row.hash in active,
+                earlier=tuple(key for key in by_name[row.name] if key != row.hash),
+                problem=problems.get(row.hash),
+                funnel=_funnel(standings[row.hash], skips),
+                misses=tuple(_misses(skips)),
+            )
+        )
+    return found
+
+
+def _funnel(standing: Standing, skips: Iterable[SkipRow]) -> Funnel:
+    times: dict[SkipReason, int] = {}
+    for row in skips:
+        times[row.reason] = times.get(row.reason, 0) + row.times
+    outcomes = {key: int(getattr(standing, key)) for key in OUTCOMES}
+    return funnel(times, standing.sent, outcomes)
+
+
+def _misses(skips: Iterable[SkipRow]) -> Iterator[Miss]:
+    """The nearest of each reason that is a threshold."""
+    by_reason: dict[SkipReason, list[Miss]] = {}
+    for row in skips:
+        needed, best = row.needed, row.best
+        if needed is not None and best is not None and row.block is not None:
+            by_reason.setdefault(row.reason, []).append(Miss(row.reason, needed, best, row.block))
+    for misses in by_reason.values():
+        found = nearest(misses)
+        if found is not None:
+            yield found
+
+
+def state(found: Answer) -> str:
+    """`active`, `ended` or `failed`."""
+    if found.problem is not None:
+        return "failed"
+    return "active" if found.is_active else "ended"
+
+
+def sentence(found: Answer) -> str:
+    """What stands most in the way, as one would say it."""
+    way, offers = found.obstacle, found.funnel
+    if not offers.offered:
+        return "Nothing was open after fees: no setting of a strategy changes that."
+    if way is None:
+        if offers.sent:
+            return "Nothing stands in its way: all it could take it has taken."
+        return "What it looked at was taken already, or has no price: no setting changes that."
+    if not way.sending:
+        what = f"{way.stopped} of {way.total} sent {FAILED[way.what]}"
+        return f"{way.parameter} decides most: {what}."
+    text = f"{way.parameter} stands most in the way: it stopped {way.stopped} of {way.total}"
+    if way.what in SCOPE:
+        return f"{text}, and nothing else was open."
+    miss = next((each for each in found.misses if each.reason == way.what), None)
+    return f"{text}; {nearly(miss)}." if miss else f"{text}."
+
+
+def nearly(miss: Miss) -> str:
+    """`needed 5.00 USD, best was 0.41 USD at block 812`"""
+    needed, best = (told(miss.reason, value) for value in (miss.needed, miss.best))
+    return f"needed {needed}, best was {best} at block {miss.block}"
+
+
+def told(reason: SkipReason, value: int) -> str:
+    """`5.00 USD`; of a spread `0.3 %`"""
+    if reason is SkipReason.SPREAD:
+        return f"{value / PPM_PER_PERCENT:.4g} %"
+    return f"{usd(value)} USD"
+
+
+def in_units(reason: SkipReason, needed: int | None, best: int | None) -> dict[str, float | None]:
+    """What machines get: USD, or percent of a spread."""
+    is_spread = reason is SkipReason.SPREAD
+    unit, scale = ("percent", PPM_PER_PERCENT) if is_spread else ("usd", MICRO)
+    return {
+        f"needed_{unit}": None if needed is None else needed / scale,
+        f"best_{unit}": None if best is None else best / scale,
+    }
+
+
+def wants(settings: StrategySettings, names: Names) -> str:
+    """Its main parameters in a line."""
+    if settings.kind != THRESHOLD:
+        return f"own strategy {settings.kind}, parameters {settings.parameters}"
+    pairs = ", ".join(names.pair(pair) for pair in settings.pairs)
+    return (
+        f"{pairs}; wants {usd(settings.min_profit_micro_usd)} USD after gas and "
+        f"{settings.min_spread_ppm / PPM_PER_PERCENT:g} % after fees;\n"
+        f"up to {settings.max_trade_size_micro_usd / MICRO:,.0f} USD and "
+        f"{settings.max_gas_price / GWEI:g} gwei"
+    )

@@ -1,0 +1,1 @@
+"""What runs over a history or a ledger and gives plain values. Shows nothing."""

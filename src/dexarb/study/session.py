@@ -1,0 +1,270 @@
+"""An engine on a history with a ledger that it continues: what live trading and replay share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dexarb.core.ledger import Column
+from dexarb.core.market import Break, Entry, Keyframe, Market
+from dexarb.core.token import Address
+from dexarb.core.trade import Decision
+from dexarb.errors import StoreError
+from dexarb.search.scan import Scanner
+from dexarb.store.follow import start
+from dexarb.store.history_reader import HistoryReader
+from dexarb.store.ledger_db import LedgerDb
+from dexarb.store.ledger_rows import Epoch, StrategyRow
+from dexarb.study.searching import scanner_of
+from dexarb.trading.costs import GasModel
+from dexarb.trading.custom import Factories, OwnStrategies
+from dexarb.trading.engine import Engine, Step
+from dexarb.trading.paper_executor import PaperExecutor
+from dexarb.trading.recorded import Recorded
+from dexarb.trading.skips import SECONDS_PER_HOUR, SkipCount
+from dexarb.trading.strategy import THRESHOLD, Strategy, StrategySettings
+from dexarb.trading.threshold import ThresholdStrategies
+from dexarb.trading.triage import NOBODY
+
+FIRST_SEQ, SKIPS_SEQ = "first_seq", "skips_seq"
+STATE_AGES = "state_ages"
+"""The note that says which max_state_age_s held: pairs of the first entry and seconds, as JSON."""
+STRATEGIES_PER_FLUSHED_BLOCK = 100
+"""Skip counters go to the ledger after every block for so many strategies; more, less often."""
+
+
+@dataclass(slots=True)
+class _Unwritten:
+    """What one entry brings into the ledger, kept until the disk has taken it."""
+
+    step: Step
+    strategies: Sequence[StrategySettings] | None
+    skips: Sequence[SkipCount]
+    skips_seq: int | None
+    seen: dict[str, int]
+
+
+class Session:
+    """Mutable. Feed it every entry from `from_seq` on with `take`, then call `write`.
+
+    Entries that the ledger already includes are replayed with the strategies that held then, and
+    nothing is written: that is how a session finds its state again after a crash.
+    """
+
+    def __init__(
+        self,
+        reader: HistoryReader,
+        ledger: LedgerDb,
+        *,
+        max_state_age_s: float,
+        factories: Factories | None = None,
+    ) -> None:
+        """factories: of own strategies, by kind."""
+        self._reader = reader
+        self._ledger = ledger
+        self.max_state_age_s = max_state_age_s
+        self._gas = GasModel()
+        self._own = OwnStrategies(factories or {}, self._gas)
+        self._strategies: tuple[Strategy, ...] = ()
+        self._engine: Engine | None = None
+        self._settings: tuple[StrategySettings, ...] = ()
+        self._unwritten: _Unwritten | None = None
+        self._announced: tuple[StrategySettings, ...] | None = None
+        self._seen: Column = np.zeros(0, dtype=np.int64)
+        self._blocks_since_flush = 0
+        self._hour = 0
+        self.ledger_seq = ledger.seq
+        self._skips_seq = int(ledger.note(SKIPS_SEQ) or 0)
+        self._state_ages: list[tuple[int, float]] = [
+            (seq, age) for seq, age in json.loads(ledger.note(STATE_AGES) or "[]")
+        ]
+        self._epochs = ledger.epochs()
+        self._known = {row.hash: self.settings_of(row) for row in ledger.strategies()}
+        self._recorded = Recorded(self._own)
+        self._sent = self._own_decisions()
+        first = ledger.note(FIRST_SEQ)
+        self.from_seq = int(first) if first is not None else start(reader).seq
+
+    @property
+    def engine(self) -> Engine:
+        """Raises StoreError before the first entry."""
+        if self._engine is None:
+            raise StoreError(self._reader.folder, "has no entries yet")
+        return self._engine
+
+    @property
+    def next_seq(self) -> int | None:
+        """The entry that comes next; None before the first one."""
+        return None if self._engine is None else self._engine.seq + 1
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether strategies take part yet; before that the session only warms up."""
+        return self._engine is not None and self._engine.deciding
+
+    @property
+    def settings(self) -> tuple[StrategySettings, ...]:
+        return self._settings
+
+    @staticmethod
+    def settings_of(row: StrategyRow) -> StrategySettings:
+        """A strategy as the ledger keeps it."""
+        return StrategySettings.from_json(json.loads(row.config) | {"name": row.name})
+
+    def _scanner(self, market: Market) -> Scanner:
+        return scanner_of(market, self._gas, self._min_gross)
+
+    def _min_gross(self, token: Address) -> int:
+        """The triage of the search: what is below everybody's minimum is not sized exactly."""
+        if self._engine is None:
+            return NOBODY
+        market, valuation = self._engine.market, self._engine.valuation
+        return min(
+            (each.least_gross(token, market, valuation) for each in self._strategies),
+            default=NOBODY,
+        )
+
+    def _own_decisions(self) -> dict[int, list[Decision]]:
+        """What own strategies have sent, by entry."""
+        sent: dict[int, list[Decision]] = {}
+        for key, settings in self._known.items():
+            if settings.kind != THRESHOLD:
+                for row in self._ledger.decisions(key):
+                    sent.setdefault(row.seq, []).append(row.decision)
+        return sent
+
+    def use(self, settings: Sequence[StrategySettings]) -> None:
+        """Trade with these from the next entry on. Books of those that stay go on."""
+        self._settings = tuple(settings)
+        self._announced = self._settings
+        self._own.use([each for each in self._settings if each.kind != THRESHOLD])
+        built_in = [each for each in self._settings if each.kind == THRESHOLD]
+        self._arm(ThresholdStrategies(built_in, self._gas))
+        self.engine.deciding = True
+
+    def _arm(self, built_in: Strategy) -> None:
+        is_new = self.engine.seq >= self.ledger_seq
+        self._strategies = (built_in, self._own if is_new else self._recorded)
+        self.engine.use(self._strategies)
+
+    def take(self, entry: Entry) -> Step | None:
+        """Move on by one entry; None for the very first one."""
+        if self._engine is None:
+            if not isinstance(entry, Keyframe):
+                raise StoreError(self._reader.folder, f"entry {entry.seq} is not a keyframe")
+            self._engine = Engine(
+                entry,
+                self._scanner,
+                PaperExecutor(self._gas),
+                max_state_age_s=self.max_state_age_s,
+            )
+            return None
+        if entry.seq <= self.ledger_seq:
+            return self._replay(entry)
+        hour = self._hour_of(entry)
+        skips: list[SkipCount] = []
+        flushed_seq: int | None = None
+        if hour != self._hour and self._blocks_since_flush:
+            skips += self._drain(self._hour)
+            flushed_seq = self._engine.seq
+        self._engine.max_state_age_s = self.max_state_age_s
+        step = self._engine.step(entry)
+        self._hour = hour
+        self._blocks_since_flush += 1
+        if self._blocks_since_flush * STRATEGIES_PER_FLUSHED_BLOCK >= len(self._settings):
+            skips += self._drain(hour)
+            flushed_seq = entry.seq
+        self._unwritten = _Unwritten(step, self._announced, skips, flushed_seq, self._newly_seen())
+        self._announced = None
+        return step
+
+    def _hour_of(self, entry: Entry) -> int:
+        """A break has no time of its own."""
+        if isinstance(entry, Break):
+            return self._hour
+        return entry.block.timestamp // SECONDS_PER_HOUR
+
+    def _drain(self, hour: int) -> list[SkipCount]:
+        self._blocks_since_flush = 0
+        return list(self.engine.skips.drain(hour))
+
+    def _newly_seen(self) -> dict[str, int]:
+        """Episode counts that the ledger does not have yet."""
+        seen = self.engine.ledger.column("seen")
+        known = np.zeros_like(seen)
+        known[: len(self._seen)] = self._seen
+        hashes = tuple(self.engine.ledger.rows)
+        return {hashes[row]: int(seen[row]) for row in np.flatnonzero(seen != known)}
+
+    def _replay(self, entry: Entry) -> Step:
+        """An entry that the ledger includes: the strategies that held then, nothing written."""
+        engine = self.engine
+        active = {epoch.strategy for epoch in self._epochs if _holds(epoch, entry.seq)}
+        settings = tuple(each for key, each in self._known.items() if key in active)
+        if settings and settings != self._settings:
+            self.use(settings)
+            self._announced = None
+        self._recorded.decisions = self._sent.pop(entry.seq, ())
+        for seq, age in self._state_ages:
+            if seq <= entry.seq:
+                engine.max_state_age_s = age
+        step = engine.step(entry)
+        self._hour = self._hour_of(entry)
+        self._blocks_since_flush += 1
+        if entry.seq <= self._skips_seq or not self.has_begun:
+            self._drain(self._hour)
+        if entry.seq == self.ledger_seq:
+            self._seen = engine.ledger.column("seen").copy()
+            if self._strategies:
+                self._arm(self._strategies[0])
+            if self._ledger.last_block != (step.block.number, step.block.hash):
+                # A power failure can cost the history its last seconds, and with them the seqs.
+                raise StoreError(
+                    self._ledger.path,
+                    f"ends at another block than entry {entry.seq} of {self._reader.folder}",
+                    "Move it away; it belongs to another history, or to blocks that were lost",
+                )
+        return step
+
+    def write(self) -> None:
+        """Bring the latest entry into the ledger. Raises StoreError, and can then be called
+        again: nothing is lost and nothing is written twice."""
+        if self._unwritten is None or not self.has_begun:
+            self._unwritten = None
+            return
+        pending = self._unwritten
+        with self._ledger.block(pending.step.seq, pending.step.block) as books:
+            if self._ledger.seq == 0:
+                books.set_note(FIRST_SEQ, str(self.from_seq))
+            if pending.strategies is not None:
+                books.set_strategies(map(_row, pending.strategies, range(len(self._settings))))
+            books.mark_reorged(pending.step.undone)
+            books.mark_evidence_reorged(pending.step.dead_blocks)
+            books.void(pending.step.voided)
+            books.add_fills(pending.step.fills)
+            books.add_decisions(pending.step.decisions)
+            books.add_evidence(pending.step.evidence)
+            books.add_incidents(pending.step.incidents)
+            books.set_seen(pending.seen)
+            books.add_skips(pending.skips)
+            ages, age = self._state_ages, self.engine.max_state_age_s
+            if not ages or ages[-1][1] != age:
+                ages = [*ages, (pending.step.seq, age)]
+                books.set_note(STATE_AGES, json.dumps(ages))
+            if pending.skips_seq is not None:
+                books.set_note(SKIPS_SEQ, str(pending.skips_seq))
+        self.ledger_seq = pending.step.seq
+        self._state_ages = ages
+        self._seen = self.engine.ledger.column("seen").copy()
+        self._unwritten = None
+
+
+def _row(settings: StrategySettings, ordinal: int) -> StrategyRow:
+    return StrategyRow(settings.hash, settings.name, settings.canonical, ordinal)
+
+
+def _holds(epoch: Epoch, seq: int) -> bool:
+    return epoch.from_seq <= seq and (epoch.to_seq is None or seq <= epoch.to_seq)

@@ -1,0 +1,119 @@
+"""A recorded history block by block, with what was open: the engine without any strategy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dexarb.config.where import where
+from dexarb.core.block import BlockUpdate
+from dexarb.core.market import Keyframe, Market
+from dexarb.core.trade import Opportunity
+from dexarb.errors import InputError, StoreError
+from dexarb.search.scan import Scanner
+from dexarb.store.follow import first_keyframe, start
+from dexarb.store.history_reader import HistoryReader
+from dexarb.store.snapshot import read_state
+from dexarb.study.searching import scanner_of
+from dexarb.trading.costs import GasModel
+from dexarb.trading.engine import Engine
+from dexarb.trading.paper_executor import PaperExecutor
+from dexarb.trading.valuation import WINDOW_BLOCKS, Valuation
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Blocks first to last of the branch that stands, both included."""
+
+    reader: HistoryReader
+    first: int
+    last: int
+
+    @property
+    def blocks(self) -> int:
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The end of a block. market and valuation move on with the next one.
+
+    opened_before and opened: open cycles at the ends of the block before and of this one, by id,
+    with the number of the block at whose end they were first seen open.
+    """
+
+    update: BlockUpdate
+    market: Market
+    valuation: Valuation
+    opportunities: Sequence[Opportunity]
+    opened_before: Mapping[str, int]
+    opened: Mapping[str, int]
+
+
+def history_reader(history: Path | None, config: Path) -> HistoryReader:
+    """Of the folder given, else of the one that the paper trader's configuration leads to.
+
+    Raises ConfigError, StoreError.
+    """
+    return HistoryReader(history or read_state(where(config).state_file).history)
+
+
+def span(reader: HistoryReader, *, first: int | None, last: int | None, count: int | None) -> Span:
+    """What of first to last block the history has; count: at most so many, the newest.
+
+    Raises StoreError for an empty history, InputError where it has none of these blocks.
+    """
+    tip = reader.recent_chain(1)
+    if not tip:
+        raise StoreError(reader.folder, "has no blocks yet", "Wait for the collector's first")
+    oldest = first_keyframe(reader).block.number + 1
+    newest = tip[-1].number
+    end = newest if last is None else min(last, newest)
+    start = oldest if first is None else max(first, oldest)
+    if count is not None:
+        start = max(start, end - count + 1)
+    if start > end:
+        asked = f"{first if first is not None else ''}..{last if last is not None else ''}"
+        raise InputError(f"{reader.folder} has blocks {oldest} to {newest}, none of {asked}")
+    return Span(reader, start, end)
+
+
+def engine_on(keyframe: Keyframe, gas: GasModel, *, max_state_age_s: float = math.inf) -> Engine:
+    """An engine as the paper trader's, without strategies."""
+
+    def scanner(market: Market) -> Scanner:
+        return scanner_of(market, gas)
+
+    return Engine(keyframe, scanner, PaperExecutor(gas), max_state_age_s=max_state_age_s)
+
+
+def walk(asked: Span) -> Iterator[Moment]:
+    """Every block of the span once, dead branches left out, prices warmed up before it.
+
+    Raises StoreError.
+    """
+    reader = asked.reader
+    keyframe = start(reader, block=asked.first - 1, before=WINDOW_BLOCKS)
+    branch = reader.branch(reader.recent_chain(1)[-1].number - keyframe.block.number + 1)
+    wanted = {header.seq for header in branch}
+    last_seq = max(header.seq for header in branch if header.number == asked.last)
+    engine = engine_on(keyframe, GasModel())
+    for entry in reader.entries(keyframe.seq + 1, last_seq):
+        if not isinstance(entry, BlockUpdate):
+            engine.step(entry)
+            continue
+        if entry.seq not in wanted:
+            continue
+        before = engine.episodes.opened
+        step = engine.step(entry)
+        if asked.first <= entry.block.number <= asked.last and not engine.is_lost:
+            yield Moment(
+                entry,
+                engine.market,
+                engine.valuation,
+                step.opportunities,
+                before,
+                engine.episodes.opened,
+            )
