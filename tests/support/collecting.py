@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -199,3 +199,8 @@ def assert_no_keyframe_below(folder: Path) -> None:
             newest = entry.block.number
         else:
             newest = entry.block.number
+
+
+def events(said: Sequence[MutableMapping[str, Any]], name: str) -> list[MutableMapping[str, Any]]:
+    """What was logged under a name."""
+    return [entry for entry in said if entry["event"] == name]
