@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dexarb.cli.options import PAPER_TOML, Json, PaperConfig
+from dexarb.screens.answer import show
 
 
 def reload(
@@ -18,9 +19,9 @@ def reload(
     as_json: Json = False,
 ) -> int:
     """Let the running paper trader read its file again, and tell what came of it."""
-    from dexarb.screens.reload_command import run
+    from dexarb.screens.reload_command import answer
 
-    return run(config, timeout_s=timeout, as_json=as_json)
+    return show(answer(config, timeout_s=timeout), as_json=as_json)
 
 
 def check(
@@ -31,9 +32,9 @@ def check(
     as_json: Json = False,
 ) -> int:
     """Show effective values, everything that is wrong, and what a reload would change."""
-    from dexarb.screens.config_check import check
+    from dexarb.screens.config_check import answer
 
-    return check(config, chain=chain, as_json=as_json)
+    return show(answer(config, chain=chain), as_json=as_json)
 
 
 def schema() -> int:

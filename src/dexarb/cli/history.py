@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dexarb.cli.options import PAPER_TOML, History, Json, PaperConfig
+from dexarb.screens.answer import show
 
 
 def check(
@@ -11,6 +12,6 @@ def check(
     as_json: Json = False,
 ) -> int:
     """Read every entry, replay every segment, and say whether the history is whole."""
-    from dexarb.screens.history import check
+    from dexarb.screens.history import answer
 
-    return check(history, config=config, as_json=as_json)
+    return show(answer(history, config=config), as_json=as_json)

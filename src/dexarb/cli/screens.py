@@ -16,6 +16,7 @@ from dexarb.cli.options import (
     LastBlock,
     PaperConfig,
 )
+from dexarb.screens.answer import show
 
 
 def status(
@@ -35,11 +36,12 @@ def status(
     as_json: Json = False,
 ) -> int:
     """How the strategies stand: counts, profit and band, and how old the state is."""
-    from dexarb.screens.status import run
+    from dexarb.screens.status import answer, follow
 
-    return run(
-        config, watch=watch, sort=sort, filter_text=filter_text, limit=limit, as_json=as_json
-    )
+    if watch:
+        follow(config, sort=sort, filter_text=filter_text, limit=limit, as_json=as_json)
+    found = answer(config, sort=sort, filter_text=filter_text, limit=limit)
+    return show(found, as_json=as_json)
 
 
 def why(
@@ -53,9 +55,9 @@ def why(
     as_json: Json = False,
 ) -> int:
     """Why strategies did not trade more: all in brief, one in full, two side by side."""
-    from dexarb.screens.why import run
+    from dexarb.screens.why import answer
 
-    return run(config, names or [], as_json=as_json)
+    return show(answer(config, names or []), as_json=as_json)
 
 
 def fills(
@@ -67,9 +69,9 @@ def fills(
     as_json: Json = False,
 ) -> int:
     """The last fills, each with what the chain did with the same spread."""
-    from dexarb.screens.fills import run
+    from dexarb.screens.fills import answer
 
-    return run(config, strategy=strategy, last=last, as_json=as_json)
+    return show(answer(config, strategy=strategy, last=last), as_json=as_json)
 
 
 def scan(
@@ -82,9 +84,10 @@ def scan(
     as_json: Json = False,
 ) -> int:
     """Show what is open at a block: route, best size, profit, gas; no strategy involved."""
-    from dexarb.screens.scan import run
+    from dexarb.screens.scan import answer
 
-    return run(history, config=config, block=block, min_profit_usd=min_profit_usd, as_json=as_json)
+    found = answer(history, config=config, block=block, min_profit_usd=min_profit_usd)
+    return show(found, as_json=as_json)
 
 
 def spreads(
@@ -100,17 +103,10 @@ def spreads(
     as_json: Json = False,
 ) -> int:
     """What the market offered against what the strategies need: why there is how much to trade."""
-    from dexarb.screens.spreads import run
+    from dexarb.screens.spreads import answer
 
-    return run(
-        history,
-        config=config,
-        first=first,
-        last=last,
-        count=count,
-        size_usd=size_usd,
-        as_json=as_json,
-    )
+    found = answer(history, config=config, first=first, last=last, count=count, size_usd=size_usd)
+    return show(found, as_json=as_json)
 
 
 def rivals(
@@ -125,9 +121,10 @@ def rivals(
     as_json: Json = False,
 ) -> int:
     """Who really takes the spreads: how often, for which gain, at which bid, how fast."""
-    from dexarb.screens.rivals import run
+    from dexarb.screens.rivals import answer
 
-    return run(history, config=config, first=first, last=last, count=count, by=by, as_json=as_json)
+    found = answer(history, config=config, first=first, last=last, count=count, by=by)
+    return show(found, as_json=as_json)
 
 
 def calibrate(
@@ -138,6 +135,7 @@ def calibrate(
     as_json: Json = False,
 ) -> int:
     """Compare what others really swapped with what we would have said of it, to the wei."""
-    from dexarb.screens.calibrate import run
+    from dexarb.screens.calibrate import answer
 
-    return run(history, config=config, first_block=first, last_block=last, as_json=as_json)
+    found = answer(history, config=config, first=first, last=last)
+    return show(found, as_json=as_json)
