@@ -96,6 +96,7 @@ def test_layer(path: Path) -> None:
         ("study", "from dexarb.chain.rpc import Rpc"),
         ("study", "from dexarb.ends import executor_contract"),
         ("screens", "from dexarb.apps.paper import run"),
+        ("cli", "def f():\n    from dexarb.study.walk import walk"),
         ("config", "from dexarb.store.codec import decode"),
     ],
 )

@@ -12,6 +12,6 @@ def check(
     as_json: Json = False,
 ) -> int:
     """Read every entry, replay every segment, and say whether the history is whole."""
-    from dexarb.screens.history import answer
+    from dexarb.screens.history_check import answer
 
     return show(answer(history, config=config), as_json=as_json)

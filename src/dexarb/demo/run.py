@@ -24,12 +24,12 @@ from dexarb.config.paper import load_paper
 from dexarb.demo.anvil import start_anvil
 from dexarb.demo.driver import Driver
 from dexarb.demo.guardian import Guarded, start_guarded
-from dexarb.demo.screen import Screen, final
+from dexarb.demo.screen import Finished, LiveTable
 from dexarb.demo.settings import Files, is_ours, write_settings
 from dexarb.demo.watch import Watch
 from dexarb.errors import ConfigError, OutsideError
+from dexarb.screens.answer import show
 from dexarb.screens.console import plain_console
-from dexarb.screens.output import print_json
 from dexarb.store.files import disk_errors
 from dexarb.store.locking import WriterLock
 from dexarb.study.warm_up import warm_up
@@ -121,16 +121,12 @@ class Demo:
                 for child in reversed(children.values()):
                     child.stop()
                 progress = watch.progress(driver.market)
-        if as_json:
-            print_json(progress.as_json(files))
-        else:
-            self._console.print(final(progress, files), soft_wrap=True)  # paths stay whole
-        return 0
+        return show(Finished(progress, files), as_json=as_json)
 
     async def _drive(self, driver: Driver, watch: Watch, children: dict[str, Guarded]) -> None:
         """Make blocks, one an interval, and show what the processes make of them."""
         progress = watch.progress(driver.market)
-        with Screen(self._console, self._blocks) as screen:
+        with LiveTable(self._console, self._blocks) as table:
             due = time.monotonic()
             while not self._signals.stopping:
                 if self._blocks is not None and progress.blocks >= self._blocks:
@@ -139,7 +135,7 @@ class Demo:
                 await driver.step(self._timestamp(driver))
                 due += self._interval_s
                 progress = watch.progress(driver.market)
-                screen.show(progress)
+                table.show(progress)
                 while not self._signals.stopping and time.monotonic() < due:
                     await asyncio.sleep(min(0.1, max(0.0, due - time.monotonic())))
 

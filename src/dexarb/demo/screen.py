@@ -1,10 +1,11 @@
-"""The live table of the demo."""
+"""The live table of the demo, and what it shows at its end."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from dexarb.demo.settings import Files
 from dexarb.demo.watch import Progress
+from dexarb.screens.answer import Answer
 from dexarb.screens.tables import spread_table, strategy_table
 
 LOOK_FURTHER = {
@@ -28,7 +30,7 @@ PLAIN_EVERY = 10
 """Without a terminal: a line every so many blocks instead of a live table."""
 
 
-class Screen:
+class LiveTable:
     """A context: live while it is open, where there is a terminal."""
 
     def __init__(self, console: Console, blocks: int | None) -> None:
@@ -94,15 +96,29 @@ def tables(progress: Progress, pairs: int | None = None) -> list[RenderableType]
     ]
 
 
-def final(progress: Progress, files: Files) -> RenderableType:
+@dataclass(frozen=True, slots=True)
+class Finished(Answer):
     """The last table, where everything is, and what to ask next."""
-    where = {
-        "history": files.data / "history" / str(progress.market.profile.chain_id),
-        "ledger": files.ledger,
-        "logs": files.logs,
-    }
-    lines = [Text.assemble((f"{what:<8}", "dim"), str(path)) for what, path in where.items()]
-    return Group(*tables(progress), *lines, Text(""), *_next(files))
+
+    progress: Progress
+    files: Files
+
+    def as_json(self) -> dict[str, Any]:
+        return self.progress.as_json(self.files)
+
+    def render(self) -> RenderableType:
+        paths = {
+            "history": self.files.data / "history" / str(self.progress.market.profile.chain_id),
+            "ledger": self.files.ledger,
+            "logs": self.files.logs,
+        }
+        lines = [_whole(f"{what:<8}", str(path)) for what, path in paths.items()]
+        return Group(*tables(self.progress), *lines, Text(""), *_next(self.files))
+
+
+def _whole(head: str, *rest: str | tuple[str, str]) -> Text:
+    """A line that is not broken, so that its paths can be copied."""
+    return Text.assemble((head, "dim"), *rest, no_wrap=True, overflow="ignore")
 
 
 def _next(files: Files) -> list[Text]:
@@ -114,7 +130,7 @@ def _next(files: Files) -> list[Text]:
     return [
         Text("Look further:", style="bold"),
         *(
-            Text.assemble(f"  {command:<{width}}  ", (answer, "dim"))
+            _whole("", f"  {command:<{width}}  ", (answer, "dim"))
             for command, answer in zip(asked, LOOK_FURTHER.values(), strict=True)
         ),
     ]

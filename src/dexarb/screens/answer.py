@@ -36,13 +36,17 @@ class Answer(Protocol):
 
 def show(answer: Answer, *, as_json: bool) -> int:
     """The answer on standard output, its problems on standard error. Returns its exit code."""
-    from dexarb.screens.console import plain_console  # `dexarb --help` does without
+    # `dexarb --help` does without these.
+    from rich.console import Group
+
+    from dexarb.screens.console import plain_console
 
     for line in answer.problems():
         sys.stderr.write(f"{line}\n")
     if as_json:
         print_json(answer.as_json())
     else:
-        # Without cropping, lines that must not be broken (paths) stay whole.
-        plain_console(highlight=False).print(answer.render(), crop=False)
+        # A Text in a Group keeps its own wrapping; without cropping, lines that must not be broken
+        # (paths, addresses) stay whole.
+        plain_console(highlight=False).print(Group(answer.render()), crop=False)
     return answer.exit_code

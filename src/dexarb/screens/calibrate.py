@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Group, RenderableType
-from rich.progress import Progress
 from rich.text import Text
 
 from dexarb.core.block import Block, BlockUpdate, Transaction
@@ -19,7 +18,8 @@ from dexarb.core.market import Market
 from dexarb.core.token import Address
 from dexarb.errors import InputError, PoolError
 from dexarb.screens.answer import Answer
-from dexarb.screens.console import plain_console
+from dexarb.screens.output import counted
+from dexarb.screens.progress import progress_bar
 from dexarb.store.follow import first_keyframe, follow, start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.calibration import EXACT, JudgedSwap, JudgedTransaction, Style, judge_block
@@ -247,7 +247,9 @@ class Calibrated(Answer):
         parts += map(_difference, found.differences[:SHOWN])
         if len(found.differences) > SHOWN:
             parts.append(Text(f"and {len(found.differences) - SHOWN} more"))
-        verdict = "No amount differs." if found.ok else f"{len(found.differences)} differences."
+        verdict = "No amount differs."
+        if not found.ok:
+            verdict = f"{counted(len(found.differences), 'difference')}."
         parts.append(Text(verdict, style="bold green" if found.ok else "bold red"))
         return Group(*parts)
 
@@ -269,7 +271,7 @@ def calibrate(
     else:
         first = start(reader, block=first_block - 1, before=0)
     last_seq = reader.last_seq
-    with Progress(console=plain_console(stderr=True), transient=True) as progress:
+    with progress_bar() as progress:
         task = progress.add_task("calibrate", total=None)
         for move, market in follow(reader, first):
             entry = move.entry

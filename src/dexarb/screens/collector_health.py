@@ -17,7 +17,7 @@ def proof_line(metrics: Mapping[str, Any]) -> str:
         level = f"proven by {count} endpoints" if int(count) > 1 else "consistent (1 endpoint)"
         if not words or not words[-1].endswith(f" {block:,}"):
             words.append(f"{level} up to {block:,}")
-    told = ", ".join(words) or "not known to be proven"
+    levels = ", ".join(words) or "not known to be proven"
     rest = [
         f"{metrics[key]:,} {label}"
         for key, label in (("unproven", "unproven"), ("backfilled", "filled in later"))
@@ -25,7 +25,7 @@ def proof_line(metrics: Mapping[str, Any]) -> str:
     ]
     if metrics.get("finalized_block"):
         rest.append(f"final up to {metrics['finalized_block']:,}")
-    return "; ".join([f"Blocks: {told}", *rest])
+    return "; ".join([f"Blocks: {levels}", *rest])
 
 
 def collector_remarks(metrics: Mapping[str, Any]) -> Iterator[str]:

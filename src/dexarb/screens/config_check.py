@@ -38,7 +38,7 @@ WRONG = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Checked(Answer):
+class CheckedConfig(Answer):
     """A file that has been looked at. unchecked: why its names could not be. difference: against
     the strategies of the ledger, None where there is no ledger. trader: the process that trades."""
 
@@ -123,7 +123,7 @@ def schema() -> int:
     return 0
 
 
-def answer(path: Path, *, chain: Path | None) -> Checked:
+def answer(path: Path, *, chain: Path | None) -> CheckedConfig:
     """chain: the profile to take names from instead of the history.
 
     Raises ConfigError for a file that is no TOML, and StoreError for a ledger that cannot be read.
@@ -143,7 +143,7 @@ def answer(path: Path, *, chain: Path | None) -> Checked:
     errors = [*problems, *more, *errors]
     if errors or facts is None:
         settings = ()
-    return Checked(
+    return CheckedConfig(
         config,
         {each.name: each for each in settings},
         names,

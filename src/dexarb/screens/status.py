@@ -194,9 +194,11 @@ def follow(config: Path, *, sort: str | None, filter_text: str, limit: int, as_j
             console.print(status.render() if status else _waiting(files))
     else:
         with Live(console=console, auto_refresh=False) as live:
-            lines = max(1, min(limit, console.height - AROUND))
-            for status in _changes(files, replace(selection, limit=lines), ticking=True):
-                live.update(status.render() if status else _waiting(files), refresh=True)
+            for status in _changes(files, selection, ticking=True):
+                lines = max(1, min(limit, console.height - AROUND))
+                fitting = replace(selection, limit=lines)
+                screen = replace(status, selection=fitting).render() if status else _waiting(files)
+                live.update(screen, refresh=True)
 
 
 def _waiting(files: Where) -> Text:

@@ -19,7 +19,7 @@ SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Checked(Answer):
+class CheckedHistory(Answer):
     """A history that has been read from its beginning to its end."""
 
     folder: Path
@@ -43,10 +43,10 @@ class Checked(Answer):
         return Group(head.append(*verdict), table)
 
 
-def answer(history: Path | None, *, config: Path) -> Checked:
+def answer(history: Path | None, *, config: Path) -> CheckedHistory:
     """Raises ConfigError, StoreError."""
     folder = history_reader(history, config).folder
-    return Checked(folder, check(folder))
+    return CheckedHistory(folder, check(folder))
 
 
 def _ranges(value: object) -> Text:
