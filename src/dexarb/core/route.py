@@ -32,6 +32,10 @@ class Cycle:
         return self.hops[0].token_in
 
     @property
+    def start_pool(self) -> Address:
+        return self.hops[0].pool
+
+    @property
     def pools(self) -> tuple[Address, ...]:
         return tuple(hop.pool for hop in self.hops)
 

@@ -143,6 +143,24 @@ class SkipReason(StrEnum):
     DECLINED = "declined"
 
 
+class SkipCount(NamedTuple):
+    """How often a strategy, by hash, skipped for a reason in a UTC hour (hours since 1970).
+
+    The nearest miss of these is set where the reason is a threshold: what was needed
+    and the best there was, in micro-USD for PROFIT and in ppm for SPREAD, and the block. The best
+    profit is exact where it had a chance to be enough; elsewhere it is what there could have been
+    at most by the float curve, without the gas of ticks crossed.
+    """
+
+    strategy: str
+    hour: int
+    reason: SkipReason
+    times: int
+    needed: int | None = None
+    best: int | None = None
+    block: int | None = None
+
+
 class FillStatus(StrEnum):
     FILLED = "filled"
     REVERTED = "reverted"
