@@ -6,8 +6,8 @@
 @license MIT
 @notice Runs one cycle over Uniswap V2 pairs and V3 pools in one transaction, with the funds it
     holds or with a flash swap of the first pool, and reverts below a minimum output.
-@dev The owner funds and withdraws, operators run. An operator's key that is stolen can make runs
-    that come out even and pay for their gas, no more.
+@dev The owner funds and withdraws, operators run. Whoever steals an operator's key can make runs
+    that come out even, and pay for their gas.
     Nothing that a pool or a token says is believed where it could cost us:
     - No run starts inside another one, whoever calls: an operator can carry code (EIP-7702).
     - A callback is answered once, only for the pool that is being called, and pays exactly what

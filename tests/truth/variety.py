@@ -23,7 +23,7 @@ MAX_HOPS = 4
 TOLERANCES_PPM = (0, 50, 1_000, 5_000, 1_000_000)
 """From what the least change reverts to whatever gives no loss."""
 GREEDY_EVERY = 5
-"""So many decisions want all that the executor cannot rule out before it has run."""
+"""So many decisions want more than there is, and less than the executor can rule out at once."""
 REFUSED_GAS = 300_000
 FREE_EVERY = 8
 """Gas costs nothing for so many of the decisions: their band is one of amounts alone."""
@@ -107,7 +107,8 @@ class Variety:
         least = max(amount_in, -(-amount_out * (PPM - tolerated) // PPM))
         if self._made % GREEDY_EVERY == 0:
             pools = [view.market.pools[pool] for pool in cycle.pools]
-            least = max(amount_in, most_out(cycle, amount_in, pools) or 0)
+            most = most_out(cycle, amount_in, pools) or 0
+            least = max(amount_in, (amount_out + most) // 2 + 1)
         first_block = block.number + rng.choice((1, 1, 2))
         return Decision(
             id=f"{self._made:016x}",
