@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from dexarb.core.block import Block
 from dexarb.core.evidence import Evidence, Mover, Outcome
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Fill, FillStatus, Position, SkipReason
+from dexarb.core.trade import Decision, Fill, FillStatus, Position, SkipCount, SkipReason
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import StrategyRow
 from store import world
@@ -76,19 +75,6 @@ def fill(of: Decision, at: Block, *, net: int = 7, status: str = "filled") -> Fi
     )
 
 
-@dataclass(frozen=True)
-class Counter:
-    """A skip counter as the trader hands it over."""
-
-    strategy: str
-    hour: int
-    reason: SkipReason
-    times: int
-    needed: int | None = None
-    best: int | None = None
-    block: int | None = None
-
-
 def open_ledger(path: Path) -> LedgerDb:
     return LedgerDb.open(path, chain_id=world.CHAIN_ID, history=HISTORY)
 
@@ -126,7 +112,7 @@ def trade(ledger: LedgerDb, seq: int) -> None:
             for number in range(random_.randint(0, 4))
         )
         books.add_skips(
-            Counter(
+            SkipCount(
                 random_.choice(strategies).hash,
                 seq // 20,
                 SkipReason.PROFIT,

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.core.trade import SkipReason
+from dexarb.core.trade import SkipCount, SkipReason
 from dexarb.errors import StoreError
 from dexarb.store.ledger_db import LedgerDb
-from dexarb.store.ledger_rows import DecisionState, Epoch, SkipRow, Standing
+from dexarb.store.ledger_rows import DecisionState, Epoch, Standing
 from store import world
-from store.books import STRATEGIES, Counter, block, decision, fill, open_ledger
+from store.books import STRATEGIES, block, decision, fill, open_ledger
 
 ONE, TWO, THREE = (strategy.hash for strategy in STRATEGIES)
 
@@ -197,22 +197,22 @@ def test_a_renamed_or_moved_strategy_keeps_its_books(ledger: LedgerDb) -> None:
 def test_skip_counters_add_up_and_keep_the_nearest_miss(ledger: LedgerDb) -> None:
     profit, pair = SkipReason.PROFIT, SkipReason.PAIR
     batches = [
-        [Counter(ONE, 10, profit, 2, 50, 10, 1), Counter(ONE, 10, pair, 5, None, None, None)],
-        [Counter(ONE, 10, profit, 3, 50, 45, 2), Counter(ONE, 10, pair, 1)],
-        [Counter(ONE, 10, profit, 1, 60, 55, 3), Counter(ONE, 11, profit, 1)],
-        [Counter(ONE, 10, profit, 1), Counter(ONE, 11, profit, 1, 5, 1, 4)],
-        [Counter(TWO, 10, profit, 1, 5, 4, 5)],
+        [SkipCount(ONE, 10, profit, 2, 50, 10, 1), SkipCount(ONE, 10, pair, 5, None, None, None)],
+        [SkipCount(ONE, 10, profit, 3, 50, 45, 2), SkipCount(ONE, 10, pair, 1)],
+        [SkipCount(ONE, 10, profit, 1, 60, 55, 3), SkipCount(ONE, 11, profit, 1)],
+        [SkipCount(ONE, 10, profit, 1), SkipCount(ONE, 11, profit, 1, 5, 1, 4)],
+        [SkipCount(TWO, 10, profit, 1, 5, 4, 5)],
     ]
     for seq, counters in enumerate(batches, start=1):
         with ledger.block(seq, block(seq)) as entry:
             entry.add_skips(counters)
     assert ledger.skips(ONE) == [
-        SkipRow(ONE, 10, pair, 6, None, None, None),
+        SkipCount(ONE, 10, pair, 6, None, None, None),
         # The earlier of two equal misses stays.
-        SkipRow(ONE, 10, profit, 7, 50, 45, 2),
-        SkipRow(ONE, 11, profit, 2, 5, 1, 4),
+        SkipCount(ONE, 10, profit, 7, 50, 45, 2),
+        SkipCount(ONE, 11, profit, 2, 5, 1, 4),
     ]
-    assert ledger.skips() == [*ledger.skips(ONE), SkipRow(TWO, 10, profit, 1, 5, 4, 5)]
+    assert ledger.skips() == [*ledger.skips(ONE), SkipCount(TWO, 10, profit, 1, 5, 4, 5)]
 
 
 def test_the_last_fills_and_those_of_a_strategy(ledger: LedgerDb) -> None:

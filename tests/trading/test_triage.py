@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from dexarb.core.market import Market
 from dexarb.core.token import Address
+from dexarb.core.trade import SkipCount
 from dexarb.search.scan import Scanner
 from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine
 from dexarb.trading.paper_executor import PaperExecutor
-from dexarb.trading.skips import SkipCount
 from dexarb.trading.strategy import StrategySettings
 from dexarb.trading.threshold import ThresholdStrategies
 from dexarb.trading.triage import NOBODY

@@ -119,6 +119,12 @@ class Decision:
     fixed_gas_cost_micro_usd: int | None = None
     competition_lost: bool = False
 
+    @property
+    def least_amount_out(self) -> int:
+        """The executor's bound, before a run and behind it: it never comes out with a loss of the
+        start token, whatever the minimum says."""
+        return max(self.min_amount_out, self.amount_in)
+
 
 class SkipReason(StrEnum):
     """Why a strategy let an opportunity pass; the first that applies, in this order.
@@ -141,6 +147,24 @@ class SkipReason(StrEnum):
     CONSECUTIVE_LOSSES = "consecutive_losses"
     POOL_BUSY = "pool_busy"
     DECLINED = "declined"
+
+
+class SkipCount(NamedTuple):
+    """How often a strategy, by hash, skipped for a reason in a UTC hour (hours since 1970).
+
+    The nearest miss of these is set where the reason is a threshold: what was needed
+    and the best there was, in micro-USD for PROFIT and in ppm for SPREAD, and the block. The best
+    profit is exact where it had a chance to be enough; elsewhere it is what there could have been
+    at most by the float curve, without the gas of ticks crossed.
+    """
+
+    strategy: str
+    hour: int
+    reason: SkipReason
+    times: int
+    needed: int | None = None
+    best: int | None = None
+    block: int | None = None
 
 
 class FillStatus(StrEnum):

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dexarb.core.trade import SkipReason
+from dexarb.core.trade import SkipCount, SkipReason
 from dexarb.screens.names import Names
 from dexarb.screens.tables import usd
 from dexarb.store.ledger_reader import LedgerReader
-from dexarb.store.ledger_rows import SkipRow, Standing, StrategyRow
+from dexarb.store.ledger_rows import Standing, StrategyRow
 from dexarb.study.funnel import (
     SCOPE,
     Funnel,
@@ -89,7 +89,7 @@ def explanations(
     return found
 
 
-def _funnel(standing: Standing, skips: Iterable[SkipRow]) -> Funnel:
+def _funnel(standing: Standing, skips: Iterable[SkipCount]) -> Funnel:
     times: dict[SkipReason, int] = {}
     for row in skips:
         times[row.reason] = times.get(row.reason, 0) + row.times
@@ -97,7 +97,7 @@ def _funnel(standing: Standing, skips: Iterable[SkipRow]) -> Funnel:
     return funnel(times, standing.sent, outcomes)
 
 
-def _misses(skips: Iterable[SkipRow]) -> Iterator[Miss]:
+def _misses(skips: Iterable[SkipCount]) -> Iterator[Miss]:
     """The nearest of each reason that is a threshold."""
     by_reason: dict[SkipReason, list[Miss]] = {}
     for row in skips:

@@ -38,7 +38,7 @@ _ORDER = {reason: number for number, reason in enumerate(SkipReason)}
 @dataclass(slots=True)
 class Reached:
     """How far a strategy came with an episode. sent: decision ids. reason: the latest stage that
-    it reached in any block of the episode, with what was needed and the best, as in SkipRow."""
+    it reached in any block of the episode, with what was needed and the best, as in SkipCount."""
 
     sent: list[str] = field(default_factory=list)
     reason: SkipReason | None = None

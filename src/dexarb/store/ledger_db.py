@@ -14,23 +14,22 @@ from typing import Any, Self
 from dexarb.core.block import Block
 from dexarb.core.evidence import Evidence
 from dexarb.core.route import Cycle
-from dexarb.core.trade import Decision, Fill, Incident
+from dexarb.core.trade import Decision, Fill, Incident, SkipCount
 from dexarb.errors import StoreError
 from dexarb.store.files import disk_errors
-from dexarb.store.ledger_reader import LedgerReader
-from dexarb.store.ledger_rows import (
-    DECISION_COLUMNS,
-    EVIDENCE_COLUMNS,
-    FILL_COLUMNS,
+from dexarb.store.ledger_columns import (
+    BLOCK,
+    DECISION,
+    EVIDENCE,
+    FILL,
+    INCIDENT,
+    ROUTE,
+    SKIP,
+    STRATEGY,
     Row,
-    SkipCounter,
-    StrategyRow,
-    block_values,
-    decision_values,
-    evidence_values,
-    fill_values,
-    route_values,
 )
+from dexarb.store.ledger_reader import LedgerReader
+from dexarb.store.ledger_rows import IncidentRow, StrategyRow
 from dexarb.store.ledger_schema import create, is_empty, ledger_errors
 from dexarb.store.locking import WriterLock, lock_holder
 
@@ -38,16 +37,16 @@ LOCK_SUFFIX = ".lock"
 BUSY_S = 1.0
 """How long another program may hold the database before it counts as locked."""
 
-_PUT_STRATEGY = """
-INSERT INTO strategies (hash, name, config, ordinal) VALUES (?, ?, ?, ?)
+_PUT_STRATEGY = f"""
+{STRATEGY.insert("strategies")}
 ON CONFLICT (hash) DO UPDATE SET
     name = excluded.name, config = excluded.config, ordinal = excluded.ordinal
 """
 
 # The nearest miss is the one with the smallest distance between needed and best; the earlier of
 # two equal ones stays.
-_ADD_SKIP = """
-INSERT INTO skips VALUES (?, ?, ?, ?, ?, ?, ?)
+_ADD_SKIP = f"""
+{SKIP.insert("skips")}
 ON CONFLICT (strategy, hour, reason) DO UPDATE SET
     times = times + excluded.times,
     (needed, best, block) = (
@@ -174,7 +173,7 @@ class BlockBooks:
         the books of those that do not any more stay. `seen` is not looked at."""
         rows = list(strategies)
         named = {row.hash for row in rows}
-        self._many(_PUT_STRATEGY, [(row.hash, row.name, row.config, row.ordinal) for row in rows])
+        self._many(_PUT_STRATEGY, map(STRATEGY.values, rows))
         taking_part = {
             row[0] for row in self._one("SELECT strategy FROM epochs WHERE to_seq IS NULL")
         }
@@ -205,21 +204,17 @@ class BlockBooks:
             self._expect_this_block(decision.block, f"decision {decision.id}")
         self._put_routes(decision.cycle for decision in rows)
         self._many(
-            f"INSERT INTO decisions ({DECISION_COLUMNS}, state) "
-            f"VALUES ({_places(DECISION_COLUMNS)}, 'open')",
-            [decision_values(self._seq, decision) for decision in rows],
+            DECISION.insert("decisions", "seq", "state"),
+            [(self._seq, "open", *DECISION.values(decision)) for decision in rows],
         )
 
     def add_fills(self, fills: Iterable[Fill]) -> None:
         """Outcomes in this block: their decisions are settled."""
-        query = (
-            f"INSERT INTO fills (seq, decision, {FILL_COLUMNS}) "
-            f"VALUES (?, ?, {_places(FILL_COLUMNS)})"
-        )
+        query = FILL.insert("fills", "seq", "decision")
         for fill in fills:
             self._expect_this_block(fill.block, f"fill of decision {fill.decision.id}")
             row = self._move(fill.decision, "settled")
-            self._one(query, (self._seq, row, *fill_values(fill)))
+            self._one(query, (self._seq, row, *FILL.values(fill)))
 
     def mark_reorged(self, fills: Iterable[Fill]) -> None:
         """Fills of a branch that died: they stay, marked, and their decisions are open again."""
@@ -242,23 +237,9 @@ class BlockBooks:
         for decision in decisions:
             self._move(decision, "void")
 
-    def add_skips(self, counters: Iterable[SkipCounter]) -> None:
+    def add_skips(self, counters: Iterable[SkipCount]) -> None:
         """Add to the counters, and keep the nearest miss of each."""
-        self._many(
-            _ADD_SKIP,
-            [
-                (
-                    counter.strategy,
-                    counter.hour,
-                    counter.reason.value,
-                    counter.times,
-                    counter.needed,
-                    counter.best,
-                    counter.block,
-                )
-                for counter in counters
-            ],
-        )
+        self._many(_ADD_SKIP, map(SKIP.values, counters))
 
     def add_evidence(self, evidence: Iterable[Evidence]) -> None:
         """What has been found out at the end of this block."""
@@ -267,15 +248,18 @@ class BlockBooks:
         if rows:
             self._put_block()
         self._many(
-            f"INSERT INTO evidence ({EVIDENCE_COLUMNS}) VALUES ({_places(EVIDENCE_COLUMNS)})",
-            [evidence_values(self._seq, each) for each in rows],
+            EVIDENCE.insert("evidence", "seq"),
+            [(self._seq, *EVIDENCE.values(each)) for each in rows],
         )
 
     def add_incidents(self, incidents: Iterable[Incident]) -> None:
         """Strategies that failed in this block and take no further part."""
         self._many(
-            "INSERT INTO incidents (seq, strategy, problem) VALUES (?, ?, ?)",
-            [(self._seq, each.strategy, each.problem) for each in incidents],
+            INCIDENT.insert("incidents"),
+            [
+                INCIDENT.values(IncidentRow(self._seq, each.strategy, each.problem))
+                for each in incidents
+            ],
         )
 
     def mark_evidence_reorged(self, dead_blocks: Iterable[str]) -> None:
@@ -308,14 +292,14 @@ class BlockBooks:
     def _put_block(self) -> None:
         """Blocks are kept where something happened in them."""
         if not self._has_block:
-            values = block_values(self._seq, self._block)
-            self._one(f"INSERT INTO blocks VALUES ({', '.join('?' * len(values))})", values)
+            values = (self._seq, *BLOCK.values(self._block))
+            self._one(BLOCK.insert("blocks", "seq"), values)
             self._has_block = True
 
     def _put_routes(self, cycles: Iterable[Cycle]) -> None:
-        distinct = {(cycle.id, cycle.hops[0].pool): cycle for cycle in cycles}
-        routes = [route_values(cycle) for cycle in distinct.values()]
-        self._many("INSERT OR IGNORE INTO routes VALUES (?, ?, ?)", routes)
+        distinct = {(cycle.id, cycle.start_pool): cycle for cycle in cycles}
+        query = f"{ROUTE.insert('routes')} ON CONFLICT DO NOTHING"
+        self._many(query, map(ROUTE.values, distinct.values()))
 
     def _one(self, query: str, values: Row = ()) -> list[Any]:
         with ledger_errors(self._path):
@@ -324,7 +308,3 @@ class BlockBooks:
     def _many(self, query: str, rows: Iterable[Row]) -> None:
         with ledger_errors(self._path):
             self._connection.executemany(query, rows)
-
-
-def _places(columns: str) -> str:
-    return ", ".join("?" for _ in columns.split(", "))

@@ -15,29 +15,30 @@ import msgspec
 
 from dexarb.core.block import Block
 from dexarb.core.route import Cycle
-from dexarb.core.trade import Decision
+from dexarb.core.trade import Decision, SkipCount
 from dexarb.errors import StoreError
+from dexarb.store.ledger_columns import (
+    BLOCK,
+    DECISION,
+    EPOCH,
+    EVIDENCE,
+    FILL,
+    INCIDENT,
+    SKIP,
+    STRATEGY,
+    Columns,
+    Row,
+    cycle_from,
+)
 from dexarb.store.ledger_rows import (
-    BLOCK_COLUMNS,
-    DECISION_COLUMNS,
-    EVIDENCE_COLUMNS,
-    FILL_COLUMNS,
     DecisionRow,
     DecisionState,
     Epoch,
     EvidenceRow,
     FillRow,
     IncidentRow,
-    Row,
-    SkipRow,
     Standing,
     StrategyRow,
-    block_from,
-    cycle_from,
-    decision_from,
-    evidence_from,
-    fill_from,
-    skip_from,
 )
 from dexarb.store.ledger_schema import ledger_errors, read_meta
 
@@ -74,41 +75,38 @@ WHERE f.reorged_seq IS NULL AND e.reorged_seq IS NULL AND f.status = 'filled' AN
 GROUP BY d.strategy
 """
 
+_ROUTE_OF = "JOIN routes r ON r.cycle = {0}.cycle AND r.start_pool = {0}.start_pool"
+
+
+def _facts(block: str, columns: Columns[Any], alias: str) -> str:
+    """What block they are of, then the noun's facts; its route is told by the hops."""
+    told = [f"{alias}.{each.name}" for each in columns.columns if each.name != "start_pool"]
+    facts = ["r.hops" if each == f"{alias}.cycle" else each for each in told]
+    return ", ".join([block, *(each for each in facts if each not in block.split(", "))])
+
+
 # What the digest is taken over: facts about the chain and the trades. Neither seqs (they depend on
 # how the collector cut its segments) nor row ids, wall-clock times or ordinals are in it.
 _DIGESTED = (
     ("strategies", "SELECT hash, name, config, seen FROM strategies ORDER BY hash"),
     (
         "decisions",
-        """SELECT b.number, b.hash, d.id, d.strategy, r.hops, d.amount_in, d.amount_out,
-            d.min_amount_out, d.gas_units, d.expected_net_micro_usd, d.capital_micro_usd,
-            d.priority_fee, d.max_base_fee, d.first_block, d.deadline_block, d.position,
-            d.funding, d.latency_ms, d.gas_reserve_micro_usd,
-            d.fixed_gas_cost_micro_usd, d.competition_lost, d.state
-        FROM decisions d JOIN blocks b ON b.seq = d.seq
-        JOIN routes r ON r.cycle = d.cycle AND r.start_pool = d.start_pool
+        f"""SELECT {_facts("b.number, b.hash", DECISION, "d")}, d.state
+        FROM decisions d JOIN blocks b ON b.seq = d.seq {_ROUTE_OF.format("d")}
         ORDER BY b.number, b.hash, d.id, d.seq""",
     ),
     (
         "fills",
-        """SELECT b.number, b.hash, d.id, f.place, f.status, f.amount_in, f.amount_out, f.gas_used,
-            f.gas_price, f.gas_cost_micro_usd, f.net_micro_usd, f.band_low_micro_usd,
-            f.band_high_micro_usd, f.place_known, f.reorged_seq IS NOT NULL
+        f"""SELECT {_facts("b.number, b.hash, d.id", FILL, "f")}, f.reorged_seq IS NOT NULL
         FROM fills f JOIN decisions d ON d.n = f.decision JOIN blocks b ON b.seq = f.seq
         ORDER BY b.number, b.hash, d.id, f.seq""",
     ),
-    (
-        "skips",
-        """SELECT strategy, hour, reason, times, needed, best, block
-        FROM skips ORDER BY strategy, hour, reason""",
-    ),
+    ("skips", f"SELECT {SKIP.names()} FROM skips ORDER BY strategy, hour, reason"),
     (
         "evidence",
-        """SELECT e.block_number, e.block_hash, r.hops, e.outcome, e.closed_after,
-            e.mover_block_number, e.mover_block_hash, e.mover_place, e.mover_transaction,
-            e.mover_sender, e.mover_to, e.mover_paid, e.gain_token, e.gain,
+        f"""SELECT {_facts("e.block_number, e.block_hash", EVIDENCE, "e")},
             e.reorged_seq IS NOT NULL
-        FROM evidence e JOIN routes r ON r.cycle = e.cycle AND r.start_pool = e.start_pool
+        FROM evidence e {_ROUTE_OF.format("e")}
         ORDER BY e.block_number, e.block_hash, r.hops, e.seq""",
     ),
 )
@@ -165,13 +163,13 @@ class LedgerReader:
 
     def strategies(self) -> list[StrategyRow]:
         """All that ever took part, in the order of their ordinals."""
-        query = "SELECT hash, name, config, ordinal, seen FROM strategies ORDER BY ordinal, hash"
-        return [StrategyRow(*row) for row in self._all(query)]
+        query = f"SELECT {STRATEGY.names()}, seen FROM strategies ORDER BY ordinal, hash"
+        return [STRATEGY.read(row[:-1], seen=row[-1]) for row in self._all(query)]
 
     def epochs(self) -> list[Epoch]:
         """In order of from_seq."""
-        query = "SELECT strategy, from_seq, to_seq FROM epochs ORDER BY from_seq, strategy"
-        return [Epoch(*row) for row in self._all(query)]
+        query = f"SELECT {EPOCH.names()} FROM epochs ORDER BY from_seq, strategy"
+        return [EPOCH.read(row) for row in self._all(query)]
 
     def standings(self) -> list[Standing]:
         """Counts and sums of every strategy, in the order of their ordinals."""
@@ -187,18 +185,15 @@ class LedgerReader:
     ) -> list[DecisionRow]:
         """In the order in which they were made."""
         rows = self._all(
-            f"""SELECT {_of("d", DECISION_COLUMNS)}, {_of("b", BLOCK_COLUMNS)}, r.hops, d.state
-            FROM decisions d JOIN blocks b ON b.seq = d.seq
-            JOIN routes r ON r.cycle = d.cycle AND r.start_pool = d.start_pool
+            f"""SELECT {_DECISION}, d.state
+            FROM decisions d JOIN blocks b ON b.seq = d.seq {_ROUTE_OF.format("d")}
             WHERE (:strategy IS NULL OR d.strategy = :strategy)
                 AND (:state IS NULL OR d.state = :state)
             ORDER BY d.n""",
             {"strategy": strategy, "state": state},
         )
         load = _Loader(self._cycles)
-        return [
-            DecisionRow(row[0], load.decision(row[:-1]), DecisionState(row[-1])) for row in rows
-        ]
+        return [load.decision_row(row) for row in rows]
 
     def open_decisions(self) -> list[Decision]:
         """Sent and not settled yet, in the order in which they were made."""
@@ -208,44 +203,41 @@ class LedgerReader:
         """In the order in which they were booked, reorged ones included; `last`: only so many."""
         rows = self._all(
             f"""SELECT * FROM (
-                SELECT {_of("d", DECISION_COLUMNS)}, {_of("b", BLOCK_COLUMNS)}, r.hops,
-                    {_of("f", FILL_COLUMNS)}, {_of("fb", BLOCK_COLUMNS)}, f.reorged_seq, f.n
+                SELECT {_DECISION}, {FILL.names("f")}, f.seq, {BLOCK.names("fb")},
+                    f.reorged_seq, f.n
                 FROM fills f JOIN decisions d ON d.n = f.decision
                 JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
-                JOIN routes r ON r.cycle = d.cycle AND r.start_pool = d.start_pool
+                {_ROUTE_OF.format("d")}
                 WHERE :strategy IS NULL OR d.strategy = :strategy
                 ORDER BY f.n DESC LIMIT :last)
             ORDER BY n""",
             {"strategy": strategy, "last": -1 if last is None else last},
         )
         load = _Loader(self._cycles)
-        return [load.fill(row) for row in rows]
+        return [load.fill_row(row) for row in rows]
 
-    def skips(self, strategy: str | None = None) -> list[SkipRow]:
-        """Counters by strategy, hour and reason, in that order."""
-        query = """SELECT strategy, hour, reason, times, needed, best, block
-            FROM skips WHERE :strategy IS NULL OR strategy = :strategy
-            ORDER BY strategy, hour, reason"""
-        return [skip_from(row) for row in self._all(query, {"strategy": strategy})]
+    def skips(self, strategy: str | None = None) -> list[SkipCount]:
+        """The sums of the counters by strategy, hour and reason, in that order, each with its
+        nearest miss."""
+        query = f"""SELECT {SKIP.names()} FROM skips
+            WHERE :strategy IS NULL OR strategy = :strategy ORDER BY strategy, hour, reason"""
+        return [SKIP.read(row) for row in self._all(query, {"strategy": strategy})]
 
     def evidence(self, cycle: str | None = None) -> list[EvidenceRow]:
         """In the order in which it was found, reorged rows included. cycle: its id."""
         rows = self._all(
-            f"""SELECT {_of("e", EVIDENCE_COLUMNS)}, r.hops, e.reorged_seq
-            FROM evidence e JOIN routes r ON r.cycle = e.cycle AND r.start_pool = e.start_pool
+            f"""SELECT e.seq, {EVIDENCE.names("e")}, r.hops, e.reorged_seq
+            FROM evidence e {_ROUTE_OF.format("e")}
             WHERE :cycle IS NULL OR e.cycle = :cycle ORDER BY e.n""",
             {"cycle": cycle},
         )
         load = _Loader(self._cycles)
-        return [
-            EvidenceRow(row[0], evidence_from(row[:-2], load.cycle(row[-2])), row[-1])
-            for row in rows
-        ]
+        return [load.evidence_row(row) for row in rows]
 
     def incidents(self) -> list[IncidentRow]:
         """In the order in which they happened; no part of the digest."""
-        query = "SELECT seq, strategy, problem FROM incidents ORDER BY n"
-        return [IncidentRow(*row) for row in self._all(query)]
+        rows = self._all(f"SELECT {INCIDENT.names()} FROM incidents ORDER BY n")
+        return [INCIDENT.read(row) for row in rows]
 
     def digest(self) -> str:
         """SHA-256 over the rows of strategies, decisions, fills, skips and evidence: two runs on
@@ -302,6 +294,9 @@ def read_only(path: Path) -> LedgerReader:
         raise
 
 
+_DECISION = f"{DECISION.names('d')}, d.seq, {BLOCK.names('b')}, r.hops"
+
+
 class _Loader:
     """Rows to nouns; equal blocks and cycles become the same object."""
 
@@ -309,34 +304,40 @@ class _Loader:
         self._cycles = cycles
         self._blocks: dict[int, Block] = {}
 
-    def cycle(self, hops: str) -> Cycle:
+    def _cycle(self, values: Iterator[Any]) -> Cycle:
+        hops = next(values)
         known = self._cycles.get(hops)
         if known is None:
             known = self._cycles[hops] = cycle_from(hops)
         return known
 
-    def block(self, row: Row) -> Block:
-        known = self._blocks.get(row[0])
+    def _block(self, values: Iterator[Any]) -> tuple[int, Block]:
+        """Behind its seq."""
+        seq, row = next(values), BLOCK.take(values)
+        known = self._blocks.get(seq)
         if known is None:
-            known = self._blocks[row[0]] = block_from(row)
-        return known
+            known = self._blocks[seq] = BLOCK.read(row)
+        return seq, known
 
-    def decision(self, row: Row) -> Decision:
-        """From DECISION_COLUMNS, BLOCK_COLUMNS and hops."""
-        return decision_from(row, self.block(row[_DECISION:-1]), self.cycle(row[-1]))
+    def _decision(self, values: Iterator[Any]) -> tuple[int, Decision]:
+        """From _DECISION, with its seq."""
+        row = DECISION.take(values)
+        seq, block = self._block(values)
+        return seq, DECISION.read(row, block=block, cycle=self._cycle(values))
 
-    def fill(self, row: Row) -> FillRow:
-        """From those, FILL_COLUMNS, BLOCK_COLUMNS, reorged_seq and n."""
-        decided, row = row[: _DECISION + _BLOCK + 1], row[_DECISION + _BLOCK + 1 :]
-        block_row = row[_FILL : _FILL + _BLOCK]
-        fill = fill_from(row[:_FILL], self.decision(decided), self.block(block_row))
-        return FillRow(block_row[0], fill, row[-2])
+    def decision_row(self, row: Row) -> DecisionRow:
+        values = iter(row)
+        seq, decision = self._decision(values)
+        return DecisionRow(seq, decision, DecisionState(next(values)))
 
+    def fill_row(self, row: Row) -> FillRow:
+        values = iter(row)
+        _, decision = self._decision(values)
+        facts = FILL.take(values)
+        seq, block = self._block(values)
+        return FillRow(seq, FILL.read(facts, decision=decision, block=block), next(values))
 
-def _of(alias: str, columns: str) -> str:
-    return ", ".join(f"{alias}.{column}" for column in columns.split(", "))
-
-
-_DECISION, _BLOCK, _FILL = (
-    columns.count(",") + 1 for columns in (DECISION_COLUMNS, BLOCK_COLUMNS, FILL_COLUMNS)
-)
+    def evidence_row(self, row: Row) -> EvidenceRow:
+        values = iter(row)
+        seq, facts = next(values), EVIDENCE.take(values)
+        return EvidenceRow(seq, EVIDENCE.read(facts, cycle=self._cycle(values)), next(values))

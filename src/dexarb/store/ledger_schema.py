@@ -1,7 +1,6 @@
 """The ledger's tables, and what SQLite's complaints mean in the project's words.
 
-docs/history-format.md describes the tables. Amounts of tokens and of wei can exceed 64 bits and
-are decimal TEXT; micro-USD, gas, block numbers and seqs are INTEGER.
+Here stand the keys and what a table has of its own; the nouns' columns are in ledger_columns.
 """
 
 from __future__ import annotations
@@ -12,10 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dexarb.errors import StoreError
+from dexarb.store.ledger_columns import (
+    BLOCK,
+    DECISION,
+    EPOCH,
+    EVIDENCE,
+    FILL,
+    INCIDENT,
+    ROUTE,
+    SKIP,
+    STRATEGY,
+)
 
 LEDGER_SCHEMA = 2
 
-TABLES = """
+TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 
 CREATE TABLE progress (
@@ -24,36 +34,29 @@ CREATE TABLE progress (
 ) STRICT;
 
 CREATE TABLE strategies (
-    hash TEXT PRIMARY KEY, name TEXT NOT NULL, config TEXT NOT NULL, ordinal INTEGER NOT NULL,
+    {STRATEGY.sql},
     seen INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE epochs (
-    strategy TEXT NOT NULL, from_seq INTEGER NOT NULL, to_seq INTEGER,
+    {EPOCH.sql},
     PRIMARY KEY (strategy, from_seq)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX epochs_now ON epochs (strategy) WHERE to_seq IS NULL;
 
 CREATE TABLE blocks (
-    seq INTEGER PRIMARY KEY, number INTEGER NOT NULL, hash TEXT NOT NULL,
-    parent_hash TEXT NOT NULL, timestamp INTEGER NOT NULL, base_fee_per_gas TEXT NOT NULL,
-    gas_used INTEGER NOT NULL, gas_limit INTEGER NOT NULL, seen_at REAL
+    seq INTEGER PRIMARY KEY,
+    {BLOCK.sql}
 ) STRICT;
 
 CREATE TABLE routes (
-    cycle TEXT NOT NULL, start_pool TEXT NOT NULL, hops TEXT NOT NULL,
+    {ROUTE.sql},
     PRIMARY KEY (cycle, start_pool)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE decisions (
-    n INTEGER PRIMARY KEY, seq INTEGER NOT NULL, id TEXT NOT NULL, strategy TEXT NOT NULL,
-    cycle TEXT NOT NULL, start_pool TEXT NOT NULL,
-    amount_in TEXT NOT NULL, amount_out TEXT NOT NULL, min_amount_out TEXT NOT NULL,
-    gas_units INTEGER NOT NULL, expected_net_micro_usd INTEGER NOT NULL,
-    capital_micro_usd INTEGER NOT NULL, priority_fee TEXT NOT NULL, max_base_fee TEXT NOT NULL,
-    first_block INTEGER NOT NULL, deadline_block INTEGER NOT NULL, position TEXT NOT NULL,
-    funding TEXT NOT NULL, latency_ms INTEGER, gas_reserve_micro_usd INTEGER NOT NULL,
-    fixed_gas_cost_micro_usd INTEGER, competition_lost INTEGER NOT NULL,
+    n INTEGER PRIMARY KEY, seq INTEGER NOT NULL,
+    {DECISION.sql},
     state TEXT NOT NULL CHECK (state IN ('open', 'settled', 'void'))
 ) STRICT;
 CREATE UNIQUE INDEX decisions_open ON decisions (id) WHERE state = 'open';
@@ -63,31 +66,26 @@ CREATE INDEX decisions_by_strategy ON decisions (strategy);
 CREATE TABLE fills (
     n INTEGER PRIMARY KEY, seq INTEGER NOT NULL,
     decision INTEGER NOT NULL REFERENCES decisions (n),
-    place INTEGER NOT NULL, status TEXT NOT NULL, amount_in TEXT NOT NULL,
-    amount_out TEXT NOT NULL, gas_used INTEGER NOT NULL, gas_price TEXT NOT NULL,
-    gas_cost_micro_usd INTEGER NOT NULL, net_micro_usd INTEGER NOT NULL,
-    band_low_micro_usd INTEGER NOT NULL, band_high_micro_usd INTEGER NOT NULL,
-    place_known INTEGER NOT NULL, reorged_seq INTEGER
+    {FILL.sql},
+    reorged_seq INTEGER
 ) STRICT;
 CREATE UNIQUE INDEX fills_standing ON fills (decision) WHERE reorged_seq IS NULL;
 
 CREATE TABLE skips (
-    strategy TEXT NOT NULL, hour INTEGER NOT NULL, reason TEXT NOT NULL, times INTEGER NOT NULL,
-    needed INTEGER, best INTEGER, block INTEGER,
+    {SKIP.sql},
     PRIMARY KEY (strategy, hour, reason)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE evidence (
-    n INTEGER PRIMARY KEY, seq INTEGER NOT NULL, cycle TEXT NOT NULL, start_pool TEXT NOT NULL,
-    block_number INTEGER NOT NULL, block_hash TEXT NOT NULL, outcome TEXT NOT NULL,
-    closed_after INTEGER, mover_block_number INTEGER, mover_block_hash TEXT, mover_place INTEGER,
-    mover_transaction TEXT, mover_sender TEXT, mover_to TEXT, mover_paid TEXT,
-    gain_token TEXT, gain TEXT, reorged_seq INTEGER
+    n INTEGER PRIMARY KEY, seq INTEGER NOT NULL,
+    {EVIDENCE.sql},
+    reorged_seq INTEGER
 ) STRICT;
 CREATE INDEX evidence_by_cycle ON evidence (cycle, block_hash);
 
 CREATE TABLE incidents (
-    n INTEGER PRIMARY KEY, seq INTEGER NOT NULL, strategy TEXT NOT NULL, problem TEXT NOT NULL
+    n INTEGER PRIMARY KEY,
+    {INCIDENT.sql}
 ) STRICT;
 """
 

@@ -14,12 +14,12 @@ from dexarb.core.block import Block
 from dexarb.core.market import Market
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision
+from dexarb.core.trade import Decision, SkipCount
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_rows import Epoch
 from dexarb.study.walk import engine_on
 from dexarb.trading.costs import GasModel
-from dexarb.trading.skips import SkipCount, SkipTally
+from dexarb.trading.skips import SkipTally
 from dexarb.trading.strategy import Decided, Strategy, StrategySettings, View
 from dexarb.trading.threshold import ThresholdStrategies
 from dexarb.trading.valuation import Valuation

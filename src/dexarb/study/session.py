@@ -11,7 +11,7 @@ import numpy as np
 from dexarb.core.ledger import Column
 from dexarb.core.market import Break, Entry, Keyframe, Market
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision
+from dexarb.core.trade import Decision, SkipCount
 from dexarb.errors import StoreError
 from dexarb.search.scan import Scanner
 from dexarb.store.follow import start
@@ -24,7 +24,7 @@ from dexarb.trading.custom import Factories, OwnStrategies
 from dexarb.trading.engine import Engine, Step
 from dexarb.trading.paper_executor import PaperExecutor
 from dexarb.trading.recorded import Recorded
-from dexarb.trading.skips import SECONDS_PER_HOUR, SkipCount
+from dexarb.trading.skips import SECONDS_PER_HOUR
 from dexarb.trading.strategy import THRESHOLD, Strategy, StrategySettings
 from dexarb.trading.threshold import ThresholdStrategies
 from dexarb.trading.triage import NOBODY

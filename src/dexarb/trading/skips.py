@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dexarb.compiled import kernel, kernel_part
-from dexarb.core.trade import SkipReason
+from dexarb.core.trade import SkipCount, SkipReason
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int8]
@@ -26,24 +26,6 @@ NOTHING = -(2**63)
 
 _SPREAD = REASON_CODE[SkipReason.SPREAD]
 _PROFIT = REASON_CODE[SkipReason.PROFIT]
-
-
-class SkipCount(NamedTuple):
-    """A counter that changed: strategy hash, UTC hour number, reason, how many more.
-
-    The nearest miss since the last drain is set where the reason is a threshold: what was needed
-    and the best there was, in micro-USD for PROFIT and in ppm for SPREAD, and the block. The best
-    profit is exact where it had a chance to be enough; elsewhere it is what there could have been
-    at most by the float curve, without the gas of ticks crossed.
-    """
-
-    strategy: str
-    hour: int
-    reason: SkipReason
-    times: int
-    needed: int | None
-    best: int | None
-    block: int | None
 
 
 class Counters(NamedTuple):
