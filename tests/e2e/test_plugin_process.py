@@ -16,7 +16,7 @@ from support.own_package import install
 pytestmark = pytest.mark.e2e
 
 SOURCE = """
-from dexarb.trading.custom import Choice
+from dexarb import Choice
 
 
 class Eager:
