@@ -69,7 +69,7 @@ def read_fills(reader: LedgerReader, strategy: str | None, last: int) -> list[To
     names = {row.hash: row.name for row in strategies}
     key = None
     if strategy is not None:
-        active = {epoch.strategy for epoch in reader.epochs() if epoch.to_seq is None}
+        active = reader.active()
         key = find_strategy(strategy, strategies, active).hash
     rows = reader.fills(key, last=last)
     evidence: dict[tuple[str, str], Evidence] = {}

@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from dexarb.config.difference import RELOAD, TRADER, Outcome
 from dexarb.config.paper import load_paper
 from dexarb.errors import ConfigError, OutsideError
 from dexarb.screens.output import print_json
 from dexarb.store.ledger_db import trader_of
+from dexarb.store.ledger_notes import RELOAD, TRADER, Reload
 from dexarb.store.ledger_reader import LedgerReader, read_only
 
 POLL_S = 0.02
@@ -50,15 +50,15 @@ def run(config_path: Path, *, timeout_s: float, as_json: bool) -> int:
     return 0 if outcome.ok else REFUSED
 
 
-def _ask(pid: int, ledger: Path, reader: LedgerReader, timeout_s: float) -> Outcome:
+def _ask(pid: int, ledger: Path, reader: LedgerReader, timeout_s: float) -> Reload:
     """Send SIGHUP and wait for the outcome of a reload that began after it."""
-    before = Outcome.from_note(reader.note(RELOAD))
+    before = reader.note(RELOAD)
     number = before.number if before else 0
     asked_at = time.monotonic()
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGHUP)
     while time.monotonic() - asked_at < timeout_s:
-        outcome = Outcome.from_note(reader.note(RELOAD))
+        outcome = reader.note(RELOAD)
         # A reload that was under way may have read the file before it was changed.
         if outcome is not None and outcome.number > number and outcome.clock >= asked_at:
             return outcome
@@ -71,7 +71,7 @@ def _ask(pid: int, ledger: Path, reader: LedgerReader, timeout_s: float) -> Outc
     )
 
 
-def _print(outcome: Outcome) -> None:
+def _print(outcome: Reload) -> None:
     """What changes on standard output; what is wrong, as always, on standard error."""
     for error in outcome.errors:
         sys.stderr.write(f"error: {error}\n")

@@ -24,6 +24,7 @@ from dexarb.screens.output import print_json
 from dexarb.screens.tables import plain_table
 from dexarb.screens.why_answer import Answer, in_units, sentence, told, wants
 from dexarb.store.history_reader import HistoryReader
+from dexarb.store.ledger_notes import FIRST_SEQ
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.funnel import SCOPE
 from dexarb.study.redecide import Verdict, verdicts
@@ -31,7 +32,6 @@ from dexarb.study.standing import MICRO
 from dexarb.study.warm_up import warm_up
 from dexarb.trading.strategy import THRESHOLD
 
-FIRST_SEQ = "first_seq"
 SHOWN = 30
 BETTER_FIRST = "another trade of the same block came first"
 _ORDER = {reason: number for number, reason in enumerate(SkipReason)}
@@ -112,7 +112,7 @@ def compare(files: Where, answers: tuple[Answer, Answer]) -> Comparison:
     keys = [each.hash for each in settings]
     with read_only(files.ledger_file) as reader, reader.at_one_moment():
         history = HistoryReader(reader.history)
-        first, last = int(reader.note(FIRST_SEQ) or 0), reader.seq
+        first, last = reader.note(FIRST_SEQ) or 0, reader.seq
         epochs = reader.epochs()
         in_ledger = {row.decision.id for key in keys for row in reader.decisions(key)}
         fills = [row.fill for key in keys for row in reader.fills(key) if row.reorged_seq is None]

@@ -40,7 +40,7 @@ def run(config: Path, names: list[str], *, as_json: bool) -> int:
         raise InputError(f"{len(names)} names were given; why explains one strategy, or two")
     files = where(config)
     with read_only(files.ledger_file) as reader, reader.at_one_moment():
-        active = {epoch.strategy for epoch in reader.epochs() if epoch.to_seq is None}
+        active = reader.active()
         known = reader.strategies()
         rows = [find_strategy(name, known, active) for name in names]
         answers = answers_of(reader, known, rows or [row for row in known if row.hash in active])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -61,7 +60,7 @@ def answers(
     reader: LedgerReader, known: Sequence[StrategyRow], asked: Sequence[StrategyRow]
 ) -> list[Answer]:
     """For each of the strategies asked; known: all of the ledger."""
-    active = {epoch.strategy for epoch in reader.epochs() if epoch.to_seq is None}
+    active = reader.active()
     standings = {each.hash: each for each in reader.standings()}
     problems = {each.strategy: each.problem for each in reader.incidents()}
     won = reader.won_over_takers()
@@ -75,7 +74,7 @@ def answers(
         found.append(
             Answer(
                 strategy=row,
-                settings=StrategySettings.from_json(json.loads(row.config) | {"name": row.name}),
+                settings=StrategySettings.from_canonical(row.name, row.config),
                 standing=standings[row.hash],
                 won_over_taker_micro_usd=won.get(row.hash, 0),
                 last_block=last[0] if last else None,

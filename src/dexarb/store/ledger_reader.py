@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -30,6 +30,7 @@ from dexarb.store.ledger_columns import (
     Row,
     cycle_from,
 )
+from dexarb.store.ledger_notes import Note
 from dexarb.store.ledger_rows import (
     DecisionRow,
     DecisionState,
@@ -41,6 +42,8 @@ from dexarb.store.ledger_rows import (
     StrategyRow,
 )
 from dexarb.store.ledger_schema import ledger_errors, read_meta
+
+T = TypeVar("T")
 
 _STANDINGS = """
 SELECT s.hash, s.name, s.seen, coalesce(d.sent, 0), coalesce(f.filled, 0),
@@ -132,11 +135,16 @@ class LedgerReader:
         """The history folder that the trader was last started on."""
         return Path(self._meta["history"])
 
-    def note(self, key: str) -> str | None:
-        """What the trader has noted last under this key, no part of the digest."""
+    def note(self, note: Note[T]) -> T | None:
+        """What the trader has noted last, see ledger_notes; None where it has not yet."""
         query = "SELECT value FROM meta WHERE key = :key"
-        rows = self._all(query, {"key": f"note:{key}"})
-        return str(rows[0][0]) if rows else None
+        for (text,) in self._all(query, {"key": note.meta_key}):
+            try:
+                return note.decode(text)
+            except msgspec.MsgspecError as error:
+                if note.is_vital:
+                    raise StoreError(self.path, f"note {note.key}: {error}") from error
+        return None
 
     @property
     def seq(self) -> int:
@@ -170,6 +178,10 @@ class LedgerReader:
         """In order of from_seq."""
         query = f"SELECT {EPOCH.names()} FROM epochs ORDER BY from_seq, strategy"
         return [EPOCH.read(row) for row in self._all(query)]
+
+    def active(self) -> dict[str, Epoch]:
+        """The strategies that take part now, by hash, in the order in which they began."""
+        return {each.strategy: each for each in self.epochs() if each.to_seq is None}
 
     def standings(self) -> list[Standing]:
         """Counts and sums of every strategy, in the order of their ordinals."""

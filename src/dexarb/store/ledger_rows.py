@@ -31,6 +31,10 @@ class Epoch:
     from_seq: int
     to_seq: int | None
 
+    def holds(self, seq: int) -> bool:
+        """Whether it took part in entry seq."""
+        return self.from_seq <= seq and (self.to_seq is None or seq <= self.to_seq)
+
 
 class DecisionState(StrEnum):
     """void: the history cannot tell its outcome any more; counted as reorged."""

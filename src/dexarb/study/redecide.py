@@ -95,7 +95,8 @@ def verdicts(
     engine = engine_on(reader.keyframe(from_seq), gas, max_state_age_s=max_state_age_s)
     active: list[str] = []
     for entry in reader.entries(from_seq + 1, to_seq):
-        now = [key for key in witnesses if any(_holds(e, key, entry.seq) for e in epochs)]
+        taking_part = {epoch.strategy for epoch in epochs if epoch.holds(entry.seq)}
+        now = [key for key in witnesses if key in taking_part]
         if now != active:
             active = now
             engine.use([witnesses[key] for key in now])
@@ -105,11 +106,3 @@ def verdicts(
         for witness in witnesses.values():
             yield from witness.said
             witness.said.clear()
-
-
-def _holds(epoch: Epoch, strategy: str, seq: int) -> bool:
-    return (
-        epoch.strategy == strategy
-        and epoch.from_seq <= seq
-        and (epoch.to_seq is None or seq <= epoch.to_seq)
-    )

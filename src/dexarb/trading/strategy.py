@@ -109,6 +109,11 @@ class StrategySettings:
         known["funding"] = Funding(known["funding"])
         return cls(**known)
 
+    @classmethod
+    def from_canonical(cls, name: str, canonical: str) -> Self:
+        """The inverse of `name` and `canonical`, in which a ledger keeps a strategy."""
+        return cls.from_json(json.loads(canonical) | {"name": name})
+
 
 @dataclass(frozen=True, slots=True)
 class View:
