@@ -11,6 +11,7 @@ import pytest
 from dexarb.config.collector import load_collector
 from dexarb.config.difference import compare
 from dexarb.config.paper import load_paper
+from dexarb.config.where import Where, where
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors, InputError
 from dexarb.trading.strategy import StrategySettings
@@ -112,6 +113,18 @@ def test_a_mistake_is_told_with_file_line_and_remedy(
     assert place
     if line_of is not None:
         assert line_of in text.splitlines()[int(place[1]) - 1]
+
+
+@pytest.mark.parametrize(
+    "general",
+    ["", 'state_file = "one.json"\nledger_file = "two.db"\nmax_state_age_secs = 2.5\n'],
+)
+def test_a_screen_looks_at_the_files_of_the_trader(tmp_path: Path, general: str) -> None:
+    path = tmp_path / "paper.toml"
+    strategies = classic()[classic().index("[[strategy]]") :]
+    path.write_text(f"[general]\n{general}{strategies}")
+    found, trader = where(path), load_paper(path).general
+    assert found == Where(trader.state_file, trader.ledger_file, float(trader.max_state_age_secs))
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_lines(tmp_path: Path) -> None:
