@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dexarb.core.trade import Decision, FillStatus
-from dexarb.trading.coin import PPM, is_lost, toss_ppm
+from dexarb.core.units import PPM
+from dexarb.trading.coin import is_lost, toss_ppm
 from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine
 from dexarb.trading.paper_executor import PaperExecutor

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dexarb.config.strategy_table import MICRO, PPM_PER_PERCENT
 from dexarb.core.token import Address
+from dexarb.core.units import GWEI, MICRO_USD, PPM, PPM_PER_PERCENT
 from dexarb.errors import ConfigErrors, InputError
 from dexarb.trading.strategy import StrategySettings
 
@@ -16,11 +16,11 @@ MAX_LINES = 100
 """Of a difference in a log or a note; the rest is counted."""
 
 _UNITS = (
-    ("_micro_usd", "_usd", MICRO),
-    ("competition_rate_ppm", "competition_rate", MICRO),
+    ("_micro_usd", "_usd", MICRO_USD),
+    ("competition_rate_ppm", "competition_rate", PPM),
     ("_ppm", "_percent", PPM_PER_PERCENT),
-    ("max_gas_price", "max_gas_gwei", 10**9),
-    ("priority_fee", "priority_fee_gwei", 10**9),
+    ("max_gas_price", "max_gas_gwei", GWEI),
+    ("priority_fee", "priority_fee_gwei", GWEI),
 )
 """How a parameter's name and unit are stated in the file, by the end of its name."""
 

@@ -10,13 +10,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, StrictBool
 
-from dexarb.config.chain_profile import GWEI
 from dexarb.config.toml_file import Model, Number, Whole
 from dexarb.core.trade import Funding, Position
+from dexarb.core.units import GWEI, MICRO_USD, PPM, PPM_PER_PERCENT
 from dexarb.trading.strategy import THRESHOLD, Pair, StrategySettings
-
-MICRO = 1_000_000
-PPM_PER_PERCENT = 10_000
 
 # As fine as the integers behind them, so that nothing is rounded away, and small enough for them.
 Usd = Annotated[Number, Field(le=10**9, decimal_places=6)]
@@ -76,25 +73,25 @@ def effective(table: StrategyTable, pairs: tuple[Pair, ...], code: str = "") -> 
     return StrategySettings(
         name=table.name,
         pairs=pairs,
-        min_profit_micro_usd=int(table.min_profit_usd * MICRO),
-        max_trade_size_micro_usd=int(table.max_trade_size_usd * MICRO),
+        min_profit_micro_usd=int(table.min_profit_usd * MICRO_USD),
+        max_trade_size_micro_usd=int(table.max_trade_size_usd * MICRO_USD),
         max_slippage_ppm=int(table.max_slippage_percent * PPM_PER_PERCENT),
         max_gas_price=int(table.max_gas_gwei * GWEI),
-        competition_rate_ppm=int(rate * MICRO),
+        competition_rate_ppm=int(rate * PPM),
         max_daily_trades=table.max_daily_trades,
-        daily_loss_limit_micro_usd=_optional(table.daily_loss_limit_usd, MICRO),
+        daily_loss_limit_micro_usd=_optional(table.daily_loss_limit_usd, MICRO_USD),
         max_consecutive_losses=table.max_consecutive_losses,
         cooldown_blocks=table.cooldown_blocks,
         max_hops=table.max_hops,
         min_spread_ppm=int(table.min_spread_percent * PPM_PER_PERCENT),
         dexes=tuple(sorted(set(table.dexes))),
-        capital_micro_usd=_optional(table.capital_usd, MICRO),
+        capital_micro_usd=_optional(table.capital_usd, MICRO_USD),
         priority_fee=_optional(table.priority_fee_gwei, GWEI),
         bid_ppm=_optional(table.bid_percent, PPM_PER_PERCENT),
-        gas_balance_micro_usd=_optional(table.gas_balance_usd, MICRO),
-        min_profit_onchain_micro_usd=int(table.min_profit_onchain_usd * MICRO),
+        gas_balance_micro_usd=_optional(table.gas_balance_usd, MICRO_USD),
+        min_profit_onchain_micro_usd=int(table.min_profit_onchain_usd * MICRO_USD),
         funding=table.funding,
-        gas_cost_micro_usd=_optional(table.gas_cost_usd, MICRO),
+        gas_cost_micro_usd=_optional(table.gas_cost_usd, MICRO_USD),
         slippage_haircut_ppm=int(table.slippage_haircut_percent * PPM_PER_PERCENT),
         latency_blocks=table.latency_blocks,
         latency_ms=table.latency_ms,

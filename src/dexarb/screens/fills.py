@@ -16,6 +16,7 @@ from dexarb.config.where import where
 from dexarb.core.evidence import Evidence, Mover
 from dexarb.core.token import short
 from dexarb.core.trade import Fill, FillStatus
+from dexarb.core.units import MICRO_USD, NATIVE
 from dexarb.screens.console import plain_console
 from dexarb.screens.names import Names, find_strategy, names_of
 from dexarb.screens.output import print_json
@@ -23,9 +24,7 @@ from dexarb.screens.tables import UNKNOWN, band, signed_usd
 from dexarb.store.ledger_reader import LedgerReader, read_only
 from dexarb.store.ledger_rows import FillRow
 from dexarb.study.evidence import won_over_taker
-from dexarb.study.standing import MICRO
 
-NATIVE = 10**18
 INDENT, NAME_WIDTH = 10, 20
 STYLES = {FillStatus.FILLED: "green", FillStatus.EXPIRED: "dim"}
 
@@ -117,10 +116,10 @@ def _json(told: Told) -> dict[str, Any]:
         "amount_in": str(decision.amount_in),
         "expected_out": str(decision.amount_out),
         "amount_out": str(fill.amount_out) if known else None,
-        "expected_net_usd": decision.expected_net_micro_usd / MICRO,
-        "net_usd": fill.net_micro_usd / MICRO if known else None,
-        "band_usd": [each / MICRO for each in fill.band_micro_usd],
-        "gas_cost_usd": fill.gas_cost_micro_usd / MICRO,
+        "expected_net_usd": decision.expected_net_micro_usd / MICRO_USD,
+        "net_usd": fill.net_micro_usd / MICRO_USD if known else None,
+        "band_usd": [each / MICRO_USD for each in fill.band_micro_usd],
+        "gas_cost_usd": fill.gas_cost_micro_usd / MICRO_USD,
         "won_over_taker": told.is_won_over_taker,
         "evidence": None if told.evidence is None else _evidence_json(told.evidence),
     }
@@ -162,7 +161,8 @@ def _screen(found: Sequence[Told], names: Names) -> RenderableType:
             parts.append(_won())
     won = sum(each.fill.net_micro_usd for each in found if each.is_won_over_taker)
     if won:
-        told_won = f"Of these, {won / MICRO:+,.2f} USD were won over a taker who was really there."
+        gained = f"{won / MICRO_USD:+,.2f} USD"
+        told_won = f"Of these, {gained} were won over a taker who was really there."
         parts.append(Text(told_won, style="yellow"))
     if any(not each.fill.place_known for each in found):
         parts.append(Text("?: the place in the block is not known, so only the band is true."))

@@ -17,6 +17,7 @@ from dexarb.core.market import Market
 from dexarb.core.pool import PIPS, Pool
 from dexarb.core.route import run as run_cycle
 from dexarb.core.trade import Opportunity
+from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError, StoreError
 from dexarb.screens.console import plain_console
 from dexarb.screens.output import counted, print_json
@@ -26,7 +27,7 @@ from dexarb.study.searching import scanner_of
 from dexarb.study.walk import history_reader
 from dexarb.study.warm_up import warm_up
 from dexarb.trading.costs import GasModel
-from dexarb.trading.valuation import MICRO_USD, WINDOW_BLOCKS, Valuation
+from dexarb.trading.valuation import WINDOW_BLOCKS, Valuation
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from rich.text import Text
 from dexarb.config.where import Where
 from dexarb.core.route import Cycle
 from dexarb.core.trade import SkipReason
+from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.console import plain_console
 from dexarb.screens.names import Names
@@ -28,7 +29,6 @@ from dexarb.store.ledger_notes import FIRST_SEQ
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.funnel import SCOPE
 from dexarb.study.redecide import Verdict, verdicts
-from dexarb.study.standing import MICRO
 from dexarb.study.warm_up import warm_up
 from dexarb.trading.strategy import THRESHOLD
 
@@ -154,7 +154,7 @@ def _told(stand: Stand, found: Comparison) -> str:
         last = stand.sent[-1]
         status = found.outcomes.get(last, "open")
         net = found.nets.get(last)
-        return status if net is None else f"{status} {net / MICRO:+,.2f}"
+        return status if net is None else f"{status} {net / MICRO_USD:+,.2f}"
     if stand.reason is None:
         return BETTER_FIRST if stand.blocks else "took no part"
     text = stand.reason.value
@@ -208,7 +208,7 @@ def _stand_json(stand: Stand, found: Comparison) -> dict[str, Any]:
     return {
         "sent": last is not None,
         "outcome": found.outcomes.get(last, "open") if last else None,
-        "net_usd": None if net is None else net / MICRO,
+        "net_usd": None if net is None else net / MICRO_USD,
         "reason": None if last or stand.reason is None else stand.reason.value,
     } | (in_units(stand.reason, stand.needed, stand.best) if stand.reason and not last else {})
 

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.config.where import where
+from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.console import plain_console
 from dexarb.screens.names import Names, find_strategy, names_of
@@ -23,7 +24,7 @@ from dexarb.study.funnel import (
     EXPLAINED,
     Funnel,
 )
-from dexarb.study.standing import MICRO, as_json
+from dexarb.study.standing import as_json
 
 BAR = 20
 SHOWN = 30
@@ -64,7 +65,7 @@ def run(config: Path, names: list[str], *, as_json: bool) -> int:
 def _json(found: Answer) -> dict[str, Any]:
     told = found.obstacle
     return as_json(found.standing) | {
-        "won_over_taker_usd": found.won_over_taker_micro_usd / MICRO,
+        "won_over_taker_usd": found.won_over_taker_micro_usd / MICRO_USD,
         "state": state(found),
         "block": found.last_block,
         "offered": found.funnel.offered,
@@ -154,7 +155,7 @@ def _books(found: Answer) -> Iterator[Text]:
     if row.unplaced:
         yield Text(f"The place of {row.unplaced} fills is not known: only the band is true.")
     if found.won_over_taker_micro_usd:
-        won = found.won_over_taker_micro_usd / MICRO
+        won = found.won_over_taker_micro_usd / MICRO_USD
         yield Text(f"Of this {won:+,.2f} USD were won over a taker who was really there.")
     if found.earlier:
         yield Text(f"Earlier under this name: {', '.join(found.earlier)}", style="dim")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dexarb.core.trade import SkipCount, SkipReason
+from dexarb.core.units import GWEI, MICRO_USD, PPM_PER_PERCENT
 from dexarb.screens.names import Names
 from dexarb.screens.tables import usd
 from dexarb.store.ledger_reader import LedgerReader
@@ -19,7 +20,6 @@ from dexarb.study.funnel import (
     nearest,
     obstacle,
 )
-from dexarb.study.standing import MICRO
 from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 FAILED = {
@@ -27,8 +27,6 @@ FAILED = {
     "reverted": "reverted: the pools had moved before its place",
     "expired": "not included in time",
 }
-GWEI = 10**9
-PPM_PER_PERCENT = 10_000
 OUTCOMES = ("filled", "reverted", "lost", "expired", "reorged", "open")
 
 
@@ -151,7 +149,7 @@ def told(reason: SkipReason, value: int) -> str:
 def in_units(reason: SkipReason, needed: int | None, best: int | None) -> dict[str, float | None]:
     """What machines get: USD, or percent of a spread."""
     is_spread = reason is SkipReason.SPREAD
-    unit, scale = ("percent", PPM_PER_PERCENT) if is_spread else ("usd", MICRO)
+    unit, scale = ("percent", PPM_PER_PERCENT) if is_spread else ("usd", MICRO_USD)
     return {
         f"needed_{unit}": None if needed is None else needed / scale,
         f"best_{unit}": None if best is None else best / scale,
@@ -166,6 +164,6 @@ def wants(settings: StrategySettings, names: Names) -> str:
     return (
         f"{pairs}; wants {usd(settings.min_profit_micro_usd)} USD after gas and "
         f"{settings.min_spread_ppm / PPM_PER_PERCENT:g} % after fees;\n"
-        f"up to {settings.max_trade_size_micro_usd / MICRO:,.0f} USD and "
+        f"up to {settings.max_trade_size_micro_usd / MICRO_USD:,.0f} USD and "
         f"{settings.max_gas_price / GWEI:g} gwei"
     )

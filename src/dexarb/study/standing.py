@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dexarb.core.units import MICRO_USD
 from dexarb.store.ledger_notes import METRICS, Metrics
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.ledger_rows import Standing
-
-MICRO = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class Standings:
     def as_json(self, row: Standing) -> dict[str, Any]:
         """A row of these, with what only the whole ledger says about it."""
         return as_json(row) | {
-            "won_over_taker_usd": self.won_over_taker(row) / MICRO,
+            "won_over_taker_usd": self.won_over_taker(row) / MICRO_USD,
             "state": self.state(row),
         }
 
@@ -94,7 +93,7 @@ def as_json(row: Standing) -> dict[str, Any]:
         "reorged": row.reorged,
         "open": row.open,
         "unplaced": row.unplaced,
-        "profit_usd": None if row.unplaced else row.profit_micro_usd / MICRO,
-        "band_usd": [row.band_low_micro_usd / MICRO, row.band_high_micro_usd / MICRO],
-        "gas_cost_usd": row.gas_cost_micro_usd / MICRO,
+        "profit_usd": None if row.unplaced else row.profit_micro_usd / MICRO_USD,
+        "band_usd": [row.band_low_micro_usd / MICRO_USD, row.band_high_micro_usd / MICRO_USD],
+        "gas_cost_usd": row.gas_cost_micro_usd / MICRO_USD,
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-PPM = 1_000_000
+from dexarb.core.units import PPM
 
 
 def toss_ppm(chain_id: int, cycle_id: str, opened_block: int) -> int:

@@ -13,9 +13,10 @@ from dexarb.core.pool import Pool
 from dexarb.core.route import Cycle, run
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Funding, NearMiss, Opportunity, SkipReason
+from dexarb.core.units import PPM
 from dexarb.errors import PoolError
 from dexarb.search.result import HopWork, hop_work
-from dexarb.trading.coin import PPM, is_lost, toss_ppm
+from dexarb.trading.coin import is_lost, toss_ppm
 from dexarb.trading.columns import TAKEN, Terms, capital_limit
 from dexarb.trading.costs import GasModel
 from dexarb.trading.rules import Prices
