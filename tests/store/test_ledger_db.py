@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.core.trade import SkipCount, SkipReason
+from dexarb.core.trade import SkipCount, SkipReason, StrategyHash
 from dexarb.errors import StoreError
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_notes import (
@@ -233,7 +233,7 @@ def test_the_last_fills_and_those_of_a_strategy(ledger: LedgerDb) -> None:
     with ledger.block(2, block(2)) as entry:
         entry.add_fills(fill(each, block(2)) for each in made)
 
-    def ids(strategy: str | None = None, last: int | None = None) -> list[str]:
+    def ids(strategy: StrategyHash | None = None, last: int | None = None) -> list[str]:
         return [row.fill.decision.id for row in ledger.fills(strategy, last=last)]
 
     assert ids() == ["d0", "d1", "d2", "d3", "d4", "d5"]

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from dexarb.config.where import where
 from dexarb.core.evidence import Evidence, Mover
+from dexarb.core.route import CycleId
 from dexarb.core.token import short
 from dexarb.core.trade import Fill, FillStatus
 from dexarb.core.units import MICRO_USD, NATIVE
@@ -71,7 +72,7 @@ def read_fills(reader: LedgerReader, strategy: str | None, last: int) -> list[To
         active = reader.active()
         key = find_strategy(strategy, strategies, active).hash
     rows = reader.fills(key, last=last)
-    evidence: dict[tuple[str, str], Evidence] = {}
+    evidence: dict[tuple[CycleId, str], Evidence] = {}
     for cycle in {row.fill.decision.cycle.id for row in rows}:
         for each in reader.evidence(cycle):
             if each.reorged_seq is None:

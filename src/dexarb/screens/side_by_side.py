@@ -15,8 +15,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.config.where import Where
-from dexarb.core.route import Cycle
-from dexarb.core.trade import SkipReason
+from dexarb.core.route import Cycle, CycleId
+from dexarb.core.trade import DecisionId, SkipReason, StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.console import plain_console
@@ -42,7 +42,7 @@ class Stand:
     """How far a strategy came with an episode. sent: decision ids. reason: the latest stage that
     it reached in any block of the episode, with what was needed and the best, as in SkipCount."""
 
-    sent: list[str] = field(default_factory=list)
+    sent: list[DecisionId] = field(default_factory=list)
     reason: SkipReason | None = None
     needed: int | None = None
     best: int | None = None
@@ -70,7 +70,7 @@ class Episode:
 
     cycle: Cycle
     opened: int
-    stands: dict[str, Stand]
+    stands: dict[StrategyHash, Stand]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ class Comparison:
 
     episodes: tuple[Episode, ...]
     differing: int
-    outcomes: Mapping[str, str]
-    nets: Mapping[str, int]
+    outcomes: Mapping[DecisionId, str]
+    nets: Mapping[DecisionId, int]
 
 
 def show(files: Where, answers: tuple[Answer, Answer], names: Names, *, as_json: bool) -> None:
@@ -117,8 +117,8 @@ def compare(files: Where, answers: tuple[Answer, Answer]) -> Comparison:
         in_ledger = {row.decision.id for key in keys for row in reader.decisions(key)}
         fills = [row.fill for key in keys for row in reader.fills(key) if row.reorged_seq is None]
     warm_up()
-    episodes: dict[tuple[str, int], Episode] = {}
-    made: set[str] = set()
+    episodes: dict[tuple[CycleId, int], Episode] = {}
+    made: set[DecisionId] = set()
     for verdict in verdicts(
         history,
         settings,
@@ -174,7 +174,7 @@ class Counts:
     neither: int
 
 
-def counts(keys: Sequence[str], episodes: Sequence[Episode]) -> Counts:
+def counts(keys: Sequence[StrategyHash], episodes: Sequence[Episode]) -> Counts:
     """keys: the two strategies' hashes."""
     took = [tuple(bool(each.stands[key].sent) for key in keys) for each in episodes]
     first, second = (True, False), (False, True)
@@ -238,7 +238,7 @@ def _screen(answers: tuple[Answer, Answer], found: Comparison, names: Names) -> 
 
 
 def _table(
-    titles: tuple[str, str], keys: Sequence[str], found: Comparison, names: Names
+    titles: tuple[str, str], keys: Sequence[StrategyHash], found: Comparison, names: Names
 ) -> RenderableType:
     table = plain_table(None)
     table.add_column("opened", justify="right")

@@ -13,6 +13,7 @@ from rich.text import Text
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
+from dexarb.core.trade import StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.console import plain_console
 from dexarb.screens.names import pool_label
@@ -24,7 +25,9 @@ UNKNOWN = "?"
 
 
 def strategy_table(
-    rows: Sequence[Standing], title: str | None = None, remarks: Mapping[str, str] | None = None
+    rows: Sequence[Standing],
+    title: str | None = None,
+    remarks: Mapping[StrategyHash, str] | None = None,
 ) -> Table:
     """Counts and net profit of each strategy; the band is what other places would have paid.
 

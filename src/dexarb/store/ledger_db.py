@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 from dexarb.core.block import Block
 from dexarb.core.evidence import Evidence
 from dexarb.core.route import Cycle
-from dexarb.core.trade import Decision, Fill, Incident, SkipCount
+from dexarb.core.trade import Decision, Fill, Incident, SkipCount, StrategyHash
 from dexarb.errors import StoreError
 from dexarb.store.files import disk_errors
 from dexarb.store.ledger_columns import (
@@ -191,7 +191,7 @@ class BlockBooks:
         """Remember it with this block; see `LedgerReader.note`."""
         self._one(_PUT_NOTE, (note.meta_key, note.encode(value)))
 
-    def set_seen(self, totals: Mapping[str, int]) -> None:
+    def set_seen(self, totals: Mapping[StrategyHash, int]) -> None:
         """How many episodes these strategies, by hash, have seen in all."""
         self._many(
             "UPDATE strategies SET seen = ? WHERE hash = ?",

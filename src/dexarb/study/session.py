@@ -10,7 +10,7 @@ import numpy as np
 from dexarb.core.ledger import Column
 from dexarb.core.market import Break, Entry, Keyframe, Market
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, SkipCount
+from dexarb.core.trade import Decision, SkipCount, StrategyHash
 from dexarb.errors import StoreError
 from dexarb.search.scan import Scanner
 from dexarb.store.follow import start
@@ -41,7 +41,7 @@ class _Unwritten:
     strategies: Sequence[StrategySettings] | None
     skips: Sequence[SkipCount]
     skips_seq: int | None
-    seen: dict[str, int]
+    seen: dict[StrategyHash, int]
 
 
 class Session:
@@ -184,7 +184,7 @@ class Session:
         self._blocks_since_flush = 0
         return list(self.engine.skips.drain(hour))
 
-    def _newly_seen(self) -> dict[str, int]:
+    def _newly_seen(self) -> dict[StrategyHash, int]:
         """Episode counts that the ledger does not have yet."""
         seen = self.engine.ledger.column("seen")
         known = np.zeros_like(seen)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from dexarb.core.market import Market
 from dexarb.core.pool import PIPS, Pool
-from dexarb.core.route import Cycle, Hop
+from dexarb.core.route import Cycle, CycleId, Hop
 from dexarb.core.route import run as run_cycle
 from dexarb.core.token import Address
 from dexarb.core.trade import Opportunity
@@ -121,7 +121,7 @@ class Surveyor:
         self._now: dict[PoolPair, tuple[float | None, float | None]] = {}
         self._best: dict[Tokens, tuple[Course, Course]] = {}
         self._cycles: dict[tuple[Address, ...], Cycle] = {}
-        self._quotes: dict[str, _Quotes] = {}
+        self._quotes: dict[CycleId, _Quotes] = {}
         self._book = EpisodeBook(len(sizes))
 
     def take(self, moment: Moment) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dexarb.core.trade import StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.store.ledger_notes import METRICS, Metrics
 from dexarb.store.ledger_reader import read_only
@@ -27,9 +28,9 @@ class Standings:
     history: Path
     rows: tuple[Standing, ...]
     metrics: Metrics | None
-    active: frozenset[str] = frozenset()
-    failed: frozenset[str] = frozenset()
-    won: Mapping[str, int] | None = None
+    active: frozenset[StrategyHash] = frozenset()
+    failed: frozenset[StrategyHash] = frozenset()
+    won: Mapping[StrategyHash, int] | None = None
 
     @property
     def is_trading(self) -> bool:
