@@ -7,22 +7,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dexarb.config.strategy_table import SCALED, Scaled
 from dexarb.core.token import Address
-from dexarb.core.units import GWEI, MICRO_USD, PPM, PPM_PER_PERCENT
 from dexarb.errors import ConfigErrors, InputError
 from dexarb.trading.strategy import StrategySettings
 
 MAX_LINES = 100
 """Of a difference in a log or a note; the rest is counted."""
 
-_UNITS = (
-    ("_micro_usd", "_usd", MICRO_USD),
-    ("competition_rate_ppm", "competition_rate", PPM),
-    ("_ppm", "_percent", PPM_PER_PERCENT),
-    ("max_gas_price", "max_gas_gwei", GWEI),
-    ("priority_fee", "priority_fee_gwei", GWEI),
-)
-"""How a parameter's name and unit are stated in the file, by the end of its name."""
+_SCALED = {each.field: each for each in SCALED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +117,7 @@ def _shown(
     name: str, before: StrategySettings, after: StrategySettings, names: Mapping[Address, str]
 ) -> tuple[str, str, str]:
     """Key, old and new value as the file would state them."""
-    end, unit, scale = next((each for each in _UNITS if name.endswith(each[0])), ("", "", 1))
-    key = name.removesuffix(end) + unit
+    key, _, scale = _SCALED.get(name, Scaled(name, name, 1))
     old, new = (_text(getattr(each, name), scale, names) for each in (before, after))
     return key, old, new
 
