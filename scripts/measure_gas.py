@@ -25,8 +25,15 @@ from dexarb.ends.executor_contract import deploy_data, execute_data, withdraw_da
 from dexarb.search.result import HopWork, hop_work  # noqa: E402
 from dexarb.trading.costs import GasModel  # noqa: E402
 from executor.arena import Arena, Trade, kinds  # noqa: E402
-from executor.chains import Request, anvil_chain  # noqa: E402
-from executor.gas import Sample, fit, quantiles, samples, seasoned_arena  # noqa: E402
+from executor.chains import OPERATOR, Request, anvil_chain  # noqa: E402
+from executor.gas import (  # noqa: E402
+    Sample,
+    fit,
+    fit_before_run,
+    quantiles,
+    samples,
+    seasoned_arena,
+)
 
 
 def seeds(text: str) -> list[int]:
@@ -46,7 +53,8 @@ def report_errors(found: list[Sample]) -> None:
         "all": lambda _: True,
         "filled, own": lambda sample: sample.filled and not sample.flash,
         "filled, flash": lambda sample: sample.filled and sample.flash,
-        "reverted": lambda sample: not sample.filled,
+        "reverted": lambda sample: sample.started and not sample.filled,
+        "moved": lambda sample: not sample.started,
         "2 hops": lambda sample: len(sample.work) == 2,
         "3 hops": lambda sample: len(sample.work) == 3,
         "4 hops": lambda sample: len(sample.work) == 4,
@@ -73,16 +81,15 @@ class Cases:
 
     def totals(self) -> None:
         model = GasModel()
-        print(
-            "\nshape   own: filled  model  reverted  model   flash: filled  model  reverted  model"
-        )
+        print("\nshape   own: filled  model   flash: filled  model   moved  model")
         for shape in ("22", "23", "32", "33", "222", "232", "323", "333", "2222", "3333"):
             trade = self.winner(shape)
             row = []
             for flash in (False, True):
-                for fills in (True, False):
-                    units = model.units if fills else model.reverted
-                    row += [self.run(trade, flash, fills), units(self.work(trade), flash=flash)]
+                row += [self.run(trade, flash, True), model.units(self.work(trade), flash=flash)]
+            hopeless = self.arena.execution(trade, 2 * trade.amount_out, flash=False)
+            kinds = [hop.kind for hop in self.work(trade)]
+            row += [self.gas(hopeless, False), model.before_run(kinds)]
             print(f"{shape:6}", *(f"{units:9,}" for units in row))
 
     def bare_executors(self) -> None:
@@ -90,7 +97,7 @@ class Cases:
         arena = self.arena
         for shape in ("33", "333"):
             trade = self.winner(shape)
-            start_only = arena.chain.deploy(deploy_data(OWNER))
+            start_only = arena.chain.deploy(deploy_data(OWNER, [OPERATOR]))
             arena.pay(trade.cycle.start_token, start_only, 1 << 100)
             for fills in (True, False):
                 stocked = self.run(trade, True, fills)
@@ -105,8 +112,8 @@ class Cases:
         late = execute_data(trade.cycle, arena.pools.__getitem__, trade.amount_in, 1, 1)
         print(f"too late: {self.gas(request._replace(data=late), False):,}")
         stranger = Address("0x" + "5a" * 20)
-        print(f"not the owner: {self.gas(request._replace(sender=stranger), False):,}")
-        withdrawal = request._replace(data=withdraw_data(arena.tokens[0], 1))
+        print(f"no operator: {self.gas(request._replace(sender=stranger), False):,}")
+        withdrawal = request._replace(sender=OWNER, data=withdraw_data(arena.tokens[0], 1))
         print(f"withdrawal of a token: {self.gas(withdrawal):,}")
 
     def failing_hops(self) -> None:
@@ -195,7 +202,7 @@ def main() -> None:
     model = GasModel()
     print("constants in use:", model)
     found = taken(options.fit, options.count)
-    print(f"fitted to {len(found)} executions:", fit(found))
+    print(f"fitted to {len(found)} executions:", fit(found), fit_before_run(found))
     for hops in (2, 3, 4):
         data = [sample.calldata for sample in found if len(sample.work) == hops]
         print(f"calldata of {hops} hops: {sum(data) / len(data):,.0f}")

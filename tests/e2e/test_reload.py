@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from dexarb.store.history_reader import HistoryReader
-from dexarb.store.ledger_notes import RELOAD, Reload
+from dexarb.store.ledger_notes import RELOAD, ReloadOutcome
 from dexarb.store.ledger_reader import read_only
 from support.live import Live, Process, live
 from support.live_trading import (
@@ -45,14 +45,14 @@ def replace_file(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def outcome(run: Live) -> Reload | None:
+def outcome(run: Live) -> ReloadOutcome | None:
     with read_only(run.files.ledger) as ledger:
         return ledger.note(RELOAD)
 
 
-async def outcome_number(run: Live, number: int) -> Reload:
+async def outcome_number(run: Live, number: int) -> ReloadOutcome:
     """Wait for the outcome of the reload with this number."""
-    found: list[Reload] = []
+    found: list[ReloadOutcome] = []
 
     def is_there() -> bool:
         last = outcome(run)

@@ -31,7 +31,7 @@ from dexarb.core.route import Cycle, Hop, run
 from dexarb.core.token import Address, address_from_word
 from dexarb.ends.executor_contract import deploy_data, execute_data
 from dexarb.errors import PoolError
-from executor.chains import Chain, Receipt, Request
+from executor.chains import OPERATOR, Chain, Receipt, Request
 
 FORKS = (Fork(3, 1000), Fork(2, 1000))
 V3_TIERS = {100: 1, 500: 10, 3000: 60, 10000: 200}
@@ -75,8 +75,8 @@ class Arena:
         ]
         self.v3_factory = chain.deploy(bytecode(V3_FACTORY))
         self.send(OWNER, self.v3_factory, "enableFeeAmount(uint24,int24)", 100, 1)
-        self.executor = chain.deploy(deploy_data(OWNER))
-        self.empty_executor = chain.deploy(deploy_data(OWNER))
+        self.executor = chain.deploy(deploy_data(OWNER, [OPERATOR]))
+        self.empty_executor = chain.deploy(deploy_data(OWNER, [OPERATOR]))
         for token in self.tokens:
             self.pay(token, self.executor, STOCK)
         for pair in combinations(sorted(self.tokens), 2):
@@ -248,6 +248,9 @@ class Arena:
         token_in = self.rng.choice(pool.tokens)
         self.swap(pool.address, token_in, self.depth(pool, token_in) // self.rng.randint(80, 400))
 
+    def is_v3(self, address: Address) -> bool:
+        return isinstance(self.pools[address], UniswapV3Pool)
+
     # -- cycles ---------------------------------------------------------------------------------
 
     def depth(self, pool: Pool, token_in: Address) -> int:
@@ -315,7 +318,7 @@ class Arena:
             FOREVER,
             flash=flash,
         )
-        return Request(OWNER, executor or self.executor, data)
+        return Request(OPERATOR, executor or self.executor, data)
 
 
 def told(to: Address, signature: str, *words: int | Address, tail: bytes = b"") -> bytes:

@@ -15,15 +15,18 @@ from vyper.compiler import compile_code
 from amm.evm_world import OWNER, selector
 from dexarb.amm.abi import encode
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
+from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
 from dexarb.ends.executor_contract import EXECUTE
-from executor.arena import FOREVER, STOCK, AnyPool, Arena
-from executor.chains import Receipt, Request, RevmChain
+from executor.arena import FOREVER, FORKS, STOCK, AnyPool, Arena, Trade
+from executor.chains import OPERATOR, Receipt, Request, RevmChain
 
 CONTRACTS = Path(__file__).parent / "contracts"
 EXECUTOR = Path(__file__).parents[2] / "contracts" / "executor.vy"
 
 STRANGER = Address("0x" + "5a" * 20)
+WITNESS = Address("0x" + "77" * 20)
+"""Is sent something where an attack has got as far as that."""
 
 SWAP_V2 = "swap(uint256,uint256,address,bytes)"
 SWAP_V3 = "swap(address,bool,int256,uint160,bytes)"
@@ -35,9 +38,11 @@ GO = "go()"
 OWNER_CHECK = 'assert msg.sender == OWNER, "not owner"'
 ONCE = "self.due.pool = empty(address)"
 MUST_CALL_BACK = 'assert self.due.pool == empty(address), "no callback"'
-ARRIVED = 'assert self._balance(token_out) >= stock + amount, "unpaid hop"'
+ARRIVED = 'assert self._balance(ahead.token_in) >= stock + amount, "unpaid hop"'
 ARRIVED_FLASH = 'assert self._balance(token_out) >= stock, "unpaid hop"'
-MINIMUM = 'assert amount_out >= max(min_amount_out, amount_in + min_profit), "too little received"'
+MINIMUM = 'assert amount_out >= least, "too little received"'
+LOCK = 'assert not self.running, "running"'
+MOVED = 'assert self._most_out(hops, amount_in) >= least, "moved"'
 """Guards of the executor, as its source has them."""
 
 
@@ -64,8 +69,13 @@ class Stop(NamedTuple):
 
     pool: Address
     token_in: Address
-    is_v3: bool
+    kind: int
     fee_pips: int = 3000
+    tick_spacing: int = 60
+
+    @property
+    def words(self) -> tuple[int | Address, ...]:
+        return self.pool, self.token_in, self.kind, self.fee_pips + (self.tick_spacing << 24)
 
 
 class Habit(IntFlag):
@@ -102,7 +112,7 @@ def route(
     stops: Sequence[Stop], amount_in: int, min_amount_out: int = 1, *, flash: bool = False
 ) -> bytes:
     """Call data of `execute`, without asking what the pools are."""
-    fields = [word for stop in stops for word in stop]
+    fields = [word for stop in stops for word in stop.words]
     head = (192, amount_in, min_amount_out, 0, flash, FOREVER)
     return encode(EXECUTE, *head, len(stops), *fields)
 
@@ -117,6 +127,9 @@ class Puppet:
     def __init__(self, arena: Arena) -> None:
         self.arena = arena
         self.address = arena.chain.deploy(compiled(CONTRACTS / "puppet.vy"))
+        # A V3 pool without liquidity in range tells nothing: a run over it starts.
+        self.learn("slot0()", answer=encoded(0, 0))
+        self.learn("liquidity()", answer=encoded(0))
 
     def learn(self, method: str, *acts: Act, answer: bytes = b"") -> None:
         part = ([(act.target, act.data) for act in acts], answer)
@@ -143,9 +156,12 @@ class WaywardToken:
         self.arena.send(OWNER, self.address, "pretend(address,uint256)", holder, bonus)
 
 
-def deploy_executor(arena: Arena, *without: str, owner: Address = OWNER) -> Address:
+def deploy_executor(
+    arena: Arena, *without: str, operators: Sequence[Address] = (OPERATOR,)
+) -> Address:
     """An executor without these lines of its source, with a stock of every token."""
-    executor = arena.chain.deploy(compiled(EXECUTOR, without) + encode(b"", owner))
+    roles = encode(b"", OWNER, *operators, *[0] * (4 - len(operators)))
+    executor = arena.chain.deploy(compiled(EXECUTOR, without) + roles)
     for token in arena.tokens:
         arena.pay(token, executor, 1 << 100)
     return executor
@@ -165,13 +181,41 @@ class Stage:
     def real(self, kind: type[AnyPool], token_in: Address, token_out: Address) -> Stop:
         for pool in self.arena.pools.values():
             if isinstance(pool, kind) and {token_in, token_out} == set(pool.tokens):
-                return Stop(pool.address, token_in, kind is UniswapV3Pool, pool.fee_pips)
+                spacing = pool.tick_spacing if isinstance(pool, UniswapV3Pool) else 0
+                return Stop(pool.address, token_in, kind is UniswapV3Pool, pool.fee_pips, spacing)
         raise AssertionError("the arena has a pair and a pool for any two tokens")
 
-    def run(self, executor: Address, data: bytes, sender: Address = OWNER) -> Receipt:
+    def run(self, executor: Address, data: bytes, sender: Address = OPERATOR) -> Receipt:
         return self.arena.chain.mine(Request(sender, executor, data))[0]
 
     def lost(self, executor: Address, before: dict[Address, int]) -> dict[Address, int]:
         """By honest token, what the executor has less than before."""
         now = self.arena.balances(executor)
         return {token: before[token] - now[token] for token in now if now[token] < before[token]}
+
+
+class Wayward:
+    """A wayward token with a real pair and a real pool against an honest token."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.arena, self.honest = stage.arena, stage.a
+        self.token = WaywardToken(self.arena)
+        self.arena.worth[self.token.address] = 1.0
+        pair = sorted([self.token.address, self.honest])
+        known = set(self.arena.pools)
+        self.arena.new_pair(self.arena.v2_factories[0][1], FORKS[0], (pair[0], pair[1]))
+        self.arena.new_pool(3000, (pair[0], pair[1]))
+        self.pools = [address for address in self.arena.pools if address not in known]
+
+    def winner(self, start: Address, *, pair_first: bool = False) -> Trade:
+        """The way through pair and pool that pays, after a swap in the pair by some percent."""
+        other = self.honest if start == self.token.address else self.token.address
+        pair, pool = self.pools
+        sold = other if pair_first else start
+        self.arena.swap(pair, sold, self.arena.depth(self.arena.pools[pair], sold) // 8)
+        first, second = (pair, pool) if pair_first else (pool, pair)
+        cycle = Cycle((Hop(first, start, other), Hop(second, other, start)))
+        size = self.arena.depth(self.arena.pools[first], start) // 1000
+        trade = self.arena.trade(cycle, size)
+        assert trade.amount_out > trade.amount_in
+        return trade

@@ -18,6 +18,8 @@ from dexarb.core.block import Log
 from dexarb.core.token import Address, to_address
 from support.anvil import running_anvil
 
+OPERATOR = Address("0x" + "09" * 20)
+"""Runs executors that belong to OWNER."""
 SECONDS_PER_BLOCK = 12
 GENESIS = 1_700_000_000
 _GAS_LIMIT = 400_000_000
@@ -140,9 +142,10 @@ class AnvilChain:
     @contextmanager
     def undone(self) -> Iterator[None]:
         snapshot, number = self._ask([("evm_snapshot", [])])[0], self.block_number
+        senders = set(self._senders)
         yield
         assert self._ask([("evm_revert", [snapshot])])[0]
-        self.block_number = number
+        self.block_number, self._senders = number, senders
 
     def _prepare(self, sender: Address) -> None:
         if sender not in self._senders:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from amm.evm_world import OWNER
+from dexarb.core.route import most_out
 from dexarb.core.token import Address
 from dexarb.search.result import HopWork, hop_work
 from dexarb.trading.costs import COLLECTING, V2, V3, GasModel
@@ -21,17 +22,23 @@ MOST_TICKS = 2_000
 
 
 class Sample(NamedTuple):
-    """One execution. calldata: gas of the transaction's data."""
+    """One execution. started: the executor did not find the pools moved too far.
+
+    calldata: gas of the transaction's data.
+    """
 
     work: tuple[HopWork, ...]
     flash: bool
     filled: bool
+    started: bool
     calldata: int
     gas_used: int
 
     @property
     def predicted(self) -> int:
         model = GasModel()
+        if not self.started:
+            return model.before_run([hop.kind for hop in self.work])
         units = model.units if self.filled else model.reverted
         return units(self.work, flash=self.flash)
 
@@ -51,7 +58,7 @@ def seasoned_arena(seed: int, pools_per_pair: int = 4) -> Iterator[Arena]:
 
 
 def samples(arena: Arena, count: int) -> Iterator[Sample]:
-    """Random executions of cycles that pay: own and flash, filled and reverted, after others."""
+    """Random executions of cycles that pay: own and flash, filled and not, after others."""
     made = 0
     while made < count:
         if made % 4 == 0:
@@ -84,7 +91,9 @@ def execute(arena: Arena, trade: Trade) -> Sample | None:
         others += small_swap(arena, hop.pool, hop.token_out)
     after = arena.trade(trade.cycle, trade.amount_in)
     pools = [arena.pools[hop.pool] for hop in trade.cycle.hops]
-    request = arena.execution(after, after.amount_out + (not fills), flash=flash)
+    least = after.amount_out + (not fills)
+    request = arena.execution(after, least, flash=flash)
+    most = most_out(trade.cycle, trade.amount_in, pools)
     arena.pools = before
     if after.results is None or after.amount_out < after.amount_in:
         return None
@@ -96,7 +105,8 @@ def execute(arena: Arena, trade: Trade) -> Sample | None:
         for hop, one in zip(trade.cycle.hops, hop_work(pools, after.results), strict=True)
     )
     calldata = sum(16 if byte else 4 for byte in request.data)
-    return Sample(work, flash, fills, calldata, receipt.gas_used)
+    started = most is None or most >= least
+    return Sample(work, flash, fills, started, calldata, receipt.gas_used)
 
 
 def small_swap(arena: Arena, address: Address, token_in: Address) -> list[Request]:
@@ -143,7 +153,7 @@ def fit(taken: Sequence[Sample]) -> dict[str, int]:
     """Least squares of the relative error, over all that is not known beforehand."""
     model = GasModel()
     rows, rest = [], []
-    for sample in taken:
+    for sample in (each for each in taken if each.started):
         known = model.transaction + sample.calldata
         if not sample.filled:
             locks = sum(hop.kind not in COLLECTING for hop in sample.work)
@@ -152,6 +162,17 @@ def fit(taken: Sequence[Sample]) -> dict[str, int]:
         rest.append((sample.gas_used - known) / sample.gas_used)
     found = np.linalg.lstsq(np.array(rows), np.array(rest), rcond=None)[0]
     return dict(zip(FEATURES, map(round, found), strict=True))
+
+
+def fit_before_run(taken: Sequence[Sample]) -> dict[str, int]:
+    """The same of the runs that did not start."""
+    rows, rest = [], []
+    for sample in (each for each in taken if not each.started):
+        kinds = [hop.kind for hop in sample.work]
+        rows.append([1, kinds.count(V2), kinds.count(V3)])
+        rest.append(sample.gas_used - GasModel().transaction - sample.calldata)
+    found = np.linalg.lstsq(np.array(rows), np.array(rest), rcond=None)[0]
+    return dict(zip(("moved", V2, V3), map(round, found), strict=True))
 
 
 def quantiles(taken: Sequence[Sample]) -> tuple[float, float, float]:

@@ -8,11 +8,13 @@ from random import Random
 import pytest
 
 from amm.evm_world import OWNER, selector
+from dexarb.amm.abi import encode
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address, address_from_word
 from dexarb.ends.executor_contract import (
     NATIVE_COIN,
+    artifact,
     deploy_data,
     execute_data,
     revert_reason,
@@ -30,7 +32,7 @@ from executor.attackers import (
     call,
     route,
 )
-from executor.chains import Receipt, Request, RevmChain
+from executor.chains import OPERATOR, Receipt, Request, RevmChain
 
 
 @pytest.fixture(scope="module")
@@ -57,35 +59,49 @@ def winner(arena: Arena) -> Trade:
             return trade
 
 
-def test_the_owner_is_who_was_named_for_good(arena: Arena) -> None:
+HOT = [Address("0x" + digit * 40) for digit in "abcd"]
+
+
+@pytest.mark.parametrize("operators", [HOT[:1], HOT])
+def test_roles_are_who_was_named_for_good(arena: Arena, operators: list[Address]) -> None:
     for owner in (OWNER, STRANGER):
-        executor = arena.chain.deploy(deploy_data(owner))
-        reply = arena.chain.read(executor, selector("OWNER()"))
-        assert address_from_word(reply) == owner
+        executor = arena.chain.deploy(deploy_data(owner, operators))
+        assert address_from_word(arena.chain.read(executor, selector("OWNER()"))) == owner
+        reply = arena.chain.read(executor, selector("operators()"))
+        named = [address_from_word(reply[place : place + 32]) for place in range(0, 128, 32)]
+        assert named == [*operators, *[NATIVE_COIN] * (4 - len(operators))]
 
 
-def test_an_executor_without_owner_cannot_be_created(arena: Arena) -> None:
-    with pytest.raises(RuntimeError, match="Revert"):
-        arena.chain.deploy(deploy_data(NATIVE_COIN))
+def test_an_executor_without_owner_or_with_an_owner_who_runs_cannot_be_created(
+    arena: Arena,
+) -> None:
+    for owner, operator in ((NATIVE_COIN, STRANGER), (OWNER, OWNER)):
+        data = encode(artifact().bytecode, owner, operator, 0, 0, 0)
+        with pytest.raises(RuntimeError, match="Revert"):
+            arena.chain.deploy(data)
 
 
-def test_strangers_cannot_execute(arena: Arena) -> None:
+def test_every_operator_executes_and_nobody_else(arena: Arena) -> None:
+    """The zero address stands in the places that are left, and nobody can send from it."""
     trade = winner(arena)
+    executor = arena.chain.deploy(deploy_data(OWNER, HOT))
+    arena.pay(trade.cycle.start_token, executor, STOCK)
     for flash in (False, True):
-        request = arena.execution(trade, 1, flash=flash)
-        refused = send(arena, STRANGER, request.data)
-        assert not refused.succeeded
-        assert revert_reason(refused.output) == "not owner"
-        with arena.chain.undone():
-            assert send(arena, OWNER, request.data).succeeded
+        data = arena.execution(trade, 1, flash=flash).data
+        for sender in (*HOT, OWNER, STRANGER, OPERATOR):
+            with arena.chain.undone():
+                receipt = arena.chain.mine(Request(sender, executor, data))[0]
+            assert receipt.succeeded == (sender in HOT)
+            assert receipt.succeeded or revert_reason(receipt.output) == "not operator"
 
 
-def test_strangers_cannot_withdraw(arena: Arena) -> None:
+def test_nobody_but_the_owner_withdraws(arena: Arena) -> None:
     arena.chain.give(arena.executor, 10**18)
-    for token in (*arena.tokens, NATIVE_COIN):
-        refused = send(arena, STRANGER, withdraw_data(token, 1))
-        assert not refused.succeeded
-        assert revert_reason(refused.output) == "not owner"
+    for sender in (STRANGER, OPERATOR):
+        for token in (*arena.tokens, NATIVE_COIN):
+            refused = send(arena, sender, withdraw_data(token, 1))
+            assert not refused.succeeded
+            assert revert_reason(refused.output) == "not owner"
 
 
 def test_the_owner_withdraws_tokens(arena: Arena) -> None:
@@ -162,7 +178,7 @@ def test_the_deadline_is_the_last_block(arena: Arena) -> None:
         pools = arena.pools.__getitem__
         data = execute_data(trade.cycle, pools, trade.amount_in, 1, deadline)
         with arena.chain.undone():
-            receipt = send(arena, OWNER, data)
+            receipt = send(arena, OPERATOR, data)
         assert receipt.succeeded == in_time
         assert in_time or revert_reason(receipt.output) == "too late"
 
@@ -180,21 +196,35 @@ def test_a_minimum_profit_is_kept(arena: Arena) -> None:
             min_profit=min_profit,
         )
         with arena.chain.undone():
-            receipt = send(arena, OWNER, data)
+            receipt = send(arena, OPERATOR, data)
         assert receipt.succeeded == kept
-        assert kept or revert_reason(receipt.output) == "too little received"
+        assert kept or revert_reason(receipt.output) in ("moved", "too little received")
 
 
 def test_cycles_are_two_to_four_hops_long(arena: Arena) -> None:
     trade = winner(arena)
-    hops = [Stop(hop.pool, hop.token_in, False) for hop in trade.cycle.hops]
-    alone = send(arena, OWNER, route(hops[:1], 1000))
+    hops = [Stop(hop.pool, hop.token_in, 0) for hop in trade.cycle.hops]
+    alone = send(arena, OPERATOR, route(hops[:1], 1000))
     assert revert_reason(alone.output) == "no cycle"
-    assert not send(arena, OWNER, route([], 1000)).succeeded
-    assert not send(arena, OWNER, route(hops * 3, 1000)).succeeded
+    assert not send(arena, OPERATOR, route([], 1000)).succeeded
+    assert not send(arena, OPERATOR, route(hops * 3, 1000)).succeeded
     long = Cycle(tuple(Hop(h.pool, h.token_in, h.token_out) for h in trade.cycle.hops * 3))
     with pytest.raises(ValueError, match="2 to 4 hops"):
         execute_data(long, arena.pools.__getitem__, 1, 1, 1)
+
+
+@pytest.mark.parametrize("kind", [2, 255])
+def test_kinds_of_pools_that_it_does_not_know_are_refused(arena: Arena, kind: int) -> None:
+    """In any place of the route, before anything is read or moved there."""
+    trade = winner(arena)
+    for odd in range(2):
+        stops = [
+            Stop(hop.pool, hop.token_in, kind if place == odd else int(arena.is_v3(hop.pool)))
+            for place, hop in enumerate(trade.cycle.hops)
+        ]
+        refused = send(arena, OPERATOR, route(stops, trade.amount_in))
+        assert not refused.succeeded
+        assert revert_reason(refused.output) == "unknown kind"
 
 
 def test_nothing_is_approved(arena: Arena) -> None:
@@ -204,7 +234,7 @@ def test_nothing_is_approved(arena: Arena) -> None:
     for flash in (False, True):
         trade = winner(arena)
         for request in (arena.execution(trade, 1, flash=flash), withdrawal):
-            receipt = send(arena, OWNER, request.data)
+            receipt = arena.chain.mine(request)[0]
             assert receipt.succeeded
             arena.follow(receipt)
             for log in receipt.logs:

@@ -56,7 +56,8 @@ def test_the_artifact_loads_as_package_data() -> None:
     shipped = artifact()
     assert shipped.compiler.startswith("vyper 0.4.3")
     assert shipped.settings["evm_version"] == "cancun"
-    assert deploy_data(OWNER) == shipped.bytecode + bytes(12) + bytes.fromhex("cc" * 20)
+    roles = bytes(12) + bytes.fromhex("cc" * 20) + bytes(12) + bytes.fromhex("aa" * 20)
+    assert deploy_data(OWNER, [A]) == shipped.bytecode + roles + bytes(3 * 32)
     # EIP-170 bounds the code that is deployed, EIP-3860 the code that deploys it.
     assert len(shipped.bytecode) < 24_576
 
@@ -82,10 +83,13 @@ def test_selectors_are_those_of_the_interface() -> None:
 def test_calls_decode_to_what_was_meant() -> None:
     data = execute_data(CYCLE, POOLS.__getitem__, 5, 6, 1234, flash=True, min_profit=7)
     types = signature("execute").removeprefix("execute(").removesuffix(")")
-    kinds = ["(address,address,bool,uint256)[]", *types.split(",")[-5:]]
+    kinds = ["(address,address,uint8,bytes32)[]", *types.split(",")[-5:]]
     assert data[:4] == EXECUTE
     assert decode(kinds, data[4:]) == (
-        ((POOL_2, A, False, 2000), (POOL_3, B, True, 500)),
+        (
+            (POOL_2, A, 0, (2000).to_bytes(32, "big")),
+            (POOL_3, B, 1, (500 + (10 << 24)).to_bytes(32, "big")),
+        ),
         5,
         6,
         7,
@@ -103,6 +107,12 @@ def test_pools_that_the_contract_cannot_call_are_refused() -> None:
     pools = POOLS | {POOL_2: Curve(**fields, reserve0=1, reserve1=1)}
     with pytest.raises(PoolError, match="cannot call a curve"):
         execute_data(CYCLE, pools.__getitem__, 1, 1, 1)
+
+
+@pytest.mark.parametrize("operators", [[], [A, B, POOL_2, POOL_3, OWNER], [A, OWNER]])
+def test_roles_that_the_contract_does_not_take_are_refused(operators: list[Address]) -> None:
+    with pytest.raises(ValueError, match="1 to 4 operators"):
+        deploy_data(OWNER, operators)
 
 
 def test_cycles_that_are_too_long_are_refused() -> None:

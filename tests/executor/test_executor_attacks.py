@@ -1,4 +1,4 @@
-"""Hostile pools and tokens in the owner's own routes: whatever they do, the executor loses nothing.
+"""Hostile pools and tokens in routes of our own: whatever they do, the executor loses nothing.
 
 The executor holds a stock of every token. After a run, however it ended, it must hold no less of
 any honest token. Executors that lack one of their guards show that these attacks would succeed.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from amm.evm_world import OWNER, selector
+from amm.evm_world import selector
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.token import Address
@@ -24,7 +24,6 @@ from executor.attackers import (
     MUST_CALL_BACK,
     ONCE,
     OWNER_CHECK,
-    STRANGER,
     SWAP_V2,
     SWAP_V3,
     Act,
@@ -38,7 +37,7 @@ from executor.attackers import (
     v2_callback,
     v3_callback,
 )
-from executor.chains import Receipt
+from executor.chains import OPERATOR, Receipt
 
 AMOUNT = 10**9
 
@@ -101,8 +100,9 @@ def sends_nothing_ahead(stage: Stage, executor: Address) -> Receipt:
 def pair_sends_nothing_ahead(stage: Stage, executor: Address) -> Receipt:
     """The same in a flash swap, from a V2 pair."""
     puppet = stage.puppets[0]
-    reserves = encoded(1 << 100, 1 << 100, 0)
-    puppet.learn("getReserves()", answer=reserves)
+    # So much is offered that the run starts.
+    reserves = (1 << 60, 1 << 111) if stage.a < stage.b else (1 << 111, 1 << 60)
+    puppet.learn("getReserves()", answer=encoded(*reserves, 0))
     puppet.learn(SWAP_V2, v2_callback(executor, STOCK >> 60, 0))
     stops = [Stop(puppet.address, stage.a, False), stage.real(UniswapV2Pool, stage.b, stage.a)]
     return stage.run(executor, route(stops, AMOUNT, flash=True))
@@ -140,24 +140,25 @@ def collects_twice(stage: Stage, executor: Address) -> Receipt:
 
 
 def collects_after_the_run(stage: Stage, executor: Address) -> Receipt:
-    """The owner is a contract that calls others: a pool collects when the run is over.
+    """The operator is a contract that calls others: a pool collects when the run is over.
 
     The run itself ends even, because the pool has neither paid nor been paid.
     """
-    pool, owner = stage.puppets
+    pool, operator = stage.puppets
     claim = deltas(stage.a, stage.b, AMOUNT, 1)
     pool.learn(SWAP_V3, transfer(stage.b, executor, 1), answer=encoded(*claim))
     pool.learn(GO, v3_callback(executor, *claim))
     pool.learn(SWAP_V2)
     pool.learn("getReserves()", answer=encoded(1 << 100, 1 << 100, 0))
     stops = [Stop(pool.address, stage.a, True), Stop(pool.address, stage.b, False)]
-    owner.learn(GO, Act(executor, route(stops, AMOUNT)), Act(pool.address, selector(GO)))
-    return owner.play(GO)
+    operator.learn(GO, Act(executor, route(stops, AMOUNT)), Act(pool.address, selector(GO)))
+    return operator.play(GO)
 
 
 def helps_himself(stage: Stage, executor: Address) -> Receipt:
-    """A stranger withdraws... if he can; the owner gets it, but not by his own will."""
-    return stage.run(executor, withdraw_data(stage.a, 1), STRANGER)
+    """Whoever has an operator's key withdraws... if he can; the owner gets it, but not by his own
+    will."""
+    return stage.run(executor, withdraw_data(stage.a, 1))
 
 
 ATTACKS: dict[Attack, tuple[str, ...]] = {
@@ -192,9 +193,9 @@ def test_a_puppet_can_play_a_pool(stage: Stage, flash: bool) -> None:
 )
 def test_guards_stand_in_the_way(stage: Stage, attack: Attack, guards: tuple[str, ...]) -> None:
     """The attack takes nothing from the executor, and something from one without the guards."""
-    owner = stage.puppets[1].address if attack is collects_after_the_run else OWNER
+    operator = stage.puppets[1].address if attack is collects_after_the_run else OPERATOR
     for without in ((), guards):
-        executor = deploy_executor(stage.arena, *without, owner=owner)
+        executor = deploy_executor(stage.arena, *without, operators=[operator])
         before = stage.arena.balances(executor)
         attack(stage, executor)
         assert bool(stage.lost(executor, before)) == bool(without)

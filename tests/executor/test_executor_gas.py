@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import pytest
 
@@ -19,7 +20,8 @@ def assert_predicted(taken: Sequence[Sample]) -> None:
     few = len(taken) // 10
     assert sum(sample.flash for sample in taken) >= few
     assert sum(not sample.flash for sample in taken) >= few
-    assert sum(not sample.filled for sample in taken) >= few
+    assert sum(not sample.filled and sample.started for sample in taken) >= few
+    assert sum(not sample.started for sample in taken) >= few
     assert sum(any(hop.crossed_ticks for hop in sample.work) for sample in taken) >= few
     assert sum(any(hop.touched for hop in sample.work) for sample in taken) >= few
     for hops in (2, 3, 4):
@@ -72,13 +74,28 @@ def test_a_run_that_a_pool_refuses_ends_there() -> None:
     model = GasModel()
     pair, pool = HopWork(V2, 0), HopWork(V3, 0)
     rest = model.calldata_per_hop + model.refused_hop
-    assert model.refused([pair], 2) == model.reverted([pair]) + rest
-    assert model.refused([pool], 2, flash=True) == model.unpaid([pool]) + rest
-    nothing = model.refused([pool], 2, gave_nothing=True)
-    assert nothing == model.refused([pool], 2) - model.nothing_sent
-    own, flash = (model.refused([], 3, flash=flash) for flash in (False, True))
-    assert own == model.units([]) + 3 * model.calldata_per_hop + model.refused_hop
+    assert model.refused([pair], [V2, V3]) == model.reverted([pair]) + rest
+    assert model.refused([pool], [V3, V3], flash=True) == model.unpaid([pool]) + rest
+    nothing = model.refused([pool], [V3, V2], gave_nothing=True)
+    assert nothing == model.refused([pool], [V3, V2]) - model.nothing_sent
+    own, flash = (model.refused([], [V2, V2, V3], flash=flash) for flash in (False, True))
+    # What the pools behind it offer has been read.
+    read = model.read[V2] + model.read[V3]
+    assert own == model.units([]) + 3 * model.calldata_per_hop + model.refused_hop + read
     assert flash - own == model.flash - model.relay
+
+
+def test_a_run_that_finds_the_pools_moved_has_read_them_and_no_more() -> None:
+    model = GasModel()
+    spent = model.transaction + model.calldata + model.moved + 2 * model.calldata_per_hop
+    assert model.before_run([V2, V3]) == spent + model.read[V2] + model.read[V3]
+
+
+@pytest.mark.parametrize("kinds", [*product([V2, V3], repeat=2), *product([V2, V3], repeat=3)])
+def test_a_lost_race_costs_at_most_three_tenths_of_a_fill(kinds: tuple[str, ...]) -> None:
+    model = GasModel()
+    filled = model.units([HopWork(kind, 0) for kind in kinds])
+    assert model.before_run(kinds) <= 0.3 * filled
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,9 @@ import pytest
 from dexarb.amm.abi import unsigned
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
-from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
 from dexarb.ends.executor_contract import revert_reason, withdraw_data
-from executor.arena import FORKS, Arena, Trade
+from executor.arena import Arena, Trade
 from executor.attackers import (
     ARRIVED,
     ARRIVED_FLASH,
@@ -23,11 +22,12 @@ from executor.attackers import (
     STRANGER,
     SWAP_V2,
     SWAP_V3,
+    WITNESS,
     Act,
     Habit,
     Stage,
     Stop,
-    WaywardToken,
+    Wayward,
     call,
     deltas,
     deploy_executor,
@@ -37,8 +37,8 @@ from executor.attackers import (
     v2_callback,
     v3_callback,
 )
+from executor.chains import OPERATOR
 
-WITNESS = Address("0x" + "77" * 20)
 AMOUNT = 10**9
 
 
@@ -53,33 +53,6 @@ def stage(built: Stage) -> Iterator[Stage]:
     with built.arena.chain.undone():
         yield built
     built.arena.pools = pools
-
-
-class Wayward:
-    """A wayward token with a real pair and a real pool against an honest token."""
-
-    def __init__(self, stage: Stage) -> None:
-        self.arena, self.honest = stage.arena, stage.a
-        self.token = WaywardToken(self.arena)
-        self.arena.worth[self.token.address] = 1.0
-        pair = sorted([self.token.address, self.honest])
-        known = set(self.arena.pools)
-        self.arena.new_pair(self.arena.v2_factories[0][1], FORKS[0], (pair[0], pair[1]))
-        self.arena.new_pool(3000, (pair[0], pair[1]))
-        self.pools = [address for address in self.arena.pools if address not in known]
-
-    def winner(self, start: Address, *, pair_first: bool = False) -> Trade:
-        """The way through pair and pool that pays, after a swap in the pair by some percent."""
-        other = self.honest if start == self.token.address else self.token.address
-        pair, pool = self.pools
-        sold = other if pair_first else start
-        self.arena.swap(pair, sold, self.arena.depth(self.arena.pools[pair], sold) // 8)
-        first, second = (pair, pool) if pair_first else (pool, pair)
-        cycle = Cycle((Hop(first, start, other), Hop(second, other, start)))
-        size = self.arena.depth(self.arena.pools[first], start) // 1000
-        trade = self.arena.trade(cycle, size)
-        assert trade.amount_out > trade.amount_in
-        return trade
 
 
 def everything(executor: Address, trade: Trade) -> list[Act]:
@@ -219,7 +192,7 @@ class Improviser:
         ratio = 2 ** rng.uniform(-2, 6)
         sent = max(1, int(paid * ratio))
         ahead = flash and place == 0
-        if not stop.is_v3:
+        if not stop.kind:
             kept = paid * 997_000
             reserve_out = int((1 << 90) * ratio)
             sent = kept * reserve_out // ((1 << 90) * 1_000_000 + kept)
@@ -228,19 +201,19 @@ class Improviser:
             puppet.learn("getReserves()", answer=encoded(*reserves, 0))
         amounts = deltas(stop.token_in, token_out, paid, sent)
         following = stops[place + 1] if place + 1 < len(stops) else None
-        direct = following is not None and not following.is_v3 and not (ahead and not stop.is_v3)
+        direct = following is not None and not following.kind and not (ahead and not stop.kind)
         receiver = following.pool if direct and following else self.executor
         acts = [self.whim(stops, paid, sent) for _ in range(rng.choice([0, 0, 1, 2]))]
         # Most of the time it does its duty, so that the run goes on.
-        if rng.random() < 0.9 and (stop.is_v3 or ahead):
+        if rng.random() < 0.9 and (stop.kind or ahead):
             outs = (sent, 0) if amounts[0] < 0 else (0, sent)
             duty = v3_callback(self.executor, *amounts)
-            acts.insert(0, duty if stop.is_v3 else v2_callback(self.executor, *outs))
+            acts.insert(0, duty if stop.kind else v2_callback(self.executor, *outs))
         if rng.random() < 0.8:
             acts.insert(0, transfer(token_out, receiver, sent))
         if rng.random() < 0.2:
             rng.shuffle(acts)
-        puppet.learn(SWAP_V3 if stop.is_v3 else SWAP_V2, *acts, answer=encoded(*amounts))
+        puppet.learn(SWAP_V3 if stop.kind else SWAP_V2, *acts, answer=encoded(*amounts))
         return sent
 
     def whim(self, stops: list[Stop], paid: int, sent: int) -> Act:
@@ -275,7 +248,9 @@ def test_nothing_is_lost_whatever_pools_make_up_in_a_long_run(built: Stage) -> N
 
 
 def improvise(stage: Stage, seed: int) -> None:
-    executor = deploy_executor(stage.arena)
+    """The pools have stolen keys of operators."""
+    keys = [OPERATOR, *(puppet.address for puppet in stage.puppets)]
+    executor = deploy_executor(stage.arena, operators=keys)
     improviser = Improviser(stage, Random(seed), executor)
     tally: Counter[str] = Counter()
     for _ in range(200):

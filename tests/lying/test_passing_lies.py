@@ -81,7 +81,9 @@ def test_a_chain_whose_headers_have_a_new_field_is_followed_unproven(tmp_path: P
 
     def forked(method: str, _: Sequence[Any], result: Any) -> Any:
         is_new = method in HEADER and result and int(result["number"], 16) > 1_020
-        return result | {"newRoot": "0x" + "11" * 32} if is_new else result
+        # The known fields alone do not make the hash any more.
+        new = {"newRoot": "0x" + "11" * 32, "mixHash": "0x" + "22" * 32}
+        return result | new if is_new else result
 
     async def collect() -> None:
         async with collecting(tmp_path, chain, transport(TrueNode(chain, lie=forked))) as run:
@@ -91,8 +93,12 @@ def test_a_chain_whose_headers_have_a_new_field_is_followed_unproven(tmp_path: P
                 await run.mine()
             assert await run.reach() < 5.0
 
-    run_at_once(collect())
-    assert_true(tmp_path, chain, unproven=chain.head.number - 1_020)
+    with capture_logs() as said:
+        run_at_once(collect())
+    found = assert_true(tmp_path, chain, unproven=chain.head.number - 1_020)
+    assert found.unproven == chain.head.number - 1_020
+    (told,) = [entry for entry in said if entry["event"] == "headers.unproven"]
+    assert told["unknown_fields"] == ["newRoot"]
 
 
 def test_headers_of_another_chain_now_and_then_break_nothing(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from dexarb.store.ledger_notes import (
     TRADER,
     Hasty,
     Metrics,
-    Reload,
+    ReloadOutcome,
 )
 from dexarb.store.ledger_reader import read_only
 from store.books import STRATEGIES, block, open_ledger, trade
@@ -90,7 +90,7 @@ def test_its_notes_are_read(old: Path) -> None:
         assert reader.note(STATE_AGES) == ((1, 10.0), (20, 2.5))
         assert reader.note(TRADER) == "/etc/paper.toml"
         assert reader.note(METRICS) == Metrics({"p50": 1.5, "p99": None}, Hasty(0, ()))
-        assert reader.note(RELOAD) == Reload(
+        assert reader.note(RELOAD) == ReloadOutcome(
             number=3,
             asked_by="SIGHUP",
             config="/etc/paper.toml",

@@ -10,7 +10,7 @@ import pytest
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
-from dexarb.core.route import run
+from dexarb.core.route import most_out, run
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position
 from dexarb.errors import InsufficientLiquidity
@@ -62,11 +62,19 @@ def pools_at(
 def by_the_rules(
     decision: Decision, found: dict[Address, tuple[Pool, bool]]
 ) -> tuple[FillStatus, int, int, int]:
-    """Status, amounts and gas where the pools are as found."""
+    """Status, amounts and gas where the pools are as found.
+
+    Pools that cannot give enough are found moved; where they could, it is run and seen.
+    """
     flash = decision.funding is Funding.FLASH
     limit = 2 * decision.gas_units
     failed = FillStatus.LOST if decision.competition_lost else FillStatus.REVERTED
     pools = [found[address][0] for address in decision.cycle.pools]
+    most = most_out(decision.cycle, decision.amount_in, pools)
+    least = max(decision.min_amount_out, decision.amount_in)
+    if decision.competition_lost or (most is not None and most < least):
+        kinds = [pool.kind for pool in pools]
+        return failed, 0, 0, min(limit, GAS.before_run(kinds))
     try:
         results = run(decision.cycle, decision.amount_in, lambda address: found[address][0])
     except InsufficientLiquidity:
@@ -76,10 +84,9 @@ def by_the_rules(
         for hop, address in zip(hop_work(pools, results), decision.cycle.pools, strict=True)
     ]
     paid = results[-1].amount_out
-    enough = paid >= decision.min_amount_out and paid >= decision.amount_in
     is_short = flash and paid < decision.amount_in
     needed = GAS.unpaid(work) if is_short else GAS.reverted(work, flash=flash)
-    if decision.competition_lost or not enough or needed > limit:
+    if paid < least or needed > limit:
         return failed, 0, 0, min(limit, needed)
     return FillStatus.FILLED, decision.amount_in, paid, GAS.units(work, flash=flash)
 
@@ -171,6 +178,9 @@ def test_fills_are_what_the_rules_say_at_their_place_and_at_all_others() -> None
     assert statuses == {FillStatus.FILLED, FillStatus.REVERTED, FillStatus.LOST}
     assert any(0 < fill.place < 4 for fill in fills)
     assert any(fill.status is FillStatus.FILLED and fill.net_micro_usd < 0 for fill in fills)
+    reverts = [fill.gas_used for fill in fills if fill.status is FillStatus.REVERTED]
+    assert min(reverts) < 70_000
+    assert max(reverts) > 100_000
 
 
 def test_what_is_shared_changes_nothing() -> None:

@@ -27,7 +27,7 @@ from dexarb.ends.executor_contract import deploy_data, execute_data, revert_reas
 from dexarb.errors import RpcError
 
 GENESIS = 1_700_000_000
-OWNER_ACCOUNT = 20
+OPERATOR_ACCOUNT = 20
 """An account of the node that the demo leaves alone."""
 STOCK_USD = 10_000_000
 """Of every token, in the executor that trades with its own funds."""
@@ -77,10 +77,10 @@ class Lab:
     """Mutable. `step` makes a block; then `trial` makes it again with a trade in it, as often as
     wanted, and `restore` leaves the chain as `step` left it."""
 
-    def __init__(self, rpc: Rpc, driver: Driver, owner: Address) -> None:
+    def __init__(self, rpc: Rpc, driver: Driver, operator: Address) -> None:
         self.rpc, self.driver = rpc, driver
         self.miner = driver._miner
-        self.owner = owner
+        self.operator = operator
         self.thin_pool = Address("")
         self.executors: dict[Funding, Address] = {}
         self._held: dict[Funding, dict[Address, int]] = {}
@@ -103,9 +103,9 @@ class Lab:
     # -- preparation ----------------------------------------------------------------------------
 
     async def prepare(self, seed: int) -> None:
-        """Executors with an owner, and pools that look as if they had been used for long."""
-        data = deploy_data(self.owner)
+        """Executors of the deployer, and pools that look as if they had been used for long."""
         deployer = self.world.accounts.deployer
+        data = deploy_data(deployer, [self.operator])
         created = await self._mine(
             [Request("executor", deployer, None, data, 4_000_000, 0) for _ in Funding]
         )
@@ -185,7 +185,7 @@ class Lab:
         others = self.mined.requests
         mined = await self._again([*others[:place], request, *others[place:]])
         receipt = mined.receipts[place]
-        assert receipt.from_.lower() == self.owner
+        assert receipt.from_.lower() == self.operator
         held = self._held[decision.funding]
         now = await self._balances(decision.funding)
         gains = {token: now[token] - held[token] for token in now if now[token] != held[token]}
@@ -197,7 +197,7 @@ class Lab:
         return Trial(receipt, mined.receipts[:place], logs, gains, reason)
 
     def execution(self, decision: Decision, gas_limit: int) -> Request:
-        """What the owner sends."""
+        """What the operator sends."""
         data = execute_data(
             decision.cycle,
             self.driver.market.pools.__getitem__,
@@ -208,7 +208,7 @@ class Lab:
         )
         return Request(
             purpose="execution",
-            sender=self.owner,
+            sender=self.operator,
             to=self.executors[decision.funding],
             data=data,
             gas=gas_limit,
@@ -272,7 +272,7 @@ async def open_lab(seed: int) -> AsyncIterator[Lab]:
     with start_anvil(timestamp=GENESIS) as node:
         async with Rpc.connect(node.ws_url) as rpc:
             driver = await Driver.start(rpc, seed=seed)
-            owner = to_address((await rpc.call("eth_accounts"))[OWNER_ACCOUNT])
-            lab = Lab(rpc, driver, owner)
+            operator = to_address((await rpc.call("eth_accounts"))[OPERATOR_ACCOUNT])
+            lab = Lab(rpc, driver, operator)
             await lab.prepare(seed)
             yield lab

@@ -18,7 +18,8 @@ from dexarb.core.market import Entry, Keyframe
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.errors import InputError
-from dexarb.screens.calibrate import NO_RECEIPTS, Calibration, as_text, calibrate
+from dexarb.screens.calibrate import NO_RECEIPTS, Calibrated, Calibration, calibrate
+from dexarb.screens.tables import as_text
 from dexarb.store.follow import newest_market
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.calibration import Style, judge_block
@@ -28,7 +29,7 @@ from truth.recording import changed, record, rewrite
 
 def test_every_swap_of_a_real_history_is_predicted_to_the_wei(recorded: HistoryReader) -> None:
     found = calibrate(recorded)
-    assert found.ok, as_text(found)
+    assert found.ok, as_text(Calibrated(found).render())
     assert found.blocks == RECORDED_BLOCKS
     assert found.swaps[Style.EXACT_INPUT] >= 250
     assert found.swaps[Style.EXACT_OUTPUT] >= 10
@@ -174,7 +175,7 @@ def test_a_pair_that_always_gives_less_is_named_with_its_fee(
     assert not found.ok
     (fee,) = found.odd_pairs.values()
     assert fee == pytest.approx(3_000, abs=2)
-    assert "3000 pips would fit" in as_text(found)
+    assert "3000 pips would fit" in as_text(Calibrated(found).render())
 
 
 def test_without_receipts_amounts_are_judged_and_gas_is_not(
@@ -198,7 +199,7 @@ def test_blocks_that_a_reorganisation_took_off_count_as_well(
     assert old[12] == new[12] != old[13] != new[13]
     # Four blocks on the old branch, then eight on the new one.
     found = calibrate(rewrite(tmp_path / "history", [*old[:17], *new[13:21]]))
-    assert found.ok, as_text(found)
+    assert found.ok, as_text(Calibrated(found).render())
     assert found.blocks == 24
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool, SwapResult
-from dexarb.core.route import run
+from dexarb.core.route import most_out, run
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position
 from dexarb.core.units import MICRO_USD
@@ -26,7 +26,7 @@ from dexarb.trading.threshold import ThresholdStrategies
 from truth.lab import Lab, Trial, substance
 from truth.variety import GWEI, Variety, kinds_of
 
-TOO_LITTLE = "too little received"
+MOVED, TOO_LITTLE = "moved", "too little received"
 CANNOT_PAY = {"ERC20: transfer amount exceeds balance", ""}
 """How a flash swap at a loss ends where the executor has nothing to add. WETH9 says nothing."""
 REFUSALS = {"UniswapV2: INSUFFICIENT_OUTPUT_AMOUNT", "AS", "partial fill"}
@@ -146,6 +146,8 @@ class Trials:
     ) -> None:
         """Every pool ends as predicted; a revert has the reason that was predicted."""
         pools = self._pools(decision, place)
+        is_moved = self._is_moved(decision, place)
+        assert (trial.reason == MOVED) == is_moved, (decision, trial.reason)
         if trial.succeeded:
             assert said is not None
             for log in trial.logs:
@@ -153,7 +155,7 @@ class Trials:
             assert [pools[hop.pool] for hop in decision.cycle.hops] == [r.pool for r in said]
             return
         assert not trial.logs
-        if out_of_gas(decision, trial):
+        if is_moved or out_of_gas(decision, trial):
             return
         if said is None:
             assert trial.reason in REFUSALS, (decision, trial.reason)
@@ -196,6 +198,12 @@ class Trials:
         except PoolError:
             return None
 
+    def _is_moved(self, decision: Decision, place: int) -> bool:
+        """Whether the executor does not even start."""
+        pools = self._pools(decision, place)
+        most = most_out(decision.cycle, decision.amount_in, pools.values())
+        return most is not None and most < decision.least_amount_out
+
     # -- counting -------------------------------------------------------------------------------
 
     def _shape(self, fill: Fill, said: Sequence[SwapResult] | None) -> str:
@@ -204,6 +212,8 @@ class Trials:
         outcome = "refused" if said is None else fill.status.value
         if fill.gas_used == limit_of(decision):
             outcome = "dry"
+        if self._is_moved(decision, fill.place):
+            outcome = "moved"
         return f"{kinds} {decision.funding.value} {outcome}"
 
     def _count(self, fill: Fill, shape: str) -> None:

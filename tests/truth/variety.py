@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from dexarb.core.market import Market
-from dexarb.core.route import Cycle, Hop, run
+from dexarb.core.route import Cycle, Hop, most_out, run
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, DecisionId, Funding, Position, StrategyHash
 from dexarb.errors import PoolError
@@ -22,6 +22,8 @@ NAME = StrategyHash("variety")
 MAX_HOPS = 4
 TOLERANCES_PPM = (0, 50, 1_000, 5_000, 1_000_000)
 """From what the least change reverts to whatever gives no loss."""
+GREEDY_EVERY = 5
+"""So many decisions want more than there is, and less than the executor can rule out at once."""
 REFUSED_GAS = 300_000
 FREE_EVERY = 8
 """Gas costs nothing for so many of the decisions: their band is one of amounts alone."""
@@ -102,6 +104,11 @@ class Variety:
         is_free = self._made % FREE_EVERY == 0
         tolerated = TOLERANCES_PPM[-1] if is_free else rng.choice(TOLERANCES_PPM)
         self._made += 1
+        least = max(amount_in, -(-amount_out * (PPM - tolerated) // PPM))
+        if self._made % GREEDY_EVERY == 0:
+            pools = [view.market.pools[pool] for pool in cycle.pools]
+            most = most_out(cycle, amount_in, pools) or 0
+            least = max(amount_in, (amount_out + most) // 2 + 1)
         first_block = block.number + rng.choice((1, 1, 2))
         return Decision(
             id=DecisionId(f"{self._made:016x}"),
@@ -110,7 +117,7 @@ class Variety:
             cycle=cycle,
             amount_in=amount_in,
             amount_out=amount_out,
-            min_amount_out=max(amount_in, -(-amount_out * (PPM - tolerated) // PPM)),
+            min_amount_out=least,
             gas_units=gas_units,
             expected_net_micro_usd=0,
             capital_micro_usd=0,

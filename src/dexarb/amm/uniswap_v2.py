@@ -11,6 +11,7 @@ from math import inf
 from typing import Any, ClassVar, Self
 
 from dexarb.amm.abi import ZERO_ADDRESS, encode, expect_address, unsigned, words_of
+from dexarb.amm.executor_guard import pair_most_out
 from dexarb.core.block import Log
 from dexarb.core.pool import (
     NO_SEGMENT,
@@ -113,6 +114,10 @@ class UniswapV2Pool:
         if not amount_out:
             raise InvalidAmount(self.address, amount_in, "is too small to buy anything")
         return self._swapped(token_in, amount_in, amount_out)
+
+    def most_out(self, token_in: Address, amount_in: int) -> int | None:
+        reserve_in, reserve_out = self._reserves(token_in)
+        return pair_most_out(reserve_in, reserve_out, self.fee_pips, amount_in)
 
     def swap_exact_out(self, token_out: Address, amount_out: int) -> SwapResult:
         """Buy exactly amount_out. Raises as `swap` does."""

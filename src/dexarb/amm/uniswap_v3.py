@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, ClassVar, Self
 
 from dexarb.amm.abi import signed, unsigned
+from dexarb.amm.executor_guard import ticked_most_out
 from dexarb.amm.packed_ticks import PackedTicks
 from dexarb.amm.sqrt_price_math import Q96
 from dexarb.amm.tick_math import (
@@ -144,6 +145,17 @@ class UniswapV3Pool:
         where no limit is given, InsufficientLiquidity.
         """
         return self._swap(self._zero_for_one(token_in), True, amount_in, sqrt_price_limit_x96)
+
+    def most_out(self, token_in: Address, amount_in: int) -> int | None:
+        return ticked_most_out(
+            sqrt_price_x96=self.sqrt_price_x96,
+            tick=self.tick,
+            liquidity=self.liquidity,
+            tick_spacing=self.tick_spacing,
+            fee_pips=self.fee_pips,
+            zero_for_one=self._zero_for_one(token_in),
+            amount_in=amount_in,
+        )
 
     def swap_exact_out(
         self, token_out: Address, amount_out: int, sqrt_price_limit_x96: int | None = None

@@ -27,7 +27,7 @@ from dexarb.screens.output import NAMES_SHOWN, abridged
 from dexarb.screens.tables import as_text, spread_table, strategy_table
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
-from dexarb.store.ledger_notes import METRICS, RELOAD, TRADER, Hasty, Metrics, Reload
+from dexarb.store.ledger_notes import METRICS, RELOAD, TRADER, Hasty, Metrics, ReloadOutcome
 from dexarb.store.snapshot import State, read_state
 from dexarb.study.session import Session
 from dexarb.study.spreads import best_spreads
@@ -182,7 +182,9 @@ class PaperTrader:
         self._reloads += 1
         path = self._config.file.path
         self._watch.read()
-        begun = Reload(self._reloads, asked_by, str(path), at=time.time(), clock=time.monotonic())
+        begun = ReloadOutcome(
+            self._reloads, asked_by, str(path), at=time.time(), clock=time.monotonic()
+        )
         try:
             outcome = self._take_up(load_paper(path), begun)
         except InputError as error:
@@ -192,7 +194,7 @@ class PaperTrader:
         done = replace(outcome, took_ms=took_ms)
         self._persist(lambda: self._ledger.put_note(RELOAD, done))
 
-    def _take_up(self, config: PaperConfig, begun: Reload) -> Reload:
+    def _take_up(self, config: PaperConfig, begun: ReloadOutcome) -> ReloadOutcome:
         """Trade by another file from the next entry on. Raises InputError and changes nothing."""
         session = self._session
         settings = config.settings(self._tokens, self._kinds)

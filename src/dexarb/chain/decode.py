@@ -175,9 +175,13 @@ def _hash_matches(
     given = [name in values for name in fields]
     first = fields.index(_LAST_FIRST_FIELD) + 1 if _LAST_FIRST_FIELD in fields else len(fields)
     complete = all(given[:first]) and given == sorted(given, reverse=True)
+    return False if complete and not strange_fields(answer, fields) else None
+
+
+def strange_fields(answer: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
+    """Names in a header's JSON that are none of these fields and not known to stand beside them."""
     known = _BESIDE_THE_HEADER.union(fields)
-    strange = any(value is not None and name not in known for name, value in answer.items())
-    return False if complete and not strange else None
+    return sorted(name for name, value in answer.items() if value is not None and name not in known)
 
 
 def number(text: object, bits: int, name: str) -> int:

@@ -11,7 +11,6 @@ import asyncio
 import copy
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self, TypeVar, cast
 
@@ -19,7 +18,7 @@ import stamina
 
 from dexarb.chain.endpoints.choice import MOMENT_S, EndpointReport, Endpoints, Notice
 from dexarb.chain.endpoints.client import EndpointClient, Slot, slots
-from dexarb.chain.endpoints.judging import judge
+from dexarb.chain.endpoints.nodes import Nodes
 from dexarb.chain.endpoints.trouble import pause_s
 from dexarb.chain.endpoints.usage import Budget, Usage
 from dexarb.chain.transport.connect import (
@@ -34,8 +33,6 @@ from dexarb.errors import OutsideError, RpcError, TransportError, the_failure
 
 T = TypeVar("T")
 
-MAX_WAIT_S = 600.0
-"""How long a call waits for endpoints that asked to be left alone; then it fails, unasked."""
 
 _WRITES = ("eth_send", "evm_", "anvil_", "hardhat_", "personal_", "debug_set")
 _IN_FLIGHT = 4
@@ -44,19 +41,6 @@ _ANYTHING: Any = Any
 
 class _Again(Exception):
     """A round over all endpoints left calls open."""
-
-
-@dataclass(slots=True)
-class _Nodes:
-    """What all views of the same nodes share."""
-
-    clients: list[EndpointClient]
-    endpoints: Endpoints
-    clock: Callable[[], float]
-    utc: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
-    chain_id: int | None = None
-    known: Callable[[], Sequence[BlockRef]] = tuple
 
 
 class Rpc:
@@ -101,7 +85,7 @@ class Rpc:
             EndpointClient(transport, health, endpoints, clock)
             for transport, health in zip(transports, endpoints.all, strict=True)
         ]
-        self._nodes = _Nodes(clients, endpoints, clock, utc, sleep)
+        self._nodes = Nodes(clients, endpoints, clock, utc, sleep)
         self._among = frozenset(range(len(clients)))
         self._parent: Rpc | None = None
         self._attempts = attempts
@@ -161,13 +145,6 @@ class Rpc:
         """
         self._nodes.chain_id, self._nodes.known = chain_id, known
 
-    def heard(self, name: str, number: int, block_hash: str) -> None:
-        """A newest block that an endpoint told of. (Answers about "latest" and pushed heads are
-        heard of by themselves.)"""
-        nodes = self._nodes
-        endpoint = self._named(name).health
-        nodes.endpoints.heard(endpoint, number, block_hash, nodes.clock())
-
     @property
     def names(self) -> tuple[str, ...]:
         """How the endpoints are named, in the order of preference."""
@@ -182,7 +159,7 @@ class Rpc:
     @property
     def preferred(self) -> str:
         """The endpoint that is asked first now; the first of all if none can be asked."""
-        return next((client.health.name for client in self._order()), self.names[0])
+        return next((each.health.name for each in self._nodes.order(self._among)), self.names[0])
 
     @property
     def endpoints(self) -> list[EndpointReport]:
@@ -195,13 +172,6 @@ class Rpc:
 
     def _visible(self) -> list[EndpointClient]:
         return [each for each in self._nodes.clients if each.health.index in self._among]
-
-    def _order(self, methods: Iterable[str] = ()) -> list[EndpointClient]:
-        nodes = self._nodes
-        order = nodes.endpoints.order(
-            nodes.clock(), nodes.utc(), methods=frozenset(methods), among=self._among
-        )
-        return [nodes.clients[endpoint.index] for endpoint in order]
 
     # -- calls --------------------------------------------------------------------------------
 
@@ -271,12 +241,14 @@ class Rpc:
     ) -> list[tuple[str, T | OutsideError]]:
         """Ask every usable endpoint that does not rest, side by side, each by itself and once."""
         now = self._nodes.clock()
-        clients = [each for each in self._order() if not each.health.rests_for_s(now)]
+        clients = [
+            each for each in self._nodes.order(self._among) if not each.health.rests_for_s(now)
+        ]
 
         async def ask(client: EndpointClient) -> tuple[str, T | OutsideError] | None:
             (slot,) = slots(type_, [(method, params)], None)
             try:
-                if not await self._is_ours(client):
+                if not await self._nodes.is_ours(client, self._spender(client)):
                     return None
                 await client.ask([slot], self._spender(client))
             except OutsideError as error:
@@ -300,11 +272,11 @@ class Rpc:
         """eth_subscribe at the first endpoint that can. Raises RpcError and TransportError."""
         name = next(iter(self.names), "no endpoint")
         failure: OutsideError = TransportError(name, "offers no subscriptions")
-        for client in self._order(["eth_subscribe"]):
+        for client in self._nodes.order(self._among, ["eth_subscribe"]):
             if not isinstance(client.transport, PushTransport):
                 continue
             try:
-                if await self._is_ours(client):
+                if await self._nodes.is_ours(client, self._spender(client)):
                     subscription = await client.subscribe(params, self._spender(client))
                     subscription.on_push = partial(self._pushed, client)
                     return subscription
@@ -357,13 +329,13 @@ class Rpc:
         missed = nodes.endpoints.barred_briefly(nodes.clock(), among=self._among)
         for slot in asked:
             slot.error = None if slot.open else slot.error
-        for client in await self._usable(slot.request.method for slot in asked):
+        for client in await nodes.usable(self._among, {slot.request.method for slot in asked}):
             wanted = asked if together else [slot for slot in asked if slot.open]
             if together and any(client.health.index in slot.final for slot in asked):
                 continue
             wanted = [slot for slot in wanted if client.health.index not in slot.final]
             try:
-                if not wanted or not await self._is_ours(client):
+                if not wanted or not await self._nodes.is_ours(client, self._spender(client)):
                     continue
                 if together:
                     for slot in wanted:
@@ -382,39 +354,6 @@ class Rpc:
         if left:
             silent = any(slot.error is None for slot in left)
             waits = missed is not None and any(slot.may_be_elsewhere for slot in left)
-            raise _Again from ((missed or failure or self._nobody()) if silent or waits else None)
-
-    async def _usable(self, methods: Iterable[str]) -> list[EndpointClient]:
-        """Whom to ask, best first; waits for them if all want to be left alone."""
-        wanted = frozenset(methods)
-        while not (order := self._order(wanted)):
-            nodes = self._nodes
-            wait_s, reason = nodes.endpoints.free_in_s(
-                nodes.clock(), nodes.utc(), among=self._among
+            raise _Again from (
+                (missed or failure or self._nodes.nobody(self._among)) if silent or waits else None
             )
-            if wait_s > MAX_WAIT_S:
-                name, _, said = reason.partition(": ")
-                raise TransportError(name, said or "cannot be asked")
-            await nodes.sleep(wait_s)
-        return order
-
-    def _nobody(self) -> TransportError:
-        name = next(iter(self.names), "no endpoint")
-        return TransportError(name, "no endpoint of this chain could be asked")
-
-    # -- on which chain -----------------------------------------------------------------------
-
-    async def _is_ours(self, client: EndpointClient) -> bool:
-        """Whether the endpoint may be used; asks it where that is not known. Raises
-        TransportError."""
-        nodes, health = self._nodes, client.health
-        if nodes.chain_id is None:
-            return True
-        async with client.judging:
-            if health.is_due_for_judging(nodes.clock()):
-                known, spend = nodes.known(), self._spender(client)
-                standing, reason = await judge(client, nodes.chain_id, known, spend)
-                if standing.is_foreign:  # it costs the endpoint its place: not for one false answer
-                    standing, reason = await judge(client, nodes.chain_id, known, spend)
-                nodes.endpoints.judged(health, standing, reason, nodes.clock())
-        return nodes.endpoints.is_on_our_chain(health, nodes.clock())

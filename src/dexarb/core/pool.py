@@ -88,6 +88,13 @@ class Pool(Protocol):
         """Buy exactly amount_out."""
         ...
 
+    def most_out(self, token_in: Address, amount_in: int) -> int | None:
+        """More than this `swap` never gives, by the little that the executor reads before a run.
+
+        The bound grows with amount_in. None where nothing is known.
+        """
+        ...
+
     def segments(self, token_in: Address) -> Iterator[Segment]:
         """The float mirror of selling token_in, from the current price to the end of liquidity.
 

@@ -75,3 +75,17 @@ def run(cycle: Cycle, amount_in: int, pool_at: Callable[[Address], Pool]) -> tup
         results.append(result)
         amount = result.amount_out
     return tuple(results)
+
+
+def most_out(cycle: Cycle, amount_in: int, pools: Iterable[Pool]) -> int | None:
+    """More than this `run` never gives; None where the last pools do not tell.
+
+    pools: of the hops, in order. The executor starts no run that has to give more, see
+    docs/executor.md.
+    """
+    amount: int | None = amount_in
+    for hop, pool in zip(cycle.hops, pools, strict=True):
+        if amount is None:
+            break
+        amount = pool.most_out(hop.token_in, amount)
+    return amount

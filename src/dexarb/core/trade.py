@@ -125,6 +125,12 @@ class Decision:
     fixed_gas_cost_micro_usd: int | None = None
     competition_lost: bool = False
 
+    @property
+    def least_amount_out(self) -> int:
+        """The executor's bound, before a run and behind it: it never comes out with a loss of the
+        start token, whatever the minimum says."""
+        return max(self.min_amount_out, self.amount_in)
+
 
 class SkipReason(StrEnum):
     """Why a strategy let an opportunity pass; the first that applies, in this order.

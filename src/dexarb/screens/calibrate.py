@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Group, RenderableType
 from rich.progress import Progress
+from rich.text import Text
 
 from dexarb.core.block import Block, BlockUpdate, Transaction
 from dexarb.core.following import Kind
 from dexarb.core.market import Market
 from dexarb.core.token import Address
 from dexarb.errors import InputError, PoolError
+from dexarb.screens.answer import Answer
 from dexarb.screens.console import plain_console
-from dexarb.screens.output import print_json
 from dexarb.store.follow import first_keyframe, follow, start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.calibration import EXACT, JudgedSwap, JudgedTransaction, Style, judge_block
@@ -27,6 +29,10 @@ SHOWN = 20
 """Differences that are told one by one."""
 USUAL = 5
 """So many arbitrages of a contract say what is usual for it, so many swaps for a pair."""
+
+RATIOS = {"p05": 0.05, "p50": 0.5, "p95": 0.95}
+ERRORS = {"p50": 0.5, "p95": 0.95, "max": 1.0}
+"""Quantiles that are shown."""
 
 NO_RECEIPTS = "no receipts"
 NOT_A_CHAIN = "swaps do not pass on all they get"
@@ -161,6 +167,10 @@ class Calibration:
         """Arbitrages that paid what our code says, to the wei."""
         return self.errors_wei.count(0)
 
+    @property
+    def greatest_error_wei(self) -> int:
+        return max(map(abs, self.errors_wei), default=0)
+
     # -- gas ------------------------------------------------------------------------------------
 
     def ratios(self) -> list[float]:
@@ -181,22 +191,72 @@ class Calibration:
         return found
 
 
-def run(
-    history: Path | None,
-    *,
-    config: Path,
-    first_block: int | None,
-    last_block: int | None,
-    as_json: bool,
-) -> int:
-    """Returns 1 where an amount is not as predicted, else 0. Raises StoreError, InputError."""
-    reader = history_reader(history, config)
-    found = calibrate(reader, first_block, last_block)
-    if as_json:
-        print_json(as_dict(found))
-    else:
-        plain_console(highlight=False).print(as_text(found), soft_wrap=True)
-    return 0 if found.ok else 1
+@dataclass(frozen=True, slots=True)
+class Calibrated(Answer):
+    """What calibrating a stretch of a history gave."""
+
+    calibration: Calibration
+
+    @property
+    def exit_code(self) -> int:
+        """1 where an amount is not as predicted."""
+        return 0 if self.calibration.ok else 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Amounts as decimal strings."""
+        found = self.calibration
+        return {
+            "ok": found.ok,
+            "from_block": found.first_block,
+            "to_block": found.last_block,
+            "blocks": found.blocks,
+            "swaps": {style.name.lower(): found.swaps[style] for style in Style},
+            "arbitrages": {
+                "found": found.arbitrages,
+                "judged": len(found.errors_wei),
+                "exact": found.exact,
+                "greatest_error_wei": str(found.greatest_error_wei),
+                "not_judged": dict(found.not_judged),
+            },
+            "several_swaps_without_a_cycle": found.several_swaps,
+            "gas": {
+                "compared": len(found.ratios()),
+                "not_compared": dict(found.gas_not_compared),
+                "ratio": _quantiles(found.ratios(), RATIOS) or None,
+                "error": _quantiles(found.errors(), ERRORS) or None,
+            },
+            "odd_pairs": found.odd_pairs,
+            "differences": len(found.differences),
+            "first_differences": [
+                {
+                    "block": each.block,
+                    "transaction_index": each.transaction,
+                    "problem": each.problem,
+                    "pool": each.pool,
+                    "amount_in": _text(each.amount_in),
+                    "amount_out": _text(each.amount_out),
+                    "predicted": _text(each.predicted),
+                }
+                for each in found.differences[:SHOWN]
+            ],
+        }
+
+    def render(self) -> RenderableType:
+        found = self.calibration
+        parts = [_swaps(found), _arbitrages(found), *_gas(found), *_odd_pairs(found)]
+        parts += map(_difference, found.differences[:SHOWN])
+        if len(found.differences) > SHOWN:
+            parts.append(Text(f"and {len(found.differences) - SHOWN} more"))
+        verdict = "No amount differs." if found.ok else f"{len(found.differences)} differences."
+        parts.append(Text(verdict, style="bold green" if found.ok else "bold red"))
+        return Group(*parts)
+
+
+def answer(
+    history: Path | None, *, config: Path, first: int | None, last: int | None
+) -> Calibrated:
+    """Raises StoreError, InputError."""
+    return Calibrated(calibrate(history_reader(history, config), first, last))
 
 
 def calibrate(
@@ -229,95 +289,78 @@ def calibrate(
     return found
 
 
-# -- telling --------------------------------------------------------------------------------------
-
-
-def as_dict(found: Calibration) -> dict[str, Any]:
-    """The result as JSON types, amounts as decimal strings."""
-    return {
-        "ok": found.ok,
-        "from_block": found.first_block,
-        "to_block": found.last_block,
-        "blocks": found.blocks,
-        "swaps": {style.name.lower(): found.swaps[style] for style in Style},
-        "arbitrages": {
-            "found": found.arbitrages,
-            "judged": len(found.errors_wei),
-            "exact": found.exact,
-            "greatest_error_wei": str(max(map(abs, found.errors_wei), default=0)),
-            "not_judged": dict(found.not_judged),
-        },
-        "several_swaps_without_a_cycle": found.several_swaps,
-        "gas": {
-            "compared": len(found.ratios()),
-            "not_compared": dict(found.gas_not_compared),
-            "ratio": _quantiles(found.ratios(), (("p05", 0.05), ("p50", 0.5), ("p95", 0.95))),
-            "error": _quantiles(found.errors(), (("p50", 0.5), ("p95", 0.95), ("max", 1.0))),
-        },
-        "odd_pairs": found.odd_pairs,
-        "differences": len(found.differences),
-        "first_differences": [
-            {
-                "block": each.block,
-                "transaction_index": each.transaction,
-                "problem": each.problem,
-                "pool": each.pool,
-                "amount_in": _text(each.amount_in),
-                "amount_out": _text(each.amount_out),
-                "predicted": _text(each.predicted),
-            }
-            for each in found.differences[:SHOWN]
-        ],
-    }
+# -- showing --------------------------------------------------------------------------------------
 
 
 def _text(amount: int | None) -> str | None:
     return None if amount is None else str(amount)
 
 
-def _quantiles(
-    values: Sequence[float], names: Sequence[tuple[str, float]]
-) -> dict[str, float] | None:
-    if not values:
-        return None
-    return {name: float(np.quantile(values, share)) for name, share in names}
+def _quantiles(values: Sequence[float], shares: Mapping[str, float]) -> dict[str, float]:
+    """Empty without values."""
+    return {name: float(np.quantile(values, share)) for name, share in shares.items() if values}
 
 
-def as_text(found: Calibration) -> str:
-    """The same for people."""
-    told = as_dict(found)
-    swaps, gas = found.swaps, told["gas"]
-    lines = [
+def _swaps(found: Calibration) -> Text:
+    return _lines(
         f"Blocks {found.first_block} to {found.last_block}, {found.blocks} of them",
-        f"Swaps of others: {sum(swaps.values()):,}",
-        *(f"  {swaps[style]:>9,} {style.value}" for style in Style),
+        f"Swaps of others: {sum(found.swaps.values()):,}",
+        *(_count(found.swaps[style], style.value) for style in Style),
+    )
+
+
+def _arbitrages(found: Calibration) -> Text:
+    return _lines(
         f"Their arbitrages: {found.arbitrages:,}",
-        f"  {found.exact:>9,} of {len(found.errors_wei):,} judged paid what our code says;"
-        f" greatest error {told['arbitrages']['greatest_error_wei']} wei",
-        *(f"  {count:>9,} not judged: {why}" for why, count in found.not_judged.items()),
-        f"  {found.several_swaps:>9,} transactions with several swaps close no cycle in our pools:",
+        _count(
+            found.exact,
+            f"of {len(found.errors_wei):,} judged paid what our code says;"
+            f" greatest error {found.greatest_error_wei} wei",
+        ),
+        *(_count(count, f"not judged: {why}") for why, count in found.not_judged.items()),
+        _count(found.several_swaps, "transactions with several swaps close no cycle in our pools:"),
         "            trades over several pools, or arbitrages through pools not collected",
-    ]
-    if gas["ratio"]:
-        ratio = "  ".join(f"{name} {value:.2f}" for name, value in gas["ratio"].items())
-        lines += [f"Gas of {gas['compared']:,} arbitrages, our executor's over theirs: {ratio}"]
-    if gas["error"]:
-        error = "  ".join(f"{name} {value:.1%}" for name, value in gas["error"].items())
-        lines += [f"  off what is usual for the contract they called: {error}"]
-    lines += [f"  {count:>9,} not compared: {why}" for why, count in found.gas_not_compared.items()]
+    )
+
+
+def _gas(found: Calibration) -> Iterator[Text]:
+    ratios, errors = found.ratios(), found.errors()
+    if ratios:
+        parts = (f"{name} {value:.2f}" for name, value in _quantiles(ratios, RATIOS).items())
+        yield Text(
+            f"Gas of {len(ratios):,} arbitrages, our executor's over theirs: {'  '.join(parts)}"
+        )
+    if errors:
+        parts = (f"{name} {value:.1%}" for name, value in _quantiles(errors, ERRORS).items())
+        yield Text(f"  off what is usual for the contract they called: {'  '.join(parts)}")
+    for why, count in found.gas_not_compared.items():
+        yield Text(_count(count, f"not compared: {why}"))
+
+
+def _odd_pairs(found: Calibration) -> Iterator[Text]:
     for pair, fee in found.odd_pairs.items():
-        lines += [f"Pair {pair} gives less than its fee here allows; {fee:.0f} pips would fit"]
-    for each in found.differences[:SHOWN]:
-        lines += [
-            f"Block {each.block}, transaction {each.transaction}: {each.problem}"
-            + (f" in {each.pool}" if each.pool else "")
-            + (
-                f": {each.amount_in} in, {each.amount_out} out, predicted {each.predicted}"
-                if each.amount_in is not None
-                else ""
-            )
-        ]
-    if len(found.differences) > SHOWN:
-        lines += [f"and {len(found.differences) - SHOWN} more"]
-    lines += ["No amount differs." if found.ok else f"{len(found.differences)} differences."]
-    return "\n".join(lines)
+        yield _whole(
+            f"Pair {pair} gives less than its fee here allows; {fee:.0f} pips would fit", "yellow"
+        )
+
+
+def _difference(each: Difference) -> Text:
+    line = f"Block {each.block}, transaction {each.transaction}: {each.problem}"
+    if each.pool:
+        line += f" in {each.pool}"
+    if each.amount_in is not None:
+        line += f": {each.amount_in} in, {each.amount_out} out, predicted {each.predicted}"
+    return _whole(line, "red")
+
+
+def _count(count: int, what: str) -> str:
+    return f"  {count:>9,} {what}"
+
+
+def _lines(head: str, *rest: str) -> Text:
+    return Text.assemble((head, "bold"), *(f"\n{line}" for line in rest))
+
+
+def _whole(line: str, style: str) -> Text:
+    """A line that is not broken, so that its address can be found and copied."""
+    return Text(line, style=style, no_wrap=True, overflow="ignore")

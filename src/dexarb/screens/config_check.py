@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.console import Console
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -24,8 +22,9 @@ from dexarb.config.schema import paper_schema
 from dexarb.config.strategy_table import StrategyTable, plain
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors, StoreError
-from dexarb.screens.console import plain_console
+from dexarb.screens.answer import Answer
 from dexarb.screens.output import print_json
+from dexarb.screens.tables import plain_table
 from dexarb.store.follow import start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import trader_of
@@ -38,7 +37,7 @@ WRONG = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Answer):
     """A file that has been looked at. unchecked: why its names could not be. difference: against
     the strategies of the ledger, None where there is no ledger. trader: the process that trades."""
 
@@ -51,6 +50,71 @@ class Checked:
     difference: Difference | None
     trader: int | None
 
+    @property
+    def exit_code(self) -> int:
+        """2 for a file that cannot be used."""
+        return WRONG if self.errors else 0
+
+    def problems(self) -> Iterator[str]:
+        for error in self.errors:
+            yield f"error: {error}"
+        for warning in self.warnings:
+            yield f"warning: {warning}"
+        if self.unchecked:
+            yield f"not checked: {self.unchecked}"
+
+    def as_json(self) -> dict[str, Any]:
+        difference = self.difference
+        return {
+            "file": str(self.config.file.path),
+            "ok": not self.errors,
+            "errors": [_problem_json(each) for each in self.errors],
+            "warnings": [_problem_json(each) for each in self.warnings],
+            "not_checked": self.unchecked,
+            "trader": self.trader,
+            "general": {key: _json_value(value) for key, value in self.config.general},
+            "strategies": list(map(self._strategy_json, self.config.strategies)),
+            "reload": None
+            if difference is None
+            else {**difference.counts(), "changes": difference.lines(self._names())},
+        }
+
+    def _strategy_json(self, listed: Listed) -> dict[str, Any]:
+        settings = self.settings.get(listed.table.name)
+        return {
+            "hash": settings.hash if settings else None,
+            "line": self.config.file.line(listed.at),
+            **{key: _json_value(value) for key, value in listed.table},
+        }
+
+    def render(self) -> RenderableType:
+        """Of a file that cannot be used, the problems say it all."""
+        if self.errors:
+            return Group()
+        listed = self.config.strategies
+        parts: list[RenderableType] = [_values(listed[:ROWS], listed)]
+        if len(listed) > ROWS:
+            parts.append(Text(f"and {len(listed) - ROWS:,} more; --json lists all"))
+        enabled = sum(each.table.enabled for each in listed)
+        return Group(*parts, Text(f"{enabled:,} strategies are enabled"), *self._changes())
+
+    def _changes(self) -> Iterator[Text]:
+        """By a reload."""
+        difference = self.difference
+        if difference is None:
+            return
+        who = f"process {self.trader}" if self.trader else "paper-trading (not running now)"
+        if difference.is_empty:
+            yield Text(f"A reload changes nothing for {who}")
+            return
+        yield Text(f"A reload changes for {who}", style="bold")
+        for line in difference.lines(self._names()):
+            yield Text(f"  {line}")
+        yield Text(", ".join(f"{count:,} {name}" for name, count in difference.counts().items()))
+
+    def _names(self) -> dict[Address, str]:
+        return {address: name for name, address in self.tokens.items()}
+
 
 def schema() -> int:
     """Print the JSON schema of the paper trader's file."""
@@ -58,27 +122,11 @@ def schema() -> int:
     return 0
 
 
-def check(path: Path, *, chain: Path | None, as_json: bool) -> int:
-    """Returns 0 for a file that can be used, 2 for one that cannot.
+def answer(path: Path, *, chain: Path | None) -> Checked:
+    """chain: the profile to take names from instead of the history.
 
-    chain: the profile to take names from instead of the history. Raises ConfigError for a file
-    that is no TOML, and StoreError for a ledger that cannot be read.
+    Raises ConfigError for a file that is no TOML, and StoreError for a ledger that cannot be read.
     """
-    checked = _check(path, chain)
-    for error in checked.errors:
-        sys.stderr.write(f"error: {error}\n")
-    for warning in checked.warnings:
-        sys.stderr.write(f"warning: {warning}\n")
-    if checked.unchecked:
-        sys.stderr.write(f"not checked: {checked.unchecked}\n")
-    if as_json:
-        print_json(_as_json(checked))
-    elif not checked.errors:
-        _print(checked)
-    return WRONG if checked.errors else 0
-
-
-def _check(path: Path, chain: Path | None) -> Checked:
     config, problems = inspect_paper(path)
     facts, unchecked = None, None
     names: Mapping[str, Address] = _believed(config)
@@ -167,34 +215,7 @@ def _difference(config: PaperConfig, settings: Sequence[StrategySettings]) -> Di
 # -- showing -----------------------------------------------------------------------------------
 
 
-def _as_json(checked: Checked) -> dict[str, Any]:
-    difference = checked.difference
-    names = {address: name for name, address in checked.tokens.items()}
-    return {
-        "file": str(checked.config.file.path),
-        "ok": not checked.errors,
-        "errors": [_remark(each) for each in checked.errors],
-        "warnings": [_remark(each) for each in checked.warnings],
-        "not_checked": checked.unchecked,
-        "trader": checked.trader,
-        "general": {key: _json_value(value) for key, value in checked.config.general},
-        "strategies": [
-            {
-                "hash": checked.settings[each.table.name].hash
-                if each.table.name in checked.settings
-                else None,
-                "line": checked.config.file.line(each.at),
-                **{key: _json_value(value) for key, value in each.table},
-            }
-            for each in checked.config.strategies
-        ],
-        "reload": None
-        if difference is None
-        else {**difference.counts(), "changes": difference.lines(names)},
-    }
-
-
-def _remark(error: ConfigError) -> dict[str, Any]:
+def _problem_json(error: ConfigError) -> dict[str, Any]:
     return {
         "file": error.file,
         "line": error.line,
@@ -216,41 +237,19 @@ def _json_value(value: Any) -> Any:
     return value
 
 
-def _print(checked: Checked) -> None:
-    """What all strategies have in common once, what differs for each of them."""
-    console = plain_console(highlight=False)
-    listed = checked.config.strategies
+def _values(shown: Sequence[Listed], listed: Sequence[Listed]) -> Table:
+    """What all strategies have in common once, what differs for each of those shown."""
     texts = {key: [_shown(each, key) for each in listed] for key in StrategyTable.model_fields}
     common = {key: column[0] for key, column in texts.items() if len(set(column)) == 1}
     different = [key for key in texts if key not in common and key != "name"]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table = plain_table(None)
     for column in ("strategy", "effective values"):
         table.add_column(column)
-    for index, each in enumerate(listed[:ROWS]):
+    for index, each in enumerate(shown):
         values = ", ".join(f"{key} {texts[key][index]}" for key in different)
         table.add_row(Text(each.table.name), Text(values or "those of all"))
     table.add_row("all", Text(", ".join(f"{key} {text}" for key, text in common.items())))
-    console.print(table)
-    if len(listed) > ROWS:
-        console.print(f"and {len(listed) - ROWS:,} more; --json lists all")
-    _print_difference(console, checked)
-
-
-def _print_difference(console: Console, checked: Checked) -> None:
-    enabled = sum(each.table.enabled for each in checked.config.strategies)
-    console.print(f"{enabled:,} strategies are enabled")
-    difference = checked.difference
-    if difference is None:
-        return
-    who = f"process {checked.trader}" if checked.trader else "paper-trading (not running now)"
-    if difference.is_empty:
-        console.print(f"A reload changes nothing for {who}")
-        return
-    console.print(f"A reload changes for {who}", style="bold")
-    for line in difference.lines({address: name for name, address in checked.tokens.items()}):
-        console.print(f"  {line}")
-    counts = ", ".join(f"{count:,} {name}" for name, count in difference.counts().items())
-    console.print(counts)
+    return table
 
 
 def _shown(listed: Listed, key: str) -> str:

@@ -18,9 +18,8 @@ from dexarb.core.route import CycleId
 from dexarb.core.token import short
 from dexarb.core.trade import Fill, FillStatus
 from dexarb.core.units import MICRO_USD, NATIVE
-from dexarb.screens.console import plain_console
+from dexarb.screens.answer import Answer
 from dexarb.screens.names import Names, find_strategy, names_of
-from dexarb.screens.output import print_json
 from dexarb.screens.tables import UNKNOWN, band, signed_usd
 from dexarb.store.ledger_reader import LedgerReader, read_only
 from dexarb.store.ledger_rows import FillRow
@@ -31,7 +30,7 @@ STYLES = {FillStatus.FILLED: "green", FillStatus.EXPIRED: "dim"}
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class NamedFill:
     """A fill with the name of its strategy and what is known of the spread. evidence: None while
     the spread is still open and not yet 64 blocks old."""
 
@@ -48,22 +47,48 @@ class Told:
         return self.row.reorged_seq is None and won_over_taker(self.fill, self.evidence)
 
 
-def run(config: Path, *, strategy: str | None, last: int, as_json: bool) -> int:
-    """Returns 0. Raises ConfigError, InputError for an unknown strategy, StoreError."""
+@dataclass(frozen=True, slots=True)
+class Fills(Answer):
+    """Oldest first. strategy: whose were asked for, None for all. open_decisions: that may still
+    become fills; counted only where there are none."""
+
+    fills: Sequence[NamedFill]
+    names: Names
+    strategy: str | None
+    open_decisions: int
+
+    def as_json(self) -> dict[str, Any]:
+        return {"fills": [_fill_json(each) for each in self.fills]}
+
+    def render(self) -> RenderableType:
+        return _list(self.fills, self.names) if self.fills else Text(self._hint(), style="yellow")
+
+    def _hint(self) -> str:
+        """What to do where there is nothing to show."""
+        name = f' "{self.strategy}"' if self.strategy else ""
+        head = f"No fills{name and f' of{name}'} yet.\n"
+        if self.open_decisions:
+            open_ = f"{self.open_decisions} decisions are open"
+            return f"{head}{open_}: they are settled within a few blocks."
+        return (
+            f"{head}`dexarb why{name}` says what stands in the way,\n"
+            "`dexarb spreads` what the market offers against what the strategies need."
+        )
+
+
+def answer(config: Path, *, strategy: str | None, last: int) -> Fills:
+    """The last fills, of all strategies or of one.
+
+    Raises ConfigError, InputError for an unknown strategy, StoreError.
+    """
     files = where(config)
     with read_only(files.ledger_file) as reader, reader.at_one_moment():
         found = read_fills(reader, strategy, last)
         open_decisions = len(reader.open_decisions()) if not found else 0
-    if as_json:
-        print_json({"fills": [_json(each) for each in found]})
-    elif found:
-        plain_console().print(_screen(found, names_of(files.state_file)))
-    else:
-        plain_console().print(Text("\n".join(_nothing(strategy, open_decisions)), style="yellow"))
-    return 0
+    return Fills(found, names_of(files.state_file), strategy, open_decisions)
 
 
-def read_fills(reader: LedgerReader, strategy: str | None, last: int) -> list[Told]:
+def read_fills(reader: LedgerReader, strategy: str | None, last: int) -> list[NamedFill]:
     """The last fills, of all strategies or of one, oldest first."""
     strategies = reader.strategies()
     names = {row.hash: row.name for row in strategies}
@@ -81,37 +106,25 @@ def read_fills(reader: LedgerReader, strategy: str | None, last: int) -> list[To
     for row in rows:
         decision = row.fill.decision
         known = evidence.get((decision.cycle.id, decision.block.hash))
-        found.append(Told(row, names[decision.strategy], known))
+        found.append(NamedFill(row, names[decision.strategy], known))
     return found
-
-
-def _nothing(strategy: str | None, open_decisions: int) -> Iterator[str]:
-    """What to do where there is nothing to show."""
-    whose = f' of "{strategy}"' if strategy else ""
-    yield f"No fills{whose} yet."
-    if open_decisions:
-        yield f"{open_decisions} decisions are open: they are settled within a few blocks."
-    else:
-        name = f' "{strategy}"' if strategy else ""
-        yield f"`dexarb why{name}` says what stands in the way,"
-        yield "`dexarb spreads` what the market offers against what the strategies need."
 
 
 # -- for machines ---------------------------------------------------------------------------------
 
 
-def _json(told: Told) -> dict[str, Any]:
-    fill, decision = told.fill, told.fill.decision
+def _fill_json(shown: NamedFill) -> dict[str, Any]:
+    fill, decision = shown.fill, shown.fill.decision
     known = fill.place_known
     return {
-        "strategy": told.strategy,
+        "strategy": shown.strategy,
         "hash": decision.strategy,
         "id": decision.id,
         "decided_block": decision.block.number,
         "block": fill.block.number,
         "place": fill.place if known else None,
         "status": fill.status.value if known else None,
-        "reorged": told.row.reorged_seq is not None,
+        "reorged": shown.row.reorged_seq is not None,
         "route": list(decision.cycle.pools),
         "tokens": list(decision.cycle.tokens),
         "amount_in": str(decision.amount_in),
@@ -121,8 +134,8 @@ def _json(told: Told) -> dict[str, Any]:
         "net_usd": fill.net_micro_usd / MICRO_USD if known else None,
         "band_usd": [each / MICRO_USD for each in fill.band_micro_usd],
         "gas_cost_usd": fill.gas_cost_micro_usd / MICRO_USD,
-        "won_over_taker": told.is_won_over_taker,
-        "evidence": None if told.evidence is None else _evidence_json(told.evidence),
+        "won_over_taker": shown.is_won_over_taker,
+        "evidence": None if shown.evidence is None else _evidence_json(shown.evidence),
     }
 
 
@@ -150,34 +163,34 @@ def _mover_json(mover: Mover) -> dict[str, Any]:
 # -- for people -----------------------------------------------------------------------------------
 
 
-def _screen(found: Sequence[Told], names: Names) -> RenderableType:
+def _list(found: Sequence[NamedFill], names: Names) -> RenderableType:
     head = f"{'block':>8}  {'strategy':<{NAME_WIDTH}}  outcome       net      band"
     parts: list[RenderableType] = [Text(head, style="dim")]
-    for told, next_one in zip_longest(found, found[1:]):
-        parts += [_result(told), _trade(told, names)]
+    for shown, next_one in zip_longest(found, found[1:]):
+        parts += [_result(shown), _trade(shown, names)]
         # Several strategies take the same spread: what became of it is told once, below the last.
-        if next_one is None or not _is_same_spread(told, next_one):
-            parts += _chain(told, names)
-        elif told.is_won_over_taker:
+        if next_one is None or not _is_same_spread(shown, next_one):
+            parts += _chain(shown, names)
+        elif shown.is_won_over_taker:
             parts.append(_won())
     won = sum(each.fill.net_micro_usd for each in found if each.is_won_over_taker)
     if won:
         gained = f"{won / MICRO_USD:+,.2f} USD"
-        told_won = f"Of these, {gained} were won over a taker who was really there."
-        parts.append(Text(told_won, style="yellow"))
+        line = f"Of these, {gained} were won over a taker who was really there."
+        parts.append(Text(line, style="yellow"))
     if any(not each.fill.place_known for each in found):
         parts.append(Text("?: the place in the block is not known, so only the band is true."))
     return Group(*parts)
 
 
-def _result(told: Told) -> Text:
+def _result(shown: NamedFill) -> Text:
     """`70  Moderate   filled   +25.79 USD  -0.00..26.55  place 3`"""
-    fill = told.fill
+    fill = shown.fill
     known = fill.place_known
     status = fill.status.value if known else UNKNOWN
-    if told.row.reorged_seq is not None:
+    if shown.row.reorged_seq is not None:
         status = "reorged"
-    name = told.strategy
+    name = shown.strategy
     if len(name) > NAME_WIDTH:
         name = name[: NAME_WIDTH - 1] + "…"
     text = Text(f"{fill.block.number:>8}  ")
@@ -191,19 +204,19 @@ def _result(told: Told) -> Text:
     return text
 
 
-def _trade(told: Told, names: Names) -> RenderableType:
+def _trade(shown: NamedFill, names: Names) -> RenderableType:
     """`1,000.00 USDC: USDC > WETH > USDC by QuickSwap 0.30%, UniswapV3 0.05%`"""
-    decision = told.fill.decision
+    decision = shown.fill.decision
     amount = names.amount(decision.cycle.start_token, decision.amount_in)
     route = f"{names.tokens_of(decision.cycle)} by {names.pools_of(decision.cycle)}"
     return _indent(f"{amount}, {route}", "dim")
 
 
-def _chain(told: Told, names: Names) -> Iterator[RenderableType]:
+def _chain(shown: NamedFill, names: Names) -> Iterator[RenderableType]:
     """What became of the spread without us."""
-    evidence = told.evidence
+    evidence = shown.evidence
     if evidence is None:
-        if told.row.reorged_seq is None:
+        if shown.row.reorged_seq is None:
             yield _indent("what the chain did with it is told when the spread has closed", "dim")
         return
     closed = evidence.closed_after
@@ -214,7 +227,7 @@ def _chain(told: Told, names: Names) -> Iterator[RenderableType]:
         yield _indent(f"{what}, nobody moved its pools", "cyan")
         return
     yield _indent(f"{what}; {_moved(mover, evidence, names)}", "cyan")
-    if told.is_won_over_taker:
+    if shown.is_won_over_taker:
         yield _won()
 
 
@@ -222,7 +235,7 @@ def _won() -> RenderableType:
     return _indent("won over a taker who was really there", "yellow")
 
 
-def _is_same_spread(one: Told, other: Told) -> bool:
+def _is_same_spread(one: NamedFill, other: NamedFill) -> bool:
     """The same cycle, seen after the same block."""
     first, second = one.fill.decision, other.fill.decision
     return one.row.reorged_seq == other.row.reorged_seq and (first.cycle.id, first.block.hash) == (

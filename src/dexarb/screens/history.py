@@ -2,41 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from dexarb.screens.console import plain_console
-from dexarb.screens.output import print_json
-from dexarb.store.history_check import check as check_history
+from dexarb.screens.answer import Answer
+from dexarb.store.history_check import HistoryCheck, check
 from dexarb.study.walk import history_reader
 
 SHOWN = 20
 """Ranges and problems that are told one by one."""
 
 
-def check(history: Path | None, *, config: Path, as_json: bool) -> int:
-    """Returns 0 for a whole history, 1 for one with something wrong. Raises ConfigError,
-    StoreError."""
+@dataclass(frozen=True, slots=True)
+class Checked(Answer):
+    """A history that has been read from its beginning to its end."""
+
+    folder: Path
+    found: HistoryCheck
+
+    @property
+    def exit_code(self) -> int:
+        """1 where something is wrong."""
+        return 0 if self.found.ok else 1
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self.found)
+
+    def render(self) -> RenderableType:
+        table = Table.grid("", Column(overflow="fold"), padding=(0, 2, 0, 0))
+        for key, value in asdict(self.found).items():
+            if key != "ok":
+                table.add_row(key.replace("_", " "), _ranges(value))
+        verdict = ("whole", "bold green") if self.found.ok else ("not whole", "bold red")
+        head = Text(f"History {self.folder}: ", no_wrap=True, overflow="ignore")
+        return Group(head.append(*verdict), table)
+
+
+def answer(history: Path | None, *, config: Path) -> Checked:
+    """Raises ConfigError, StoreError."""
     folder = history_reader(history, config).folder
-    found = check_history(folder)
-    if as_json:
-        print_json(asdict(found))
-        return 0 if found.ok else 1
-    table = Table.grid("", Column(overflow="fold"), padding=(0, 2, 0, 0))
-    for key, value in asdict(found).items():
-        if key != "ok":
-            table.add_row(key.replace("_", " "), _told(value))
-    told = ("whole", "bold green") if found.ok else ("not whole", "bold red")
-    head = Text.assemble(f"History {folder}: ", told)
-    plain_console(highlight=False).print(Group(head, table), soft_wrap=True)
-    return 0 if found.ok else 1
+    return Checked(folder, check(folder))
 
 
-def _told(value: object) -> Text:
+def _ranges(value: object) -> Text:
     """Ranges as `5,001 to 5,003`, a number alone where both ends are the same."""
     if value in (0, None) or value == []:
         return Text("none")

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
+from dexarb.core.market import Market
 from dexarb.core.pool import PIPS
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address, Token, short
@@ -16,14 +16,20 @@ from dexarb.store.ledger_rows import StrategyRow
 from dexarb.store.snapshot import read_state
 
 MANY = 10
+DOLLARS = ("USD", "DAI")
+"""What symbols of dollars contain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What addresses are called; those that nothing names are shortened."""
+    """What addresses are called; those that nothing names are shortened.
+
+    numeraire: the token that counts as a dollar, where that is known.
+    """
 
     tokens: Mapping[Address, Token]
     pools: Mapping[Address, str]
+    numeraire: Address | None = None
 
     def symbol(self, token: Address) -> str:
         known = self.tokens.get(token)
@@ -39,9 +45,11 @@ class Names:
         return f"{text} {known.symbol}"
 
     def pair(self, pair: tuple[Address, Address]) -> str:
-        """`WETH/USDC`: as people say it, a dollar last."""
-        symbols = sorted(map(self.symbol, pair), key=lambda symbol: "USD" in symbol)
-        return "/".join(symbols)
+        """`WETH/USDC`: as people say it, what counts as a dollar last."""
+        return "/".join(map(self.symbol, sorted(pair, key=self._is_quote)))
+
+    def _is_quote(self, token: Address) -> tuple[bool, bool]:
+        return token == self.numeraire, any(name in self.symbol(token) for name in DOLLARS)
 
     def pool(self, pool: Address) -> str:
         return self.pools.get(pool, short(pool))
@@ -55,21 +63,25 @@ class Names:
         return ", ".join(map(self.pool, cycle.pools))
 
 
-def pool_label(dex: str, fee_pips: int) -> str:
-    return f"{dex} {fee_pips / PIPS:.2%}"
-
-
 def names_of(state_file: Path) -> Names:
     """From the collector's state file; without one, addresses have no names."""
     try:
         state = read_state(state_file)
     except StoreError:
         return Names({}, {})
-    return Names(state.tokens, dict(map(_pool, state.pools)))
+    pools = {Address(each["address"]): _pool(each["dex"], each["fee_pips"]) for each in state.pools}
+    return Names(state.tokens, pools)
 
 
-def _pool(summary: Mapping[str, Any]) -> tuple[Address, str]:
-    return Address(summary["address"]), pool_label(summary["dex"], summary["fee_pips"])
+def names_at(market: Market) -> Names:
+    """From the market itself, which knows its numeraire."""
+    pools = {address: _pool(pool.dex, pool.fee_pips) for address, pool in market.pools.items()}
+    return Names(market.tokens, pools, market.profile.numeraire)
+
+
+def _pool(dex: str, fee_pips: int) -> str:
+    """`QuickSwap 0.30%`"""
+    return f"{dex} {fee_pips / PIPS:.2%}"
 
 
 def find_strategy(

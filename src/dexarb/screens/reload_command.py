@@ -4,29 +4,61 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from dexarb.config.paper import load_paper
 from dexarb.errors import ConfigError, OutsideError
-from dexarb.screens.output import print_json
+from dexarb.screens.answer import Answer
 from dexarb.store.ledger_db import trader_of
-from dexarb.store.ledger_notes import RELOAD, TRADER, Reload
+from dexarb.store.ledger_notes import RELOAD, TRADER, ReloadOutcome
 from dexarb.store.ledger_reader import LedgerReader, read_only
 
 POLL_S = 0.02
 REFUSED = 2
 
 
-def run(config_path: Path, *, timeout_s: float, as_json: bool) -> int:
-    """Returns 0 for a reload that took effect, 2 for one that was refused.
+@dataclass(frozen=True, slots=True)
+class Reload(Answer):
+    """What came of it: what changes on standard output; what is wrong on standard error."""
 
-    Raises ConfigError(s) for a file that is wrong without asking anybody, and OutsideError where
-    no trader runs, or where it does not answer.
-    """
+    outcome: ReloadOutcome
+
+    @property
+    def exit_code(self) -> int:
+        """2 for a configuration that was refused."""
+        return 0 if self.outcome.ok else REFUSED
+
+    def problems(self) -> Iterator[str]:
+        for error in self.outcome.errors:
+            yield f"error: {error}"
+        for warning in self.outcome.warnings:
+            yield f"warning: {warning}"
+        if not self.outcome.ok:
+            yield "refused: everything goes on as before"
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self.outcome) | {"ok": self.outcome.ok}
+
+    def render(self) -> RenderableType:
+        outcome = self.outcome
+        if not outcome.ok:
+            return Group()
+        counts = ", ".join(f"{count} {name}" for name, count in (outcome.counts or {}).items())
+        lines = [*outcome.changes, f"reloaded in {outcome.took_ms:.0f} ms: {counts}"]
+        return Group(*(Text(line, no_wrap=True, overflow="ignore") for line in lines))
+
+
+def answer(config_path: Path, *, timeout_s: float) -> Reload:
+    """Raises ConfigError(s) for a file that is wrong without asking anybody, and OutsideError where
+    no trader runs, or where it does not answer."""
     config = load_paper(config_path)
     ledger = config.general.ledger_file
     pid = trader_of(ledger)
@@ -42,15 +74,10 @@ def run(config_path: Path, *, timeout_s: float, as_json: bool) -> int:
                 file=str(config_path),
                 remedy=f"Give --config {theirs}",
             )
-        outcome = _ask(pid, ledger, reader, timeout_s)
-    if as_json:
-        print_json(asdict(outcome) | {"ok": outcome.ok})
-    else:
-        _print(outcome)
-    return 0 if outcome.ok else REFUSED
+        return Reload(_ask(pid, ledger, reader, timeout_s))
 
 
-def _ask(pid: int, ledger: Path, reader: LedgerReader, timeout_s: float) -> Reload:
+def _ask(pid: int, ledger: Path, reader: LedgerReader, timeout_s: float) -> ReloadOutcome:
     """Send SIGHUP and wait for the outcome of a reload that began after it."""
     before = reader.note(RELOAD)
     number = before.number if before else 0
@@ -69,18 +96,3 @@ def _ask(pid: int, ledger: Path, reader: LedgerReader, timeout_s: float) -> Relo
         f"process {pid} has not answered within {timeout_s:g} s: it replays its history, or waits "
         f"for a disk. It will still reload; its log and the next dexarb reload tell"
     )
-
-
-def _print(outcome: Reload) -> None:
-    """What changes on standard output; what is wrong, as always, on standard error."""
-    for error in outcome.errors:
-        sys.stderr.write(f"error: {error}\n")
-    for warning in outcome.warnings:
-        sys.stderr.write(f"warning: {warning}\n")
-    if not outcome.ok:
-        sys.stderr.write("refused: everything goes on as before\n")
-        return
-    for line in outcome.changes:
-        sys.stdout.write(f"{line}\n")
-    counts = ", ".join(f"{count} {name}" for name, count in (outcome.counts or {}).items())
-    sys.stdout.write(f"reloaded in {outcome.took_ms:.0f} ms: {counts}\n")

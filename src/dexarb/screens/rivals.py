@@ -17,8 +17,8 @@ from dexarb.core.route import Hop, cycle_id
 from dexarb.core.token import Address, short
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
-from dexarb.screens.console import plain_console
-from dexarb.screens.output import counted, print_json
+from dexarb.screens.answer import Answer
+from dexarb.screens.output import counted
 from dexarb.screens.progress import walk_shown
 from dexarb.screens.tables import plain_table, usd
 from dexarb.study.rivals import Rival, Take, rivals
@@ -29,10 +29,15 @@ from dexarb.trading.rivals import Arbitrage, arbitrages
 
 TARGET, SENDER = "target", "sender"
 SHOWN = 20
+LEGEND = (
+    "gain: before gas. bid: priority fee x gas used in % of the gain, median. failed: of all"
+    " transactions to or of it. same: taken in the very block that opened the spread; the others"
+    " after so many blocks (median)."
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Rivals(Answer):
     """opened: cycles that were first seen open at a block's end. without_receipts: blocks of
     which the node told no transactions."""
 
@@ -43,8 +48,54 @@ class Finding:
     opened: int
     without_receipts: int
 
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "first_block": self.asked.first,
+            "last_block": self.asked.last,
+            "blocks": self.asked.blocks,
+            "blocks_without_receipts": self.without_receipts,
+            "cycles_opened": self.opened,
+            "takes": self.takes,
+            "by": self.by,
+            "rivals": [
+                {
+                    self.by: rival.who,
+                    "senders": rival.senders,
+                    "takes": rival.takes,
+                    "gain_usd": rival.gain_micro_usd / MICRO_USD,
+                    "bid_share_of_gain": rival.bid_share,
+                    "transactions": rival.transactions,
+                    "failed": rival.failed,
+                    "failed_share": rival.failed_share,
+                    "median_blocks_after_opening": rival.blocks_after,
+                    "same_block": rival.same_block,
+                    "last_block": rival.last_block,
+                }
+                for rival in self.rivals
+            ],
+        }
 
-def run(
+    def render(self) -> RenderableType:
+        asked = self.asked
+        head = f"Blocks {asked.first} to {asked.last} ({asked.blocks:,})"
+        parts: list[RenderableType] = [Text(head, style="dim"), Text(_sentence(self), style="bold")]
+        if self.rivals:
+            parts.append(_table(self))
+            parts.append(Text(LEGEND, style="dim"))
+        if len(self.rivals) > SHOWN:
+            parts.append(Text(f"{len(self.rivals) - SHOWN} more in --json", style="dim"))
+        if self.without_receipts:
+            parts.append(
+                Text(
+                    f"{self.without_receipts} blocks came without receipts: who took their spreads,"
+                    " and what was paid, is not known.",
+                    style="yellow",
+                )
+            )
+        return Group(*parts)
+
+
+def answer(
     history: Path | None,
     *,
     config: Path,
@@ -52,22 +103,16 @@ def run(
     last: int | None,
     count: int | None,
     by: str,
-    as_json: bool,
-) -> int:
-    """Returns 0. Raises ConfigError, InputError for blocks that are not there, StoreError."""
+) -> Rivals:
+    """Raises ConfigError, InputError for blocks that are not there, StoreError."""
     if by not in (TARGET, SENDER):
         raise InputError(f'--by "{by}" is neither {TARGET} nor {SENDER}')
     asked = span(history_reader(history, config), first=first, last=last, count=count)
     warm_up()
-    found = observe(asked, by)
-    if as_json:
-        print_json(_json(found))
-    else:
-        plain_console().print(_screen(found))
-    return 0
+    return observe(asked, by)
 
 
-def observe(asked: Span, by: str) -> Finding:
+def observe(asked: Span, by: str) -> Rivals:
     """Every arbitrage of the span, put down to who made it."""
     takes: list[Take] = []
     sent: Counter[str] = Counter()
@@ -85,8 +130,8 @@ def observe(asked: Span, by: str) -> Finding:
         transactions = {each.index: each for each in update.transactions}
         for each in arbitrages(moment.market):
             takes.append(_take(each, transactions.get(each.transaction_index), moment, by))
-    found = rivals(takes, sent, failed)
-    return Finding(asked, by, tuple(found), len(takes), opened, without_receipts)
+    found = tuple(rivals(takes, sent, failed))
+    return Rivals(asked, by, found, len(takes), opened, without_receipts)
 
 
 def _who(transaction: Transaction, by: str) -> str | None:
@@ -140,60 +185,7 @@ def _is_searched(hops: Sequence[Hop], market: Market) -> bool:
 # -- telling --------------------------------------------------------------------------------------
 
 
-def _json(found: Finding) -> dict[str, Any]:
-    return {
-        "first_block": found.asked.first,
-        "last_block": found.asked.last,
-        "blocks": found.asked.blocks,
-        "blocks_without_receipts": found.without_receipts,
-        "cycles_opened": found.opened,
-        "takes": found.takes,
-        "by": found.by,
-        "rivals": [
-            {
-                found.by: rival.who,
-                "senders": rival.senders,
-                "takes": rival.takes,
-                "gain_usd": rival.gain_micro_usd / MICRO_USD,
-                "bid_share_of_gain": rival.bid_share,
-                "transactions": rival.transactions,
-                "failed": rival.failed,
-                "failed_share": rival.failed_share,
-                "median_blocks_after_opening": rival.blocks_after,
-                "same_block": rival.same_block,
-                "last_block": rival.last_block,
-            }
-            for rival in found.rivals
-        ],
-    }
-
-
-def _screen(found: Finding) -> RenderableType:
-    asked = found.asked
-    head = f"Blocks {asked.first} to {asked.last} ({asked.blocks:,})"
-    parts: list[RenderableType] = [Text(head, style="dim"), Text(_sentence(found), style="bold")]
-    if found.rivals:
-        parts.append(_table(found))
-        told = (
-            "gain: before gas. bid: priority fee x gas used in % of the gain, median. failed: of"
-            " all transactions to or of it. same: taken in the very block that opened the spread;"
-            " the others after so many blocks (median)."
-        )
-        parts.append(Text(told, style="dim"))
-    if len(found.rivals) > SHOWN:
-        parts.append(Text(f"{len(found.rivals) - SHOWN} more in --json", style="dim"))
-    if found.without_receipts:
-        parts.append(
-            Text(
-                f"{found.without_receipts} blocks came without receipts: who took their spreads,"
-                " and what was paid, is not known.",
-                style="yellow",
-            )
-        )
-    return Group(*parts)
-
-
-def _sentence(found: Finding) -> str:
+def _sentence(found: Rivals) -> str:
     if not found.takes:
         if not found.opened:
             return "Nobody took a spread, and none was open at a block's end: nothing to take."
@@ -208,7 +200,7 @@ def _sentence(found: Finding) -> str:
     )
 
 
-def _table(found: Finding) -> RenderableType:
+def _table(found: Rivals) -> RenderableType:
     table = plain_table(None, found.by)
     for name in ("takes", "gain USD", "bid %", "failed %", "same", "after"):
         table.add_column(name, justify="right", no_wrap=True)

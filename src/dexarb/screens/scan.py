@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from dexarb.core.following import Kind
 from dexarb.core.market import Market
-from dexarb.core.pool import PIPS, Pool
+from dexarb.core.pool import Pool
 from dexarb.core.route import run as run_cycle
 from dexarb.core.trade import Opportunity
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError, StoreError
-from dexarb.screens.console import plain_console
-from dexarb.screens.output import counted, print_json
+from dexarb.screens.answer import Answer
+from dexarb.screens.names import Names, names_at
+from dexarb.screens.output import counted
+from dexarb.screens.tables import plain_table
 from dexarb.store.follow import follow, start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.searching import scanner_of
@@ -44,15 +45,35 @@ class Finding:
     impact: float
 
 
-def run(
-    history: Path | None,
-    *,
-    config: Path,
-    block: int | None,
-    min_profit_usd: float,
-    as_json: bool,
-) -> int:
-    """Returns 0. Raises StoreError, InputError for a block that the history does not have."""
+@dataclass(frozen=True, slots=True)
+class Scan(Answer):
+    """What is open at the end of a block, the best net first. open_cycles: all of them, those that
+    earn less than was asked for included."""
+
+    block: int
+    findings: Sequence[Finding]
+    open_cycles: int
+    names: Names
+
+    def as_json(self) -> dict[str, Any]:
+        return {"block": self.block, "opportunities": list(map(_finding_json, self.findings))}
+
+    def render(self) -> RenderableType:
+        cycles = counted(self.open_cycles, "open cycle")
+        head = f"Block {self.block}: {cycles}, {len(self.findings)} shown"
+        if self.findings:
+            return _table(self.findings, self.names, head)
+        why = (
+            "None of them earns as much after gas: see --min-profit-usd."
+            if self.open_cycles
+            else "No cycle pays its fees here. `dexarb spreads` shows what was there in other"
+            " blocks."
+        )
+        return Group(Text(head), Text(why, style="yellow"))
+
+
+def answer(history: Path | None, *, config: Path, block: int | None, min_profit_usd: float) -> Scan:
+    """Raises StoreError, InputError for a block that the history does not have."""
     reader = history_reader(history, config)
     warm_up()
     market, valuation = market_at(reader, block)
@@ -62,12 +83,7 @@ def run(
         for finding in findings(market, valuation, scanner.scan.opportunities)
         if (finding.net_micro_usd or 0) >= min_profit_usd * MICRO_USD
     ]
-    if as_json:
-        told = [_as_json(finding) for finding in wanted]
-        print_json({"block": market.block.number, "opportunities": told})
-    else:
-        plain_console(highlight=False).print(_screen(market, wanted, len(scanner.scan.open_cycles)))
-    return 0
+    return Scan(market.block.number, wanted, len(scanner.scan.open_cycles), names_at(market))
 
 
 def market_at(reader: HistoryReader, block: int | None) -> tuple[Market, Valuation]:
@@ -127,7 +143,7 @@ def _binding(market: Market, opportunity: Opportunity) -> tuple[Pool, float]:
     return pool_after, impact
 
 
-def _as_json(finding: Finding) -> dict[str, Any]:
+def _finding_json(finding: Finding) -> dict[str, Any]:
     opportunity = finding.opportunity
     return {
         "route": list(opportunity.cycle.pools),
@@ -146,37 +162,17 @@ def _usd(micro_usd: int | None) -> float | None:
     return None if micro_usd is None else micro_usd / MICRO_USD
 
 
-def _screen(market: Market, wanted: Sequence[Finding], open_cycles: int) -> RenderableType:
-    head = f"Block {market.block.number}: {counted(open_cycles, 'open cycle')}, {len(wanted)} shown"
-    if wanted:
-        return _table(market, wanted, head)
-    why = (
-        "None of them earns as much after gas: see --min-profit-usd."
-        if open_cycles
-        else "No cycle pays its fees here. `dexarb spreads` shows what was there in other blocks."
-    )
-    return Group(Text(head), Text(why, style="yellow"))
-
-
-def _table(market: Market, wanted: Sequence[Finding], title: str) -> Table:
-    """Eighty columns have to do: pools and what binds stand below the route."""
-    table = Table(
-        title=title,
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
+def _table(findings: Sequence[Finding], names: Names, title: str) -> Table:
+    """Pools and what binds stand below the route."""
+    table = plain_table(title)
     table.add_column("route, and the price moved", overflow="fold", min_width=24)
     for name in ("size", "gross USD", "gas units", "net USD"):
         table.add_column(name, justify="right", no_wrap=True)
-    for finding in wanted:
+    for finding in findings:
         opportunity = finding.opportunity
-        start = market.tokens[opportunity.cycle.start_token]
-        size = opportunity.amount_in / 10**start.decimals
         table.add_row(
-            _route(market, finding),
-            f"{size:,.2f} {start.symbol}",
+            _route(finding, names),
+            names.amount(opportunity.cycle.start_token, opportunity.amount_in),
             _money(finding.gross_micro_usd),
             f"{opportunity.gas_units:,}",
             _money(finding.net_micro_usd),
@@ -184,21 +180,13 @@ def _table(market: Market, wanted: Sequence[Finding], title: str) -> Table:
     return table
 
 
-def _route(market: Market, finding: Finding) -> str:
+def _route(finding: Finding, names: Names) -> str:
     """`USDC > WETH > USDC`, below it the pools in order, and the one that limits the size."""
     cycle = finding.opportunity.cycle
-    symbols = [market.tokens[token].symbol for token in (*cycle.tokens, cycle.start_token)]
-    lines = [
-        " > ".join(symbols),
-        *(f"  {_pool(market.pools[pool])}" for pool in cycle.pools),
-    ]
+    lines = [names.tokens_of(cycle), *(f"  {names.pool(pool)}" for pool in cycle.pools)]
     limiting = 1 + cycle.pools.index(finding.binding.address)
     lines[limiting] += f" -{finding.impact:.2%}{_tick(finding.binding)}"
     return "\n".join(lines)
-
-
-def _pool(pool: Pool) -> str:
-    return f"{pool.dex} {pool.fee_pips / PIPS:.2%}"
 
 
 def _tick(pool: Pool) -> str:

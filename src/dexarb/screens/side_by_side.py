@@ -6,8 +6,7 @@ counts; that is found by deciding again over the recorded history, and checked a
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -19,11 +18,10 @@ from dexarb.core.route import Cycle, CycleId
 from dexarb.core.trade import DecisionId, SkipReason, StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
-from dexarb.screens.console import plain_console
+from dexarb.screens.answer import Answer
+from dexarb.screens.explanation import Explanation, in_units, quantity, sentence, wants
 from dexarb.screens.names import Names
-from dexarb.screens.output import print_json
 from dexarb.screens.tables import plain_table
-from dexarb.screens.why_answer import Answer, in_units, sentence, told, wants
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_notes import FIRST_SEQ
 from dexarb.store.ledger_reader import read_only
@@ -38,7 +36,7 @@ _ORDER = {reason: number for number, reason in enumerate(SkipReason)}
 
 
 @dataclass(slots=True)
-class Stand:
+class Reached:
     """How far a strategy came with an episode. sent: decision ids. reason: the latest stage that
     it reached in any block of the episode, with what was needed and the best, as in SkipCount."""
 
@@ -48,7 +46,7 @@ class Stand:
     best: int | None = None
     blocks: int = 0
 
-    def hear(self, verdict: Verdict) -> None:
+    def add(self, verdict: Verdict) -> None:
         self.blocks += 1
         skip = verdict.skip
         if verdict.decision is not None:
@@ -70,37 +68,82 @@ class Episode:
 
     cycle: Cycle
     opened: int
-    stands: dict[StrategyHash, Stand]
+    stands: dict[StrategyHash, Reached]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """episodes: those within the scope of either, oldest first. differing: decisions that deciding
-    again gave and the ledger does not have, or the other way round."""
+class Comparison(Answer):
+    """explanations: of the two strategies. episodes: those within the scope of either, oldest
+    first. differing: decisions that deciding again gave and the ledger does not have, or the other
+    way round."""
 
+    explanations: tuple[Explanation, Explanation]
+    names: Names
     episodes: tuple[Episode, ...]
     differing: int
     outcomes: Mapping[DecisionId, str]
     nets: Mapping[DecisionId, int]
 
+    @property
+    def keys(self) -> list[StrategyHash]:
+        return [each.strategy.hash for each in self.explanations]
 
-def show(files: Where, answers: tuple[Answer, Answer], names: Names, *, as_json: bool) -> None:
-    """Raises InputError for what cannot be compared, StoreError where the history is gone."""
-    found = compare(files, answers)
-    if as_json:
-        print_json(_json(answers, found))
-        return
-    if found.differing:
-        sys.stderr.write(
-            f"warning: deciding again differs from the ledger in {found.differing} decisions;"
-            " max_state_age_secs or the program has changed since\n"
+    def problems(self) -> Iterator[str]:
+        if self.differing:
+            yield (
+                f"warning: deciding again differs from the ledger in {self.differing} decisions;"
+                " max_state_age_secs or the program has changed since"
+            )
+
+    def as_json(self) -> dict[str, Any]:
+        rows = [each.strategy for each in self.explanations]
+        return {
+            "strategies": [{"name": each.name, "hash": each.hash} for each in rows],
+            **asdict(counts(self.keys, self.episodes)),
+            "decisions_differing_from_ledger": self.differing,
+            "episodes": [
+                {
+                    "cycle": each.cycle.id,
+                    "route": list(each.cycle.pools),
+                    "tokens": list(each.cycle.tokens),
+                    "opened_block": each.opened,
+                    "stands": [_stand_json(each.stands[key], self) for key in self.keys],
+                }
+                for each in self.episodes
+            ],
+        }
+
+    def render(self) -> RenderableType:
+        one, other = (each.strategy.name for each in self.explanations)
+        took = counts(self.keys, self.episodes)
+        parts: list[RenderableType] = []
+        for each in self.explanations:
+            parts.append(Text.assemble((each.strategy.name, "bold"), f"  {each.strategy.hash}"))
+            parts.append(Text(wants(each.settings, self.names), style="dim"))
+            parts.append(Text(sentence(each), style="yellow"))
+        parts.append(Text(""))
+        parts.append(
+            Text(
+                f"{len(self.episodes)} episodes: both took {took.both}, {one} alone"
+                f" {took.first_alone}, {other} alone {took.second_alone}, neither {took.neither}",
+                style="bold",
+            )
         )
-    plain_console().print(_screen(answers, found, names))
+        if self.episodes:
+            parts.append(_table((one, other), self))
+        if len(self.episodes) > SHOWN:
+            parts.append(Text(f"the newest {SHOWN}; --json has all", style="dim"))
+        return Group(*parts)
 
 
-def compare(files: Where, answers: tuple[Answer, Answer]) -> Comparison:
-    """Decide again, with both strategies, all that the ledger has."""
-    settings = [each.settings for each in answers]
+def compare(
+    files: Where, explanations: tuple[Explanation, Explanation], names: Names
+) -> Comparison:
+    """Decide again, with both strategies, all that the ledger has.
+
+    Raises InputError for what cannot be compared, StoreError where the history is gone.
+    """
+    settings = [each.settings for each in explanations]
     if settings[0].hash == settings[1].hash:
         raise InputError(f'"{settings[0].name}" is the same strategy twice')
     for each in settings:
@@ -130,12 +173,14 @@ def compare(files: Where, answers: tuple[Answer, Answer]) -> Comparison:
         key = (verdict.cycle.id, verdict.opened)
         episode = episodes.get(key)
         if episode is None:
-            stands = {each: Stand() for each in keys}
+            stands = {each: Reached() for each in keys}
             episode = episodes[key] = Episode(verdict.cycle, verdict.opened, stands)
-        episode.stands[verdict.strategy].hear(verdict)
+        episode.stands[verdict.strategy].add(verdict)
         if verdict.decision is not None:
             made.add(verdict.decision.id)
     return Comparison(
+        explanations,
+        names,
         tuple(each for each in episodes.values() if _concerns(each)),
         len(made ^ in_ledger),
         {fill.decision.id: fill.status.value for fill in fills},
@@ -148,7 +193,7 @@ def _concerns(episode: Episode) -> bool:
     return any(stand.blocks and stand.reason not in SCOPE for stand in episode.stands.values())
 
 
-def _told(stand: Stand, found: Comparison) -> str:
+def _outcome(stand: Reached, found: Comparison) -> str:
     """`filled +3.10`, `profit: 0.41 of 5.00 USD`, `pair`"""
     if stand.sent:
         last = stand.sent[-1]
@@ -160,8 +205,10 @@ def _told(stand: Stand, found: Comparison) -> str:
     text = stand.reason.value
     if stand.needed is None or stand.best is None:
         return text
-    best, needed = (told(stand.reason, value) for value in (stand.best, stand.needed))
-    return f"{text}: {best.split()[0]} of {needed}"
+    (best, _), (needed, unit) = (
+        quantity(stand.reason, each) for each in (stand.best, stand.needed)
+    )
+    return f"{text}: {best} of {needed} {unit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,26 +230,7 @@ def counts(keys: Sequence[StrategyHash], episodes: Sequence[Episode]) -> Counts:
     )
 
 
-def _json(answers: tuple[Answer, Answer], found: Comparison) -> dict[str, Any]:
-    keys = [each.strategy.hash for each in answers]
-    return {
-        "strategies": [{"name": a.strategy.name, "hash": a.strategy.hash} for a in answers],
-        **asdict(counts(keys, found.episodes)),
-        "decisions_differing_from_ledger": found.differing,
-        "episodes": [
-            {
-                "cycle": each.cycle.id,
-                "route": list(each.cycle.pools),
-                "tokens": list(each.cycle.tokens),
-                "opened_block": each.opened,
-                "stands": [_stand_json(each.stands[key], found) for key in keys],
-            }
-            for each in found.episodes
-        ],
-    }
-
-
-def _stand_json(stand: Stand, found: Comparison) -> dict[str, Any]:
+def _stand_json(stand: Reached, found: Comparison) -> dict[str, Any]:
     last = stand.sent[-1] if stand.sent else None
     net = found.nets.get(last) if last else None
     return {
@@ -213,33 +241,8 @@ def _stand_json(stand: Stand, found: Comparison) -> dict[str, Any]:
     } | (in_units(stand.reason, stand.needed, stand.best) if stand.reason and not last else {})
 
 
-def _screen(answers: tuple[Answer, Answer], found: Comparison, names: Names) -> RenderableType:
-    keys = [each.strategy.hash for each in answers]
-    one, other = (each.strategy.name for each in answers)
-    took = counts(keys, found.episodes)
-    parts: list[RenderableType] = []
-    for each in answers:
-        parts.append(Text.assemble((each.strategy.name, "bold"), f"  {each.strategy.hash}"))
-        parts.append(Text(wants(each.settings, names), style="dim"))
-        parts.append(Text(sentence(each), style="yellow"))
-    parts.append(Text(""))
-    parts.append(
-        Text(
-            f"{len(found.episodes)} episodes: both took {took.both}, {one} alone"
-            f" {took.first_alone}, {other} alone {took.second_alone}, neither {took.neither}",
-            style="bold",
-        )
-    )
-    if found.episodes:
-        parts.append(_table((one, other), keys, found, names))
-    if len(found.episodes) > SHOWN:
-        parts.append(Text(f"the newest {SHOWN}; --json has all", style="dim"))
-    return Group(*parts)
-
-
-def _table(
-    titles: tuple[str, str], keys: Sequence[StrategyHash], found: Comparison, names: Names
-) -> RenderableType:
+def _table(titles: tuple[str, str], found: Comparison) -> RenderableType:
+    keys, names = found.keys, found.names
     table = plain_table(None)
     table.add_column("opened", justify="right")
     table.add_column("route", overflow="fold")
@@ -249,7 +252,7 @@ def _table(
         stands = [each.stands[key] for key in keys]
         styles = ["green" if stand.sent else "" for stand in stands]
         cells = [
-            Text(_told(s, found), style=style) for s, style in zip(stands, styles, strict=True)
+            Text(_outcome(s, found), style=style) for s, style in zip(stands, styles, strict=True)
         ]
         route = Text(f"{names.tokens_of(each.cycle)}\n")
         route.append(names.pools_of(each.cycle), style="dim")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dexarb.core.pool import PIPS, Pool
 from dexarb.core.units import MICRO_USD
-from dexarb.screens.tables import bar, pair_name, plain_table, usd
+from dexarb.screens.answer import Answer
+from dexarb.screens.names import Names, names_at
+from dexarb.screens.tables import bar, plain_table, usd
 from dexarb.study.distribution import Course, Distribution
 from dexarb.study.ladder import reaching
 from dexarb.study.spreads_survey import RISES_BPS, Need, PairCourse, Survey
@@ -21,6 +23,64 @@ NETS_MICRO_USD = tuple(int(net * MICRO_USD) for net in (0, 0.1, 0.5, 1, 3, 5, 10
 """Thresholds on the profit after gas."""
 SHOWN_NEEDS, SHOWN_PAIRS, MARKED = 12, 12, 2
 BAR = 14
+LEGEND = (
+    "after fees: an exact round trip of {size} USD through both pools, in the direction that is"
+    " nearer to paying. An opportunity is counted once, however many blocks it lasts."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spreads(Answer):
+    """The answer to `dexarb spreads`."""
+
+    survey: Survey
+
+    def as_json(self) -> dict[str, Any]:
+        survey = self.survey
+        names = names_at(survey.market)
+        raw, executable = _all(survey.best_raw), _all(survey.best_executable)
+        return {
+            "first_block": survey.asked.first,
+            "last_block": survey.asked.last,
+            "blocks": survey.blocks,
+            "sentence": sentence(survey),
+            "size_usd": survey.sizes_micro_usd[survey.size] / MICRO_USD,
+            "gas_usd": None if survey.gas_micro_usd is None else survey.gas_micro_usd / MICRO_USD,
+            "opportunities": len(survey.episodes),
+            "pairs": [_pair_json(course, names) for course in survey.pairs],
+            "histogram": {
+                "edges_bps": list(EDGES_BPS),
+                "raw": raw.histogram(EDGES_BPS),
+                "executable": executable.histogram(EDGES_BPS),
+            },
+            "by_spread": [
+                {"percent": bps / 100, "raw": raw_times, "executable": executable_times}
+                for bps, raw_times, executable_times in zip(
+                    RISES_BPS, _rises(survey.best_raw), _rises(survey.best_executable), strict=True
+                )
+            ],
+            "by_net_usd": [
+                {"net_usd": net / MICRO_USD, "opportunities": _by_size(survey, net)}
+                for net in NETS_MICRO_USD
+            ],
+            "strategies": [_need_json(need) for need in survey.needs],
+        }
+
+    def render(self) -> RenderableType:
+        survey = self.survey
+        parts: list[RenderableType] = [
+            Text(_head(survey), style="dim"),
+            Text(sentence(survey), style="bold yellow"),
+            _histogram(survey),
+        ]
+        if survey.needs:
+            parts.append(_needs(survey))
+            if len(survey.needs) > SHOWN_NEEDS:
+                parts.append(Text(f"{len(survey.needs) - SHOWN_NEEDS} more in --json", style="dim"))
+        parts += [_by_spread(survey), _by_net(survey), _pairs(survey)]
+        if len(survey.pairs) > SHOWN_PAIRS:
+            parts.append(Text(f"{len(survey.pairs) - SHOWN_PAIRS} more in --json", style="dim"))
+        return Group(*parts, Text(LEGEND.format(size=_size(survey)), style="dim"))
 
 
 def sentence(found: Survey) -> str:
@@ -55,37 +115,16 @@ def _best_net(found: Survey) -> int | None:
     return max(nets, default=None)
 
 
+def _head(survey: Survey) -> str:
+    asked, pools = survey.asked, len(survey.market.pools)
+    gas = "without a price" if survey.gas_micro_usd is None else f"{usd(survey.gas_micro_usd)} USD"
+    return (
+        f"Blocks {asked.first} to {asked.last} ({survey.blocks:,}), {pools} pools;"
+        f" gas of a trade through two pools {gas}"
+    )
+
+
 # -- for machines ---------------------------------------------------------------------------------
-
-
-def as_dict(found: Survey) -> dict[str, Any]:
-    raw, executable = _all(found.best_raw), _all(found.best_executable)
-    return {
-        "first_block": found.asked.first,
-        "last_block": found.asked.last,
-        "blocks": found.blocks,
-        "sentence": sentence(found),
-        "size_usd": found.sizes_micro_usd[found.size] / MICRO_USD,
-        "gas_usd": None if found.gas_micro_usd is None else found.gas_micro_usd / MICRO_USD,
-        "opportunities": len(found.episodes),
-        "pairs": [_pair_json(course, found) for course in found.pairs],
-        "histogram": {
-            "edges_bps": list(EDGES_BPS),
-            "raw": raw.histogram(EDGES_BPS),
-            "executable": executable.histogram(EDGES_BPS),
-        },
-        "by_spread": [
-            {"percent": bps / 100, "raw": raw_times, "executable": executable_times}
-            for bps, raw_times, executable_times in zip(
-                RISES_BPS, _rises(found.best_raw), _rises(found.best_executable), strict=True
-            )
-        ],
-        "by_net_usd": [
-            {"net_usd": net / MICRO_USD, "opportunities": _by_size(found, net)}
-            for net in NETS_MICRO_USD
-        ],
-        "strategies": [_need_json(need) for need in found.needs],
-    }
 
 
 def _by_size(found: Survey, net_micro_usd: int) -> dict[str, int]:
@@ -95,9 +134,9 @@ def _by_size(found: Survey, net_micro_usd: int) -> dict[str, int]:
     }
 
 
-def _pair_json(course: PairCourse, found: Survey) -> dict[str, Any]:
+def _pair_json(course: PairCourse, names: Names) -> dict[str, Any]:
     return {
-        "pair": pair_name(course.tokens, found.market),
+        "pair": names.pair(course.tokens),
         "pools": list(course.pools),
         "fees_bps": course.fees_bps,
         "raw_bps": _distribution_json(course.raw.values),
@@ -133,38 +172,6 @@ def _need_json(need: Need) -> dict[str, Any]:
 
 
 # -- for people -----------------------------------------------------------------------------------
-
-
-def screen(found: Survey) -> RenderableType:
-    asked, size = found.asked, found.sizes_micro_usd[found.size]
-    gas = (
-        "gas without a price" if found.gas_micro_usd is None else f"{usd(found.gas_micro_usd)} USD"
-    )
-    head = (
-        f"Blocks {asked.first} to {asked.last} ({found.blocks:,}), {len(found.market.pools)} pools;"
-        f" gas of a trade through two pools {gas}"
-    )
-    parts: list[RenderableType] = [
-        Text(head, style="dim"),
-        Text(sentence(found), style="bold yellow"),
-        _histogram(found),
-    ]
-    if found.needs:
-        parts.append(_needs(found))
-        if len(found.needs) > SHOWN_NEEDS:
-            parts.append(Text(f"{len(found.needs) - SHOWN_NEEDS} more in --json", style="dim"))
-    parts += [_by_spread(found), _by_net(found), _pairs(found)]
-    if len(found.pairs) > SHOWN_PAIRS:
-        parts.append(Text(f"{len(found.pairs) - SHOWN_PAIRS} more in --json", style="dim"))
-    parts.append(
-        Text(
-            f"after fees: an exact round trip of {size / MICRO_USD:,.0f} USD through both pools, in"
-            " the direction that is nearer to paying. An opportunity is counted once, however many"
-            " blocks it lasts.",
-            style="dim",
-        )
-    )
-    return Group(*parts)
 
 
 def _histogram(found: Survey) -> RenderableType:
@@ -258,6 +265,7 @@ def _by_net(found: Survey) -> RenderableType:
 
 
 def _pairs(found: Survey) -> RenderableType:
+    names = names_at(found.market)
     table = plain_table("Pools of a pair, nearest to paying first (fees and spreads in %)")
     for name in ("pair", "between"):
         table.add_column(name, overflow="fold")
@@ -267,10 +275,9 @@ def _pairs(found: Survey) -> RenderableType:
     for course in ordered[:SHOWN_PAIRS]:
         raw, after = course.raw.values, course.executable.values.greatest
         color = "bold green" if after is not None and after > 0 else "dim"
-        pools = (_pool(found.market.pools.get(address)) for address in course.pools)
         table.add_row(
-            pair_name(course.tokens, found.market),
-            " - ".join(pools),
+            names.pair(course.tokens),
+            " - ".join(map(names.pool, course.pools)),
             _percent(raw.quantile(0.5)),
             _percent(raw.quantile(0.99)),
             _percent(raw.greatest),
@@ -283,10 +290,6 @@ def _pairs(found: Survey) -> RenderableType:
 def _greatest(course: Course) -> float:
     found = course.values.greatest
     return float("-inf") if found is None else found
-
-
-def _pool(pool: Pool | None) -> str:
-    return f"{pool.dex} {pool.fee_pips / PIPS:.2%}".removesuffix("%") if pool else "gone"
 
 
 def _size(found: Survey) -> str:

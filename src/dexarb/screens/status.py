@@ -17,9 +17,9 @@ from rich.text import Text
 from dexarb.config.where import Where, where
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError, StoreError
+from dexarb.screens.answer import Answer
 from dexarb.screens.collector_health import collector_remarks, proof_line
 from dexarb.screens.console import plain_console
-from dexarb.screens.output import print_json
 from dexarb.screens.tables import ago, strategy_table
 from dexarb.store.ledger_rows import Standing
 from dexarb.store.snapshot import State, read_state
@@ -51,7 +51,7 @@ SORTS: dict[str, _Key] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selection:
     """Which strategies to show. text: part of a name or hash, or ACTIVE. limit: of the screen."""
 
     sort: str | None
@@ -70,11 +70,12 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Status(Answer):
     """What the files say. state: None where the collector has not written one."""
 
     state: State | None
     standings: Standings
+    selection: Selection
 
     def age_s(self) -> float | None:
         """Seconds since the state's block was seen."""
@@ -82,88 +83,71 @@ class Look:
             return None
         return time.time() - (self.state.block.seen_at or self.state.block.timestamp)
 
+    def as_json(self) -> dict[str, Any]:
+        age_s = self.age_s()
+        rows = self.selection.of(self.standings)
+        return {
+            "block": self.standings.block,
+            "state_block": self.state.block.number if self.state else None,
+            "state_age_s": None if age_s is None else round(age_s, 1),
+            "collector": dict(self.state.metrics) if self.state else None,
+            "strategies": [self.standings.as_json(row) for row in rows],
+        }
 
-def run(
-    config: Path,
-    *,
-    watch: bool,
-    sort: str | None,
-    filter_text: str,
-    limit: int,
-    as_json: bool,
-) -> int:
-    """Returns 0. Raises ConfigError, InputError, and StoreError where nothing is written yet.
-    A watch ends with KeyboardInterrupt."""
+    def render(self) -> RenderableType:
+        standings, selection = self.standings, self.selection
+        rows = replace(selection, sort=selection.sort or "profit").of(standings)
+        shown = rows[: selection.limit]
+        parts: list[RenderableType] = [_head(self)]
+        if shown:
+            states = {row.hash: standings.state(row) for row in shown}
+            idle = {key: state for key, state in states.items() if state != ACTIVE}
+            parts.append(strategy_table(shown, remarks=idle))
+        if len(rows) > len(shown):
+            more = f"{len(rows) - len(shown)} more: --limit, --filter and --sort choose"
+            parts.append(Text(more, style="dim"))
+        if self.state is not None:
+            parts.append(Text(proof_line(self.state.metrics), style="dim"))
+        parts += [Text(line, style="yellow") for line in _remarks(self, rows)]
+        return Group(*parts)
+
+
+def answer(config: Path, *, sort: str | None, filter_text: str, limit: int) -> Status:
+    """Raises ConfigError, InputError, and StoreError where nothing is written yet."""
+    selection = _selection(sort, filter_text, limit)
+    return _read(where(config), selection)
+
+
+def _selection(sort: str | None, text: str, limit: int) -> Selection:
     if sort is not None and sort not in SORTS:
         raise InputError(f'--sort "{sort}" is none of {", ".join(SORTS)}')
-    files = where(config)
-    choice = Choice(sort, filter_text, limit)
-    if watch:
-        _watch(files, choice, as_json=as_json)
-    elif as_json:
-        print_json(_json(_look(files), choice))
-    else:
-        plain_console().print(_screen(_look(files), choice))
-    return 0
+    return Selection(sort, text, limit)
 
 
-def _look(files: Where) -> Look:
+def _read(files: Where, selection: Selection) -> Status:
     standings = read_standings(files.ledger_file)
     try:
-        return Look(read_state(files.state_file), standings)
+        return Status(read_state(files.state_file), standings, selection)
     except StoreError:
         # The ledger of a replay has no collector beside it.
-        return Look(None, standings)
+        return Status(None, standings, selection)
 
 
-def _json(look: Look, choice: Choice) -> dict[str, Any]:
-    age_s = look.age_s()
-    return {
-        "block": look.standings.block,
-        "state_block": look.state.block.number if look.state else None,
-        "state_age_s": None if age_s is None else round(age_s, 1),
-        "collector": dict(look.state.metrics) if look.state else None,
-        "strategies": [look.standings.as_json(row) for row in choice.of(look.standings)],
-    }
-
-
-# -- for people -----------------------------------------------------------------------------------
-
-
-def _screen(look: Look, choice: Choice) -> RenderableType:
-    standings = look.standings
-    leaders = choice if choice.sort else Choice("profit", choice.text, choice.limit)
-    rows = leaders.of(standings)
-    shown = rows[: choice.limit]
-    parts: list[RenderableType] = [_head(look)]
-    if shown:
-        states = {row.hash: standings.state(row) for row in shown}
-        idle = {key: state for key, state in states.items() if state != ACTIVE}
-        parts.append(strategy_table(shown, remarks=idle))
-    if len(rows) > len(shown):
-        told = f"{len(rows) - len(shown)} more: --limit, --filter and --sort choose"
-        parts.append(Text(told, style="dim"))
-    if look.state is not None:
-        parts.append(Text(proof_line(look.state.metrics), style="dim"))
-    parts += [Text(line, style="yellow") for line in _remarks(look, rows, choice)]
-    return Group(*parts)
-
-
-def _head(look: Look) -> Text:
+def _head(status: Status) -> Text:
     """`embedded: state of block 70, 3 s old; ledger at block 70`"""
-    block = look.standings.block
+    block = status.standings.block
     ledger = f"ledger at block {block}" if block is not None else "ledger still empty"
-    age_s = look.age_s()
-    if look.state is None or age_s is None:
+    age_s = status.age_s()
+    if status.state is None or age_s is None:
         return Text(f"{ledger}; no state of a collector beside it")
-    state = f"{look.state.chain}: state of block {look.state.block.number}, {ago(age_s)} old"
+    state = f"{status.state.chain}: state of block {status.state.block.number}, {ago(age_s)} old"
     return Text(f"{state}; {ledger}", style="red" if age_s > IS_COLLECTING_S else "")
 
 
-def _remarks(look: Look, rows: Sequence[Standing], choice: Choice) -> Iterator[str]:
+def _remarks(status: Status, rows: Sequence[Standing]) -> Iterator[str]:
     """What the table does not say, and what to do next."""
-    standings, state = look.standings, look.state
-    age_s = look.age_s()
+    standings, state = status.standings, status.state
+    age_s = status.age_s()
     if age_s is not None and age_s > IS_COLLECTING_S:
         yield "The state is old: is data-collector running?"
     if state and standings.block is not None and standings.block < state.block.number:
@@ -174,17 +158,17 @@ def _remarks(look: Look, rows: Sequence[Standing], choice: Choice) -> Iterator[s
     if not standings.rows:
         yield "No strategies yet: paper-trading takes them up with the next block it sees"
     elif not rows:
-        yield f'No strategy matches "{choice.text}"'
+        yield f'No strategy matches "{status.selection.text}"'
     elif not any(row.sent for row in rows):
         yield "Nothing sent yet. `dexarb why` says what stands in the way of the strategies,"
         yield "`dexarb spreads` what the market offers against what the strategies need."
     if any(row.unplaced for row in rows):
         yield "?: the place of some fills in their block is not known, so only the band is true."
     won = [(row.name, standings.won_over_taker(row)) for row in rows]
-    told = [f"{name} {net / MICRO_USD:+,.2f}" for name, net in won if net]
-    if told:
-        more = [f"and {len(told) - MANY_NAMES} more"] if len(told) > MANY_NAMES else []
-        names = ", ".join(told[:MANY_NAMES] + more)
+    gains = [f"{name} {net / MICRO_USD:+,.2f}" for name, net in won if net]
+    if gains:
+        more = [f"and {len(gains) - MANY_NAMES} more"] if len(gains) > MANY_NAMES else []
+        names = ", ".join(gains[:MANY_NAMES] + more)
         yield f"Of this, USD won over a taker who was really there: {names}"
     failed = [row.name for row in rows if standings.state(row) == "failed"]
     if failed:
@@ -194,43 +178,50 @@ def _remarks(look: Look, rows: Sequence[Standing], choice: Choice) -> Iterator[s
 # -- watching -------------------------------------------------------------------------------------
 
 
-def _watch(files: Where, choice: Choice, *, as_json: bool) -> None:
-    """Until interrupted. Something is written only when something has changed."""
+def follow(config: Path, *, sort: str | None, filter_text: str, limit: int, as_json: bool) -> None:
+    """Until interrupted. Something is written only when something has changed.
+
+    Raises ConfigError, InputError, StoreError.
+    """
+    selection = _selection(sort, filter_text, limit)
+    files = where(config)
     console = plain_console()
     if as_json:
-        for look in _changes(files):
-            sys.stdout.write(json.dumps(_json(look, choice)) + "\n" if look else "")
+        for status in _changes(files, selection):
+            sys.stdout.write(json.dumps(status.as_json()) + "\n" if status else "")
             sys.stdout.flush()
     elif not console.is_terminal:
-        for look in _changes(files):
-            console.print(_screen(look, choice) if look else _waiting(files))
+        for status in _changes(files, selection):
+            console.print(status.render() if status else _waiting(files))
     else:
         with Live(console=console, auto_refresh=False) as live:
-            for look in _changes(files, ticking=True):
-                fitting = replace(choice, limit=max(1, min(choice.limit, console.height - AROUND)))
-                live.update(_screen(look, fitting) if look else _waiting(files), refresh=True)
+            lines = max(1, min(limit, console.height - AROUND))
+            for status in _changes(files, replace(selection, limit=lines), ticking=True):
+                live.update(status.render() if status else _waiting(files), refresh=True)
 
 
 def _waiting(files: Where) -> Text:
     return Text(f"Waiting for {files.ledger_file}: paper-trading writes it", style="yellow")
 
 
-def _changes(files: Where, *, ticking: bool = False) -> Iterator[Look | None]:
-    """Without end: a look whenever the files have changed, None while there is no ledger.
+def _changes(
+    files: Where, selection: Selection, *, ticking: bool = False
+) -> Iterator[Status | None]:
+    """Without end: whenever the files have changed, and None while there is no ledger.
 
-    ticking: also when the age has, as it is told.
+    ticking: also when the age has, as it is shown.
     """
     ledger = files.ledger_file
     watched = (files.state_file, ledger, ledger.with_name(ledger.name + "-wal"))
     marks: object = ()
     failed = False
-    told, look = "", None
+    shown, status = "", None
     while True:
         now = tuple(map(_mark, watched))
         changed = now != marks
         if changed:
             try:
-                look = _look(files) if ledger.exists() else None
+                status = _read(files, selection) if ledger.exists() else None
             except StoreError:
                 # A ledger that is just being made has no tables for a moment.
                 if failed:
@@ -239,11 +230,11 @@ def _changes(files: Where, *, ticking: bool = False) -> Iterator[Look | None]:
                 time.sleep(POLL_S)
                 continue
             marks, failed = now, False
-        age_s = look.age_s() if look and ticking else None
+        age_s = status.age_s() if status and ticking else None
         age = "" if age_s is None else ago(age_s)
-        if changed or age != told:
-            told = age
-            yield look
+        if changed or age != shown:
+            shown = age
+            yield status
         time.sleep(POLL_S)
 
 

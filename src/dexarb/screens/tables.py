@@ -11,12 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from dexarb.core.market import Market
-from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.core.trade import StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.console import plain_console
-from dexarb.screens.names import pool_label
+from dexarb.screens.names import names_at
 from dexarb.store.ledger_rows import Standing
 from dexarb.study.spreads import Spread
 
@@ -61,27 +60,20 @@ def spread_table(
 
     limit: only so many pairs, the nearest to paying.
     """
+    names = names_at(market)
     table = plain_table(title, "pair", "between")
     for name in ("spread bp", "needed", "after fees"):
         table.add_column(name, justify="right", no_wrap=True)
     for tokens, spread in sorted(spreads.items(), key=lambda i: -i[1].after_fees_bps)[:limit]:
         after = spread.after_fees_bps
         table.add_row(
-            pair_name(tokens, market),
-            f"{_pool(spread.buy)} > {_pool(spread.sell)}",
+            names.pair(tokens),
+            f"{names.pool(spread.buy.address)} > {names.pool(spread.sell.address)}",
             f"{spread.raw_bps:.1f}",
             f"{spread.needed_bps:.1f}",
             Text(f"{after:+.1f}", style="bold green" if after > 0 else "dim"),
         )
     return table
-
-
-def pair_name(tokens: tuple[Address, Address], market: Market) -> str:
-    """`WETH/USDC`: as people say it, the numeraire last."""
-    base, quote = tokens
-    if base == market.profile.numeraire:
-        base, quote = quote, base
-    return "/".join(market.tokens[token].symbol for token in (base, quote))
 
 
 def usd(micro_usd: int) -> str:
@@ -127,10 +119,6 @@ def plain_table(title: str | None, *columns: str) -> Table:
     for column in columns:
         table.add_column(column, no_wrap=True)
     return table
-
-
-def _pool(pool: Pool) -> str:
-    return pool_label(pool.dex, pool.fee_pips)
 
 
 def _color(micro_usd: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,20 @@ from rich.text import Text
 from dexarb.config.where import where
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
-from dexarb.screens.console import plain_console
-from dexarb.screens.names import Names, find_strategy, names_of
-from dexarb.screens.output import print_json
-from dexarb.screens.tables import UNKNOWN, band, bar, plain_table, signed_usd
-from dexarb.screens.why_answer import Answer, in_units, nearly, sentence, state, wants
-from dexarb.screens.why_answer import answers as answers_of
-from dexarb.store.ledger_reader import read_only
-from dexarb.study.funnel import (
-    EXPLAINED,
-    Funnel,
+from dexarb.screens.answer import Answer
+from dexarb.screens.explanation import (
+    Explanation,
+    explanations,
+    in_units,
+    nearly,
+    sentence,
+    state,
+    wants,
 )
+from dexarb.screens.names import Names, find_strategy, names_of
+from dexarb.screens.tables import UNKNOWN, band, bar, plain_table, signed_usd
+from dexarb.store.ledger_reader import read_only
+from dexarb.study.funnel import EXPLAINED, Funnel
 from dexarb.study.standing import as_json
 
 BAR = 20
@@ -32,8 +35,62 @@ NAME_WIDTH = 20
 FAILED_ITSELF = "It failed in its own code and is stopped."
 
 
-def run(config: Path, names: list[str], *, as_json: bool) -> int:
-    """All in brief, one strategy in full, or two side by side. Returns 0.
+@dataclass(frozen=True, slots=True)
+class AllInBrief(Answer):
+    """All strategies that take part, in the order of the configuration."""
+
+    explanations: Sequence[Explanation]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"strategies": [_explanation_json(each) for each in self.explanations]}
+
+    def render(self) -> RenderableType:
+        found = self.explanations
+        if not found:
+            hint = "No strategies yet: paper-trading takes them up with the next block it sees"
+            return Text(hint, style="yellow")
+        table = plain_table(None)
+        table.add_column("strategy", overflow="fold", max_width=NAME_WIDTH)
+        for name in ("offered", "sent", "fill"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("what stands most in the way")
+        for each in found[:SHOWN]:
+            counts = (each.funnel.offered, each.funnel.sent, each.standing.filled)
+            why = FAILED_ITSELF if each.problem else sentence(each)
+            table.add_row(Text(each.strategy.name), *map(str, counts), Text(why))
+        rest = len(found) - SHOWN
+        more = [f"{rest:,} more: --json has all"] if rest > 0 else []
+        hint = "`dexarb why NAME` has the whole funnel, `dexarb why A B` two side by side."
+        return Group(table, *(Text(line, style="dim") for line in (*more, hint)))
+
+
+@dataclass(frozen=True, slots=True)
+class OneInFull(Answer):
+    """One strategy with its funnel, its nearest misses and its books."""
+
+    explanation: Explanation
+    names: Names
+
+    def as_json(self) -> dict[str, Any]:
+        return _explanation_json(self.explanation)
+
+    def render(self) -> RenderableType:
+        found = self.explanation
+        head = f"  {found.strategy.hash}, {state(found)}"
+        misses = (f"Nearest miss by {each.reason.value}: {nearly(each)}" for each in found.misses)
+        return Group(
+            Text.assemble((found.strategy.name, "bold"), head),
+            Text(wants(found.settings, self.names), style="dim"),
+            Text(""),
+            Text(sentence(found), style="bold yellow"),
+            _table(found.funnel),
+            *map(Text, misses),
+            *_books(found),
+        )
+
+
+def answer(config: Path, names: Sequence[str]) -> Answer:
+    """All strategies in brief, one in full, or two side by side.
 
     Raises ConfigError, InputError, StoreError.
     """
@@ -44,26 +101,19 @@ def run(config: Path, names: list[str], *, as_json: bool) -> int:
         active = reader.active()
         known = reader.strategies()
         rows = [find_strategy(name, known, active) for name in names]
-        answers = answers_of(reader, known, rows or [row for row in known if row.hash in active])
-    tokens = names_of(files.state_file)
+        asked = rows or [row for row in known if row.hash in active]
+        found = explanations(reader, known, asked)
     if not names:
-        _print_all(answers, as_json=as_json)
-    elif len(answers) == 2:
-        from dexarb.screens.side_by_side import show  # brings the search with it
+        return AllInBrief(found)
+    if len(found) == 1:
+        return OneInFull(found[0], names_of(files.state_file))
+    from dexarb.screens.side_by_side import compare  # brings the search with it
 
-        show(files, (answers[0], answers[1]), tokens, as_json=as_json)
-    elif as_json:
-        print_json(_json(answers[0]))
-    else:
-        plain_console().print(_screen(answers[0], tokens))
-    return 0
+    return compare(files, (found[0], found[1]), names_of(files.state_file))
 
 
-# -- for machines ---------------------------------------------------------------------------------
-
-
-def _json(found: Answer) -> dict[str, Any]:
-    told = found.obstacle
+def _explanation_json(found: Explanation) -> dict[str, Any]:
+    obstacle = found.obstacle
     return as_json(found.standing) | {
         "won_over_taker_usd": found.won_over_taker_micro_usd / MICRO_USD,
         "state": state(found),
@@ -75,53 +125,11 @@ def _json(found: Answer) -> dict[str, Any]:
             | in_units(miss.reason, miss.needed, miss.best)
             for miss in found.misses
         ],
-        "obstacle": None if told is None else asdict(told),
+        "obstacle": None if obstacle is None else asdict(obstacle),
         "sentence": sentence(found),
         "earlier": list(found.earlier),
         "problem": found.problem,
     }
-
-
-# -- for people -----------------------------------------------------------------------------------
-
-
-def _print_all(found: Sequence[Answer], *, as_json: bool) -> None:
-    """All that take part, in the order of the configuration."""
-    if as_json:
-        print_json({"strategies": [_json(each) for each in found]})
-        return
-    console = plain_console(highlight=False)
-    if not found:
-        told = "No strategies yet: paper-trading takes them up with the next block it sees"
-        console.print(told, style="yellow")
-        return
-    table = plain_table(None)
-    table.add_column("strategy", overflow="fold", max_width=NAME_WIDTH)
-    for name in ("offered", "sent", "fill"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("what stands most in the way")
-    for each in found[:SHOWN]:
-        counts = (each.funnel.offered, each.funnel.sent, each.standing.filled)
-        told = FAILED_ITSELF if each.problem else sentence(each)
-        table.add_row(Text(each.strategy.name), *map(str, counts), Text(told))
-    console.print(table)
-    if len(found) > SHOWN:
-        console.print(f"{len(found) - SHOWN:,} more: --json has all", style="dim")
-    told = "`dexarb why NAME` has the whole funnel, `dexarb why A B` two side by side."
-    console.print(told, style="dim")
-
-
-def _screen(found: Answer, names: Names) -> RenderableType:
-    parts: list[RenderableType] = [
-        Text.assemble((found.strategy.name, "bold"), f"  {found.strategy.hash}, {state(found)}"),
-        Text(wants(found.settings, names), style="dim"),
-        Text(""),
-        Text(sentence(found), style="bold yellow"),
-        _table(found.funnel),
-    ]
-    parts += [Text(f"Nearest miss by {miss.reason.value}: {nearly(miss)}") for miss in found.misses]
-    parts += list(_books(found))
-    return Group(*parts)
 
 
 def _table(found: Funnel) -> RenderableType:
@@ -145,7 +153,7 @@ def _table(found: Funnel) -> RenderableType:
     return table
 
 
-def _books(found: Answer) -> Iterator[Text]:
+def _books(found: Explanation) -> Iterator[Text]:
     """What came of it, and what else there is to know."""
     row = found.standing
     if row.sent:

@@ -66,7 +66,7 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
-class Reload:
+class ReloadOutcome:
     """What became of a reload.
 
     number: counts the reloads of a ledger. asked_by: "SIGHUP" or "watch". at: seconds since 1970.
@@ -99,7 +99,7 @@ STATE_AGES = Note("state_ages", tuple[StateAge, ...], is_vital=True)
 """Which max_state_age_s held when; ascending."""
 METRICS = Note("metrics", Metrics)
 """There is one as soon as the trader has warmed up and taken its strategies."""
-RELOAD = Note("reload", Reload)
+RELOAD = Note("reload", ReloadOutcome)
 """The last one."""
 TRADER = Note("trader", str)
 """The absolute path of the configuration that the trader has."""

@@ -15,7 +15,7 @@ from dexarb.search.result import HopWork
 
 V2, V3 = "uniswap_v2", "uniswap_v3"
 
-SWAP_GAS: Mapping[str, int] = {V2: 52_500, V3: 58_700}
+SWAP_GAS: Mapping[str, int] = {V2: 53_500, V3: 61_100}
 """Pool swap and the transfer of its output, by pool kind, in storage that has been used before."""
 
 TOUCHED_GAS: Mapping[str, int] = {V2: 10_400, V3: 3_500}
@@ -23,6 +23,9 @@ TOUCHED_GAS: Mapping[str, int] = {V2: 10_400, V3: 3_500}
 
 UNPAID_GAS: Mapping[str, int] = {V2: 31_800, V3: 10_800}
 """What a flash swap never gets to if it cannot pay its first pool, by that pool's kind."""
+
+READ_GAS: Mapping[str, int] = {V2: 6_250, V3: 9_600}
+"""Reading what a pool offers, before a run, where the run then ends; by kind."""
 
 COLLECTING: frozenset[str] = frozenset({V3})
 """Kinds that collect their input from the executor; the others have it sent to them."""
@@ -35,23 +38,26 @@ class GasModel:
     executor: its own steps, and paying the first pool. flash: more if the first pool is paid at
     the end. relay: input that goes through the executor instead of from pool to pool. crossing:
     once for a hop that crosses any initialised tick. refund: for a lock or a balance that ends as
-    it began, which a revert does not get. refused_hop: until a pool says no to an amount.
+    it began, which a revert does not get. moved: the executor's own steps until it has read what
+    the pools offer, and refuses. refused_hop: until a pool says no to an amount.
     nothing_sent: less for a V3 pool whose output is zero.
     """
 
     transaction: int = 21_000
     calldata: int = 1_160
-    calldata_per_hop: int = 1_020
-    executor: int = 13_300
-    flash: int = 5_600
-    relay: int = 7_400
+    calldata_per_hop: int = 1_025
+    executor: int = 14_200
+    flash: int = 5_800
+    relay: int = 7_700
     crossing: int = 9_300
     crossed_tick: int = 24_500
     refund: int = 2_800
+    moved: int = 1_500
     refused_hop: int = 17_000
     nothing_sent: int = 21_000
     limit_factor: int = 2
     swap: Mapping[str, int] = field(default_factory=lambda: SWAP_GAS)
+    read: Mapping[str, int] = field(default_factory=lambda: READ_GAS)
     touched: Mapping[str, int] = field(default_factory=lambda: TOUCHED_GAS)
     unpaid_hop: Mapping[str, int] = field(default_factory=lambda: UNPAID_GAS)
 
@@ -72,15 +78,20 @@ class GasModel:
         refunds = locks + self.relays(work, flash=flash)
         return self.units(work, flash=flash) + self.refund * refunds
 
+    def before_run(self, kinds: Sequence[str]) -> int:
+        """Gas units of a run over pools of these kinds that finds them moved too far to start."""
+        hops = sum(self.calldata_per_hop + self.read[kind] for kind in kinds)
+        return self.transaction + self.calldata + self.moved + hops
+
     def refused(
         self,
         work: Sequence[HopWork],
-        hops: int,
+        kinds: Sequence[str],
         *,
         flash: bool = False,
         gave_nothing: bool = False,
     ) -> int:
-        """Gas units of a run of so many hops that ends after `work`, at a pool that says no.
+        """Gas units of a run over these kinds that ends after `work`, at a pool that says no.
 
         gave_nothing: the last pool of `work` has sent nothing, so there was no transfer.
         """
@@ -89,8 +100,9 @@ class GasModel:
         else:
             # A flash swap would have paid its first pool only at the end.
             spent = self.units(()) + (self.flash - self.relay) * flash
-        missing = self.calldata_per_hop * (hops - len(work))
-        return spent + missing + self.refused_hop - self.nothing_sent * gave_nothing
+        missing = self.calldata_per_hop * (len(kinds) - len(work))
+        read = sum(self.read[kind] for kind in kinds[len(work) + 1 :])
+        return spent + missing + read + self.refused_hop - self.nothing_sent * gave_nothing
 
     def limit(self, gas_units: int) -> int:
         """The gas limit of a transaction that was expected to use gas_units.

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool, SwapResult
-from dexarb.core.route import Cycle
+from dexarb.core.route import Cycle, most_out
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, FillStatus, Funding
 from dexarb.errors import InsufficientLiquidity, PoolError, PoolOverflow
@@ -42,10 +42,13 @@ class Prices(NamedTuple):
 class _Run:
     """A cycle at one size and place. amount_out: None where a pool refuses or runs dry.
 
-    filled_gas: net of refunds. reverted_gas: of a run that fails its last check, and what a
-    run needs before refunds.
+    most_out: the executor does not start a run that has to come out with more; None where it
+    cannot tell. moved_gas: what that costs. filled_gas: net of refunds. reverted_gas: of a run
+    that fails its last check, and what a run needs before refunds.
     """
 
+    most_out: int | None
+    moved_gas: int
     amount_out: int | None
     filled_gas: int
     reverted_gas: int
@@ -163,15 +166,16 @@ class Settlement:
 
     def _outcome(self, decision: Decision, before: int) -> _Outcome:
         run = self._run(decision.cycle, decision.amount_in, decision.funding, before)
-        limit = self._gas.limit(decision.gas_units)
-        if run.amount_out is not None and not decision.competition_lost:
-            # The executor itself refuses to come out with a loss of the start token.
-            minimum = max(decision.min_amount_out, decision.amount_in)
-            if run.amount_out >= minimum and run.reverted_gas <= limit:
-                amounts = decision.amount_in, run.amount_out
-                return _Outcome(FillStatus.FILLED, *amounts, run.filled_gas)
-        status = FillStatus.LOST if decision.competition_lost else FillStatus.REVERTED
-        return _Outcome(status, 0, 0, min(run.reverted_gas, limit))
+        limit, least = self._gas.limit(decision.gas_units), decision.least_amount_out
+        if decision.competition_lost:
+            # Whoever has taken the spread has moved the pools.
+            return _Outcome(FillStatus.LOST, 0, 0, min(run.moved_gas, limit))
+        if run.most_out is not None and run.most_out < least:
+            return _Outcome(FillStatus.REVERTED, 0, 0, min(run.moved_gas, limit))
+        if run.amount_out is not None and run.amount_out >= least and run.reverted_gas <= limit:
+            amounts = decision.amount_in, run.amount_out
+            return _Outcome(FillStatus.FILLED, *amounts, run.filled_gas)
+        return _Outcome(FillStatus.REVERTED, 0, 0, min(run.reverted_gas, limit))
 
     @staticmethod
     def _value(
@@ -210,6 +214,8 @@ class Settlement:
     def _execute(self, cycle: Cycle, amount_in: int, place: int, *, flash: bool) -> _Run:
         market, gas = self._market, self._gas
         pools = [market.pool_at(address, place) for address in cycle.pools]
+        kinds = [pool.kind for pool in pools]
+        before_run = most_out(cycle, amount_in, pools), gas.before_run(kinds)
         results: list[SwapResult] = []
         amount, failed = amount_in, None
         for hop, pool in zip(cycle.hops, pools, strict=True):
@@ -228,9 +234,9 @@ class Settlement:
             # Whoever trades by flash swap has nothing to add to what comes out.
             is_short = flash and amount < amount_in
             reverted = gas.unpaid(work) if is_short else gas.reverted(work, flash=flash)
-            return _Run(amount, gas.units(work, flash=flash), reverted)
+            return _Run(*before_run, amount, gas.units(work, flash=flash), reverted)
         gas_used = self._failing(failed, work, pools, flash=flash, gave_nothing=not amount)
-        return _Run(None, 0, gas_used)
+        return _Run(*before_run, None, 0, gas_used)
 
     def _failing(
         self,
@@ -248,7 +254,8 @@ class Settlement:
             # Found out when the pool has paid already: about what the whole run costs.
             rest = [HopWork(pool.kind, 0) for pool in pools[len(work) :]]
             return self._gas.reverted([*work, *rest], flash=flash)
-        return self._gas.refused(work, len(pools), flash=flash, gave_nothing=gave_nothing)
+        kinds = [pool.kind for pool in pools]
+        return self._gas.refused(work, kinds, flash=flash, gave_nothing=gave_nothing)
 
 
 ENDLESS_GAS = 1 << 40

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
+import structlog
+
 from dexarb.chain import decode
 from dexarb.chain.contents import check_header
 from dexarb.chain.decode import Header, JsonObject
@@ -19,8 +21,11 @@ from dexarb.errors import OutsideError, Refused, RpcError
 LATEST, FINALIZED = "latest", "finalized"
 _TAGS = (LATEST, FINALIZED)
 _TRIALS = 3
-_DOUBTED = 16
+_DOUBTED = 6
 _METHOD = "eth_getBlockByNumber"
+_NAMES_SHOWN, _NAME_SHOWN = 5, 40
+
+_log = structlog.get_logger("dexarb.feed")
 
 T = TypeVar("T")
 
@@ -37,7 +42,8 @@ class HeaderReader:
         self._rpc = rpc
         self._fields = fields
         self.are_proven = False
-        self._unproven = 0
+        self._unproven = self._proven = 0
+        self._is_told = False
 
     def read(self, answer: Any, asked: str | int | None = None) -> Header:
         """The header in an answer. asked: the hash or number it has to have. Raises Refused."""
@@ -49,6 +55,7 @@ class HeaderReader:
             raise Refused(_METHOD, f"block {block.number} {block.hash}, asked for {asked}")
         check_header(header, _METHOD, proven_before=self.are_proven)
         self._doubt(header)
+        self._tell(answer, is_proven=header.hash_matches is True)
         self.are_proven = self.are_proven or header.hash_matches is True
         return header
 
@@ -58,6 +65,24 @@ class HeaderReader:
         self._unproven = self._unproven + 1 if header.hash_matches is None else 0
         if self.are_proven and 0 < self._unproven <= _DOUBTED:
             raise Refused(_METHOD, "the header lacks a field, or has a strange one")
+
+    def _tell(self, answer: JsonObject, *, is_proven: bool) -> None:
+        """Say once that headers cannot be proven here, and once that they can again.
+
+        One old header says nothing: around a fork both kinds are read for a while.
+        """
+        self._proven = self._proven + 1 if is_proven else 0
+        if not is_proven and not self._is_told:
+            self._is_told = True
+            strange = [name[:_NAME_SHOWN] for name in decode.strange_fields(answer, self._fields)]
+            _log.warning(
+                "headers.unproven",
+                unknown_fields=strange[:_NAMES_SHOWN],
+                remedy="Blocks stay unproven; header_fields in the chain profile names the fields",
+            )
+        elif self._is_told and self._proven > _DOUBTED:
+            self._is_told = False
+            _log.info("headers.proven")
 
     async def ask(self, questions: Questions) -> list[Header | None]:
         """One header a question: hashes, numbers, tags. None where the chain has none.

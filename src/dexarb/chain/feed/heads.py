@@ -217,7 +217,6 @@ class HeadListener:
             await self._poll()
             return
         self._stats.pushed += 1
-        self._rpc.heard(endpoint, header.block.number, header.block.hash)
         self._hear(header, endpoint)
 
     # -- the other endpoints ------------------------------------------------------------------

@@ -26,16 +26,18 @@ from dexarb.errors import PoolError
 MIN_HOPS, MAX_HOPS = 2, 4
 """The contract's own limits on the length of a cycle."""
 
+MAX_OPERATORS = 4
+
 NATIVE_COIN = Address("0x" + "0" * 40)
 """What `withdraw_data` takes for the coin that pays for gas."""
 
-EXECUTE = keccak(b"execute((address,address,bool,uint256)[],uint256,uint256,uint256,bool,uint256)")[
-    :4
-]
+EXECUTE = keccak(
+    b"execute((address,address,uint8,bytes32)[],uint256,uint256,uint256,bool,uint256)"
+)[:4]
 WITHDRAW = keccak(b"withdraw(address,uint256)")[:4]
 
 _REVERT_WITH_REASON = keccak(b"Error(string)")[:4]
-_IS_V3 = {UniswapV2Pool.kind: False, UniswapV3Pool.kind: True}
+_FIELD = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,16 @@ def artifact() -> Artifact:
     )
 
 
-def deploy_data(owner: Address) -> bytes:
-    """The data of a transaction that creates an executor of `owner`, for good."""
-    return encode(artifact().bytecode, owner)
+def deploy_data(owner: Address, operators: Sequence[Address]) -> bytes:
+    """The data of a transaction that creates an executor with these roles, for good.
+
+    owner: withdraws, and may do nothing else. operators: one to four, who run and may do nothing
+    else. Raises ValueError where they are not that many or the owner is one of them.
+    """
+    if not 1 <= len(operators) <= MAX_OPERATORS or owner in operators:
+        raise ValueError(f"an executor has 1 to {MAX_OPERATORS} operators beside its owner")
+    nobody = [NATIVE_COIN] * (MAX_OPERATORS - len(operators))
+    return encode(artifact().bytecode, owner, *operators, *nobody)
 
 
 def execute_data(
@@ -93,12 +102,18 @@ def execute_data(
         raise ValueError(f"the executor runs {MIN_HOPS} to {MAX_HOPS} hops, not {len(cycle.hops)}")
     words: list[int | Address] = []
     for hop in cycle.hops:
-        pool = pool_at(hop.pool)
-        if pool.kind not in _IS_V3:
-            raise PoolError(f"pool {pool.address}: the executor cannot call a {pool.kind}")
-        words += [hop.pool, hop.token_in, _IS_V3[pool.kind], pool.fee_pips]
+        words += [hop.pool, hop.token_in, *_kind_and_data(pool_at(hop.pool))]
     head = (6 * 32, amount_in, min_amount_out, min_profit, flash, deadline_block)
     return encode(EXECUTE, *head, len(cycle.hops), *words)
+
+
+def _kind_and_data(pool: Pool) -> tuple[int, int]:
+    """How the contract calls a pool, and what it has to be told for that."""
+    if isinstance(pool, UniswapV3Pool):
+        return 1, pool.fee_pips + _FIELD * pool.tick_spacing
+    if pool.kind == UniswapV2Pool.kind:
+        return 0, pool.fee_pips
+    raise PoolError(f"pool {pool.address}: the executor cannot call a {pool.kind}")
 
 
 def withdraw_data(token: Address, amount: int) -> bytes:

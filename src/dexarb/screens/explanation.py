@@ -31,7 +31,7 @@ OUTCOMES = ("filled", "reverted", "lost", "expired", "reorged", "open")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Explanation:
     """All that the ledger says about a strategy.
 
     last_block: of the ledger. earlier: hashes of other parameter sets under the same name.
@@ -54,9 +54,9 @@ class Answer:
         return obstacle(self.funnel)
 
 
-def answers(
+def explanations(
     reader: LedgerReader, known: Sequence[StrategyRow], asked: Sequence[StrategyRow]
-) -> list[Answer]:
+) -> list[Explanation]:
     """For each of the strategies asked; known: all of the ledger."""
     active = reader.active()
     standings = {each.hash: each for each in reader.standings()}
@@ -70,7 +70,7 @@ def answers(
     for row in asked:
         skips = reader.skips(row.hash)
         found.append(
-            Answer(
+            Explanation(
                 strategy=row,
                 settings=StrategySettings.from_canonical(row.name, row.config),
                 standing=standings[row.hash],
@@ -107,14 +107,14 @@ def _misses(skips: Iterable[SkipCount]) -> Iterator[Miss]:
             yield found
 
 
-def state(found: Answer) -> str:
+def state(found: Explanation) -> str:
     """`active`, `ended` or `failed`."""
     if found.problem is not None:
         return "failed"
     return "active" if found.is_active else "ended"
 
 
-def sentence(found: Answer) -> str:
+def sentence(found: Explanation) -> str:
     """What stands most in the way, as one would say it."""
     way, offers = found.obstacle, found.funnel
     if not offers.offered:
@@ -135,15 +135,15 @@ def sentence(found: Answer) -> str:
 
 def nearly(miss: Miss) -> str:
     """`needed 5.00 USD, best was 0.41 USD at block 812`"""
-    needed, best = (told(miss.reason, value) for value in (miss.needed, miss.best))
+    needed, best = (" ".join(quantity(miss.reason, each)) for each in (miss.needed, miss.best))
     return f"needed {needed}, best was {best} at block {miss.block}"
 
 
-def told(reason: SkipReason, value: int) -> str:
-    """`5.00 USD`; of a spread `0.3 %`"""
+def quantity(reason: SkipReason, value: int) -> tuple[str, str]:
+    """Number and unit: `5.00`, `USD`; of a spread `0.3`, `%`."""
     if reason is SkipReason.SPREAD:
-        return f"{value / PPM_PER_PERCENT:.4g} %"
-    return f"{usd(value)} USD"
+        return f"{value / PPM_PER_PERCENT:.4g}", "%"
+    return usd(value), "USD"
 
 
 def in_units(reason: SkipReason, needed: int | None, best: int | None) -> dict[str, float | None]:

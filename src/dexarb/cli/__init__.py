@@ -1,0 +1,91 @@
+"""The command line: one command a function, in files by what they are about.
+
+Heavy modules are imported by the command that needs them, so that what only reads the ledger
+starts at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from dexarb.cli import config, history, programs, screens
+from dexarb.cli.options import ending
+from dexarb.errors import DexarbError
+
+INTERRUPTED = 130
+
+
+def _program(text: str | None, *commands: Callable[..., int]) -> typer.Typer:
+    """Of these commands, in this order. text: its help; None for a single command, which has its
+    own."""
+    program = typer.Typer(
+        help=text,
+        no_args_is_help=text is not None,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    for command in commands:
+        program.command()(ending(command))
+    return program
+
+
+app = _program(
+    "Paper-trade DEX arbitrage on live chain data, settled on what the chain became.",
+    programs.collect,
+    programs.paper,
+    programs.demo,
+    screens.status,
+    screens.why,
+    screens.fills,
+    config.reload,
+    screens.scan,
+    screens.spreads,
+    screens.rivals,
+    screens.calibrate,
+)
+app.add_typer(_program("Look after a history folder.", history.check), name="history")
+app.add_typer(
+    _program("Look at a configuration before using it.", config.check, config.schema),
+    name="config",
+)
+
+
+def main() -> None:
+    """Entry point `dexarb`."""
+    sys.exit(_run(app))
+
+
+def data_collector() -> None:
+    """Entry point `data-collector`."""
+    sys.exit(_run(_program(None, programs.collect)))
+
+
+def paper_trading() -> None:
+    """Entry point `paper-trading`."""
+    sys.exit(_run(_program(None, programs.paper)))
+
+
+def _run(program: Callable[[], Any]) -> int:
+    """Errors on purpose become one message and an exit code; others keep their traceback."""
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(".cache/numba").absolute()))
+    try:
+        program()
+    except DexarbError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe has gone; Python's own flush at exit must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return 0

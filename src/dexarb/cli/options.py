@@ -1,0 +1,40 @@
+"""What commands have in common: options that mean the same everywhere, and how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+COLLECTOR_TOML = Path("config/collector.toml")
+PAPER_TOML = Path("config/paper_trading.toml")
+BLOCKS_READ = 10_000
+"""How far back to look in a history, where the user does not say."""
+
+CollectorConfig = Annotated[Path, typer.Option("--config", "-c", help="The collector's TOML file.")]
+PaperConfig = Annotated[Path, typer.Option("--config", "-c", help="The paper trader's TOML file.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+
+History = Annotated[
+    Path | None, typer.Argument(help="A history folder; without it the collector's.")
+]
+FirstBlock = Annotated[int | None, typer.Option("--from", help="First block.")]
+LastBlock = Annotated[int | None, typer.Option("--to", help="Last block.")]
+BlockCount = Annotated[
+    int, typer.Option("--last", min=1, help="Of these the newest so many blocks.")
+]
+
+
+def ending(command: Callable[..., int]) -> Callable[..., None]:
+    """The command as the command line calls it: the exit code that it returns ends the program."""
+
+    @wraps(command)
+    def end(*words: Any, **options: Any) -> None:
+        code = command(*words, **options)
+        if code:
+            raise typer.Exit(code)
+
+    return end

@@ -1,0 +1,53 @@
+"""The programs, and the demo that runs them all. Each returns its exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dexarb.cli.options import COLLECTOR_TOML, PAPER_TOML, CollectorConfig, Json, PaperConfig
+
+
+def collect(config: CollectorConfig = COLLECTOR_TOML) -> int:
+    """Follow the chain: history and pool_state.json (the data-collector)."""
+    from dexarb.apps.collect import run
+
+    return run(config)
+
+
+def paper(config: PaperConfig = PAPER_TOML) -> int:
+    """Trade on paper with all strategies of a file (the paper-trading process)."""
+    from dexarb.apps.paper import run
+
+    return run(config)
+
+
+def demo(
+    blocks: Annotated[
+        int | None, typer.Option("--blocks", min=1, help="Stop after this many blocks.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same chain.")] = 1,
+    interval: Annotated[
+        float, typer.Option("--interval", min=0.0, help="Seconds between blocks.")
+    ] = 1.0,
+    folder: Annotated[Path, typer.Option("--dir", help="Where data and logs go.")] = Path(
+        "data/demo"
+    ),
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="Strategies to trade with.")
+    ] = PAPER_TOML,
+    as_json: Json = False,
+) -> int:
+    """Run everything on an embedded chain: a node, real contracts, traders, both processes."""
+    from dexarb.demo.run import run
+
+    return run(
+        folder=folder,
+        paper_config=config,
+        blocks=blocks,
+        seed=seed,
+        interval_s=interval,
+        as_json=as_json,
+    )

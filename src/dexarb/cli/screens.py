@@ -1,0 +1,141 @@
+"""Commands that show what was collected and traded. Each returns its exit code."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dexarb.cli.options import (
+    BLOCKS_READ,
+    PAPER_TOML,
+    BlockCount,
+    FirstBlock,
+    History,
+    Json,
+    LastBlock,
+    PaperConfig,
+)
+from dexarb.screens.answer import show
+
+
+def status(
+    config: PaperConfig = PAPER_TOML,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it until Ctrl-C.")] = False,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            help="profit (default), band, seen, sent, filled, reverted, lost, open, name, config.",
+        ),
+    ] = None,
+    filter_text: Annotated[
+        str, typer.Option("--filter", help="Part of a name or hash, or: active.")
+    ] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Strategies on the screen.")] = 30,
+    as_json: Json = False,
+) -> int:
+    """How the strategies stand: counts, profit and band, and how old the state is."""
+    from dexarb.screens.status import answer, follow
+
+    if watch:
+        follow(config, sort=sort, filter_text=filter_text, limit=limit, as_json=as_json)
+    found = answer(config, sort=sort, filter_text=filter_text, limit=limit)
+    return show(found, as_json=as_json)
+
+
+def why(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME [OTHER]]", help="One strategy, or two to compare; else all in brief."
+        ),
+    ] = None,
+    config: PaperConfig = PAPER_TOML,
+    as_json: Json = False,
+) -> int:
+    """Why strategies did not trade more: all in brief, one in full, two side by side."""
+    from dexarb.screens.why import answer
+
+    return show(answer(config, names or []), as_json=as_json)
+
+
+def fills(
+    config: PaperConfig = PAPER_TOML,
+    strategy: Annotated[
+        str | None, typer.Option("--strategy", "-s", help="Only this one, by name or hash.")
+    ] = None,
+    last: Annotated[int, typer.Option("--last", min=1, help="How many.")] = 10,
+    as_json: Json = False,
+) -> int:
+    """The last fills, each with what the chain did with the same spread."""
+    from dexarb.screens.fills import answer
+
+    return show(answer(config, strategy=strategy, last=last), as_json=as_json)
+
+
+def scan(
+    history: History = None,
+    config: PaperConfig = PAPER_TOML,
+    block: Annotated[int | None, typer.Option("--block", help="A block of the history.")] = None,
+    min_profit_usd: Annotated[
+        float, typer.Option("--min-profit-usd", help="Least profit after gas.")
+    ] = 0.0,
+    as_json: Json = False,
+) -> int:
+    """Show what is open at a block: route, best size, profit, gas; no strategy involved."""
+    from dexarb.screens.scan import answer
+
+    found = answer(history, config=config, block=block, min_profit_usd=min_profit_usd)
+    return show(found, as_json=as_json)
+
+
+def spreads(
+    history: History = None,
+    config: PaperConfig = PAPER_TOML,
+    first: FirstBlock = None,
+    last: LastBlock = None,
+    count: BlockCount = BLOCKS_READ,
+    size_usd: Annotated[
+        float | None,
+        typer.Option("--size", min=0.01, help="USD of the round trips; else the strategies'."),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """What the market offered against what the strategies need: why there is how much to trade."""
+    from dexarb.screens.spreads import answer
+
+    found = answer(history, config=config, first=first, last=last, count=count, size_usd=size_usd)
+    return show(found, as_json=as_json)
+
+
+def rivals(
+    history: History = None,
+    config: PaperConfig = PAPER_TOML,
+    first: FirstBlock = None,
+    last: LastBlock = None,
+    count: BlockCount = BLOCKS_READ,
+    by: Annotated[str, typer.Option("--by", help="target (the contract called) or sender.")] = (
+        "target"
+    ),
+    as_json: Json = False,
+) -> int:
+    """Who really takes the spreads: how often, for which gain, at which bid, how fast."""
+    from dexarb.screens.rivals import answer
+
+    found = answer(history, config=config, first=first, last=last, count=count, by=by)
+    return show(found, as_json=as_json)
+
+
+def calibrate(
+    history: History = None,
+    config: PaperConfig = PAPER_TOML,
+    first: FirstBlock = None,
+    last: LastBlock = None,
+    as_json: Json = False,
+) -> int:
+    """Compare what others really swapped with what we would have said of it, to the wei."""
+    from dexarb.screens.calibrate import answer
+
+    found = answer(history, config=config, first=first, last=last)
+    return show(found, as_json=as_json)
