@@ -12,7 +12,7 @@ from benchmarks.harness import Row, compare
 from dexarb.core.block import BlockUpdate
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Market
-from dexarb.core.trade import Decision, Fill, Opportunity, Position
+from dexarb.core.trade import Decision, Fill, Opportunity, Position, StrategyHash
 from dexarb.trading.costs import GasModel
 from dexarb.trading.paper_executor import PaperExecutor
 from dexarb.trading.strategy import View
@@ -55,7 +55,7 @@ def scene(*, own_bids: bool) -> Scene:
 def varied(view: View, found: Sequence[Opportunity], number: int, *, own_bids: bool) -> Decision:
     rng = np.random.default_rng(number)
     size, slippage, bid = (int(rng.integers(count)) for count in (SIZES, SLIPPAGES, BIDS))
-    plain = plain_decision(f"s{number}", view, found[number % OPPORTUNITIES])
+    plain = plain_decision(StrategyHash(f"s{number}"), view, found[number % OPPORTUNITIES])
     amount_in = plain.amount_in // (size + 1)
     return replace(
         plain,

@@ -25,7 +25,7 @@ from dexarb.core.market import Keyframe
 from dexarb.core.profile import ChainProfile
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address, Token
-from dexarb.core.trade import Decision
+from dexarb.core.trade import Decision, DecisionId, StrategyHash
 from dexarb.store.codec import decode, encode_block
 from dexarb.store.compaction import close_segments
 from dexarb.store.history_reader import HistoryReader
@@ -184,8 +184,8 @@ def ledger(path: Path) -> None:
 
 def decision(name: str, block: Block, cycle: Cycle) -> Decision:
     return Decision(
-        id=name,
-        strategy="strategy",
+        id=DecisionId(name),
+        strategy=StrategyHash("strategy"),
         block=block,
         cycle=cycle,
         amount_in=10**18,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from dexarb.config.collector import load_collector
 from dexarb.config.difference import compare
 from dexarb.config.paper import load_paper
+from dexarb.config.strategy_table import SCALED, Scaled, StrategyTable
+from dexarb.config.where import Where, where
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors, InputError
 from dexarb.trading.strategy import StrategySettings
@@ -112,6 +115,18 @@ def test_a_mistake_is_told_with_file_line_and_remedy(
     assert place
     if line_of is not None:
         assert line_of in text.splitlines()[int(place[1]) - 1]
+
+
+@pytest.mark.parametrize(
+    "general",
+    ["", 'state_file = "one.json"\nledger_file = "two.db"\nmax_state_age_secs = 2.5\n'],
+)
+def test_a_screen_looks_at_the_files_of_the_trader(tmp_path: Path, general: str) -> None:
+    path = tmp_path / "paper.toml"
+    strategies = classic()[classic().index("[[strategy]]") :]
+    path.write_text(f"[general]\n{general}{strategies}")
+    found, trader = where(path), load_paper(path).general
+    assert found == Where(trader.state_file, trader.ledger_file, float(trader.max_state_age_secs))
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_lines(tmp_path: Path) -> None:
@@ -232,6 +247,37 @@ def test_a_reload_tells_what_changes(tmp_path: Path) -> None:
     assert difference.unchanged == 6
     lines = difference.lines({})
     assert '~ "Conservative" changes: min_profit_usd 10 -> 8; new books' in lines
+
+
+def test_every_parameter_with_a_unit_is_scaled() -> None:
+    unit = re.compile(".*(_micro_usd|_ppm|_price|_fee)")
+    fields_ = {each.name for each in fields(StrategySettings)}
+    assert {each.field for each in SCALED} == {name for name in fields_ if unit.fullmatch(name)}
+    stated = StrategyTable.model_fields.keys() - {each.key for each in SCALED}
+    assert stated - {"enabled", "simulate_competition"} <= fields_
+
+
+@pytest.mark.parametrize("scaled", SCALED, ids=lambda scaled: scaled.key)
+def test_a_change_is_told_as_the_file_states_it(tmp_path: Path, scaled: Scaled) -> None:
+    key, field, scale = scaled
+    strategy = {
+        "name": '"one"',
+        "pairs": '["WETH/USDC"]',
+        "min_profit_usd": "7",
+        "max_trade_size_usd": "100",
+        "simulate_competition": "true",
+    }
+
+    def with_value(value: str) -> StrategySettings:
+        lines = (f"{name} = {told}\n" for name, told in (strategy | {key: value}).items())
+        (settings,) = load(tmp_path, "[[strategy]]\n" + "".join(lines))
+        return settings
+
+    before, after = with_value("0.25"), with_value("0.5")
+    assert (getattr(before, field), getattr(after, field)) == (scale // 4, scale // 2)
+    assert compare([before], [after]).lines({}) == [
+        f'~ "one" changes: {key} 0.25 -> 0.5; new books'
+    ]
 
 
 def test_settings_survive_json(tmp_path: Path) -> None:

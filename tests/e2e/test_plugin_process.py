@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dexarb.config.plugins import Kinds
+from dexarb.store.ledger_notes import Hasty
 from dexarb.store.ledger_reader import read_only
 from support.live import live
 from support.live_trading import both, digest, digest_of_an_uninterrupted_run, settled, standings
@@ -85,8 +86,9 @@ def test_own_strategies_trade_fail_and_are_replayed(
             said = "latency_ms is less than a decision takes here"
             await run.until(lambda: said in paper.text(), "the warning of wishful")
             assert paper.text().count(said) == 1
-            hasty = standings(run).metrics["latency_ms_below_measured"]
-            assert hasty == {"count": 1, "first": ["wishful"]}
+            metrics = standings(run).metrics
+            assert metrics is not None
+            assert metrics.latency_ms_below_measured == Hasty(1, ("wishful",))
             assert paper.text().count("strategy.failed") == 1
             assert "RuntimeError: the end at block" in paper.text()
             paper.kill()

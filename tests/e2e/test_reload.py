@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.config.difference import RELOAD, Outcome
 from dexarb.store.history_reader import HistoryReader
+from dexarb.store.ledger_notes import RELOAD, ReloadOutcome
 from dexarb.store.ledger_reader import read_only
 from support.live import Live, Process, live
 from support.live_trading import (
@@ -45,14 +45,14 @@ def replace_file(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def outcome(run: Live) -> Outcome | None:
+def outcome(run: Live) -> ReloadOutcome | None:
     with read_only(run.files.ledger) as ledger:
-        return Outcome.from_note(ledger.note(RELOAD))
+        return ledger.note(RELOAD)
 
 
-async def outcome_number(run: Live, number: int) -> Outcome:
+async def outcome_number(run: Live, number: int) -> ReloadOutcome:
     """Wait for the outcome of the reload with this number."""
-    found: list[Outcome] = []
+    found: list[ReloadOutcome] = []
 
     def is_there() -> bool:
         last = outcome(run)

@@ -13,7 +13,7 @@ from dexarb.chain.endpoints.choice import EndpointReport
 from dexarb.config.paper import load_paper
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Entry, Keyframe
-from dexarb.core.trade import Fill
+from dexarb.core.trade import DecisionId, Fill
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.study.session import Session
@@ -127,7 +127,9 @@ def fills(folder: Path, history: Path, told: list[Entry]) -> list[Fill]:
             if not session.has_begun:
                 session.use(load_paper(world.config).settings(session.engine.market.profile.tokens))
         standing = [row.fill for row in ledger.fills() if row.reorged_seq is None]
-        return [replace(fill, decision=replace(fill.decision, id="")) for fill in standing]
+        return [
+            replace(fill, decision=replace(fill.decision, id=DecisionId(""))) for fill in standing
+        ]
 
 
 def test_a_trader_books_on_it_what_it_would_book_on_the_chain_itself(tmp_path: Path) -> None:

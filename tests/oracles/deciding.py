@@ -14,7 +14,7 @@ from math import ceil, floor
 from dexarb.core.market import Market
 from dexarb.core.route import Cycle, run
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Funding, NearMiss, Opportunity, SkipReason
+from dexarb.core.trade import Decision, Funding, NearMiss, Opportunity, SkipReason, StrategyHash
 from dexarb.errors import PoolError
 from dexarb.search.result import HopWork, hop_work
 from dexarb.trading.coin import toss_ppm
@@ -197,7 +197,7 @@ class PlainLoop:
     def _limit(
         self,
         settings: StrategySettings,
-        name: str,
+        name: StrategyHash,
         trade: Trade,
         capital: int,
         gas: int,
@@ -305,7 +305,7 @@ class PlainLoop:
             self.quotes[key] = amount_out, self.gas.units(work, flash=flash)
         return self.quotes[key]
 
-    def _decision(self, trade: Trade, settings: StrategySettings, name: str) -> Decision:
+    def _decision(self, trade: Trade, settings: StrategySettings, name: StrategyHash) -> Decision:
         market, valuation = self.view.market, self.view.valuation
         cycle, block = trade.opportunity.cycle, market.block
         kept = Fraction(MILLION - settings.max_slippage_ppm, MILLION)

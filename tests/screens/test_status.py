@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.core.trade import Decision, Fill
+from dexarb.core.trade import Decision, DecisionId, Fill
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import StrategyRow
 from store import books
@@ -108,7 +108,7 @@ def test_without_a_known_place_the_profit_is_unknown_and_comes_last(
     world: World, dexarb: Dexarb
 ) -> None:
     with books.open_ledger(world.ledger) as ledger, ledger.block(3, books.block(3)) as block:
-        late = replace(_decision(RICH), id="late", block=books.block(3))
+        late = replace(_decision(RICH), id=DecisionId("late"), block=books.block(3))
         block.add_decisions([late])
         block.add_fills([replace(books.fill(late, books.block(3), net=9), place_known=False)])
     told = dexarb("status", "-c", world.config, "--json", "--sort", "profit").json

@@ -16,7 +16,7 @@ from dexarb.core.block import Block, BlockUpdate, Log
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import Pool
 from dexarb.core.profile import ChainProfile
-from dexarb.core.route import Cycle, Hop
+from dexarb.core.route import Cycle, CycleId, Hop
 from dexarb.core.token import Address
 from dexarb.search.result import HopWork
 from dexarb.search.scan import Scanner
@@ -247,7 +247,7 @@ def all_cycles(pools: Iterable[Pool], max_hops: int) -> Iterator[Cycle]:
 
 def brute_force(
     pools: Iterable[Pool], start_tokens: Sequence[Address], max_hops: int
-) -> dict[str, tuple[Cycle, float]]:
+) -> dict[CycleId, tuple[Cycle, float]]:
     """The open cycles by id, from their first start token, with their marginal rates."""
     by_address = {pool.address: pool for pool in pools}
     found = {}

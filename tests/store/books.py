@@ -10,7 +10,16 @@ from dexarb.core.block import Block
 from dexarb.core.evidence import Evidence, Mover, Outcome
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Fill, FillStatus, Position, SkipCount, SkipReason
+from dexarb.core.trade import (
+    Decision,
+    DecisionId,
+    Fill,
+    FillStatus,
+    Position,
+    SkipCount,
+    SkipReason,
+    StrategyHash,
+)
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import StrategyRow
 from store import world
@@ -25,7 +34,7 @@ TRIANGLE = Cycle(
 )
 HISTORY = Path("data/history/137")
 STRATEGIES = tuple(
-    StrategyRow(hash=f"{number:016x}", name=f"Strategy {number}", config="{}", ordinal=number)
+    StrategyRow(StrategyHash(f"{number:016x}"), f"Strategy {number}", config="{}", ordinal=number)
     for number in range(3)
 )
 
@@ -36,10 +45,10 @@ def block(number: int, branch: str = "") -> Block:
 
 
 def decision(
-    name: str, at: Block, *, strategy: str = STRATEGIES[0].hash, cycle: Cycle = CYCLE
+    name: str, at: Block, *, strategy: StrategyHash = STRATEGIES[0].hash, cycle: Cycle = CYCLE
 ) -> Decision:
     return Decision(
-        id=name,
+        id=DecisionId(name),
         strategy=strategy,
         block=at,
         cycle=cycle,

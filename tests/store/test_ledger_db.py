@@ -8,9 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.core.trade import SkipCount, SkipReason
+from dexarb.core.trade import SkipCount, SkipReason, StrategyHash
 from dexarb.errors import StoreError
 from dexarb.store.ledger_db import LedgerDb
+from dexarb.store.ledger_notes import (
+    FIRST_SEQ,
+    METRICS,
+    RELOAD,
+    STATE_AGES,
+    TRADER,
+    Note,
+)
 from dexarb.store.ledger_rows import DecisionState, Epoch, Standing
 from store import world
 from store.books import STRATEGIES, block, decision, fill, open_ledger
@@ -225,7 +233,7 @@ def test_the_last_fills_and_those_of_a_strategy(ledger: LedgerDb) -> None:
     with ledger.block(2, block(2)) as entry:
         entry.add_fills(fill(each, block(2)) for each in made)
 
-    def ids(strategy: str | None = None, last: int | None = None) -> list[str]:
+    def ids(strategy: StrategyHash | None = None, last: int | None = None) -> list[str]:
         return [row.fill.decision.id for row in ledger.fills(strategy, last=last)]
 
     assert ids() == ["d0", "d1", "d2", "d3", "d4", "d5"]
@@ -237,10 +245,32 @@ def test_the_last_fills_and_those_of_a_strategy(ledger: LedgerDb) -> None:
 
 def test_notes_are_kept_with_their_block_or_beside_the_blocks(ledger: LedgerDb) -> None:
     with ledger.block(1, block(1)) as entry:
-        entry.set_note("started", "1")
+        entry.set_note(FIRST_SEQ, 1)
     digest = ledger.digest()
-    ledger.put_notes({"metrics": "{}", "started": "2"})
-    assert (ledger.note("started"), ledger.note("metrics")) == ("2", "{}")
-    assert ledger.note("other") is None
+    ledger.put_note(TRADER, "/etc/paper.toml")
+    ledger.put_note(FIRST_SEQ, 2)
+    assert (ledger.note(FIRST_SEQ), ledger.note(TRADER)) == (2, "/etc/paper.toml")
+    assert ledger.note(RELOAD) is None
     # A note is no part of the books.
     assert (ledger.digest(), ledger.seq) == (digest, 1)
+
+
+def test_a_note_that_cannot_be_read_is_an_error_only_where_the_books_depend_on_it(
+    ledger: LedgerDb,
+) -> None:
+    for note in (METRICS, RELOAD, STATE_AGES):
+        ledger.put_note(Note(note.key, str), '{"of": "another version"}')
+    assert (ledger.note(METRICS), ledger.note(RELOAD)) == (None, None)
+    with pytest.raises(StoreError, match="note state_ages: Expected `array`, got `object`"):
+        ledger.note(STATE_AGES)
+
+
+def test_those_that_take_part_now_are_in_the_order_in_which_they_began(ledger: LedgerDb) -> None:
+    one, two, three = STRATEGIES
+    for seq, now in enumerate([[three], [one, three], [one, two]], 1):
+        with ledger.block(seq, block(seq)) as entry:
+            entry.set_strategies(now)
+    assert list(ledger.active()) == [ONE, TWO]
+    (ended,) = (epoch for epoch in ledger.epochs() if epoch.strategy == THREE)
+    assert [ended.holds(seq) for seq in range(4)] == [False, True, True, False]
+    assert [ledger.active()[TWO].holds(seq) for seq in range(2, 5)] == [False, True, True]

@@ -10,6 +10,17 @@ import pytest
 
 from dexarb.core.block import Block
 from dexarb.core.trade import Incident
+from dexarb.store.ledger_notes import (
+    FIRST_SEQ,
+    METRICS,
+    RELOAD,
+    SKIPS_SEQ,
+    STATE_AGES,
+    TRADER,
+    Hasty,
+    Metrics,
+    ReloadOutcome,
+)
 from dexarb.store.ledger_reader import read_only
 from store.books import STRATEGIES, block, open_ledger, trade
 
@@ -71,6 +82,26 @@ def test_it_reads_as_what_is_written_today(old: Path, tmp_path: Path) -> None:
         assert reader.digest() == DIGEST
         assert any(row.reorged_seq for row in reader.fills())
         assert all(isinstance(row.decision.block, Block) for row in reader.decisions())
+
+
+def test_its_notes_are_read(old: Path) -> None:
+    with read_only(old) as reader:
+        assert (reader.note(FIRST_SEQ), reader.note(SKIPS_SEQ)) == (1, 30)
+        assert reader.note(STATE_AGES) == ((1, 10.0), (20, 2.5))
+        assert reader.note(TRADER) == "/etc/paper.toml"
+        assert reader.note(METRICS) == Metrics({"p50": 1.5, "p99": None}, Hasty(0, ()))
+        assert reader.note(RELOAD) == ReloadOutcome(
+            number=3,
+            asked_by="SIGHUP",
+            config="/etc/paper.toml",
+            at=1.7e9,
+            clock=5.0,
+            took_ms=1.5,
+            warnings=("w",),
+            changes=("c",),
+            counts={"new": 1},
+            from_entry=20,
+        )
 
 
 def test_trading_goes_on_in_it(old: Path, tmp_path: Path) -> None:

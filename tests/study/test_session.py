@@ -62,6 +62,20 @@ def trade(reader: HistoryReader, path: Path, to_seq: int) -> None:
             session.write()
 
 
+def test_strategies_that_change_before_the_block_is_written_lose_none(tmp_path: Path) -> None:
+    """A full disk keeps a block waiting, and a reload may come in between."""
+    reader = history(tmp_path / "history")
+    with LedgerDb.open(tmp_path / "ledger.db", chain_id=1, history=reader.folder) as ledger:
+        session = Session(reader, ledger, max_state_age_s=10)
+        first, second, *_ = reader.entries(session.from_seq, None)
+        session.take(first)
+        session.use(strategies())
+        session.take(second)
+        session.use(strategies()[:1])
+        session.write()
+        assert [row.name for row in ledger.strategies()] == list(Position)
+
+
 def test_a_ledger_that_was_resumed_anywhere_is_that_of_one_run(tmp_path: Path) -> None:
     reader = history(tmp_path / "history")
     trade(reader, tmp_path / "whole.db", BLOCKS)

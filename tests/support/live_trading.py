@@ -7,10 +7,12 @@ from pathlib import Path
 from dexarb.errors import StoreError
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
+from dexarb.store.ledger_notes import FIRST_SEQ
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.session import Session
 from dexarb.study.standing import Standings, read_standings
 from dexarb.trading.custom import Factories
+from dexarb.trading.strategy import StrategySettings
 from support.live import Live, Process
 
 
@@ -49,7 +51,7 @@ def digest_of_an_uninterrupted_run(
     with read_only(run.files.ledger) as real:
         last, chain_id = real.seq, real.chain_id
         epochs, rows = real.epochs(), real.strategies()
-        from_seq = int(real.note("first_seq") or 0)
+        from_seq = real.note(FIRST_SEQ) or 0
     begins = {epoch.from_seq for epoch in epochs}
     ends = {epoch.to_seq + 1 for epoch in epochs if epoch.to_seq is not None}
     changes = {seq for seq in begins | ends if seq <= last}
@@ -57,13 +59,14 @@ def digest_of_an_uninterrupted_run(
         session = Session(history, again, max_state_age_s=10, factories=factories)
         for entry in history.entries(from_seq, last):
             if entry.seq in changes:
-                active = {
-                    epoch.strategy
-                    for epoch in epochs
-                    if epoch.from_seq <= entry.seq
-                    and (epoch.to_seq is None or entry.seq <= epoch.to_seq)
-                }
-                session.use([session.settings_of(row) for row in rows if row.hash in active])
+                active = {epoch.strategy for epoch in epochs if epoch.holds(entry.seq)}
+                session.use(
+                    [
+                        StrategySettings.from_canonical(row.name, row.config)
+                        for row in rows
+                        if row.hash in active
+                    ]
+                )
             session.take(entry)
             session.write()
         return again.digest()

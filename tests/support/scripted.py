@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dexarb.core.market import Market
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Opportunity, Position
+from dexarb.core.trade import Decision, DecisionId, Opportunity, Position, StrategyHash
 from dexarb.trading.skips import SkipTally
 from dexarb.trading.strategy import Decided, View
 from dexarb.trading.valuation import Valuation
@@ -23,8 +23,8 @@ class Scripted:
     """
 
     def __init__(self, rows: Mapping[str, Change | Mapping[str, object]]) -> None:
-        self._rows = dict(rows)
-        self.hashes: Sequence[str] = tuple(self._rows)
+        self._rows = {StrategyHash(name): change for name, change in rows.items()}
+        self.hashes: Sequence[StrategyHash] = tuple(self._rows)
 
     def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:  # noqa: ARG002
         return 1
@@ -47,12 +47,12 @@ class Scripted:
         return Decided(made)
 
 
-def plain_decision(name: str, view: View, opportunity: Opportunity) -> Decision:
+def plain_decision(name: StrategyHash, view: View, opportunity: Opportunity) -> Decision:
     """The whole opportunity, in the next block, at the end of it, whatever the base fee."""
     block = view.market.block
     capital = view.valuation.cost_micro_usd(opportunity.cycle.start_token, opportunity.amount_in)
     return Decision(
-        id=f"{name}:{block.hash}:{opportunity.cycle.id}",
+        id=DecisionId(f"{name}:{block.hash}:{opportunity.cycle.id}"),
         strategy=name,
         block=block,
         cycle=opportunity.cycle,

@@ -8,7 +8,7 @@ from dexarb.core.block import Transaction
 from dexarb.core.profile import ReferencePool
 from dexarb.core.token import Address
 from dexarb.core.trade import FillStatus, Position
-from dexarb.trading.coin import PPM
+from dexarb.core.units import PPM
 from dexarb.trading.desk import QUOTES_KEPT
 from dexarb.trading.rivals import Places, block_end
 from dexarb.trading.threshold import ThresholdStrategies

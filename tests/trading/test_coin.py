@@ -9,8 +9,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dexarb.core.trade import Decision, FillStatus
-from dexarb.trading.coin import PPM, is_lost, toss_ppm
+from dexarb.core.route import CycleId
+from dexarb.core.trade import Decision, FillStatus, StrategyHash
+from dexarb.core.units import PPM
+from dexarb.trading.coin import is_lost, toss_ppm
 from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine
 from dexarb.trading.paper_executor import PaperExecutor
@@ -18,13 +20,15 @@ from support.scripted import Change, Scripted
 from support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, scanner, weth_pool
 
 EPISODES = st.tuples(
-    st.integers(1, 10**6), st.text("0123456789abcdef", min_size=16, max_size=16), st.integers(0)
+    st.integers(1, 10**6),
+    st.text("0123456789abcdef", min_size=16, max_size=16).map(CycleId),
+    st.integers(0),
 )
 
 
 @given(st.lists(EPISODES, max_size=50), st.integers(0, PPM), st.integers(0, PPM))
 def test_a_higher_rate_loses_a_superset(
-    episodes: list[tuple[int, str, int]], one: int, other: int
+    episodes: list[tuple[int, CycleId, int]], one: int, other: int
 ) -> None:
     low, high = sorted((one, other))
     tosses = [toss_ppm(*episode) for episode in episodes]
@@ -37,9 +41,9 @@ def test_a_higher_rate_loses_a_superset(
 def test_the_rate_is_the_share_that_is_lost_and_each_part_of_the_seed_counts() -> None:
     numbers = range(4_000)
     by_part = (
-        [toss_ppm(number, "00" * 8, 1) for number in numbers],
-        [toss_ppm(1, f"{number:016x}", 1) for number in numbers],
-        [toss_ppm(1, "00" * 8, number) for number in numbers],
+        [toss_ppm(number, CycleId("00" * 8), 1) for number in numbers],
+        [toss_ppm(1, CycleId(f"{number:016x}"), 1) for number in numbers],
+        [toss_ppm(1, CycleId("00" * 8), number) for number in numbers],
     )
     for rate in (100_000, 300_000, 700_000):
         for found in by_part:
@@ -72,7 +76,7 @@ def test_the_coin_changes_nothing_but_what_it_loses() -> None:
                 lost[fill.decision.strategy].add(fill.decision.block.number)
                 assert fill.net_micro_usd == -fill.gas_cost_micro_usd < 0
                 assert fill.gas_used < fill.decision.gas_units * 1.1
-    sent = {made.ledger.value(name, "sent") for name in rows}
+    sent = {made.ledger.value(StrategyHash(name), "sent") for name in rows}
     assert len(sent) == 1
     in_order = [lost[str(rate)] for rate in rates]
     assert all(low <= high for low, high in pairwise(in_order))

@@ -10,7 +10,7 @@ import pytest
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Keyframe
 from dexarb.core.profile import ReferencePool
-from dexarb.core.trade import FillStatus, Funding
+from dexarb.core.trade import FillStatus, Funding, StrategyHash
 from dexarb.errors import InsufficientLiquidity
 from dexarb.search.result import hop_work
 from dexarb.trading.costs import GasModel
@@ -32,6 +32,8 @@ from support.small_chain import (
     keyframe,
     weth_pool,
 )
+
+S = StrategyHash("s")
 
 
 def trader(first: Keyframe, **changes: object) -> Engine:
@@ -95,8 +97,8 @@ def test_a_decision_through_a_pool_that_is_no_longer_collected_is_void() -> None
     fewer = tuple(pool for pool in made.market.pools.values() if pool.address != DEAR)
     step = made.step(replace(made.market.keyframe(), seq=9, pools=fewer))
     assert len(step.voided) == 1
-    assert (made.ledger.value("s", "reorged"), made.ledger.value("s", "open")) == (1, 0)
-    assert made.ledger.value("s", "open_capital_micro_usd") == 0
+    assert (made.ledger.value(S, "reorged"), made.ledger.value(S, "open")) == (1, 0)
+    assert made.ledger.value(S, "open_capital_micro_usd") == 0
     assert not made.step(chain.mine()).fills
     assert not made.ledger.busy_rows([CHEAP]).size
 
@@ -124,7 +126,7 @@ def test_a_reorg_behind_a_resync_leaves_the_books_before_it_alone() -> None:
     step = made.step(chain.mine(parent=far.block, branch="b"))
     assert not step.undone
     assert len(step.dead_blocks) == 1
-    assert made.ledger.value("s", "filled") == 1
+    assert made.ledger.value(S, "filled") == 1
 
 
 # -- liquidity and gas ---------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.market import Keyframe
-from dexarb.core.trade import Decision, Fill, FillStatus
+from dexarb.core.trade import Decision, Fill, FillStatus, StrategyHash
 from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine, Step
 from dexarb.trading.paper_executor import PaperExecutor
@@ -25,6 +25,7 @@ from support.small_chain import (
 )
 
 HIGH, LOW = 90 * GWEI, 30 * GWEI
+S = StrategyHash("s")
 
 
 def delayed(blocks: int = 1, *, ms: int | None = None, deadline: int = 0, cap: int = LOW) -> Change:
@@ -137,7 +138,7 @@ def test_behind_the_deadline_it_expires_without_gas() -> None:
     assert fill.status is FillStatus.EXPIRED
     assert (fill.gas_used, fill.gas_cost_micro_usd, fill.net_micro_usd) == (0, 0, 0)
     assert fill.band_micro_usd == (0, 0)
-    assert story.engine.ledger.value("s", "open_gas_micro_usd") == 0
+    assert story.engine.ledger.value(S, "open_gas_micro_usd") == 0
 
 
 def test_the_deadline_moves_as_far_as_latency_does() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dexarb.core.block import Block
 from dexarb.core.ledger import SECONDS_PER_DAY, is_loss
 from dexarb.core.market import Entry, Keyframe
-from dexarb.core.trade import Decision, Fill, FillStatus, Position
+from dexarb.core.trade import Decision, Fill, FillStatus, Position, StrategyHash
 from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine, Step
 from dexarb.trading.paper_executor import PaperExecutor
@@ -186,11 +186,11 @@ class Life:
         assert len(total) == len(self.books.sent)
         for name in ROWS:
             columns = self.books.columns(name)
-            assert {key: ledger.value(name, key) for key in columns} == columns
+            assert {key: ledger.value(StrategyHash(name), key) for key in columns} == columns
             outcomes = ("filled", "reverted", "lost", "expired", "reorged", "open")
             assert columns["sent"] == sum(columns[key] for key in outcomes)
             for pool in (CHEAP, DEAR, GAS):
-                row = ledger.rows[name]
+                row = ledger.rows[StrategyHash(name)]
                 assert (row in ledger.busy_rows([pool])) == self.books.is_busy(name, pool)
 
 
@@ -270,7 +270,7 @@ def test_an_engine_after_a_reorg_equals_one_that_never_saw_the_dead_branch(
     for token in one.market.tokens:
         assert one.valuation.price(token) == other.valuation.price(token)
     assert (one.ledger.column("sent") == other.ledger.column("sent")).all()
-    for name in rows:
+    for name in map(StrategyHash, rows):
         for column in ("profit_micro_usd", "open", "consecutive_losses", "day_net_micro_usd"):
             assert one.ledger.value(name, column) == other.ledger.value(name, column)
     for pool in (CHEAP, DEAR):

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dexarb.core.trade import Opportunity
+from dexarb.core.trade import DecisionId, Opportunity
 from dexarb.trading.costs import GasModel
 from dexarb.trading.custom import Books, Choice, Factories, MarketView, OwnStrategies
 from dexarb.trading.engine import Engine, Step
@@ -127,9 +127,10 @@ def test_one_that_wants_everything_trades_as_the_built_in_one(
         update = random_block(made.market, rng, moved=int(rng.integers(0, 5)))
         step, expected = made.step(update), other.step(update)
         assert not step.incidents
-        assert [replace(each, strategy=names[each.strategy], id="") for each in step.decisions] == [
-            replace(each, id="") for each in expected.decisions
-        ]
+        assert [
+            replace(each, strategy=names[each.strategy], id=DecisionId(""))
+            for each in step.decisions
+        ] == [replace(each, id=DecisionId("")) for each in expected.decisions]
 
 
 def test_it_can_take_less_and_bid_its_own() -> None:

@@ -14,6 +14,7 @@ from dexarb.core.pool import Pool, SwapResult
 from dexarb.core.route import most_out, run
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position
+from dexarb.core.units import MICRO_USD
 from dexarb.errors import PoolError
 from dexarb.search.scan import Scanner, warm_up
 from dexarb.trading.costs import GasModel
@@ -22,7 +23,6 @@ from dexarb.trading.paper_executor import PaperExecutor
 from dexarb.trading.rivals import arbitrages
 from dexarb.trading.strategy import StrategySettings, pair_of
 from dexarb.trading.threshold import ThresholdStrategies
-from dexarb.trading.valuation import MICRO_USD
 from truth.lab import Lab, Trial, substance
 from truth.variety import GWEI, Variety, kinds_of
 

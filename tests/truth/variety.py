@@ -9,7 +9,7 @@ from random import Random
 from dexarb.core.market import Market
 from dexarb.core.route import Cycle, Hop, most_out, run
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Funding, Position
+from dexarb.core.trade import Decision, DecisionId, Funding, Position, StrategyHash
 from dexarb.errors import PoolError
 from dexarb.search.result import hop_work
 from dexarb.trading.costs import GasModel
@@ -18,7 +18,7 @@ from dexarb.trading.strategy import Decided, View
 from dexarb.trading.valuation import Valuation
 
 GWEI = 10**9
-NAME = "variety"
+NAME = StrategyHash("variety")
 MAX_HOPS = 4
 TOLERANCES_PPM = (0, 50, 1_000, 5_000, 1_000_000)
 """From what the least change reverts to whatever gives no loss."""
@@ -42,7 +42,7 @@ class Variety:
     nothing of money, so it is not bound by capital, daily limits or busy pools.
     """
 
-    hashes: Sequence[str] = (NAME,)
+    hashes: Sequence[StrategyHash] = (NAME,)
 
     def __init__(self, rng: Random, per_block: int, thin_pool: Address) -> None:
         self._rng, self._per_block, self._thin_pool = rng, per_block, thin_pool
@@ -111,7 +111,7 @@ class Variety:
             least = max(amount_in, (amount_out + most) // 2 + 1)
         first_block = block.number + rng.choice((1, 1, 2))
         return Decision(
-            id=f"{self._made:016x}",
+            id=DecisionId(f"{self._made:016x}"),
             strategy=NAME,
             block=block,
             cycle=cycle,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from dexarb.apps.latency import Latency
 from dexarb.apps.process import Signals, name_process, start_logging
 from dexarb.apps.sources import GrowingHistory
 from dexarb.apps.watch import FileWatch
-from dexarb.config.difference import RELOAD, TRADER, Outcome, compare, reasons
+from dexarb.config.difference import compare, reasons
 from dexarb.config.facts import ChainFacts
 from dexarb.config.paper import PaperConfig, load_paper
 from dexarb.config.plugins import Kinds
@@ -28,10 +27,10 @@ from dexarb.screens.output import NAMES_SHOWN, abridged
 from dexarb.screens.tables import as_text, spread_table, strategy_table
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
+from dexarb.store.ledger_notes import METRICS, RELOAD, TRADER, Hasty, Metrics, ReloadOutcome
 from dexarb.store.snapshot import State, read_state
 from dexarb.study.session import Session
 from dexarb.study.spreads import best_spreads
-from dexarb.study.standing import METRICS
 from dexarb.study.warm_up import warm_up
 
 T = TypeVar("T")
@@ -82,7 +81,7 @@ class PaperTrader:
         self._too_hasty: tuple[str, ...] = ()
         self._told_at = self._heard_at = time.monotonic()
         self._is_silent = self._is_lost = False
-        last = Outcome.from_note(ledger.note(RELOAD))
+        last = ledger.note(RELOAD)
         self._reloads = last.number if last else 0
 
     def run(self) -> None:
@@ -94,7 +93,7 @@ class PaperTrader:
         if session.ledger_seq:
             _log.info("resume", ledger=str(self._ledger.path), entry=session.ledger_seq)
         here = str(self._config.file.path.resolve())
-        self._persist(lambda: self._ledger.put_notes({TRADER: here}))
+        self._persist(lambda: self._ledger.put_note(TRADER, here))
         poll_s = self._config.general.poll_interval_ms / 1000
         source = GrowingHistory(self._reader, session.from_seq, poll_s, self._idle)
         for entry in source.entries():
@@ -183,17 +182,19 @@ class PaperTrader:
         self._reloads += 1
         path = self._config.file.path
         self._watch.read()
-        begun = Outcome(self._reloads, asked_by, str(path), at=time.time(), clock=time.monotonic())
+        begun = ReloadOutcome(
+            self._reloads, asked_by, str(path), at=time.time(), clock=time.monotonic()
+        )
         try:
             outcome = self._take_up(load_paper(path), begun)
         except InputError as error:
             outcome = replace(begun, errors=reasons(error))
             _log.error("reload.refused", problem=str(error), strategies="unchanged")
         took_ms = round((time.monotonic() - begun.clock) * 1000, 1)
-        note = replace(outcome, took_ms=took_ms).note()
-        self._persist(lambda: self._ledger.put_notes({RELOAD: note}))
+        done = replace(outcome, took_ms=took_ms)
+        self._persist(lambda: self._ledger.put_note(RELOAD, done))
 
-    def _take_up(self, config: PaperConfig, begun: Outcome) -> Outcome:
+    def _take_up(self, config: PaperConfig, begun: ReloadOutcome) -> ReloadOutcome:
         """Trade by another file from the next entry on. Raises InputError and changes nothing."""
         session = self._session
         settings = config.settings(self._tokens, self._kinds)
@@ -250,14 +251,9 @@ class PaperTrader:
 
     def _note_metrics(self) -> None:
         self._judge_latency()
-        metrics = {
-            "block_to_decision_ms": self._latency.quantiles(),
-            "latency_ms_below_measured": {
-                "count": len(self._too_hasty),
-                "first": self._too_hasty[:NAMES_SHOWN],
-            },
-        }
-        self._persist(lambda: self._ledger.put_notes({METRICS: json.dumps(metrics)}))
+        hasty = Hasty(len(self._too_hasty), self._too_hasty[:NAMES_SHOWN])
+        metrics = Metrics(self._latency.quantiles(), hasty)
+        self._persist(lambda: self._ledger.put_note(METRICS, metrics))
 
     def _judge_latency(self) -> None:
         """Warn of strategies that assume to be faster than this process is; once a change."""

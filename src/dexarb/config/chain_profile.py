@@ -20,9 +20,8 @@ from dexarb.config.toml_file import (
 )
 from dexarb.core.profile import ETHEREUM_HEADER, NEEDED_FIELDS
 from dexarb.core.token import Address, to_address
+from dexarb.core.units import GWEI
 from dexarb.errors import ConfigErrors, InvalidAddress
-
-GWEI = 10**9
 
 
 class ChainTable(Model):

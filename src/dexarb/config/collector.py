@@ -22,6 +22,7 @@ from dexarb.config.toml_file import (
     validate,
 )
 from dexarb.config.toml_lines import Loc
+from dexarb.config.where import DEFAULT_STATE_FILE
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors
 
@@ -33,7 +34,7 @@ class CollectorTable(Model):
 
     chain: Path
     data_dir: Path = Path("data")
-    state_file: Path = Path("data/pool_state.json")
+    state_file: Path = DEFAULT_STATE_FILE
     log_dir: Path = Path("logs")
     log_level: LogLevel = "info"
     poll_interval_ms: Annotated[Whole, Field(ge=10)] = 1000

@@ -1,35 +1,21 @@
-"""What a changed configuration means for the strategies that run, and how a reload is reported."""
+"""What a changed configuration means for the strategies that run."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
-import msgspec
-
-from dexarb.config.strategy_table import MICRO, PPM_PER_PERCENT
+from dexarb.config.strategy_table import SCALED, Scaled
 from dexarb.core.token import Address
 from dexarb.errors import ConfigErrors, InputError
 from dexarb.trading.strategy import StrategySettings
 
-RELOAD = "reload"
-"""The ledger's note with the outcome of the last reload, as JSON of `Outcome`."""
-TRADER = "trader"
-"""The ledger's note with the absolute path of the configuration that its trader has."""
-
 MAX_LINES = 100
 """Of a difference in a log or a note; the rest is counted."""
 
-_UNITS = (
-    ("_micro_usd", "_usd", MICRO),
-    ("competition_rate_ppm", "competition_rate", MICRO),
-    ("_ppm", "_percent", PPM_PER_PERCENT),
-    ("max_gas_price", "max_gas_gwei", 10**9),
-    ("priority_fee", "priority_fee_gwei", 10**9),
-)
-"""How a parameter's name and unit are stated in the file, by the end of its name."""
+_SCALED = {each.field: each for each in SCALED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +117,7 @@ def _shown(
     name: str, before: StrategySettings, after: StrategySettings, names: Mapping[Address, str]
 ) -> tuple[str, str, str]:
     """Key, old and new value as the file would state them."""
-    end, unit, scale = next((each for each in _UNITS if name.endswith(each[0])), ("", "", 1))
-    key = name.removesuffix(end) + unit
+    key, _, scale = _SCALED.get(name, Scaled(name, name, 1))
     old, new = (_text(getattr(each, name), scale, names) for each in (before, after))
     return key, old, new
 
@@ -149,43 +134,6 @@ def _text(value: Any, scale: int, names: Mapping[Address, str]) -> str:
     if scale > 1:
         return f"{value / scale:.9f}".rstrip("0").rstrip(".")
     return str(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a reload.
-
-    number: counts the reloads of a ledger. asked_by: "SIGHUP" or "watch". at: seconds since 1970.
-    clock: of the machine, when the file began to be read. errors: why everything goes on as before;
-    empty for a reload that took effect, from history entry `from_entry` on.
-    """
-
-    number: int
-    asked_by: str
-    config: str
-    at: float
-    clock: float
-    took_ms: float = 0.0
-    errors: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    changes: tuple[str, ...] = ()
-    counts: Mapping[str, int] | None = None
-    from_entry: int | None = None
-
-    @property
-    def ok(self) -> bool:
-        return not self.errors
-
-    def note(self) -> str:
-        return msgspec.json.encode(asdict(self)).decode()
-
-    @classmethod
-    def from_note(cls, note: str | None) -> Self | None:
-        """None where there is none yet, or none that this version knows."""
-        try:
-            return None if note is None else msgspec.json.decode(note, type=cls)
-        except msgspec.MsgspecError:
-            return None
 
 
 def reasons(error: InputError) -> tuple[str, ...]:

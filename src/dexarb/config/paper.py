@@ -18,19 +18,24 @@ from dexarb.config.resolve import Listed, Resolver, place
 from dexarb.config.strategy_table import EITHER_OR, StrategyTable, cautions, contradictions
 from dexarb.config.toml_file import Model, Number, TomlFile, Whole, explain, read_toml
 from dexarb.config.toml_lines import Loc
+from dexarb.config.where import (
+    DEFAULT_LEDGER_FILE,
+    DEFAULT_MAX_STATE_AGE_S,
+    DEFAULT_STATE_FILE,
+)
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors
 from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 
 class GeneralTable(Model):
-    state_file: Path = Path("data/pool_state.json")
-    ledger_file: Path = Path("data/ledger.sqlite")
+    state_file: Path = DEFAULT_STATE_FILE
+    ledger_file: Path = DEFAULT_LEDGER_FILE
     log_dir: Path = Path("logs")
     log_level: LogLevel = "info"
     poll_interval_ms: Annotated[Whole, Field(ge=1)] = 5
     metrics_interval_secs: Annotated[Whole, Field(ge=1)] = 60
-    max_state_age_secs: Annotated[Number, Field(gt=0)] = Decimal(10)
+    max_state_age_secs: Annotated[Number, Field(gt=0)] = Decimal(DEFAULT_MAX_STATE_AGE_S)
     watch_config: StrictBool = False
 
 

@@ -6,17 +6,14 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, Field, StrictBool
 
-from dexarb.config.chain_profile import GWEI
 from dexarb.config.toml_file import Model, Number, Whole
 from dexarb.core.trade import Funding, Position
+from dexarb.core.units import GWEI, MICRO_USD, PPM, PPM_PER_PERCENT
 from dexarb.trading.strategy import THRESHOLD, Pair, StrategySettings
-
-MICRO = 1_000_000
-PPM_PER_PERCENT = 10_000
 
 # As fine as the integers behind them, so that nothing is rounded away, and small enough for them.
 Usd = Annotated[Number, Field(le=10**9, decimal_places=6)]
@@ -67,35 +64,53 @@ class StrategyTable(Model):
     parameters: Annotated[dict[str, Any], AfterValidator(_writable), Field(default_factory=dict)]
 
 
+class Scaled(NamedTuple):
+    """A key of the file and the integer that a strategy has of it: `scale` times as much."""
+
+    key: str
+    field: str
+    scale: int
+
+
+SCALED = (
+    Scaled("min_profit_usd", "min_profit_micro_usd", MICRO_USD),
+    Scaled("max_trade_size_usd", "max_trade_size_micro_usd", MICRO_USD),
+    Scaled("max_slippage_percent", "max_slippage_ppm", PPM_PER_PERCENT),
+    Scaled("max_gas_gwei", "max_gas_price", GWEI),
+    Scaled("competition_rate", "competition_rate_ppm", PPM),
+    Scaled("daily_loss_limit_usd", "daily_loss_limit_micro_usd", MICRO_USD),
+    Scaled("min_spread_percent", "min_spread_ppm", PPM_PER_PERCENT),
+    Scaled("capital_usd", "capital_micro_usd", MICRO_USD),
+    Scaled("priority_fee_gwei", "priority_fee", GWEI),
+    Scaled("bid_percent", "bid_ppm", PPM_PER_PERCENT),
+    Scaled("gas_balance_usd", "gas_balance_micro_usd", MICRO_USD),
+    Scaled("min_profit_onchain_usd", "min_profit_onchain_micro_usd", MICRO_USD),
+    Scaled("gas_cost_usd", "gas_cost_micro_usd", MICRO_USD),
+    Scaled("slippage_haircut_percent", "slippage_haircut_ppm", PPM_PER_PERCENT),
+)
+"""Every parameter that the file states in another unit; the others have the key's name."""
+
+
 def effective(table: StrategyTable, pairs: tuple[Pair, ...], code: str = "") -> StrategySettings:
     """A table in integer units. A coin that is not simulated is a coin with rate zero.
 
     code: which code an own strategy runs; see StrategySettings.
     """
-    rate = table.competition_rate if table.simulate_competition else Decimal(0)
+    scaled: dict[str, Any] = {
+        field: None if (value := getattr(table, key)) is None else int(value * scale)
+        for key, field, scale in SCALED
+    }
+    if not table.simulate_competition:
+        scaled["competition_rate_ppm"] = 0
     return StrategySettings(
         name=table.name,
         pairs=pairs,
-        min_profit_micro_usd=int(table.min_profit_usd * MICRO),
-        max_trade_size_micro_usd=int(table.max_trade_size_usd * MICRO),
-        max_slippage_ppm=int(table.max_slippage_percent * PPM_PER_PERCENT),
-        max_gas_price=int(table.max_gas_gwei * GWEI),
-        competition_rate_ppm=int(rate * MICRO),
         max_daily_trades=table.max_daily_trades,
-        daily_loss_limit_micro_usd=_optional(table.daily_loss_limit_usd, MICRO),
         max_consecutive_losses=table.max_consecutive_losses,
         cooldown_blocks=table.cooldown_blocks,
         max_hops=table.max_hops,
-        min_spread_ppm=int(table.min_spread_percent * PPM_PER_PERCENT),
         dexes=tuple(sorted(set(table.dexes))),
-        capital_micro_usd=_optional(table.capital_usd, MICRO),
-        priority_fee=_optional(table.priority_fee_gwei, GWEI),
-        bid_ppm=_optional(table.bid_percent, PPM_PER_PERCENT),
-        gas_balance_micro_usd=_optional(table.gas_balance_usd, MICRO),
-        min_profit_onchain_micro_usd=int(table.min_profit_onchain_usd * MICRO),
         funding=table.funding,
-        gas_cost_micro_usd=_optional(table.gas_cost_usd, MICRO),
-        slippage_haircut_ppm=int(table.slippage_haircut_percent * PPM_PER_PERCENT),
         latency_blocks=table.latency_blocks,
         latency_ms=table.latency_ms,
         deadline_blocks=table.deadline_blocks,
@@ -103,11 +118,8 @@ def effective(table: StrategyTable, pairs: tuple[Pair, ...], code: str = "") -> 
         kind=table.kind,
         parameters=canonical(table.parameters),
         code=code,
+        **scaled,
     )
-
-
-def _optional(value: Decimal | None, scale: int) -> int | None:
-    return None if value is None else int(value * scale)
 
 
 def contradictions(table: StrategyTable) -> Iterator[tuple[str, str, str]]:

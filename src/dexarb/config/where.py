@@ -12,7 +12,8 @@ from pathlib import Path
 
 DEFAULT_STATE_FILE = Path("data/pool_state.json")
 DEFAULT_LEDGER_FILE = Path("data/ledger.sqlite")
-DEFAULT_MAX_STATE_AGE_S = 10.0
+DEFAULT_MAX_STATE_AGE_S = 10
+"""These three are defaults for the programs as well, so that all look at the same files."""
 
 
 @dataclass(frozen=True, slots=True)

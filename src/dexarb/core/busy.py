@@ -12,17 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dexarb.core.route import CycleId
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision
+from dexarb.core.trade import Decision, DecisionId
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
     """What one decision keeps busy for the strategy in `row`."""
 
-    decision: str
+    decision: DecisionId
     row: int
-    cycle: str
+    cycle: CycleId
     pools: tuple[Address, ...]
 
 
@@ -33,8 +34,8 @@ class BusyPools:
     """
 
     def __init__(self) -> None:
-        self._unsettled: dict[str, Hold] = {}
-        self._unclosed: dict[str, dict[str, Hold]] = {}
+        self._unsettled: dict[DecisionId, Hold] = {}
+        self._unclosed: dict[CycleId, dict[DecisionId, Hold]] = {}
         self._counts: dict[Address, npt.NDArray[np.int32]] = {}
         """Holds by pool and row; a row behind the end has none."""
 
@@ -52,16 +53,16 @@ class BusyPools:
                 counts = self._counts[pool] = grown
             counts[row] += 1
 
-    def settle(self, decision: str) -> None:
+    def settle(self, decision: DecisionId) -> None:
         """The decision has its outcome: from now on a closed cycle frees the pools."""
         hold = self._unsettled.pop(decision)
         self._unclosed.setdefault(hold.cycle, {})[decision] = hold
 
-    def unsettle(self, decision: str, cycle: str) -> None:
+    def unsettle(self, decision: DecisionId, cycle: CycleId) -> None:
         """Undo `settle`."""
         self._unsettled[decision] = self._unclosed[cycle].pop(decision)
 
-    def release(self, open_cycles: Container[str]) -> list[Hold]:
+    def release(self, open_cycles: Container[CycleId]) -> list[Hold]:
         """At a block's end: let go what is settled and closed now. Returns it, for `reclaim`."""
         released: list[Hold] = []
         for cycle in [each for each in self._unclosed if each not in open_cycles]:

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from dexarb.core.busy import BusyPools, Hold
 from dexarb.core.market import MAX_REORG_DEPTH
+from dexarb.core.route import CycleId
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Fill, FillStatus
+from dexarb.core.trade import Decision, Fill, FillStatus, StrategyHash
 
 SECONDS_PER_DAY = 86_400
 Column = npt.NDArray[np.int64]
@@ -77,7 +78,7 @@ class Ledger:
     """Mutable. Columns are numpy arrays over the rows; `rows` maps a strategy hash to its row."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, int] = {}
+        self.rows: dict[StrategyHash, int] = {}
         self._table = np.zeros((len(COLUMNS), 0), dtype=np.int64)
         self._day = 0
         self._other_days: dict[int, Column] = {}
@@ -86,7 +87,7 @@ class Ledger:
 
     # -- rows ---------------------------------------------------------------------------------
 
-    def open_rows(self, hashes: Iterable[str]) -> None:
+    def open_rows(self, hashes: Iterable[StrategyHash]) -> None:
         """Give every strategy a row; those that have one keep it."""
         fresh = [name for name in dict.fromkeys(hashes) if name not in self.rows]
         if fresh:
@@ -102,7 +103,7 @@ class Ledger:
         column: Column = self._table[COLUMNS.index(name)]
         return column
 
-    def value(self, strategy: str, name: str) -> int:
+    def value(self, strategy: StrategyHash, name: str) -> int:
         return int(self.column(name)[self.rows[strategy]])
 
     def start_day(self, timestamp: int) -> None:
@@ -200,10 +201,10 @@ class Ledger:
     # -- busy pools ---------------------------------------------------------------------------
 
     def busy_rows(self, pools: Iterable[Address]) -> npt.NDArray[np.intp]:
-        """Rows that may not use one of these pools now, ascending."""
+        """Rows that may not use one of these pools now, in no order; one can be named twice."""
         return self._busy.rows(pools)
 
-    def release(self, open_cycles: Container[str]) -> None:
+    def release(self, open_cycles: Container[CycleId]) -> None:
         """At a block end: free a pool for a strategy when everything that the strategy has taken
         through it is settled, and its cycle was closed at the end of the inclusion block or of a
         later one."""

@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import NewType
 
 from dexarb.core.pool import Pool, SwapResult
 from dexarb.core.token import Address
+
+CycleId = NewType("CycleId", str)
+"""See `cycle_id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class Cycle:
     """A closed route that uses no pool twice. Two rotations of it are the same cycle: same id."""
 
     hops: tuple[Hop, ...]
-    id: str = field(init=False, compare=False)
+    id: CycleId = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", cycle_id(self.hops))
@@ -51,11 +55,12 @@ class Cycle:
         raise ValueError(f"cycle {self.id} does not pass {token}")
 
 
-def cycle_id(hops: Iterable[Hop]) -> str:
+def cycle_id(hops: Iterable[Hop]) -> CycleId:
     """16 hexadecimal digits of SHA-256 over the hops, turned so that the least hop is first."""
     keys = [f"{hop.pool}:{hop.token_in}" for hop in hops]
     least = keys.index(min(keys))
-    return hashlib.sha256(",".join(keys[least:] + keys[:least]).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(",".join(keys[least:] + keys[:least]).encode()).hexdigest()
+    return CycleId(digest[:16])
 
 
 def run(cycle: Cycle, amount_in: int, pool_at: Callable[[Address], Pool]) -> tuple[SwapResult, ...]:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, NewType
 
 from dexarb.core.block import Block
 from dexarb.core.route import Cycle
+
+StrategyHash = NewType("StrategyHash", str)
+"""A strategy's identity: 16 hexadecimal digits over its parameters. The key of its books."""
+
+DecisionId = NewType("DecisionId", str)
+"""16 hexadecimal digits over strategy, block and cycle."""
 
 
 class Piece(NamedTuple):
@@ -98,8 +104,8 @@ class Decision:
     sets it. competition_lost: the coin has given it to a rival.
     """
 
-    id: str
-    strategy: str
+    id: DecisionId
+    strategy: StrategyHash
     block: Block
     cycle: Cycle
     amount_in: int
@@ -158,7 +164,7 @@ class SkipCount(NamedTuple):
     at most by the float curve, without the gas of ticks crossed.
     """
 
-    strategy: str
+    strategy: StrategyHash
     hour: int
     reason: SkipReason
     times: int
@@ -208,6 +214,6 @@ class Fill:
 class Incident:
     """A strategy that failed in its own code and takes no further part. problem: its traceback."""
 
-    strategy: str
+    strategy: StrategyHash
     block: Block
     problem: str

@@ -10,9 +10,10 @@ from random import Random
 from dexarb.core.pool import Pool, Segment
 from dexarb.core.route import Cycle, Hop, run
 from dexarb.core.token import Address
+from dexarb.core.units import GWEI
 from dexarb.demo import calls
 from dexarb.demo.mining import Mined, Request
-from dexarb.demo.scene import GWEI, Scene
+from dexarb.demo.scene import Scene
 from dexarb.demo.world import START_TOKENS, V3, DeployedPool, World
 from dexarb.errors import PoolError
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from dexarb.chain.rpc import Rpc
 from dexarb.core.token import Address, Token, to_address
+from dexarb.core.units import MICRO_USD
 from dexarb.demo.anvil import CHAIN_ID, GAS_LIMIT
 from dexarb.demo.artifacts import AGGREGATE3, MULTICALL3, contract, multicall3_code
 from dexarb.demo.mining import Mined, Miner, Request, head_of
@@ -332,7 +333,7 @@ class _Deployment:
     def _sqrt_price_x96(self, pool: DeployedPool) -> int:
         """The fair price, rounded down, from prices in micro-USD so that it is exact."""
         micro0, micro1 = (
-            round(self.prices[token.symbol] * 1_000_000) for token in (pool.token0, pool.token1)
+            round(self.prices[token.symbol] * MICRO_USD) for token in (pool.token0, pool.token1)
         )
         numerator = micro0 * 10**pool.token1.decimals << 192
         return math.isqrt(numerator // (micro1 * 10**pool.token0.decimals))

@@ -8,11 +8,12 @@ from random import Random
 from dexarb.chain.bootstrap.sync import PoolRequest, bootstrap
 from dexarb.chain.rpc import Rpc
 from dexarb.core.market import Keyframe, Market
+from dexarb.core.units import GWEI
 from dexarb.demo.arbitrageur import Arbitrageur
 from dexarb.demo.deploy import deploy
 from dexarb.demo.liquidity import Provider
 from dexarb.demo.mining import Mined, Miner, Request
-from dexarb.demo.scene import GWEI, Actor, FairPrices, Scene
+from dexarb.demo.scene import Actor, FairPrices, Scene
 from dexarb.demo.traders import Informed, Retail, Whale
 from dexarb.demo.world import Plan, World
 

@@ -11,10 +11,10 @@ from typing import Protocol
 
 from dexarb.core.pool import PIPS, Pool
 from dexarb.core.token import Address, Token
+from dexarb.core.units import GWEI
 from dexarb.demo.mining import Mined, Request
 from dexarb.demo.world import NUMERAIRE, WRAPPED_NATIVE, DeployedPool, World
 
-GWEI = 1_000_000_000
 VOLATILITY_BPS = {"WETH": 1.3, "WBTC": 1.1, "WMATIC": 1.8}
 """Standard deviation of a block's move; 1.3 bps a second are 73 % a year."""
 OTHER_VOLATILITY_BPS = 2.5

@@ -85,7 +85,7 @@ def tables(progress: Progress, pairs: int | None = None) -> list[RenderableType]
         ("\nblock to state ", "dim"),
         _milliseconds(state.metrics.get("block_to_state_ms")),
         ("   to decision ", "dim"),
-        _milliseconds(standing.metrics.get("block_to_decision_ms")),
+        _milliseconds(standing.block_to_decision_ms),
     )
     return [
         head,

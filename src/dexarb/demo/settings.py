@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dexarb.chain.bootstrap.multicall import MULTICALL3
+from dexarb.core.units import GWEI
 from dexarb.demo.world import World
 
 MARK = "# Written by dexarb demo"
@@ -73,7 +74,7 @@ def _chain(world: World) -> str:
             "numeraire": names[profile.numeraire],
             "start_tokens": [names[token] for token in profile.start_tokens],
             "multicall3": MULTICALL3,
-            "default_priority_fee_gwei": profile.default_priority_fee / 1e9,
+            "default_priority_fee_gwei": profile.default_priority_fee / GWEI,
         },
     )
     lines += _table("[tokens]", profile.tokens)

@@ -37,7 +37,7 @@ class Progress:
             "pools": len(self.state.pools),
             "rpc_requests_per_block": self.state.metrics.get("rpc_requests_per_block"),
             "block_to_state_ms": self.state.metrics.get("block_to_state_ms"),
-            "block_to_decision_ms": self.standing.metrics.get("block_to_decision_ms"),
+            "block_to_decision_ms": self.standing.block_to_decision_ms,
             "strategies": [self.standing.as_json(row) for row in self.standing.rows],
             "history": str(self.state.history),
             "ledger": str(files.ledger),

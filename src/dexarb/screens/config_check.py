@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -208,11 +207,8 @@ def _difference(config: PaperConfig, settings: Sequence[StrategySettings]) -> Di
         return None
     with read_only(path) as ledger, ledger.at_one_moment():
         rows = {row.hash: row for row in ledger.strategies()}
-        active = [each.strategy for each in ledger.epochs() if each.to_seq is None]
-    running = [
-        StrategySettings.from_json(json.loads(rows[key].config) | {"name": rows[key].name})
-        for key in active
-    ]
+        active = ledger.active()
+    running = [StrategySettings.from_canonical(rows[key].name, rows[key].config) for key in active]
     return compare(running, settings, rows.keys())
 
 

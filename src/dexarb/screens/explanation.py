@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dexarb.core.trade import SkipCount, SkipReason
+from dexarb.core.units import GWEI, MICRO_USD, PPM_PER_PERCENT
 from dexarb.screens.names import Names
 from dexarb.screens.tables import usd
 from dexarb.store.ledger_reader import LedgerReader
@@ -20,7 +20,6 @@ from dexarb.study.funnel import (
     nearest,
     obstacle,
 )
-from dexarb.study.standing import MICRO
 from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 FAILED = {
@@ -28,8 +27,6 @@ FAILED = {
     "reverted": "reverted: the pools had moved before its place",
     "expired": "not included in time",
 }
-GWEI = 10**9
-PPM_PER_PERCENT = 10_000
 OUTCOMES = ("filled", "reverted", "lost", "expired", "reorged", "open")
 
 
@@ -61,7 +58,7 @@ def explanations(
     reader: LedgerReader, known: Sequence[StrategyRow], asked: Sequence[StrategyRow]
 ) -> list[Explanation]:
     """For each of the strategies asked; known: all of the ledger."""
-    active = {epoch.strategy for epoch in reader.epochs() if epoch.to_seq is None}
+    active = reader.active()
     standings = {each.hash: each for each in reader.standings()}
     problems = {each.strategy: each.problem for each in reader.incidents()}
     won = reader.won_over_takers()
@@ -75,7 +72,7 @@ def explanations(
         found.append(
             Explanation(
                 strategy=row,
-                settings=StrategySettings.from_json(json.loads(row.config) | {"name": row.name}),
+                settings=StrategySettings.from_canonical(row.name, row.config),
                 standing=standings[row.hash],
                 won_over_taker_micro_usd=won.get(row.hash, 0),
                 last_block=last[0] if last else None,
@@ -152,7 +149,7 @@ def quantity(reason: SkipReason, value: int) -> tuple[str, str]:
 def in_units(reason: SkipReason, needed: int | None, best: int | None) -> dict[str, float | None]:
     """What machines get: USD, or percent of a spread."""
     is_spread = reason is SkipReason.SPREAD
-    unit, scale = ("percent", PPM_PER_PERCENT) if is_spread else ("usd", MICRO)
+    unit, scale = ("percent", PPM_PER_PERCENT) if is_spread else ("usd", MICRO_USD)
     return {
         f"needed_{unit}": None if needed is None else needed / scale,
         f"best_{unit}": None if best is None else best / scale,
@@ -167,6 +164,6 @@ def wants(settings: StrategySettings, names: Names) -> str:
     return (
         f"{pairs}; wants {usd(settings.min_profit_micro_usd)} USD after gas and "
         f"{settings.min_spread_ppm / PPM_PER_PERCENT:g} % after fees;\n"
-        f"up to {settings.max_trade_size_micro_usd / MICRO:,.0f} USD and "
+        f"up to {settings.max_trade_size_micro_usd / MICRO_USD:,.0f} USD and "
         f"{settings.max_gas_price / GWEI:g} gwei"
     )

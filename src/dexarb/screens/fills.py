@@ -14,17 +14,17 @@ from rich.text import Text
 
 from dexarb.config.where import where
 from dexarb.core.evidence import Evidence, Mover
+from dexarb.core.route import CycleId
 from dexarb.core.token import short
 from dexarb.core.trade import Fill, FillStatus
+from dexarb.core.units import MICRO_USD, NATIVE
 from dexarb.screens.answer import Answer
 from dexarb.screens.names import Names, find_strategy, names_of
 from dexarb.screens.tables import UNKNOWN, band, signed_usd
 from dexarb.store.ledger_reader import LedgerReader, read_only
 from dexarb.store.ledger_rows import FillRow
 from dexarb.study.evidence import won_over_taker
-from dexarb.study.standing import MICRO
 
-NATIVE = 10**18
 INDENT, NAME_WIDTH = 10, 20
 STYLES = {FillStatus.FILLED: "green", FillStatus.EXPIRED: "dim"}
 
@@ -94,10 +94,10 @@ def read_fills(reader: LedgerReader, strategy: str | None, last: int) -> list[Na
     names = {row.hash: row.name for row in strategies}
     key = None
     if strategy is not None:
-        active = {epoch.strategy for epoch in reader.epochs() if epoch.to_seq is None}
+        active = reader.active()
         key = find_strategy(strategy, strategies, active).hash
     rows = reader.fills(key, last=last)
-    evidence: dict[tuple[str, str], Evidence] = {}
+    evidence: dict[tuple[CycleId, str], Evidence] = {}
     for cycle in {row.fill.decision.cycle.id for row in rows}:
         for each in reader.evidence(cycle):
             if each.reorged_seq is None:
@@ -130,10 +130,10 @@ def _fill_json(shown: NamedFill) -> dict[str, Any]:
         "amount_in": str(decision.amount_in),
         "expected_out": str(decision.amount_out),
         "amount_out": str(fill.amount_out) if known else None,
-        "expected_net_usd": decision.expected_net_micro_usd / MICRO,
-        "net_usd": fill.net_micro_usd / MICRO if known else None,
-        "band_usd": [each / MICRO for each in fill.band_micro_usd],
-        "gas_cost_usd": fill.gas_cost_micro_usd / MICRO,
+        "expected_net_usd": decision.expected_net_micro_usd / MICRO_USD,
+        "net_usd": fill.net_micro_usd / MICRO_USD if known else None,
+        "band_usd": [each / MICRO_USD for each in fill.band_micro_usd],
+        "gas_cost_usd": fill.gas_cost_micro_usd / MICRO_USD,
         "won_over_taker": shown.is_won_over_taker,
         "evidence": None if shown.evidence is None else _evidence_json(shown.evidence),
     }
@@ -175,7 +175,8 @@ def _list(found: Sequence[NamedFill], names: Names) -> RenderableType:
             parts.append(_won())
     won = sum(each.fill.net_micro_usd for each in found if each.is_won_over_taker)
     if won:
-        line = f"Of these, {won / MICRO:+,.2f} USD were won over a taker who was really there."
+        gained = f"{won / MICRO_USD:+,.2f} USD"
+        line = f"Of these, {gained} were won over a taker who was really there."
         parts.append(Text(line, style="yellow"))
     if any(not each.fill.place_known for each in found):
         parts.append(Text("?: the place in the block is not known, so only the band is true."))

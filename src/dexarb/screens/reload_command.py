@@ -14,11 +14,11 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dexarb.config.difference import RELOAD, TRADER, Outcome
 from dexarb.config.paper import load_paper
 from dexarb.errors import ConfigError, OutsideError
 from dexarb.screens.answer import Answer
 from dexarb.store.ledger_db import trader_of
+from dexarb.store.ledger_notes import RELOAD, TRADER, ReloadOutcome
 from dexarb.store.ledger_reader import LedgerReader, read_only
 
 POLL_S = 0.02
@@ -29,7 +29,7 @@ REFUSED = 2
 class Reload(Answer):
     """What came of it: what changes on standard output; what is wrong on standard error."""
 
-    outcome: Outcome
+    outcome: ReloadOutcome
 
     @property
     def exit_code(self) -> int:
@@ -77,15 +77,15 @@ def answer(config_path: Path, *, timeout_s: float) -> Reload:
         return Reload(_ask(pid, ledger, reader, timeout_s))
 
 
-def _ask(pid: int, ledger: Path, reader: LedgerReader, timeout_s: float) -> Outcome:
+def _ask(pid: int, ledger: Path, reader: LedgerReader, timeout_s: float) -> ReloadOutcome:
     """Send SIGHUP and wait for the outcome of a reload that began after it."""
-    before = Outcome.from_note(reader.note(RELOAD))
+    before = reader.note(RELOAD)
     number = before.number if before else 0
     asked_at = time.monotonic()
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGHUP)
     while time.monotonic() - asked_at < timeout_s:
-        outcome = Outcome.from_note(reader.note(RELOAD))
+        outcome = reader.note(RELOAD)
         # A reload that was under way may have read the file before it was changed.
         if outcome is not None and outcome.number > number and outcome.clock >= asked_at:
             return outcome

@@ -15,6 +15,7 @@ from dexarb.core.block import Transaction
 from dexarb.core.market import Market, Swap
 from dexarb.core.route import Hop, cycle_id
 from dexarb.core.token import Address, short
+from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
@@ -25,7 +26,6 @@ from dexarb.study.searching import MAX_HOPS
 from dexarb.study.walk import Moment, Span, history_reader, span
 from dexarb.study.warm_up import warm_up
 from dexarb.trading.rivals import Arbitrage, arbitrages
-from dexarb.trading.valuation import MICRO_USD
 
 TARGET, SENDER = "target", "sender"
 SHOWN = 20

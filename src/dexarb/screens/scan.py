@@ -16,6 +16,7 @@ from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.route import run as run_cycle
 from dexarb.core.trade import Opportunity
+from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError, StoreError
 from dexarb.screens.answer import Answer
 from dexarb.screens.names import Names, names_at
@@ -27,7 +28,7 @@ from dexarb.study.searching import scanner_of
 from dexarb.study.walk import history_reader
 from dexarb.study.warm_up import warm_up
 from dexarb.trading.costs import GasModel
-from dexarb.trading.valuation import MICRO_USD, WINDOW_BLOCKS, Valuation
+from dexarb.trading.valuation import WINDOW_BLOCKS, Valuation
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,22 +14,22 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.config.where import Where
-from dexarb.core.route import Cycle
-from dexarb.core.trade import SkipReason
+from dexarb.core.route import Cycle, CycleId
+from dexarb.core.trade import DecisionId, SkipReason, StrategyHash
+from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.explanation import Explanation, in_units, quantity, sentence, wants
 from dexarb.screens.names import Names
 from dexarb.screens.tables import plain_table
 from dexarb.store.history_reader import HistoryReader
+from dexarb.store.ledger_notes import FIRST_SEQ
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.funnel import SCOPE
 from dexarb.study.redecide import Verdict, verdicts
-from dexarb.study.standing import MICRO
 from dexarb.study.warm_up import warm_up
 from dexarb.trading.strategy import THRESHOLD
 
-FIRST_SEQ = "first_seq"
 SHOWN = 30
 BETTER_FIRST = "another trade of the same block came first"
 _ORDER = {reason: number for number, reason in enumerate(SkipReason)}
@@ -40,7 +40,7 @@ class Reached:
     """How far a strategy came with an episode. sent: decision ids. reason: the latest stage that
     it reached in any block of the episode, with what was needed and the best, as in SkipCount."""
 
-    sent: list[str] = field(default_factory=list)
+    sent: list[DecisionId] = field(default_factory=list)
     reason: SkipReason | None = None
     needed: int | None = None
     best: int | None = None
@@ -68,7 +68,7 @@ class Episode:
 
     cycle: Cycle
     opened: int
-    stands: dict[str, Reached]
+    stands: dict[StrategyHash, Reached]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,11 @@ class Comparison(Answer):
     names: Names
     episodes: tuple[Episode, ...]
     differing: int
-    outcomes: Mapping[str, str]
-    nets: Mapping[str, int]
+    outcomes: Mapping[DecisionId, str]
+    nets: Mapping[DecisionId, int]
 
     @property
-    def keys(self) -> list[str]:
+    def keys(self) -> list[StrategyHash]:
         return [each.strategy.hash for each in self.explanations]
 
     def problems(self) -> Iterator[str]:
@@ -155,13 +155,13 @@ def compare(
     keys = [each.hash for each in settings]
     with read_only(files.ledger_file) as reader, reader.at_one_moment():
         history = HistoryReader(reader.history)
-        first, last = int(reader.note(FIRST_SEQ) or 0), reader.seq
+        first, last = reader.note(FIRST_SEQ) or 0, reader.seq
         epochs = reader.epochs()
         in_ledger = {row.decision.id for key in keys for row in reader.decisions(key)}
         fills = [row.fill for key in keys for row in reader.fills(key) if row.reorged_seq is None]
     warm_up()
-    episodes: dict[tuple[str, int], Episode] = {}
-    made: set[str] = set()
+    episodes: dict[tuple[CycleId, int], Episode] = {}
+    made: set[DecisionId] = set()
     for verdict in verdicts(
         history,
         settings,
@@ -199,7 +199,7 @@ def _outcome(stand: Reached, found: Comparison) -> str:
         last = stand.sent[-1]
         status = found.outcomes.get(last, "open")
         net = found.nets.get(last)
-        return status if net is None else f"{status} {net / MICRO:+,.2f}"
+        return status if net is None else f"{status} {net / MICRO_USD:+,.2f}"
     if stand.reason is None:
         return BETTER_FIRST if stand.blocks else "took no part"
     text = stand.reason.value
@@ -221,7 +221,7 @@ class Counts:
     neither: int
 
 
-def counts(keys: Sequence[str], episodes: Sequence[Episode]) -> Counts:
+def counts(keys: Sequence[StrategyHash], episodes: Sequence[Episode]) -> Counts:
     """keys: the two strategies' hashes."""
     took = [tuple(bool(each.stands[key].sent) for key in keys) for each in episodes]
     first, second = (True, False), (False, True)
@@ -236,7 +236,7 @@ def _stand_json(stand: Reached, found: Comparison) -> dict[str, Any]:
     return {
         "sent": last is not None,
         "outcome": found.outcomes.get(last, "open") if last else None,
-        "net_usd": None if net is None else net / MICRO,
+        "net_usd": None if net is None else net / MICRO_USD,
         "reason": None if last or stand.reason is None else stand.reason.value,
     } | (in_units(stand.reason, stand.needed, stand.best) if stand.reason and not last else {})
 

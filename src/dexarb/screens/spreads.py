@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from dexarb.config.paper import load_paper
+from dexarb.core.units import MICRO_USD
 from dexarb.screens.progress import walk_shown
 from dexarb.screens.spreads_screen import Spreads
 from dexarb.study.spreads_survey import Surveyor, chosen_sizes
 from dexarb.study.walk import history_reader, span
 from dexarb.study.warm_up import warm_up
 from dexarb.trading.strategy import THRESHOLD
-from dexarb.trading.valuation import MICRO_USD
 
 
 def answer(

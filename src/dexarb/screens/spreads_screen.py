@@ -9,13 +9,13 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from dexarb.core.units import MICRO_USD
 from dexarb.screens.answer import Answer
 from dexarb.screens.names import Names, names_at
 from dexarb.screens.tables import bar, plain_table, usd
 from dexarb.study.distribution import Course, Distribution
 from dexarb.study.ladder import reaching
 from dexarb.study.spreads_survey import RISES_BPS, Need, PairCourse, Survey
-from dexarb.trading.valuation import MICRO_USD
 
 EDGES_BPS = (-100.0, -50.0, -30.0, -20.0, -10.0, 0.0, 3.0, 10.0, 20.0, 30.0, 50.0, 100.0)
 """Of the histograms. At 0 the fees are paid."""

@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from dexarb.config.where import Where, where
+from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError, StoreError
 from dexarb.screens.answer import Answer
 from dexarb.screens.collector_health import collector_remarks, proof_line
@@ -22,7 +23,7 @@ from dexarb.screens.console import plain_console
 from dexarb.screens.tables import ago, strategy_table
 from dexarb.store.ledger_rows import Standing
 from dexarb.store.snapshot import State, read_state
-from dexarb.study.standing import MICRO, Standings, read_standings
+from dexarb.study.standing import Standings, read_standings
 
 POLL_S = 0.2
 AROUND = 12
@@ -164,7 +165,7 @@ def _remarks(status: Status, rows: Sequence[Standing]) -> Iterator[str]:
     if any(row.unplaced for row in rows):
         yield "?: the place of some fills in their block is not known, so only the band is true."
     won = [(row.name, standings.won_over_taker(row)) for row in rows]
-    gains = [f"{name} {net / MICRO:+,.2f}" for name, net in won if net]
+    gains = [f"{name} {net / MICRO_USD:+,.2f}" for name, net in won if net]
     if gains:
         more = [f"and {len(gains) - MANY_NAMES} more"] if len(gains) > MANY_NAMES else []
         names = ", ".join(gains[:MANY_NAMES] + more)

@@ -12,18 +12,21 @@ from rich.text import Text
 
 from dexarb.core.market import Market
 from dexarb.core.token import Address
+from dexarb.core.trade import StrategyHash
+from dexarb.core.units import MICRO_USD
 from dexarb.screens.console import plain_console
 from dexarb.screens.names import names_at
 from dexarb.store.ledger_rows import Standing
 from dexarb.study.spreads import Spread
-from dexarb.study.standing import MICRO
 
 LOG_WIDTH = 118
 UNKNOWN = "?"
 
 
 def strategy_table(
-    rows: Sequence[Standing], title: str | None = None, remarks: Mapping[str, str] | None = None
+    rows: Sequence[Standing],
+    title: str | None = None,
+    remarks: Mapping[StrategyHash, str] | None = None,
 ) -> Table:
     """Counts and net profit of each strategy; the band is what other places would have paid.
 
@@ -75,18 +78,18 @@ def spread_table(
 
 def usd(micro_usd: int) -> str:
     """`1,234.50`; more digits where cents would show nothing."""
-    value = micro_usd / MICRO
+    value = micro_usd / MICRO_USD
     return f"{value:,.2f}" if abs(value) >= 0.01 or not value else f"{value:.4f}"
 
 
 def signed_usd(micro_usd: int) -> Text:
     """`+1,234.50` in its color."""
-    return Text(f"{micro_usd / MICRO:+,.2f}", style=_color(micro_usd))
+    return Text(f"{micro_usd / MICRO_USD:+,.2f}", style=_color(micro_usd))
 
 
 def band(low_micro_usd: int, high_micro_usd: int) -> str:
     """`-0.01..39.97`"""
-    return f"{low_micro_usd / MICRO:,.2f}..{high_micro_usd / MICRO:,.2f}"
+    return f"{low_micro_usd / MICRO_USD:,.2f}..{high_micro_usd / MICRO_USD:,.2f}"
 
 
 def ago(seconds: float) -> str:

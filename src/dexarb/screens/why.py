@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.config.where import where
+from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.explanation import (
@@ -26,7 +27,7 @@ from dexarb.screens.names import Names, find_strategy, names_of
 from dexarb.screens.tables import UNKNOWN, band, bar, plain_table, signed_usd
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.funnel import EXPLAINED, Funnel
-from dexarb.study.standing import MICRO, as_json
+from dexarb.study.standing import as_json
 
 BAR = 20
 SHOWN = 30
@@ -97,7 +98,7 @@ def answer(config: Path, names: Sequence[str]) -> Answer:
         raise InputError(f"{len(names)} names were given; why explains one strategy, or two")
     files = where(config)
     with read_only(files.ledger_file) as reader, reader.at_one_moment():
-        active = {epoch.strategy for epoch in reader.epochs() if epoch.to_seq is None}
+        active = reader.active()
         known = reader.strategies()
         rows = [find_strategy(name, known, active) for name in names]
         asked = rows or [row for row in known if row.hash in active]
@@ -114,7 +115,7 @@ def answer(config: Path, names: Sequence[str]) -> Answer:
 def _explanation_json(found: Explanation) -> dict[str, Any]:
     obstacle = found.obstacle
     return as_json(found.standing) | {
-        "won_over_taker_usd": found.won_over_taker_micro_usd / MICRO,
+        "won_over_taker_usd": found.won_over_taker_micro_usd / MICRO_USD,
         "state": state(found),
         "block": found.last_block,
         "offered": found.funnel.offered,
@@ -162,7 +163,7 @@ def _books(found: Explanation) -> Iterator[Text]:
     if row.unplaced:
         yield Text(f"The place of {row.unplaced} fills is not known: only the band is true.")
     if found.won_over_taker_micro_usd:
-        won = found.won_over_taker_micro_usd / MICRO
+        won = found.won_over_taker_micro_usd / MICRO_USD
         yield Text(f"Of this {won:+,.2f} USD were won over a taker who was really there.")
     if found.earlier:
         yield Text(f"Earlier under this name: {', '.join(found.earlier)}", style="dim")

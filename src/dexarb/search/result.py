@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from dexarb.core.block import Block
 from dexarb.core.pool import Pool, SwapResult
-from dexarb.core.route import Cycle
+from dexarb.core.route import Cycle, CycleId
 from dexarb.core.token import Address
 from dexarb.core.trade import Opportunity
 
@@ -54,7 +54,7 @@ class Scan:
 
     block: Block
     opportunities: tuple[Opportunity, ...]
-    open_cycles: Mapping[str, OpenCycle]
+    open_cycles: Mapping[CycleId, OpenCycle]
 
 
 def any_gain(_token: Address) -> int:

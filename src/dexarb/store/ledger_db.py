@@ -9,12 +9,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from dexarb.core.block import Block
 from dexarb.core.evidence import Evidence
 from dexarb.core.route import Cycle
-from dexarb.core.trade import Decision, Fill, Incident, SkipCount
+from dexarb.core.trade import Decision, Fill, Incident, SkipCount, StrategyHash
 from dexarb.errors import StoreError
 from dexarb.store.files import disk_errors
 from dexarb.store.ledger_columns import (
@@ -28,14 +28,18 @@ from dexarb.store.ledger_columns import (
     STRATEGY,
     Row,
 )
+from dexarb.store.ledger_notes import Note
 from dexarb.store.ledger_reader import LedgerReader
 from dexarb.store.ledger_rows import IncidentRow, StrategyRow
 from dexarb.store.ledger_schema import create, is_empty, ledger_errors
 from dexarb.store.locking import WriterLock, lock_holder
 
+T = TypeVar("T")
 LOCK_SUFFIX = ".lock"
 BUSY_S = 1.0
 """How long another program may hold the database before it counts as locked."""
+
+_PUT_NOTE = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 _PUT_STRATEGY = f"""
 {STRATEGY.insert("strategies")}
@@ -130,13 +134,10 @@ class LedgerDb(LedgerReader):
                     (seq, block.number, block.hash),
                 )
 
-    def put_notes(self, notes: Mapping[str, str]) -> None:
-        """Remember these beside the blocks; see `note`. Raises StoreError."""
+    def put_note(self, note: Note[T], value: T) -> None:
+        """Remember it beside the blocks; see `note`. Raises StoreError."""
         with self._transaction(), ledger_errors(self.path):
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-                [(f"note:{key}", value) for key, value in notes.items()],
-            )
+            self._connection.execute(_PUT_NOTE, (note.meta_key, note.encode(value)))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -186,11 +187,11 @@ class BlockBooks:
             [(strategy, self._seq) for strategy in sorted(named - taking_part)],
         )
 
-    def set_note(self, key: str, value: str) -> None:
-        """Something that the trader has to remember; see `LedgerReader.note`."""
-        self._one("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"note:{key}", value))
+    def set_note(self, note: Note[T], value: T) -> None:
+        """Remember it with this block; see `LedgerReader.note`."""
+        self._one(_PUT_NOTE, (note.meta_key, note.encode(value)))
 
-    def set_seen(self, totals: Mapping[str, int]) -> None:
+    def set_seen(self, totals: Mapping[StrategyHash, int]) -> None:
         """How many episodes these strategies, by hash, have seen in all."""
         self._many(
             "UPDATE strategies SET seen = ? WHERE hash = ?",

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import msgspec
 
 from dexarb.core.block import Block
-from dexarb.core.route import Cycle
-from dexarb.core.trade import Decision, SkipCount
+from dexarb.core.route import Cycle, CycleId
+from dexarb.core.trade import Decision, SkipCount, StrategyHash
 from dexarb.errors import StoreError
 from dexarb.store.ledger_columns import (
     BLOCK,
@@ -30,6 +30,7 @@ from dexarb.store.ledger_columns import (
     Row,
     cycle_from,
 )
+from dexarb.store.ledger_notes import Note
 from dexarb.store.ledger_rows import (
     DecisionRow,
     DecisionState,
@@ -41,6 +42,8 @@ from dexarb.store.ledger_rows import (
     StrategyRow,
 )
 from dexarb.store.ledger_schema import ledger_errors, read_meta
+
+T = TypeVar("T")
 
 _STANDINGS = """
 SELECT s.hash, s.name, s.seen, coalesce(d.sent, 0), coalesce(f.filled, 0),
@@ -132,11 +135,16 @@ class LedgerReader:
         """The history folder that the trader was last started on."""
         return Path(self._meta["history"])
 
-    def note(self, key: str) -> str | None:
-        """What the trader has noted last under this key, no part of the digest."""
+    def note(self, note: Note[T]) -> T | None:
+        """What the trader has noted last, see ledger_notes; None where it has not yet."""
         query = "SELECT value FROM meta WHERE key = :key"
-        rows = self._all(query, {"key": f"note:{key}"})
-        return str(rows[0][0]) if rows else None
+        for (text,) in self._all(query, {"key": note.meta_key}):
+            try:
+                return note.decode(text)
+            except msgspec.MsgspecError as error:
+                if note.is_vital:
+                    raise StoreError(self.path, f"note {note.key}: {error}") from error
+        return None
 
     @property
     def seq(self) -> int:
@@ -171,17 +179,21 @@ class LedgerReader:
         query = f"SELECT {EPOCH.names()} FROM epochs ORDER BY from_seq, strategy"
         return [EPOCH.read(row) for row in self._all(query)]
 
+    def active(self) -> dict[StrategyHash, Epoch]:
+        """The strategies that take part now, by hash, in the order in which they began."""
+        return {each.strategy: each for each in self.epochs() if each.to_seq is None}
+
     def standings(self) -> list[Standing]:
         """Counts and sums of every strategy, in the order of their ordinals."""
         return [Standing(*row) for row in self._all(_STANDINGS)]
 
-    def won_over_takers(self) -> dict[str, int]:
+    def won_over_takers(self) -> dict[StrategyHash, int]:
         """By strategy: net micro-USD of the standing fills that come before, or at the very place
         of, a taker who was really there. Part of the profit that a live rival might contest."""
         return dict(self._all(_WON_OVER_TAKERS))
 
     def decisions(
-        self, strategy: str | None = None, *, state: DecisionState | None = None
+        self, strategy: StrategyHash | None = None, *, state: DecisionState | None = None
     ) -> list[DecisionRow]:
         """In the order in which they were made."""
         rows = self._all(
@@ -199,7 +211,9 @@ class LedgerReader:
         """Sent and not settled yet, in the order in which they were made."""
         return [row.decision for row in self.decisions(state=DecisionState.OPEN)]
 
-    def fills(self, strategy: str | None = None, *, last: int | None = None) -> list[FillRow]:
+    def fills(
+        self, strategy: StrategyHash | None = None, *, last: int | None = None
+    ) -> list[FillRow]:
         """In the order in which they were booked, reorged ones included; `last`: only so many."""
         rows = self._all(
             f"""SELECT * FROM (
@@ -216,14 +230,14 @@ class LedgerReader:
         load = _Loader(self._cycles)
         return [load.fill_row(row) for row in rows]
 
-    def skips(self, strategy: str | None = None) -> list[SkipCount]:
+    def skips(self, strategy: StrategyHash | None = None) -> list[SkipCount]:
         """The sums of the counters by strategy, hour and reason, in that order, each with its
         nearest miss."""
         query = f"""SELECT {SKIP.names()} FROM skips
             WHERE :strategy IS NULL OR strategy = :strategy ORDER BY strategy, hour, reason"""
         return [SKIP.read(row) for row in self._all(query, {"strategy": strategy})]
 
-    def evidence(self, cycle: str | None = None) -> list[EvidenceRow]:
+    def evidence(self, cycle: CycleId | None = None) -> list[EvidenceRow]:
         """In the order in which it was found, reorged rows included. cycle: its id."""
         rows = self._all(
             f"""SELECT e.seq, {EVIDENCE.names("e")}, r.hops, e.reorged_seq

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dexarb.core.evidence import Evidence
-from dexarb.core.trade import Decision, Fill
+from dexarb.core.trade import Decision, Fill, StrategyHash
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class StrategyRow:
     ordinal: its place in the configuration file, for the order on screens.
     """
 
-    hash: str
+    hash: StrategyHash
     name: str
     config: str
     ordinal: int
@@ -27,9 +27,13 @@ class StrategyRow:
 class Epoch:
     """The strategy took part from entry from_seq to entry to_seq, both included; None: still."""
 
-    strategy: str
+    strategy: StrategyHash
     from_seq: int
     to_seq: int | None
+
+    def holds(self, seq: int) -> bool:
+        """Whether it took part in entry seq."""
+        return self.from_seq <= seq and (self.to_seq is None or seq <= self.to_seq)
 
 
 class DecisionState(StrEnum):
@@ -72,7 +76,7 @@ class IncidentRow:
     """An incident of entry seq."""
 
     seq: int
-    strategy: str
+    strategy: StrategyHash
     problem: str
 
 
@@ -84,7 +88,7 @@ class Standing:
     place in the block nothing tells; with any of them only the band is true.
     """
 
-    hash: str
+    hash: StrategyHash
     name: str
     seen: int
     sent: int

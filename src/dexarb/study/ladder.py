@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dexarb.core.route import Cycle
+from dexarb.core.route import Cycle, CycleId
 
 
 @dataclass(slots=True)
@@ -27,13 +27,13 @@ class EpisodeBook:
 
     def __init__(self, sizes: int) -> None:
         self._sizes = sizes
-        self._open: dict[str, Best] = {}
+        self._open: dict[CycleId, Best] = {}
         self._closed: list[Best] = []
 
     def observe(
         self,
         block: int,
-        opened: Mapping[str, int],
+        opened: Mapping[CycleId, int],
         offers: Sequence[tuple[Cycle, Sequence[int | None]]],
     ) -> None:
         """opened: open cycles by id, with the block since when. offers: the net at each size."""

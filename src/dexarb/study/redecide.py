@@ -14,7 +14,7 @@ from dexarb.core.block import Block
 from dexarb.core.market import Market
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, SkipCount
+from dexarb.core.trade import Decision, SkipCount, StrategyHash
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_rows import Epoch
 from dexarb.study.walk import engine_on
@@ -33,7 +33,7 @@ class Verdict:
     the reason, None where it took another trade of the same block first.
     """
 
-    strategy: str
+    strategy: StrategyHash
     block: Block
     cycle: Cycle
     opened: int
@@ -49,7 +49,7 @@ class _Witness:
         self.said: list[Verdict] = []
 
     @property
-    def hashes(self) -> Sequence[str]:
+    def hashes(self) -> Sequence[StrategyHash]:
         return self._inner.hashes
 
     def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
@@ -93,9 +93,10 @@ def verdicts(
     gas = GasModel()
     witnesses = {each.hash: _Witness(each, gas) for each in settings}
     engine = engine_on(reader.keyframe(from_seq), gas, max_state_age_s=max_state_age_s)
-    active: list[str] = []
+    active: list[StrategyHash] = []
     for entry in reader.entries(from_seq + 1, to_seq):
-        now = [key for key in witnesses if any(_holds(e, key, entry.seq) for e in epochs)]
+        taking_part = {epoch.strategy for epoch in epochs if epoch.holds(entry.seq)}
+        now = [key for key in witnesses if key in taking_part]
         if now != active:
             active = now
             engine.use([witnesses[key] for key in now])
@@ -105,11 +106,3 @@ def verdicts(
         for witness in witnesses.values():
             yield from witness.said
             witness.said.clear()
-
-
-def _holds(epoch: Epoch, strategy: str, seq: int) -> bool:
-    return (
-        epoch.strategy == strategy
-        and epoch.from_seq <= seq
-        and (epoch.to_seq is None or seq <= epoch.to_seq)
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,13 +10,14 @@ import numpy as np
 from dexarb.core.ledger import Column
 from dexarb.core.market import Break, Entry, Keyframe, Market
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, SkipCount
+from dexarb.core.trade import Decision, SkipCount, StrategyHash
 from dexarb.errors import StoreError
 from dexarb.search.scan import Scanner
 from dexarb.store.follow import start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
-from dexarb.store.ledger_rows import Epoch, StrategyRow
+from dexarb.store.ledger_notes import FIRST_SEQ, SKIPS_SEQ, STATE_AGES, StateAge
+from dexarb.store.ledger_rows import StrategyRow
 from dexarb.study.searching import scanner_of
 from dexarb.trading.costs import GasModel
 from dexarb.trading.custom import Factories, OwnStrategies
@@ -29,9 +29,6 @@ from dexarb.trading.strategy import THRESHOLD, Strategy, StrategySettings
 from dexarb.trading.threshold import ThresholdStrategies
 from dexarb.trading.triage import NOBODY
 
-FIRST_SEQ, SKIPS_SEQ = "first_seq", "skips_seq"
-STATE_AGES = "state_ages"
-"""The note that says which max_state_age_s held: pairs of the first entry and seconds, as JSON."""
 STRATEGIES_PER_FLUSHED_BLOCK = 100
 """Skip counters go to the ledger after every block for so many strategies; more, less often."""
 
@@ -44,7 +41,7 @@ class _Unwritten:
     strategies: Sequence[StrategySettings] | None
     skips: Sequence[SkipCount]
     skips_seq: int | None
-    seen: dict[str, int]
+    seen: dict[StrategyHash, int]
 
 
 class Session:
@@ -77,16 +74,17 @@ class Session:
         self._blocks_since_flush = 0
         self._hour = 0
         self.ledger_seq = ledger.seq
-        self._skips_seq = int(ledger.note(SKIPS_SEQ) or 0)
-        self._state_ages: list[tuple[int, float]] = [
-            (seq, age) for seq, age in json.loads(ledger.note(STATE_AGES) or "[]")
-        ]
+        self._skips_seq = ledger.note(SKIPS_SEQ) or 0
+        self._state_ages = ledger.note(STATE_AGES) or ()
         self._epochs = ledger.epochs()
-        self._known = {row.hash: self.settings_of(row) for row in ledger.strategies()}
+        self._known = {
+            row.hash: StrategySettings.from_canonical(row.name, row.config)
+            for row in ledger.strategies()
+        }
         self._recorded = Recorded(self._own)
         self._sent = self._own_decisions()
         first = ledger.note(FIRST_SEQ)
-        self.from_seq = int(first) if first is not None else start(reader).seq
+        self.from_seq = first if first is not None else start(reader).seq
 
     @property
     def engine(self) -> Engine:
@@ -108,11 +106,6 @@ class Session:
     @property
     def settings(self) -> tuple[StrategySettings, ...]:
         return self._settings
-
-    @staticmethod
-    def settings_of(row: StrategyRow) -> StrategySettings:
-        """A strategy as the ledger keeps it."""
-        return StrategySettings.from_json(json.loads(row.config) | {"name": row.name})
 
     def _scanner(self, market: Market) -> Scanner:
         return scanner_of(market, self._gas, self._min_gross)
@@ -191,7 +184,7 @@ class Session:
         self._blocks_since_flush = 0
         return list(self.engine.skips.drain(hour))
 
-    def _newly_seen(self) -> dict[str, int]:
+    def _newly_seen(self) -> dict[StrategyHash, int]:
         """Episode counts that the ledger does not have yet."""
         seen = self.engine.ledger.column("seen")
         known = np.zeros_like(seen)
@@ -202,7 +195,7 @@ class Session:
     def _replay(self, entry: Entry) -> Step:
         """An entry that the ledger includes: the strategies that held then, nothing written."""
         engine = self.engine
-        active = {epoch.strategy for epoch in self._epochs if _holds(epoch, entry.seq)}
+        active = {epoch.strategy for epoch in self._epochs if epoch.holds(entry.seq)}
         settings = tuple(each for key, each in self._known.items() if key in active)
         if settings and settings != self._settings:
             self.use(settings)
@@ -238,9 +231,11 @@ class Session:
         pending = self._unwritten
         with self._ledger.block(pending.step.seq, pending.step.block) as books:
             if self._ledger.seq == 0:
-                books.set_note(FIRST_SEQ, str(self.from_seq))
+                books.set_note(FIRST_SEQ, self.from_seq)
             if pending.strategies is not None:
-                books.set_strategies(map(_row, pending.strategies, range(len(self._settings))))
+                books.set_strategies(
+                    _row(each, place) for place, each in enumerate(pending.strategies)
+                )
             books.mark_reorged(pending.step.undone)
             books.mark_evidence_reorged(pending.step.dead_blocks)
             books.void(pending.step.voided)
@@ -251,11 +246,11 @@ class Session:
             books.set_seen(pending.seen)
             books.add_skips(pending.skips)
             ages, age = self._state_ages, self.engine.max_state_age_s
-            if not ages or ages[-1][1] != age:
-                ages = [*ages, (pending.step.seq, age)]
-                books.set_note(STATE_AGES, json.dumps(ages))
+            if not ages or ages[-1].max_state_age_s != age:
+                ages = (*ages, StateAge(pending.step.seq, age))
+                books.set_note(STATE_AGES, ages)
             if pending.skips_seq is not None:
-                books.set_note(SKIPS_SEQ, str(pending.skips_seq))
+                books.set_note(SKIPS_SEQ, pending.skips_seq)
         self.ledger_seq = pending.step.seq
         self._state_ages = ages
         self._seen = self.engine.ledger.column("seen").copy()
@@ -264,7 +259,3 @@ class Session:
 
 def _row(settings: StrategySettings, ordinal: int) -> StrategyRow:
     return StrategyRow(settings.hash, settings.name, settings.canonical, ordinal)
-
-
-def _holds(epoch: Epoch, seq: int) -> bool:
-    return epoch.from_seq <= seq and (epoch.to_seq is None or seq <= epoch.to_seq)

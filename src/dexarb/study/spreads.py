@@ -9,8 +9,7 @@ from itertools import combinations
 
 from dexarb.core.pool import PIPS, Pool
 from dexarb.core.token import Address
-
-BPS = 10_000
+from dexarb.core.units import BPS
 
 
 @dataclass(frozen=True, slots=True)

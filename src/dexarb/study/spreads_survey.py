@@ -10,16 +10,17 @@ from itertools import combinations
 from typing import NamedTuple
 
 from dexarb.core.market import Market
-from dexarb.core.pool import Pool
-from dexarb.core.route import Cycle, Hop
+from dexarb.core.pool import PIPS, Pool
+from dexarb.core.route import Cycle, CycleId, Hop
 from dexarb.core.route import run as run_cycle
 from dexarb.core.token import Address
 from dexarb.core.trade import Opportunity
+from dexarb.core.units import BPS, PPM_PER_BPS
 from dexarb.errors import PoolError
 from dexarb.search.result import HopWork, hop_work
 from dexarb.study.distribution import Course
 from dexarb.study.ladder import Best, EpisodeBook
-from dexarb.study.spreads import BPS, Spread, spread_between
+from dexarb.study.spreads import Spread, spread_between
 from dexarb.study.walk import Moment, Span
 from dexarb.trading.costs import GasModel
 from dexarb.trading.strategy import StrategySettings, pair_of
@@ -120,7 +121,7 @@ class Surveyor:
         self._now: dict[PoolPair, tuple[float | None, float | None]] = {}
         self._best: dict[Tokens, tuple[Course, Course]] = {}
         self._cycles: dict[tuple[Address, ...], Cycle] = {}
-        self._quotes: dict[str, _Quotes] = {}
+        self._quotes: dict[CycleId, _Quotes] = {}
         self._book = EpisodeBook(len(sizes))
 
     def take(self, moment: Moment) -> None:
@@ -163,7 +164,7 @@ class Surveyor:
         key = (one.address, other.address)
         course = self._pairs.get(key)
         if course is None:
-            kept = (1 - one.fee_pips / 10**6) * (1 - other.fee_pips / 10**6)
+            kept = (1 - one.fee_pips / PIPS) * (1 - other.fee_pips / PIPS)
             raw, executable = Course(RISES_BPS), Course(RISES_BPS)
             fees_bps = (1 / kept - 1) * BPS
             course = self._pairs[key] = PairCourse(one.tokens, key, fees_bps, raw, executable)
@@ -304,9 +305,8 @@ class Surveyor:
             by_profit = (each.min_profit_micro_usd + gas) / size * BPS
             enough = len(nets) - bisect_right(nets, (each.min_profit_micro_usd, -1))
             best_net, best_block = nets[-1] if nets else (None, None)
-            yield Need(
-                each, size, max(by_profit, each.min_spread_ppm / 100), best_net, best_block, enough
-            )
+            needed = max(by_profit, each.min_spread_ppm / PPM_PER_BPS)
+            yield Need(each, size, needed, best_net, best_block, enough)
 
 
 def _in_scope(settings: StrategySettings, cycle: Cycle, market: Market) -> bool:

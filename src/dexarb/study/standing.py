@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dexarb.core.trade import StrategyHash
+from dexarb.core.units import MICRO_USD
+from dexarb.store.ledger_notes import METRICS, Metrics
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.ledger_rows import Standing
-
-MICRO = 1_000_000
-METRICS = "metrics"
 
 
 @dataclass(frozen=True, slots=True)
 class Standings:
     """Of one moment. seq: the last history entry included. metrics: measured by the trader.
-    is_trading: it has warmed up and taken its strategies.
 
     rows: the strategies that take part now, then those that no longer do. active and failed are
     hashes; won is by hash, in micro-USD: net of the fills that were booked before or at the place
@@ -29,11 +27,19 @@ class Standings:
     block: int | None
     history: Path
     rows: tuple[Standing, ...]
-    metrics: dict[str, Any]
-    is_trading: bool
-    active: frozenset[str] = frozenset()
-    failed: frozenset[str] = frozenset()
-    won: Mapping[str, int] | None = None
+    metrics: Metrics | None
+    active: frozenset[StrategyHash] = frozenset()
+    failed: frozenset[StrategyHash] = frozenset()
+    won: Mapping[StrategyHash, int] | None = None
+
+    @property
+    def is_trading(self) -> bool:
+        """The trader has warmed up and taken its strategies."""
+        return self.metrics is not None
+
+    @property
+    def block_to_decision_ms(self) -> Mapping[str, float | None] | None:
+        return self.metrics.block_to_decision_ms if self.metrics else None
 
     def state(self, row: Standing) -> str:
         """`active`, `failed` (in its own code, and quarantined) or `ended`."""
@@ -48,7 +54,7 @@ class Standings:
     def as_json(self, row: Standing) -> dict[str, Any]:
         """A row of these, with what only the whole ledger says about it."""
         return as_json(row) | {
-            "won_over_taker_usd": self.won_over_taker(row) / MICRO,
+            "won_over_taker_usd": self.won_over_taker(row) / MICRO_USD,
             "state": self.state(row),
         }
 
@@ -57,16 +63,14 @@ def read_standings(ledger: Path) -> Standings:
     """Raises StoreError."""
     with read_only(ledger) as reader, reader.at_one_moment():
         last = reader.last_block
-        active = frozenset(each.strategy for each in reader.epochs() if each.to_seq is None)
+        active = frozenset(reader.active())
         rows = sorted(reader.standings(), key=lambda row: row.hash not in active)
-        metrics = reader.note(METRICS)
         return Standings(
             reader.seq,
             last[0] if last else None,
             reader.history,
             tuple(rows),
-            json.loads(metrics or "{}"),
-            metrics is not None,
+            reader.note(METRICS),
             active,
             frozenset(each.strategy for each in reader.incidents()),
             reader.won_over_takers(),
@@ -90,7 +94,7 @@ def as_json(row: Standing) -> dict[str, Any]:
         "reorged": row.reorged,
         "open": row.open,
         "unplaced": row.unplaced,
-        "profit_usd": None if row.unplaced else row.profit_micro_usd / MICRO,
-        "band_usd": [row.band_low_micro_usd / MICRO, row.band_high_micro_usd / MICRO],
-        "gas_cost_usd": row.gas_cost_micro_usd / MICRO,
+        "profit_usd": None if row.unplaced else row.profit_micro_usd / MICRO_USD,
+        "band_usd": [row.band_low_micro_usd / MICRO_USD, row.band_high_micro_usd / MICRO_USD],
+        "gas_cost_usd": row.gas_cost_micro_usd / MICRO_USD,
     }

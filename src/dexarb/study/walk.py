@@ -10,6 +10,7 @@ from pathlib import Path
 from dexarb.config.where import where
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Keyframe, Market
+from dexarb.core.route import CycleId
 from dexarb.core.trade import Opportunity
 from dexarb.errors import InputError, StoreError
 from dexarb.search.scan import Scanner
@@ -48,8 +49,8 @@ class Moment:
     market: Market
     valuation: Valuation
     opportunities: Sequence[Opportunity]
-    opened_before: Mapping[str, int]
-    opened: Mapping[str, int]
+    opened_before: Mapping[CycleId, int]
+    opened: Mapping[CycleId, int]
 
 
 def history_reader(history: Path | None, config: Path) -> HistoryReader:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 
-PPM = 1_000_000
+from dexarb.core.route import CycleId
+from dexarb.core.units import PPM
 
 
-def toss_ppm(chain_id: int, cycle_id: str, opened_block: int) -> int:
+def toss_ppm(chain_id: int, cycle_id: CycleId, opened_block: int) -> int:
     """A number in [0, 1,000,000) that depends on nothing but the episode."""
     seed = f"{chain_id}:{cycle_id}:{opened_block}".encode()
     return int.from_bytes(hashlib.sha256(seed).digest()[:8], "big") * PPM >> 64

@@ -16,6 +16,7 @@ from dexarb.core.ledger import Ledger
 from dexarb.core.market import Market
 from dexarb.core.route import Cycle
 from dexarb.core.trade import Funding, SkipReason
+from dexarb.core.units import PPM
 from dexarb.trading.skips import REASON_CODE
 from dexarb.trading.strategy import Pair, StrategySettings, pair_of
 
@@ -222,7 +223,7 @@ def _terms_columns(terms: Sequence[Terms]) -> TermsColumns:
     def keep(each: Terms) -> float:
         # A fixed gas cost stands for the whole of it, whatever is bid.
         bid = 0 if each.gas_cost is not None else each.bid_ppm or 0
-        return max(0.0, 1.0 - (bid + each.haircut_ppm) / 1e6)
+        return max(0.0, 1.0 - (bid + each.haircut_ppm) / PPM)
 
     def fee(each: Terms) -> int | None:
         # A share of the profit is in `keep`.

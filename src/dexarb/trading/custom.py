@@ -33,8 +33,9 @@ from dexarb.core.block import Block
 from dexarb.core.ledger import COLUMNS, Ledger
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
+from dexarb.core.route import CycleId
 from dexarb.core.token import Address, Token
-from dexarb.core.trade import Decision, Incident, Opportunity, SkipReason
+from dexarb.core.trade import Decision, Incident, Opportunity, SkipReason, StrategyHash
 from dexarb.trading.columns import LARGEST, TAKEN, Columns
 from dexarb.trading.costs import GasModel
 from dexarb.trading.desk import Desk, Offer
@@ -113,7 +114,7 @@ class Books:
 
     __slots__ = ("_figures",)
 
-    def __init__(self, ledger: Ledger, strategy: str) -> None:
+    def __init__(self, ledger: Ledger, strategy: StrategyHash) -> None:
         self._figures = {name: ledger.value(strategy, name) for name in COLUMNS}
 
     def __getitem__(self, column: str) -> int:
@@ -163,7 +164,7 @@ class OwnStrategies:
         self._running: dict[str, OwnStrategy] = {}
         self._failed: dict[str, StrategySettings] = {}
         self._at_last_block: tuple[dict[str, OwnStrategy], dict[str, StrategySettings]] = {}, {}
-        self._unsaid: dict[str, str] = {}
+        self._unsaid: dict[StrategyHash, str] = {}
         self._settings: tuple[StrategySettings, ...] = ()
         self._arrange()
 
@@ -204,7 +205,7 @@ class OwnStrategies:
         self._out = Columns(list(self._failed.values()))
 
     @property
-    def hashes(self) -> tuple[str, ...]:
+    def hashes(self) -> tuple[StrategyHash, ...]:
         return tuple(each.hash for each in self._settings)
 
     def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
@@ -279,13 +280,13 @@ class OwnStrategies:
 
     def _ask(
         self, view: View, settings: StrategySettings, offered: Sequence[Opportunity]
-    ) -> dict[str, Choice]:
+    ) -> dict[CycleId, Choice]:
         """Its choices by cycle id. Raises what it raises, and BadChoice."""
         running = self._running[settings.hash]
         books = Books(view.ledger, settings.hash)
         answer = running.decide(MarketView(view), tuple(offered), books)
         known = {each.cycle.id: each for each in offered}
-        choices: dict[str, Choice] = {}
+        choices: dict[CycleId, Choice] = {}
         for each in answer:
             choice = _checked(each, known)
             cycle = choice.opportunity.cycle.id
@@ -295,7 +296,7 @@ class OwnStrategies:
         return choices
 
     def _trade(
-        self, found: Sequence[Judged], choices: Mapping[str, Choice], index: int
+        self, found: Sequence[Judged], choices: Mapping[CycleId, Choice], index: int
     ) -> Iterator[Decision]:
         """By net USD descending, then cycle id, within the limits of its settings."""
         settings = self._screen.columns.settings[index]
@@ -331,7 +332,7 @@ class BadChoice(Exception):
     """An own strategy returned what is no choice."""
 
 
-def _checked(answer: object, offered: Mapping[str, Opportunity]) -> Choice:
+def _checked(answer: object, offered: Mapping[CycleId, Opportunity]) -> Choice:
     """Raise BadChoice for anything but a choice among what was offered."""
     if not isinstance(answer, Choice):
         raise BadChoice(f"expected dexarb.trading.custom.Choice, got {answer!r}")

@@ -10,12 +10,21 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dexarb.core.pool import Pool
-from dexarb.core.route import Cycle, run
+from dexarb.core.route import Cycle, CycleId, run
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Funding, NearMiss, Opportunity, SkipReason
+from dexarb.core.trade import (
+    Decision,
+    DecisionId,
+    Funding,
+    NearMiss,
+    Opportunity,
+    SkipReason,
+    StrategyHash,
+)
+from dexarb.core.units import PPM
 from dexarb.errors import PoolError
 from dexarb.search.result import HopWork, hop_work
-from dexarb.trading.coin import PPM, is_lost, toss_ppm
+from dexarb.trading.coin import is_lost, toss_ppm
 from dexarb.trading.columns import TAKEN, Terms, capital_limit
 from dexarb.trading.costs import GasModel
 from dexarb.trading.rules import Prices
@@ -277,7 +286,7 @@ class Desk:
         opportunity: Opportunity,
         offer: Offer,
         settings: StrategySettings,
-        strategy: str,
+        strategy: StrategyHash,
         account: Account,
     ) -> Decision:
         """Send it, and book it in the account. strategy: the hash of the settings."""
@@ -332,6 +341,7 @@ class Desk:
         return amount + (worth is not None and worth < micro_usd)
 
 
-def decision_id(strategy: str, block_hash: str, cycle_id: str) -> str:
+def decision_id(strategy: StrategyHash, block_hash: str, cycle_id: CycleId) -> DecisionId:
     """16 hexadecimal digits of SHA-256: the same decision has the same id in every run."""
-    return hashlib.sha256(f"{strategy}:{block_hash}:{cycle_id}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{strategy}:{block_hash}:{cycle_id}".encode()).hexdigest()
+    return DecisionId(digest[:16])

@@ -19,6 +19,7 @@ from dexarb.core.evidence import Evidence
 from dexarb.core.following import Follower, Kind, Move
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Entry, Keyframe, Market
+from dexarb.core.route import CycleId
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, Incident, NearMiss, Opportunity
 from dexarb.trading.episodes import Episodes
@@ -59,7 +60,7 @@ class ScanResult(Protocol):
     @property
     def opportunities(self) -> Sequence[Opportunity]: ...
     @property
-    def open_cycles(self) -> Mapping[str, object]: ...
+    def open_cycles(self) -> Mapping[CycleId, object]: ...
 
 
 class Scanner(Protocol):

@@ -7,20 +7,21 @@ from collections.abc import Collection, Mapping
 
 from dexarb.core.block import Block
 from dexarb.core.market import MAX_REORG_DEPTH
+from dexarb.core.route import CycleId
 
 
 class Episodes:
     """Mutable: `observe` after every block, `rewind` when blocks are taken back."""
 
     def __init__(self) -> None:
-        self._journal: deque[tuple[str, Mapping[str, int]]] = deque(maxlen=MAX_REORG_DEPTH + 1)
+        self._journal: deque[tuple[str, Mapping[CycleId, int]]] = deque(maxlen=MAX_REORG_DEPTH + 1)
 
     @property
-    def opened(self) -> Mapping[str, int]:
+    def opened(self) -> Mapping[CycleId, int]:
         """Cycle id to the number of the block at whose end it was first seen open."""
         return self._journal[-1][1] if self._journal else {}
 
-    def observe(self, block: Block, open_cycles: Collection[str]) -> frozenset[str]:
+    def observe(self, block: Block, open_cycles: Collection[CycleId]) -> frozenset[CycleId]:
         """Take the open cycles at the end of a block; returns those that have just opened."""
         before = self.opened
         now = {cycle: before.get(cycle, block.number) for cycle in open_cycles}

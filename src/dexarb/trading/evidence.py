@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.evidence import PERSISTS_AFTER_BLOCKS, Evidence, Mover, Outcome
 from dexarb.core.market import MAX_REORG_DEPTH, Market
-from dexarb.core.route import Cycle
+from dexarb.core.route import Cycle, CycleId
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision
 from dexarb.trading.rivals import Arbitrage, arbitrages
 
-_Key = tuple[str, str]
+_Key = tuple[CycleId, str]
 """Cycle id and hash of the block at whose end it was open."""
 
 
@@ -76,7 +76,7 @@ class EvidenceTracker:
         self._journal.append(_Seen(block_hash, dict(self._watches), []))
 
     def observe(
-        self, market: Market, update: BlockUpdate, open_cycles: Container[str]
+        self, market: Market, update: BlockUpdate, open_cycles: Container[CycleId]
     ) -> tuple[Evidence, ...]:
         """Take the block that the market has just applied; returns what is known now.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH, Market
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Fill
+from dexarb.core.trade import Decision, DecisionId, Fill
 from dexarb.trading.costs import GasModel
 from dexarb.trading.settlement import Prices, Settlement
 from dexarb.trading.valuation import Valuation
@@ -41,7 +41,7 @@ class PaperExecutor:
 
     def __init__(self, gas: GasModel) -> None:
         self._gas = gas
-        self._open: dict[str, _Sent] = {}
+        self._open: dict[DecisionId, _Sent] = {}
         self._sent = 0
         self._settled: deque[tuple[str, list[_Sent]]] = deque(maxlen=MAX_REORG_DEPTH + 1)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dexarb.core.market import Market
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision
+from dexarb.core.trade import Decision, StrategyHash
 from dexarb.trading.custom import OwnStrategies
 from dexarb.trading.skips import SkipTally
 from dexarb.trading.strategy import Decided, View
@@ -25,7 +25,7 @@ class Recorded:
         self.decisions: Sequence[Decision] = ()
 
     @property
-    def hashes(self) -> tuple[str, ...]:
+    def hashes(self) -> tuple[StrategyHash, ...]:
         return self._own.hashes
 
     def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:

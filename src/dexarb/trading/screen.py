@@ -9,7 +9,7 @@ import numpy as np
 
 from dexarb.core.token import Address
 from dexarb.core.trade import NearMiss, Opportunity, SkipReason
-from dexarb.trading.coin import PPM
+from dexarb.core.units import PPM
 from dexarb.trading.columns import LARGEST, TAKEN, Codes, Columns, Ints
 from dexarb.trading.desk import Account, Desk, Offer
 from dexarb.trading.rules import (

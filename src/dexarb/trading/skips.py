@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dexarb.compiled import kernel, kernel_part
-from dexarb.core.trade import SkipCount, SkipReason
+from dexarb.core.trade import SkipCount, SkipReason, StrategyHash
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int8]
@@ -47,7 +47,7 @@ def no_counts(size: int) -> Counters:
 
 
 class _Group(NamedTuple):
-    hashes: tuple[str, ...]
+    hashes: tuple[StrategyHash, ...]
     min_spread: Ints
     min_profit: Ints
     counters: Counters
@@ -59,7 +59,9 @@ class SkipTally:
     def __init__(self) -> None:
         self._groups: dict[int, _Group] = {}
 
-    def counters(self, hashes: tuple[str, ...], min_spread: Ints, min_profit: Ints) -> Counters:
+    def counters(
+        self, hashes: tuple[StrategyHash, ...], min_spread: Ints, min_profit: Ints
+    ) -> Counters:
         """To count in until the next drain: those of a group, known by the tuple itself.
 
         min_spread (ppm), min_profit (micro-USD): what each strategy needs.

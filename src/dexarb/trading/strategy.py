@@ -9,8 +9,17 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from dexarb.core.market import Market
+from dexarb.core.route import CycleId
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Funding, Incident, NearMiss, Opportunity, Position
+from dexarb.core.trade import (
+    Decision,
+    Funding,
+    Incident,
+    NearMiss,
+    Opportunity,
+    Position,
+    StrategyHash,
+)
 
 if TYPE_CHECKING:
     from dexarb.core.ledger import Ledger
@@ -69,12 +78,14 @@ class StrategySettings:
     kind: str = THRESHOLD
     parameters: str = "{}"
     code: str = ""
-    _identity: tuple[str, str] | None = field(default=None, init=False, repr=False, compare=False)
+    _identity: tuple[str, StrategyHash] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
     """canonical and hash, made when they are asked for first: with 10,000 strategies they cost
     most of a reload."""
 
     @property
-    def hash(self) -> str:
+    def hash(self) -> StrategyHash:
         """Identity: 16 hexadecimal digits over every parameter but the name.
 
         A renamed strategy keeps its books, one with another parameter starts new ones.
@@ -86,12 +97,13 @@ class StrategySettings:
         """Every parameter but the name as JSON, the same text for the same parameters."""
         return self._identified()[0]
 
-    def _identified(self) -> tuple[str, str]:
+    def _identified(self) -> tuple[str, StrategyHash]:
         if self._identity is None:
             parameters = self.as_json()
             del parameters["name"]
             text = json.dumps(parameters, sort_keys=True, separators=(",", ":"))
-            made = text, hashlib.sha256(text.encode()).hexdigest()[:16]
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            made = text, StrategyHash(digest[:16])
             object.__setattr__(self, "_identity", made)
             return made
         return self._identity
@@ -109,6 +121,11 @@ class StrategySettings:
         known["funding"] = Funding(known["funding"])
         return cls(**known)
 
+    @classmethod
+    def from_canonical(cls, name: str, canonical: str) -> Self:
+        """The inverse of `name` and `canonical`, in which a ledger keeps a strategy."""
+        return cls.from_json(json.loads(canonical) | {"name": name})
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -123,7 +140,7 @@ class View:
     valuation: Valuation
     ledger: Ledger
     opportunities: Sequence[Opportunity]
-    opened: Mapping[str, int]
+    opened: Mapping[CycleId, int]
     stale: bool
     near_misses: Sequence[NearMiss] = ()
 
@@ -140,7 +157,7 @@ class Strategy(Protocol):
     """Decides on a block's opportunities. `hash` is its identity in the ledger."""
 
     @property
-    def hashes(self) -> Sequence[str]: ...
+    def hashes(self) -> Sequence[StrategyHash]: ...
 
     def decide(self, view: View, skips: SkipTally) -> Decided:
         """What to send now; the reasons for what is not sent go to `skips`."""

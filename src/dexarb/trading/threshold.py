@@ -12,7 +12,7 @@ import numpy as np
 
 from dexarb.core.market import Market
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, SkipReason
+from dexarb.core.trade import Decision, SkipReason, StrategyHash
 from dexarb.trading.columns import TAKEN, Columns, Ints
 from dexarb.trading.costs import GasModel
 from dexarb.trading.desk import Account, Desk
@@ -37,7 +37,7 @@ class ThresholdStrategies:
         return self.columns.settings
 
     @property
-    def hashes(self) -> tuple[str, ...]:
+    def hashes(self) -> tuple[StrategyHash, ...]:
         return self.columns.hashes
 
     def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:

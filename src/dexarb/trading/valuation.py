@@ -13,10 +13,10 @@ from collections.abc import Collection, Container
 from dexarb.core.market import MAX_REORG_DEPTH, Market
 from dexarb.core.pool import PIPS, Pool
 from dexarb.core.token import Address
+from dexarb.core.units import MICRO_USD
 from dexarb.errors import MarketError
 
 WINDOW_BLOCKS = 30
-MICRO_USD = 1_000_000
 PRICE_SHIFT = 96
 """Prices are micro-USD per smallest unit, times 2**96: 1e-20 USD still has nine digits."""
 
