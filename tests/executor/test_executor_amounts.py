@@ -18,7 +18,14 @@ from executor.chains import Receipt, RevmChain
 MOVED, TOO_LITTLE = "moved", "too little received"
 CANNOT_PAY = "ERC20: transfer amount exceeds balance"
 """What a flash swap at a loss ends with where the executor has nothing to add."""
-REFUSALS = {MOVED, TOO_LITTLE, "partial fill", "AS", "UniswapV2: OVERFLOW"}
+REFUSALS = {
+    MOVED,
+    TOO_LITTLE,
+    "partial fill",
+    "AS",
+    "UniswapV2: INSUFFICIENT_OUTPUT_AMOUNT",
+    "UniswapV2: OVERFLOW",
+}
 
 
 def run_both_ways(arena: Arena, trade: Trade, tally: Counter[str]) -> None:
