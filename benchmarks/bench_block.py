@@ -14,7 +14,7 @@ from dexarb.core.market import Market
 from dexarb.search.result import HopWork, Scan
 from dexarb.search.scan import Scanner
 from dexarb.store.codec import decode, encode_block
-from dexarb.trading.costs import GasModel
+from dexarb.trading.models.gas import GasModel
 from oracles.simple import SimpleScanner
 
 LOGS, OPENED = 60, 42

@@ -13,10 +13,10 @@ from dexarb.core.block import BlockUpdate
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Market
 from dexarb.core.trade import Decision, Fill, Opportunity, Position, StrategyHash
-from dexarb.trading.costs import GasModel
-from dexarb.trading.paper_executor import PaperExecutor
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.value import Valuation
+from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import View
-from dexarb.trading.valuation import Valuation
 from support.random_chain import GWEI, RandomChain, engine
 from support.scripted import plain_decision
 

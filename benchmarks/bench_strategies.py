@@ -17,12 +17,12 @@ from typing import NamedTuple
 from benchmarks.harness import Row, compare, figure
 from dexarb.core.trade import Funding, Opportunity
 from dexarb.search.scan import warm_up
-from dexarb.trading.costs import GasModel
+from dexarb.trading.decide.screen import warm_up as warm_up_deciding
+from dexarb.trading.decide.skips import SkipTally
+from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.engine import Engine
-from dexarb.trading.screen import warm_up as warm_up_deciding
-from dexarb.trading.skips import SkipTally
+from dexarb.trading.models.gas import GasModel
 from dexarb.trading.strategy import StrategySettings, View
-from dexarb.trading.threshold import ThresholdStrategies
 from oracles.deciding import PlainLoop
 from search.world import rng_of
 from trading.random_trading import GWEI, PAIRS, engine, keyframe, random_block

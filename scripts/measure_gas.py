@@ -1,4 +1,4 @@
-"""Measure the reference executor's gas on a node, and compare dexarb.trading.costs with it.
+"""Measure the reference executor's gas on a node, and compare dexarb.trading.models.gas with it.
 
 `.venv/bin/python scripts/measure_gas.py [--fit 21,22,23] [--check 31,32] [--count 400]` prints the
 constants that fit, the errors of the constants in use on other worlds, and the single cases that
@@ -23,7 +23,7 @@ from dexarb.amm.uniswap_v3 import UniswapV3Pool  # noqa: E402
 from dexarb.core.token import Address  # noqa: E402
 from dexarb.ends.executor_contract import deploy_data, execute_data, withdraw_data  # noqa: E402
 from dexarb.search.result import HopWork, hop_work  # noqa: E402
-from dexarb.trading.costs import GasModel  # noqa: E402
+from dexarb.trading.models.gas import GasModel  # noqa: E402
 from executor.arena import Arena, Trade, kinds  # noqa: E402
 from executor.chains import OPERATOR, Request, anvil_chain  # noqa: E402
 from executor.gas import (  # noqa: E402

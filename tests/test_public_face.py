@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import dexarb
-from dexarb.trading.costs import GasModel
-from dexarb.trading.custom import OwnStrategies
+from dexarb.trading.decide.custom import OwnStrategies
+from dexarb.trading.models.gas import GasModel
 from support.small_chain import CHEAP, SmallChain, engine, keyframe, settings, weth_pool
 
 ROOT = Path(__file__).parent.parent

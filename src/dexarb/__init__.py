@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dexarb.core.token import Address, Token
     from dexarb.core.trade import Opportunity
     from dexarb.errors import DexarbError
-    from dexarb.trading.custom import Books, Choice, MarketView, OwnStrategy
+    from dexarb.trading.decide.custom import Books, Choice, MarketView, OwnStrategy
 
 __version__ = "0.1.0"
 
@@ -42,14 +42,14 @@ __all__ = [
 _MODULES = {
     "Address": "core.token",
     "Block": "core.block",
-    "Books": "trading.custom",
-    "Choice": "trading.custom",
+    "Books": "trading.decide.custom",
+    "Choice": "trading.decide.custom",
     "Cycle": "core.route",
     "DexarbError": "errors",
     "Hop": "core.route",
-    "MarketView": "trading.custom",
+    "MarketView": "trading.decide.custom",
     "Opportunity": "core.trade",
-    "OwnStrategy": "trading.custom",
+    "OwnStrategy": "trading.decide.custom",
     "Pool": "core.pool",
     "SwapResult": "core.pool",
     "Token": "core.token",

@@ -13,7 +13,7 @@ from amm.evm_world import OWNER
 from dexarb.core.route import most_out
 from dexarb.core.token import Address
 from dexarb.search.result import HopWork, hop_work
-from dexarb.trading.costs import COLLECTING, V2, V3, GasModel
+from dexarb.trading.models.gas import COLLECTING, V2, V3, GasModel
 from executor.arena import Arena, Trade
 from executor.chains import Request, anvil_chain
 

@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from dexarb.search.result import HopWork
-from dexarb.trading.costs import V2, V3, GasModel
+from dexarb.trading.models.gas import V2, V3, GasModel
 from executor.gas import Sample, quantiles, samples, seasoned_arena
 
 

@@ -17,9 +17,9 @@ from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Funding, NearMiss, Opportunity, SkipReason, StrategyHash
 from dexarb.errors import PoolError
 from dexarb.search.result import HopWork, hop_work
-from dexarb.trading.coin import toss_ppm
-from dexarb.trading.costs import GasModel
-from dexarb.trading.desk import decision_id
+from dexarb.trading.decide.desk import decision_id
+from dexarb.trading.models.competition import toss_ppm
+from dexarb.trading.models.gas import GasModel
 from dexarb.trading.strategy import StrategySettings, View, pair_of
 
 MILLION = 1_000_000

@@ -21,7 +21,7 @@ from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
 from dexarb.study import session as session_module
 from dexarb.study.session import Session
-from dexarb.trading.custom import Books, Choice, Factories, MarketView
+from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView
 from dexarb.trading.strategy import StrategySettings
 from support.random_chain import GENESIS, GWEI, PAIRS, RandomChain
 

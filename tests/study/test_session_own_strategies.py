@@ -12,7 +12,7 @@ from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import IncidentRow
 from dexarb.study.session import Session
-from dexarb.trading.custom import Books, Choice, Factories, MarketView
+from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView
 from support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, settings, weth_pool
 
 BLOCKS = 24

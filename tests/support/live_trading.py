@@ -11,7 +11,7 @@ from dexarb.store.ledger_notes import FIRST_SEQ
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.session import Session
 from dexarb.study.standing import Standings, read_standings
-from dexarb.trading.custom import Factories
+from dexarb.trading.decide.custom import Factories
 from dexarb.trading.strategy import StrategySettings
 from support.live import Live, Process
 

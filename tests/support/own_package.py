@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from dexarb.trading.custom import ENTRY_POINTS
+from dexarb.trading.decide.custom import ENTRY_POINTS
 
 
 def install(

@@ -17,9 +17,9 @@ from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, Token
 from dexarb.errors import PoolError
 from dexarb.search.scan import Scanner
-from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine
-from dexarb.trading.paper_executor import PaperExecutor
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import Strategy
 from search.world import World, address, rng_of, token
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from dexarb.core.market import Market
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, DecisionId, Opportunity, Position, StrategyHash
-from dexarb.trading.skips import SkipTally
+from dexarb.trading.decide.skips import SkipTally
+from dexarb.trading.models.value import Valuation
 from dexarb.trading.strategy import Decided, View
-from dexarb.trading.valuation import Valuation
 
 GWEI = 10**9
 Change = Callable[[Decision], Decision]

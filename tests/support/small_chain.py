@@ -12,11 +12,11 @@ from dexarb.core.block import Block, BlockUpdate, Log, Transaction
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, Token
-from dexarb.trading.costs import GasModel
+from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.engine import Engine, Step
-from dexarb.trading.paper_executor import PaperExecutor
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings, pair_of
-from dexarb.trading.threshold import ThresholdStrategies
 from oracles.simple import SimpleScanner
 
 CHAIN_ID = 137

@@ -18,9 +18,9 @@ from dexarb.core.trade import Funding, Position
 from dexarb.errors import PoolError
 from dexarb.search.result import any_gain
 from dexarb.search.scan import Scanner
-from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine
-from dexarb.trading.paper_executor import PaperExecutor
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import Strategy, StrategySettings, pair_of
 from search.world import World, next_block, rng_of, token
 

@@ -9,10 +9,10 @@ from dexarb.core.profile import ReferencePool
 from dexarb.core.token import Address
 from dexarb.core.trade import FillStatus, Position
 from dexarb.core.units import PPM
-from dexarb.trading.desk import QUOTES_KEPT
-from dexarb.trading.rivals import Places, block_end
-from dexarb.trading.threshold import ThresholdStrategies
-from dexarb.trading.valuation import MOST_MICRO_USD
+from dexarb.trading.decide.desk import QUOTES_KEPT
+from dexarb.trading.decide.threshold import ThresholdStrategies
+from dexarb.trading.models.value import MOST_MICRO_USD
+from dexarb.trading.settle.rivals import Places, block_end
 from support.small_chain import (
     CHEAP,
     DEAR,

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from dexarb.core.route import CycleId
 from dexarb.core.trade import Decision, FillStatus, StrategyHash
 from dexarb.core.units import PPM
-from dexarb.trading.coin import is_lost, toss_ppm
-from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine
-from dexarb.trading.paper_executor import PaperExecutor
+from dexarb.trading.models.competition import is_lost, toss_ppm
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.settle.paper_executor import PaperExecutor
 from support.scripted import Change, Scripted
 from support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, scanner, weth_pool
 

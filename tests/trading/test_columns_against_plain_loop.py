@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from dexarb.core.market import Market
 from dexarb.core.token import Address
 from dexarb.core.trade import SkipReason
-from dexarb.trading.costs import GasModel
-from dexarb.trading.skips import SkipTally
+from dexarb.trading.decide.skips import SkipTally
+from dexarb.trading.decide.threshold import ThresholdStrategies
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.value import Valuation
 from dexarb.trading.strategy import Decided, StrategySettings, View
-from dexarb.trading.threshold import ThresholdStrategies
-from dexarb.trading.valuation import Valuation
 from oracles.deciding import Outcome, PlainLoop
 from search.world import rng_of
 from trading.random_trading import engine, keyframe, random_block, settings_drawn

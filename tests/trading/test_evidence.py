@@ -8,9 +8,9 @@ from dexarb.core.block import BlockUpdate
 from dexarb.core.evidence import Evidence, Mover, Outcome
 from dexarb.core.market import Keyframe
 from dexarb.core.pool import Pool
-from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine
-from dexarb.trading.paper_executor import PaperExecutor
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.settle.paper_executor import PaperExecutor
 from support.random_chain import RandomChain
 from support.random_chain import engine as random_engine
 from support.scripted import Scripted

@@ -13,9 +13,9 @@ from dexarb.core.profile import ReferencePool
 from dexarb.core.trade import FillStatus, Funding, StrategyHash
 from dexarb.errors import InsufficientLiquidity
 from dexarb.search.result import hop_work
-from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine, Step
-from dexarb.trading.paper_executor import PaperExecutor
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.settle.paper_executor import PaperExecutor
 from search.world import World, rng_of, v3
 from support import random_chain, small_chain
 from support.random_chain import NATIVE, USD, VALUES, RandomChain, swap_log

@@ -10,9 +10,9 @@ import pytest
 from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.market import Keyframe
 from dexarb.core.trade import Decision, Fill, FillStatus, StrategyHash
-from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine, Step
-from dexarb.trading.paper_executor import PaperExecutor
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.settle.paper_executor import PaperExecutor
 from support.scripted import Change, Scripted
 from support.small_chain import (
     CHEAP,

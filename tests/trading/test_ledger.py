@@ -16,9 +16,9 @@ from dexarb.core.block import Block
 from dexarb.core.ledger import SECONDS_PER_DAY, is_loss
 from dexarb.core.market import Entry, Keyframe
 from dexarb.core.trade import Decision, Fill, FillStatus, Position, StrategyHash
-from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine, Step
-from dexarb.trading.paper_executor import PaperExecutor
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.settle.paper_executor import PaperExecutor
 from support.scripted import Change, Scripted
 from support.small_chain import (
     CHEAP,

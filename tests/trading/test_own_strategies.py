@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dexarb.core.trade import DecisionId, Opportunity
-from dexarb.trading.costs import GasModel
-from dexarb.trading.custom import Books, Choice, Factories, MarketView, OwnStrategies
+from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView, OwnStrategies
+from dexarb.trading.decide.skips import SkipTally
+from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.engine import Engine, Step
-from dexarb.trading.skips import SkipTally
+from dexarb.trading.models.gas import GasModel
 from dexarb.trading.strategy import StrategySettings, View
-from dexarb.trading.threshold import ThresholdStrategies
 from search.world import rng_of
 from support.small_chain import (
     CHEAP,
@@ -299,8 +299,8 @@ class Shifting(Choice):
         (lambda _m, _o, _b: sys.exit(), "SystemExit"),
         (lambda _m, _o, _b: None, "TypeError"),
         (lambda _m, _o, _b: 7, "TypeError"),
-        (lambda _m, offered, _b: offered, "expected dexarb.trading.custom.Choice"),
-        (lambda _m, _o, _b: ["all"], "expected dexarb.trading.custom.Choice, got 'all'"),
+        (lambda _m, offered, _b: offered, "expected dexarb.Choice"),
+        (lambda _m, _o, _b: ["all"], "expected dexarb.Choice, got 'all'"),
         (lambda _m, _o, _b: [Choice(ANY)], "opportunity: expected one that was offered"),
         (lambda _m, o, _b: [Choice(replace(o[0], amount_out=10**30))], "was not offered"),
         (lambda _m, o, _b: [Choice(o[0]), Choice(o[0])], "was chosen twice"),

@@ -13,10 +13,10 @@ from dexarb.core.block import BlockUpdate, Transaction
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.trade import Fill, FillStatus, Position
-from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine
-from dexarb.trading.paper_executor import PaperExecutor
-from dexarb.trading.rivals import arbitrages
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.settle.paper_executor import PaperExecutor
+from dexarb.trading.settle.rivals import arbitrages
 from dexarb.trading.strategy import StrategySettings
 from support.scripted import Scripted
 from support.small_chain import (

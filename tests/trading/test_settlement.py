@@ -15,10 +15,10 @@ from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position
 from dexarb.errors import InsufficientLiquidity
 from dexarb.search.result import hop_work
-from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine
-from dexarb.trading.rivals import arbitrages
-from dexarb.trading.settlement import Prices, Settlement
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.settle.rivals import arbitrages
+from dexarb.trading.settle.settlement import Prices, Settlement
 from search.world import rng_of
 from support.random_chain import GWEI, NATIVE, RandomChain, engine, picked
 from support.scripted import Change, Scripted

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dexarb.trading.costs import GasModel
-from dexarb.trading.custom import OwnStrategies
-from dexarb.trading.threshold import ThresholdStrategies
+from dexarb.trading.decide.custom import OwnStrategies
+from dexarb.trading.decide.threshold import ThresholdStrategies
+from dexarb.trading.models.gas import GasModel
 from support.small_chain import CHEAP, SmallChain, engine, keyframe, settings, weth_pool
 
 DOC = Path(__file__).parent.parent.parent / "docs" / "strategies.md"

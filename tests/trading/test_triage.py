@@ -11,12 +11,12 @@ from dexarb.core.market import Market
 from dexarb.core.token import Address
 from dexarb.core.trade import SkipCount
 from dexarb.search.scan import Scanner
-from dexarb.trading.costs import GasModel
+from dexarb.trading.decide.threshold import ThresholdStrategies
+from dexarb.trading.decide.triage import NOBODY
 from dexarb.trading.engine import Engine
-from dexarb.trading.paper_executor import PaperExecutor
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings
-from dexarb.trading.threshold import ThresholdStrategies
-from dexarb.trading.triage import NOBODY
 from search.world import rng_of
 from support import small_chain
 from support.small_chain import USDC

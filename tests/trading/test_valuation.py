@@ -14,7 +14,7 @@ from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.profile import ReferencePool
 from dexarb.core.token import Address
-from dexarb.trading.valuation import PRICE_SHIFT, WINDOW_BLOCKS, Valuation
+from dexarb.trading.models.value import PRICE_SHIFT, WINDOW_BLOCKS, Valuation
 from support.small_chain import (
     CHEAP,
     DEAR,

@@ -10,10 +10,10 @@ import pytest
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.trade import Fill, FillStatus
-from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Executor
-from dexarb.trading.paper_executor import PaperExecutor
-from dexarb.trading.valuation import Valuation
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.value import Valuation
+from dexarb.trading.settle.paper_executor import PaperExecutor
 from truth.lab import open_lab
 from truth.trials import Findings, try_blocks
 

@@ -17,12 +17,12 @@ from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import PoolError
 from dexarb.search.scan import Scanner, warm_up
-from dexarb.trading.costs import GasModel
+from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.engine import Engine, Executor
-from dexarb.trading.paper_executor import PaperExecutor
-from dexarb.trading.rivals import arbitrages
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.settle.paper_executor import PaperExecutor
+from dexarb.trading.settle.rivals import arbitrages
 from dexarb.trading.strategy import StrategySettings, pair_of
-from dexarb.trading.threshold import ThresholdStrategies
 from truth.lab import Lab, Trial, substance
 from truth.variety import GWEI, Variety, kinds_of
 

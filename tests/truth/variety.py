@@ -12,10 +12,10 @@ from dexarb.core.token import Address
 from dexarb.core.trade import Decision, DecisionId, Funding, Position, StrategyHash
 from dexarb.errors import PoolError
 from dexarb.search.result import hop_work
-from dexarb.trading.costs import GasModel
-from dexarb.trading.skips import SkipTally
+from dexarb.trading.decide.skips import SkipTally
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.value import Valuation
 from dexarb.trading.strategy import Decided, View
-from dexarb.trading.valuation import Valuation
 
 GWEI = 10**9
 NAME = StrategyHash("variety")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from dexarb.trading.strategy import THRESHOLD
 
 if TYPE_CHECKING:  # numpy comes with it, which `dexarb status` need not wait for
-    from dexarb.trading.custom import StrategyFactory
+    from dexarb.trading.decide.custom import StrategyFactory
 
 FINGERPRINT_DIGITS = 12
 
@@ -49,7 +49,7 @@ class Kinds(Mapping[str, "StrategyFactory"]):
         return self._load(kind)[0]
 
     def _offered(self) -> dict[str, list[EntryPoint]]:
-        from dexarb.trading.custom import ENTRY_POINTS
+        from dexarb.trading.decide.custom import ENTRY_POINTS
 
         importlib.invalidate_caches()
         self._points = {}

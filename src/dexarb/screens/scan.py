@@ -27,8 +27,8 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.study.searching import scanner_of
 from dexarb.study.walk import history_reader
 from dexarb.study.warm_up import warm_up
-from dexarb.trading.costs import GasModel
-from dexarb.trading.valuation import WINDOW_BLOCKS, Valuation
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.value import WINDOW_BLOCKS, Valuation
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from dexarb.core.route import Cycle, Hop, run
 from dexarb.core.token import Address
 from dexarb.errors import PoolError
 from dexarb.search.result import hop_work
-from dexarb.trading.costs import GasModel
-from dexarb.trading.rivals import arbitrages
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.settle.rivals import arbitrages
 
 ENDLESS = (1 << 255) - 1
 

@@ -18,11 +18,11 @@ from dexarb.core.trade import Decision, SkipCount, StrategyHash
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_rows import Epoch
 from dexarb.study.walk import engine_on
-from dexarb.trading.costs import GasModel
-from dexarb.trading.skips import SkipTally
+from dexarb.trading.decide.skips import SkipTally
+from dexarb.trading.decide.threshold import ThresholdStrategies
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.value import Valuation
 from dexarb.trading.strategy import Decided, Strategy, StrategySettings, View
-from dexarb.trading.threshold import ThresholdStrategies
-from dexarb.trading.valuation import Valuation
 
 
 @dataclass(frozen=True, slots=True)

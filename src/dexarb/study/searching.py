@@ -5,7 +5,7 @@ from __future__ import annotations
 from dexarb.core.market import Market
 from dexarb.search.result import MinGross, any_gain
 from dexarb.search.scan import Scanner
-from dexarb.trading.costs import GasModel
+from dexarb.trading.models.gas import GasModel
 
 MAX_HOPS = 4
 

@@ -19,15 +19,15 @@ from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_notes import FIRST_SEQ, SKIPS_SEQ, STATE_AGES, StateAge
 from dexarb.store.ledger_rows import StrategyRow
 from dexarb.study.searching import scanner_of
-from dexarb.trading.costs import GasModel
-from dexarb.trading.custom import Factories, OwnStrategies
+from dexarb.trading.decide.custom import Factories, OwnStrategies
+from dexarb.trading.decide.recorded import Recorded
+from dexarb.trading.decide.skips import SECONDS_PER_HOUR
+from dexarb.trading.decide.threshold import ThresholdStrategies
+from dexarb.trading.decide.triage import NOBODY
 from dexarb.trading.engine import Engine, Step
-from dexarb.trading.paper_executor import PaperExecutor
-from dexarb.trading.recorded import Recorded
-from dexarb.trading.skips import SECONDS_PER_HOUR
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import THRESHOLD, Strategy, StrategySettings
-from dexarb.trading.threshold import ThresholdStrategies
-from dexarb.trading.triage import NOBODY
 
 STRATEGIES_PER_FLUSHED_BLOCK = 100
 """Skip counters go to the ledger after every block for so many strategies; more, less often."""

@@ -22,9 +22,9 @@ from dexarb.study.distribution import Course
 from dexarb.study.ladder import Best, EpisodeBook
 from dexarb.study.spreads import Spread, spread_between
 from dexarb.study.walk import Moment, Span
-from dexarb.trading.costs import GasModel
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.value import Valuation
 from dexarb.trading.strategy import StrategySettings, pair_of
-from dexarb.trading.valuation import Valuation
 
 MAX_SIZES = 6
 RISES_BPS = (0.0, 1.0, 3.0, 5.0, 10.0, 20.0, 30.0, 50.0, 100.0)

@@ -18,10 +18,10 @@ from dexarb.store.follow import first_keyframe, start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.snapshot import read_state
 from dexarb.study.searching import scanner_of
-from dexarb.trading.costs import GasModel
 from dexarb.trading.engine import Engine
-from dexarb.trading.paper_executor import PaperExecutor
-from dexarb.trading.valuation import WINDOW_BLOCKS, Valuation
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.value import WINDOW_BLOCKS, Valuation
+from dexarb.trading.settle.paper_executor import PaperExecutor
 
 
 @dataclass(frozen=True, slots=True)

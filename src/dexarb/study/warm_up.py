@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dexarb import amm
 from dexarb.search import scan
-from dexarb.trading import screen
+from dexarb.trading.decide import screen
 
 
 def warm_up() -> None:

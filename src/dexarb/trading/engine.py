@@ -22,11 +22,11 @@ from dexarb.core.market import Entry, Keyframe, Market
 from dexarb.core.route import CycleId
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, Incident, NearMiss, Opportunity
+from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.episodes import Episodes
-from dexarb.trading.evidence import EvidenceTracker
-from dexarb.trading.skips import SkipTally
+from dexarb.trading.models.value import Valuation
+from dexarb.trading.settle.evidence import EvidenceTracker
 from dexarb.trading.strategy import Decided, Strategy, View
-from dexarb.trading.valuation import Valuation
 
 
 class Executor(Protocol):

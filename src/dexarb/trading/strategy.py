@@ -23,8 +23,8 @@ from dexarb.core.trade import (
 
 if TYPE_CHECKING:
     from dexarb.core.ledger import Ledger
-    from dexarb.trading.skips import SkipTally
-    from dexarb.trading.valuation import Valuation
+    from dexarb.trading.decide.skips import SkipTally
+    from dexarb.trading.models.value import Valuation
 
 THRESHOLD = "threshold"
 """The built-in strategy."""

@@ -14,9 +14,9 @@ from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH, Market
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, DecisionId, Fill
-from dexarb.trading.costs import GasModel
-from dexarb.trading.settlement import Prices, Settlement
-from dexarb.trading.valuation import Valuation
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.value import Valuation
+from dexarb.trading.settle.settlement import Prices, Settlement
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from dexarb.core.block import BlockUpdate, Transaction
 from dexarb.core.market import Market, Swap
 from dexarb.core.token import Address
 from dexarb.core.trade import Position
-from dexarb.trading.valuation import Valuation, rounded_down
+from dexarb.trading.models.value import Valuation, rounded_down
 
 
 @dataclass(frozen=True, slots=True)

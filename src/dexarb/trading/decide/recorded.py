@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dexarb.core.market import Market
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, StrategyHash
-from dexarb.trading.custom import OwnStrategies
-from dexarb.trading.skips import SkipTally
+from dexarb.trading.decide.custom import OwnStrategies
+from dexarb.trading.decide.skips import SkipTally
+from dexarb.trading.models.value import Valuation
 from dexarb.trading.strategy import Decided, View
-from dexarb.trading.valuation import Valuation
 
 
 class Recorded:

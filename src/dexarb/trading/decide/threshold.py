@@ -13,15 +13,15 @@ import numpy as np
 from dexarb.core.market import Market
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, SkipReason, StrategyHash
-from dexarb.trading.columns import TAKEN, Columns, Ints
-from dexarb.trading.costs import GasModel
-from dexarb.trading.desk import Account, Desk
-from dexarb.trading.rules import POOL_BUSY
-from dexarb.trading.screen import Judged, Screen
-from dexarb.trading.skips import REASON_CODE, Counters, SkipTally, count
+from dexarb.trading.decide.columns import TAKEN, Columns, Ints
+from dexarb.trading.decide.desk import Account, Desk
+from dexarb.trading.decide.rules import POOL_BUSY
+from dexarb.trading.decide.screen import Judged, Screen
+from dexarb.trading.decide.skips import REASON_CODE, Counters, SkipTally, count
+from dexarb.trading.decide.triage import Triage
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.value import Valuation
 from dexarb.trading.strategy import Decided, StrategySettings, View
-from dexarb.trading.triage import Triage
-from dexarb.trading.valuation import Valuation
 
 
 class ThresholdStrategies:

@@ -17,7 +17,7 @@ from dexarb.core.market import Market
 from dexarb.core.route import Cycle
 from dexarb.core.trade import Funding, SkipReason
 from dexarb.core.units import PPM
-from dexarb.trading.skips import REASON_CODE
+from dexarb.trading.decide.skips import REASON_CODE
 from dexarb.trading.strategy import Pair, StrategySettings, pair_of
 
 Ints = npt.NDArray[np.int64]

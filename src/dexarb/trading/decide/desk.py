@@ -24,13 +24,13 @@ from dexarb.core.trade import (
 from dexarb.core.units import PPM
 from dexarb.errors import PoolError
 from dexarb.search.result import HopWork, hop_work
-from dexarb.trading.coin import is_lost, toss_ppm
-from dexarb.trading.columns import TAKEN, Terms, capital_limit
-from dexarb.trading.costs import GasModel
-from dexarb.trading.rules import Prices
-from dexarb.trading.skips import REASONS
+from dexarb.trading.decide.columns import TAKEN, Terms, capital_limit
+from dexarb.trading.decide.rules import Prices
+from dexarb.trading.decide.skips import REASONS
+from dexarb.trading.models.competition import is_lost, toss_ppm
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.value import MOST_MICRO_USD, PRICE_SHIFT, rounded_down
 from dexarb.trading.strategy import StrategySettings, View
-from dexarb.trading.valuation import MOST_MICRO_USD, PRICE_SHIFT, rounded_down
 
 PRICE_UNIT = 2.0**PRICE_SHIFT
 """What `Valuation.price` is scaled by."""

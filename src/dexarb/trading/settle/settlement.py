@@ -20,15 +20,15 @@ from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, FillStatus, Funding
 from dexarb.errors import InsufficientLiquidity, PoolError, PoolOverflow
 from dexarb.search.result import HopWork, hop_work
-from dexarb.trading.costs import V2, GasModel
-from dexarb.trading.rivals import Places
-from dexarb.trading.valuation import (
+from dexarb.trading.models.gas import V2, GasModel
+from dexarb.trading.models.value import (
     MOST_MICRO_USD,
     PRICE_SHIFT,
     Valuation,
     rounded_down,
     rounded_up,
 )
+from dexarb.trading.settle.rivals import Places
 
 
 class Prices(NamedTuple):

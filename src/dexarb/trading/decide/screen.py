@@ -10,9 +10,9 @@ import numpy as np
 from dexarb.core.token import Address
 from dexarb.core.trade import NearMiss, Opportunity, SkipReason
 from dexarb.core.units import PPM
-from dexarb.trading.columns import LARGEST, TAKEN, Codes, Columns, Ints
-from dexarb.trading.desk import Account, Desk, Offer
-from dexarb.trading.rules import (
+from dexarb.trading.decide.columns import LARGEST, TAKEN, Codes, Columns, Ints
+from dexarb.trading.decide.desk import Account, Desk, Offer
+from dexarb.trading.decide.rules import (
     Floats,
     Mask,
     Offers,
@@ -24,7 +24,14 @@ from dexarb.trading.rules import (
     pieces_of,
     screen,
 )
-from dexarb.trading.skips import REASON_CODE, Counters, SkipTally, count, count_kinds, no_counts
+from dexarb.trading.decide.skips import (
+    REASON_CODE,
+    Counters,
+    SkipTally,
+    count,
+    count_kinds,
+    no_counts,
+)
 from dexarb.trading.strategy import View
 
 STALE = REASON_CODE[SkipReason.STALE]

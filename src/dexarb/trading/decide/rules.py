@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from dexarb.compiled import kernel, kernel_part
 from dexarb.core.trade import Curve, SkipReason
-from dexarb.trading.columns import (
+from dexarb.trading.decide.columns import (
     LARGEST,
     TAKEN,
     Codes,
@@ -24,7 +24,7 @@ from dexarb.trading.columns import (
     TermsColumns,
     Thresholds,
 )
-from dexarb.trading.skips import REASON_CODE, Counters, note
+from dexarb.trading.decide.skips import REASON_CODE, Counters, note
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -36,14 +36,14 @@ from dexarb.core.pool import Pool
 from dexarb.core.route import CycleId
 from dexarb.core.token import Address, Token
 from dexarb.core.trade import Decision, Incident, Opportunity, SkipReason, StrategyHash
-from dexarb.trading.columns import LARGEST, TAKEN, Columns
-from dexarb.trading.costs import GasModel
-from dexarb.trading.desk import Desk, Offer
-from dexarb.trading.screen import NO_PRICE, STALE, Judged, Screen
-from dexarb.trading.skips import REASON_CODE, SkipTally, count
+from dexarb.trading.decide.columns import LARGEST, TAKEN, Columns
+from dexarb.trading.decide.desk import Desk, Offer
+from dexarb.trading.decide.screen import NO_PRICE, STALE, Judged, Screen
+from dexarb.trading.decide.skips import REASON_CODE, SkipTally, count
+from dexarb.trading.decide.triage import Triage
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.value import Valuation
 from dexarb.trading.strategy import Decided, StrategySettings, View
-from dexarb.trading.triage import Triage
-from dexarb.trading.valuation import Valuation
 
 DISABLED = REASON_CODE[SkipReason.DISABLED]
 DECLINED = REASON_CODE[SkipReason.DECLINED]
@@ -335,7 +335,7 @@ class BadChoice(Exception):
 def _checked(answer: object, offered: Mapping[CycleId, Opportunity]) -> Choice:
     """Raise BadChoice for anything but a choice among what was offered."""
     if not isinstance(answer, Choice):
-        raise BadChoice(f"expected dexarb.trading.custom.Choice, got {answer!r}")
+        raise BadChoice(f"expected dexarb.Choice, got {answer!r}")
     # A copy, since a subclass may answer otherwise the next time it is asked.
     choice = Choice(answer.opportunity, answer.amount_in, answer.priority_fee)
     opportunity = choice.opportunity

@@ -13,11 +13,11 @@ import numpy as np
 from dexarb.core.market import Market
 from dexarb.core.token import Address
 from dexarb.search.result import HopWork
-from dexarb.trading.columns import Columns
-from dexarb.trading.costs import GasModel
-from dexarb.trading.desk import PRICE_UNIT
-from dexarb.trading.rules import MARGIN, ROUNDINGS
-from dexarb.trading.valuation import Valuation
+from dexarb.trading.decide.columns import Columns
+from dexarb.trading.decide.desk import PRICE_UNIT
+from dexarb.trading.decide.rules import MARGIN, ROUNDINGS
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.value import Valuation
 
 NOBODY = 2**256
 """More than any pool holds: there is nobody who could want anything."""

@@ -1,0 +1,1 @@
+"""What strategies send, and why not: built-in ones as columns, own ones one by one."""
