@@ -91,7 +91,8 @@ def execute(arena: Arena, trade: Trade) -> Sample | None:
         others += small_swap(arena, hop.pool, hop.token_out)
     after = arena.trade(trade.cycle, trade.amount_in)
     pools = [arena.pools[hop.pool] for hop in trade.cycle.hops]
-    least = after.amount_out + (not fills)
+    # One more than there is shows in the run alone, twice as much before it.
+    least = after.amount_out if fills else rng.choice([after.amount_out + 1, 2 * after.amount_out])
     request = arena.execution(after, least, flash=flash)
     most = most_out(trade.cycle, trade.amount_in, pools)
     arena.pools = before
