@@ -225,7 +225,7 @@ def test_a_subscription_that_fell_silent_is_replaced(fresh_node: Node) -> None:
     async def check() -> None:
         async with (
             faulty_world(fresh_node) as (driver, faulty, start),
-            following(faulty.ws_url, known=start, silence_s=0.1) as follower,
+            following(faulty.ws_url, known=start, silence_s=0.4) as follower,
         ):
             stats = follower.feed.stats
             await until(lambda: stats.subscriptions == 1)
