@@ -8,7 +8,6 @@ providers' can be set in the configuration.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -144,7 +143,7 @@ class Usage:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(msgspec.json.format(msgspec.json.encode(self._counts)))
-            os.replace(temporary, path)  # noqa: PTH105
+            temporary.replace(path)
         except OSError as error:
             raise StoreError(path, f"cannot be written: {error.strerror}") from None
 
