@@ -14,8 +14,8 @@ from dexarb.cli import main
 from dexarb.config.paper import load_paper
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
-from dexarb.study.session import Session
 from support.recorded import record
+from support.sessions import paper_session
 from support.small_chain import CHAIN_ID, PROFILE, SmallChain, keyframe
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
@@ -81,7 +81,7 @@ def trade(folder: Path, *texts: str) -> None:
     history = record(folder, first, [chain.mine() for _ in range(2 * len(texts))])
     reader = HistoryReader(history)
     with LedgerDb.open(folder / "ledger.sqlite", chain_id=CHAIN_ID, history=history) as ledger:
-        session = Session(reader, ledger, max_state_age_s=10)
+        session = paper_session(reader, ledger)
         todo = [
             load_paper(write(folder, text)).settings(PROFILE.tokens)
             for text in texts

@@ -16,9 +16,9 @@ from dexarb.core.market import Entry, Keyframe
 from dexarb.core.trade import DecisionId, Fill
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
-from dexarb.study.session import Session
 from support.collecting import assert_true, collecting, entries, history_of, true_update
 from support.node_lies import Liar, faulty
+from support.sessions import paper_session
 from support.small_chain import CHAIN_ID
 from support.traded import configure as configure_trader
 from support.traded import strategy
@@ -117,7 +117,7 @@ def fills(folder: Path, history: Path, told: list[Entry]) -> list[Fill]:
     folder.mkdir()
     world = configure_trader(folder, strategy("all", min_profit_usd=-5.0))
     with LedgerDb.open(world.ledger, chain_id=CHAIN_ID, history=history) as ledger:
-        session = Session(HistoryReader(history), ledger, max_state_age_s=10)
+        session = paper_session(HistoryReader(history), ledger)
         for seq, entry in enumerate(told, start=1):
             if isinstance(entry, BlockUpdate):
                 in_time = replace(entry.block, seen_at=None)

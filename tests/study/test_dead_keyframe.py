@@ -12,10 +12,10 @@ from dexarb.screens.scan import market_at
 from dexarb.store.follow import newest_market
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
-from dexarb.study.session import Session
 from dexarb.study.walk import span, walk
 from store import world
 from support.recorded import record
+from support.sessions import paper_session
 
 SEGMENT, BLOCKS = 200, 340
 DEAD = world.START_BLOCK + SEGMENT
@@ -54,7 +54,7 @@ def test_the_newest_market_is_found_again(reader: HistoryReader) -> None:
 
 def test_a_new_trader_follows_from_the_start(reader: HistoryReader, tmp_path: Path) -> None:
     with LedgerDb.open(tmp_path / "l.db", chain_id=137, history=reader.folder) as ledger:
-        session = Session(reader, ledger, max_state_age_s=10)
+        session = paper_session(reader, ledger)
         assert session.from_seq == 1
         for entry in reader.entries(session.from_seq):
             session.take(entry)

@@ -11,9 +11,9 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
-from dexarb.study.session import Session
 from dexarb.trading.strategy import StrategySettings
 from support.random_chain import GWEI, PAIRS, RandomChain
+from support.sessions import paper_session
 
 BLOCKS = 60
 
@@ -54,7 +54,7 @@ def strategies() -> list[StrategySettings]:
 def trade(reader: HistoryReader, path: Path, to_seq: int) -> None:
     """Take up the ledger where it is and go on to an entry of the history."""
     with LedgerDb.open(path, chain_id=1, history=reader.folder) as ledger:
-        session = Session(reader, ledger, max_state_age_s=10)
+        session = paper_session(reader, ledger)
         for entry in reader.entries(session.from_seq, to_seq):
             if entry.seq == 3:
                 session.use(strategies())
@@ -66,7 +66,7 @@ def test_strategies_that_change_before_the_block_is_written_lose_none(tmp_path: 
     """A full disk keeps a block waiting, and a reload may come in between."""
     reader = history(tmp_path / "history")
     with LedgerDb.open(tmp_path / "ledger.db", chain_id=1, history=reader.folder) as ledger:
-        session = Session(reader, ledger, max_state_age_s=10)
+        session = paper_session(reader, ledger)
         first, second, *_ = reader.entries(session.from_seq, None)
         session.take(first)
         session.use(strategies())

@@ -20,10 +20,10 @@ from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
 from dexarb.study import session as session_module
-from dexarb.study.session import Session
 from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView
 from dexarb.trading.strategy import StrategySettings
 from support.random_chain import GENESIS, GWEI, PAIRS, RandomChain
+from support.sessions import paper_session
 
 BLOCKS = 44
 WARM_UP = 5
@@ -106,7 +106,7 @@ class Trader:
         behind it, between its trades and their way into the ledger."""
         digests = []
         with LedgerDb.open(self._path, chain_id=1, history=self._reader.folder) as ledger:
-            session = Session(
+            session = paper_session(
                 self._reader, ledger, max_state_age_s=_max_age_s(to_seq), factories=FACTORIES
             )
             first = ledger.seq + 1

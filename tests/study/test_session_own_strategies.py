@@ -11,8 +11,8 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import IncidentRow
-from dexarb.study.session import Session
 from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView
+from support.sessions import paper_session
 from support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, settings, weth_pool
 
 BLOCKS = 24
@@ -86,7 +86,7 @@ def trade(
 ) -> tuple[str, list[IncidentRow]]:
     """A trader's life up to an entry: what it finds, it continues."""
     with LedgerDb.open(ledger, chain_id=CHAIN_ID, history=reader.folder) as books:
-        session = Session(reader, books, max_state_age_s=10, factories=factories)
+        session = paper_session(reader, books, factories=factories)
         for entry in reader.entries(session.from_seq):
             if entry.seq > last:
                 break

@@ -9,11 +9,11 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_notes import FIRST_SEQ
 from dexarb.store.ledger_reader import read_only
-from dexarb.study.session import Session
 from dexarb.study.standing import Standings, read_standings
 from dexarb.trading.decide.custom import Factories
 from dexarb.trading.strategy import StrategySettings
 from support.live import Live, Process
+from support.sessions import paper_session
 
 
 def standings(run: Live) -> Standings:
@@ -56,7 +56,7 @@ def digest_of_an_uninterrupted_run(
     ends = {epoch.to_seq + 1 for epoch in epochs if epoch.to_seq is not None}
     changes = {seq for seq in begins | ends if seq <= last}
     with LedgerDb.open(path, chain_id=chain_id, history=history.folder) as again:
-        session = Session(history, again, max_state_age_s=10, factories=factories)
+        session = paper_session(history, again, factories=factories)
         for entry in history.entries(from_seq, last):
             if entry.seq in changes:
                 active = {epoch.strategy for epoch in epochs if epoch.holds(entry.seq)}

@@ -18,9 +18,9 @@ from dexarb.core.token import Address
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import StrategyRow
-from dexarb.study.session import Session
 from dexarb.trading.strategy import StrategySettings
 from support.recorded import record
+from support.sessions import paper_session
 from support.small_chain import CHAIN_ID, GWEI, sync, transaction
 
 STRATEGY = """
@@ -85,7 +85,7 @@ def trade(world: World) -> None:
     """Trade on the whole history with the strategies of the configuration."""
     reader = HistoryReader(world.history)
     with LedgerDb.open(world.ledger, chain_id=CHAIN_ID, history=world.history) as ledger:
-        session = Session(reader, ledger, max_state_age_s=10)
+        session = paper_session(reader, ledger)
         for entry in reader.entries():
             session.take(entry)
             session.write()

@@ -19,7 +19,7 @@ from dexarb.search.scan import warm_up
 from dexarb.store.follow import first_keyframe
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
-from dexarb.study.session import Session
+from support.sessions import paper_session
 from truth.conftest import SEED
 from truth.recording import changed, record, rewrite
 from truth.trials import strategies_of
@@ -44,7 +44,7 @@ def traded(reader: HistoryReader, path: Path) -> Rows:
     """Paper trading over a whole history, by the session that the live trader uses."""
     warm_up()
     with LedgerDb.open(path, chain_id=CHAIN_ID, history=reader.folder) as ledger:
-        session = Session(reader, ledger, max_state_age_s=10)
+        session = paper_session(reader, ledger)
         for entry in reader.entries(session.from_seq):
             if session.next_seq is not None and not session.has_begun:
                 session.use(strategies_of(session.engine.market))

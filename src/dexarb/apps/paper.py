@@ -32,6 +32,8 @@ from dexarb.store.snapshot import State, read_state
 from dexarb.study.session import Session
 from dexarb.study.spreads import best_spreads
 from dexarb.study.warm_up import warm_up
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.settle.paper_executor import PaperExecutor
 
 T = TypeVar("T")
 WAIT_S = 0.1
@@ -70,6 +72,7 @@ class PaperTrader:
         self._session = Session(
             reader,
             ledger,
+            executor=PaperExecutor(GasModel()),
             max_state_age_s=float(config.general.max_state_age_secs),
             factories=self._kinds,
         )

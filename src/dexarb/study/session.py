@@ -24,9 +24,8 @@ from dexarb.trading.decide.recorded import Recorded
 from dexarb.trading.decide.skips import SECONDS_PER_HOUR
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.decide.triage import NOBODY
-from dexarb.trading.engine import Engine, Step
+from dexarb.trading.engine import Engine, Executor, Step
 from dexarb.trading.models.gas import GasModel
-from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import THRESHOLD, Strategy, StrategySettings
 
 STRATEGIES_PER_FLUSHED_BLOCK = 100
@@ -56,13 +55,15 @@ class Session:
         reader: HistoryReader,
         ledger: LedgerDb,
         *,
+        executor: Executor,
         max_state_age_s: float,
         factories: Factories | None = None,
     ) -> None:
-        """factories: of own strategies, by kind."""
+        """executor: where decisions go, new and empty. factories: of own strategies, by kind."""
         self._reader = reader
         self._ledger = ledger
         self.max_state_age_s = max_state_age_s
+        self._executor = executor
         self._gas = GasModel()
         self._own = OwnStrategies(factories or {}, self._gas)
         self._strategies: tuple[Strategy, ...] = ()
@@ -151,7 +152,7 @@ class Session:
             self._engine = Engine(
                 entry,
                 self._scanner,
-                PaperExecutor(self._gas),
+                self._executor,
                 max_state_age_s=self.max_state_age_s,
             )
             return None
