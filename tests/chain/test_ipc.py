@@ -15,7 +15,7 @@ from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport import wire
 from dexarb.chain.transport.connect import PushTransport, connect
 from dexarb.chain.transport.ipc import Messages
-from dexarb.chain.transport.node_url import redact
+from dexarb.chain.transport.node_url import NodeUrl
 from dexarb.errors import ConfigError, TransportError
 from support.anvil import running_anvil
 from support.chain_driver import run, until
@@ -118,5 +118,5 @@ def test_a_socket_file_is_named_by_its_whole_path(url: str) -> None:
 
 
 def test_a_socket_file_is_shown_by_its_name_alone() -> None:
-    assert redact("ipc:///home/somebody/k3y/geth.ipc") == "ipc:geth.ipc"
-    assert redact("ipc:///home/somebody/k3yMaterial") == "ipc:"
+    assert NodeUrl("ipc:///home/somebody/k3y/geth.ipc").endpoint == "ipc:geth.ipc"
+    assert NodeUrl("ipc:///home/somebody/k3yMaterial").endpoint == "ipc:"

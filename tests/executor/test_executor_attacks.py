@@ -6,7 +6,7 @@ any honest token. Executors that lack one of their guards show that these attack
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -40,17 +40,6 @@ from executor.attackers import (
 from executor.chains import OPERATOR, Receipt
 
 AMOUNT = 10**9
-
-
-@pytest.fixture(scope="module")
-def built() -> Stage:
-    return Stage()
-
-
-@pytest.fixture
-def stage(built: Stage) -> Iterator[Stage]:
-    with built.arena.chain.undone():
-        yield built
 
 
 Attack = Callable[[Stage, Address], Receipt]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -40,19 +40,6 @@ from executor.attackers import (
 from executor.chains import OPERATOR
 
 AMOUNT = 10**9
-
-
-@pytest.fixture(scope="module")
-def built() -> Stage:
-    return Stage()
-
-
-@pytest.fixture
-def stage(built: Stage) -> Iterator[Stage]:
-    pools = dict(built.arena.pools)
-    with built.arena.chain.undone():
-        yield built
-    built.arena.pools = pools
 
 
 def everything(executor: Address, trade: Trade) -> list[Act]:

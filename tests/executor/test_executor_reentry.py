@@ -6,7 +6,7 @@ call the executor back. Inside is a route that would run at any other time, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -36,19 +36,6 @@ from executor.attackers import (
 from executor.chains import OPERATOR, Receipt
 
 PAID, SENT = 10**9, 2 * 10**9
-
-
-@pytest.fixture(scope="module")
-def built() -> Stage:
-    return Stage()
-
-
-@pytest.fixture
-def stage(built: Stage) -> Iterator[Stage]:
-    pools = dict(built.arena.pools)
-    with built.arena.chain.undone():
-        yield built
-    built.arena.pools = pools
 
 
 def new_puppet(stage: Stage) -> Puppet:

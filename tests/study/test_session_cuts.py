@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,16 +13,16 @@ import pytest
 
 from dexarb.config.difference import compare
 from dexarb.core.block import Block
-from dexarb.core.trade import FillStatus, Opportunity, Position, SkipReason
+from dexarb.core.trade import FillStatus, Position, SkipReason
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
 from dexarb.study import session as session_module
-from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView
+from dexarb.trading.decide.custom import Factories
 from dexarb.trading.strategy import StrategySettings
 from support.random_chain import GENESIS, GWEI, PAIRS, RandomChain
-from support.sessions import paper_session
+from support.sessions import EverySecond, paper_session
 
 BLOCKS = 44
 WARM_UP = 5
@@ -31,22 +30,6 @@ RELOADS = (WARM_UP, 12, 20, 21, 33)
 """Entries before which the file has changed."""
 BLOCK_S = 300
 """An hour is twelve blocks."""
-
-
-class EverySecond:
-    """Keeps state: every second opportunity since it began."""
-
-    def __init__(self) -> None:
-        self.seen = 0
-
-    def decide(
-        self,
-        market: MarketView,  # noqa: ARG002
-        opportunities: Sequence[Opportunity],
-        ledger: Books,  # noqa: ARG002
-    ) -> Iterable[Choice]:
-        self.seen += len(opportunities)
-        return [Choice(each) for each in opportunities if self.seen % 2]
 
 
 FACTORIES: Factories = {"second": EverySecond}

@@ -12,7 +12,7 @@ from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import IncidentRow
 from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView
-from support.sessions import paper_session
+from support.sessions import EverySecond, paper_session
 from support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, settings, weth_pool
 
 BLOCKS = 24
@@ -27,22 +27,6 @@ class Everything:
         ledger: Books,  # noqa: ARG002
     ) -> Iterable[Choice]:
         return [Choice(each) for each in opportunities]
-
-
-class EverySecond:
-    """Keeps state: every second opportunity since it began."""
-
-    def __init__(self) -> None:
-        self.seen = 0
-
-    def decide(
-        self,
-        market: MarketView,  # noqa: ARG002
-        opportunities: Sequence[Opportunity],
-        ledger: Books,  # noqa: ARG002
-    ) -> Iterable[Choice]:
-        self.seen += len(opportunities)
-        return [Choice(each) for each in opportunities if self.seen % 2]
 
 
 class Failing(Everything):

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+from dexarb.core.trade import Opportunity
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.study.session import Session
-from dexarb.trading.decide.custom import Factories
+from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.settle.paper_executor import PaperExecutor
+
+
+class EverySecond:
+    """Keeps state: every second opportunity since it began."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def decide(
+        self,
+        market: MarketView,  # noqa: ARG002
+        opportunities: Sequence[Opportunity],
+        ledger: Books,  # noqa: ARG002
+    ) -> Iterable[Choice]:
+        self.seen += len(opportunities)
+        return [Choice(each) for each in opportunities if self.seen % 2]
 
 
 def paper_session(

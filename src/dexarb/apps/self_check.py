@@ -32,13 +32,11 @@ _log = structlog.get_logger("data-collector")
 
 @dataclass(slots=True)
 class CheckCounts:
-    """Of this run. requests: round trips spent on checks. undecided: readings that contradicted
-    each other, so that nothing follows from them."""
+    """Of this run. requests: round trips spent on checks."""
 
     pools: int = 0
     requests: int = 0
     differences: int = 0
-    undecided: int = 0
 
 
 @dataclass
@@ -110,9 +108,7 @@ class SelfCheck:
         if not first:
             return {}
         second = await self._read_again(block, [ours[address] for address in first])
-        agreed = {address: pool for address, pool in first.items() if second.get(address) == pool}
-        self.counts.undecided += len(first) - len(agreed)
-        return agreed
+        return {address: pool for address, pool in first.items() if second.get(address) == pool}
 
     async def examine(
         self, market: Market, events: Sequence[tuple[Address, bytes]], silent: Collection[Address]

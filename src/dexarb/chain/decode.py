@@ -22,10 +22,9 @@ from dexarb.errors import Refused
 
 JsonObject = dict[str, Any]
 
-Quantity = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9a-fA-F]{1,64}\Z")]
-"""Any number of the EVM; the two below are below 2^32 and 2^64. Nodes may send leading zeros."""
 Uint32 = Annotated[str, msgspec.Meta(pattern=r"^0x0*[0-9a-fA-F]{1,8}\Z")]
 Uint64 = Annotated[str, msgspec.Meta(pattern=r"^0x0*[0-9a-fA-F]{1,16}\Z")]
+"""Below 2^32, below 2^64. Nodes may send leading zeros."""
 TransactionType = Annotated[str, msgspec.Meta(pattern=r"^0x0*[0-9a-fA-F]{1,2}\Z")]
 Hash = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9a-fA-F]{64}\Z")]
 Account = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9a-fA-F]{40}\Z")]
@@ -275,11 +274,6 @@ def encoded_receipt(receipt: Receipt) -> bytes | None:
         octets(receipt.logs_bloom, 256, "logsBloom"),
         [encoded_log(event) for event in receipt.logs],
     )
-
-
-def belong_to(events: Sequence[Receipt] | Sequence[EventLog], block_hash: str) -> bool:
-    """Whether receipts or logs are those of the block they were asked for."""
-    return all(event.block_hash.lower() == block_hash for event in events)
 
 
 def _hex(value: bytes) -> str:

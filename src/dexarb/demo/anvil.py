@@ -9,7 +9,6 @@ import re
 import select
 import subprocess
 import time
-from types import TracebackType
 from typing import Self
 
 from dexarb.demo.guardian import Guarded, start_guarded
@@ -50,12 +49,7 @@ class Anvil:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.stop()
 
 

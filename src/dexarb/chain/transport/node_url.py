@@ -1,7 +1,7 @@
 """The URL of a node, and what may be told of it.
 
-URLs hold keys. Whatever goes into messages, reprs and logs names an endpoint by `redact(url)`:
-scheme, host and port; of a socket file its name.
+URLs hold keys. Whatever goes into messages, reprs and logs names a node by its endpoint: scheme,
+host and port; of a socket file its name.
 """
 
 from __future__ import annotations
@@ -18,14 +18,6 @@ MAX_MESSAGE = 300
 _SCHEMES = ("http", "https", "ws", "wss")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _MIN_SECRET = 8
-
-
-def redact(url: str) -> str:
-    """Scheme, host and port of a node's URL; keys live in the other parts."""
-    try:
-        return _endpoint(split(url))
-    except ConfigError:
-        return "unusable RPC URL"
 
 
 def split(url: str) -> SplitResult:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, Self
@@ -71,7 +72,7 @@ class Subscription:
         return entry
 
 
-class PushedTransport(NodeUrl):
+class PushedTransport(NodeUrl, ABC):
     """Base of the transports that keep one line open.
 
     The line is opened by the first use, and again by the next use after it was lost.
@@ -83,9 +84,9 @@ class PushedTransport(NodeUrl):
         self._connection: _Connection | None = None
         self._opening = asyncio.Lock()
 
+    @abstractmethod
     async def _open_line(self) -> Line:
         """Raises TransportError. The time it may take is bounded by the caller."""
-        raise NotImplementedError
 
     async def send(self, payload: bytes) -> bytes:
         return (await self._ask(payload))[0]
