@@ -15,7 +15,7 @@ from dexarb.search.result import HopWork, Scan
 from dexarb.search.scan import Scanner
 from dexarb.store.codec import decode, encode_block
 from dexarb.trading.models.gas import GasModel
-from oracles.simple import SimpleScanner
+from tests.oracles.simple import SimpleScanner
 
 LOGS, OPENED = 60, 42
 BLOCKS = 6

@@ -17,8 +17,8 @@ from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import View
-from support.random_chain import GWEI, RandomChain, engine
-from support.scripted import plain_decision
+from tests.support.random_chain import GWEI, RandomChain, engine
+from tests.support.scripted import plain_decision
 
 DECISIONS = 10_000
 OPPORTUNITIES = 5

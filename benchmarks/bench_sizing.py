@@ -20,7 +20,7 @@ from dexarb.search.packed import Ints
 from dexarb.search.polish import Sized, polish
 from dexarb.search.rates import RateMirror
 from dexarb.search.sizing import IN_TO, Sizes, room_for, size_cycles
-from oracles.simple import best_amount_in
+from tests.oracles.simple import best_amount_in
 
 USDC, WETH = address(0xAA, 1), address(0xAA, 2)
 """With 6 and 18 decimals: amounts of USDC are the coarse ones."""

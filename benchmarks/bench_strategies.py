@@ -23,9 +23,9 @@ from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.strategy import StrategySettings, View
-from oracles.deciding import PlainLoop
-from search.world import rng_of
-from trading.random_trading import GWEI, PAIRS, engine, keyframe, random_block
+from tests.oracles.deciding import PlainLoop
+from tests.search.world import rng_of
+from tests.trading.random_trading import GWEI, PAIRS, engine, keyframe, random_block
 
 STRATEGIES = 10_000
 OPPORTUNITIES = 5

@@ -25,9 +25,9 @@ from weakref import WeakSet
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
+
 from benchmarks.bench_sizing import USDC, WETH, Case
 from benchmarks.hub_market import v3_pool
-
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.pool import PIPS, Pool

@@ -14,9 +14,8 @@ from pathlib import Path
 from random import Random
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "tests"))
+sys.path.insert(0, str(REPOSITORY))
 
-from amm.evm_world import OWNER  # noqa: E402
 from dexarb.amm.tick_math import get_sqrt_ratio_at_tick  # noqa: E402
 from dexarb.amm.uniswap_v2 import UniswapV2Pool  # noqa: E402
 from dexarb.amm.uniswap_v3 import UniswapV3Pool  # noqa: E402
@@ -24,9 +23,10 @@ from dexarb.core.token import Address  # noqa: E402
 from dexarb.ends.executor_contract import deploy_data, execute_data, withdraw_data  # noqa: E402
 from dexarb.search.result import HopWork, hop_work  # noqa: E402
 from dexarb.trading.models.gas import GasModel  # noqa: E402
-from executor.arena import Arena, Trade, kinds  # noqa: E402
-from executor.chains import OPERATOR, Request, anvil_chain  # noqa: E402
-from executor.gas import (  # noqa: E402
+from tests.amm.evm_world import OWNER  # noqa: E402
+from tests.executor.arena import Arena, Trade, kinds  # noqa: E402
+from tests.executor.chains import OPERATOR, Request, anvil_chain  # noqa: E402
+from tests.executor.gas import (  # noqa: E402
     Sample,
     fit,
     fit_before_run,

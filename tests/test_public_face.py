@@ -17,7 +17,7 @@ import pytest
 import dexarb
 from dexarb.trading.decide.custom import OwnStrategies
 from dexarb.trading.models.gas import GasModel
-from support.small_chain import CHEAP, SmallChain, engine, keyframe, settings, weth_pool
+from tests.support.small_chain import CHEAP, SmallChain, engine, keyframe, settings, weth_pool
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from store import books
-from support.small_chain import settings
-from support.traded import configure, row_of
+from tests.store import books
+from tests.support.small_chain import settings
+from tests.support.traded import configure, row_of
 
 SLOW = ("numba", "duckdb", "numpy", "structlog", "websockets", "httpx")
 PROGRAM = """

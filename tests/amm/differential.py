@@ -8,9 +8,9 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from random import Random
 
-from amm.evm_world import V3_TIERS, Fork, World
-from amm.walk_v2 import V2Walk
-from amm.walk_v3 import V3Walk
+from tests.amm.evm_world import V3_TIERS, Fork, World
+from tests.amm.walk_v2 import V2Walk
+from tests.amm.walk_v3 import V3Walk
 
 FORKS = (Fork(), Fork(2), Fork(10, 4000), Fork(10), Fork(1))
 """Uniswap's 0.3 %, and forks with 0.2, 0.25, 1 and 0.1 %."""

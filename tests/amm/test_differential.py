@@ -9,8 +9,8 @@ from collections import Counter
 
 import pytest
 
-from amm.differential import FORKS, merged, run_chunk, run_in_processes, seeds
-from amm.evm_world import V3_TIERS
+from tests.amm.differential import FORKS, merged, run_chunk, run_in_processes, seeds
+from tests.amm.evm_world import V3_TIERS
 
 FUZZ_SWAPS = int(os.environ.get("DEXARB_FUZZ_SWAPS", "1000000"))
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amm.pools import TOKEN0, TOKEN1, magnitudes, v2_pools, v3_pool, v3_pools
 from dexarb.amm.executor_guard import LARGEST, ROOT_OF_TICK
 from dexarb.amm.tick_math import MAX_TICK, MIN_TICK, get_sqrt_ratio_at_tick
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.token import Address
 from dexarb.errors import PoolError
+from tests.amm.pools import TOKEN0, TOKEN1, magnitudes, v2_pools, v3_pool, v3_pools
 
 SIDES = st.sampled_from([TOKEN0, TOKEN1])
 

@@ -10,7 +10,7 @@ from dexarb.amm.tick_math import get_sqrt_ratio_at_tick
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.pool import NO_SEGMENT, Pool
 from dexarb.errors import PoolError
-from search.world import World, rng_of, token, v2, v3
+from tests.search.world import World, rng_of, token, v2, v3
 
 TOKENS = (token(0), token(1))
 

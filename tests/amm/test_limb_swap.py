@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amm.pools import TOKEN0, TOKEN1, event, magnitudes, v3_pool, v3_pools
 from dexarb.amm import UniswapV3Pool, limb_swap, uniswap_v3, v3_swap, warm_up
 from dexarb.amm.packed_ticks import PackedTicks
 from dexarb.amm.tick_math import (
@@ -25,6 +24,7 @@ from dexarb.amm.tick_math import (
 from dexarb.amm.uniswap_v3 import BURN, INT256_MAX, MINT, SWAP
 from dexarb.core.pool import SwapResult
 from dexarb.errors import PoolError
+from tests.amm.pools import TOKEN0, TOKEN1, event, magnitudes, v3_pool, v3_pools
 
 FUZZ_SWAPS = int(os.environ.get("DEXARB_FUZZ_SWAPS", "1000000"))
 ORDINARY_SWAPS = 10_000

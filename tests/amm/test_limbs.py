@@ -11,13 +11,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from amm.test_v3_math import VECTORS
 from dexarb.amm import full_math, limb_math, sqrt_price_math, swap_math, tick_math
 from dexarb.amm.full_math import UINT256_MAX
 from dexarb.amm.limb_math import DOWN, UP
 from dexarb.amm.limbs import Limbs, divide
 from dexarb.amm.tick_math import MAX_SQRT_RATIO, MAX_TICK, MIN_SQRT_RATIO, MIN_TICK
 from dexarb.compiled import kernel
+from tests.amm.test_v3_math import VECTORS
 
 FUZZ_VECTORS = int(os.environ.get("DEXARB_FUZZ_SWAPS", "1000000"))
 UINT128_MAX, INT256_MAX = (1 << 128) - 1, (1 << 255) - 1

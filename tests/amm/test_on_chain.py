@@ -6,12 +6,12 @@ from collections.abc import Callable, Generator, Sequence
 
 import pytest
 
-from amm.evm_world import OWNER, V3_TIERS, Reverted, World
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool
 from dexarb.amm.tick_math import MAX_TICK, MIN_SQRT_RATIO
 from dexarb.core.pool import Call, PoolAddress, Replies
 from dexarb.core.token import Address
 from dexarb.errors import InsufficientLiquidity, InvalidPoolState
+from tests.amm.evm_world import OWNER, V3_TIERS, Reverted, World
 
 MINT_CALL = "mint(address,int24,int24,uint128,bytes)"
 SWAP_CALL = "swap(address,bool,int256,uint160,bytes)"

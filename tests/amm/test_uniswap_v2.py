@@ -12,7 +12,6 @@ from eth_hash.auto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amm.pools import POOL, STRANGER, TOKEN0, TOKEN1, event, magnitudes, v2_pool, v2_pools
 from dexarb.amm import POOL_TYPES, UniswapV2Pool, uniswap_v2
 from dexarb.amm.uniswap_v2 import SYNC, UINT112_MAX
 from dexarb.core.block import Log
@@ -26,6 +25,7 @@ from dexarb.errors import (
     PoolOverflow,
     UnknownToken,
 )
+from tests.amm.pools import POOL, STRANGER, TOKEN0, TOKEN1, event, magnitudes, v2_pool, v2_pools
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "uniswap_v2.json").read_text())
 tokens = st.sampled_from([TOKEN0, TOKEN1])

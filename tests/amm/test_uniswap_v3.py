@@ -11,15 +11,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from amm.pools import (
-    STRANGER,
-    TOKEN0,
-    TOKEN1,
-    event,
-    magnitudes,
-    v3_pool,
-    v3_pools,
-)
 from dexarb.amm import POOL_TYPES, UniswapV3Pool
 from dexarb.amm.tick_math import (
     MAX_SQRT_RATIO,
@@ -36,6 +27,15 @@ from dexarb.errors import (
     InvalidPoolState,
     PoolError,
     UnknownToken,
+)
+from tests.amm.pools import (
+    STRANGER,
+    TOKEN0,
+    TOKEN1,
+    event,
+    magnitudes,
+    v3_pool,
+    v3_pools,
 )
 
 tokens = st.sampled_from([TOKEN0, TOKEN1])

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable
 from random import Random
 
-from amm.evm_world import Fork, Reverted, World, selector
-from amm.walk_v3 import log_uniform
 from dexarb.amm.abi import encode, unsigned
 from dexarb.amm.uniswap_v2 import UINT112_MAX, UniswapV2Pool
 from dexarb.core.pool import Call, SwapResult
 from dexarb.core.token import Address
 from dexarb.errors import InsufficientLiquidity, InvalidAmount, PoolError, PoolOverflow
+from tests.amm.evm_world import Fork, Reverted, World, selector
+from tests.amm.walk_v3 import log_uniform
 
 SWAP_CALL = "swap(uint256,uint256,address,bytes)"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
-from amm.evm_world import OWNER, V3_TIERS, Reverted, World
 from dexarb.amm.abi import signed
 from dexarb.amm.tick_math import (
     MAX_SQRT_RATIO,
@@ -16,6 +15,7 @@ from dexarb.amm.tick_math import (
 from dexarb.amm.uniswap_v3 import INT256_MAX, SWAP, UniswapV3Pool
 from dexarb.core.pool import SwapResult
 from dexarb.errors import InsufficientLiquidity, InvalidAmount, PoolError
+from tests.amm.evm_world import OWNER, V3_TIERS, Reverted, World
 
 SWAP_CALL = "swap(address,bool,int256,uint160,bytes)"
 MINT_CALL = "mint(address,int24,int24,uint128,bytes)"

@@ -23,12 +23,12 @@ from dexarb.core.market import Keyframe, Market
 from dexarb.store.follow import newest_market
 from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
-from support.chain_driver import run
-from support.collector import Collecting, collecting
-from support.small_chain import CHEAP, PROFILE, TOKENS, WETH
-from support.true_chain import TrueChain
-from support.true_contracts import FACTORIES
-from support.true_node import NodeError, TrueNode, transport
+from tests.support.chain_driver import run
+from tests.support.collector import Collecting, collecting
+from tests.support.small_chain import CHEAP, PROFILE, TOKENS, WETH
+from tests.support.true_chain import TrueChain
+from tests.support.true_contracts import FACTORIES
+from tests.support.true_node import NodeError, TrueNode, transport
 
 
 class Faults:

@@ -16,9 +16,9 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
-from support.recorded import record
-from support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, weth_pool
-from support.traded import configure, strategy
+from tests.support.recorded import record
+from tests.support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, weth_pool
+from tests.support.traded import configure, strategy
 
 
 class Scripted(Signals):

@@ -8,13 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from chain.embedded import Embedded
 from dexarb.chain.rpc import Rpc
 from dexarb.demo.anvil import start_anvil
 from dexarb.demo.driver import Driver as WorldDriver
 from dexarb.demo.world import World
-from support.anvil import Node, running_anvil
-from support.chain_driver import run
+from tests.chain.embedded import Embedded
+from tests.support.anvil import Node, running_anvil
+from tests.support.chain_driver import run
 
 WORLD_BLOCKS = 15
 

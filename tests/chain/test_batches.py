@@ -16,8 +16,8 @@ import pytest
 from dexarb.chain.endpoints.health import BatchSize
 from dexarb.chain.rpc import Rpc
 from dexarb.errors import RpcError, TransportError
-from support.chain_driver import run
-from support.json_rpc_server import (
+from tests.support.chain_driver import run
+from tests.support.json_rpc_server import (
     Call,
     JsonRpcServer,
     Reply,

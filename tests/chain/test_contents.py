@@ -16,9 +16,9 @@ from dexarb.chain.decode import EventLog, Header, Receipt
 from dexarb.core.block import Log
 from dexarb.core.token import Address
 from dexarb.errors import Refused
-from support.lies import SEEN_BY_THE_ROOT, SEEN_CHEAPLY, Lie
-from support.small_chain import CHEAP, DEAR
-from support.true_chain import Json, TrueBlock, TrueChain, first_pools
+from tests.support.lies import SEEN_BY_THE_ROOT, SEEN_CHEAPLY, Lie
+from tests.support.small_chain import CHEAP, DEAR
+from tests.support.true_chain import Json, TrueBlock, TrueChain, first_pools
 
 WATCHED = Watched.of(first_pools().values())
 BARE = ("receiptsRoot", "stateRoot", "transactionsRoot", "sha3Uncles", "miner", "mixHash", "nonce")

@@ -11,7 +11,7 @@ from dexarb.chain import decode
 from dexarb.chain.decode import JsonObject, Receipt
 from dexarb.core.profile import ETHEREUM_HEADER
 from dexarb.errors import Refused
-from support.true_chain import TrueChain, header_hash
+from tests.support.true_chain import TrueChain, header_hash
 
 MINIMAL = ("number", "hash", "parentHash", "timestamp", "gasUsed", "gasLimit")
 

@@ -12,8 +12,8 @@ from dexarb.chain.endpoints.usage import Budget, Usage
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import BlockRef
 from dexarb.errors import Refused, RpcError, TransportError
-from support.chain_driver import run
-from support.scripted_nodes import Answer, failing, fixed, scripted
+from tests.support.chain_driver import run
+from tests.support.scripted_nodes import Answer, failing, fixed, scripted
 
 RECEIPTS = "eth_getBlockReceipts"
 NODE1, NODE2 = "http://node1", "http://node2"

@@ -12,8 +12,8 @@ from dexarb.chain.feed.feed import BlockFeed
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.errors import ReorgTooDeep
-from support.anvil import Node
-from support.chain_driver import (
+from tests.support.anvil import Node
+from tests.support.chain_driver import (
     OTHER_TOPIC,
     TOPIC,
     UNWATCHED,
@@ -23,7 +23,7 @@ from support.chain_driver import (
     run,
     until,
 )
-from support.follower import following
+from tests.support.follower import following
 
 PUSHED_AND_POLLED = pytest.mark.parametrize("scheme", ["ws", "http"])
 

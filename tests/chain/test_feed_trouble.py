@@ -14,10 +14,10 @@ import pytest
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import BlockRef
 from dexarb.errors import TransportError
-from support.anvil import Node, free_port, running_anvil
-from support.chain_driver import Driver, run, until
-from support.faulty_node import Fault, FaultyNode, faulty_node
-from support.follower import Follower, following
+from tests.support.anvil import Node, free_port, running_anvil
+from tests.support.chain_driver import Driver, run, until
+from tests.support.faulty_node import Fault, FaultyNode, faulty_node
+from tests.support.follower import Follower, following
 
 
 @asynccontextmanager

@@ -9,9 +9,9 @@ from dexarb.chain.contents import Watched
 from dexarb.chain.feed.fetch import ContentsFetcher
 from dexarb.chain.feed.headers import HeaderReader
 from dexarb.chain.rpc import Rpc
-from support.chain_driver import run
-from support.true_chain import TrueChain
-from support.true_node import TrueNode, transport
+from tests.support.chain_driver import run
+from tests.support.true_chain import TrueChain
+from tests.support.true_node import TrueNode, transport
 
 
 def test_a_block_is_proven_once(monkeypatch: pytest.MonkeyPatch) -> None:

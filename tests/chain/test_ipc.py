@@ -17,8 +17,8 @@ from dexarb.chain.transport.connect import PushTransport, connect
 from dexarb.chain.transport.ipc import Messages
 from dexarb.chain.transport.node_url import NodeUrl
 from dexarb.errors import ConfigError, TransportError
-from support.anvil import running_anvil
-from support.chain_driver import run, until
+from tests.support.anvil import running_anvil
+from tests.support.chain_driver import run, until
 
 _text = st.text(st.sampled_from('{}[]",:\\ aé\n'), max_size=12)
 _json = st.recursive(

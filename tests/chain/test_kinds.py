@@ -6,7 +6,6 @@ import re
 
 from eth_hash.auto import keccak
 
-from chain.embedded import STRANGER, Embedded, requests_of
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool
 from dexarb.amm.uniswap_v3 import SWAP
 from dexarb.chain.bootstrap.kinds import other_events
@@ -16,9 +15,10 @@ from dexarb.chain.rpc import Rpc
 from dexarb.core.token import Address
 from dexarb.demo.artifacts import contract
 from dexarb.demo.world import UNISWAP_V3
-from support.anvil import Node
-from support.chain_driver import Driver, run
-from support.faulty_node import Fault, faulty_node
+from tests.chain.embedded import STRANGER, Embedded, requests_of
+from tests.support.anvil import Node
+from tests.support.chain_driver import Driver, run
+from tests.support.faulty_node import Fault, faulty_node
 
 PANCAKE_SWAP = keccak(b"Swap(address,address,int256,int256,uint160,uint128,int24,uint128,uint128)")
 IMPLEMENTATION = Address("0x" + "1d" * 20)

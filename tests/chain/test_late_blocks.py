@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import BlockRef
-from support.anvil import Node
-from support.chain_driver import Driver, run, until
-from support.faulty_node import Fault, faulty_node
-from support.follower import following
+from tests.support.anvil import Node
+from tests.support.chain_driver import Driver, run, until
+from tests.support.faulty_node import Fault, faulty_node
+from tests.support.follower import following
 
 
 async def known_of(driver: Driver) -> list[BlockRef]:

@@ -16,9 +16,9 @@ from dexarb.core.pool import Call
 from dexarb.core.token import Address
 from dexarb.demo.artifacts import multicall3_code
 from dexarb.errors import BlockGone, RpcError
-from support.anvil import Node
-from support.chain_driver import Driver, run
-from support.faulty_node import Fault, faulty_node
+from tests.support.anvil import Node
+from tests.support.chain_driver import Driver, run
+from tests.support.faulty_node import Fault, faulty_node
 
 ECHO = Address("0x" + "01" * 20)
 REVERT = Address("0x" + "02" * 20)

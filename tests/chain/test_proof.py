@@ -13,14 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trie.hexary import HexaryTrie
 
-from chain.conftest import ask
 from dexarb.chain import contents, decode, proof
 from dexarb.chain.contents import Watched
 from dexarb.chain.decode import Receipt
 from dexarb.chain.rpc import Rpc
-from support import plain_rlp
-from support.anvil import Node
-from support.chain_driver import LOGGER, run
+from tests.chain.conftest import ask
+from tests.support import plain_rlp
+from tests.support.anvil import Node
+from tests.support.chain_driver import LOGGER, run
 
 EDGES = [0, 1, 2, 15, 16, 17, 54, 55, 56, 57, 127, 128, 129, 255, 256, 257, 271, 272, 400]
 """Sizes at which an encoding or the shape of the trie changes."""

@@ -8,8 +8,6 @@ import httpx
 import pytest
 from eth_abi.abi import encode
 
-from chain.contracts import answering, word
-from chain.embedded import STRANGER
 from dexarb.chain.bootstrap.multicall import MULTICALL3, PinnedReader
 from dexarb.chain.bootstrap.sync import bootstrap
 from dexarb.chain.rpc import Rpc
@@ -18,9 +16,11 @@ from dexarb.core.pool import Call
 from dexarb.core.token import Address, Token
 from dexarb.demo.artifacts import multicall3_code
 from dexarb.errors import BlockGone, Refused
-from support.anvil import Node
-from support.chain_driver import Driver, run
-from support.faulty_node import Fault, FaultyNode, faulty_node
+from tests.chain.contracts import answering, word
+from tests.chain.embedded import STRANGER
+from tests.support.anvil import Node
+from tests.support.chain_driver import Driver, run
+from tests.support.faulty_node import Fault, FaultyNode, faulty_node
 
 STORED = Address("0x" + "04" * 20)
 PROBED = "82ad56cb" + word(32).hex() + word(3).hex()

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from chain.embedded import STRANGER, Embedded, requests_of
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool
 from dexarb.chain.bootstrap.multicall import MULTICALL3
 from dexarb.chain.bootstrap.sync import bootstrap, reread, reread_requests
@@ -14,8 +13,9 @@ from dexarb.chain.rpc import Rpc
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.errors import BlockGone, InvalidPoolState
-from support.anvil import Node
-from support.chain_driver import Driver, run
+from tests.chain.embedded import STRANGER, Embedded, requests_of
+from tests.support.anvil import Node
+from tests.support.chain_driver import Driver, run
 
 
 async def load(rpc: Rpc, embedded: Embedded) -> tuple[Pool, ...]:

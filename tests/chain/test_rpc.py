@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from dexarb.chain.endpoints.trouble import is_revert
 from dexarb.chain.rpc import Rpc
 from dexarb.errors import OutsideError, RpcError, TransportError
-from support.anvil import Node, free_port
-from support.chain_driver import run
-from support.faulty_node import Fault, faulty_node
+from tests.support.anvil import Node, free_port
+from tests.support.chain_driver import run
+from tests.support.faulty_node import Fault, faulty_node
 
 REVERTING = "0x" + "e5" * 20
 QUICK: dict[str, Any] = {"backoff_s": 0.001, "backoff_max_s": 0.01}

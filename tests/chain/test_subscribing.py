@@ -8,9 +8,9 @@ import pytest
 
 from dexarb.chain.rpc import Rpc
 from dexarb.errors import RpcError
-from support.anvil import Node, free_port
-from support.chain_driver import run
-from support.json_rpc_server import Reply, encoded, failure, json_rpc_server, result
+from tests.support.anvil import Node, free_port
+from tests.support.chain_driver import run
+from tests.support.json_rpc_server import Reply, encoded, failure, json_rpc_server, result
 
 
 def test_the_preferred_endpoint_that_pushes_is_subscribed_to_and_the_next_if_it_is_down(

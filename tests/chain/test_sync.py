@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from chain.embedded import STRANGER, Embedded, requests_of
 from dexarb.amm import POOL_TYPES, UniswapV2Pool, UniswapV3Pool
 from dexarb.chain.bootstrap.multicall import MULTICALL3
 from dexarb.chain.bootstrap.sync import Bootstrap, PoolRequest, bootstrap
@@ -22,8 +21,9 @@ from dexarb.demo.artifacts import Function, contract
 from dexarb.demo.driver import Driver as WorldDriver
 from dexarb.demo.world import QUICKSWAP, UNISWAP_V3, World
 from dexarb.errors import ConfigError
-from support.chain_driver import Driver, run
-from support.follower import following
+from tests.chain.embedded import STRANGER, Embedded, requests_of
+from tests.support.chain_driver import Driver, run
+from tests.support.follower import following
 
 
 async def ask(

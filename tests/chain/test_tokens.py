@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from chain.contracts import REVERTS, answering, word
-from chain.embedded import Embedded, requests_of
 from dexarb.chain.bootstrap.multicall import MULTICALL3
 from dexarb.chain.bootstrap.sync import Bootstrap, bootstrap
 from dexarb.chain.bootstrap.tokens import MAX_DECIMALS, MAX_SYMBOL, Described, OddToken
 from dexarb.chain.rpc import Rpc
 from dexarb.core.token import Address, Token, short
 from dexarb.demo.artifacts import multicall3_code
-from support.anvil import Node
-from support.chain_driver import run
-from support.faulty_node import Fault, faulty_node
+from tests.chain.contracts import REVERTS, answering, word
+from tests.chain.embedded import Embedded, requests_of
+from tests.support.anvil import Node
+from tests.support.chain_driver import run
+from tests.support.faulty_node import Fault, faulty_node
 
 DECIMALS, SYMBOL = "decimals()", "symbol()"
 TEXT = encode(["string"], ["ODD"])

@@ -17,9 +17,9 @@ from dexarb.chain.transport.node_url import NodeUrl
 from dexarb.chain.transport.push import Subscription
 from dexarb.chain.transport.websocket import WebSocketTransport
 from dexarb.errors import ConfigError, DexarbError, RpcError, TransportError
-from support.anvil import Node, free_port
-from support.chain_driver import run, until
-from support.faulty_node import Fault, FaultyNode, faulty_node
+from tests.support.anvil import Node, free_port
+from tests.support.chain_driver import run, until
+from tests.support.faulty_node import Fault, FaultyNode, faulty_node
 
 KEY = "k3yMaterial0123456789"
 USER = "us3rMaterial01234"

@@ -20,8 +20,8 @@ from dexarb.chain.transport.connect import connect
 from dexarb.chain.transport.http import retry_after_s
 from dexarb.chain.transport.node_url import MAX_MESSAGE
 from dexarb.errors import RpcError, TransportError
-from support.chain_driver import run
-from support.json_rpc_server import Reply, encoded, failure, json_rpc_server, result, zipped
+from tests.support.chain_driver import run
+from tests.support.json_rpc_server import Reply, encoded, failure, json_rpc_server, result, zipped
 
 SMALL_BOUND = 2**20
 

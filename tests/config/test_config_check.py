@@ -14,9 +14,9 @@ from dexarb.cli import main
 from dexarb.config.paper import load_paper
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
-from support.recorded import record
-from support.sessions import paper_session
-from support.small_chain import CHAIN_ID, PROFILE, SmallChain, keyframe
+from tests.support.recorded import record
+from tests.support.sessions import paper_session
+from tests.support.small_chain import CHAIN_ID, PROFILE, SmallChain, keyframe
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 STRATEGIES = """

@@ -14,8 +14,8 @@ from dexarb.config.plugins import Kinds
 from dexarb.config.strategy_table import canonical
 from dexarb.errors import InputError
 from dexarb.trading.strategy import StrategySettings
-from support.own_package import install
-from support.small_chain import PROFILE
+from tests.support.own_package import install
+from tests.support.small_chain import PROFILE
 
 PATIENT = """
 class Patient:

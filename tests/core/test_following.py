@@ -11,7 +11,7 @@ from dexarb.core.block import BlockRef
 from dexarb.core.following import Follower, Kind, Move
 from dexarb.core.market import Break, Entry
 from dexarb.errors import NotNextBlock, PoolError, RewindTooDeep
-from store import world
+from tests.store import world
 
 BLOCKS = world.fork_behind(10**9, 200)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from demo.story import Story, record, run
+from tests.demo.story import Story, record, run
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from dexarb.demo import npm
 from dexarb.demo.anvil import start_anvil
 from dexarb.demo.artifacts import contract
 from dexarb.errors import MissingTool, TransportError
-from support.processes import alive, descendants, until
+from tests.support.processes import alive, descendants, until
 
 PARENT = """
 import subprocess, time

@@ -6,12 +6,12 @@ from collections import Counter
 from itertools import pairwise
 from statistics import median
 
-from demo.story import Story, fresh_chain, run, v2_pools, v3_pools
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool
 from dexarb.amm.uniswap_v3 import BURN, MINT
 from dexarb.core.token import Address
 from dexarb.demo.driver import Driver
 from dexarb.demo.mining import Mined, MinedReceipt
+from tests.demo.story import Story, fresh_chain, run, v2_pools, v3_pools
 
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 ARBITRAGE = "arbitrage"

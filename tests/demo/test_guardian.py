@@ -12,7 +12,7 @@ import pytest
 
 from dexarb.demo import guardian
 from dexarb.demo.guardian import Guarded, start_guarded
-from support.processes import PATIENCE_S, alive, until
+from tests.support.processes import PATIENCE_S, alive, until
 
 SLEEPER = """
 import os, time

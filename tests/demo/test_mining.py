@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from demo.story import fresh_chain, run
 from dexarb.core.token import to_address
 from dexarb.demo.mining import Miner, Request, head_of
+from tests.demo.story import fresh_chain, run
 
 
 class Jumbled(Miner):

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from demo.story import fresh_chain, read, run, v2_pools, v3_pools
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool
 from dexarb.chain.bootstrap.sync import PoolRequest, bootstrap
 from dexarb.chain.rpc import Rpc
@@ -15,6 +14,7 @@ from dexarb.demo.artifacts import AGGREGATE3, contract
 from dexarb.demo.deploy import deploy
 from dexarb.demo.world import V2_FEE_PIPS, World, standard_plan
 from dexarb.errors import RpcError
+from tests.demo.story import fresh_chain, read, run, v2_pools, v3_pools
 
 
 class Facts:

@@ -11,8 +11,8 @@ from random import Random
 import pytest
 
 from dexarb.store.ledger_reader import read_only
-from support.live import Live, live
-from support.live_trading import (
+from tests.support.live import Live, live
+from tests.support.live_trading import (
     both,
     digest,
     digest_of_an_uninterrupted_run,

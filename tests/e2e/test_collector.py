@@ -15,7 +15,7 @@ from dexarb.core.market import Market
 from dexarb.store.follow import newest_market
 from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
-from support.live import Live, live
+from tests.support.live import Live, live
 
 pytestmark = pytest.mark.e2e
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from dexarb.store.history_check import check
-from support.live import Live, Process, live
-from support.live_trading import (
+from tests.support.live import Live, Process, live
+from tests.support.live_trading import (
     both,
     digest,
     digest_of_an_uninterrupted_run,

@@ -19,8 +19,8 @@ from dexarb.config.collector import load_collector
 from dexarb.store.follow import newest_market
 from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
-from support.faulty_node import Fault, FaultyNode, faulty_node
-from support.live import live
+from tests.support.faulty_node import Fault, FaultyNode, faulty_node
+from tests.support.live import live
 
 pytestmark = pytest.mark.e2e
 

@@ -10,9 +10,15 @@ import pytest
 from dexarb.config.plugins import Kinds
 from dexarb.store.ledger_notes import Hasty
 from dexarb.store.ledger_reader import read_only
-from support.live import live
-from support.live_trading import both, digest, digest_of_an_uninterrupted_run, settled, standings
-from support.own_package import install
+from tests.support.live import live
+from tests.support.live_trading import (
+    both,
+    digest,
+    digest_of_an_uninterrupted_run,
+    settled,
+    standings,
+)
+from tests.support.own_package import install
 
 pytestmark = pytest.mark.e2e
 

@@ -18,8 +18,8 @@ import pytest
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_notes import RELOAD, ReloadOutcome
 from dexarb.store.ledger_reader import read_only
-from support.live import Live, Process, live
-from support.live_trading import (
+from tests.support.live import Live, Process, live
+from tests.support.live_trading import (
     both,
     digest,
     digest_of_an_uninterrupted_run,

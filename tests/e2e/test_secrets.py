@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from support.faulty_node import Fault, FaultyNode, faulty_node
-from support.live import Live, Process, live
+from tests.support.faulty_node import Fault, FaultyNode, faulty_node
+from tests.support.live import Live, Process, live
 
 pytestmark = pytest.mark.e2e
 

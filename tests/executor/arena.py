@@ -7,16 +7,6 @@ from itertools import combinations
 from random import Random
 from typing import NamedTuple
 
-from amm.evm_world import (
-    ERC20,
-    OWNER,
-    V3_FACTORY,
-    Fork,
-    bytecode,
-    fork_bytecode,
-    selector,
-    teller_bytecode,
-)
 from dexarb.amm.abi import encode, unsigned
 from dexarb.amm.tick_math import (
     MAX_SQRT_RATIO,
@@ -31,7 +21,17 @@ from dexarb.core.route import Cycle, Hop, run
 from dexarb.core.token import Address, address_from_word
 from dexarb.ends.executor_contract import deploy_data, execute_data
 from dexarb.errors import PoolError
-from executor.chains import OPERATOR, Chain, Receipt, Request
+from tests.amm.evm_world import (
+    ERC20,
+    OWNER,
+    V3_FACTORY,
+    Fork,
+    bytecode,
+    fork_bytecode,
+    selector,
+    teller_bytecode,
+)
+from tests.executor.chains import OPERATOR, Chain, Receipt, Request
 
 FORKS = (Fork(3, 1000), Fork(2, 1000))
 V3_TIERS = {100: 1, 500: 10, 3000: 60, 10000: 200}

@@ -12,14 +12,14 @@ from typing import NamedTuple
 from eth_abi.abi import encode as abi_encode
 from vyper.compiler import compile_code
 
-from amm.evm_world import OWNER, selector
 from dexarb.amm.abi import encode
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
 from dexarb.ends.executor_contract import EXECUTE
-from executor.arena import FOREVER, FORKS, STOCK, AnyPool, Arena, Trade
-from executor.chains import OPERATOR, Receipt, Request, RevmChain
+from tests.amm.evm_world import OWNER, selector
+from tests.executor.arena import FOREVER, FORKS, STOCK, AnyPool, Arena, Trade
+from tests.executor.chains import OPERATOR, Receipt, Request, RevmChain
 
 CONTRACTS = Path(__file__).parent / "contracts"
 EXECUTOR = Path(__file__).parents[2] / "contracts" / "executor.vy"

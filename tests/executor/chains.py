@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, Protocol
 import httpx
 from pyrevm import EVM, BlockEnv
 
-from amm.evm_world import GAS, OWNER
 from dexarb.core.block import Log
 from dexarb.core.token import Address, to_address
-from support.anvil import running_anvil
+from tests.amm.evm_world import GAS, OWNER
+from tests.support.anvil import running_anvil
 
 OPERATOR = Address("0x" + "09" * 20)
 """Runs executors that belong to OWNER."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from executor.attackers import Stage
+from tests.executor.attackers import Stage
 
 
 @pytest.fixture(scope="module")

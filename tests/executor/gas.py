@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amm.evm_world import OWNER
 from dexarb.core.route import most_out
 from dexarb.core.token import Address
 from dexarb.search.result import HopWork, hop_work
 from dexarb.trading.models.gas import COLLECTING, V2, V3, GasModel
-from executor.arena import Arena, Trade
-from executor.chains import Request, anvil_chain
+from tests.amm.evm_world import OWNER
+from tests.executor.arena import Arena, Trade
+from tests.executor.chains import Request, anvil_chain
 
 MOST_TICKS = 2_000
 """A sized trade does not move a price by more than a fifth; see docs/executor.md for the rest."""

@@ -7,7 +7,6 @@ from random import Random
 
 import pytest
 
-from amm.evm_world import OWNER, selector
 from dexarb.amm.abi import encode
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.core.route import Cycle, Hop
@@ -20,8 +19,9 @@ from dexarb.ends.executor_contract import (
     revert_reason,
     withdraw_data,
 )
-from executor.arena import STOCK, Arena, Trade
-from executor.attackers import (
+from tests.amm.evm_world import OWNER, selector
+from tests.executor.arena import STOCK, Arena, Trade
+from tests.executor.attackers import (
     STRANGER,
     SWAP_V2,
     V2_CALLBACK,
@@ -32,7 +32,7 @@ from executor.attackers import (
     call,
     route,
 )
-from executor.chains import OPERATOR, Receipt, Request, RevmChain
+from tests.executor.chains import OPERATOR, Receipt, Request, RevmChain
 
 
 @pytest.fixture(scope="module")

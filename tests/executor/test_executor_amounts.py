@@ -12,8 +12,8 @@ from dexarb.core.pool import Pool
 from dexarb.core.route import most_out
 from dexarb.core.token import Address
 from dexarb.ends.executor_contract import revert_reason
-from executor.arena import Arena, Trade, kinds
-from executor.chains import Receipt, RevmChain
+from tests.executor.arena import Arena, Trade, kinds
+from tests.executor.chains import Receipt, RevmChain
 
 MOVED, TOO_LITTLE = "moved", "too little received"
 CANNOT_PAY = "ERC20: transfer amount exceeds balance"

@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import pytest
 
-from amm.evm_world import selector
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.token import Address
 from dexarb.ends.executor_contract import revert_reason, withdraw_data
-from executor.arena import STOCK
-from executor.attackers import (
+from tests.amm.evm_world import selector
+from tests.executor.arena import STOCK
+from tests.executor.attackers import (
     ARRIVED,
     ARRIVED_FLASH,
     GO,
@@ -37,7 +37,7 @@ from executor.attackers import (
     v2_callback,
     v3_callback,
 )
-from executor.chains import OPERATOR, Receipt
+from tests.executor.chains import OPERATOR, Receipt
 
 AMOUNT = 10**9
 

@@ -9,7 +9,7 @@ import pytest
 
 from dexarb.search.result import HopWork
 from dexarb.trading.models.gas import V2, V3, GasModel
-from executor.gas import Sample, quantiles, samples, seasoned_arena
+from tests.executor.gas import Sample, quantiles, samples, seasoned_arena
 
 
 def assert_predicted(taken: Sequence[Sample]) -> None:

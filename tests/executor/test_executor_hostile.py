@@ -13,8 +13,8 @@ from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.token import Address
 from dexarb.ends.executor_contract import revert_reason, withdraw_data
-from executor.arena import Arena, Trade
-from executor.attackers import (
+from tests.executor.arena import Arena, Trade
+from tests.executor.attackers import (
     ARRIVED,
     ARRIVED_FLASH,
     MINIMUM,
@@ -37,7 +37,7 @@ from executor.attackers import (
     v2_callback,
     v3_callback,
 )
-from executor.chains import OPERATOR
+from tests.executor.chains import OPERATOR
 
 AMOUNT = 10**9
 

@@ -13,8 +13,8 @@ import pytest
 
 from dexarb.core.token import Address
 from dexarb.ends.executor_contract import revert_reason
-from executor.arena import STOCK
-from executor.attackers import (
+from tests.executor.arena import STOCK
+from tests.executor.attackers import (
     GO,
     LOCK,
     MOVING,
@@ -33,7 +33,7 @@ from executor.attackers import (
     transfer,
     v3_callback,
 )
-from executor.chains import OPERATOR, Receipt
+from tests.executor.chains import OPERATOR, Receipt
 
 PAID, SENT = 10**9, 2 * 10**9
 

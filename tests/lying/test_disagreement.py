@@ -6,10 +6,10 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from support.collecting import assert_true, collecting, events
-from support.true_chain import TrueChain
-from support.true_node import TrueNode, transport
-from support.virtual_time import run_at_once
+from tests.support.collecting import assert_true, collecting, events
+from tests.support.true_chain import TrueChain
+from tests.support.true_node import TrueNode, transport
+from tests.support.virtual_time import run_at_once
 
 
 def test_endpoints_that_disagree_are_named_and_so_is_that_they_agree_again(tmp_path: Path) -> None:

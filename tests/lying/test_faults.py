@@ -14,7 +14,7 @@ from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Break, Keyframe
 from dexarb.errors import TransportError
 from dexarb.store.history_check import HistoryCheck, check
-from support.collecting import (
+from tests.support.collecting import (
     assert_true,
     collecting,
     entries,
@@ -23,10 +23,10 @@ from support.collecting import (
     market_of,
     recorded,
 )
-from support.node_lies import GARBAGE
-from support.true_chain import Json, TrueChain
-from support.true_node import InProcess, NodeError, TrueNode, transport
-from support.virtual_time import run_at_once
+from tests.support.node_lies import GARBAGE
+from tests.support.true_chain import Json, TrueChain
+from tests.support.true_node import InProcess, NodeError, TrueNode, transport
+from tests.support.virtual_time import run_at_once
 
 RECEIPTS = "eth_getBlockReceipts"
 HEADERS = ("eth_getBlockByHash", "eth_getBlockByNumber")

@@ -10,10 +10,10 @@ from random import Random
 
 import pytest
 
-from support.collecting import assert_true, collecting, history_of
-from support.true_chain import TrueChain
-from support.true_node import TrueNode, transport
-from support.virtual_time import run_at_once
+from tests.support.collecting import assert_true, collecting, history_of
+from tests.support.true_chain import TrueChain
+from tests.support.true_node import TrueNode, transport
+from tests.support.virtual_time import run_at_once
 
 BLOCKS_A_LIFE = 40
 MOST_BYTES_A_LIFE = 40_000

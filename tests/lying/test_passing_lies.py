@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from support.collecting import assert_true, collecting, entries, false_keyframes, market_of
-from support.node_lies import Liar, Told, error, of_another_chain, without, wrong_word
-from support.true_chain import TrueChain
-from support.true_node import TrueNode, transport
-from support.virtual_time import run_at_once
+from tests.support.collecting import assert_true, collecting, entries, false_keyframes, market_of
+from tests.support.node_lies import Liar, Told, error, of_another_chain, without, wrong_word
+from tests.support.true_chain import TrueChain
+from tests.support.true_node import TrueNode, transport
+from tests.support.virtual_time import run_at_once
 
 HEADER = ("eth_getBlockByHash", "eth_getBlockByNumber", "newHeads")
 

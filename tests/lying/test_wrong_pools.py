@@ -13,11 +13,11 @@ from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.market import Keyframe
 from dexarb.store.history_check import check
-from support.collecting import assert_true, collecting, entries, events, history_of, market_of
-from support.small_chain import CHEAP
-from support.true_chain import Json, TrueChain
-from support.true_node import TrueNode, transport
-from support.virtual_time import run_at_once
+from tests.support.collecting import assert_true, collecting, entries, events, history_of, market_of
+from tests.support.small_chain import CHEAP
+from tests.support.true_chain import Json, TrueChain
+from tests.support.true_node import TrueNode, transport
+from tests.support.virtual_time import run_at_once
 
 
 class WithAnotherSwapEvent(TrueChain):

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from dexarb.screens.answer import Answer, show
 from dexarb.screens.fills import answer as fills_of
-from support.command import Dexarb
-from support.recorded import record
-from support.scenes import BOLD, SHY, STRATEGIES, scene
-from support.traded import World, record_and_trade
+from tests.support.command import Dexarb
+from tests.support.recorded import record
+from tests.support.scenes import BOLD, SHY, STRATEGIES, scene
+from tests.support.traded import World, record_and_trade
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from dexarb.core.evidence import Outcome
-from store import books
-from store import world as chain
-from support.command import Dexarb
-from support.scenes import BOLD, SHY, STRATEGIES, scene
-from support.traded import World, configure, record_and_trade
+from tests.store import books
+from tests.store import world as chain
+from tests.support.command import Dexarb
+from tests.support.scenes import BOLD, SHY, STRATEGIES, scene
+from tests.support.traded import World, configure, record_and_trade
 
 USD = 1_000_000
 ONE, TWO = books.STRATEGIES[:2]

@@ -8,9 +8,9 @@ import pytest
 
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.segment import list_segments
-from store import world
-from support.command import Dexarb
-from support.recorded import record
+from tests.store import world
+from tests.support.command import Dexarb
+from tests.support.recorded import record
 
 HISTORY = Path("history") / str(world.CHAIN_ID)
 

@@ -16,10 +16,10 @@ from dexarb.core.token import Token
 from dexarb.screens.console import plain_console
 from dexarb.screens.tables import as_text, spread_table
 from dexarb.study.spreads import best_spreads
-from support.command import Dexarb
-from support.scenes import BOLD, OPENS, SHY, STRATEGIES, scene
-from support.small_chain import USDC, WETH, WMATIC
-from support.traded import World, record_and_trade
+from tests.support.command import Dexarb
+from tests.support.scenes import BOLD, OPENS, SHY, STRATEGIES, scene
+from tests.support.small_chain import USDC, WETH, WMATIC
+from tests.support.traded import World, record_and_trade
 
 SOURCE = Path(__file__).parents[2] / "src" / "dexarb"
 HOSTILE = {WETH: "[/w]", USDC: "[link=x]", WMATIC: ":boom:["}

@@ -9,10 +9,10 @@ import pytest
 
 from dexarb.core.market import Market
 from dexarb.screens.names import Names, names_at, names_of
-from support.recorded import record
-from support.scenes import scene
-from support.small_chain import CHEAP, USDC, WETH, WMATIC
-from support.traded import World
+from tests.support.recorded import record
+from tests.support.scenes import scene
+from tests.support.small_chain import CHEAP, USDC, WETH, WMATIC
+from tests.support.traded import World
 
 
 def named(folder: Path, symbol: str) -> tuple[Names, Names]:

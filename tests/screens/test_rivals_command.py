@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from support.command import Dexarb
-from support.recorded import record
-from support.scenes import (
+from tests.support.command import Dexarb
+from tests.support.recorded import record
+from tests.support.scenes import (
     IS_TAKEN,
     OPENS,
     RIVAL,
@@ -18,7 +18,7 @@ from support.scenes import (
     round_trip,
     scene,
 )
-from support.small_chain import TRADER, SmallChain, keyframe
+from tests.support.small_chain import TRADER, SmallChain, keyframe
 
 GAS_USED = 100_000
 MATIC_USD = 0.5

@@ -12,8 +12,8 @@ import pytest
 from dexarb.cli import main
 from dexarb.core.pool import Pool
 from dexarb.core.profile import ChainProfile
-from support.recorded import record
-from support.small_chain import (
+from tests.support.recorded import record
+from tests.support.small_chain import (
     CHEAP,
     DEAR,
     GWEI,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dexarb.store.history_writer import HistoryWriter
-from support.command import Dexarb
-from support.recorded import record
-from support.scenes import (
+from tests.support.command import Dexarb
+from tests.support.recorded import record
+from tests.support.scenes import (
     BOLD,
     CLOSES,
     ELSEWHERE,
@@ -23,7 +23,7 @@ from support.scenes import (
     round_trip,
     scene,
 )
-from support.small_chain import (
+from tests.support.small_chain import (
     CHEAP,
     DEAR,
     USDC,
@@ -33,7 +33,7 @@ from support.small_chain import (
     keyframe,
     weth_pool,
 )
-from support.traded import World, configure
+from tests.support.traded import World, configure
 
 SIZE_USD = 2_000
 

@@ -15,9 +15,9 @@ import pytest
 from dexarb.core.trade import Decision, DecisionId, Fill
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import StrategyRow
-from store import books
-from support.command import Dexarb
-from support.traded import World, configure
+from tests.store import books
+from tests.support.command import Dexarb
+from tests.support.traded import World, configure
 
 AGREED = {
     "name", "hash", "seen", "sent", "filled", "reverted", "lost", "profit_usd", "band_usd",

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from dexarb.store.ledger_reader import read_only
-from store import books
-from support.command import Dexarb
-from support.scenes import (
+from tests.store import books
+from tests.support.command import Dexarb
+from tests.support.scenes import (
     BOLD,
     ELSEWHERE,
     OPENS,
@@ -21,8 +21,8 @@ from support.scenes import (
     STRATEGIES,
     scene,
 )
-from support.small_chain import settings
-from support.traded import World, configure, record_and_trade, row_of
+from tests.support.small_chain import settings
+from tests.support.traded import World, configure, record_and_trade, row_of
 
 
 @pytest.fixture(scope="module")

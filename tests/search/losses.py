@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dexarb.core.route import Cycle
 from dexarb.core.trade import Opportunity
 from dexarb.search.result import Scan
-from search.optimiser import Best, ExactCycle
+from tests.search.optimiser import Best, ExactCycle
 
 CLOSE = 1e-9
 """Of the profit: the loss that counts for nothing."""

@@ -9,8 +9,8 @@ import numpy as np
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
-from search.rings import beyond_a_gap, one_by_one, ring, scattered, up_to_the_price, with_gaps
-from search.world import World, market_of, token, uninitialised, v2, v3
+from tests.search.rings import beyond_a_gap, one_by_one, ring, scattered, up_to_the_price, with_gaps
+from tests.search.world import World, market_of, token, uninitialised, v2, v3
 
 STARTS = (token(0), token(1))
 SHAPES = (

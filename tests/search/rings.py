@@ -9,7 +9,7 @@ import numpy as np
 
 from dexarb.core.market import Market
 from dexarb.core.pool import PIPS, Pool
-from search.world import SPACINGS, market_of, token, v2, v3
+from tests.search.world import SPACINGS, market_of, token, v2, v3
 
 Positions = list[tuple[int, int, int]]
 Shape = Callable[[np.random.Generator, float], Positions]

@@ -10,7 +10,7 @@ import sys
 
 from dexarb.core.pool import Pool
 from dexarb.errors import PoolError
-from search.world import (
+from tests.search.world import (
     World,
     block_after,
     market_of,

@@ -20,7 +20,7 @@ from numba.core import event
 
 from dexarb.study.warm_up import warm_up
 from dexarb.search import probe, scan, sizing
-from search.world import World, gas_units, market_of, next_block, rng_of, token
+from tests.search.world import World, gas_units, market_of, next_block, rng_of, token
 
 KERNELS = (probe.reprice, probe.find_open, sizing.size_cycles)
 warm_up()

@@ -12,8 +12,8 @@ from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.search.result import Scan
 from dexarb.search.scan import Scanner
-from search.markets import dead_pools
-from search.world import (
+from tests.search.markets import dead_pools
+from tests.search.world import (
     World,
     all_cycles,
     brute_force,

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from search.scan_digest import digest
+from tests.search.scan_digest import digest
 
 TESTS = Path(__file__).parents[1]
 
@@ -18,7 +18,7 @@ def test_other_processes_find_the_same() -> None:
     path = os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"))))
     for seed in ("1", "4242"):
         ran = subprocess.run(
-            [sys.executable, "-m", "search.scan_digest"],
+            [sys.executable, "-m", "tests.search.scan_digest"],
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path},
             capture_output=True,
             text=True,

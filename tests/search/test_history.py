@@ -23,7 +23,7 @@ from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.errors import InvalidPoolState, PoolError
 from dexarb.search.scan import Scanner
-from search.world import (
+from tests.search.world import (
     World,
     address,
     block_after,

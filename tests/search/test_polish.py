@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from dexarb.core.market import Market
-from search.losses import Tally, offers
-from search.optimiser import ExactCycle
-from search.rings import beyond_a_gap, one_by_one, ring, scattered, up_to_the_price, with_gaps
-from search.world import rng_of, scanner, token
+from tests.search.losses import Tally, offers
+from tests.search.optimiser import ExactCycle
+from tests.search.rings import beyond_a_gap, one_by_one, ring, scattered, up_to_the_price, with_gaps
+from tests.search.world import rng_of, scanner, token
 
 SHAPES = (
     None,

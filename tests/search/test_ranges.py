@@ -8,10 +8,18 @@ import pytest
 
 from dexarb.core.market import Market
 from dexarb.search.result import Scan
-from search.losses import Tally, offers
-from search.optimiser import ExactCycle
-from search.rings import Shape, beyond_a_gap, narrow, one_by_one, ring, up_to_the_price, with_gaps
-from search.world import SPACINGS, brute_force, market_of, rng_of, scanner, token, v2, v3
+from tests.search.losses import Tally, offers
+from tests.search.optimiser import ExactCycle
+from tests.search.rings import (
+    Shape,
+    beyond_a_gap,
+    narrow,
+    one_by_one,
+    ring,
+    up_to_the_price,
+    with_gaps,
+)
+from tests.search.world import SPACINGS, brute_force, market_of, rng_of, scanner, token, v2, v3
 
 FEES = {spacing: fee for fee, spacing in SPACINGS.items()}
 LOG_TICK = 1e-4

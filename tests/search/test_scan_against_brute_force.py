@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dexarb.search.scan import Scanner
-from oracles.simple import SimpleScanner
-from search.losses import CLOSE
-from search.optimiser import ExactCycle
-from search.world import World, gas_units, market_of, rng_of, scanner, token
+from tests.oracles.simple import SimpleScanner
+from tests.search.losses import CLOSE
+from tests.search.optimiser import ExactCycle
+from tests.search.world import World, gas_units, market_of, rng_of, scanner, token
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from search.losses import Tally, offers
-from search.markets import MARKETS, STARTS
-from search.optimiser import ExactCycle
-from search.world import rng_of, scanner
+from tests.search.losses import Tally, offers
+from tests.search.markets import MARKETS, STARTS
+from tests.search.optimiser import ExactCycle
+from tests.search.world import rng_of, scanner
 
 COUNTS = {"world": (50, 600), "ring": (250, 4000)}
 """How many markets in every run, and how many in the long one."""

@@ -22,7 +22,7 @@ from dexarb.core.trade import (
 )
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import StrategyRow
-from store import world
+from tests.store import world
 
 CYCLE = Cycle((Hop(world.V2_ONE, world.USDC, world.WETH), Hop(world.V3, world.WETH, world.USDC)))
 TRIANGLE = Cycle(

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from dexarb.store.ledger_db import LedgerDb
-from store import books, world
+from tests.store import books, world
 
 
 def main(path: Path, blocks: int) -> None:

@@ -16,9 +16,9 @@ from dexarb.store.compaction import close_segments
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.parquet import read_blocks
 from dexarb.store.segment import list_segments
-from store import world
-from store.disks import no_room
-from store.test_history_writer import open_writer, record
+from tests.store import world
+from tests.store.disks import no_room
+from tests.store.test_history_writer import open_writer, record
 
 BLOCKS = 100
 

@@ -15,8 +15,8 @@ from dexarb.errors import StoreError
 from dexarb.store.compaction import close_segments
 from dexarb.store.history_check import check
 from dexarb.store.segment import list_segments
-from store import lines, world
-from store.test_history_writer import append_all, open_writer, record
+from tests.store import lines, world
+from tests.store.test_history_writer import append_all, open_writer, record
 
 
 def branch_of(updates: list[BlockUpdate]) -> list[BlockUpdate]:

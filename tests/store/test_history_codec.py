@@ -15,7 +15,7 @@ from dexarb.core.market import Break, Keyframe
 from dexarb.core.token import Address
 from dexarb.errors import StoreError
 from dexarb.store import codec
-from store import world
+from tests.store import world
 
 
 def hex_text(size: int) -> st.SearchStrategy[str]:

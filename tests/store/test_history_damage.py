@@ -17,8 +17,8 @@ from dexarb.store.compaction import close_segments
 from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.segment import list_segments
-from store import world
-from store.test_history_writer import append_all, blocks_of, open_writer, record
+from tests.store import world
+from tests.store.test_history_writer import append_all, blocks_of, open_writer, record
 
 UPDATES = world.fork_behind(10**9, 37)
 

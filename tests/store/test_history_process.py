@@ -16,9 +16,9 @@ from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.segment import list_segments
-from store import world
-from store.processes import run_until, script
-from store.test_history_writer import blocks_of, record
+from tests.store import world
+from tests.store.processes import run_until, script
+from tests.store.test_history_writer import blocks_of, record
 
 BLOCKS, SEGMENT_BLOCKS, DEPTH = 300, 40, 20
 BLOCKS_TO_BE_KILLED_IN = 700

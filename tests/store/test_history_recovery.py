@@ -12,9 +12,9 @@ from dexarb.errors import Locked, StoreError
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.segment import list_segments
-from store import lines, world
-from store.disks import no_room
-from store.test_history_writer import append_all, blocks_of, open_writer, record
+from tests.store import lines, world
+from tests.store.disks import no_room
+from tests.store.test_history_writer import append_all, blocks_of, open_writer, record
 
 # -- one writer, one chain, one format ------------------------------------------------------------
 

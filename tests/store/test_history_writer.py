@@ -14,7 +14,7 @@ from dexarb.errors import StoreError
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.segment import list_segments
-from store import world
+from tests.store import world
 
 
 def open_writer(folder: Path, *, segment_blocks: int = 1000) -> HistoryWriter:

@@ -20,8 +20,8 @@ from dexarb.store.ledger_notes import (
     Note,
 )
 from dexarb.store.ledger_rows import DecisionState, Epoch, Standing
-from store import world
-from store.books import STRATEGIES, block, decision, fill, open_ledger
+from tests.store import world
+from tests.store.books import STRATEGIES, block, decision, fill, open_ledger
 
 ONE, TWO, THREE = (strategy.hash for strategy in STRATEGIES)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dexarb.store.ledger_reader import read_only
-from store import books
-from store.books import STRATEGIES, block, decision, fill, open_ledger
+from tests.store import books
+from tests.store.books import STRATEGIES, block, decision, fill, open_ledger
 
 
 def run(

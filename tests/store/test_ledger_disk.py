@@ -12,10 +12,10 @@ import pytest
 from dexarb.errors import Locked, StoreError
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
-from store import books, world
-from store.books import block, decision, open_ledger
-from store.disks import no_room
-from store.processes import run_until
+from tests.store import books, world
+from tests.store.books import block, decision, open_ledger
+from tests.store.disks import no_room
+from tests.store.processes import run_until
 
 # -- other readers and writers --------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position
 from dexarb.store.ledger_db import LedgerDb
-from store import books, world
-from store.books import CYCLE, TRIANGLE, block, decision, open_ledger
+from tests.store import books, world
+from tests.store.books import CYCLE, TRIANGLE, block, decision, open_ledger
 
 
 @pytest.fixture

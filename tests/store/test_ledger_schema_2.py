@@ -22,7 +22,7 @@ from dexarb.store.ledger_notes import (
     ReloadOutcome,
 )
 from dexarb.store.ledger_reader import read_only
-from store.books import STRATEGIES, block, open_ledger, trade
+from tests.store.books import STRATEGIES, block, open_ledger, trade
 
 FIXTURE = Path(__file__).parent / "fixtures" / "ledger_2.sqlite.gz"
 DIGEST = "0385d863674d05704a69cc4255615adee3b31035e7edae00b7507455a55bac6c"

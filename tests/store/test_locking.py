@@ -12,9 +12,9 @@ import pytest
 from dexarb.errors import Locked, StoreError
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.locking import WriterLock, lock_holder
-from store import world
-from store.processes import script
-from store.test_history_process import pickled
+from tests.store import world
+from tests.store.processes import script
+from tests.store.test_history_process import pickled
 
 
 def test_another_process_is_named_and_a_killed_one_frees_the_lock(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from dexarb.store.follow import newest_market
 from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.segment import list_segments, read_manifest
-from store import world
-from store.test_history_writer import append_all, blocks_of, open_writer
+from tests.store import world
+from tests.store.test_history_writer import append_all, blocks_of, open_writer
 
 FIXTURE = Path(__file__).parent / "fixtures" / "schema_1"
 RECORDED = 24

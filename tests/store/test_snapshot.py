@@ -14,8 +14,8 @@ from dexarb.core.token import Address
 from dexarb.errors import StoreError
 from dexarb.store import snapshot
 from dexarb.store.snapshot import StateWriter, read_state
-from store import world
-from store.disks import no_room
+from tests.store import world
+from tests.store.disks import no_room
 
 
 def written(folder: Path, blocks: int = 10) -> tuple[Path, Market]:

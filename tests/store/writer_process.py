@@ -18,7 +18,7 @@ from dexarb.core.market import Market
 from dexarb.store.compaction import close_segments
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
-from store import world
+from tests.store import world
 
 
 def main(folder: Path, updates: list[BlockUpdate], segment_blocks: int, depth: int) -> None:

@@ -1,5 +1,5 @@
 """The command line for all tests of commands."""
 
-from support.command import dexarb
+from tests.support.command import dexarb
 
 __all__ = ["dexarb"]

@@ -13,9 +13,9 @@ from dexarb.store.follow import newest_market
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.study.walk import span, walk
-from store import world
-from support.recorded import record
-from support.sessions import paper_session
+from tests.store import world
+from tests.support.recorded import record
+from tests.support.sessions import paper_session
 
 SEGMENT, BLOCKS = 200, 340
 DEAD = world.START_BLOCK + SEGMENT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dexarb.study.ladder import EpisodeBook, reaching
-from store.books import CYCLE, TRIANGLE
+from tests.store.books import CYCLE, TRIANGLE
 
 
 def test_an_episode_counts_once_with_its_best_at_every_size() -> None:

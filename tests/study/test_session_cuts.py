@@ -21,8 +21,8 @@ from dexarb.store.ledger_reader import read_only
 from dexarb.study import session as session_module
 from dexarb.trading.decide.custom import Factories
 from dexarb.trading.strategy import StrategySettings
-from support.random_chain import GENESIS, GWEI, PAIRS, RandomChain
-from support.sessions import EverySecond, paper_session
+from tests.support.random_chain import GENESIS, GWEI, PAIRS, RandomChain
+from tests.support.sessions import EverySecond, paper_session
 
 BLOCKS = 44
 WARM_UP = 5
@@ -147,7 +147,7 @@ def test_a_trader_killed_at_every_entry_has_the_ledger_of_one_run(
 
 def test_the_order_of_hashes_changes_nothing(tmp_path: Path) -> None:
     """Sets of addresses have another order under each PYTHONHASHSEED."""
-    script = "import sys; from study.test_session_cuts import digest_of_a_run as run;"
+    script = "import sys; from tests.study.test_session_cuts import digest_of_a_run as run;"
     digests = set()
     for seed in ("1", "2"):
         path = os.pathsep.join(filter(None, sys.path))

@@ -11,8 +11,8 @@ from dexarb.core.token import Address
 from dexarb.errors import InputError
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.walk import span, walk
-from store import world
-from support.recorded import record
+from tests.store import world
+from tests.support.recorded import record
 
 UPDATES = world.first_updates(60, seed=3, logs=2)
 

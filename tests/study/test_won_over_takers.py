@@ -8,7 +8,7 @@ import pytest
 
 from dexarb.core.evidence import Evidence, Mover, Outcome
 from dexarb.study.evidence import won_over_taker
-from store.books import CYCLE, block, decision, fill
+from tests.store.books import CYCLE, block, decision, fill
 
 FILL = fill(decision("one", block(10)), block(11))  # at place 3
 

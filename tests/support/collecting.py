@@ -18,10 +18,10 @@ from dexarb.store.follow import newest_market
 from dexarb.store.history_check import HistoryCheck, check
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
-from support.collector import collector_config
-from support.small_chain import CHAIN_ID
-from support.true_chain import TrueBlock, TrueChain
-from support.virtual_time import clock
+from tests.support.collector import collector_config
+from tests.support.small_chain import CHAIN_ID
+from tests.support.true_chain import TrueBlock, TrueChain
+from tests.support.virtual_time import clock
 
 
 def history_of(folder: Path) -> Path:

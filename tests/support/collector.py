@@ -15,10 +15,10 @@ from dexarb.config.collector import CollectorConfig, load_collector
 from dexarb.core.market import Market
 from dexarb.core.token import Address
 from dexarb.store.history_writer import HistoryWriter
-from support.small_chain import CHAIN_ID, USDC, WETH, WMATIC
-from support.true_chain import TrueBlock
-from support.true_contracts import FACTORIES
-from support.true_node import TrueNode, transport
+from tests.support.small_chain import CHAIN_ID, USDC, WETH, WMATIC
+from tests.support.true_chain import TrueBlock
+from tests.support.true_contracts import FACTORIES
+from tests.support.true_node import TrueNode, transport
 
 QUICK = Retrying(0.002, 0.02)
 

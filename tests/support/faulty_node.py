@@ -15,7 +15,7 @@ from websockets.asyncio.client import connect as ws_connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from support.anvil import Node
+from tests.support.anvil import Node
 
 # What these servers log at debug would hide what the program itself logs.
 _quiet = logging.getLogger("tests.faulty_node")

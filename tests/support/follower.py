@@ -12,7 +12,7 @@ from dexarb.chain.feed.feed import BlockFeed, Received
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block, BlockRef
 from dexarb.errors import OutsideError
-from support.chain_driver import WATCHING, Driver, until
+from tests.support.chain_driver import WATCHING, Driver, until
 
 QUICK: dict[str, Any] = {"poll_interval_s": 0.02, "silence_s": 5.0}
 

@@ -12,8 +12,8 @@ from dexarb.store.ledger_reader import read_only
 from dexarb.study.standing import Standings, read_standings
 from dexarb.trading.decide.custom import Factories
 from dexarb.trading.strategy import StrategySettings
-from support.live import Live, Process
-from support.sessions import paper_session
+from tests.support.live import Live, Process
+from tests.support.sessions import paper_session
 
 
 def standings(run: Live) -> Standings:

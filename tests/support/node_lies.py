@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from dexarb.errors import TransportError
-from support import lies
-from support.true_chain import Json, TrueChain
-from support.true_node import InProcess, NodeError, PushingInProcess, TrueNode
+from tests.support import lies
+from tests.support.true_chain import Json, TrueChain
+from tests.support.true_node import InProcess, NodeError, PushingInProcess, TrueNode
 
 Told = Callable[[Any, TrueChain, Random], Any]
 """From the true result, a copy, to what is said. It may raise NodeError."""

@@ -21,7 +21,7 @@ from dexarb.trading.engine import Engine
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import Strategy
-from search.world import World, address, rng_of, token
+from tests.search.world import World, address, rng_of, token
 
 GWEI = 10**9
 BASE_FEE = 30 * GWEI

@@ -9,7 +9,7 @@ from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
-from support.small_chain import (
+from tests.support.small_chain import (
     CHEAP,
     DEAR,
     GWEI,
@@ -21,7 +21,7 @@ from support.small_chain import (
     transaction,
     weth_pool,
 )
-from support.traded import failed, in_one_transaction, strategy
+from tests.support.traded import failed, in_one_transaction, strategy
 
 OPENS, STANDS, IS_TAKEN, FAILS, OPENS_AGAIN, CLOSES = range(102, 108)
 RIVAL = Address("0x" + "5a" * 20)

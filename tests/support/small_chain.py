@@ -17,7 +17,7 @@ from dexarb.trading.engine import Engine, Step
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings, pair_of
-from oracles.simple import SimpleScanner
+from tests.oracles.simple import SimpleScanner
 
 CHAIN_ID = 137
 GENESIS = 1_700_000_000

@@ -19,9 +19,9 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import StrategyRow
 from dexarb.trading.strategy import StrategySettings
-from support.recorded import record
-from support.sessions import paper_session
-from support.small_chain import CHAIN_ID, GWEI, sync, transaction
+from tests.support.recorded import record
+from tests.support.sessions import paper_session
+from tests.support.small_chain import CHAIN_ID, GWEI, sync, transaction
 
 STRATEGY = """
 [[strategy]]

@@ -19,10 +19,10 @@ from dexarb.core.block import Block
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.errors import PoolError
-from search.world import v3
-from support.plain_rlp import Item, list_root, rlp
-from support.random_chain import swap_log
-from support.small_chain import (
+from tests.search.world import v3
+from tests.support.plain_rlp import Item, list_root, rlp
+from tests.support.random_chain import swap_log
+from tests.support.small_chain import (
     CHAIN_ID,
     CHEAP,
     DEAR,

@@ -22,7 +22,7 @@ from dexarb.trading.engine import Engine
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import Strategy, StrategySettings, pair_of
-from search.world import World, next_block, rng_of, token
+from tests.search.world import World, next_block, rng_of, token
 
 GWEI = 10**9
 USD, NATIVE = token(0), token(1)

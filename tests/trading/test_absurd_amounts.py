@@ -13,7 +13,7 @@ from dexarb.trading.decide.desk import QUOTES_KEPT
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.models.value import MOST_MICRO_USD
 from dexarb.trading.settle.rivals import Places, block_end
-from support.small_chain import (
+from tests.support.small_chain import (
     CHEAP,
     DEAR,
     PROFILE,

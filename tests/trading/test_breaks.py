@@ -10,7 +10,16 @@ from dexarb.core.block import BlockRef
 from dexarb.core.market import Break
 from dexarb.core.token import Address
 from dexarb.trading.engine import Engine
-from support.small_chain import CHEAP, DEAR, GAS, SmallChain, engine, keyframe, settings, weth_pool
+from tests.support.small_chain import (
+    CHEAP,
+    DEAR,
+    GAS,
+    SmallChain,
+    engine,
+    keyframe,
+    settings,
+    weth_pool,
+)
 
 
 def traded() -> tuple[Engine, SmallChain]:

@@ -16,8 +16,8 @@ from dexarb.trading.engine import Engine
 from dexarb.trading.models.competition import is_lost, toss_ppm
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.settle.paper_executor import PaperExecutor
-from support.scripted import Change, Scripted
-from support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, scanner, weth_pool
+from tests.support.scripted import Change, Scripted
+from tests.support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, scanner, weth_pool
 
 EPISODES = st.tuples(
     st.integers(1, 10**6),

@@ -16,9 +16,9 @@ from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.strategy import Decided, StrategySettings, View
-from oracles.deciding import Outcome, PlainLoop
-from search.world import rng_of
-from trading.random_trading import engine, keyframe, random_block, settings_drawn
+from tests.oracles.deciding import Outcome, PlainLoop
+from tests.search.world import rng_of
+from tests.trading.random_trading import engine, keyframe, random_block, settings_drawn
 
 
 class Both:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from dexarb.core.market import Market
 from dexarb.core.route import run
 from dexarb.core.trade import FillStatus
-from support.small_chain import (
+from tests.support.small_chain import (
     CHEAP,
     DEAR,
     GWEI,

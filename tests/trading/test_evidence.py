@@ -11,10 +11,10 @@ from dexarb.core.pool import Pool
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.settle.paper_executor import PaperExecutor
-from support.random_chain import RandomChain
-from support.random_chain import engine as random_engine
-from support.scripted import Scripted
-from support.small_chain import (
+from tests.support.random_chain import RandomChain
+from tests.support.random_chain import engine as random_engine
+from tests.support.scripted import Scripted
+from tests.support.small_chain import (
     CHEAP,
     DEAR,
     GWEI,

@@ -16,11 +16,11 @@ from dexarb.search.result import hop_work
 from dexarb.trading.engine import Engine, Step
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.settle.paper_executor import PaperExecutor
-from search.world import World, rng_of, v3
-from support import random_chain, small_chain
-from support.random_chain import NATIVE, USD, VALUES, RandomChain, swap_log
-from support.scripted import Scripted
-from support.small_chain import (
+from tests.search.world import World, rng_of, v3
+from tests.support import random_chain, small_chain
+from tests.support.random_chain import NATIVE, USD, VALUES, RandomChain, swap_log
+from tests.support.scripted import Scripted
+from tests.support.small_chain import (
     CHEAP,
     DEAR,
     GAS,

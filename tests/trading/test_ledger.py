@@ -19,8 +19,8 @@ from dexarb.core.trade import Decision, Fill, FillStatus, Position, StrategyHash
 from dexarb.trading.engine import Engine, Step
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.settle.paper_executor import PaperExecutor
-from support.scripted import Change, Scripted
-from support.small_chain import (
+from tests.support.scripted import Change, Scripted
+from tests.support.small_chain import (
     CHEAP,
     DEAR,
     GAS,

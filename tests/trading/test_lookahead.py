@@ -11,10 +11,10 @@ from dexarb.core.block import BlockUpdate
 from dexarb.core.evidence import Evidence
 from dexarb.core.trade import Decision, Fill, Position
 from dexarb.trading.engine import Engine
-from search.world import rng_of
-from support.random_chain import RandomChain, engine
-from support.scripted import Change, Scripted
-from trading.test_settlement import varied
+from tests.search.world import rng_of
+from tests.support.random_chain import RandomChain, engine
+from tests.support.scripted import Change, Scripted
+from tests.trading.test_settlement import varied
 
 BLOCKS = 24
 Brought = tuple[Sequence[Decision], Sequence[Fill], Sequence[Evidence]]

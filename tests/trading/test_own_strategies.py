@@ -21,8 +21,8 @@ from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.engine import Engine, Step
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.strategy import StrategySettings, View
-from search.world import rng_of
-from support.small_chain import (
+from tests.search.world import rng_of
+from tests.support.small_chain import (
     CHEAP,
     DEAR,
     GWEI,
@@ -31,10 +31,10 @@ from support.small_chain import (
     keyframe,
     weth_pool,
 )
-from support.small_chain import engine as small_engine
-from support.small_chain import settings as small_settings
-from trading import random_trading
-from trading.random_trading import random_block, settings_drawn
+from tests.support.small_chain import engine as small_engine
+from tests.support.small_chain import settings as small_settings
+from tests.trading import random_trading
+from tests.trading.random_trading import random_block, settings_drawn
 
 
 class Everything:

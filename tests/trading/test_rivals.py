@@ -18,8 +18,8 @@ from dexarb.trading.models.gas import GasModel
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.settle.rivals import arbitrages
 from dexarb.trading.strategy import StrategySettings
-from support.scripted import Scripted
-from support.small_chain import (
+from tests.support.scripted import Scripted
+from tests.support.small_chain import (
     CHEAP,
     DEAR,
     GWEI,

@@ -19,9 +19,9 @@ from dexarb.trading.engine import Engine
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.settle.rivals import arbitrages
 from dexarb.trading.settle.settlement import Prices, Settlement
-from search.world import rng_of
-from support.random_chain import GWEI, NATIVE, RandomChain, engine, picked
-from support.scripted import Change, Scripted
+from tests.search.world import rng_of
+from tests.support.random_chain import GWEI, NATIVE, RandomChain, engine, picked
+from tests.support.scripted import Change, Scripted
 
 GAS = GasModel()
 

@@ -9,7 +9,7 @@ from typing import Any
 from dexarb.trading.decide.custom import OwnStrategies
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.models.gas import GasModel
-from support.small_chain import CHEAP, SmallChain, engine, keyframe, settings, weth_pool
+from tests.support.small_chain import CHEAP, SmallChain, engine, keyframe, settings, weth_pool
 
 DOC = Path(__file__).parent.parent.parent / "docs" / "strategies.md"
 

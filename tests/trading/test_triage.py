@@ -17,10 +17,10 @@ from dexarb.trading.engine import Engine
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings
-from search.world import rng_of
-from support import small_chain
-from support.small_chain import USDC
-from trading.random_trading import engine, keyframe, random_block, settings_drawn
+from tests.search.world import rng_of
+from tests.support import small_chain
+from tests.support.small_chain import USDC
+from tests.trading.random_trading import engine, keyframe, random_block, settings_drawn
 
 
 def with_triage(seed: int, drawn: list[StrategySettings]) -> Engine:

@@ -15,7 +15,7 @@ from dexarb.core.market import Keyframe, Market
 from dexarb.core.profile import ReferencePool
 from dexarb.core.token import Address
 from dexarb.trading.models.value import PRICE_SHIFT, WINDOW_BLOCKS, Valuation
-from support.small_chain import (
+from tests.support.small_chain import (
     CHEAP,
     DEAR,
     GAS,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from dexarb.store.history_reader import HistoryReader
-from truth.recording import record
+from tests.truth.recording import record
 
 RECORDED_BLOCKS = 110
 SEED = 1

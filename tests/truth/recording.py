@@ -13,7 +13,7 @@ from dexarb.demo.anvil import CHAIN_ID, start_anvil
 from dexarb.demo.driver import Driver
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
-from truth.lab import GENESIS
+from tests.truth.lab import GENESIS
 
 SEGMENT_BLOCKS = 40
 WITHIN_S = 300.0

@@ -23,8 +23,8 @@ from dexarb.screens.tables import as_text
 from dexarb.store.follow import newest_market
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.calibration import Style, judge_block
-from truth.conftest import RECORDED_BLOCKS, SEED
-from truth.recording import changed, record, rewrite
+from tests.truth.conftest import RECORDED_BLOCKS, SEED
+from tests.truth.recording import changed, record, rewrite
 
 
 def test_every_swap_of_a_real_history_is_predicted_to_the_wei(recorded: HistoryReader) -> None:

@@ -19,10 +19,10 @@ from dexarb.search.scan import warm_up
 from dexarb.store.follow import first_keyframe
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
-from support.sessions import paper_session
-from truth.conftest import SEED
-from truth.recording import changed, record, rewrite
-from truth.trials import strategies_of
+from tests.support.sessions import paper_session
+from tests.truth.conftest import SEED
+from tests.truth.recording import changed, record, rewrite
+from tests.truth.trials import strategies_of
 
 FUTURE_BLOCKS = 10
 

@@ -14,8 +14,8 @@ from dexarb.trading.engine import Executor
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.settle.paper_executor import PaperExecutor
-from truth.lab import open_lab
-from truth.trials import Findings, try_blocks
+from tests.truth.lab import open_lab
+from tests.truth.trials import Findings, try_blocks
 
 WITHIN_S = 900.0
 ALL_KINDS = 28

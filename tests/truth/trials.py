@@ -23,8 +23,8 @@ from dexarb.trading.models.gas import GasModel
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.settle.rivals import arbitrages
 from dexarb.trading.strategy import StrategySettings, pair_of
-from truth.lab import Lab, Trial, substance
-from truth.variety import GWEI, Variety, kinds_of
+from tests.truth.lab import Lab, Trial, substance
+from tests.truth.variety import GWEI, Variety, kinds_of
 
 MOVED, TOO_LITTLE = "moved", "too little received"
 CANNOT_PAY = {"ERC20: transfer amount exceeds balance", ""}

@@ -1,6 +1,6 @@
 """Writes uniswap_v2.json and uniswap_v3.json: what the published bytecode answers.
 
-Run from the repository: PYTHONPATH=tests python tests/vectors/make_amm_vectors.py
+Run from the repository: python -m tests.vectors.make_amm_vectors
 Numbers are decimal strings, so that any JSON reader keeps them whole.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
-from amm.evm_world import OWNER, Reverted, World, bytecode
 from dexarb.amm.abi import encode, signed, unsigned
+from tests.amm.evm_world import OWNER, Reverted, World, bytecode
 
 HERE = Path(__file__).parent
 ROUTER = "@uniswap/v2-periphery/build/UniswapV2Router02.json"
