@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import Cycle, run
 from dexarb.core.token import Address
 from dexarb.errors import PoolError
@@ -61,7 +61,7 @@ def brent_max(f: Callable[[float], float], low: float, high: float) -> float:
     return x
 
 
-def exact_profit(cycle: Cycle, pools: Mapping[Address, Pool]) -> Callable[[float], float]:
+def exact_profit(cycle: Cycle, pools: Mapping[PoolKey, Pool]) -> Callable[[float], float]:
     """The exact swap of any pools, as the objective of an optimiser."""
 
     def profit(amount: float) -> float:

@@ -106,7 +106,7 @@ def swap_in_python(pool: UniswapV3Pool, amount_in: int) -> SwapResult:
     price, tick, liquidity, remaining, amount_out = v3_swap.swap(
         pool.ticks, pool._initialized, SPACING, FEE_PIPS,
         pool.sqrt_price_x96, pool.tick, pool.liquidity,
-        pool._zero_for_one(A), True, amount_in, pool._effective_limit(True, None),
+        pool._sells_token0(A), True, amount_in, pool._effective_limit(True, None),
     )  # fmt: skip
     return SwapResult(amount_in - remaining, amount_out, pool._at(price, tick, liquidity))
 
@@ -116,7 +116,7 @@ def whole_swaps() -> list[Row]:
     found = []
     for crossed, goal in TICKS_CROSSED.items():
         end = get_sqrt_ratio_at_tick(SPACING - crossed * SPACING - 5)
-        amount = pool.swap(A, INT256_MAX, end).amount_in if crossed else 10**12
+        amount = pool.swap(A, INT256_MAX, sqrt_price_limit_x96=end).amount_in if crossed else 10**12
         result = pool.swap(A, amount)
         assert result == swap_in_python(pool, amount)
         assert pool.crossed_ticks(result.pool) == crossed

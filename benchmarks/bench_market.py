@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.baselines import every_cycle, full_scan
 from benchmarks.harness import ROUNDS, Round, Row, compared, figure
 from benchmarks.hub_market import HubMarket, block_of
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address
 from dexarb.search.cycles import CycleIndex
 from dexarb.search.packed import Floats, Ints
@@ -49,7 +49,7 @@ class Kernels:
 
     def __init__(self, hubs: HubMarket, max_hops: int) -> None:
         self.index = CycleIndex(hubs.start_tokens, max_hops)
-        self.mirror = RateMirror()
+        self.mirror = RateMirror(self.index.edges)
         self.room = room_for(1 << 17, 1 << 20)
         self.open: set[tuple[int, ...]] = set()
         for pool in hubs.pools:
@@ -61,7 +61,7 @@ class Kernels:
 
     def read(self, pools: Sequence[Pool]) -> tuple[Ints, Floats]:
         """To the end of each pool's liquidity, so that no walk has to stop for reading."""
-        changed = {self.index.slots[pool.address]: pool for pool in pools}
+        changed = {self.index.edges.slots[pool.key]: pool for pool in pools}
         edges, rates = self.mirror.read(changed)
         for edge in edges.tolist():
             while not self.mirror.segments.complete[edge]:
@@ -78,7 +78,7 @@ class Kernels:
     def timed(self, pools: Sequence[Pool]) -> tuple[float, list[int], Ints]:
         """The best of three searches after these pools moved, each from the rates before."""
         edges, rates = self.read(pools)
-        slots = [self.index.slots[pool.address] for pool in pools]
+        slots = [self.index.edges.slots[pool.key] for pool in pools]
         before = self.rates[edges]
         taken = []
         for _ in range(REPEATS):
@@ -140,12 +140,12 @@ def whole_update(hubs: HubMarket) -> Row:
     market = hubs.market()
     ours = scanner(hubs, 3)
     cycles = every_cycle(hubs.pools, hubs.start_tokens)
-    slot = {pool.address: number for number, pool in enumerate(hubs.pools)}
+    slot = {pool.key: number for number, pool in enumerate(hubs.pools)}
     first = np.array([segment[:2] for pool in hubs.pools for segment in pool.first_segments()])
     sizes = np.zeros(len(cycles))
     blocks = hubs.blocks(TOUCHED, OPENED)
 
-    def scan_all(touched: frozenset[Address]) -> object:
+    def scan_all(touched: frozenset[PoolKey]) -> object:
         for name in touched:
             sold0, sold1 = market.pools[name].first_segments()
             first[2 * slot[name]], first[2 * slot[name] + 1] = sold0[:2], sold1[:2]

@@ -13,9 +13,10 @@ from benchmarks.baselines import brent_max, compiled_profit, exact_profit, v2_fo
 from benchmarks.harness import Row, compare, figure
 from benchmarks.hub_market import address, market_of, v3_pool
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
+from dexarb.search.edges import EdgeTable
 from dexarb.search.packed import Ints
 from dexarb.search.polish import Sized, polish
 from dexarb.search.rates import RateMirror
@@ -32,15 +33,17 @@ class Case(NamedTuple):
     """A cycle of two pools, mirrored to the end of their liquidity. edges: `many` times itself."""
 
     cycle: Cycle
-    pools: dict[Address, Pool]
+    pools: dict[PoolKey, Pool]
     mirror: RateMirror
     edges: Ints
 
     @classmethod
     def of(cls, first: Pool, second: Pool, start: Address, many: int) -> Case:
         """Sell the start token into the first pool, buy it back in the second."""
-        mirror = RateMirror()
-        for slot, pool in enumerate((first, second)):
+        table = EdgeTable()
+        mirror = RateMirror(table)
+        for pool in (first, second):
+            slot = table.add(pool)
             mirror.add(slot)
             mirror.read({slot: pool})
         side = first.tokens.index(start)
@@ -49,9 +52,9 @@ class Case(NamedTuple):
             while not mirror.segments.complete[edge]:
                 mirror.read_on(edge)
         other = first.tokens[1 - side]
-        cycle = Cycle((Hop(first.address, start, other), Hop(second.address, other, start)))
+        cycle = Cycle((Hop(first.key, start, other), Hop(second.key, other, start)))
         rows = np.repeat(np.array([[*edges, -1, -1]], dtype=np.int64), many, axis=0)
-        return cls(cycle, {first.address: first, second.address: second}, mirror, rows)
+        return cls(cycle, {first.key: first, second.key: second}, mirror, rows)
 
     def size(self, room: Sizes) -> None:
         size_cycles(self.mirror.segments, self.edges, room)

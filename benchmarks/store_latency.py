@@ -22,6 +22,7 @@ from pathlib import Path
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
 from dexarb.core.block import Block, BlockUpdate, Log, Transaction
 from dexarb.core.market import Keyframe
+from dexarb.core.pool import PoolKey
 from dexarb.core.profile import ChainProfile
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address, Token
@@ -164,7 +165,7 @@ def read(folder: Path, segment: int) -> None:
 
 
 def ledger(path: Path) -> None:
-    cycle = Cycle((Hop(ADDRESSES[0], WETH, USDC), Hop(ADDRESSES[1], USDC, WETH)))
+    cycle = Cycle((Hop(PoolKey(ADDRESSES[0]), WETH, USDC), Hop(PoolKey(ADDRESSES[1]), USDC, WETH)))
     block = keyframe().block
     with LedgerDb.open(path, chain_id=1, history=path.parent) as books:
 

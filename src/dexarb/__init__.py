@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dexarb.amm.uniswap_v2 import UniswapV2Pool
     from dexarb.amm.uniswap_v3 import UniswapV3Pool
     from dexarb.core.block import Block
-    from dexarb.core.pool import Pool, SwapResult
+    from dexarb.core.pool import Pool, PoolKey, SwapResult
     from dexarb.core.route import Cycle, Hop
     from dexarb.core.token import Address, Token
     from dexarb.core.trade import Opportunity
@@ -33,6 +33,7 @@ __all__ = [
     "Opportunity",
     "OwnStrategy",
     "Pool",
+    "PoolKey",
     "SwapResult",
     "Token",
     "UniswapV2Pool",
@@ -51,6 +52,7 @@ _MODULES = {
     "Opportunity": "core.trade",
     "OwnStrategy": "trading.decide.custom",
     "Pool": "core.pool",
+    "PoolKey": "core.pool",
     "SwapResult": "core.pool",
     "Token": "core.token",
     "UniswapV2Pool": "amm.uniswap_v2",

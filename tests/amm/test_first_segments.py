@@ -41,7 +41,7 @@ def test_on_a_tick_boundary_and_in_a_gap() -> None:
     pool = v3(1, TOKENS, 1.02, [(-3, -1, 10**18), (0, 2, 10**18), (3, 5, 10**18)])
     boundary = get_sqrt_ratio_at_tick(max(tick for tick in pool.ticks if tick <= pool.tick))
     for limit in (boundary + 1, boundary, boundary - 1, boundary - 2**80):
-        reached = pool.swap(TOKENS[0], 10**20, limit).pool
+        reached = pool.swap(TOKENS[0], 10**20, sqrt_price_limit_x96=limit).pool
         assert isinstance(reached, UniswapV3Pool)
         assert reached.sqrt_price_x96 == limit
         check(reached)

@@ -41,8 +41,10 @@ def outcome(
     """What the swap gives, or all that its error says."""
     try:
         if exact_in:
-            return pool.swap(TOKEN0 if zero_for_one else TOKEN1, amount, limit)
-        return pool.swap_exact_out(TOKEN1 if zero_for_one else TOKEN0, amount, limit)
+            return pool.swap(TOKEN0 if zero_for_one else TOKEN1, amount, sqrt_price_limit_x96=limit)
+        return pool.swap_exact_out(
+            TOKEN1 if zero_for_one else TOKEN0, amount, sqrt_price_limit_x96=limit
+        )
     except (PoolError, OverflowError) as error:
         return type(error), (str(error), *vars(error).values())
 

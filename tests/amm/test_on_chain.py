@@ -8,7 +8,7 @@ import pytest
 
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool
 from dexarb.amm.tick_math import MAX_TICK, MIN_SQRT_RATIO
-from dexarb.core.pool import Call, PoolAddress, Replies
+from dexarb.core.pool import Call, FoundPool, PoolKey, Replies
 from dexarb.core.token import Address
 from dexarb.errors import InsufficientLiquidity, InvalidPoolState
 from tests.amm.evm_world import OWNER, V3_TIERS, Reverted, World
@@ -26,17 +26,13 @@ def v3_reader(
     world: World, address: Address, fee_pips: int, token0: Address | None = None
 ) -> Generator[Sequence[Call], Replies, UniswapV3Pool]:
     return UniswapV3Pool.load(
-        address=address,
-        dex="uniswap",
-        token0=token0 or world.token0,
-        token1=world.token1,
-        fee_pips=fee_pips,
+        FoundPool(PoolKey(address), (token0 or world.token0, world.token1), fee_pips), dex="uniswap"
     )
 
 
 def v2_reader(world: World, address: Address) -> Generator[Sequence[Call], Replies, UniswapV2Pool]:
     return UniswapV2Pool.load(
-        address=address, dex="quickswap", token0=world.token0, token1=world.token1, fee_pips=3000
+        FoundPool(PoolKey(address), (world.token0, world.token1), 3000), dex="quickswap"
     )
 
 
@@ -51,14 +47,14 @@ def test_finding_pools(world: World) -> None:
                 factory=factory, token_a=world.token0, token_b=world.token1, fees_pips=[3000]
             )
         )
-    pair = world.new_pair()
+    pair, tokens = world.new_pair(), (world.token0, world.token1)
     pools = {fee: world.new_pool(fee) for fee in (500, 10000)}
     for token_a, token_b in ((world.token0, world.token1), (world.token1, world.token0)):
         assert world.answer(
             UniswapV2Pool.find(
                 factory=world.v2_factory, token_a=token_a, token_b=token_b, fees_pips=[2500]
             )
-        ) == (PoolAddress(pair, 2500),)
+        ) == (FoundPool(PoolKey(pair), tokens, 2500),)
         assert world.answer(
             UniswapV3Pool.find(
                 factory=world.v3_factory,
@@ -66,7 +62,7 @@ def test_finding_pools(world: World) -> None:
                 token_b=token_b,
                 fees_pips=[100, 500, 3000, 10000, 12345],
             )
-        ) == tuple(PoolAddress(address, fee) for fee, address in pools.items())
+        ) == tuple(FoundPool(PoolKey(address), tokens, fee) for fee, address in pools.items())
 
 
 def test_what_is_no_factory_is_told(world: World) -> None:

@@ -165,7 +165,7 @@ def test_running_dry_says_what_could_be_filled(
     if pool.sqrt_price_x96 <= end if token_in == TOKEN0 else pool.sqrt_price_x96 == end:
         assert filled(error) == (0, 0)
         return
-    result = swap(token, amount, end)
+    result = swap(token, amount, sqrt_price_limit_x96=end)
     assert filled(error) == (result.amount_in, result.amount_out)
     assert after(result).sqrt_price_x96 == end
     assert (result.amount_in if exact_in else result.amount_out) < amount
@@ -176,9 +176,9 @@ def test_limits_hold(pool: UniswapV3Pool, token: Address, amount: int, limit: in
     downwards = token == TOKEN0
     if limit == pool.sqrt_price_x96 or (limit < pool.sqrt_price_x96) != downwards:
         with pytest.raises(InvalidAmount):
-            pool.swap(token, amount, limit)
+            pool.swap(token, amount, sqrt_price_limit_x96=limit)
         return
-    result = pool.swap(token, amount, limit)
+    result = pool.swap(token, amount, sqrt_price_limit_x96=limit)
     reached = after(result).sqrt_price_x96
     assert reached >= limit if downwards else reached <= limit
     assert result.amount_in == amount or reached == limit
@@ -225,7 +225,7 @@ def test_a_boundary_belongs_to_the_side_it_was_reached_from() -> None:
     """Moving down onto a tick crosses it, and moving up again costs nothing but the crossing."""
     boundary = get_sqrt_ratio_at_tick(-600)
     start = v3_pool(TWO_RANGES, Q96, 0)
-    down = start.swap(TOKEN0, INT256_MAX, boundary)
+    down = start.swap(TOKEN0, INT256_MAX, sqrt_price_limit_x96=boundary)
     below = after(down)
     assert (below.sqrt_price_x96, below.tick, below.liquidity) == (boundary, -601, 10**18)
     assert start.crossed_ticks(below) == 1
@@ -271,7 +271,7 @@ def test_limits_inside_gaps(
     empty = v3_pool([], pool.sqrt_price_x96, pool.tick, pool.fee_pips, pool.tick_spacing)
     ahead = (limit < pool.sqrt_price_x96) == (token == TOKEN0)
     assume(ahead and limit != pool.sqrt_price_x96 and MIN_SQRT_RATIO < limit < MAX_SQRT_RATIO)
-    end = after(empty.swap(token, 1, limit))
+    end = after(empty.swap(token, 1, sqrt_price_limit_x96=limit))
     tick = get_tick_at_sqrt_ratio(limit)
     word_start = tick % (pool.tick_spacing << 8) == 0
     if token == TOKEN0 and word_start and limit == get_sqrt_ratio_at_tick(tick):
@@ -294,10 +294,10 @@ def test_refusals() -> None:
                 swap(TOKEN0, amount)
     for limit in (Q96, Q96 + 1, MIN_SQRT_RATIO, 0):
         with pytest.raises(InvalidAmount):
-            pool.swap(TOKEN0, 1, limit)
+            pool.swap(TOKEN0, 1, sqrt_price_limit_x96=limit)
     for limit in (Q96, Q96 - 1, MAX_SQRT_RATIO, 1 << 160):
         with pytest.raises(InvalidAmount):
-            pool.swap(TOKEN1, 1, limit)
+            pool.swap(TOKEN1, 1, sqrt_price_limit_x96=limit)
     with pytest.raises(UnknownToken):
         pool.swap(STRANGER, 1)
     with pytest.raises(UnknownToken):
@@ -326,7 +326,7 @@ def test_pools_not_yet_initialised_are_legal_and_dry() -> None:
     for limit in (None, Q96):
         for swap in (pool.swap, pool.swap_exact_out):
             with pytest.raises(InsufficientLiquidity) as dry:
-                swap(TOKEN0, 1, limit)
+                swap(TOKEN0, 1, sqrt_price_limit_x96=limit)
             assert (dry.value.amount_in, dry.value.amount_out) == (0, 0)
     assert not list(pool.segments(TOKEN0))
     assert UniswapV3Pool.from_state(pool.state()) == pool

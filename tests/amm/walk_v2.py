@@ -8,7 +8,7 @@ from random import Random
 
 from dexarb.amm.abi import encode, unsigned
 from dexarb.amm.uniswap_v2 import UINT112_MAX, UniswapV2Pool
-from dexarb.core.pool import Call, SwapResult
+from dexarb.core.pool import Call, FoundPool, PoolKey, SwapResult
 from dexarb.core.token import Address
 from dexarb.errors import InsufficientLiquidity, InvalidAmount, PoolError, PoolOverflow
 from tests.amm.evm_world import Fork, Reverted, World, selector
@@ -32,11 +32,8 @@ class V2Walk:
         world = self.world
         return world.answer(
             UniswapV2Pool.load(
-                address=self.address,
+                FoundPool(PoolKey(self.address), (world.token0, world.token1), self.fork.fee_pips),
                 dex="",
-                token0=world.token0,
-                token1=world.token1,
-                fee_pips=self.fork.fee_pips,
             )
         )
 

@@ -13,7 +13,7 @@ from dexarb.amm.tick_math import (
     get_sqrt_ratio_at_tick,
 )
 from dexarb.amm.uniswap_v3 import INT256_MAX, SWAP, UniswapV3Pool
-from dexarb.core.pool import SwapResult
+from dexarb.core.pool import FoundPool, PoolKey, SwapResult
 from dexarb.errors import InsufficientLiquidity, InvalidAmount, PoolError
 from tests.amm.evm_world import OWNER, V3_TIERS, Reverted, World
 
@@ -90,11 +90,8 @@ class V3Walk:
         world = self.world
         return world.answer(
             UniswapV3Pool.load(
-                address=self.address,
+                FoundPool(PoolKey(self.address), (world.token0, world.token1), self.fee_pips),
                 dex="",
-                token0=world.token0,
-                token1=world.token1,
-                fee_pips=self.fee_pips,
             )
         )
 
@@ -232,8 +229,12 @@ class V3Walk:
     ) -> SwapResult:
         token0, token1 = self.pool.tokens
         if exact_in:
-            return self.pool.swap(token0 if zero_for_one else token1, amount, limit)
-        return self.pool.swap_exact_out(token1 if zero_for_one else token0, amount, limit)
+            return self.pool.swap(
+                token0 if zero_for_one else token1, amount, sqrt_price_limit_x96=limit
+            )
+        return self.pool.swap_exact_out(
+            token1 if zero_for_one else token0, amount, sqrt_price_limit_x96=limit
+        )
 
     def agree(self, zero_for_one: bool, exact_in: bool, amount: int, limit: int | None) -> None:
         """Swap in dexarb and in the contract; amounts, price, tick and liquidity must be equal."""

@@ -55,7 +55,7 @@ def test_a_v3_fork_with_another_swap_event_is_refused_with_its_whole_factory(
             await rpc.call("evm_mine")
             found = await bootstrap(rpc, asked, chain_id=137)
             assert {pool.kind for pool in found.pools} == {"uniswap_v2"}
-            refused = [p.address for p in scratch.world.pools if p.kind == "uniswap_v3"]
+            refused = [p.key for p in scratch.world.pools if p.kind == "uniswap_v3"]
             assert {missing.pool for missing in found.missing} == set(refused)
             for missing in found.missing:
                 assert missing.reason == "emits other events than uniswap_v3: 0xc42079f9.."
@@ -81,7 +81,7 @@ def test_pools_behind_minimal_proxies_are_told_by_their_implementation(
             await set_code(rpc, IMPLEMENTATION, code.replace(SWAP, PANCAKE_SWAP))
             await rpc.call("evm_mine")
             found = await bootstrap(rpc, asked, chain_id=137)
-            assert pool.address in {each.pool for each in found.missing}
+            assert pool.key in {each.pool for each in found.missing}
 
     run(check())
 
@@ -98,7 +98,7 @@ def test_a_pool_that_names_another_factory_is_left_out_alone(scratch: Embedded) 
             found = await bootstrap(rpc, requests_of(scratch.world), chain_id=137)
             (missing,) = found.missing
             factory = scratch.world.factories[pool.dex]
-            assert missing.pool == pool.address
+            assert missing.pool == pool.key
             assert f"its factory() is {STRANGER}, not {factory}" in missing.reason
             assert len(found.pools) == len(scratch.world.pools) - 1
 

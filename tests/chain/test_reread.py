@@ -32,7 +32,7 @@ def test_pools_that_are_read_again_equal_those_of_the_bootstrap(
             found = await bootstrap(rpc, requests_of(embedded.world), chain_id=137)
             await rpc.call("evm_mine")
             again = await reread(rpc, found.block, found.pools, multicall)
-            assert again == {pool.address: pool for pool in found.pools}
+            assert again == {pool.key: pool for pool in found.pools}
 
     run(check())
 
@@ -55,8 +55,8 @@ def test_what_we_believe_of_a_pool_does_not_change_what_is_read(embedded: Embedd
                 assert len(ticks) == len(pool.ticks)
                 believed.append(replace(pool, ticks=ticks))
             again = await reread(rpc, found.block, believed)
-            assert again == {pool.address: pool for pool in found.pools}
-            assert all(again[pool.address] != pool for pool in believed)
+            assert again == {pool.key: pool for pool in found.pools}
+            assert all(again[pool.key] != pool for pool in believed)
 
     run(check())
 
@@ -68,10 +68,10 @@ def test_a_pool_that_is_none_any_more_is_an_error_of_its_own(scratch: Embedded) 
             await rpc.call("anvil_setCode", pools[0].address, "0x60006000fd")
             await rpc.call("evm_mine")
             again = await reread(rpc, await Driver(rpc).block(), pools)
-            broken = again.pop(pools[0].address)
+            broken = again.pop(pools[0].key)
             assert isinstance(broken, InvalidPoolState)
             assert pools[0].address in str(broken)
-            assert again == {pool.address: pool for pool in pools[1:]}
+            assert again == {pool.key: pool for pool in pools[1:]}
 
     run(check())
 

@@ -15,6 +15,7 @@ from dexarb.chain.contents import Watched
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block, BlockRef
 from dexarb.core.market import Keyframe, Market
+from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
 from dexarb.demo.anvil import start_anvil
 from dexarb.demo.artifacts import Function, contract
@@ -112,7 +113,7 @@ def test_the_feed_carries_a_bootstrap_to_a_later_one_forks_included() -> None:
                     assert any(received.contents.logs for received in follower.received[:12])
                 again = await bootstrap(rpc, asked, chain_id=137)
                 assert again.block == replace(market.block, seen_at=None)
-                assert {pool.address: pool for pool in again.pools} == market.pools
+                assert {pool.key: pool for pool in again.pools} == market.pools
 
     run(check(), within_s=120)
 
@@ -161,7 +162,7 @@ def test_a_pool_that_is_not_one_is_reported_and_the_rest_goes_on(embedded: Embed
             ]
             found = await bootstrap(rpc, [*asked, *requests_of(world)], chain_id=137)
             assert len(found.pools) == len(world.pools)
-            assert [missing.pool for missing in found.missing] == [usdc]
+            assert [missing.pool for missing in found.missing] == [PoolKey(usdc)]
             assert found.missing[0].fee_pips == 3000
             await rpc.call("anvil_setCode", STRANGER, "0x")
 
@@ -213,7 +214,7 @@ def test_a_mistake_in_a_pool_type_does_not_look_like_a_missing_pool(
 ) -> None:
     class Mistaken(UniswapV2Pool):
         @classmethod
-        def load(cls, **_: Any) -> Generator[Any, Any, Any]:
+        def load(cls, *_: Any, **__: Any) -> Generator[Any, Any, Any]:
             yield []
             raise ZeroDivisionError
 

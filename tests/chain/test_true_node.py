@@ -35,7 +35,7 @@ def test_its_pools_are_found_and_loaded_as_they_are(way: str) -> None:
             async with Rpc.connect(urls[way]) if way in urls else Rpc([transport(node)]) as rpc:
                 found = await bootstrap(rpc, REQUESTS, chain_id=CHAIN_ID, multicall=None)
         assert found.block == chain.head.block
-        assert {pool.address: pool for pool in found.pools} == chain.head.pools
+        assert {pool.key: pool for pool in found.pools} == chain.head.pools
         assert not found.missing
 
     run(check())

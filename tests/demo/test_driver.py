@@ -8,6 +8,7 @@ from statistics import median
 
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool
 from dexarb.amm.uniswap_v3 import BURN, MINT
+from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
 from dexarb.demo.driver import Driver
 from dexarb.demo.mining import Mined, MinedReceipt
@@ -47,7 +48,7 @@ def test_another_seed_another_story(story: Story) -> None:
 def test_v2_reserves_equal_the_chain(story: Story) -> None:
     assert len(story.reserves) == len(v2_pools(story.world)) == 8
     for address, reserves in story.reserves.items():
-        pool = story.driver.market.pools[address]
+        pool = story.driver.market.pools[PoolKey(address)]
         assert isinstance(pool, UniswapV2Pool)
         assert (pool.reserve0, pool.reserve1) == reserves
 
@@ -55,7 +56,7 @@ def test_v2_reserves_equal_the_chain(story: Story) -> None:
 def test_v3_prices_and_ticks_equal_the_chain(story: Story) -> None:
     assert len(story.v3_prices) == len(v3_pools(story.world)) == 6
     for address, price in story.v3_prices.items():
-        pool = story.driver.market.pools[address]
+        pool = story.driver.market.pools[PoolKey(address)]
         assert isinstance(pool, UniswapV3Pool)
         assert (pool.sqrt_price_x96, pool.tick, pool.liquidity) == price
         assert pool.ticks == story.v3_ticks[address]
@@ -64,13 +65,16 @@ def test_v3_prices_and_ticks_equal_the_chain(story: Story) -> None:
 def test_quotes_equal_the_quoters(story: Story) -> None:
     assert len(story.quotes) == 12
     for (address, token), (amount_in, amount_out) in story.quotes.items():
-        assert story.driver.market.pools[address].swap(token, amount_in).amount_out == amount_out
+        assert (
+            story.driver.market.pools[PoolKey(address)].swap(token, amount_in).amount_out
+            == amount_out
+        )
 
 
 def test_pools_read_anew_are_the_same(story: Story) -> None:
     market = story.driver.market
     assert story.reread.block == market.block
-    assert {pool.address: pool for pool in story.reread.pools} == market.pools
+    assert {pool.key: pool for pool in story.reread.pools} == market.pools
 
 
 def test_everyone_takes_part(story: Story) -> None:

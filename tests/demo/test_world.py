@@ -9,6 +9,7 @@ import pytest
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool
 from dexarb.chain.bootstrap.sync import PoolRequest, bootstrap
 from dexarb.chain.rpc import Rpc
+from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
 from dexarb.demo.artifacts import AGGREGATE3, contract
 from dexarb.demo.deploy import deploy
@@ -24,7 +25,7 @@ class Facts:
     symbols: dict[str, str]
     decimals: dict[str, int]
     names: dict[str, str]
-    pools: dict[Address, Any]
+    pools: dict[PoolKey, Any]
     pair_fees: set[int]
     aggregated: Any
     balances: dict[tuple[Address, str], int]
@@ -53,7 +54,7 @@ async def _facts() -> Facts:
             chain_id=137,
         )
         assert not loaded.missing
-        facts.pools = {pool.address: pool for pool in loaded.pools}
+        facts.pools = {pool.key: pool for pool in loaded.pools}
         usdc = facts.world.tokens["USDC"].address
         call = (usdc, True, contract("ERC20PresetFixedSupply")["decimals"].call())
         broken = (usdc, True, b"\x01\x02\x03\x04")
@@ -115,7 +116,7 @@ def test_three_dexes_have_the_pools(facts: Facts) -> None:
 def test_pools_stand_at_the_fair_price(facts: Facts) -> None:
     prices = {plan.symbol: plan.price_usd for plan in facts.world.plan.tokens}
     for deployed in facts.world.pools:
-        pool = facts.pools[deployed.address]
+        pool = facts.pools[deployed.key]
         sold, bought = deployed.token0, deployed.token1
         rate = next(pool.segments(sold.address)).rate / (1 - deployed.fee_pips / 1e6)
         price = rate * 10.0 ** (sold.decimals - bought.decimals)
@@ -129,7 +130,7 @@ def test_pools_are_deep_and_shallow(facts: Facts) -> None:
     for deployed in facts.world.pools:
         sold = deployed.token0
         amount = int(1_000 / prices[sold.symbol] * 10**sold.decimals)
-        pool = facts.pools[deployed.address]
+        pool = facts.pools[deployed.key]
         first = next(pool.segments(sold.address)).rate
         out = pool.swap(sold.address, amount).amount_out
         impacts.append((1 - out / amount / first) * 1e4)
@@ -140,7 +141,7 @@ def test_pools_are_deep_and_shallow(facts: Facts) -> None:
 def test_v3_pools_have_dozens_of_ticks(facts: Facts) -> None:
     assert v3_pools(facts.world)
     for address in v3_pools(facts.world):
-        pool = facts.pools[address]
+        pool = facts.pools[PoolKey(address)]
         assert isinstance(pool, UniswapV3Pool)
         assert len(pool.ticks) >= 24
 
@@ -151,7 +152,7 @@ def test_both_token_orders_occur(facts: Facts) -> None:
 
 def test_v2_pools_have_the_usual_fee(facts: Facts) -> None:
     for address in v2_pools(facts.world):
-        pool = facts.pools[address]
+        pool = facts.pools[PoolKey(address)]
         assert isinstance(pool, UniswapV2Pool)
         assert pool.fee_pips == V2_FEE_PIPS
 

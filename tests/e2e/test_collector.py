@@ -33,7 +33,7 @@ async def assert_equals_chain(run: Live) -> Market:
     assert market.block.hash == found.block.hash
     assert len(found.pools) == len(run.driver.world.pools)
     for pool in found.pools:
-        assert market.pools[pool.address] == pool
+        assert market.pools[pool.key] == pool
     return market
 
 

@@ -114,7 +114,7 @@ def test_what_is_recorded_behind_it_is_the_chain(tmp_path: Path, scheme: str) ->
                 history = run.files.data / "history" / str(chain_id)
                 market = newest_market(HistoryReader(history))
                 assert market.block.hash == true.block.hash
-                assert dict(market.pools) == {pool.address: pool for pool in true.pools}
+                assert dict(market.pools) == {pool.key: pool for pool in true.pools}
                 assert collector.stop() == 0
                 checked = check(history)
                 assert checked.ok, checked

@@ -16,7 +16,7 @@ from dexarb.amm.tick_math import (
 )
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
-from dexarb.core.pool import Pool, SwapResult
+from dexarb.core.pool import Pool, PoolKey, SwapResult
 from dexarb.core.route import Cycle, Hop, run
 from dexarb.core.token import Address, address_from_word
 from dexarb.ends.executor_contract import deploy_data, execute_data
@@ -63,7 +63,7 @@ class Arena:
 
     def __init__(self, chain: Chain, rng: Random, pools_per_pair: int = 4) -> None:
         self.chain, self.rng = chain, rng
-        self.pools: dict[Address, AnyPool] = {}
+        self.pools: dict[PoolKey, AnyPool] = {}
         self.receipts: list[Receipt] = []
         self.teller = chain.deploy(teller_bytecode())
         supply = encode(b"", 0x80, 0xC0, (1 << 256) - 1, self.teller, 1, 1 << 255, 1, 1 << 255)
@@ -107,8 +107,8 @@ class Arena:
 
     def follow(self, receipt: Receipt) -> None:
         for log in receipt.logs:
-            if log.address in self.pools:
-                self.pools[log.address] = self.pools[log.address].apply(log)
+            if PoolKey(log.address) in self.pools:
+                self.pools[PoolKey(log.address)] = self.pools[PoolKey(log.address)].apply(log)
 
     def pay(self, token: Address, to: Address, amount: int) -> None:
         self.tell(token, "transfer(address,uint256)", to, amount)
@@ -125,7 +125,7 @@ class Arena:
     def new_pair(self, factory: Address, fork: Fork, pair: tuple[Address, Address]) -> None:
         receipt = self.tell(factory, "createPair(address,address)", *pair)
         address = address_from_word(receipt.logs[-1].data[:32])
-        self.pools[address] = UniswapV2Pool(
+        self.pools[PoolKey(address)] = UniswapV2Pool(
             address=address,
             token0=pair[0],
             token1=pair[1],
@@ -144,7 +144,7 @@ class Arena:
         receipt = self.tell(self.v3_factory, "createPool(address,address,uint24)", *pair, fee_pips)
         address = address_from_word(receipt.logs[-1].data[32:])
         spacing = V3_TIERS[fee_pips]
-        self.pools[address] = UniswapV3Pool(
+        self.pools[PoolKey(address)] = UniswapV3Pool(
             address=address,
             token0=pair[0],
             token1=pair[1],
@@ -168,7 +168,7 @@ class Arena:
                 self.mint(address, ends[0], ends[1], int(liquidity * rng.uniform(0.1, 2)))
 
     def mint(self, address: Address, lower: int, upper: int, liquidity: int) -> None:
-        pool = self.pools[address]
+        pool = self.pools[PoolKey(address)]
         self.tell(
             address,
             "mint(address,int24,int24,uint128,bytes)",
@@ -187,7 +187,7 @@ class Arena:
 
     def swap_requests(self, address: Address, token_in: Address, amount_in: int) -> list[bytes]:
         """What the teller has to be sent for a swap, transaction by transaction."""
-        pool = self.pools[address]
+        pool = self.pools[PoolKey(address)]
         zero_for_one = token_in == pool.token0
         if isinstance(pool, UniswapV3Pool):
             limit = MIN_SQRT_RATIO + 1 if zero_for_one else MAX_SQRT_RATIO - 1
@@ -208,7 +208,7 @@ class Arena:
 
     def swap_to(self, address: Address, limit: int, amount_in: int = 1 << 127) -> None:
         """A V3 swap of as much of the amount as moves the pool to the limit."""
-        pool = self.pools[address]
+        pool = self.pools[PoolKey(address)]
         assert isinstance(pool, UniswapV3Pool)
         self.sent(Request(OWNER, self.teller, self._v3_swap(pool, limit, amount_in)))
 
@@ -249,7 +249,7 @@ class Arena:
         self.swap(pool.address, token_in, self.depth(pool, token_in) // self.rng.randint(80, 400))
 
     def is_v3(self, address: Address) -> bool:
-        return isinstance(self.pools[address], UniswapV3Pool)
+        return isinstance(self.pools[PoolKey(address)], UniswapV3Pool)
 
     # -- cycles ---------------------------------------------------------------------------------
 
@@ -288,10 +288,10 @@ class Arena:
                     pool.address
                     for pool in self.pools.values()
                     if {token_in, token_out} == set(pool.tokens)
-                    and pool.address not in (hop.pool for hop in picked)
+                    and pool.key not in (hop.pool for hop in picked)
                 ]
                 if fitting:
-                    picked.append(Hop(rng.choice(fitting), token_in, token_out))
+                    picked.append(Hop(PoolKey(rng.choice(fitting)), token_in, token_out))
             if len(picked) == hops:
                 return Cycle(tuple(picked))
 
@@ -326,6 +326,6 @@ def told(to: Address, signature: str, *words: int | Address, tail: bytes = b"") 
     return encode(b"", to) + encode(selector(signature), *words) + tail
 
 
-def kinds(cycle: Cycle, pools: dict[Address, AnyPool]) -> str:
+def kinds(cycle: Cycle, pools: dict[PoolKey, AnyPool]) -> str:
     """The kinds of a cycle's pools in order, as 2s and 3s."""
     return "".join("3" if isinstance(pools[hop.pool], UniswapV3Pool) else "2" for hop in cycle.hops)

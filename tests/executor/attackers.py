@@ -212,7 +212,7 @@ class Wayward:
         other = self.honest if start == self.token.address else self.token.address
         pair, pool = self.pools
         sold = other if pair_first else start
-        self.arena.swap(pair, sold, self.arena.depth(self.arena.pools[pair], sold) // 8)
+        self.arena.swap(Address(pair), sold, self.arena.depth(self.arena.pools[pair], sold) // 8)
         first, second = (pair, pool) if pair_first else (pool, pair)
         cycle = Cycle((Hop(first, start, other), Hop(second, other, start)))
         size = self.arena.depth(self.arena.pools[first], start) // 1000

@@ -9,13 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dexarb.amm import UniswapV2Pool, UniswapV3Pool
+from dexarb.core.pool import PoolKey
 from dexarb.core.route import most_out
 from dexarb.core.token import Address
 from dexarb.search.result import HopWork, hop_work
-from dexarb.trading.models.gas import COLLECTING, V2, V3, GasModel
+from dexarb.trading.models.gas import GasModel
 from tests.amm.evm_world import OWNER
 from tests.executor.arena import Arena, Trade
 from tests.executor.chains import Request, anvil_chain
+
+V2, V3 = UniswapV2Pool.gas, UniswapV3Pool.gas
 
 MOST_TICKS = 2_000
 """A sized trade does not move a price by more than a fifth; see docs/executor.md for the rest."""
@@ -38,7 +42,7 @@ class Sample(NamedTuple):
     def predicted(self) -> int:
         model = GasModel()
         if not self.started:
-            return model.before_run([hop.kind for hop in self.work])
+            return model.before_run([hop.gas for hop in self.work])
         units = model.units if self.filled else model.reverted
         return units(self.work, flash=self.flash)
 
@@ -110,14 +114,14 @@ def execute(arena: Arena, trade: Trade) -> Sample | None:
     return Sample(work, flash, fills, started, calldata, receipt.gas_used)
 
 
-def small_swap(arena: Arena, address: Address, token_in: Address) -> list[Request]:
+def small_swap(arena: Arena, key: PoolKey, token_in: Address) -> list[Request]:
     """Somebody else's transactions; the mirror moves at once."""
-    pool = arena.pools[address]
+    pool = arena.pools[key]
     amount = max(1_000, arena.depth(pool, token_in) // 3_000)
-    requests = arena.swap_requests(address, token_in, amount)
+    requests = arena.swap_requests(pool.address, token_in, amount)
     swapped = pool.swap(token_in, amount).pool
     assert isinstance(swapped, type(pool))
-    arena.pools[address] = swapped
+    arena.pools[key] = swapped
     return [Request(OWNER, arena.teller, data) for data in requests]
 
 
@@ -125,8 +129,8 @@ FEATURES = (
     "executor",
     "flash",
     "relay",
-    V2,
-    V3,
+    "V2",
+    "V3",
     "crossing",
     "crossed_tick",
     "touched V2",
@@ -136,17 +140,17 @@ FEATURES = (
 
 def features(sample: Sample) -> list[int]:
     work, model = sample.work, GasModel()
-    kinds = [hop.kind for hop in work]
+    costs = [hop.gas for hop in work]
     return [
         1,
         sample.flash,
         model.relays(work, flash=sample.flash),
-        kinds.count(V2),
-        kinds.count(V3),
+        costs.count(V2),
+        costs.count(V3),
         sum(hop.crossed_ticks > 0 for hop in work),
         sum(hop.crossed_ticks for hop in work),
-        -sum(hop.touched for hop in work if hop.kind == V2),
-        -sum(hop.touched for hop in work if hop.kind == V3),
+        -sum(hop.touched for hop in work if hop.gas == V2),
+        -sum(hop.touched for hop in work if hop.gas == V3),
     ]
 
 
@@ -157,7 +161,7 @@ def fit(taken: Sequence[Sample]) -> dict[str, int]:
     for sample in (each for each in taken if each.started):
         known = model.transaction + sample.calldata
         if not sample.filled:
-            locks = sum(hop.kind not in COLLECTING for hop in sample.work)
+            locks = sum(not hop.gas.collects_input for hop in sample.work)
             known += model.refund * (locks + model.relays(sample.work, flash=sample.flash))
         rows.append(np.array(features(sample)) / sample.gas_used)
         rest.append((sample.gas_used - known) / sample.gas_used)
@@ -169,11 +173,11 @@ def fit_before_run(taken: Sequence[Sample]) -> dict[str, int]:
     """The same of the runs that did not start."""
     rows, rest = [], []
     for sample in (each for each in taken if not each.started):
-        kinds = [hop.kind for hop in sample.work]
-        rows.append([1, kinds.count(V2), kinds.count(V3)])
+        costs = [hop.gas for hop in sample.work]
+        rows.append([1, costs.count(V2), costs.count(V3)])
         rest.append(sample.gas_used - GasModel().transaction - sample.calldata)
     found = np.linalg.lstsq(np.array(rows), np.array(rest), rcond=None)[0]
-    return dict(zip(("moved", V2, V3), map(round, found), strict=True))
+    return dict(zip(("moved", "V2", "V3"), map(round, found), strict=True))
 
 
 def quantiles(taken: Sequence[Sample]) -> tuple[float, float, float]:

@@ -203,7 +203,7 @@ def test_a_minimum_profit_is_kept(arena: Arena) -> None:
 
 def test_cycles_are_two_to_four_hops_long(arena: Arena) -> None:
     trade = winner(arena)
-    hops = [Stop(hop.pool, hop.token_in, 0) for hop in trade.cycle.hops]
+    hops = [Stop(Address(hop.pool), hop.token_in, 0) for hop in trade.cycle.hops]
     alone = send(arena, OPERATOR, route(hops[:1], 1000))
     assert revert_reason(alone.output) == "no cycle"
     assert not send(arena, OPERATOR, route([], 1000)).succeeded
@@ -219,7 +219,11 @@ def test_kinds_of_pools_that_it_does_not_know_are_refused(arena: Arena, kind: in
     trade = winner(arena)
     for odd in range(2):
         stops = [
-            Stop(hop.pool, hop.token_in, kind if place == odd else int(arena.is_v3(hop.pool)))
+            Stop(
+                Address(hop.pool),
+                hop.token_in,
+                kind if place == odd else int(arena.is_v3(Address(hop.pool))),
+            )
             for place, hop in enumerate(trade.cycle.hops)
         ]
         refused = send(arena, OPERATOR, route(stops, trade.amount_in))

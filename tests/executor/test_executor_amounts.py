@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from dexarb.amm.abi import unsigned
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import most_out
 from dexarb.core.token import Address
 from dexarb.ends.executor_contract import revert_reason
@@ -87,16 +87,16 @@ def run_both_ways(arena: Arena, trade: Trade, tally: Counter[str]) -> None:
         )
 
 
-def states_after(arena: Arena, receipt: Receipt) -> dict[Address, Pool]:
-    pools: dict[Address, Pool] = dict(arena.pools)
+def states_after(arena: Arena, receipt: Receipt) -> dict[PoolKey, Pool]:
+    pools: dict[PoolKey, Pool] = dict(arena.pools)
     for log in receipt.logs:
-        if log.address in pools:
-            pools[log.address] = pools[log.address].apply(log)
+        if PoolKey(log.address) in pools:
+            pools[PoolKey(log.address)] = pools[PoolKey(log.address)].apply(log)
     return pools
 
 
-def states_expected(arena: Arena, trade: Trade) -> dict[Address, Pool]:
-    moved = {result.pool.address: result.pool for result in trade.results or ()}
+def states_expected(arena: Arena, trade: Trade) -> dict[PoolKey, Pool]:
+    moved = {result.pool.key: result.pool for result in trade.results or ()}
     return {**arena.pools, **moved}
 
 

@@ -12,7 +12,7 @@ from eth_hash.auto import keccak
 
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
 from dexarb.ends.executor_contract import (
@@ -42,8 +42,8 @@ POOL = UniswapV3Pool(
     liquidity=0,
     ticks={},
 )
-POOLS: dict[Address, Pool] = {POOL_2: PAIR, POOL_3: POOL}
-CYCLE = Cycle((Hop(POOL_2, A, B), Hop(POOL_3, B, A)))
+POOLS: dict[PoolKey, Pool] = {PAIR.key: PAIR, POOL.key: POOL}
+CYCLE = Cycle((Hop(PAIR.key, A, B), Hop(POOL.key, B, A)))
 
 
 def test_the_compiler_makes_the_shipped_artifact_of_the_source() -> None:

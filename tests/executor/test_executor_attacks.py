@@ -12,6 +12,7 @@ import pytest
 
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
+from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
 from dexarb.ends.executor_contract import revert_reason, withdraw_data
 from tests.amm.evm_world import selector
@@ -163,7 +164,7 @@ ATTACKS: dict[Attack, tuple[str, ...]] = {
 
 
 def quoted(stage: Stage, stop: Stop, amount_in: int) -> int:
-    return stage.arena.pools[stop.pool].swap(stop.token_in, amount_in).amount_out
+    return stage.arena.pools[PoolKey(stop.pool)].swap(stop.token_in, amount_in).amount_out
 
 
 @pytest.mark.parametrize("flash", [False, True])

@@ -7,9 +7,13 @@ from itertools import product
 
 import pytest
 
+from dexarb.amm import UniswapV2Pool, UniswapV3Pool
+from dexarb.core.pool import SwapGas
 from dexarb.search.result import HopWork
-from dexarb.trading.models.gas import V2, V3, GasModel
+from dexarb.trading.models.gas import GasModel
 from tests.executor.gas import Sample, quantiles, samples, seasoned_arena
+
+V2, V3 = UniswapV2Pool.gas, UniswapV3Pool.gas
 
 
 def assert_predicted(taken: Sequence[Sample]) -> None:
@@ -46,14 +50,14 @@ def test_what_is_paid_for() -> None:
     """The sum, spelled out once."""
     model = GasModel()
     base = model.transaction + model.calldata + model.executor
-    pair = model.calldata_per_hop + model.swap[V2]
-    pool = model.calldata_per_hop + model.swap[V3]
+    pair = model.calldata_per_hop + V2.swap
+    pool = model.calldata_per_hop + V3.swap
     crossing = HopWork(V3, 3)
     assert model.units([HopWork(V2, 0)] * 2) == base + 2 * pair
     assert model.units([HopWork(V3, 0)] * 2) == base + 2 * pool + model.relay
     assert model.units([crossing]) == base + pool + model.crossing + 3 * model.crossed_tick
     touched = [HopWork(V2, 0, touched=True), HopWork(V3, 0, touched=True)]
-    saved = model.touched[V2] + model.touched[V3]
+    saved = V2.touched_saves + V3.touched_saves
     assert model.units(touched) == base + pair + pool + model.relay - saved
 
 
@@ -61,13 +65,13 @@ def test_a_flash_swap_that_cannot_pay_ends_early() -> None:
     """A V2 pair would have written its oracle behind that point, a V3 pool has done it before."""
     model = GasModel()
     pair, pool = HopWork(V2, 0), HopWork(V3, 0)
-    for first, saved in ((pair, model.unpaid_hop[V2]), (pool, model.unpaid_hop[V3])):
+    for first, saved in ((pair, V2.unpaid_flash), (pool, V3.unpaid_flash)):
         work = [first, pair]
         assert model.unpaid(work) == model.reverted(work, flash=True) - saved
     touched = [pair._replace(touched=True), pool]
     assert model.unpaid(touched) == model.unpaid([pair, pool])
     touched = [pool._replace(touched=True), pair]
-    assert model.unpaid(touched) == model.unpaid([pool, pair]) - model.touched[V3]
+    assert model.unpaid(touched) == model.unpaid([pool, pair]) - V3.touched_saves
 
 
 def test_a_run_that_a_pool_refuses_ends_there() -> None:
@@ -80,7 +84,7 @@ def test_a_run_that_a_pool_refuses_ends_there() -> None:
     assert nothing == model.refused([pool], [V3, V2]) - model.nothing_sent
     own, flash = (model.refused([], [V2, V2, V3], flash=flash) for flash in (False, True))
     # What the pools behind it offer has been read.
-    read = model.read[V2] + model.read[V3]
+    read = V2.read + V3.read
     assert own == model.units([]) + 3 * model.calldata_per_hop + model.refused_hop + read
     assert flash - own == model.flash - model.relay
 
@@ -88,11 +92,11 @@ def test_a_run_that_a_pool_refuses_ends_there() -> None:
 def test_a_run_that_finds_the_pools_moved_has_read_them_and_no_more() -> None:
     model = GasModel()
     spent = model.transaction + model.calldata + model.moved + 2 * model.calldata_per_hop
-    assert model.before_run([V2, V3]) == spent + model.read[V2] + model.read[V3]
+    assert model.before_run([V2, V3]) == spent + V2.read + V3.read
 
 
 @pytest.mark.parametrize("kinds", [*product([V2, V3], repeat=2), *product([V2, V3], repeat=3)])
-def test_a_lost_race_costs_at_most_three_tenths_of_a_fill(kinds: tuple[str, ...]) -> None:
+def test_a_lost_race_costs_at_most_three_tenths_of_a_fill(kinds: tuple[SwapGas, ...]) -> None:
     model = GasModel()
     filled = model.units([HopWork(kind, 0) for kind in kinds])
     assert model.before_run(kinds) <= 0.3 * filled
@@ -109,7 +113,9 @@ def test_a_lost_race_costs_at_most_three_tenths_of_a_fill(kinds: tuple[str, ...]
         ((V3, V2, V2, V2), 0, 0),
     ],
 )
-def test_inputs_that_go_through_the_executor(kinds: tuple[str, ...], own: int, flash: int) -> None:
+def test_inputs_that_go_through_the_executor(
+    kinds: tuple[SwapGas, ...], own: int, flash: int
+) -> None:
     model, work = GasModel(), [HopWork(kind, 0) for kind in kinds]
     assert model.relays(work, flash=False) == own
     assert model.relays(work, flash=True) == flash

@@ -11,6 +11,7 @@ import pytest
 from dexarb.amm.abi import unsigned
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
+from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
 from dexarb.ends.executor_contract import revert_reason, withdraw_data
 from tests.executor.arena import Arena, Trade
@@ -121,7 +122,7 @@ def test_a_token_that_robs_the_pair_ahead_ends_the_run(stage: Stage, name: str) 
     trade = wayward.winner(wayward.token.address)
     pair = wayward.pools[0]
     assert [hop.pool for hop in trade.cycle.hops] == [wayward.pools[1], pair]
-    thief.learn(MOVING, Act(pair, ROBBERIES[name](thief.address)))
+    thief.learn(MOVING, Act(Address(pair), ROBBERIES[name](thief.address)))
     wayward.token.behave(Habit.NONE, hook=thief.address)
     before, loot = arena.balances(arena.executor), arena.balances(thief.address)
     own = arena.balance(wayward.token.address, arena.executor)
@@ -166,7 +167,9 @@ class Improviser:
             if place in fakes:
                 amount = self.teach(stops, ends, place, amount, flash)
             else:
-                amount = arena.pools[stop.pool].swap(stop.token_in, max(1, amount)).amount_out
+                amount = (
+                    arena.pools[PoolKey(stop.pool)].swap(stop.token_in, max(1, amount)).amount_out
+                )
         receipt = self.stage.run(self.executor, route(stops, amount_in, flash=flash))
         return "ran" if receipt.succeeded else revert_reason(receipt.output) or "no reason"
 

@@ -13,14 +13,14 @@ from math import ceil, floor
 
 from dexarb.core.market import Market
 from dexarb.core.route import Cycle, run
-from dexarb.core.token import Address
+from dexarb.core.token import Address, pair_of
 from dexarb.core.trade import Decision, Funding, NearMiss, Opportunity, SkipReason, StrategyHash
 from dexarb.errors import PoolError
 from dexarb.search.result import HopWork, hop_work
 from dexarb.trading.decide.desk import decision_id
 from dexarb.trading.models.competition import toss_ppm
 from dexarb.trading.models.gas import GasModel
-from dexarb.trading.strategy import StrategySettings, View, pair_of
+from dexarb.trading.strategy import StrategySettings, View
 
 MILLION = 1_000_000
 
@@ -299,7 +299,7 @@ class PlainLoop:
             try:
                 results = run(opportunity.cycle, amount_in, market.pools.__getitem__)
             except PoolError:
-                amount_out, work = 0, tuple(HopWork(pool.kind, 0) for pool in pools)
+                amount_out, work = 0, tuple(HopWork(pool.gas, 0) for pool in pools)
             else:
                 amount_out, work = results[-1].amount_out, hop_work(pools, results)
             self.quotes[key] = amount_out, self.gas.units(work, flash=flash)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from dexarb.core.market import Market
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import Cycle, Hop, run
 from dexarb.core.token import Address
 from dexarb.core.trade import Curve, NearMiss, Opportunity, Piece
@@ -35,7 +35,7 @@ class SimpleScanner:
         self._gas_units = gas_units
         self.scan = self.update(market, market.pools)
 
-    def update(self, market: Market, touched: Collection[Address]) -> Scan:  # noqa: ARG002
+    def update(self, market: Market, touched: Collection[PoolKey]) -> Scan:  # noqa: ARG002
         """The open two-pool cycles of the market as it is, whatever was touched."""
         found: list[tuple[OpenCycle, Opportunity | None]] = []
         for cycle in self._cycles(market.pools.values()):
@@ -71,9 +71,7 @@ class SimpleScanner:
                 start = next((token for token in self._start_tokens if token in first.tokens), None)
                 if start is not None:
                     (other,) = set(first.tokens) - {start}
-                    yield Cycle(
-                        (Hop(first.address, start, other), Hop(second.address, other, start))
-                    )
+                    yield Cycle((Hop(first.key, start, other), Hop(second.key, other, start)))
 
     def _opportunity(self, market: Market, cycle: Cycle, rate: float) -> Opportunity | None:
         amount_in = best_amount_in(cycle, market)

@@ -12,9 +12,8 @@ from typing import NamedTuple
 
 from scipy.optimize import minimize_scalar
 
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import Cycle
-from dexarb.core.token import Address
 from dexarb.errors import InsufficientLiquidity, InvalidAmount, PoolError
 
 LARGEST_INPUT = 1 << 111
@@ -38,7 +37,7 @@ class Best(NamedTuple):
 class ExactCycle:
     """What a cycle earns at its pools, as a function of one integer."""
 
-    def __init__(self, cycle: Cycle, pools: Mapping[Address, Pool]) -> None:
+    def __init__(self, cycle: Cycle, pools: Mapping[PoolKey, Pool]) -> None:
         self.cycle = cycle
         self._hops = [(pools[hop.pool], hop.token_in) for hop in cycle.hops]
         self._known: dict[int, int] = {}

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.block import Log
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address
 from dexarb.errors import InvalidPoolState, PoolError
 from dexarb.search.scan import Scanner
@@ -67,7 +67,7 @@ class History(RuleBasedStateMachine):
         self.trail = [self.market.block.hash]
         self.positions: dict[str, tuple[Position, ...]] = {self.trail[0]: ()}
         self.blocks = 0
-        self.unheard: set[Address] = set()
+        self.unheard: set[PoolKey] = set()
         self.away: list[Pool] = []
 
     def fresh(self) -> Scanner:
@@ -76,7 +76,7 @@ class History(RuleBasedStateMachine):
             start_tokens=STARTS,
             gas_units=gas_units,
             max_hops=self.max_hops,
-            exclude_pools=[address(2, 7), address(3, 7)],
+            exclude_pools=[PoolKey(address(2, 7)), PoolKey(address(3, 7))],
             min_gross=lambda start: self.minima.get(start, 1),
         )
 
@@ -99,17 +99,17 @@ class History(RuleBasedStateMachine):
     @rule(swaps=st.integers(0, 5), log10_value=st.floats(1, 5.5))
     def trade(self, swaps: int, log10_value: float) -> None:
         """Swaps of about this value, some of them through the same pool."""
-        moved: dict[Address, Pool] = {}
+        moved: dict[PoolKey, Pool] = {}
         logs: list[Log] = []
         for _ in range(swaps):
             pool = self.some_pool()
-            pool = moved.get(pool.address, pool)
+            pool = moved.get(pool.key, pool)
             sold = pool.tokens[int(self.rng.integers(2))]
             try:
                 after = pool.swap(sold, max(1, int(10**log10_value / self.world.values[sold]))).pool
             except PoolError:
                 continue
-            moved[pool.address] = after
+            moved[pool.key] = after
             logs.append(swap_log(after, len(logs)))
         self.add_block(logs, self.open_positions)
 
@@ -137,7 +137,7 @@ class History(RuleBasedStateMachine):
         taken = liquidity if whole else liquidity - liquidity // 2
         if taken < liquidity:
             positions.append((pool, low, high, liquidity - taken))
-        known = self.market.pools.get(pool)
+        known = self.market.pools.get(PoolKey(pool))
         logs = [position_log(known, low, high, -taken, 0)] if known else []
         self.add_block(logs, tuple(positions))
 
@@ -166,9 +166,9 @@ class History(RuleBasedStateMachine):
     @rule(count=st.integers(1, 3))
     def remove_pools(self, count: int) -> None:
         for _ in range(count):
-            pool = self.market.pools.pop(self.some_pool().address)
+            pool = self.market.pools.pop(self.some_pool().key)
             self.away.append(pool)
-            self.unheard.add(pool.address)
+            self.unheard.add(pool.key)
         self.scan("nothing")
 
     @precondition(lambda self: self.away)
@@ -177,8 +177,8 @@ class History(RuleBasedStateMachine):
         """Those that were there before, the first one first, so that it gets the place of another;
         not those that a rewind has brought back."""
         for pool in self.away:
-            self.market.pools.setdefault(pool.address, pool)
-            self.unheard.add(pool.address)
+            self.market.pools.setdefault(pool.key, pool)
+            self.unheard.add(pool.key)
         self.away.clear()
 
     @rule(least=st.sampled_from([0, 1, 10**3, 10**9, 10**18]), start=st.sampled_from(STARTS))
@@ -203,7 +203,7 @@ class History(RuleBasedStateMachine):
         if more == "everything":
             touched |= set(self.market.pools)
         elif more == "a stranger":
-            touched.add(address(9, 9))
+            touched.add(PoolKey(address(9, 9)))
         self.unheard.clear()
         followed = self.scanner.update(self.market, touched)
         assert followed is self.scanner.scan

@@ -123,7 +123,7 @@ def expensive(number: int, pool: Pool) -> Pool:
     one, other = pool.tokens
     rate = first_rate(pool, one) or 1.0 / (first_rate(pool, other) or 1.0)
     reserve0 = 10**12 if rate > 1 else int(10**12 / rate)
-    return v2(number, pool.tokens, reserve0, int(reserve0 * rate), fee=999_999)
+    return v2(number, (pool.tokens[0], pool.tokens[1]), reserve0, int(reserve0 * rate), fee=999_999)
 
 
 @EXAMPLES

@@ -230,17 +230,17 @@ def all_cycles(pools: Iterable[Pool], max_hops: int) -> Iterator[Cycle]:
     def extend(hops: tuple[Hop, ...]) -> Iterator[Cycle]:
         end, start = hops[-1].token_out, hops[0].token_in
         for pool in pools:
-            if end not in pool.tokens or pool.address in {hop.pool for hop in hops}:
+            if end not in pool.tokens or pool.key in {hop.pool for hop in hops}:
                 continue
             (out,) = set(pool.tokens) - {end}
             if out == start:
-                yield Cycle((*hops, Hop(pool.address, end, out)))
+                yield Cycle((*hops, Hop(pool.key, end, out)))
             elif len(hops) + 1 < max_hops and out not in {hop.token_in for hop in hops}:
-                yield from extend((*hops, Hop(pool.address, end, out)))
+                yield from extend((*hops, Hop(pool.key, end, out)))
 
     for pool in pools:
         for token_in, token_out in (pool.tokens, pool.tokens[::-1]):
-            for cycle in extend((Hop(pool.address, token_in, token_out),)):
+            for cycle in extend((Hop(pool.key, token_in, token_out),)):
                 if min(hop.token_in for hop in cycle.hops) == token_in:
                     yield cycle
 
@@ -249,7 +249,7 @@ def brute_force(
     pools: Iterable[Pool], start_tokens: Sequence[Address], max_hops: int
 ) -> dict[CycleId, tuple[Cycle, float]]:
     """The open cycles by id, from their first start token, with their marginal rates."""
-    by_address = {pool.address: pool for pool in pools}
+    by_address = {pool.key: pool for pool in pools}
     found = {}
     for cycle in all_cycles(by_address.values(), max_hops):
         start = next((each for each in start_tokens if each in cycle.tokens), None)

@@ -11,6 +11,7 @@ import pytest
 
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
+from dexarb.core.pool import PoolKey
 from dexarb.errors import StoreError
 from dexarb.store.compaction import close_segments
 from dexarb.store.history_check import check
@@ -130,7 +131,7 @@ def test_a_lost_log_is_a_mismatch(tmp_path: Path) -> None:
     last = max(
         index
         for index, update in enumerate(updates[:20], start=1)
-        if any(log.address == world.V2_ONE for log in update.logs)
+        if any(PoolKey(log.address) == world.V2_ONE for log in update.logs)
     )
     edit_line(
         tmp_path,

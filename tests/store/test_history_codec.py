@@ -94,7 +94,7 @@ def test_a_keyframe_survives_the_round_trip_with_its_pools(blocks: int, continue
 
 def test_the_line_of_a_block_is_the_documented_one() -> None:
     block = Block(9, "0x0a", "0x0b", 1_700_000_000, 2**60, 1, 2, None)
-    log = Log(world.V2_ONE, (b"\x01" * 32,), b"\xff", 3, 4)
+    log = Log(Address(world.V2_ONE), (b"\x01" * 32,), b"\xff", 3, 4)
     transaction = Transaction(3, "0x0c", world.TRADER, None, 5, 6, False)
     line = codec.encode_block(BlockUpdate(8, block, (log,), (transaction,), True, 2, True))
     assert json.loads(line) == {
@@ -193,7 +193,7 @@ def test_a_damaged_line_names_its_place_and_its_problem(line: bytes, problem: st
 
 @pytest.mark.parametrize("data", ["ff", "0xf", "0xzz"])
 def test_data_that_is_not_hexadecimal_is_refused(data: str) -> None:
-    update = replace(world.first_updates(1)[0], logs=(Log(world.V3, (), b"", 0, 0),))
+    update = replace(world.first_updates(1)[0], logs=(Log(Address(world.V3), (), b"", 0, 0),))
     line = codec.encode_block(update).replace(b'"data":"0x"', f'"data":"{data}"'.encode())
     with pytest.raises(StoreError, match="not a history entry"):
         codec.decode(line, "here")

@@ -94,7 +94,7 @@ def test_every_keyframe_is_the_market_of_its_block(tmp_path: Path) -> None:
     for count, keyframe in enumerate(keyframes):
         expected = world.market_after(updates[: 15 * count])
         assert keyframe.block == expected.block
-        assert {pool.address: pool for pool in keyframe.pools} == expected.pools
+        assert {pool.key: pool for pool in keyframe.pools} == expected.pools
 
 
 def test_a_keyframe_that_starts_anew_is_shown_to_everyone(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dexarb.core.block import Block
 from dexarb.core.evidence import Outcome
+from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position
@@ -105,10 +106,10 @@ def test_a_cycle_keeps_its_start_where_a_token_comes_twice(ledger: LedgerDb) -> 
     pools = [Address(f"0x{number:040x}") for number in range(4)]
     usdc, weth, wbtc = world.USDC, world.WETH, world.WBTC
     hops = (
-        Hop(pools[0], usdc, weth),
-        Hop(pools[1], weth, usdc),
-        Hop(pools[2], usdc, wbtc),
-        Hop(pools[3], wbtc, usdc),
+        Hop(PoolKey(pools[0]), usdc, weth),
+        Hop(PoolKey(pools[1]), weth, usdc),
+        Hop(PoolKey(pools[2]), usdc, wbtc),
+        Hop(PoolKey(pools[3]), wbtc, usdc),
     )
     one, other = Cycle(hops), Cycle(hops[2:] + hops[:2])
     assert one.id == other.id

@@ -12,7 +12,7 @@ from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
 from dexarb.amm.uniswap_v3 import MINT, SWAP, UniswapV3Pool
 from dexarb.core.block import Block, BlockUpdate, Log, Transaction
 from dexarb.core.market import Keyframe, Market
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, Token
 
@@ -25,7 +25,7 @@ TOKENS = (
     Token(CHAIN_ID, USDC, "USDC", 6),
     Token(CHAIN_ID, WBTC, "WBTC", 8),
 )
-V2_ONE, V2_TWO, V3 = (Address("0x" + byte * 20) for byte in ("a1", "a2", "a3"))
+V2_ONE, V2_TWO, V3 = (PoolKey("0x" + byte * 20) for byte in ("a1", "a2", "a3"))
 PROFILE = ChainProfile(
     chain_id=CHAIN_ID,
     name="testnet",
@@ -46,13 +46,23 @@ def first_keyframe() -> Keyframe:
 def pools() -> tuple[Pool, ...]:
     return (
         UniswapV2Pool(
-            address=V2_ONE, token0=WETH, token1=USDC, reserve0=10**21, reserve1=2 * 10**12, dex="A"
+            address=Address(V2_ONE),
+            token0=WETH,
+            token1=USDC,
+            reserve0=10**21,
+            reserve1=2 * 10**12,
+            dex="A",
         ),
         UniswapV2Pool(
-            address=V2_TWO, token0=USDC, token1=WBTC, reserve0=10**12, reserve1=10**9, dex="B"
+            address=Address(V2_TWO),
+            token0=USDC,
+            token1=WBTC,
+            reserve0=10**12,
+            reserve1=10**9,
+            dex="B",
         ),
         UniswapV3Pool(
-            address=V3,
+            address=Address(V3),
             token0=WETH,
             token1=USDC,
             fee_pips=500,
@@ -120,14 +130,14 @@ def _update(market: Market, random_: random.Random, name: str, logs: int) -> Blo
         pool = random_.choice(list(pools.values()))
         # Hashes have no order, so neither transactions nor logs are numbered without holes.
         log = replace(_event(pool, random_), transaction_index=2 * index, log_index=5 * index + 1)
-        pools[pool.address] = pool.apply(log)
+        pools[pool.key] = pool.apply(log)
         entries.append(log)
     transactions = tuple(
         Transaction(
             index=index,
             hash=_hash(f"{name}:{index}"),
             sender=TRADER,
-            to=None if random_.random() < 0.2 else V2_ONE,
+            to=None if random_.random() < 0.2 else Address(V2_ONE),
             effective_gas_price=random_.randint(30 * 10**9, 40 * 10**9),
             gas_used=random_.randint(21_000, 500_000),
             succeeded=random_.random() < 0.9,

@@ -6,8 +6,7 @@ import pytest
 
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
-from dexarb.core.pool import Pool
-from dexarb.core.token import Address
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.errors import InputError
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.walk import span, walk
@@ -24,10 +23,10 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> HistoryReader:
     return HistoryReader(record(folder, world.first_keyframe(), UPDATES, segment_blocks=4))
 
 
-def standing() -> dict[int, tuple[BlockUpdate, dict[Address, Pool]]]:
+def standing() -> dict[int, tuple[BlockUpdate, dict[PoolKey, Pool]]]:
     """By number, the blocks of the branch that is left, with the pools at their ends."""
     market = Market(world.first_keyframe())
-    found: dict[int, tuple[BlockUpdate, dict[Address, Pool]]] = {}
+    found: dict[int, tuple[BlockUpdate, dict[PoolKey, Pool]]] = {}
     for update in UPDATES:
         market.rewind(update.block.parent_hash)
         market.apply(update)

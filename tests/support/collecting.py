@@ -178,7 +178,7 @@ def false_keyframes(folder: Path, chain: TrueChain) -> list[tuple[int, set[str]]
     for entry in entries(folder):
         if isinstance(entry, Keyframe):
             true = chain.blocks[entry.block.hash].pools
-            wrong = {pool.address for pool in entry.pools if true.get(pool.address) != pool}
+            wrong = {pool.key for pool in entry.pools if true.get(pool.key) != pool}
             if wrong:
                 found.append((entry.block.number, set[str](wrong)))
     return found

@@ -13,7 +13,7 @@ from dexarb.apps.retrying import Retrying
 from dexarb.chain.rpc import Rpc
 from dexarb.config.collector import CollectorConfig, load_collector
 from dexarb.core.market import Market
-from dexarb.core.token import Address
+from dexarb.core.pool import PoolKey
 from dexarb.store.history_writer import HistoryWriter
 from tests.support.small_chain import CHAIN_ID, USDC, WETH, WMATIC
 from tests.support.true_chain import TrueBlock
@@ -127,7 +127,7 @@ class Collecting:
     def doubt(self, *pools: str) -> None:
         """As if the self-check had found these to differ from the chain."""
         assert self.collector is not None
-        self.collector._check._found.update(map(Address, pools))
+        self.collector._check._found.update(map(PoolKey, pools))
 
     async def until_at(self, block: TrueBlock) -> None:
         await self.until(lambda: self.market is not None and self.market.block.hash == block.hash)

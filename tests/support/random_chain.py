@@ -12,7 +12,7 @@ from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
 from dexarb.amm.uniswap_v3 import SWAP, UniswapV3Pool
 from dexarb.core.block import Block, BlockUpdate, Log, Transaction
 from dexarb.core.market import Keyframe, Market
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, Token
 from dexarb.errors import PoolError
@@ -51,7 +51,7 @@ class RandomChain:
         ]
         references = {
             name: tuple(
-                ReferencePool(pool.address, USD, 1) for pool in pools if pool.tokens == (USD, name)
+                ReferencePool(pool.key, USD, 1) for pool in pools if pool.tokens == (USD, name)
             )
             for name in (NATIVE, OTHER)
         }
@@ -70,7 +70,7 @@ class RandomChain:
         first = Block(100, "0x100", "0x99", GENESIS, BASE_FEE, 0, 30_000_000)
         self.first = Keyframe(1, first, profile, TOKENS, tuple(pools))
         self.tip = first
-        self._states = {first.hash: {pool.address: pool for pool in pools}}
+        self._states = {first.hash: {pool.key: pool for pool in pools}}
 
     def mine(
         self, *, parent: Block | None = None, base_fee: int = BASE_FEE, busy: int = 6
@@ -110,18 +110,18 @@ class RandomChain:
             )
         return BlockUpdate(self.seq, self.tip, tuple(logs), tuple(transactions))
 
-    def _logs(self, pools: dict[Address, Pool], kind: str, index: int, first_log: int) -> list[Log]:
+    def _logs(self, pools: dict[PoolKey, Pool], kind: str, index: int, first_log: int) -> list[Log]:
         """Of one transaction; moves the pools."""
         logs: list[Log] = []
 
         def swap(pool: Pool, token_in: Address, amount: int) -> int:
             try:
-                result = pools[pool.address].swap(token_in, amount)
+                result = pools[pool.key].swap(token_in, amount)
             except PoolError:
                 return 0
-            log = swap_log(pools[pool.address], token_in, result.amount_out, amount, result.pool)
+            log = swap_log(pools[pool.key], token_in, result.amount_out, amount, result.pool)
             logs.append(replace(log, transaction_index=index, log_index=first_log + len(logs)))
-            pools[pool.address] = result.pool
+            pools[pool.key] = result.pool
             return result.amount_out
 
         pair = PAIRS[int(self.rng.integers(3))]

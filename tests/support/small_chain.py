@@ -10,20 +10,21 @@ from collections.abc import Sequence
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
 from dexarb.core.block import Block, BlockUpdate, Log, Transaction
 from dexarb.core.market import Keyframe, Market
+from dexarb.core.pool import PoolKey
 from dexarb.core.profile import ChainProfile, ReferencePool
-from dexarb.core.token import Address, Token
+from dexarb.core.token import Address, Token, pair_of
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.engine import Engine, Step
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.settle.paper_executor import PaperExecutor
-from dexarb.trading.strategy import StrategySettings, pair_of
+from dexarb.trading.strategy import StrategySettings
 from tests.oracles.simple import SimpleScanner
 
 CHAIN_ID = 137
 GENESIS = 1_700_000_000
 GWEI = 10**9
 WETH, USDC, WMATIC = (Address("0x" + byte * 20) for byte in ("01", "02", "03"))
-CHEAP, DEAR, GAS = (Address("0x" + byte * 20) for byte in ("a1", "a2", "a3"))
+CHEAP, DEAR, GAS = (PoolKey("0x" + byte * 20) for byte in ("a1", "a2", "a3"))
 TRADER = Address("0x" + "7a" * 20)
 TOKENS = (
     Token(CHAIN_ID, WETH, "WETH", 18),
@@ -46,23 +47,23 @@ PROFILE = ChainProfile(
 )
 
 
-def v2(address: Address, token: Address, reserve: int, usdc: int) -> UniswapV2Pool:
+def v2(key: PoolKey, token: Address, reserve: int, usdc: int) -> UniswapV2Pool:
     token0, token1 = sorted((token, USDC))
     reserves = {token: reserve, USDC: usdc}
     return UniswapV2Pool(
-        address=address,
+        address=Address(key),
         token0=token0,
         token1=token1,
         reserve0=reserves[token0],
         reserve1=reserves[token1],
         fee_pips=3000,
-        dex={CHEAP: "QuickSwap"}.get(address, "SushiSwap"),
+        dex={CHEAP: "QuickSwap"}.get(key, "SushiSwap"),
     )
 
 
-def weth_pool(address: Address, price: int, *, weth: int = 1_000) -> UniswapV2Pool:
+def weth_pool(key: PoolKey, price: int, *, weth: int = 1_000) -> UniswapV2Pool:
     """`weth` WETH at `price` USDC each."""
-    return v2(address, WETH, weth * 10**18, weth * price * 10**6)
+    return v2(key, WETH, weth * 10**18, weth * price * 10**6)
 
 
 def block(

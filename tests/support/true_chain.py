@@ -16,7 +16,7 @@ from eth_hash.auto import keccak
 
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.block import Block
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address
 from dexarb.errors import PoolError
 from tests.search.world import v3
@@ -52,13 +52,13 @@ NUMBERS = (
 OMMERS = keccak(b"\xc0")
 
 
-def first_pools() -> dict[Address, Pool]:
+def first_pools() -> dict[PoolKey, Pool]:
     """Two WETH/USDC pairs, a WMATIC/USDC pair and a V3 pool of WETH and USDC."""
     deep = v3(4, (WETH, USDC), 2_500 * 10**6 / 10**18, [(-500, 500, 10**18)])
     deep = replace(deep, dex="UniswapV3")
     gas = v2(GAS, WMATIC, 4_000_000 * 10**18, 2_000_000 * 10**6)
     pools: list[Pool] = [weth_pool(CHEAP, 2_500), weth_pool(DEAR, 2_500), gas, deep]
-    return {pool.address: pool for pool in pools}
+    return {pool.key: pool for pool in pools}
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class TrueBlock:
 
     header: Json
     receipts: list[Json]
-    pools: dict[Address, Pool]
+    pools: dict[PoolKey, Pool]
     parent: TrueBlock | None
 
     @property
@@ -142,7 +142,7 @@ class TrueChain:
             parent = self.mine(parent=parent)
         return parent
 
-    def _transaction(self, pools: dict[Address, Pool], index: int) -> Json:
+    def _transaction(self, pools: dict[PoolKey, Pool], index: int) -> Json:
         """What becomes a receipt once the block is known; moves the pools."""
         rng = self.rng
         logs: list[Json] = []
@@ -161,7 +161,7 @@ class TrueChain:
             "contractAddress": None, "raw": bytes([kind] if kind else []) + raw,
         }  # fmt: skip
 
-    def _trade(self, pools: dict[Address, Pool]) -> list[Json]:
+    def _trade(self, pools: dict[PoolKey, Pool]) -> list[Json]:
         pool = self.rng.choice(list(pools.values()))
         token_in = self.rng.choice(pool.tokens)
         amount = int(10 ** self.rng.uniform(2, 4) * {USDC: 1e6, WETH: 4e14}.get(token_in, 2e18))
@@ -169,7 +169,7 @@ class TrueChain:
             result = pool.swap(token_in, amount)
         except PoolError:
             return []
-        pools[pool.address] = result.pool
+        pools[pool.key] = result.pool
         log = swap_log(pool, token_in, result.amount_out, amount, result.pool)
         own = _log(log.address, log.topics, log.data)
         if isinstance(pool, UniswapV3Pool):
@@ -181,7 +181,7 @@ class TrueChain:
         self,
         parent: TrueBlock | None,
         number: int,
-        pools: dict[Address, Pool],
+        pools: dict[PoolKey, Pool],
         made: list[Json],
         state_sync: str | None,
     ) -> TrueBlock:

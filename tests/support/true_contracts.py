@@ -14,7 +14,7 @@ from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.chain.bootstrap.abi import WORD, padded, selector
 from dexarb.chain.bootstrap.multicall import MULTICALL3
 from dexarb.core.block import Block
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address
 from tests.support.small_chain import TOKENS
 
@@ -28,7 +28,7 @@ FACTORIES = {
 _FACTORY = selector("factory()")
 
 
-def called(to: Address, data: bytes, pools: Mapping[Address, Pool], block: Block) -> bytes | None:
+def called(to: Address, data: bytes, pools: Mapping[PoolKey, Pool], block: Block) -> bytes | None:
     """The answer to a call, None where it reverts. What is no contract answers nothing."""
     name, words = data[:4], [data[at : at + WORD] for at in range(4, len(data), WORD)]
     if to == MULTICALL3:
@@ -42,12 +42,12 @@ def called(to: Address, data: bytes, pools: Mapping[Address, Pool], block: Block
     for dex, factory in FACTORIES.items():
         if to == factory:
             return _found(name, words, [pool for pool in pools.values() if pool.dex == dex])
-    pool = pools.get(to)
+    pool = pools.get(PoolKey(to))
     return b"" if pool is None else _field(pool, name, words)
 
 
 def _aggregate(
-    name: bytes, data: bytes, pools: Mapping[Address, Pool], block: Block
+    name: bytes, data: bytes, pools: Mapping[PoolKey, Pool], block: Block
 ) -> bytes | None:
     """Multicall3: what it tells of the block, and calls that may fail each by itself."""
     told = {

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.market import Keyframe, Market
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.profile import ChainProfile, ReferencePool
-from dexarb.core.token import Address, Token
+from dexarb.core.token import Address, Token, pair_of
 from dexarb.core.trade import Funding, Position
 from dexarb.errors import PoolError
 from dexarb.search.result import any_gain
@@ -21,7 +21,7 @@ from dexarb.search.scan import Scanner
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.settle.paper_executor import PaperExecutor
-from dexarb.trading.strategy import Strategy, StrategySettings, pair_of
+from dexarb.trading.strategy import Strategy, StrategySettings
 from tests.search.world import World, next_block, rng_of, token
 
 GWEI = 10**9
@@ -49,7 +49,7 @@ def keyframe(seed: int, *, pools: int = 10, v3_share: float = 0.5) -> Keyframe:
     references = {}
     for i in range(1, len(DECIMALS)):
         pool = made.pool(100 + i, (USD, token(i)), noise=0.001, value=1e7)
-        references[token(i)] = (ReferencePool(pool.address, USD, 1),)
+        references[token(i)] = (ReferencePool(pool.key, USD, 1),)
         found.append(pool)
     profile = ChainProfile(
         chain_id=1,
@@ -73,7 +73,7 @@ def keyframe(seed: int, *, pools: int = 10, v3_share: float = 0.5) -> Keyframe:
 def random_block(market: Market, rng: np.random.Generator, moved: int) -> BlockUpdate:
     """`moved` pools traded in, some to and fro; now and then late, or on another day."""
     addresses = sorted(market.pools)
-    changed: dict[Address, Pool] = {}
+    changed: dict[PoolKey, Pool] = {}
     for place in rng.choice(len(addresses), min(moved, len(addresses)), replace=False).tolist():
         pool = market.pools[addresses[place]]
         side = pool.tokens[int(rng.integers(2))]
@@ -82,7 +82,7 @@ def random_block(market: Market, rng: np.random.Generator, moved: int) -> BlockU
             continue
         amount = int(10.0 ** rng.uniform(-5.0, -1.3) / segment.depth)
         try:
-            changed[pool.address] = pool.swap(side, amount).pool
+            changed[pool.key] = pool.swap(side, amount).pool
         except PoolError:
             continue
     update = next_block(market, changed.values())

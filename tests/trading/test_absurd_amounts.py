@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dexarb.core.block import Transaction
+from dexarb.core.pool import PoolKey
 from dexarb.core.profile import ReferencePool
-from dexarb.core.token import Address
 from dexarb.core.trade import FillStatus, Position
 from dexarb.core.units import PPM
 from dexarb.trading.decide.desk import QUOTES_KEPT
@@ -64,7 +64,7 @@ def test_quotes_of_a_cycle_that_stays_open_do_not_pile_up() -> None:
     """Its pools rest while the price of its start token moves, and with it every size."""
     sizes = [settings(f"s{n}", max_trade_size_micro_usd=10**8 + n) for n in range(900)]
     first = keyframe(cheap=2_450)
-    prices = Address("0x" + "a4" * 20)
+    prices = PoolKey("0x" + "a4" * 20)
     profile = replace(
         PROFILE,
         start_tokens=(WETH,),

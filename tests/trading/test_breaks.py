@@ -8,7 +8,7 @@ import pytest
 
 from dexarb.core.block import BlockRef
 from dexarb.core.market import Break
-from dexarb.core.token import Address
+from dexarb.core.pool import PoolKey
 from dexarb.trading.engine import Engine
 from tests.support.small_chain import (
     CHEAP,
@@ -75,7 +75,7 @@ def test_after_a_break_that_goes_too_far_back_nothing_is_known_until_the_keyfram
 
 @pytest.mark.parametrize(("pool", "withdrawn"), [(CHEAP, True), (GAS, False)])
 def test_a_corrected_pool_withdraws_the_decisions_that_pass_it_and_no_others(
-    pool: Address, withdrawn: bool
+    pool: PoolKey, withdrawn: bool
 ) -> None:
     first = keyframe()
     made, chain = engine(first), SmallChain(first)
@@ -83,12 +83,12 @@ def test_a_corrected_pool_withdraws_the_decisions_that_pass_it_and_no_others(
     assert set(decision.cycle.pools) == {CHEAP, DEAR}
     now = made.market.keyframe()
     pools = tuple(
-        replace(each, reserve0=each.reserve0 + 10**6) if each.address == pool else each  # type: ignore[type-var, attr-defined]
+        replace(each, reserve0=each.reserve0 + 10**6) if each.key == pool else each  # type: ignore[type-var, attr-defined]
         for each in now.pools
     )
     step = made.step(replace(now, seq=50, pools=pools))
     assert step.voided == ([decision] if withdrawn else [])
-    assert made.market.pools[pool] == next(each for each in pools if each.address == pool)
+    assert made.market.pools[pool] == next(each for each in pools if each.key == pool)
     assert bool(made.step(chain.mine()).fills) is not withdrawn
 
 

@@ -61,7 +61,7 @@ def test_a_price_that_is_gone_is_that_of_the_decision() -> None:
             block=market.block,
             profile=replace(PROFILE, reference_pools={WETH: PROFILE.reference_pools[WETH]}),
             tokens=first.tokens,
-            pools=tuple(pool for pool in market.pools.values() if pool.address != GAS),
+            pools=tuple(pool for pool in market.pools.values() if pool.key != GAS),
         )
     )
     assert silent.valuation.native_price is None
@@ -80,7 +80,7 @@ def test_a_changed_pool_set_keeps_windows_of_prices_and_episodes() -> None:
     assert opened
     # One mispriced block end must not become the only one there is.
     made.step(chain.mine(weth_pool(DEAR, 9_000), weth_pool(CHEAP, 2_450)))
-    fewer = [pool for pool in made.market.pools.values() if pool.address != GAS]
+    fewer = [pool for pool in made.market.pools.values() if pool.key != GAS]
     step = made.step(replace(made.market.keyframe(), seq=99, pools=tuple(fewer)))
     assert not step.voided
     assert {token: made.valuation.price(token) for token in prices} == prices
@@ -94,7 +94,7 @@ def test_a_decision_through_a_pool_that_is_no_longer_collected_is_void() -> None
     first = keyframe()
     made, chain = trader(first), SmallChain(first)
     assert len(made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions) == 1
-    fewer = tuple(pool for pool in made.market.pools.values() if pool.address != DEAR)
+    fewer = tuple(pool for pool in made.market.pools.values() if pool.key != DEAR)
     step = made.step(replace(made.market.keyframe(), seq=9, pools=fewer))
     assert len(step.voided) == 1
     assert (made.ledger.value(S, "reorged"), made.ledger.value(S, "open")) == (1, 0)
@@ -107,7 +107,7 @@ def test_a_decision_through_other_pools_settles_all_the_same() -> None:
     first = keyframe()
     made, chain = trader(first), SmallChain(first)
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
-    fewer = tuple(pool for pool in made.market.pools.values() if pool.address != GAS)
+    fewer = tuple(pool for pool in made.market.pools.values() if pool.key != GAS)
     assert not made.step(replace(made.market.keyframe(), seq=9, pools=fewer)).voided
     (fill,) = made.step(chain.mine()).fills
     assert fill.status is FillStatus.FILLED
@@ -140,7 +140,7 @@ def ticked_market() -> tuple[Keyframe, BlockUpdate, BlockUpdate]:
     price = VALUES[USD] / VALUES[NATIVE]
     pair = World(VALUES, rng_of("dry")).pool(70, (USD, NATIVE), noise=0.0, value=1e6)
     ticked = v3(71, (USD, NATIVE), price * 1.02, [(-30, 30, int(root * 3))], fee=3000)
-    references = {NATIVE: (ReferencePool(pair.address, USD, 1),)}
+    references = {NATIVE: (ReferencePool(pair.key, USD, 1),)}
     first = replace(
         first,
         pools=(pair, ticked),
@@ -163,7 +163,7 @@ def test_a_ticked_pool_that_runs_dry_costs_the_gas_limit(funding: Funding) -> No
     made = random_chain.engine(first, [Scripted({"s": {"funding": funding}})])
     (decision,) = made.step(quiet).decisions
     assert (decision.cycle.hops[0].pool, decision.cycle.start_token) == (
-        first.pools[1].address,
+        first.pools[1].key,
         USD,
     )
     (fill,) = made.step(dry).fills
@@ -206,8 +206,8 @@ def test_gas_of_every_way_to_end() -> None:
                 for hop, pool in zip(decision.cycle.hops, pools, strict=True)
             ]
             work = hop_work(pools, results)
-            kinds = [hop.kind for hop in work]
-            gas = model.units(work, flash=flash) if filled else model.before_run(kinds)
+            costs = [hop.gas for hop in work]
+            gas = model.units(work, flash=flash) if filled else model.before_run(costs)
             (fill,) = made.step(chain.mine()).fills
             assert (fill.status is FillStatus.FILLED) == filled
             assert fill.gas_used == gas

@@ -166,10 +166,10 @@ class Life:
         pools = list(self.engine.market.pools.values())
         block = self.blocks[-1]
         if kind == "fewer":
-            pools = [pool for pool in pools if pool.address != DEAR]
+            pools = [pool for pool in pools if pool.key != DEAR]
         elif kind == "all":
-            known = {pool.address for pool in pools}
-            pools += [pool for pool in self.first.pools if pool.address not in known]
+            known = {pool.key for pool in pools}
+            pools += [pool for pool in self.first.pools if pool.key not in known]
         elif kind == "resync":
             number = block.number + 7
             block = replace(block, number=number, hash=f"0xr{self.chain.seq}", parent_hash="0x")

@@ -221,7 +221,7 @@ def market_after(*pools: Pool) -> Market:
 
 def test_a_gain_that_is_mixed_with_an_order_cannot_be_valued_and_comes_first() -> None:
     first = keyframe(cheap=2_450)
-    pools = {pool.address: pool for pool in first.pools}
+    pools = {pool.key: pool for pool in first.pools}
     cheap, dear = arbitrage(pools[CHEAP], pools[DEAR])
     sold = dear.swap(WETH, 10**18).pool
     (found,) = arbitrages(market_after(cheap, dear, sold))
@@ -231,7 +231,7 @@ def test_a_gain_that_is_mixed_with_an_order_cannot_be_valued_and_comes_first() -
 
 def test_adding_liquidity_beside_it_hides_no_arbitrage() -> None:
     first = keyframe(cheap=2_450)
-    pools = {pool.address: pool for pool in first.pools}
+    pools = {pool.key: pool for pool in first.pools}
     cheap, dear = arbitrage(pools[CHEAP], pools[DEAR])
     assert isinstance(dear, UniswapV2Pool)
     more = replace(dear, reserve0=dear.reserve0 * 2, reserve1=dear.reserve1 * 2)
@@ -242,7 +242,7 @@ def test_adding_liquidity_beside_it_hides_no_arbitrage() -> None:
 
 def test_a_split_order_is_no_arbitrage() -> None:
     first = keyframe(cheap=2_450)
-    pools = {pool.address: pool for pool in first.pools}
+    pools = {pool.key: pool for pool in first.pools}
     assert not arbitrages(
         market_after(pools[CHEAP].swap(USDC, SIZE).pool, pools[DEAR].swap(USDC, SIZE).pool)
     )
@@ -250,7 +250,7 @@ def test_a_split_order_is_no_arbitrage() -> None:
 
 def test_one_leg_alone_is_no_arbitrage_we_could_know_of() -> None:
     first = keyframe(cheap=2_450)
-    pools = {pool.address: pool for pool in first.pools}
+    pools = {pool.key: pool for pool in first.pools}
     assert not arbitrages(market_after(pools[CHEAP].swap(USDC, SIZE).pool))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import most_out, run
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position
@@ -49,18 +49,18 @@ def varied(seed: object) -> Change:
 
 
 def pools_at(
-    before: dict[Address, Pool], update: BlockUpdate, place: int
-) -> dict[Address, tuple[Pool, bool]]:
+    before: dict[PoolKey, Pool], update: BlockUpdate, place: int
+) -> dict[PoolKey, tuple[Pool, bool]]:
     """Every pool behind `place` transactions, and whether one of them has moved it."""
     now = {address: (pool, False) for address, pool in before.items()}
     for log in update.logs:
         if log.transaction_index < place:
-            now[log.address] = (now[log.address][0].apply(log), True)
+            now[PoolKey(log.address)] = (now[PoolKey(log.address)][0].apply(log), True)
     return now
 
 
 def by_the_rules(
-    decision: Decision, found: dict[Address, tuple[Pool, bool]]
+    decision: Decision, found: dict[PoolKey, tuple[Pool, bool]]
 ) -> tuple[FillStatus, int, int, int]:
     """Status, amounts and gas where the pools are as found.
 
@@ -73,8 +73,7 @@ def by_the_rules(
     most = most_out(decision.cycle, decision.amount_in, pools)
     least = max(decision.min_amount_out, decision.amount_in)
     if decision.competition_lost or (most is not None and most < least):
-        kinds = [pool.kind for pool in pools]
-        return failed, 0, 0, min(limit, GAS.before_run(kinds))
+        return failed, 0, 0, min(limit, GAS.before_run([pool.gas for pool in pools]))
     try:
         results = run(decision.cycle, decision.amount_in, lambda address: found[address][0])
     except InsufficientLiquidity:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.core.market import Keyframe, Market
+from dexarb.core.pool import PoolKey
 from dexarb.core.profile import ReferencePool
 from dexarb.core.token import Address
 from dexarb.trading.models.value import PRICE_SHIFT, WINDOW_BLOCKS, Valuation
@@ -32,7 +33,7 @@ from tests.support.small_chain import (
     weth_pool,
 )
 
-THIRD = Address("0x" + "a4" * 20)
+THIRD = PoolKey("0x" + "a4" * 20)
 ETHER = 10**18
 
 

@@ -12,6 +12,7 @@ from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block, Log
 from dexarb.core.market import Keyframe
+from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address, to_address
 from dexarb.core.trade import Decision, Funding
 from dexarb.demo import calls
@@ -81,7 +82,7 @@ class Lab:
         self.rpc, self.driver = rpc, driver
         self.miner = driver._miner
         self.operator = operator
-        self.thin_pool = Address("")
+        self.thin_pool = PoolKey("")
         self.executors: dict[Funding, Address] = {}
         self._held: dict[Funding, dict[Address, int]] = {}
         self._before: _Mark | None = None
@@ -129,7 +130,7 @@ class Lab:
     async def _thin_out(self) -> None:
         """Take the liquidity that reaches to the ends out of one pool, so that it can run dry."""
         pool = next(pool for pool in self.world.pools if pool.kind == V3)
-        state = self.driver.market.pools[pool.address]
+        state = self.driver.market.pools[pool.key]
         assert isinstance(state, UniswapV3Pool)
         liquidity, _ = state.ticks[min(state.ticks)]
         # Its positions were made one after the other, in turns by the providers.
@@ -141,7 +142,7 @@ class Lab:
         )
         manager = self.world.position_manager
         await self._mine([Request("thin out", owner, manager, burn, 500_000, 0)])
-        self.thin_pool = pool.address
+        self.thin_pool = pool.key
 
     async def _season(self, rng: Random) -> None:
         """Sell one way, the other way twice as much, and back, in every pool."""
@@ -160,7 +161,7 @@ class Lab:
             for pool in self.world.pools:
                 token = (pool.token0, pool.token1)[way].address
                 bps = scale * SWEEPS_BPS[pool.kind == V3]
-                amount = amount_to_move(self.driver.market.pools[pool.address], token, bps)
+                amount = amount_to_move(self.driver.market.pools[pool.key], token, bps)
                 to, data = calls.sell(
                     self.world, pool, token, amount_in=amount, least_out=0, recipient=whale
                 )

@@ -15,14 +15,14 @@ from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
 from dexarb.amm.uniswap_v3 import MINT, SWAP, UniswapV3Pool
 from dexarb.core.block import BlockUpdate, Log
 from dexarb.core.market import Entry, Keyframe
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, SwapStyle
 from dexarb.core.token import Address
 from dexarb.errors import InputError
 from dexarb.screens.calibrate import NO_RECEIPTS, Calibrated, Calibration, calibrate
 from dexarb.screens.tables import as_text
 from dexarb.store.follow import newest_market
 from dexarb.store.history_reader import HistoryReader
-from dexarb.study.calibration import Style, judge_block
+from dexarb.study.calibration import judge_block
 from tests.truth.conftest import RECORDED_BLOCKS, SEED
 from tests.truth.recording import changed, record, rewrite
 
@@ -31,8 +31,8 @@ def test_every_swap_of_a_real_history_is_predicted_to_the_wei(recorded: HistoryR
     found = calibrate(recorded)
     assert found.ok, as_text(Calibrated(found).render())
     assert found.blocks == RECORDED_BLOCKS
-    assert found.swaps[Style.EXACT_INPUT] >= 250
-    assert found.swaps[Style.EXACT_OUTPUT] >= 10
+    assert found.swaps[SwapStyle.EXACT_INPUT] >= 250
+    assert found.swaps[SwapStyle.EXACT_OUTPUT] >= 10
     assert found.exact >= 10
     assert found.exact + sum(found.not_judged.values()) == found.arbitrages
     assert len(found.ratios()) >= 10
@@ -135,9 +135,9 @@ def test_a_poisoned_history_is_found_out(
 @pytest.mark.parametrize("nth", [3, 12, 25])
 def test_a_dropped_v2_event_shows(recorded: HistoryReader, tmp_path: Path, nth: int) -> None:
     """A pair tells its reserves only: two swaps in one look like one that took too little."""
-    before = calibrate(recorded).swaps[Style.LESS]
+    before = calibrate(recorded).swaps[SwapStyle.LESS]
     found = calibrate(rewrite(tmp_path / "history", changed(recorded, 0, dropped(SYNC, nth))))
-    assert found.differences or found.swaps[Style.LESS] == before + 1
+    assert found.differences or found.swaps[SwapStyle.LESS] == before + 1
 
 
 def with_fee(recorded: HistoryReader, folder: Path, kind: type[Pool], pips: int) -> Calibration:
@@ -222,9 +222,9 @@ def test_styles_are_told_apart(recorded: HistoryReader) -> None:
     amount = pool.liquidity >> 20
     limit = pool.sqrt_price_x96 * 99_999 // 100_000
     results = {
-        Style.EXACT_INPUT: pool.swap(pool.token0, amount),
-        Style.EXACT_OUTPUT: pool.swap_exact_out(pool.token1, amount),
-        Style.PRICE_LIMIT: pool.swap(pool.token0, 1 << 200, limit),
+        SwapStyle.EXACT_INPUT: pool.swap(pool.token0, amount),
+        SwapStyle.EXACT_OUTPUT: pool.swap_exact_out(pool.token1, amount),
+        SwapStyle.PRICE_LIMIT: pool.swap(pool.token0, 1 << 200, sqrt_price_limit_x96=limit),
     }
     for style, result in results.items():
         market = newest_market(recorded)

@@ -10,9 +10,9 @@ from random import Random
 import numpy as np
 
 from dexarb.core.market import Market
-from dexarb.core.pool import Pool, SwapResult
+from dexarb.core.pool import Pool, PoolKey, SwapResult
 from dexarb.core.route import most_out, run
-from dexarb.core.token import Address
+from dexarb.core.token import Address, pair_of
 from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import PoolError
@@ -22,7 +22,7 @@ from dexarb.trading.engine import Engine, Executor
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.settle.rivals import arbitrages
-from dexarb.trading.strategy import StrategySettings, pair_of
+from dexarb.trading.strategy import StrategySettings
 from tests.truth.lab import Lab, Trial, substance
 from tests.truth.variety import GWEI, Variety, kinds_of
 
@@ -151,7 +151,7 @@ class Trials:
         if trial.succeeded:
             assert said is not None
             for log in trial.logs:
-                pools[log.address] = pools[log.address].apply(log)
+                pools[PoolKey(log.address)] = pools[PoolKey(log.address)].apply(log)
             assert [pools[hop.pool] for hop in decision.cycle.hops] == [r.pool for r in said]
             return
         assert not trial.logs
@@ -187,7 +187,7 @@ class Trials:
         self.findings.trials += 1
         return trial
 
-    def _pools(self, decision: Decision, place: int) -> dict[Address, Pool]:
+    def _pools(self, decision: Decision, place: int) -> dict[PoolKey, Pool]:
         return {pool: self.market.pool_at(pool, place) for pool in decision.cycle.pools}
 
     def _expected(self, decision: Decision, place: int) -> Sequence[SwapResult] | None:

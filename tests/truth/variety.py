@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 from dexarb.core.market import Market
+from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle, Hop, most_out, run
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, DecisionId, Funding, Position, StrategyHash
@@ -44,7 +45,7 @@ class Variety:
 
     hashes: Sequence[StrategyHash] = (NAME,)
 
-    def __init__(self, rng: Random, per_block: int, thin_pool: Address) -> None:
+    def __init__(self, rng: Random, per_block: int, thin_pool: PoolKey) -> None:
         self._rng, self._per_block, self._thin_pool = rng, per_block, thin_pool
         self._made = 0
         self._taken: Counter[str] = Counter()
@@ -137,10 +138,10 @@ def all_cycles(market: Market) -> Iterator[Cycle]:
 
     def extend(start: Address, token: Address, hops: tuple[Hop, ...]) -> Iterator[Cycle]:
         for pool in pools:
-            if token not in pool.tokens or any(hop.pool == pool.address for hop in hops):
+            if token not in pool.tokens or any(hop.pool == pool.key for hop in hops):
                 continue
             onward = pool.tokens[1] if token == pool.tokens[0] else pool.tokens[0]
-            path = (*hops, Hop(pool.address, token, onward))
+            path = (*hops, Hop(pool.key, token, onward))
             if onward == start and len(path) > 1:
                 yield Cycle(path)
             elif onward != start and len(path) < MAX_HOPS:

@@ -12,24 +12,29 @@ from typing import Any, ClassVar, Self
 
 from dexarb.amm.abi import ZERO_ADDRESS, encode, expect_address, unsigned, words_of
 from dexarb.amm.executor_guard import pair_most_out
+from dexarb.amm.pair import PairPool
 from dexarb.core.block import Log
 from dexarb.core.pool import (
     NO_SEGMENT,
     PIPS,
     Call,
+    ExecutorHop,
+    FoundPool,
     Pool,
-    PoolAddress,
+    PoolKey,
     Replies,
     Segment,
+    SwapGas,
     SwapResult,
+    SwapStyle,
 )
-from dexarb.core.token import Address, address_from_word
+from dexarb.core.token import Address, address_from_word, pair_of
 from dexarb.errors import (
     InsufficientLiquidity,
     InvalidAmount,
     InvalidPoolState,
+    PoolError,
     PoolOverflow,
-    UnknownToken,
 )
 
 UINT112_MAX = (1 << 112) - 1
@@ -61,7 +66,7 @@ GET_PAIR = bytes.fromhex("e6a43905")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UniswapV2Pool:
+class UniswapV2Pool(PairPool):
     """A pair with its reserves in smallest units. Zero reserves: not yet funded.
 
     fee_pips belongs to the fork's code, not to its storage: 3000 is the original's 0.3 %. For a
@@ -75,6 +80,14 @@ class UniswapV2Pool:
     kind: ClassVar[str] = "uniswap_v2"
     topics: ClassVar[frozenset[bytes]] = frozenset({SYNC})
     quiet_topics: ClassVar[frozenset[bytes]] = QUIET
+    gas: ClassVar[SwapGas] = SwapGas(
+        swap=53_500,
+        read=6_250,
+        touched_saves=10_400,
+        unpaid_flash=31_800,
+        collects_input=False,
+        walks_when_dry=False,
+    )
 
     address: Address
     token0: Address
@@ -85,25 +98,23 @@ class UniswapV2Pool:
     dex: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.fee_pips < PIPS:
-            raise InvalidPoolState(self.address, f"fee of {self.fee_pips} pips")
-        if self.token0 == self.token1:
-            raise InvalidPoolState(self.address, "both tokens are the same")
+        problem = self._problem_of_pair()
+        if problem:
+            raise InvalidPoolState(self.address, problem)
         for reserve in (self.reserve0, self.reserve1):
             if not 0 <= reserve <= UINT112_MAX:
                 raise InvalidPoolState(self.address, f"reserve {reserve} is not a uint112")
 
-    @property
-    def tokens(self) -> tuple[Address, Address]:
-        return self.token0, self.token1
-
-    def swap(self, token_in: Address, amount_in: int) -> SwapResult:
+    def swap(
+        self, token_in: Address, amount_in: int, token_out: Address | None = None
+    ) -> SwapResult:
         """Sell exactly amount_in.
 
         Raises UnknownToken, InvalidAmount (also where the amount is too small to buy one unit:
         the pair reverts), InsufficientLiquidity and PoolOverflow.
         """
-        reserve_in, reserve_out = self._reserves(token_in)
+        sells_token0 = self._sells_token0(token_in, token_out)
+        reserve_in, reserve_out = self._reserves(sells_token0)
         if amount_in <= 0:
             raise InvalidAmount(self.address, amount_in, "is not positive")
         if not reserve_in or not reserve_out:
@@ -113,16 +124,23 @@ class UniswapV2Pool:
         amount_out = self._amount_out(reserve_in, reserve_out, amount_in)
         if not amount_out:
             raise InvalidAmount(self.address, amount_in, "is too small to buy anything")
-        return self._swapped(token_in, amount_in, amount_out)
+        return self._swapped(sells_token0, amount_in, amount_out)
 
-    def most_out(self, token_in: Address, amount_in: int) -> int | None:
-        reserve_in, reserve_out = self._reserves(token_in)
+    def most_out(
+        self, token_in: Address, amount_in: int, token_out: Address | None = None
+    ) -> int | None:
+        reserve_in, reserve_out = self._reserves(self._sells_token0(token_in, token_out))
         return pair_most_out(reserve_in, reserve_out, self.fee_pips, amount_in)
 
-    def swap_exact_out(self, token_out: Address, amount_out: int) -> SwapResult:
+    def executor_hop(self) -> ExecutorHop:
+        return ExecutorHop(0, self.fee_pips)
+
+    def swap_exact_out(
+        self, token_out: Address, amount_out: int, token_in: Address | None = None
+    ) -> SwapResult:
         """Buy exactly amount_out. Raises as `swap` does."""
-        token_in = self._other(token_out)
-        reserve_in, reserve_out = self._reserves(token_in)
+        sells_token0 = not self._sells_token0(token_out, token_in)
+        reserve_in, reserve_out = self._reserves(sells_token0)
         if amount_out <= 0:
             raise InvalidAmount(self.address, amount_out, "is not positive")
         if amount_out >= reserve_out or not reserve_in:
@@ -130,12 +148,11 @@ class UniswapV2Pool:
         amount_in = self._amount_in(reserve_in, reserve_out, amount_out)
         if reserve_in + amount_in > UINT112_MAX:
             raise PoolOverflow(self.address, "the reserve")
-        return self._swapped(token_in, amount_in, amount_out)
+        return self._swapped(sells_token0, amount_in, amount_out)
 
-    def segments(self, token_in: Address) -> Iterator[Segment]:
+    def segments(self, token_in: Address, token_out: Address | None = None) -> Iterator[Segment]:
         """One segment without an end; none without reserves."""
-        sells_token1 = self._other(token_in) == self.token0
-        first = self.first_segments()[sells_token1]
+        first = self.first_segments()[not self._sells_token0(token_in, token_out)]
         if first is not NO_SEGMENT:
             yield first
 
@@ -173,6 +190,19 @@ class UniswapV2Pool:
         flow0, flow1 = after.reserve0 - self.reserve0, after.reserve1 - self.reserve1
         return (flow0, flow1) if flow0 * flow1 < 0 else None
 
+    def explain(self, token_in: Address, real: SwapResult) -> SwapStyle:
+        """The caller of a pair names the output, so he can take less than he might have."""
+        try:
+            could = self.swap(token_in, real.amount_in).amount_out
+        except PoolError:
+            could = 0
+        return SwapStyle.LESS if real.amount_out < could else SwapStyle.MISMATCH
+
+    def implied_fee_pips(self, token_in: Address, amount_in: int, amount_out: int) -> float:
+        reserve_in, reserve_out = self._reserves(self._sells_token0(token_in))
+        needed = amount_out * reserve_in / (reserve_out - amount_out)
+        return PIPS * (1.0 - needed / amount_in)
+
     def crossed_ticks(self, after: Pool) -> int:  # noqa: ARG002
         """Always 0: there are no ticks."""
         return 0
@@ -209,15 +239,13 @@ class UniswapV2Pool:
     @classmethod
     def load(
         cls,
+        found: FoundPool,
         *,
-        address: Address,
         dex: str,
-        token0: Address,
-        token1: Address,
-        fee_pips: int,
         known: Self | None = None,  # noqa: ARG003
     ) -> Generator[Sequence[Call], Replies, Self]:
-        """One round of calls. Raises InvalidPoolState where the contract is not that pair."""
+        """One round of calls."""
+        address, (token0, token1) = found.address, found.tokens
         replies = yield [Call(address, selector) for selector in (TOKEN0, TOKEN1, GET_RESERVES)]
         expect_address(replies[0], token0, address, "token0()")
         expect_address(replies[1], token1, address, "token1()")
@@ -229,34 +257,27 @@ class UniswapV2Pool:
             token1=token1,
             reserve0=unsigned(reserves, 0),
             reserve1=unsigned(reserves, 1),
-            fee_pips=fee_pips,
+            fee_pips=found.fee_pips,
         )
 
     @classmethod
     def find(
         cls, *, factory: Address, token_a: Address, token_b: Address, fees_pips: Sequence[int]
-    ) -> Generator[Sequence[Call], Replies, Sequence[PoolAddress]]:
+    ) -> Generator[Sequence[Call], Replies, Sequence[FoundPool]]:
         """The factory's pair, if there is one. fees_pips[0] is the fork's fee: no call tells it.
 
         Raises InvalidPoolState where the address is not a factory.
         """
         (reply,) = yield [Call(factory, encode(GET_PAIR, token_a, token_b))]
         pair = address_from_word(words_of(reply, 1, factory, "getPair()")[:32])
-        return () if pair == ZERO_ADDRESS else (PoolAddress(pair, fees_pips[0]),)
+        if pair == ZERO_ADDRESS:
+            return ()
+        return (FoundPool(PoolKey(pair), pair_of(token_a, token_b), fees_pips[0]),)
 
-    def _other(self, token: Address) -> Address:
-        if token == self.token0:
-            return self.token1
-        if token == self.token1:
-            return self.token0
-        raise UnknownToken(self.address, token)
-
-    def _reserves(self, token_in: Address) -> tuple[int, int]:
-        if token_in == self.token0:
-            return self.reserve0, self.reserve1
-        if token_in == self.token1:
-            return self.reserve1, self.reserve0
-        raise UnknownToken(self.address, token_in)
+    def _reserves(self, sells_token0: bool) -> tuple[int, int]:
+        """(of the token that comes in, of the one that goes out)."""
+        reserves = self.reserve0, self.reserve1
+        return reserves if sells_token0 else reserves[::-1]
 
     def _amount_out(self, reserve_in: int, reserve_out: int, amount_in: int) -> int:
         net_in = amount_in * (PIPS - self.fee_pips)
@@ -279,8 +300,8 @@ class UniswapV2Pool:
         amount_out = self._amount_out(reserve_in, reserve_out, amount_in)
         return (amount_in, amount_out) if amount_out else (0, 0)
 
-    def _swapped(self, token_in: Address, amount_in: int, amount_out: int) -> SwapResult:
-        if token_in == self.token0:
+    def _swapped(self, sells_token0: bool, amount_in: int, amount_out: int) -> SwapResult:
+        if sells_token0:
             after = self._at(self.reserve0 + amount_in, self.reserve1 - amount_out)
         else:
             after = self._at(self.reserve0 - amount_out, self.reserve1 + amount_in)

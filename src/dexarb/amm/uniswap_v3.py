@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 from dexarb.amm.abi import signed, unsigned
 from dexarb.amm.executor_guard import ticked_most_out
 from dexarb.amm.packed_ticks import PackedTicks
+from dexarb.amm.pair import PairPool
 from dexarb.amm.sqrt_price_math import Q96
 from dexarb.amm.tick_math import (
     MAX_SQRT_RATIO,
@@ -30,14 +31,17 @@ from dexarb.core.pool import (
     NO_SEGMENT,
     PIPS,
     Call,
+    ExecutorHop,
+    FoundPool,
     Pool,
-    PoolAddress,
     Replies,
     Segment,
+    SwapGas,
     SwapResult,
+    SwapStyle,
 )
 from dexarb.core.token import Address
-from dexarb.errors import InsufficientLiquidity, InvalidAmount, InvalidPoolState, UnknownToken
+from dexarb.errors import InsufficientLiquidity, InvalidAmount, InvalidPoolState, PoolError
 
 UINT128_MAX = (1 << 128) - 1
 INT256_MAX = (1 << 255) - 1
@@ -69,6 +73,9 @@ QUIET = frozenset(
     )
 )
 
+_EXECUTOR_FIELD = 1 << 24
+"""The executor's data word of a pool: the fee, and above this the tick spacing."""
+
 _EVENT_SHAPES = {INITIALIZE: (1, 64), MINT: (4, 128), BURN: (4, 96), SWAP: (3, 160)}
 """Topics and bytes of data of each event."""
 
@@ -99,7 +106,7 @@ def _selling_token1(kept: float, price: int, boundary: int, liquidity: int) -> S
 
 
 @dataclass(frozen=True, kw_only=True)
-class UniswapV3Pool:
+class UniswapV3Pool(PairPool):
     """A pool at one moment. A sqrt_price_x96 of 0: created but not yet initialised.
 
     liquidity is what is in range; ticks are liquidity_gross and liquidity_net of the initialised
@@ -109,6 +116,14 @@ class UniswapV3Pool:
     kind: ClassVar[str] = "uniswap_v3"
     topics: ClassVar[frozenset[bytes]] = frozenset(_EVENT_SHAPES)
     quiet_topics: ClassVar[frozenset[bytes]] = QUIET
+    gas: ClassVar[SwapGas] = SwapGas(
+        swap=61_100,
+        read=9_600,
+        touched_saves=3_500,
+        unpaid_flash=10_800,
+        collects_input=True,
+        walks_when_dry=True,
+    )
 
     address: Address
     token0: Address
@@ -131,12 +146,13 @@ class UniswapV3Pool:
         if problem:
             raise InvalidPoolState(self.address, problem)
 
-    @property
-    def tokens(self) -> tuple[Address, Address]:
-        return self.token0, self.token1
-
     def swap(
-        self, token_in: Address, amount_in: int, sqrt_price_limit_x96: int | None = None
+        self,
+        token_in: Address,
+        amount_in: int,
+        token_out: Address | None = None,
+        *,
+        sqrt_price_limit_x96: int | None = None,
     ) -> SwapResult:
         """Sell exactly amount_in, or with a price limit as much of it as the limit allows.
 
@@ -144,30 +160,40 @@ class UniswapV3Pool:
         Raises UnknownToken, InvalidAmount (also for a limit on the wrong side of the price) and,
         where no limit is given, InsufficientLiquidity.
         """
-        return self._swap(self._zero_for_one(token_in), True, amount_in, sqrt_price_limit_x96)
+        zero_for_one = self._sells_token0(token_in, token_out)
+        return self._swap(zero_for_one, True, amount_in, sqrt_price_limit_x96)
 
-    def most_out(self, token_in: Address, amount_in: int) -> int | None:
+    def most_out(
+        self, token_in: Address, amount_in: int, token_out: Address | None = None
+    ) -> int | None:
         return ticked_most_out(
             sqrt_price_x96=self.sqrt_price_x96,
             tick=self.tick,
             liquidity=self.liquidity,
             tick_spacing=self.tick_spacing,
             fee_pips=self.fee_pips,
-            zero_for_one=self._zero_for_one(token_in),
+            zero_for_one=self._sells_token0(token_in, token_out),
             amount_in=amount_in,
         )
 
+    def executor_hop(self) -> ExecutorHop:
+        return ExecutorHop(1, self.fee_pips + _EXECUTOR_FIELD * self.tick_spacing)
+
     def swap_exact_out(
-        self, token_out: Address, amount_out: int, sqrt_price_limit_x96: int | None = None
+        self,
+        token_out: Address,
+        amount_out: int,
+        token_in: Address | None = None,
+        *,
+        sqrt_price_limit_x96: int | None = None,
     ) -> SwapResult:
         """Buy exactly amount_out, or with a price limit what the limit allows. As `swap`."""
-        return self._swap(
-            not self._zero_for_one(token_out), False, amount_out, sqrt_price_limit_x96
-        )
+        zero_for_one = not self._sells_token0(token_out, token_in)
+        return self._swap(zero_for_one, False, amount_out, sqrt_price_limit_x96)
 
-    def segments(self, token_in: Address) -> Iterator[Segment]:
+    def segments(self, token_in: Address, token_out: Address | None = None) -> Iterator[Segment]:
         """One segment a range between initialised ticks that has liquidity, in gross input."""
-        zero_for_one = self._zero_for_one(token_in)
+        zero_for_one = self._sells_token0(token_in, token_out)
         segment = _selling_token0 if zero_for_one else _selling_token1
         kept = (PIPS - self.fee_pips) / PIPS
         price, liquidity = self.sqrt_price_x96, self.liquidity
@@ -229,6 +255,21 @@ class UniswapV3Pool:
             return None
         return signed(log.data, 0), signed(log.data, 1)
 
+    def explain(self, token_in: Address, real: SwapResult) -> SwapStyle:
+        """Whether the swap ended because the price had got to where its caller wanted it."""
+        reached = real.pool
+        if not isinstance(reached, UniswapV3Pool):
+            return SwapStyle.MISMATCH
+        limit = reached.sqrt_price_x96
+        try:
+            limited = self.swap(token_in, INT256_MAX, sqrt_price_limit_x96=limit)
+        except PoolError:
+            return SwapStyle.MISMATCH
+        return SwapStyle.PRICE_LIMIT if limited == real else SwapStyle.MISMATCH
+
+    def implied_fee_pips(self, token_in: Address, amount_in: int, amount_out: int) -> None:
+        """The fee stands in the contract: nothing has to be guessed."""
+
     def crossed_ticks(self, after: Pool) -> int:
         """Initialised ticks of this tick map between this price and that of `after`."""
         if not isinstance(after, UniswapV3Pool):
@@ -266,43 +307,34 @@ class UniswapV3Pool:
 
     @classmethod
     def load(
-        cls,
-        *,
-        address: Address,
-        dex: str,
-        token0: Address,
-        token1: Address,
-        fee_pips: int,
-        known: Self | None = None,
+        cls, found: FoundPool, *, dex: str, known: Self | None = None
     ) -> Generator[Sequence[Call], Replies, Self]:
         """Three rounds of calls, one where it is as it was `known`.
 
         The liquidity in range must be the sum of liquidity_net below. Raises InvalidPoolState.
         """
+        token0, token1 = found.tokens
         likely = (known.tick_spacing, known.ticks) if known else ()
-        reading = yield from read_pool(address, token0, token1, fee_pips, *likely)
+        reading = yield from read_pool(found.address, token0, token1, found.fee_pips, *likely)
         return cls(
-            address=address,
+            address=found.address,
             dex=dex,
             token0=token0,
             token1=token1,
-            fee_pips=fee_pips,
-            **reading._asdict(),
+            fee_pips=found.fee_pips,
+            tick_spacing=reading.tick_spacing,
+            sqrt_price_x96=reading.sqrt_price_x96,
+            tick=reading.tick,
+            liquidity=reading.liquidity,
+            ticks=reading.ticks,
         )
 
     @classmethod
     def find(
         cls, *, factory: Address, token_a: Address, token_b: Address, fees_pips: Sequence[int]
-    ) -> Generator[Sequence[Call], Replies, Sequence[PoolAddress]]:
+    ) -> Generator[Sequence[Call], Replies, Sequence[FoundPool]]:
         """The factory's pools for the pair, one a fee tier that it has."""
         return (yield from find_pools(factory, token_a, token_b, fees_pips))
-
-    def _zero_for_one(self, token_in: Address) -> bool:
-        if token_in == self.token0:
-            return True
-        if token_in == self.token1:
-            return False
-        raise UnknownToken(self.address, token_in)
 
     def _swap(
         self, zero_for_one: bool, exact_in: bool, amount: int, price_limit: int | None
@@ -412,10 +444,9 @@ class UniswapV3Pool:
     def _problem(self) -> str | None:
         """What no contract could be in, or None."""
         spacing, ticks, price = self.tick_spacing, self.ticks, self.sqrt_price_x96
-        if self.token0 == self.token1:
-            return "both tokens are the same"
-        if not 0 <= self.fee_pips < PIPS:
-            return f"fee of {self.fee_pips} pips"
+        problem = self._problem_of_pair()
+        if problem:
+            return problem
         if not 0 < spacing < 16384:
             return f"tick spacing {spacing}"
         if not price:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from dexarb.amm.abi import ZERO_ADDRESS, encode, expect_address, signed, unsigned, words_of
 from dexarb.amm.tick_bitmap import ticks_in_word, word_positions
-from dexarb.core.pool import Call, PoolAddress, Replies
-from dexarb.core.token import Address, address_from_word
+from dexarb.core.pool import Call, FoundPool, PoolKey, Replies
+from dexarb.core.token import Address, address_from_word, pair_of
 from dexarb.errors import InvalidPoolState
 
 TOKEN0 = bytes.fromhex("0dfe1681")
@@ -112,14 +112,17 @@ def _tick_calls(ticks: Iterable[int]) -> list[bytes]:
 
 def find_pools(
     factory: Address, token_a: Address, token_b: Address, fees_pips: Sequence[int]
-) -> Generator[Sequence[Call], Replies, Sequence[PoolAddress]]:
+) -> Generator[Sequence[Call], Replies, Sequence[FoundPool]]:
     """The factory's pools for the pair, one a fee tier that it has.
 
     Raises InvalidPoolState where the address is not a factory.
     """
     replies = yield [Call(factory, encode(GET_POOL, token_a, token_b, fee)) for fee in fees_pips]
+    tokens = pair_of(token_a, token_b)
     found = (
-        PoolAddress(address_from_word(words_of(reply, 1, factory, "getPool()")[:32]), fee)
+        FoundPool(
+            PoolKey(address_from_word(words_of(reply, 1, factory, "getPool()")[:32])), tokens, fee
+        )
         for reply, fee in zip(replies, fees_pips, strict=True)
     )
     return tuple(pool for pool in found if pool.address != ZERO_ADDRESS)

@@ -152,7 +152,7 @@ class Collector:
 
     async def _adopt(self, market: Market, found: Bootstrap) -> None:
         """Compare our market with the chain's at the same block, and take up what is new."""
-        read = {pool.address: pool for pool in found.pools}
+        read = {pool.key: pool for pool in found.pools}
         ours = [pool for key, pool in market.pools.items() if read.get(key, pool) != pool]
         compare = partial(self._check.differing, market.block, ours)
         chain = await self._retrying.until_done(compare)

@@ -51,7 +51,7 @@ def chain_profile(chain: LoadedChain, found: Bootstrap) -> ChainProfile:
         # Without the numeraire's decimals it has no pools, so there is none to be deep enough.
         depth = int(reference.min_depth * 10 ** decimals.get(numeraire, 0))
         references.setdefault(token, []).extend(
-            ReferencePool(pool.address, numeraire, depth) for pool in matching
+            ReferencePool(pool.key, numeraire, depth) for pool in matching
         )
     return ChainProfile(
         chain_id=chain.chain.chain_id,
@@ -92,6 +92,6 @@ def _pools_of(
         pool
         for pool in pools
         if pool.dex == dex
-        and set(pool.tokens) == {token, numeraire}
+        and {token, numeraire} <= set(pool.tokens)
         and (fees_pips is None or pool.fee_pips in fees_pips)
     ]

@@ -15,7 +15,7 @@ from dexarb.chain.rpc import Rpc
 from dexarb.config.collector import CollectorConfig
 from dexarb.core.block import BlockRef
 from dexarb.core.market import Keyframe
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address, Token
 from dexarb.errors import NothingFound
 
@@ -50,7 +50,7 @@ class PoolReader:
         """Tokens as they were known before."""
         self._tokens |= tokens
 
-    async def read(self, known: Collection[Address], at: BlockRef | None = None) -> Bootstrap:
+    async def read(self, known: Collection[PoolKey], at: BlockRef | None = None) -> Bootstrap:
         """All pools at the newest block, or at another one.
 
         known: pools that need not be read twice. Raises OutsideError, NothingFound among them.
@@ -64,7 +64,7 @@ class PoolReader:
         if not found.pools:
             raise NothingFound(found.block.number, len(found.missing))
         # What contracts answer cannot be proven: new pools come in when it has been read twice.
-        new = [pool for pool in found.pools if pool.address not in known]
+        new = [pool for pool in found.pools if pool.key not in known]
         self._watch.doubt(await self._check.unconfirmed(found.block, new) if new else ())
         _log.info("bootstrap", block=found.block.number, pools=len(found.pools))
         self._failures = 0
@@ -74,7 +74,7 @@ class PoolReader:
         """Of these pools, without those that are left out now."""
         profile = chain_profile(self._config.chain, found)
         left_out = self._watch.left_out
-        followed = tuple(pool for pool in pools if pool.address not in left_out)
+        followed = tuple(pool for pool in pools if pool.key not in left_out)
         return Keyframe(0, found.block, profile, found.tokens, followed)
 
     async def _lowest_head(self) -> BlockRef | None:

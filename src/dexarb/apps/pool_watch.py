@@ -12,8 +12,7 @@ from dexarb.apps.self_check import SelfCheck
 from dexarb.chain.feed.feed import Received
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
-from dexarb.core.pool import Pool
-from dexarb.core.token import Address
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.errors import OutsideError, PoolError
 
 DIFFERENCES_BORNE = 1
@@ -31,8 +30,8 @@ class PoolWatch:
     def __init__(self, recorder: Recorder, check: SelfCheck) -> None:
         self._recorder = recorder
         self._check = check
-        self._absent: dict[Address, Pool] = {}
-        self.given_up: dict[Address, str] = {}
+        self._absent: dict[PoolKey, Pool] = {}
+        self.given_up: dict[PoolKey, str] = {}
         self._failed_restores = self._blocks_to_restore = 0
 
     async def applied(self, received: Received) -> BlockUpdate:
@@ -48,8 +47,16 @@ class PoolWatch:
                 await self._leave_out(self._culprits(error, update), str(error))
                 continue
             market = self._market
-            events = [e for e in received.contents.unknown_events if e[0] in market.pools]
-            silent = received.contents.admitted & market.pools.keys()
+            events = [
+                (pool, topic)
+                for emitter, topic in received.contents.unknown_events
+                for pool in market.at_emitter(emitter)
+            ]
+            silent = {
+                pool
+                for emitter in received.contents.admitted
+                for pool in market.at_emitter(emitter)
+            }
             differing = await self._check.examine(market, events, silent)
             if not differing:
                 return ours
@@ -62,8 +69,8 @@ class PoolWatch:
         """Leave out, from the next keyframe on, what was read in two ways, until two readings
         agree."""
         for pool in pools:
-            _log.warning("pool.doubtful", pool=pool.address, dex=pool.dex)
-            self._absent[pool.address] = pool
+            _log.warning("pool.doubtful", pool=pool.key, dex=pool.dex)
+            self._absent[pool.key] = pool
             self._failed_restores = self._blocks_to_restore = 0
 
     async def settle(self) -> None:
@@ -75,31 +82,33 @@ class PoolWatch:
             await self._restore()
         self._check.advance(self._market)
 
-    def _culprits(self, error: PoolError, update: BlockUpdate) -> set[Address]:
-        named = {Address(error.pool)} & self._market.pools.keys()
-        return named or {log.address for log in update.logs} & self._market.pools.keys()
+    def _culprits(self, error: PoolError, update: BlockUpdate) -> set[PoolKey]:
+        named = {PoolKey(error.pool)} & self._market.pools.keys()
+        return named or {
+            key for log in update.logs if (key := self._market.key_of(log)) is not None
+        }
 
-    async def _leave_out(self, pools: Collection[Address], reason: str) -> None:
+    async def _leave_out(self, pools: Collection[PoolKey], reason: str) -> None:
         """The chain's state comes back in, unless it has happened too often."""
         market = self._market
-        for address in sorted(pools):
-            pool = market.pools[address]
-            comes_back = self._check.count_difference(address) <= DIFFERENCES_BORNE
+        for key in sorted(pools):
+            pool = market.pools[key]
+            comes_back = self._check.count_difference(key) <= DIFFERENCES_BORNE
             _log.error(
                 "pool.left_out",
-                pool=address,
+                pool=key,
                 dex=pool.dex,
                 kind=pool.kind,
                 reason=reason,
-                last_events=market.last_events(address, EVENTS_SHOWN),
+                last_events=market.last_events(key, EVENTS_SHOWN),
                 until="it has been read anew" if comes_back else "a restart",
                 remedy="Is it of this kind? Fees on transfers and forks of other events are not",
             )
             if comes_back:
-                self._absent[address] = pool
+                self._absent[key] = pool
                 self._failed_restores = self._blocks_to_restore = 0
             else:
-                self.given_up[address] = reason
+                self.given_up[key] = reason
         await self._recorder.leave_out(pools)
 
     async def _restore(self) -> None:
@@ -111,7 +120,7 @@ class PoolWatch:
         if self._blocks_to_restore > 0:
             return
         market = self._market
-        found: Mapping[Address, Pool] = {}
+        found: Mapping[PoolKey, Pool] = {}
         try:
             found = await self._check.restored(market.block, self.absent)
         except OutsideError as error:
@@ -121,8 +130,8 @@ class PoolWatch:
         if found:
             frame = market.keyframe()
             await self._recorder.begin(replace(frame, pools=(*frame.pools, *found.values())))
-            for address in found:
-                del self._absent[address]
+            for key in found:
+                del self._absent[key]
             _log.info("pool.restored", pools=sorted(found), block=market.block.number)
 
     @property
@@ -133,7 +142,7 @@ class PoolWatch:
         return list(self._absent.values())
 
     @property
-    def left_out(self) -> list[Address]:
+    def left_out(self) -> list[PoolKey]:
         """Those that a restart would bring back, and those that the next blocks may."""
         return sorted({*self._absent, *self.given_up})
 

@@ -13,7 +13,7 @@ from dexarb.apps.retrying import Retrying
 from dexarb.chain.feed.heads import HICCUP_S
 from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
-from dexarb.core.token import Address
+from dexarb.core.pool import PoolKey
 from dexarb.errors import ReorgTooDeep, StoreError
 from dexarb.store.compaction import close_segments
 from dexarb.store.follow import newest_market
@@ -80,7 +80,7 @@ class Recorder:
             _log.warning("reorg", block=block.number, depth=depth)
             self.reorgs += 1
             market.rewind(block.parent_hash)
-        logs = tuple([log for log in update.logs if log.address in market.pools])
+        logs = tuple([log for log in update.logs if market.key_of(log) is not None])
         ours = replace(update, logs=logs)
         market.apply(ours)
         return ours
@@ -123,13 +123,13 @@ class Recorder:
         self.breaks += 1
         self.market = None
 
-    async def leave_out(self, pools: Collection[Address]) -> None:
+    async def leave_out(self, pools: Collection[PoolKey]) -> None:
         """Go on at the same block without these pools: traders pass them over from here on."""
         frame = self._market.keyframe()
         block = BlockRef(frame.block.number, frame.block.hash)
         if self.writer.last_block != block:
             await self.break_off(block, "pools had to be left out on another branch")
-        rest = tuple(pool for pool in frame.pools if pool.address not in pools)
+        rest = tuple(pool for pool in frame.pools if pool.key not in pools)
         await self.begin(replace(frame, pools=rest))
 
     @property

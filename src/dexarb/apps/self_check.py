@@ -14,7 +14,7 @@ from dexarb.chain.bootstrap.sync import reread, reread_requests
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block
 from dexarb.core.market import Market
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address
 from dexarb.errors import OutsideError
 
@@ -50,13 +50,13 @@ class SelfCheck:
     rpc: Rpc
     multicall: Address | None
     counts: CheckCounts = field(default_factory=CheckCounts)
-    _differences: Counter[Address] = field(default_factory=Counter)
-    _differed_at: dict[Address, int] = field(default_factory=dict)
+    _differences: Counter[PoolKey] = field(default_factory=Counter)
+    _differed_at: dict[PoolKey, int] = field(default_factory=dict)
     _blocks: int = 0
     _next: int = 0
     _running: asyncio.Task[None] | None = None
-    _found: set[Address] = field(default_factory=set)
-    _quiet: Counter[tuple[Address, bytes]] = field(default_factory=Counter)
+    _found: set[PoolKey] = field(default_factory=set)
+    _quiet: Counter[tuple[PoolKey, bytes]] = field(default_factory=Counter)
 
     def advance(self, market: Market) -> None:
         """Start the next check if what has been spent allows for it."""
@@ -79,12 +79,12 @@ class SelfCheck:
         self._next = (self._next + len(chosen)) % max(1, len(pools))
         return chosen
 
-    def take(self) -> set[Address]:
+    def take(self) -> set[PoolKey]:
         """Pools that were found to differ since the last call."""
         found, self._found = self._found, set()
         return found
 
-    def count_difference(self, pool: Address) -> int:
+    def count_difference(self, pool: PoolKey) -> int:
         """One more of a pool; returns how many it has had, each within so many blocks of the
         next that they belong together."""
         self.counts.differences += 1
@@ -95,10 +95,10 @@ class SelfCheck:
         self._differences[pool] += 1
         return self._differences[pool]
 
-    async def differing(self, block: Block, pools: Sequence[Pool]) -> dict[Address, Pool]:
+    async def differing(self, block: Block, pools: Sequence[Pool]) -> dict[PoolKey, Pool]:
         """Of pools as we have them at the end of a block: what two readings say of those that the
         chain has in another state. Raises OutsideError."""
-        ours = {pool.address: pool for pool in pools}
+        ours = {pool.key: pool for pool in pools}
         self.counts.pools += len(ours)
         first = {
             address: pool
@@ -111,8 +111,8 @@ class SelfCheck:
         return {address: pool for address, pool in first.items() if second.get(address) == pool}
 
     async def examine(
-        self, market: Market, events: Sequence[tuple[Address, bytes]], silent: Collection[Address]
-    ) -> set[Address]:
+        self, market: Market, events: Sequence[tuple[PoolKey, bytes]], silent: Collection[PoolKey]
+    ) -> set[PoolKey]:
         """Pools that the latest block shows to be away from ours, before the block is written.
 
         events: those of unknown kinds, (pool, topic). silent: pools of which the block's bloom says
@@ -120,7 +120,7 @@ class SelfCheck:
         it to the next regular check.
         """
         doubtful = [each for each in events if self._quiet[each] < QUIET_AFTER]
-        wanted = {*silent, *(address for address, _ in doubtful)}
+        wanted = {*silent, *(pool for pool, _ in doubtful)}
         pools = [market.pools[address] for address in wanted]
         if not pools:
             return set()
@@ -132,7 +132,7 @@ class SelfCheck:
         self._quiet.update(each for each in doubtful if each[0] not in found)
         return set(found)
 
-    async def restored(self, block: Block, pools: Sequence[Pool]) -> dict[Address, Pool]:
+    async def restored(self, block: Block, pools: Sequence[Pool]) -> dict[PoolKey, Pool]:
         """The chain's state of pools at the end of a block, of those that two readings agree on.
 
         Raises OutsideError.
@@ -145,16 +145,16 @@ class SelfCheck:
         """Of pools as they were read at the end of a block, those of which a second reading says
         something else. Raises OutsideError."""
         second = await self._read_again(block, pools)
-        return [pool for pool in pools if second.get(pool.address) != pool]
+        return [pool for pool in pools if second.get(pool.key) != pool]
 
-    async def _read_again(self, block: Block, pools: Sequence[Pool]) -> Mapping[Address, Pool]:
+    async def _read_again(self, block: Block, pools: Sequence[Pool]) -> Mapping[PoolKey, Pool]:
         """By the endpoints that were not asked first, or by the one that can be asked."""
         if len(self.rpc.names) > 1:
             with contextlib.suppress(OutsideError):
                 return await self._read(self.rpc.avoiding(self.rpc.preferred), block, pools)
         return await self._read(self.rpc, block, pools)
 
-    async def _read(self, rpc: Rpc, block: Block, pools: Sequence[Pool]) -> Mapping[Address, Pool]:
+    async def _read(self, rpc: Rpc, block: Block, pools: Sequence[Pool]) -> Mapping[PoolKey, Pool]:
         """Without those that cannot be read."""
         counted = rpc.scoped(attempts=2)
         try:

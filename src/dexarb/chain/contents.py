@@ -36,9 +36,19 @@ class Events(NamedTuple):
     changing: frozenset[bytes]
     quiet: frozenset[bytes] = frozenset()
 
+    def with_those_of(self, other: Events) -> Events:
+        """Of a contract that holds pools of both kinds."""
+        if other is self:
+            return self
+        changing = self.changing | other.changing
+        return Events(changing, (self.quiet | other.quiet) - changing)
+
 
 class Watched:
-    """The pools whose events count. `topics`: of all events that change one of them."""
+    """The contracts whose events count: pools, or where many pools are.
+
+    topics: of all events that change a pool.
+    """
 
     def __init__(self, pools: Mapping[Address, Events]) -> None:
         self.pools = dict(pools)
@@ -48,8 +58,12 @@ class Watched:
 
     @classmethod
     def of(cls, pools: Iterable[Pool]) -> Watched:
-        kinds = {type(pool): Events(pool.topics, pool.quiet_topics) for pool in pools}
-        return cls({pool.address: kinds[type(pool)] for pool in pools})
+        kinds: dict[type[Pool], Events] = {}
+        watched: dict[Address, Events] = {}
+        for pool in pools:
+            events = kinds.setdefault(type(pool), Events(pool.topics, pool.quiet_topics))
+            watched[pool.address] = watched.get(pool.address, events).with_those_of(events)
+        return cls(watched)
 
     def admitted(self, bloom: int) -> tuple[frozenset[Address], float]:
         """Pools that may have an event in a block with this bloom, and how many are expected to

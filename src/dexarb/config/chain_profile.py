@@ -18,6 +18,7 @@ from dexarb.config.toml_file import (
     read_toml,
     validate,
 )
+from dexarb.core.pool import PoolKey, to_pool_key
 from dexarb.core.profile import ETHEREUM_HEADER, NEEDED_FIELDS
 from dexarb.core.token import Address, to_address
 from dexarb.core.units import GWEI
@@ -93,10 +94,10 @@ class LoadedChain:
             if name not in tables.tokens:
                 remedy = did_you_mean(name, tables.tokens)
                 problems.append(file.error(loc, f'unknown token "{name}"', remedy))
-        self.exclude_pools: list[Address] = []
+        self.exclude_pools: list[PoolKey] = []
         for text in tables.chain.exclude_pools:
             try:
-                self.exclude_pools.append(to_address(text))
+                self.exclude_pools.append(to_pool_key(text))
             except InvalidAddress as error:
                 problems.append(file.error(("chain", "exclude_pools"), str(error)))
         for i, dex in enumerate(tables.dex):

@@ -10,9 +10,8 @@ from dexarb.config.chain_profile import LoadedChain
 from dexarb.config.resolve import Listed, place
 from dexarb.config.toml_file import TomlFile, did_you_mean
 from dexarb.core.pool import Pool
-from dexarb.core.token import Address
+from dexarb.core.token import Address, Pair, pair_of, pairs_of
 from dexarb.errors import ConfigError
-from dexarb.trading.strategy import Pair, pair_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class ChainFacts:
         return cls(
             tokens,
             frozenset(pool.dex for pool in found),
-            frozenset(pair_of(*pool.tokens) for pool in found),
+            frozenset(pair for pool in found for pair in pairs_of(pool.tokens)),
         )
 
     @classmethod

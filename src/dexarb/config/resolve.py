@@ -11,9 +11,9 @@ from dexarb.config.plugins import Kinds
 from dexarb.config.strategy_table import StrategyTable, canonical, effective
 from dexarb.config.toml_file import TomlFile, did_you_mean
 from dexarb.config.toml_lines import Loc
-from dexarb.core.token import Address
+from dexarb.core.token import Address, Pair, pair_of
 from dexarb.errors import ConfigError, ConfigErrors
-from dexarb.trading.strategy import THRESHOLD, Pair, StrategySettings, pair_of
+from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, Field, StrictBool
 
 from dexarb.config.toml_file import Model, Number, Whole
+from dexarb.core.token import Pair
 from dexarb.core.trade import Funding, Position
 from dexarb.core.units import GWEI, MICRO_USD, PPM, PPM_PER_PERCENT
-from dexarb.trading.strategy import THRESHOLD, Pair, StrategySettings
+from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 # As fine as the integers behind them, so that nothing is rounded away, and small enough for them.
 Usd = Annotated[Number, Field(le=10**9, decimal_places=6)]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dexarb.core.pool import PoolKey
 from dexarb.core.route import CycleId
-from dexarb.core.token import Address
 from dexarb.core.trade import Decision, DecisionId
 
 
@@ -24,7 +24,7 @@ class Hold:
     decision: DecisionId
     row: int
     cycle: CycleId
-    pools: tuple[Address, ...]
+    pools: tuple[PoolKey, ...]
 
 
 class BusyPools:
@@ -36,7 +36,7 @@ class BusyPools:
     def __init__(self) -> None:
         self._unsettled: dict[DecisionId, Hold] = {}
         self._unclosed: dict[CycleId, dict[DecisionId, Hold]] = {}
-        self._counts: dict[Address, npt.NDArray[np.int32]] = {}
+        self._counts: dict[PoolKey, npt.NDArray[np.int32]] = {}
         """Holds by pool and row; a row behind the end has none."""
 
     def take(self, decision: Decision, row: int) -> None:
@@ -77,14 +77,14 @@ class BusyPools:
         self._count(released, +1)
 
     def _count(self, holds: Sequence[Hold], change: int) -> None:
-        by_pool: dict[Address, list[int]] = {}
+        by_pool: dict[PoolKey, list[int]] = {}
         for hold in holds:
             for pool in hold.pools:
                 by_pool.setdefault(pool, []).append(hold.row)
         for pool, rows in by_pool.items():
             np.add.at(self._counts[pool], rows, change)
 
-    def rows(self, pools: Iterable[Address]) -> npt.NDArray[np.intp]:
+    def rows(self, pools: Iterable[PoolKey]) -> npt.NDArray[np.intp]:
         """Rows that may not use one of these pools now, in no order; one can be named twice."""
         busy = [np.flatnonzero(self._counts[pool]) for pool in pools if pool in self._counts]
         return np.concatenate(busy) if busy else np.zeros(0, dtype=np.intp)

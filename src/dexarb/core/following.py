@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Break, Entry, Keyframe, Market
-from dexarb.core.token import Address
+from dexarb.core.pool import PoolKey
 from dexarb.errors import MarketError, PoolError
 
 
@@ -46,7 +46,7 @@ class Move:
 
     entry: Entry
     kind: Kind
-    touched: frozenset[Address] = frozenset()
+    touched: frozenset[PoolKey] = frozenset()
     rewound_to: str | None = None
     error: MarketError | PoolError | None = None
 
@@ -70,7 +70,7 @@ class Follower:
     def _keyframe(self, keyframe: Keyframe) -> Move:
         """One of a block that the market has passed says that the blocks since then are dead."""
         market = self.market
-        rewound_to, back = None, frozenset[Address]()
+        rewound_to, back = None, frozenset[PoolKey]()
         if market is not None and market.block.hash != keyframe.block.hash:
             if not market.remembers(keyframe.block.hash):
                 market = None
@@ -90,7 +90,7 @@ class Follower:
 
     def _block(self, market: Market, update: BlockUpdate) -> Move:
         block = update.block
-        rewound_to, back = None, frozenset[Address]()
+        rewound_to, back = None, frozenset[PoolKey]()
         try:
             if block.parent_hash != market.block.hash:
                 if market.remembers(block.hash):

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from dexarb.core.busy import BusyPools, Hold
 from dexarb.core.market import MAX_REORG_DEPTH
+from dexarb.core.pool import PoolKey
 from dexarb.core.route import CycleId
-from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, FillStatus, StrategyHash
 
 SECONDS_PER_DAY = 86_400
@@ -200,7 +200,7 @@ class Ledger:
 
     # -- busy pools ---------------------------------------------------------------------------
 
-    def busy_rows(self, pools: Iterable[Address]) -> npt.NDArray[np.intp]:
+    def busy_rows(self, pools: Iterable[PoolKey]) -> npt.NDArray[np.intp]:
         """Rows that may not use one of these pools now, in no order; one can be named twice."""
         return self._busy.rows(pools)
 

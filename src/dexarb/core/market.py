@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import ChainMap, deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from dexarb.core.block import Block, BlockRef, BlockUpdate
-from dexarb.core.pool import Pool
+from dexarb.core.block import Block, BlockRef, BlockUpdate, Log
+from dexarb.core.pool import Pool, PoolKey, SwapGas
 from dexarb.core.profile import ChainProfile
 from dexarb.core.token import Address, Token
 from dexarb.errors import MarketError, NotNextBlock, RewindTooDeep
@@ -49,7 +49,18 @@ class Swap:
     """Somebody's swap: the pool before it, and what it moved in (negative: out) of each token."""
 
     pool: Pool
-    flow: tuple[int, int]
+    flow: tuple[int, ...]
+
+    @property
+    def token_in(self) -> Address:
+        """What was sold: of two tokens the one that was not bought."""
+        bought = self.flow.index(min(self.flow))
+        others = [place for place in range(len(self.flow)) if place != bought]
+        return self.pool.tokens[max(others, key=self.flow.__getitem__)]
+
+    @property
+    def token_out(self) -> Address:
+        return self.pool.tokens[self.flow.index(min(self.flow))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +69,8 @@ class _Step:
 
     update: BlockUpdate
     parent: Block
-    before: Mapping[Address, Pool]
-    versions: Mapping[Address, tuple[tuple[int, Pool], ...]]
+    before: Mapping[PoolKey, Pool]
+    versions: Mapping[PoolKey, tuple[tuple[int, Pool], ...]]
 
 
 class Market:
@@ -73,7 +84,13 @@ class Market:
         self.profile = keyframe.profile
         self.block = keyframe.block
         self.tokens: dict[Address, Token] = {token.address: token for token in keyframe.tokens}
-        self.pools: dict[Address, Pool] = {pool.address: pool for pool in keyframe.pools}
+        self.pools: dict[PoolKey, Pool] = {pool.key: pool for pool in keyframe.pools}
+        """As the block has left them; see `ahead`."""
+        self._kinds = {pool.address: type(pool) for pool in keyframe.pools}
+        self.swap_gas: frozenset[SwapGas] = frozenset(kind.gas for kind in self._kinds.values())
+        """Of the kinds of pools that there are."""
+        self.timed = tuple(pool.key for pool in keyframe.pools if pool.moves_with_time)
+        """The pools that change from block to block without an event."""
         self._steps: deque[_Step] = deque(maxlen=MAX_REORG_DEPTH)
 
     @property
@@ -86,41 +103,72 @@ class Market:
             0, self.block, self.profile, tuple(self.tokens.values()), tuple(self.pools.values())
         )
 
-    def differing(self, keyframe: Keyframe) -> frozenset[Address]:
-        """The pools that are not the same in a keyframe, those of only one of the two included."""
-        theirs = {pool.address: pool for pool in keyframe.pools}
-        return frozenset(
-            address
-            for address in self.pools.keys() | theirs.keys()
-            if self.pools.get(address) != theirs.get(address)
+    @property
+    def next_timestamp(self) -> int:
+        """When the next block is expected: as long after this one as this one after its parent."""
+        pace = self.block.timestamp - self._steps[-1].parent.timestamp if self._steps else 0
+        return self.block.timestamp + max(1, pace)
+
+    @property
+    def ahead(self) -> Mapping[PoolKey, Pool]:
+        """The pools as the next block is expected to find them: what to decide on."""
+        if not self.timed:
+            return self.pools
+        when = self.next_timestamp
+        return ChainMap({key: self.pools[key].at(when) for key in self.timed}, self.pools)
+
+    def key_of(self, log: Log) -> PoolKey | None:
+        """The pool of ours that an event is about, if it is one."""
+        kind = self._kinds.get(log.address)
+        key = None if kind is None else kind.key_of(log)
+        return key if key in self.pools else None
+
+    def at_emitter(self, address: Address) -> list[PoolKey]:
+        """The pools whose events a contract emits."""
+        if address not in self._kinds:
+            return []
+        key = PoolKey(address)
+        return (
+            [key]
+            if key in self.pools
+            else [each.key for each in self.pools.values() if each.address == address]
         )
 
-    def apply(self, update: BlockUpdate) -> frozenset[Address]:
+    def differing(self, keyframe: Keyframe) -> frozenset[PoolKey]:
+        """The pools that are not the same in a keyframe, those of only one of the two included."""
+        theirs = {pool.key: pool for pool in keyframe.pools}
+        return frozenset(
+            key
+            for key in self.pools.keys() | theirs.keys()
+            if self.pools.get(key) != theirs.get(key)
+        )
+
+    def apply(self, update: BlockUpdate) -> frozenset[PoolKey]:
         """Move to the next block; returns the pools it touched. Raises NotNextBlock.
 
         Either the whole block is applied or, where a pool refuses an event, none of it.
         """
         if update.block.parent_hash != self.block.hash:
             raise NotNextBlock(self.block.hash, update.block.number, update.block.parent_hash)
-        versions: dict[Address, list[tuple[int, Pool]]] = {}
+        versions: dict[PoolKey, list[tuple[int, Pool]]] = {}
         for log in update.logs:
-            pool = self.pools.get(log.address)
-            if pool is None:
+            key = self.key_of(log)
+            if key is None:
                 continue
-            known = versions.get(log.address)
-            current = known[-1][1] if known else pool
+            known = versions.get(key)
+            current = known[-1][1] if known else self.pools[key].at(update.block.timestamp)
             after = current.apply(log)
             if after is not current:
-                versions.setdefault(log.address, []).append((log.transaction_index, after))
-        before = {address: self.pools[address] for address in versions}
-        frozen = {address: tuple(states) for address, states in versions.items()}
+                versions.setdefault(key, []).append((log.transaction_index, after))
+        before = {key: self.pools[key] for key in versions}
+        frozen = {key: tuple(states) for key, states in versions.items()}
         self._steps.append(_Step(update, self.block, before, frozen))
-        for address, states in frozen.items():
-            self.pools[address] = states[-1][1]
+        for key, states in frozen.items():
+            self.pools[key] = states[-1][1]
         self.block = update.block
         return frozenset(frozen)
 
-    def rewind(self, block_hash: str) -> frozenset[Address]:
+    def rewind(self, block_hash: str) -> frozenset[PoolKey]:
         """Go back to the end of an earlier block; returns the pools that changed on the way.
 
         Raises RewindTooDeep, and leaves the market as it is, if the block is not in the journal.
@@ -129,7 +177,7 @@ class Market:
             return frozenset()
         if not self.remembers(block_hash):
             raise RewindTooDeep(block_hash, len(self._steps))
-        touched: set[Address] = set()
+        touched: set[PoolKey] = set()
         while self.block.hash != block_hash:
             step = self._steps.pop()
             self.pools.update(step.before)
@@ -143,48 +191,54 @@ class Market:
             step.parent.hash == block_hash for step in self._steps
         )
 
-    def last_events(self, address: Address, count: int) -> list[tuple[int, int, str]]:
+    def last_events(self, pool: PoolKey, count: int) -> list[tuple[int, int, str]]:
         """The newest events of a pool in the journal: block, transaction index, first topic."""
         found: list[tuple[int, int, str]] = []
         for step in reversed(self._steps):
             for log in reversed(step.update.logs):
-                if log.address == address and len(found) < count:
+                if len(found) < count and self.key_of(log) == pool:
                     topic = "0x" + log.topics[0].hex()
                     found.append((step.update.block.number, log.transaction_index, topic))
         return found
 
-    def pool_at(self, address: Address, place: int) -> Pool:
+    def pool_at(self, key: PoolKey, place: int) -> Pool:
         """The pool as a transaction at `place` in the latest block would find it."""
         if not self._steps:
             raise MarketError("no block has been applied yet, so there are no places in it")
         step = self._steps[-1]
-        pool = step.before.get(address) or self.pools[address]
-        for transaction_index, after in step.versions.get(address, ()):
+        pool = step.before.get(key) or self.pools[key]
+        for transaction_index, after in step.versions.get(key, ()):
             if transaction_index >= place:
                 break
             pool = after
-        return pool
+        return pool.at(step.update.block.timestamp)
 
-    def touching(self, pools: Collection[Address]) -> tuple[int, ...]:
+    def is_touched(self, key: PoolKey, place: int) -> bool:
+        """Whether a transaction before `place` in the latest block has changed the pool."""
+        versions = self._steps[-1].versions.get(key, ()) if self._steps else ()
+        return bool(versions) and versions[0][0] < place
+
+    def touching(self, pools: Collection[PoolKey]) -> tuple[int, ...]:
         """Indices of the latest block's transactions that changed one of the pools, ascending."""
         if not self._steps:
             return ()
         versions = self._steps[-1].versions
-        return tuple(sorted({index for address in pools for index, _ in versions.get(address, ())}))
+        return tuple(sorted({index for key in pools for index, _ in versions.get(key, ())}))
 
     def swaps(self) -> Mapping[int, tuple[Swap, ...]]:
         """The latest block's swaps in our pools, by transaction index."""
         if not self._steps:
             return {}
         step = self._steps[-1]
-        current = dict(step.before)
+        current: dict[PoolKey, Pool] = {}
         found: dict[int, list[Swap]] = {}
         for log in step.update.logs:
-            pool = current.get(log.address)
-            if pool is None:
+            key = self.key_of(log)
+            if key is None or key not in step.before:
                 continue
+            pool = current.get(key) or step.before[key].at(step.update.block.timestamp)
             flow = pool.flow(log)
             if flow is not None:
                 found.setdefault(log.transaction_index, []).append(Swap(pool, flow))
-            current[log.address] = pool.apply(log)
+            current[key] = pool.apply(log)
         return {index: tuple(swaps) for index, swaps in found.items()}

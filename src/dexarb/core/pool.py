@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from enum import StrEnum
+from itertools import permutations
+from typing import Any, ClassVar, NamedTuple, NewType, Protocol, Self
 
 from dexarb.core.block import Log
-from dexarb.core.token import Address
+from dexarb.core.token import Address, to_address
 
 PIPS = 1_000_000
 """Fees are in pips: hundredths of a basis point, 3000 pips = 0.3 %."""
+
+
+PoolKey = NewType("PoolKey", str)
+"""Which pool: its address, or `emitter:id` where one contract, a singleton or vault, holds many."""
+
+
+def to_pool_key(text: str) -> PoolKey:
+    """As people write it. Raises InvalidAddress."""
+    emitter, colon, inside = text.partition(":")
+    return PoolKey(to_address(emitter) + colon + inside.lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +62,69 @@ Replies = Sequence[bytes | None]
 """Answers in the order of the calls; None where the contract reverted."""
 
 
-class PoolAddress(NamedTuple):
-    """A pool that a factory knows, and the fee its contract charges."""
+class FoundPool(NamedTuple):
+    """A pool that a factory knows: its tokens in the pool's order, and the fee it was asked for."""
 
-    address: Address
+    key: PoolKey
+    tokens: tuple[Address, ...]
     fee_pips: int
+
+    @property
+    def address(self) -> Address:
+        """The contract that it is in."""
+        return Address(self.key.partition(":")[0])
+
+
+def ways(tokens: Sequence[Address]) -> list[tuple[Address, Address]]:
+    """The ways through a pool, (sold, bought), in the one order in which they are counted."""
+    return list(permutations(tokens, 2))
+
+
+class SwapGas(NamedTuple):
+    """What pools of a kind cost the executor's transaction, in gas units; see docs/executor.md.
+
+    swap: the swap and the transfer of its output, in storage that has been used before. read: what
+    the executor reads of the pool before a run. touched_saves: less where the pool has been
+    written in the same block already. unpaid_flash: what a flash swap never gets to that cannot
+    pay this pool. collects_input: it collects its input from the executor; others have it sent to
+    them. walks_when_dry: it looks for liquidity up to the gas limit when it has none left.
+    """
+
+    swap: int
+    read: int
+    touched_saves: int
+    unpaid_flash: int
+    collects_input: bool
+    walks_when_dry: bool
+
+
+class ExecutorHop(NamedTuple):
+    """How the executor contract calls a pool: the number of its kind there, and one data word."""
+
+    kind: int
+    data: int
+
+
+class SwapStyle(StrEnum):
+    """How a swap was asked for; the pool's event does not say, so it is the one that fits.
+
+    less: the pool gave less than it would have let out. Where its caller names the output that is
+    no error of ours, unless the pool always does it. mismatch: no style gives these amounts.
+    """
+
+    EXACT_INPUT = "exact input"
+    EXACT_OUTPUT = "exact output"
+    PRICE_LIMIT = "price limit"
+    LESS = "less than allowed"
+    MISMATCH = "mismatch"
 
 
 class Pool(Protocol):
     """An immutable AMM pool. Tokens are named by address; amounts are integers.
 
     All arithmetic is that of the contract: a swap that the contract would revert raises a
-    PoolError, and no answer is ever truncated to what the liquidity allows.
+    PoolError, and no answer is ever truncated to what the liquidity allows. token_out and token_in
+    may be left out of a pool of two tokens.
     """
 
     kind: ClassVar[str]
@@ -70,54 +133,91 @@ class Pool(Protocol):
     """First topics of the events that change the pool."""
     quiet_topics: ClassVar[frozenset[bytes]]
     """Those of the contract's other events. An event in neither is none of this kind's."""
+    gas: ClassVar[SwapGas]
+    mirror_error: ClassVar[float]
+    """At most this share more than `segments` say does a swap give."""
+    moves_with_time: ClassVar[bool]
+    """Whether `at` makes a difference."""
 
     @property
-    def address(self) -> Address: ...
+    def address(self) -> Address:
+        """Of the contract that emits its events."""
+        ...
+
+    @property
+    def key(self) -> PoolKey: ...
     @property
     def dex(self) -> str: ...
     @property
-    def tokens(self) -> tuple[Address, Address]: ...
+    def tokens(self) -> tuple[Address, ...]: ...
     @property
     def fee_pips(self) -> int: ...
 
-    def swap(self, token_in: Address, amount_in: int) -> SwapResult:
+    def at(self, timestamp: int) -> Self:
+        """The pool as a transaction in a block of that time, in UNIX seconds, finds it."""
+        ...
+
+    def swap(
+        self, token_in: Address, amount_in: int, token_out: Address | None = None
+    ) -> SwapResult:
         """Sell exactly amount_in."""
         ...
 
-    def swap_exact_out(self, token_out: Address, amount_out: int) -> SwapResult:
+    def swap_exact_out(
+        self, token_out: Address, amount_out: int, token_in: Address | None = None
+    ) -> SwapResult:
         """Buy exactly amount_out."""
         ...
 
-    def most_out(self, token_in: Address, amount_in: int) -> int | None:
+    def most_out(
+        self, token_in: Address, amount_in: int, token_out: Address | None = None
+    ) -> int | None:
         """More than this `swap` never gives, by the little that the executor reads before a run.
 
         The bound grows with amount_in. None where nothing is known.
         """
         ...
 
-    def segments(self, token_in: Address) -> Iterator[Segment]:
+    def executor_hop(self) -> ExecutorHop | None:
+        """None where the executor contract cannot call such a pool."""
+        ...
+
+    def segments(self, token_in: Address, token_out: Address | None = None) -> Iterator[Segment]:
         """The float mirror of selling token_in, from the current price to the end of liquidity.
 
         Stretches without liquidity are left out.
         """
         ...
 
-    def first_segments(self) -> tuple[Segment, Segment]:
-        """The first of `segments` for selling each of `tokens`; NO_SEGMENT where there is none.
+    def first_segments(self) -> Sequence[Segment]:
+        """The first of `segments` for each of the `ways`; NO_SEGMENT where there is none.
 
-        The search reads these two whenever a pool changes, the others only if a size goes so far.
+        The search reads these whenever a pool changes, the others only if a size goes so far.
         """
+        ...
+
+    @classmethod
+    def key_of(cls, log: Log) -> PoolKey | None:
+        """The pool that an event of a contract with pools of this kind is about, if it is one."""
         ...
 
     def apply(self, log: Log) -> Self:
         """The pool after an event of its contract; itself for events that do not concern it."""
         ...
 
-    def flow(self, log: Log) -> tuple[int, int] | None:
-        """What a swap moved into this pool, (token0, token1), negative what it paid out.
+    def flow(self, log: Log) -> tuple[int, ...] | None:
+        """What a swap moved into this pool of each of `tokens`, negative what it paid out.
 
         log: the event that ends the swap, on the state before it. None if it is not a swap.
         """
+        ...
+
+    def explain(self, token_in: Address, real: SwapResult) -> SwapStyle:
+        """How somebody asked for a swap that is none of an exact input or an exact output."""
+        ...
+
+    def implied_fee_pips(self, token_in: Address, amount_in: int, amount_out: int) -> float | None:
+        """The fee with which a swap gives just this; None where the kind has no formula for it."""
         ...
 
     def crossed_ticks(self, after: Pool) -> int:
@@ -139,25 +239,18 @@ class Pool(Protocol):
 
     @classmethod
     def load(
-        cls,
-        *,
-        address: Address,
-        dex: str,
-        token0: Address,
-        token1: Address,
-        fee_pips: int,
-        known: Self | None = None,
+        cls, found: FoundPool, *, dex: str, known: Self | None = None
     ) -> Generator[Sequence[Call], Replies, Self]:
         """Yields rounds of calls, all to be answered at one block, and returns the pool.
 
         known: the pool as it was at some block. It says what may be asked for at once; nothing
-        of it is believed.
+        of it is believed. Raises InvalidPoolState where the contract is not that pool.
         """
         ...
 
     @classmethod
     def find(
         cls, *, factory: Address, token_a: Address, token_b: Address, fees_pips: Sequence[int]
-    ) -> Generator[Sequence[Call], Replies, Sequence[PoolAddress]]:
+    ) -> Generator[Sequence[Call], Replies, Sequence[FoundPool]]:
         """Yields calls to a factory and returns the pools that it has for the pair."""
         ...

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
 
 ETHEREUM_HEADER = (
@@ -30,7 +31,7 @@ class ReferencePool:
     taken as the pool's virtual reserve at its current price.
     """
 
-    pool: Address
+    pool: PoolKey
     quote: Address
     min_depth: int
 
@@ -57,4 +58,4 @@ class ChainProfile:
     builder_cutoff_ms: int = 0
     l1_data_fee: bool = False
     exclude_tokens: tuple[Address, ...] = ()
-    exclude_pools: tuple[Address, ...] = ()
+    exclude_pools: tuple[PoolKey, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NewType
 
-from dexarb.core.pool import Pool, SwapResult
+from dexarb.core.pool import Pool, PoolKey, SwapResult
 from dexarb.core.token import Address
 
 CycleId = NewType("CycleId", str)
@@ -16,7 +16,7 @@ CycleId = NewType("CycleId", str)
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    pool: Address
+    pool: PoolKey
     token_in: Address
     token_out: Address
 
@@ -36,11 +36,11 @@ class Cycle:
         return self.hops[0].token_in
 
     @property
-    def start_pool(self) -> Address:
+    def start_pool(self) -> PoolKey:
         return self.hops[0].pool
 
     @property
-    def pools(self) -> tuple[Address, ...]:
+    def pools(self) -> tuple[PoolKey, ...]:
         return tuple(hop.pool for hop in self.hops)
 
     @property
@@ -63,7 +63,7 @@ def cycle_id(hops: Iterable[Hop]) -> CycleId:
     return CycleId(digest[:16])
 
 
-def run(cycle: Cycle, amount_in: int, pool_at: Callable[[Address], Pool]) -> tuple[SwapResult, ...]:
+def run(cycle: Cycle, amount_in: int, pool_at: Callable[[PoolKey], Pool]) -> tuple[SwapResult, ...]:
     """Send amount_in through all hops with exact integers. Raises what the pools raise.
 
     Hops are independent of each other because a cycle uses no pool twice.
@@ -71,7 +71,7 @@ def run(cycle: Cycle, amount_in: int, pool_at: Callable[[Address], Pool]) -> tup
     results: list[SwapResult] = []
     amount = amount_in
     for hop in cycle.hops:
-        result = pool_at(hop.pool).swap(hop.token_in, amount)
+        result = pool_at(hop.pool).swap(hop.token_in, amount, hop.token_out)
         results.append(result)
         amount = result.amount_out
     return tuple(results)
@@ -87,5 +87,5 @@ def most_out(cycle: Cycle, amount_in: int, pools: Iterable[Pool]) -> int | None:
     for hop, pool in zip(cycle.hops, pools, strict=True):
         if amount is None:
             break
-        amount = pool.most_out(hop.token_in, amount)
+        amount = pool.most_out(hop.token_in, amount, hop.token_out)
     return amount

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 from typing import NewType
 
 from dexarb.errors import InvalidAddress
@@ -27,6 +29,19 @@ def to_address(text: str) -> Address:
 def address_from_word(word: bytes) -> Address:
     """The address in the low 20 bytes of a 32-byte ABI word."""
     return Address("0x" + word[-20:].hex())
+
+
+Pair = tuple[Address, Address]
+"""Two tokens in ascending order of address."""
+
+
+def pair_of(one: Address, other: Address) -> Pair:
+    return (one, other) if one < other else (other, one)
+
+
+def pairs_of(tokens: Iterable[Address]) -> list[Pair]:
+    """All that a pool of these tokens trades."""
+    return [pair_of(one, other) for one, other in combinations(tokens, 2)]
 
 
 def short(address: str) -> str:

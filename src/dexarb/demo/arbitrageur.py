@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from dexarb.core.pool import Pool, Segment
+from dexarb.core.pool import Pool, PoolKey, Segment
 from dexarb.core.route import Cycle, Hop, run
 from dexarb.core.token import Address
 from dexarb.core.units import GWEI
@@ -70,10 +70,10 @@ class Arbitrageur:
         self._world, self._random = world, random
         self._place = account
         self._account = world.accounts.arbitrageurs[account]
-        self._pools = {pool.address: pool for pool in world.pools}
+        self._pools = {pool.key: pool for pool in world.pools}
         self._tokens = {token.address: token for token in world.tokens.values()}
         self._cycles = cycles(world)
-        self._due: dict[Address, float] = {}
+        self._due: dict[PoolKey, float] = {}
         """By pool that is off: the block to act in, counted from the first; never is infinity."""
         self._block = 0
 
@@ -83,7 +83,7 @@ class Arbitrageur:
         chances = self._chances(scene.pools, scene, self._cycles)
         culprits = {self._culprit(scene, chance) for chance in chances}
         self._due = {pool: block for pool, block in self._due.items() if pool in culprits}
-        busy: set[Address] = set()
+        busy: set[PoolKey] = set()
         for chance in chances:
             if not busy.isdisjoint(chance.cycle.pools):
                 continue
@@ -105,7 +105,7 @@ class Arbitrageur:
         return self._block + self._random.choice(self.DELAYS)
 
     def _follow(
-        self, scene: Scene, pending: Sequence[Request], busy: set[Address]
+        self, scene: Scene, pending: Sequence[Request], busy: set[PoolKey]
     ) -> list[Request]:
         """Close what a pending large trade will open, right behind it."""
         requests = []
@@ -128,15 +128,15 @@ class Arbitrageur:
         return requests
 
     def _chances(
-        self, pools: Mapping[Address, Pool], scene: Scene, candidates: Iterable[Cycle]
+        self, pools: Mapping[PoolKey, Pool], scene: Scene, candidates: Iterable[Cycle]
     ) -> list[Chance]:
         """The best few that are worth it, the best first."""
-        first: dict[tuple[Address, Address], Segment] = {}
+        first: dict[tuple[PoolKey, Address], Segment] = {}
         for pool in pools.values():
             for token in pool.tokens:
                 segment = next(pool.segments(token), None)
                 if segment is not None:
-                    first[pool.address, token] = segment
+                    first[pool.key, token] = segment
         estimates = []
         for cycle in candidates:
             hops = [first.get((hop.pool, hop.token_in), NOTHING) for hop in cycle.hops]
@@ -157,7 +157,7 @@ class Arbitrageur:
                     found.append(Chance(cycle, amounts, gain_usd))
         return sorted(found, key=lambda chance: (-chance.gain_usd, chance.cycle.id))
 
-    def _culprit(self, scene: Scene, chance: Chance) -> Address:
+    def _culprit(self, scene: Scene, chance: Chance) -> PoolKey:
         """The pool whose price is furthest from the fair one: the others' cycles share it."""
         return max(chance.cycle.pools, key=lambda pool: abs(scene.deviations_bps[pool]))
 
@@ -190,10 +190,10 @@ def cycles(world: World) -> tuple[Cycle, ...]:
 
     def extend(start: Address, token: Address, hops: tuple[Hop, ...]) -> None:
         for pool in by_token.get(token, ()):
-            if any(hop.pool == pool.address for hop in hops):
+            if any(hop.pool == pool.key for hop in hops):
                 continue
             onward = calls.other_token(pool, token)
-            path = (*hops, Hop(pool.address, token, onward))
+            path = (*hops, Hop(pool.key, token, onward))
             if onward == start:
                 cycle = Cycle(path)
                 found.setdefault(cycle.id, cycle)
@@ -206,7 +206,7 @@ def cycles(world: World) -> tuple[Cycle, ...]:
 
 
 def best_size(
-    cycle: Cycle, pools: Mapping[Address, Pool], segments: Sequence[Segment]
+    cycle: Cycle, pools: Mapping[PoolKey, Pool], segments: Sequence[Segment]
 ) -> tuple[int, ...] | None:
     """Amounts from hop to hop at about the best input; None if the cycle gains nothing.
 

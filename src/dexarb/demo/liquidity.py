@@ -113,7 +113,7 @@ class Provider:
     def _mint_v3(self, scene: Scene) -> Target | None:
         random = self._random
         deployed = random.choice(self._v3)
-        pool = scene.pools[deployed.address]
+        pool = scene.pools[deployed.key]
         assert isinstance(pool, UniswapV3Pool)
         spacing = V3_TIERS[deployed.fee_pips]
         least, most = (math.log(width) for width in self.WIDTHS)
@@ -172,7 +172,7 @@ class Provider:
 
     def _mint_v2(self, scene: Scene) -> Target | None:
         deployed = self._random.choice(list(self._v2.values()))
-        pool = scene.pools[deployed.address]
+        pool = scene.pools[deployed.key]
         assert isinstance(pool, UniswapV2Pool)
         amount0, _ = self._offer(scene, deployed)
         amount1 = amount0 * pool.reserve1 // pool.reserve0
@@ -212,7 +212,7 @@ class Provider:
         return scene.amount_of(deployed.token0, usd), scene.amount_of(deployed.token1, usd)
 
     def _tick(self, scene: Scene, deployed: DeployedPool) -> int:
-        pool = scene.pools[deployed.address]
+        pool = scene.pools[deployed.key]
         assert isinstance(pool, UniswapV3Pool)
         return pool.tick
 

@@ -16,6 +16,7 @@ from dexarb.chain import contents, decode
 from dexarb.chain.contents import Events, Watched
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block, BlockUpdate
+from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address, to_address
 from dexarb.errors import RpcError, TransportError
 
@@ -36,7 +37,7 @@ class MinedReceipt(decode.Receipt, frozen=True, rename="camel"):
 class Sale:
     """What a pending transaction will do, for those who read the call data of others."""
 
-    pool: Address
+    pool: PoolKey
     token_in: Address
     amount_in: int
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from random import Random
 from typing import Protocol
 
-from dexarb.core.pool import PIPS, Pool
+from dexarb.core.pool import PIPS, Pool, PoolKey
 from dexarb.core.token import Address, Token
 from dexarb.core.units import GWEI
 from dexarb.demo.mining import Mined, Request
@@ -44,17 +44,17 @@ class Scene:
     """The end of a block as everyone sees it. Prices in USD per whole token."""
 
     world: World
-    pools: Mapping[Address, Pool]
+    pools: Mapping[PoolKey, Pool]
     usd: Mapping[str, float]
 
     @cached_property
-    def deviations_bps(self) -> Mapping[Address, float]:
+    def deviations_bps(self) -> Mapping[PoolKey, float]:
         """How far each pool's price of its base token lies above the fair one (log scale)."""
-        return {deployed.address: self._deviation_bps(deployed) for deployed in self.world.pools}
+        return {deployed.key: self._deviation_bps(deployed) for deployed in self.world.pools}
 
     def _deviation_bps(self, deployed: DeployedPool) -> float:
         base, quote = self.sides(deployed)
-        segment = next(self.pools[deployed.address].segments(base.address), None)
+        segment = next(self.pools[deployed.key].segments(base.address), None)
         if segment is None:
             return 0.0
         price = segment.rate / (1 - deployed.fee_pips / PIPS)

@@ -83,10 +83,10 @@ def _chain(world: World) -> str:
         values = {"name": name, "kind": pool.kind, "factory": world.factories[name]}
         lines += _table("[[dex]]", {**values, "fees_pips": fees})
     decimals = world.tokens[names[profile.numeraire]].decimals
-    by_address = {pool.address: pool for pool in world.pools}
+    by_key = {pool.key: pool for pool in world.pools}
     for token, references in profile.reference_pools.items():
         for reference in references:
-            reference_pool = by_address[reference.pool]
+            reference_pool = by_key[reference.pool]
             values = {"token": names[token], "dex": reference_pool.dex}
             fees = [reference_pool.fee_pips]
             depth = reference.min_depth // 10**decimals

@@ -66,7 +66,7 @@ class Retail:
         amount_in = scene.amount_of(token_in, usd)
         if random.random() < self.AGGREGATED:
             pool = max(pools, key=lambda one: _output(scene, one, token_in, amount_in))
-        most = amount_to_move(scene.pools[pool.address], token_in.address, self.LARGEST_MOVE_BPS)
+        most = amount_to_move(scene.pools[pool.key], token_in.address, self.LARGEST_MOVE_BPS)
         amount_in = min(amount_in, most)
         quote = _quote(scene, pool, token_in, amount_in)
         if quote is None or not quote.amount_out:
@@ -109,7 +109,7 @@ class Retail:
         """What to sell and what to buy."""
         base, quote = scene.sides(pool)
         if self._random.random() < self.ATTRACTED:
-            return (base, quote) if scene.deviations_bps[pool.address] > 0 else (quote, base)
+            return (base, quote) if scene.deviations_bps[pool.key] > 0 else (quote, base)
         return self._random.choice(((base, quote), (quote, base)))
 
 
@@ -133,7 +133,7 @@ class Informed:
         for pool in self._world.pools:
             if self._random.random() >= self.ATTENTION:
                 continue
-            deviation = scene.deviations_bps[pool.address]
+            deviation = scene.deviations_bps[pool.key]
             excess = abs(deviation) - pool.fee_pips / 100 - self.MARGIN_BPS
             if excess > 0:
                 base, quote = scene.sides(pool)
@@ -210,7 +210,7 @@ def _move(
     priority_fee: int,
 ) -> Request | None:
     """A swap that lowers token_in's price in the pool by this much."""
-    amount_in = amount_to_move(scene.pools[pool.address], token_in.address, bps)
+    amount_in = amount_to_move(scene.pools[pool.key], token_in.address, bps)
     quote = _quote(scene, pool, token_in, amount_in)
     if quote is None or not quote.amount_out:
         return None
@@ -230,13 +230,13 @@ def _move(
         data=data,
         gas=SWAP_GAS,
         priority_fee=priority_fee,
-        sale=Sale(pool.address, token_in.address, amount_in),
+        sale=Sale(pool.key, token_in.address, amount_in),
     )
 
 
 def _quote(scene: Scene, pool: DeployedPool, token_in: Token, amount_in: int) -> SwapResult | None:
     try:
-        return scene.pools[pool.address].swap(token_in.address, amount_in)
+        return scene.pools[pool.key].swap(token_in.address, amount_in)
     except PoolError:
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dexarb.core.pool import PoolKey
 from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, Token
 
@@ -113,6 +114,10 @@ class DeployedPool:
     fee_pips: int
     plan: PoolPlan
 
+    @property
+    def key(self) -> PoolKey:
+        return PoolKey(self.address)
+
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
@@ -162,7 +167,7 @@ class World:
             if pool.plan.reference and pool.plan.quote == NUMERAIRE:
                 base = self.tokens[pool.plan.base].address
                 depth = REFERENCE_DEPTH_USD * 10**numeraire.decimals
-                entry = ReferencePool(pool.address, numeraire.address, depth)
+                entry = ReferencePool(pool.key, numeraire.address, depth)
                 references[base] = (*references.get(base, ()), entry)
         return ChainProfile(
             chain_id=self.chain_id,

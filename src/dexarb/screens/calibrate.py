@@ -15,6 +15,7 @@ from rich.text import Text
 from dexarb.core.block import Block, BlockUpdate, Transaction
 from dexarb.core.following import Kind
 from dexarb.core.market import Market
+from dexarb.core.pool import PoolKey, SwapStyle
 from dexarb.core.token import Address
 from dexarb.errors import InputError, PoolError
 from dexarb.screens.answer import Answer
@@ -22,7 +23,7 @@ from dexarb.screens.output import counted
 from dexarb.screens.progress import progress_bar
 from dexarb.store.follow import first_keyframe, follow, start
 from dexarb.store.history_reader import HistoryReader
-from dexarb.study.calibration import EXACT, JudgedSwap, JudgedTransaction, Style, judge_block
+from dexarb.study.calibration import EXACT, JudgedSwap, JudgedTransaction, judge_block
 from dexarb.study.walk import history_reader
 
 SHOWN = 20
@@ -46,7 +47,7 @@ class Difference:
     block: int
     transaction: int
     problem: str
-    pool: Address | None = None
+    pool: PoolKey | None = None
     amount_in: int | None = None
     amount_out: int | None = None
     predicted: int | None = None
@@ -65,7 +66,7 @@ class Calibration:
     blocks: int = 0
     first_block: int | None = None
     last_block: int | None = None
-    swaps: Counter[Style] = field(default_factory=Counter)
+    swaps: Counter[SwapStyle] = field(default_factory=Counter)
     arbitrages: int = 0
     errors_wei: list[int] = field(default_factory=list)
     not_judged: Counter[str] = field(default_factory=Counter)
@@ -73,16 +74,18 @@ class Calibration:
     gas: dict[Address | None, list[float]] = field(default_factory=lambda: defaultdict(list))
     gas_not_compared: Counter[str] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
-    _by_pair: dict[Address, Counter[Style]] = field(default_factory=lambda: defaultdict(Counter))
-    _fees: dict[Address, list[float]] = field(default_factory=lambda: defaultdict(list))
+    _by_pair: dict[PoolKey, Counter[SwapStyle]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
+    _fees: dict[PoolKey, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     @property
-    def odd_pairs(self) -> dict[Address, float]:
+    def odd_pairs(self) -> dict[PoolKey, float]:
         return {
             pair: float(np.median(self._fees[pair]))
             for pair, styles in sorted(self._by_pair.items())
-            if styles[Style.LESS] >= USUAL
-            and styles[Style.LESS] > sum(styles[style] for style in EXACT)
+            if styles[SwapStyle.LESS] >= USUAL
+            and styles[SwapStyle.LESS] > sum(styles[style] for style in EXACT)
         }
 
     @property
@@ -101,7 +104,7 @@ class Calibration:
                 self._swap(block, judged, swap)
             if judged.is_arbitrage:
                 self._arbitrage(block, judged, transactions.get(judged.index))
-            elif len({swap.before.address for swap in judged.swaps}) > 1:
+            elif len({swap.before.key for swap in judged.swaps}) > 1:
                 self.several_swaps += 1
 
     def cannot_follow(self, block: Block, error: PoolError) -> None:
@@ -109,13 +112,13 @@ class Calibration:
 
     def _swap(self, block: Block, judged: JudgedTransaction, swap: JudgedSwap) -> None:
         self.swaps[swap.style] += 1
-        pool = swap.before.address
+        pool = swap.before.key
         fee = swap.implied_fee_pips
         if fee is not None:
             self._by_pair[pool][swap.style] += 1
-            if swap.style is Style.LESS:
+            if swap.style is SwapStyle.LESS:
                 self._fees[pool].append(fee)
-        if swap.style is Style.MISMATCH:
+        if swap.style is SwapStyle.MISMATCH:
             self.differences.append(
                 Difference(
                     block.number,
@@ -137,7 +140,7 @@ class Calibration:
             self.not_judged[NOT_A_CHAIN] += 1
             self.gas_not_compared[NOT_A_CHAIN] += 1
             return
-        if styles <= {Style.EXACT_INPUT, Style.MISMATCH}:
+        if styles <= {SwapStyle.EXACT_INPUT, SwapStyle.MISMATCH}:
             self._output(block, judged)
         else:
             self.not_judged[OTHER_STYLE] += 1
@@ -210,7 +213,7 @@ class Calibrated(Answer):
             "from_block": found.first_block,
             "to_block": found.last_block,
             "blocks": found.blocks,
-            "swaps": {style.name.lower(): found.swaps[style] for style in Style},
+            "swaps": {style.name.lower(): found.swaps[style] for style in SwapStyle},
             "arbitrages": {
                 "found": found.arbitrages,
                 "judged": len(found.errors_wei),
@@ -307,7 +310,7 @@ def _swaps(found: Calibration) -> Text:
     return _lines(
         f"Blocks {found.first_block} to {found.last_block}, {found.blocks} of them",
         f"Swaps of others: {sum(found.swaps.values()):,}",
-        *(_count(found.swaps[style], style.value) for style in Style),
+        *(_count(found.swaps[style], style.value) for style in SwapStyle),
     )
 
 

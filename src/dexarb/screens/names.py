@@ -8,12 +8,12 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from dexarb.core.market import Market
-from dexarb.core.pool import PIPS
+from dexarb.core.pool import PIPS, PoolKey
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address, Token, short
 from dexarb.errors import InputError, StoreError
 from dexarb.store.ledger_rows import StrategyRow
-from dexarb.store.snapshot import read_state
+from dexarb.store.snapshot import key_in, read_state
 
 MANY = 10
 DOLLARS = ("USD", "DAI")
@@ -28,7 +28,7 @@ class Names:
     """
 
     tokens: Mapping[Address, Token]
-    pools: Mapping[Address, str]
+    pools: Mapping[PoolKey, str]
     numeraire: Address | None = None
 
     def symbol(self, token: Address) -> str:
@@ -51,7 +51,7 @@ class Names:
     def _is_quote(self, token: Address) -> tuple[bool, bool]:
         return token == self.numeraire, any(name in self.symbol(token) for name in DOLLARS)
 
-    def pool(self, pool: Address) -> str:
+    def pool(self, pool: PoolKey) -> str:
         return self.pools.get(pool, short(pool))
 
     def tokens_of(self, cycle: Cycle) -> str:
@@ -69,13 +69,13 @@ def names_of(state_file: Path) -> Names:
         state = read_state(state_file)
     except StoreError:
         return Names({}, {})
-    pools = {Address(each["address"]): _pool(each["dex"], each["fee_pips"]) for each in state.pools}
+    pools = {key_in(each): _pool(each["dex"], each["fee_pips"]) for each in state.pools}
     return Names(state.tokens, pools)
 
 
 def names_at(market: Market) -> Names:
     """From the market itself, which knows its numeraire."""
-    pools = {address: _pool(pool.dex, pool.fee_pips) for address, pool in market.pools.items()}
+    pools = {key: _pool(pool.dex, pool.fee_pips) for key, pool in market.pools.items()}
     return Names(market.tokens, pools, market.profile.numeraire)
 
 

@@ -166,8 +166,7 @@ def hops_of(swaps: Sequence[Swap]) -> list[Hop] | None:
     """
     by_token: dict[Address, Hop] = {}
     for swap in swaps:
-        tokens = swap.pool.tokens if swap.flow[0] > 0 else swap.pool.tokens[::-1]
-        by_token[tokens[0]] = Hop(swap.pool.address, tokens[0], tokens[1])
+        by_token[swap.token_in] = Hop(swap.pool.key, swap.token_in, swap.token_out)
     token = next(iter(by_token))
     hops: list[Hop] = []
     while token in by_token:

@@ -132,11 +132,14 @@ def findings(
 
 def _binding(market: Market, opportunity: Opportunity) -> tuple[Pool, float]:
     """The pool that the trade moves most, and by which share its marginal rate falls."""
-    results = run_cycle(opportunity.cycle, opportunity.amount_in, market.pools.__getitem__)
+    pools = market.ahead
+    results = run_cycle(opportunity.cycle, opportunity.amount_in, pools.__getitem__)
     moved = []
     for hop, result in zip(opportunity.cycle.hops, results, strict=True):
-        pool = market.pools[hop.pool]
-        before, after = (next(iter(p.segments(hop.token_in)), None) for p in (pool, result.pool))
+        pool = pools[hop.pool]
+        before, after = (
+            next(iter(p.segments(hop.token_in, hop.token_out)), None) for p in (pool, result.pool)
+        )
         impact = 1.0 - after.rate / before.rate if before and after else 1.0
         moved.append((impact, hop.pool, result.pool))
     impact, _, pool_after = max(moved, key=lambda each: each[:2])
@@ -154,7 +157,7 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
         "gross_usd": _usd(finding.gross_micro_usd),
         "gas_units": opportunity.gas_units,
         "net_usd": _usd(finding.net_micro_usd),
-        "binding": {"pool": finding.binding.address, "impact": finding.impact},
+        "binding": {"pool": finding.binding.key, "impact": finding.impact},
     }
 
 
@@ -184,7 +187,7 @@ def _route(finding: Finding, names: Names) -> str:
     """`USDC > WETH > USDC`, below it the pools in order, and the one that limits the size."""
     cycle = finding.opportunity.cycle
     lines = [names.tokens_of(cycle), *(f"  {names.pool(pool)}" for pool in cycle.pools)]
-    limiting = 1 + cycle.pools.index(finding.binding.address)
+    limiting = 1 + cycle.pools.index(finding.binding.key)
     lines[limiting] += f" -{finding.impact:.2%}{_tick(finding.binding)}"
     return "\n".join(lines)
 

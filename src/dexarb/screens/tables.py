@@ -68,7 +68,7 @@ def spread_table(
         after = spread.after_fees_bps
         table.add_row(
             names.pair(tokens),
-            f"{names.pool(spread.buy.address)} > {names.pool(spread.sell.address)}",
+            f"{names.pool(spread.buy.key)} > {names.pool(spread.sell.key)}",
             f"{spread.raw_bps:.1f}",
             f"{spread.needed_bps:.1f}",
             Text(f"{after:+.1f}", style="bold green" if after > 0 else "dim"),

@@ -10,13 +10,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
+from dexarb.search.edges import EdgeTable
 from dexarb.search.packed import Floats, Ints, Rows, grown
 from dexarb.search.probe import UNTOUCHED, Found, Graph, find_open, reprice
 
-Edges = tuple[int, ...]
+Route = tuple[int, ...]
 """A cycle inside the search: its edges in hop order, from its first start token."""
 
 REMEMBERED = 1 << 14
@@ -26,8 +27,8 @@ REMEMBERED = 1 << 14
 class CycleIndex:
     """Pools have slots, tokens and pairs have numbers; probe.py says what the arrays mean.
 
-    A slot is used again after its pool is gone. Tokens and pairs stay: without a pool a pair has
-    rate 0 both ways, so no probe gets past it.
+    Tokens and pairs stay when pools go: without a pool a pair has rate 0 both ways, so no probe
+    gets past it.
     """
 
     def __init__(self, start_tokens: Sequence[Address], max_hops: int) -> None:
@@ -35,9 +36,7 @@ class CycleIndex:
             raise ValueError(f"cycles of {max_hops} hops are not searched; choose 2, 3 or 4")
         self.start_tokens = tuple(dict.fromkeys(start_tokens))
         self.max_hops = max_hops
-        self.slots: dict[Address, int] = {}
-        self._pools: list[Address] = []
-        self._free: list[int] = []
+        self.edges = EdgeTable()
         self._tokens: list[Address] = []
         self._numbers: dict[Address, int] = {}
         self._lanes: dict[tuple[int, int], int] = {}
@@ -67,30 +66,25 @@ class CycleIndex:
 
     def add(self, pool: Pool) -> int:
         """Give the pool a slot, with rates of 0; `reprice` makes it known to the probes."""
-        if self._free:
-            slot = self._free.pop()
-            self._pools[slot] = pool.address
-        else:
-            slot = len(self._pools)
-            self._pools.append(pool.address)
-            self._rate = grown(self._rate, 2 * slot + 2)
-            self._lane_of = grown(self._lane_of, 2 * slot + 2)
-            self._turns = grown(self._turns, slot + 1, UNTOUCHED)
-        self.slots[pool.address] = slot
-        lane = self._lane(self._number(pool.tokens[0]), self._number(pool.tokens[1]))
-        for edge, way in ((2 * slot, lane), (2 * slot + 1, lane ^ 1)):
-            self._lane_of[edge] = way
-            self._ranked.append(way, edge)
+        slot = self.edges.add(pool)
+        self._rate = grown(self._rate, self.edges.number)
+        self._lane_of = grown(self._lane_of, self.edges.number)
+        self._turns = grown(self._turns, slot + 1, UNTOUCHED)
+        for edge in self.edges.of(slot):
+            token_in, token_out = self.edges.way(edge)
+            lane = self._lane(self._number(token_in), self._number(token_out))
+            self._lane_of[edge] = lane
+            self._ranked.append(lane, edge)
         self._graph = self._pack()
         return slot
 
-    def remove(self, address: Address) -> None:
-        """Take a pool out whose edges have been repriced to 0."""
-        slot = self.slots.pop(address)
-        for edge in (2 * slot, 2 * slot + 1):
+    def remove(self, key: PoolKey) -> int:
+        """Take a pool out whose edges have been repriced to 0; returns the slot that it had."""
+        slot = self.edges.remove(key)
+        for edge in self.edges.of(slot):
             self._ranked.discard(int(self._lane_of[edge]), edge)
-        self._free.append(slot)
         self.cycle.cache_clear()
+        return slot
 
     def reprice(self, edges: Ints, rates: Floats) -> None:
         """Give edges new marginal rates (token_out per token_in, smallest units, after the fee)."""
@@ -109,13 +103,11 @@ class CycleIndex:
             find_open(self._graph, touched, self.max_hops, self._found)
         return self._found.edges[:total], self._found.rate[:total]
 
-    def _cycle(self, edges: Edges) -> Cycle:
+    def _cycle(self, edges: Route) -> Cycle:
         return Cycle(tuple(self._hop(edge) for edge in edges))
 
     def _hop(self, edge: int) -> Hop:
-        lane = int(self._lane_of[edge])
-        tokens = self._tokens
-        return Hop(self._pools[edge >> 1], tokens[self._head[lane ^ 1]], tokens[self._head[lane]])
+        return Hop(self.edges.keys[self.edges.slot_of[edge]], *self.edges.way(edge))
 
     def _number(self, token: Address) -> int:
         number = self._numbers.get(token)
@@ -165,6 +157,8 @@ class CycleIndex:
     def _pack(self) -> Graph:
         return Graph(
             rate=self._rate,
+            edge_rows=self.edges.rows,
+            slot_of=self.edges.slot_of,
             lane_of=self._lane_of,
             ranked_rows=self._ranked.rows,
             ranked=self._ranked.data,

@@ -25,6 +25,15 @@ def grown(array: NDArray[Any], length: int, fill: float = 0) -> NDArray[Any]:
     return larger
 
 
+def longer(array: NDArray[Any], length: int) -> NDArray[Any]:
+    """The same along the first axis, with zeros in what is new."""
+    if length <= len(array):
+        return array
+    larger = np.zeros((max(length, 2 * len(array), 16), *array.shape[1:]), dtype=array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
 class Rows:
     """Rows of entries of one width.
 
@@ -44,10 +53,7 @@ class Rows:
 
     def extend_to(self, length: int) -> None:
         """Make rows up to `length` exist; new ones are empty."""
-        if length > len(self.rows):
-            larger = np.zeros((max(length, 2 * len(self.rows), 16), 2), dtype=np.int64)
-            larger[: len(self.rows)] = self.rows
-            self.rows = larger
+        self.rows = longer(self.rows, length)
         self._room.extend([0] * (length - len(self._room)))
 
     def append(self, row: int, entry: Sequence[float] | float) -> None:
@@ -82,12 +88,7 @@ class Rows:
         """Give the row this much room at the end; returns its new first index."""
         first, count = self.rows[row].tolist()
         start, self._end = self._end, self._end + room
-        if self._end > len(self.data):
-            larger = np.zeros(
-                (max(self._end, 2 * len(self.data)), self.data.shape[1]), self.data.dtype
-            )
-            larger[: len(self.data)] = self.data
-            self.data = larger
+        self.data = longer(self.data, self._end)
         self.data[start : start + count] = self.data[first : first + count]
         self.rows[row, 0] = start
         self._room[row] = room

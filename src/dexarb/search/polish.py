@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from math import sqrt
 from typing import NamedTuple
 
-from dexarb.core.pool import Pool, SwapResult
+from dexarb.core.pool import Pool, PoolKey, SwapResult
 from dexarb.core.route import Cycle, run
 from dexarb.core.token import Address
 from dexarb.errors import InvalidAmount, PoolError
@@ -55,7 +55,7 @@ class Sized(NamedTuple):
 
 
 def polish(
-    cycle: Cycle, amount_in: float, profit: float, pools: Mapping[Address, Pool]
+    cycle: Cycle, amount_in: float, profit: float, pools: Mapping[PoolKey, Pool]
 ) -> Sized | None:
     """The best integers near the best real size and its profit, or None if they earn nothing.
 
@@ -150,7 +150,7 @@ def _around(middle: int, amount_in: int, profit: float) -> Iterator[int]:
 class _Trades:
     """A cycle at its pools, with different amounts. Swaps are remembered: trials share many."""
 
-    def __init__(self, cycle: Cycle, pools: Mapping[Address, Pool], made: Results) -> None:
+    def __init__(self, cycle: Cycle, pools: Mapping[PoolKey, Pool], made: Results) -> None:
         """made: the swaps of a trade that is known already, or none."""
         self._hops: list[tuple[Pool, Address, Address, dict[int, SwapResult]]] = [
             (pools[hop.pool], hop.token_in, hop.token_out, {}) for hop in cycle.hops
@@ -165,11 +165,11 @@ class _Trades:
         """
         results: list[SwapResult] = []
         amount = amount_in
-        for pool, token_in, _, known in self._hops:
+        for pool, token_in, token_out, known in self._hops:
             result = known.get(amount)
             if result is None:
                 try:
-                    result = known[amount] = pool.swap(token_in, amount)
+                    result = known[amount] = pool.swap(token_in, amount, token_out)
                 except InvalidAmount:
                     break
                 except PoolError:
@@ -197,8 +197,8 @@ class _Trades:
             return None
         least = amount
         try:
-            for pool, _, token_out, _ in reversed(self._hops[: place + 1]):
-                least = pool.swap_exact_out(token_out, least).amount_in
+            for pool, token_in, token_out, _ in reversed(self._hops[: place + 1]):
+                least = pool.swap_exact_out(token_out, least, token_in).amount_in
         except PoolError:
             return None
         results = self.results(least)

@@ -1,11 +1,12 @@
 """Compiled: keep the best edges, and find the open cycles through touched pools.
 
-An *edge* is a pool used in one direction: edge 2·slot sells its first token, edge 2·slot + 1 the
-second. A *lane* is a pair of tokens in one direction, 2·pair or 2·pair + 1, so
-lane ^ 1 is the way back. cycles.py owns the arrays and says which pools and tokens these are.
+An *edge* is a pool used from one of its tokens to another, see edges.py. A *lane* is a pair of
+tokens in one direction, 2·pair or 2·pair + 1, so lane ^ 1 is the way back. cycles.py owns the
+arrays and says which pools and tokens these are.
 
 A cycle passes each of its tokens once. One that passed a token twice would fall into two cycles
-that earn at least as much apart.
+that earn at least as much apart. It uses no pool twice, though a pool of three tokens has edges
+that would follow each other: a swap moves the other prices of its pool.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ UNTOUCHED = np.iinfo(np.int64).max
 
 class Graph(NamedTuple):
     """rate[edge]: marginal rate after the fee, 0 where nothing can be had. lane_of[edge].
+    slot_of[edge]: its pool, whose edges are edge_rows[slot, 0] and the edge_rows[slot, 1] - 1
+    behind it.
 
     ranked: by lane, its edges by falling rate; best[lane]: the first one's rate. head[lane]: the
     token it leads to. lanes_from: by token, the lanes that leave it. triangles: by pair, (lane from
@@ -39,6 +42,8 @@ class Graph(NamedTuple):
     """
 
     rate: Floats
+    edge_rows: Ints
+    slot_of: Ints
     lane_of: Ints
     ranked_rows: Ints
     ranked: Ints
@@ -125,7 +130,7 @@ def find_open(g: Graph, touched: Ints, max_hops: int, found: Found) -> None:
     for turn in range(touched.size):
         g.turns[touched[turn]] = turn
     for i in range(touched.size):
-        for edge in range(2 * touched[i], 2 * touched[i] + 2):
+        for edge in range(g.edge_rows[touched[i], 0], row_end(g.edge_rows, touched[i])):
             if g.rate[edge] > 0.0:
                 two_hops(g, found, edge)
                 if max_hops >= 3:
@@ -146,9 +151,8 @@ def two_hops(g: Graph, found: Found, edge: int) -> None:
         back = g.ranked[i, 0]
         if g.rate[edge] * g.rate[back] <= PRUNE:
             break
-        if back >> 1 != edge >> 1:
-            found.route[0], found.route[1], found.route[2] = edge, back, -1
-            emit(g, found)
+        found.route[0], found.route[1], found.route[2] = edge, back, -1
+        emit(g, found)
 
 
 @kernel_part
@@ -278,17 +282,22 @@ def parallel_fours(g: Graph, found: Found, edge: int, lanes: tuple[int, int, int
 
 @kernel_part
 def emit(g: Graph, found: Found) -> None:
-    """Add found.route if it is open. Its first edge is the one it was found by.
+    """Add found.route if it is open and uses no pool twice. Its first edge is the one it was
+    found by.
 
     It is turned to begin at its first start token, and its rate is multiplied in that order. A
     cycle that holds several touched pools is added only for the first of them.
     """
-    turn = g.turns[found.route[0] >> 1]
+    turn = g.turns[g.slot_of[found.route[0]]]
     first, least, hops = 0, g.start.size, 0
     while hops < 4 and found.route[hops] >= 0:
         edge = found.route[hops]
-        if g.turns[edge >> 1] < turn:
+        slot = g.slot_of[edge]
+        if g.turns[slot] < turn:
             return
+        for before in range(hops):
+            if g.slot_of[found.route[before]] == slot:
+                return
         place = g.place[g.head[g.lane_of[edge] ^ 1]]
         if place < least:
             first, least = hops, place

@@ -8,7 +8,8 @@ from math import inf
 
 import numpy as np
 
-from dexarb.core.pool import NO_SEGMENT, Pool
+from dexarb.core.pool import NO_SEGMENT, Pool, Segment
+from dexarb.search.edges import EdgeTable
 from dexarb.search.packed import Floats, Ints, Rows, grown
 from dexarb.search.sizing import (
     DEPTH,
@@ -28,10 +29,13 @@ FIRST_LOOK = 16
 class RateMirror:
     """Segments of each edge. Only the first is read when a pool changes: rates need no more.
 
-    pools: by slot, what is mirrored. Pools are immutable, so the rest can be read at any time.
+    pools: by slot, what is mirrored. Pools are immutable, so the rest can be read at any time. What
+    a kind's segments can be short of is added to the rates, so that no cycle is ever taken for
+    worse than it is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, edges: EdgeTable) -> None:
+        self._edges = edges
         self.pools: dict[int, Pool] = {}
         self._rows = Rows(SEGMENT_COLUMNS, np.float64)
         self._complete: Ints = np.zeros(16, dtype=np.int64)
@@ -42,25 +46,26 @@ class RateMirror:
 
     def add(self, slot: int) -> None:
         """Make room for a pool's edges."""
-        self._rows.extend_to(2 * slot + 2)
-        for edge in (2 * slot, 2 * slot + 1):
+        self._rows.extend_to(self._edges.number)
+        for edge in self._edges.of(slot):
             self._rows.reserve(edge)
-        self._complete = grown(self._complete, 2 * slot + 2)
+        self._complete = grown(self._complete, self._edges.number)
 
     def read(self, changed: Mapping[int, Pool | None]) -> tuple[Ints, Floats]:
         """Mirror pools anew, by slot; None: the pool is gone. Returns edges and their rates."""
         numbers: list[float] = []
+        numbered: list[int] = []
         for slot, pool in changed.items():
+            here = self._edges.of(slot)
+            numbered += here
             if pool is None:
                 del self.pools[slot]
-                sold0 = sold1 = NO_SEGMENT
+                numbers += NO_SEGMENT * len(here)
             else:
                 self.pools[slot] = pool
-                sold0, sold1 = pool.first_segments()
-            numbers += sold0
-            numbers += sold1
-        edges = np.repeat(2 * np.fromiter(changed, dtype=np.int64), 2)
-        edges[1::2] += 1
+                for segment in pool.first_segments():
+                    numbers += _at_most(segment, pool)
+        edges = np.array(numbered, dtype=np.int64)
         content = _laid_out(np.array(numbers).reshape(-1, 1, 3))[:, 0]
         self._rows.data[self._rows.rows[edges, 0]] = content
         self._rows.rows[edges, 1] = content[:, RATE] > 0.0
@@ -69,12 +74,19 @@ class RateMirror:
 
     def read_on(self, edge: int) -> None:
         """Read more segments of an edge whose known ones did not reach."""
-        pool = self.pools[edge >> 1]
+        pool = self.pools[int(self._edges.slot_of[edge])]
         wanted = max(FIRST_LOOK, 4 * int(self._rows.rows[edge, 1]))
-        segments = pool.segments(pool.tokens[edge & 1])
-        known = _laid_out(np.array([list(islice(segments, wanted))]).reshape(1, -1, 3))[0]
+        segments = pool.segments(*self._edges.way(edge))
+        read = [_at_most(segment, pool) for segment in islice(segments, wanted)]
+        known = _laid_out(np.array([read]).reshape(1, -1, 3))[0]
         self._rows.replace(edge, known)
         self._complete[edge] = len(known) < wanted
+
+
+def _at_most(segment: Segment, pool: Pool) -> Segment:
+    """With all that the pool could give more than its segment says."""
+    error = pool.mirror_error
+    return segment._replace(rate=segment.rate * (1.0 + error)) if error else segment
 
 
 def _laid_out(segments: Floats) -> Floats:

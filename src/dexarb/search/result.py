@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dexarb.core.block import Block
-from dexarb.core.pool import Pool, SwapResult
+from dexarb.core.pool import Pool, SwapGas, SwapResult
 from dexarb.core.route import Cycle, CycleId
 from dexarb.core.token import Address
 from dexarb.core.trade import Opportunity
 
 
 class HopWork(NamedTuple):
-    """What one hop of a trade asks of the chain: the pool's kind and the ticks it crosses.
+    """What one hop of a trade asks of the chain: what pools of its kind cost, and ticks crossed.
 
     touched: an earlier transaction of the same block has moved the pool, which saves it a write.
     """
 
-    kind: str
+    gas: SwapGas
     crossed_ticks: int
     touched: bool = False
 
@@ -65,6 +65,6 @@ def any_gain(_token: Address) -> int:
 def hop_work(pools: Sequence[Pool], results: Sequence[SwapResult]) -> tuple[HopWork, ...]:
     """What `route.run` on these pools, in order, did to each of them."""
     return tuple(
-        HopWork(pool.kind, pool.crossed_ticks(result.pool))
+        HopWork(pool.gas, pool.crossed_ticks(result.pool))
         for pool, result in zip(pools, results, strict=True)
     )

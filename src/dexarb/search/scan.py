@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from dexarb.compiled import require_writable_cache
 from dexarb.core.block import Block
 from dexarb.core.market import Market
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address
 from dexarb.core.trade import NearMiss, Opportunity
-from dexarb.search.cycles import CycleIndex, Edges
+from dexarb.search.cycles import CycleIndex, Route
 from dexarb.search.packed import Floats, Ints
 from dexarb.search.polish import Sized, polish
 from dexarb.search.rates import RateMirror
@@ -57,7 +57,7 @@ class Scanner:
         start_tokens: Sequence[Address],
         gas_units: GasModel,
         max_hops: int = 3,
-        exclude_pools: Iterable[Address] = (),
+        exclude_pools: Iterable[PoolKey] = (),
         exclude_tokens: Iterable[Address] = (),
         min_gross: MinGross = any_gain,
     ) -> None:
@@ -66,46 +66,47 @@ class Scanner:
         self._excluded = frozenset(exclude_pools)
         self._excluded_tokens = frozenset(exclude_tokens)
         self._index = CycleIndex(start_tokens, max_hops)
-        self._mirror = RateMirror()
-        self._open: dict[Edges, _Open] = {}
-        self._through: dict[int, set[Edges]] = {}
+        self._mirror = RateMirror(self._index.edges)
+        self._open: dict[Route, _Open] = {}
+        self._through: dict[int, set[Route]] = {}
         self._in_order: tuple[_Open, ...] = ()
         self._passed_over: list[_Open] = []
         self._sizes = room_for(64, 256)
         self.scan = Scan(market.block, (), MappingProxyType({}))
         self.update(market, market.pools)
 
-    def update(self, market: Market, touched: Collection[Address]) -> Scan:
+    def update(self, market: Market, touched: Collection[PoolKey]) -> Scan:
         """The scan of the market as it is now.
 
-        touched: what `Market.apply` or `Market.rewind` returned, and the addresses of pools that
-        came to the market or went.
+        touched: what `Market.apply` or `Market.rewind` returned, and pools that came to the market
+        or went. Pools whose fees move with time are read anew in any case.
         """
         slots, gone = self._read(market, touched)
         if slots:
             self._reopen(slots)
-        for address in gone:
-            self._forget(address)
+        for key in gone:
+            self._through.pop(self._index.remove(key), None)
         offers = tuple(self._offers(market))
         self.scan = Scan(market.block, offers, self.scan.open_cycles)
         return self.scan
 
     def _read(
-        self, market: Market, touched: Collection[Address]
-    ) -> tuple[list[int], list[Address]]:
+        self, market: Market, touched: Collection[PoolKey]
+    ) -> tuple[list[int], list[PoolKey]]:
         """Mirror what changed; returns the slots to be searched and the pools that are gone."""
         changed: dict[int, Pool | None] = {}
-        gone: list[Address] = []
-        for address in touched:
-            pool = market.pools.get(address)
-            slot = self._index.slots.get(address)
+        gone: list[PoolKey] = []
+        ahead = market.ahead
+        for key in {**dict.fromkeys(touched), **dict.fromkeys(market.timed)}:
+            pool = ahead.get(key)
+            slot = self._index.edges.slots.get(key)
             if slot is None:
                 if pool is None or not self._admits(pool):
                     continue
                 slot = self._index.add(pool)
                 self._mirror.add(slot)
             elif pool is None:
-                gone.append(address)
+                gone.append(key)
             elif self._mirror.pools[slot] is pool:
                 continue
             changed[slot] = pool
@@ -114,18 +115,13 @@ class Scanner:
         return list(changed), gone
 
     def _admits(self, pool: Pool) -> bool:
-        return pool.address not in self._excluded and self._excluded_tokens.isdisjoint(pool.tokens)
-
-    def _forget(self, address: Address) -> None:
-        slot = self._index.slots[address]
-        self._index.remove(address)
-        self._through.pop(slot, None)
+        return pool.key not in self._excluded and self._excluded_tokens.isdisjoint(pool.tokens)
 
     def _reopen(self, slots: list[int]) -> None:
         """Replace all open cycles through these pools by those that are open now."""
         edges, rates = self._index.find_open(slots)
         sizes = self._size(edges)
-        before: dict[Edges, _Open] = {}
+        before: dict[Route, _Open] = {}
         for slot in slots:
             for key in self._through.get(slot, ()):
                 if key in self._open:
@@ -140,14 +136,17 @@ class Scanner:
             entry = OpenCycle(self._index.cycle(key), rate)
             self._open[key] = _Open(entry, amount_in, profit, pieces[first : first + number])
             if not before.pop(key, None):
-                for edge in key:
-                    self._through.setdefault(edge >> 1, set()).add(key)
+                for slot in self._slots_of(key):
+                    self._through.setdefault(slot, set()).add(key)
         for key in before:
-            for edge in key:
-                self._through[edge >> 1].discard(key)
+            for slot in self._slots_of(key):
+                self._through[slot].discard(key)
         self._in_order = tuple(sorted(self._open.values(), key=lambda each: each.entry.cycle.id))
         table = {each.entry.cycle.id: each.entry for each in self._in_order}
         self.scan = Scan(self.scan.block, (), MappingProxyType(table))
+
+    def _slots_of(self, route: Route) -> list[int]:
+        return [int(self._index.edges.slot_of[edge]) for edge in route]
 
     def _size(self, cycles: Ints) -> Sizes:
         """Best real sizes, reading on in pools wherever the known segments do not reach."""
@@ -176,6 +175,7 @@ class Scanner:
     def _offers(self, market: Market) -> Iterable[Opportunity]:
         self._passed_over = []
         minima: dict[Address, int] = {}
+        ahead = market.ahead
         for each in self._in_order:
             cycle = each.entry.cycle
             start = cycle.start_token
@@ -183,18 +183,18 @@ class Scanner:
                 minima[start] = max(1, self._min_gross(start))
             could = each.profit * FLOAT_MARGIN >= minima[start]
             if could and not each.polished:
-                self._polish(each, market)
+                self._polish(each, ahead)
             if could and each.sized and each.sized.profit >= minima[start]:
                 yield self._opportunity(each, each.sized, market.block)
             else:
                 self._passed_over.append(each)
 
-    def _polish(self, each: _Open, market: Market) -> None:
+    def _polish(self, each: _Open, ahead: Mapping[PoolKey, Pool]) -> None:
         cycle = each.entry.cycle
         each.polished = True
-        each.sized = polish(cycle, each.amount_in, each.profit, market.pools)
+        each.sized = polish(cycle, each.amount_in, each.profit, ahead)
         if each.sized:
-            pools = [market.pools[address] for address in cycle.pools]
+            pools = [ahead[key] for key in cycle.pools]
             each.gas_units = self._gas_units(hop_work(pools, each.sized.results))
 
     @staticmethod
@@ -217,7 +217,8 @@ def warm_up() -> None:
     cannot be written.
     """
     require_writable_cache()
-    index, mirror = CycleIndex((), 4), RateMirror()
+    index = CycleIndex((), 4)
+    mirror = RateMirror(index.edges)
     index.reprice(*mirror.read({}))
     edges, _ = index.find_open(())
     size_cycles(mirror.segments, edges, room_for(1, 1))

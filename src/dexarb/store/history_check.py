@@ -169,7 +169,7 @@ class _Walk:
             Header(keyframe.seq, block.number, block.hash, block.parent_hash, True, False)
         )
         if move.kind is Kind.RESTATED and before is not None:
-            in_both = before.pools.keys() & {pool.address for pool in keyframe.pools}
+            in_both = before.pools.keys() & {pool.key for pool in keyframe.pools}
             self._mismatches += len(move.touched & in_both)
 
     def _block(self, update: BlockUpdate, move: Move) -> None:

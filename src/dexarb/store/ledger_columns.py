@@ -17,6 +17,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from dexarb.core.block import Block
 from dexarb.core.evidence import Evidence, Mover, Outcome
+from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
 from dexarb.core.trade import (
@@ -49,7 +50,12 @@ def _hops_text(hops: tuple[Hop, ...]) -> str:
 
 def cycle_from(hops: str) -> Cycle:
     """From column `hops`."""
-    return Cycle(tuple(Hop(*map(Address, hop)) for hop in json.loads(hops)))
+    return Cycle(
+        tuple(
+            Hop(PoolKey(pool), Address(token_in), Address(token_out))
+            for pool, token_in, token_out in json.loads(hops)
+        )
+    )
 
 
 def _one_of(values: type[StrEnum]) -> Kind:

@@ -17,7 +17,7 @@ import msgspec
 
 from dexarb.core.block import Block
 from dexarb.core.market import Market
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address, Token
 from dexarb.errors import StoreError
 from dexarb.store.files import disk_errors, replace_file
@@ -46,7 +46,8 @@ class _StateFile(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a state file says. pools: `Pool.summary()` of each with its `kind` and `symbols`.
+    """What a state file says. pools: `Pool.summary()` of each with its `kind` and `symbols`,
+    and its `key` where that is not its address.
 
     history and seq: folder and entry at which the history has the same market. metrics: what the
     collector measured of itself up to the block before.
@@ -76,7 +77,7 @@ class StateWriter:
         self._every_s = every_s
         self._size = 0
         self._written_at = -every_s
-        self._encoded: dict[Address, tuple[Pool, msgspec.Raw]] = {}
+        self._encoded: dict[PoolKey, tuple[Pool, msgspec.Raw]] = {}
         with disk_errors(path, "cannot be created"):
             path.parent.mkdir(parents=True, exist_ok=True)
 
@@ -116,15 +117,20 @@ class StateWriter:
 
     def _pool(self, pool: Pool, tokens: Mapping[Address, Token]) -> msgspec.Raw:
         """Pools are immutable, so one that no block has touched is not encoded again."""
-        known = self._encoded.get(pool.address)
+        known = self._encoded.get(pool.key)
         if known is not None and known[0] is pool:
             return known[1]
         symbols = [tokens[token].symbol if token in tokens else token for token in pool.tokens]
-        raw = msgspec.Raw(
-            msgspec.json.encode({"kind": pool.kind, "symbols": symbols, **pool.summary()})
-        )
-        self._encoded[pool.address] = pool, raw
+        named = {} if str(pool.key) == pool.address else {"key": pool.key}
+        told = {"kind": pool.kind, "symbols": symbols, **named, **pool.summary()}
+        raw = msgspec.Raw(msgspec.json.encode(told))
+        self._encoded[pool.key] = pool, raw
         return raw
+
+
+def key_in(pool: Mapping[str, Any]) -> PoolKey:
+    """Of one of `State.pools`: its address, where it does not share that with others."""
+    return PoolKey(pool.get("key", pool["address"]))
 
 
 def read_state(path: Path) -> State:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from dexarb.core.pool import PIPS, Pool
-from dexarb.core.token import Address
+from dexarb.core.token import Address, pairs_of
 from dexarb.core.units import BPS
 
 
@@ -32,7 +32,8 @@ def best_spreads(pools: Iterable[Pool]) -> Mapping[tuple[Address, Address], Spre
     """For every pair with two pools or more, the spread nearest to paying (or paying most)."""
     by_pair: dict[tuple[Address, Address], list[Pool]] = defaultdict(list)
     for pool in pools:
-        by_pair[pool.tokens].append(pool)
+        for pair in pairs_of(pool.tokens):
+            by_pair[pair].append(pool)
     best: dict[tuple[Address, Address], Spread] = {}
     for tokens, candidates in by_pair.items():
         for one, other in combinations(candidates, 2):
@@ -55,8 +56,8 @@ def spread_between(tokens: tuple[Address, Address], one: Pool, other: Pool) -> S
 def _spread(tokens: tuple[Address, Address], buy: Pool, sell: Pool) -> Spread | None:
     """None where one of the two has no liquidity."""
     token0, token1 = tokens
-    bought = next(iter(buy.segments(token1)), None)
-    sold = next(iter(sell.segments(token0)), None)
+    bought = next(iter(buy.segments(token1, token0)), None)
+    sold = next(iter(sell.segments(token0, token1)), None)
     if bought is None or sold is None:
         return None
     after_fees = bought.rate * sold.rate

@@ -10,10 +10,10 @@ from itertools import combinations
 from typing import NamedTuple
 
 from dexarb.core.market import Market
-from dexarb.core.pool import PIPS, Pool
+from dexarb.core.pool import PIPS, Pool, PoolKey
 from dexarb.core.route import Cycle, CycleId, Hop
 from dexarb.core.route import run as run_cycle
-from dexarb.core.token import Address
+from dexarb.core.token import Pair, pair_of, pairs_of
 from dexarb.core.trade import Opportunity
 from dexarb.core.units import BPS, PPM_PER_BPS
 from dexarb.errors import PoolError
@@ -24,12 +24,13 @@ from dexarb.study.spreads import Spread, spread_between
 from dexarb.study.walk import Moment, Span
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.value import Valuation
-from dexarb.trading.strategy import StrategySettings, pair_of
+from dexarb.trading.strategy import StrategySettings
 
 MAX_SIZES = 6
 RISES_BPS = (0.0, 1.0, 3.0, 5.0, 10.0, 20.0, 30.0, 50.0, 100.0)
-Tokens = tuple[Address, Address]
-PoolPair = tuple[Address, Address]
+PoolPair = tuple[PoolKey, PoolKey]
+Pairing = tuple[Pair, PoolKey, PoolKey]
+"""Of tokens, in two pools."""
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ class PairCourse:
     after the fees of both. fees_bps: the raw spread that pays for both fees.
     """
 
-    tokens: Tokens
+    tokens: Pair
     pools: PoolPair
     fees_bps: float
     raw: Course
@@ -116,17 +117,17 @@ class Surveyor:
         self._market: Market | None = None
         self._next: int | None = None
         self._blocks = 0
-        self._of_pair: dict[Tokens, list[Address]] = {}
-        self._pairs: dict[PoolPair, PairCourse] = {}
-        self._now: dict[PoolPair, tuple[float | None, float | None]] = {}
-        self._best: dict[Tokens, tuple[Course, Course]] = {}
-        self._cycles: dict[tuple[Address, ...], Cycle] = {}
+        self._of_pair: dict[Pair, list[PoolKey]] = {}
+        self._pairs: dict[Pairing, PairCourse] = {}
+        self._now: dict[Pairing, tuple[float | None, float | None]] = {}
+        self._best: dict[Pair, tuple[Course, Course]] = {}
+        self._cycles: dict[tuple[str, ...], Cycle] = {}
         self._quotes: dict[CycleId, _Quotes] = {}
         self._book = EpisodeBook(len(sizes))
 
     def take(self, moment: Moment) -> None:
         market, number = moment.market, moment.update.block.number
-        pools = market.pools
+        pools = market.ahead
         self._blocks += 1
         if self._next is not None and number != self._next:
             # Blocks that the collector has missed: nobody knows how the spreads stood in them.
@@ -135,17 +136,19 @@ class Surveyor:
                 course.skip(self._next)
         self._next = number + 1
         # A market begun anew has other pools; else those that the block has events of have changed.
-        changed = {log.address for log in moment.update.logs} & pools.keys()
+        changed = {key for log in moment.update.logs if (key := market.key_of(log)) is not None}
+        changed.update(market.timed)
         if market is not self._market:
             self._market, changed = market, set(pools)
             self._of_pair = defaultdict(list)
             for pool in pools.values():
-                self._of_pair[pool.tokens].append(pool.address)
-        for tokens in {pools[address].tokens for address in changed}:
-            candidates = [pools[address] for address in self._of_pair[tokens]]
+                for pair in pairs_of(pool.tokens):
+                    self._of_pair[pair].append(pool.key)
+        for tokens in {pair for key in changed for pair in pairs_of(pools[key].tokens)}:
+            candidates = [pools[key] for key in self._of_pair[tokens]]
             for one, other in combinations(candidates, 2):
-                if one.address in changed or other.address in changed:
-                    self._pair(number, one, other, market, moment.valuation)
+                if one.key in changed or other.key in changed:
+                    self._pair(number, tokens, one, other, moment)
             self._best_of(number, tokens, candidates)
         offers = [
             (each.cycle, self._nets(each, market, moment.valuation))
@@ -155,21 +158,20 @@ class Surveyor:
 
     # -- pairs of pools -----------------------------------------------------------------------
 
-    def _pair(
-        self, number: int, one: Pool, other: Pool, market: Market, valuation: Valuation
-    ) -> None:
-        paid = next((t for t in market.profile.start_tokens if t in one.tokens), one.tokens[1])
-        bought = one.tokens[0] if paid == one.tokens[1] else one.tokens[1]
+    def _pair(self, number: int, tokens: Pair, one: Pool, other: Pool, moment: Moment) -> None:
+        market = moment.market
+        paid = next((t for t in market.profile.start_tokens if t in tokens), tokens[1])
+        bought = tokens[0] if paid == tokens[1] else tokens[1]
         spread = spread_between((bought, paid), one, other)
-        key = (one.address, other.address)
+        key = (tokens, one.key, other.key)
         course = self._pairs.get(key)
         if course is None:
             kept = (1 - one.fee_pips / PIPS) * (1 - other.fee_pips / PIPS)
             raw, executable = Course(RISES_BPS), Course(RISES_BPS)
             fees_bps = (1 / kept - 1) * BPS
-            course = self._pairs[key] = PairCourse(one.tokens, key, fees_bps, raw, executable)
+            course = self._pairs[key] = PairCourse(tokens, key[1:], fees_bps, raw, executable)
         raw_bps = spread.raw_bps if spread else None
-        executable_bps = self._execute(spread, market, valuation) if spread else None
+        executable_bps = self._execute(spread, market, moment.valuation) if spread else None
         course.raw.observe(number, raw_bps)
         course.executable.observe(number, executable_bps)
         self._now[key] = (raw_bps, executable_bps)
@@ -178,7 +180,7 @@ class Surveyor:
         """What the exact round trip at the size gives, in basis points of what goes in. None where
         the pools cannot fill it, or the token has no price."""
         bought, paid = spread.tokens
-        key = (spread.buy.address, spread.sell.address, paid)
+        key = (spread.buy.key, spread.sell.key, paid, bought)
         cycle = self._cycles.get(key)
         if cycle is None:
             hops = (Hop(key[0], paid, bought), Hop(key[1], bought, paid))
@@ -187,13 +189,13 @@ class Surveyor:
         if not amount:
             return None
         try:
-            out = run_cycle(cycle, amount, market.pools.__getitem__)[-1].amount_out
+            out = run_cycle(cycle, amount, market.ahead.__getitem__)[-1].amount_out
         except PoolError:
             return None
         return (out / amount - 1) * BPS
 
-    def _best_of(self, number: int, tokens: Tokens, candidates: Sequence[Pool]) -> None:
-        keys = [(one.address, other.address) for one, other in combinations(candidates, 2)]
+    def _best_of(self, number: int, tokens: Pair, candidates: Sequence[Pool]) -> None:
+        keys = [(tokens, one.key, other.key) for one, other in combinations(candidates, 2)]
         known = [self._now[key] for key in keys if key in self._now]
         if known:
             best = self._best.setdefault(tokens, (Course(RISES_BPS), Course(RISES_BPS)))
@@ -231,13 +233,14 @@ class Surveyor:
         if amount_in == opportunity.amount_in:
             return opportunity.profit, opportunity.gas_units
         cycle = opportunity.cycle
-        pools = [market.pools[pool] for pool in cycle.pools]
+        ahead = market.ahead
+        pools = [ahead[pool] for pool in cycle.pools]
         known = self._quotes.get(cycle.id)
         if known is None or any(x is not y for x, y in zip(known.pools, pools, strict=True)):
             known = self._quotes[cycle.id] = _Quotes(pools, {})
         if amount_in not in known.by_amount:
             try:
-                results = run_cycle(cycle, amount_in, market.pools.__getitem__)
+                results = run_cycle(cycle, amount_in, market.ahead.__getitem__)
             except PoolError:
                 known.by_amount[amount_in] = None
             else:
@@ -275,8 +278,7 @@ class Surveyor:
             yield from both
 
     def _gas_of_two_pools(self, market: Market, valuation: Valuation) -> int | None:
-        kinds = {pool.kind for pool in market.pools.values()}
-        units = max(self._gas.units([HopWork(kind, 0)] * 2) for kind in kinds)
+        units = max(self._gas.units([HopWork(each, 0)] * 2) for each in market.swap_gas)
         gas_price = market.block.base_fee_per_gas + market.profile.default_priority_fee
         return valuation.cost_micro_usd(market.profile.wrapped_native, units * gas_price)
 

@@ -19,8 +19,8 @@ from dexarb.core.evidence import Evidence
 from dexarb.core.following import Follower, Kind, Move
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Entry, Keyframe, Market
+from dexarb.core.pool import PoolKey
 from dexarb.core.route import CycleId
-from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, Incident, NearMiss, Opportunity
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.episodes import Episodes
@@ -50,7 +50,7 @@ class Executor(Protocol):
         """The blocks after this one died: what was settled in them is open again."""
         ...
 
-    def withdraw(self, pools: Container[Address] = ()) -> list[Decision]:
+    def withdraw(self, pools: Container[PoolKey] = ()) -> list[Decision]:
         """Give up open decisions: the history goes on with these pools, or without a way back,
         and no longer tells what became of those that pass other ones."""
         ...
@@ -66,7 +66,7 @@ class ScanResult(Protocol):
 class Scanner(Protocol):
     """Finds and sizes the open cycles; `dexarb.search` has the implementation."""
 
-    def update(self, market: Market, touched: Collection[Address]) -> ScanResult: ...
+    def update(self, market: Market, touched: Collection[PoolKey]) -> ScanResult: ...
 
     def near_misses(self) -> Sequence[NearMiss]:
         """The open cycles that the last update did not make opportunities of."""
@@ -133,7 +133,7 @@ class Engine:
         assert self._follower.market is not None
         goes_on = move.kind is Kind.RESTATED
         before = self.valuation if goes_on else None
-        known = self.market.pools.keys() if goes_on else frozenset[Address]()
+        known = self.market.pools.keys() if goes_on else frozenset[PoolKey]()
         self.market = self._follower.market
         restated = move.touched & known & self.market.pools.keys()
         self.valuation: Valuation = Valuation(self.market, before, restated)
@@ -147,7 +147,7 @@ class Engine:
         self.ledger.release(scan.open_cycles.keys())
         self.evidence.restart(self.market.block.hash, self._unchanged(move))
 
-    def _unchanged(self, move: Move) -> frozenset[Address]:
+    def _unchanged(self, move: Move) -> frozenset[PoolKey]:
         """The pools whose future the history goes on to tell."""
         if move.kind is not Kind.RESTATED or self._follower.market is None:
             return frozenset()
@@ -193,7 +193,7 @@ class Engine:
     def _block(
         self,
         update: BlockUpdate,
-        touched: frozenset[Address],
+        touched: frozenset[PoolKey],
         undone: tuple[Fill, ...],
         dead: tuple[str, ...],
     ) -> Step:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from dexarb.core.market import Market
 from dexarb.core.route import CycleId
-from dexarb.core.token import Address
+from dexarb.core.token import Address, Pair
 from dexarb.core.trade import (
     Decision,
     Funding,
@@ -28,13 +28,6 @@ if TYPE_CHECKING:
 
 THRESHOLD = "threshold"
 """The built-in strategy."""
-
-Pair = tuple[Address, Address]
-"""Two tokens in ascending order of address."""
-
-
-def pair_of(one: Address, other: Address) -> Pair:
-    return (one, other) if one < other else (other, one)
 
 
 @dataclass(frozen=True, slots=True)

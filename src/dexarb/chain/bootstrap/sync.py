@@ -17,7 +17,7 @@ from dexarb.chain.bootstrap.tokens import Described, OddToken
 from dexarb.chain.decode import JsonObject
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block, BlockRef
-from dexarb.core.pool import Call, Pool, PoolAddress, Replies
+from dexarb.core.pool import Call, FoundPool, Pool, PoolKey, Replies
 from dexarb.core.token import Address, Token
 from dexarb.errors import BlockGone, ConfigError, PoolError
 
@@ -55,7 +55,7 @@ class Missing:
 
     request: PoolRequest
     fee_pips: int | None
-    pool: Address | None
+    pool: PoolKey | None
     reason: str
 
 
@@ -82,7 +82,7 @@ def request_of(missing: Missing) -> PoolRequest:
 def with_found(before: Bootstrap, again: Bootstrap) -> Bootstrap:
     """With what was found when all that was missing was asked for again at the same block."""
     tokens = {token.address: token for token in (*before.tokens, *again.tokens)}
-    pools = {pool.address: pool for pool in (*before.pools, *again.pools)}
+    pools = {pool.key: pool for pool in (*before.pools, *again.pools)}
     return Bootstrap(
         before.block,
         tuple(tokens.values()),
@@ -128,7 +128,7 @@ async def bootstrap(
 
 async def reread(
     rpc: Rpc, block: Block, pools: Sequence[Pool], multicall: Address | None = MULTICALL3
-) -> dict[Address, Pool | PoolError]:
+) -> dict[PoolKey, Pool | PoolError]:
     """The same pools by the chain, at the end of that very block: to compare with, or to resync.
 
     A PoolError where the contract does not answer as such a pool does. Of pools that are as
@@ -137,7 +137,7 @@ async def reread(
     """
     reader = await PinnedReader.open(rpc, block, multicall)
     loaded = await drive(reader, [_load_again(pool) for pool in pools])
-    return {pool.address: found for pool, found in zip(pools, loaded, strict=True)}
+    return {pool.key: found for pool, found in zip(pools, loaded, strict=True)}
 
 
 def reread_requests(pools: Sequence[Pool]) -> int:
@@ -147,14 +147,8 @@ def reread_requests(pools: Sequence[Pool]) -> int:
 
 
 def _load_again(pool: Pool) -> Dialogue[Pool]:
-    token0, token1 = pool.tokens
     return type(pool).load(
-        address=pool.address,
-        dex=pool.dex,
-        token0=token0,
-        token1=token1,
-        fee_pips=pool.fee_pips,
-        known=pool,
+        FoundPool(pool.key, pool.tokens, pool.fee_pips), dex=pool.dex, known=pool
     )
 
 
@@ -172,7 +166,7 @@ async def _at_block(
         raise BlockGone(at.number, at.hash)
     reader = await PinnedReader.open(rpc, header.block, multicall)
     found, missing = await _find(reader, requests)
-    held = [token for request in found.values() for token in (request.token_a, request.token_b)]
+    held = [token for pool in found for token in pool.tokens]
     tokens, strange = await _examine(
         reader, found, described, list(dict.fromkeys([*wanted, *held]))
     )
@@ -180,8 +174,7 @@ async def _at_block(
         reader, {pool: request for pool, request in found.items() if pool not in strange}
     )
     missing += [
-        Missing(found[pool], pool.fee_pips, pool.address, reason)
-        for pool, reason in strange.items()
+        Missing(found[pool], pool.fee_pips, pool.key, reason) for pool, reason in strange.items()
     ]
     if multicall and reader.multicall is None:
         _log.warning(
@@ -202,10 +195,10 @@ async def _at_block(
 
 async def _examine(
     reader: PinnedReader,
-    found: Mapping[PoolAddress, PoolRequest],
+    found: Mapping[FoundPool, PoolRequest],
     described: Described,
     addresses: Sequence[Address],
-) -> tuple[list[Token | OddToken], dict[PoolAddress, str]]:
+) -> tuple[list[Token | OddToken], dict[FoundPool, str]]:
     """The tokens, and the pools that are not to be loaded with the reason."""
     dialogues: list[Dialogue[Token | OddToken | None]] = [
         *(described.token(address) for address in addresses),
@@ -214,9 +207,9 @@ async def _examine(
     answers = await drive(reader, dialogues)
     tokens = [answer for answer in answers if isinstance(answer, Token | OddToken)]
     odd = {token.address: token.reason for token in tokens if isinstance(token, OddToken)}
-    strange: dict[PoolAddress, str] = {}
-    for (pool, request), answer in zip(found.items(), answers[len(addresses) :], strict=True):
-        reasons = [odd[token] for token in (request.token_a, request.token_b) if token in odd]
+    strange: dict[FoundPool, str] = {}
+    for pool, answer in zip(found, answers[len(addresses) :], strict=True):
+        reasons = [odd[token] for token in pool.tokens if token in odd]
         if isinstance(answer, PoolError):
             reasons.append(str(answer))
         if reasons:
@@ -226,11 +219,11 @@ async def _examine(
 
 async def _of_another_kind(
     reader: PinnedReader,
-    found: Mapping[PoolAddress, PoolRequest],
-    strange: Collection[PoolAddress],
-) -> dict[PoolAddress, str]:
+    found: Mapping[FoundPool, PoolRequest],
+    strange: Collection[FoundPool],
+) -> dict[FoundPool, str]:
     """A factory makes all its pools alike: the code of one tells of all."""
-    made: dict[tuple[Address, str], list[PoolAddress]] = {}
+    made: dict[tuple[Address, str], list[FoundPool]] = {}
     for pool, request in found.items():
         if pool not in strange:
             made.setdefault((request.factory, request.kind), []).append(pool)
@@ -268,7 +261,7 @@ async def drive(reader: PinnedReader, dialogues: Sequence[Dialogue[T]]) -> list[
 
 async def _find(
     reader: PinnedReader, requests: Sequence[PoolRequest]
-) -> tuple[dict[PoolAddress, PoolRequest], list[Missing]]:
+) -> tuple[dict[FoundPool, PoolRequest], list[Missing]]:
     """Each pool once, however many requests lead to it."""
     dialogues = [
         _pool_type(request).find(
@@ -279,7 +272,7 @@ async def _find(
         )
         for request in requests
     ]
-    found: dict[PoolAddress, PoolRequest] = {}
+    found: dict[FoundPool, PoolRequest] = {}
     missing: list[Missing] = []
     for request, answer in zip(requests, await drive(reader, dialogues), strict=True):
         if isinstance(answer, PoolError):
@@ -297,25 +290,14 @@ async def _find(
 
 
 async def _load_all(
-    reader: PinnedReader, found: Mapping[PoolAddress, PoolRequest]
+    reader: PinnedReader, found: Mapping[FoundPool, PoolRequest]
 ) -> tuple[tuple[Pool, ...], list[Missing]]:
-    dialogues = []
-    for pool, request in found.items():
-        token0, token1 = sorted((request.token_a, request.token_b))
-        dialogues.append(
-            _pool_type(request).load(
-                address=pool.address,
-                dex=request.dex,
-                token0=token0,
-                token1=token1,
-                fee_pips=pool.fee_pips,
-            )
-        )
+    dialogues = [_pool_type(request).load(pool, dex=request.dex) for pool, request in found.items()]
     pools: list[Pool] = []
     broken: list[Missing] = []
     for (pool, request), loaded in zip(found.items(), await drive(reader, dialogues), strict=True):
         if isinstance(loaded, PoolError):
-            broken.append(Missing(request, pool.fee_pips, pool.address, str(loaded)))
+            broken.append(Missing(request, pool.fee_pips, pool.key, str(loaded)))
         else:
             pools.append(loaded)
     return tuple(pools), broken

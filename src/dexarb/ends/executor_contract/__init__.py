@@ -16,9 +16,7 @@ from typing import Any
 from eth_hash.auto import keccak
 
 from dexarb.amm.abi import encode, unsigned
-from dexarb.amm.uniswap_v2 import UniswapV2Pool
-from dexarb.amm.uniswap_v3 import UniswapV3Pool
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
 from dexarb.errors import PoolError
@@ -37,7 +35,6 @@ EXECUTE = keccak(
 WITHDRAW = keccak(b"withdraw(address,uint256)")[:4]
 
 _REVERT_WITH_REASON = keccak(b"Error(string)")[:4]
-_FIELD = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ def deploy_data(owner: Address, operators: Sequence[Address]) -> bytes:
 
 def execute_data(
     cycle: Cycle,
-    pool_at: Callable[[Address], Pool],
+    pool_at: Callable[[PoolKey], Pool],
     amount_in: int,
     min_amount_out: int,
     deadline_block: int,
@@ -102,18 +99,13 @@ def execute_data(
         raise ValueError(f"the executor runs {MIN_HOPS} to {MAX_HOPS} hops, not {len(cycle.hops)}")
     words: list[int | Address] = []
     for hop in cycle.hops:
-        words += [hop.pool, hop.token_in, *_kind_and_data(pool_at(hop.pool))]
+        pool = pool_at(hop.pool)
+        how = pool.executor_hop()
+        if how is None:
+            raise PoolError(f"pool {pool.key}: the executor cannot call a {pool.kind}")
+        words += [pool.address, hop.token_in, how.kind, how.data]
     head = (6 * 32, amount_in, min_amount_out, min_profit, flash, deadline_block)
     return encode(EXECUTE, *head, len(cycle.hops), *words)
-
-
-def _kind_and_data(pool: Pool) -> tuple[int, int]:
-    """How the contract calls a pool, and what it has to be told for that."""
-    if isinstance(pool, UniswapV3Pool):
-        return 1, pool.fee_pips + _FIELD * pool.tick_spacing
-    if pool.kind == UniswapV2Pool.kind:
-        return 0, pool.fee_pips
-    raise PoolError(f"pool {pool.address}: the executor cannot call a {pool.kind}")
 
 
 def withdraw_data(token: Address, amount: int) -> bytes:

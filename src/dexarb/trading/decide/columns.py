@@ -15,10 +15,11 @@ import numpy.typing as npt
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Market
 from dexarb.core.route import Cycle
+from dexarb.core.token import Pair, pair_of
 from dexarb.core.trade import Funding, SkipReason
 from dexarb.core.units import PPM
 from dexarb.trading.decide.skips import REASON_CODE
-from dexarb.trading.strategy import Pair, StrategySettings, pair_of
+from dexarb.trading.strategy import StrategySettings
 
 Ints = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int8]

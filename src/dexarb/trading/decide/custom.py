@@ -32,7 +32,7 @@ from typing import Protocol
 from dexarb.core.block import Block
 from dexarb.core.ledger import COLUMNS, Ledger
 from dexarb.core.market import Market
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import CycleId
 from dexarb.core.token import Address, Token
 from dexarb.core.trade import Decision, Incident, Opportunity, SkipReason, StrategyHash
@@ -69,7 +69,8 @@ class Choice:
 
 
 class MarketView:
-    """The market at the end of the block, to look at. Pools are immutable and exact."""
+    """The market at the end of the block, to look at. Pools are immutable, exact, and as the
+    next block is expected to find them."""
 
     __slots__ = ("_view",)
 
@@ -89,12 +90,12 @@ class MarketView:
         """The block came too late to act on: no opportunities are offered."""
         return self._view.stale
 
-    def pool(self, address: Address) -> Pool:
-        """Raises KeyError."""
-        return self._view.market.pools[address]
+    def pool(self, key: PoolKey | Address) -> Pool:
+        """By its key, which for most pools is their address. Raises KeyError."""
+        return self._view.market.ahead[PoolKey(key)]
 
     def pools(self) -> tuple[Pool, ...]:
-        return tuple(self._view.market.pools.values())
+        return tuple(self._view.market.ahead.values())
 
     def token(self, address: Address) -> Token:
         """Raises KeyError."""

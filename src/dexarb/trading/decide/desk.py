@@ -6,10 +6,11 @@ Whoever chooses what to trade, the built-in strategy or an own one, trades throu
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey, SwapGas
 from dexarb.core.route import Cycle, CycleId, run
 from dexarb.core.token import Address
 from dexarb.core.trade import (
@@ -73,13 +74,13 @@ class Account:
     gas: int
     trades: int
     limit: int = TAKEN
-    pools: set[Address] = field(default_factory=set)
+    pools: set[PoolKey] = field(default_factory=set)
 
 
 class _Facts(NamedTuple):
     """Of a cycle in this block, the same for everybody who takes it."""
 
-    pools: tuple[Address, ...]
+    pools: tuple[PoolKey, ...]
     toss: int
 
 
@@ -104,12 +105,13 @@ class Desk:
     def __init__(self, gas: GasModel) -> None:
         self._gas = gas
         self._view: View
+        self._pools: Mapping[PoolKey, Pool]
         self._quotes: dict[str, _Quotes] = {}
         self._amounts: dict[tuple[Address, int], int | None] = {}
         self._gas_costs: dict[int, int] = {}
         self._facts: dict[str, _Facts] = {}
         self._valued: dict[tuple[str, int, bool], _Valued] = {}
-        self._least_gas: dict[tuple[str, ...], tuple[int, int]] = {}
+        self._least_gas: dict[tuple[SwapGas, ...], tuple[int, int]] = {}
 
     def open(self, view: View) -> None:
         """Trade at the end of this block. Quotes of pools that did not change stay good."""
@@ -118,10 +120,11 @@ class Desk:
         self._gas_costs.clear()
         self._facts.clear()
         self._valued.clear()
+        self._pools = view.market.ahead
         before, self._quotes = self._quotes, {}
         for cycle in (each.cycle for each in view.opportunities):
             known = before.get(cycle.id)
-            pools = tuple(view.market.pools[pool] for pool in cycle.pools)
+            pools = tuple(self._pools[pool] for pool in cycle.pools)
             if (
                 known is None
                 or any(a is not b for a, b in zip(known.pools, pools, strict=True))
@@ -145,7 +148,7 @@ class Desk:
         least_size = view.valuation.cost_micro_usd(found.cycle.start_token, 1)
         assert least_size is not None
         gas, flash_gas = self._least_gas_units(
-            tuple(view.market.pools[pool].kind for pool in found.cycle.pools)
+            tuple(view.market.pools[pool].gas for pool in found.cycle.pools)
         )
         return Prices(
             unit / PRICE_UNIT,
@@ -157,13 +160,13 @@ class Desk:
             float(profile.default_priority_fee),
         )
 
-    def _least_gas_units(self, kinds: tuple[str, ...]) -> tuple[int, int]:
+    def _least_gas_units(self, costs: tuple[SwapGas, ...]) -> tuple[int, int]:
         """With own capital and with a flash swap: no tick crossed."""
-        known = self._least_gas.get(kinds)
+        known = self._least_gas.get(costs)
         if known is None:
-            work = [HopWork(kind, 0) for kind in kinds]
+            work = [HopWork(cost, 0) for cost in costs]
             known = (self._gas.units(work), self._gas.units(work, flash=True))
-            self._least_gas[kinds] = known
+            self._least_gas[costs] = known
         return known
 
     # -- quoting ------------------------------------------------------------------------------
@@ -241,9 +244,9 @@ class Desk:
         quote = by_size.get((amount_in, flash))
         if quote is None:
             try:
-                results = run(cycle, amount_in, self._view.market.pools.__getitem__)
+                results = run(cycle, amount_in, self._pools.__getitem__)
             except PoolError:
-                amount_out, work = 0, tuple(HopWork(pool.kind, 0) for pool in pools)
+                amount_out, work = 0, tuple(HopWork(pool.gas, 0) for pool in pools)
             else:
                 amount_out, work = results[-1].amount_out, hop_work(pools, results)
             units = self._gas.units(work, flash=flash)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dexarb.core.token import Address
+from dexarb.core.pool import PoolKey
 from dexarb.core.trade import NearMiss, Opportunity, SkipReason
 from dexarb.core.units import PPM
 from dexarb.trading.decide.columns import LARGEST, TAKEN, Codes, Columns, Ints
@@ -146,7 +146,7 @@ class Screen:
         row.capital[place] = min(offer.capital, LARGEST)
         row.gas[place] = min(offer.gas_reserve, LARGEST)
 
-    def busy(self, pools: Sequence[Address]) -> Mask:
+    def busy(self, pools: Sequence[PoolKey]) -> Mask:
         """Which strategies may not use one of these pools now."""
         ledger = self._view.ledger
         by_row = np.zeros(len(ledger.rows), dtype=bool)

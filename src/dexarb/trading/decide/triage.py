@@ -6,11 +6,14 @@ would be refused for its profit by every strategy, and is counted so as a near m
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from itertools import product
 from math import floor
 
 import numpy as np
 
 from dexarb.core.market import Market
+from dexarb.core.pool import SwapGas
 from dexarb.core.token import Address
 from dexarb.search.result import HopWork
 from dexarb.trading.decide.columns import Columns
@@ -24,7 +27,7 @@ NOBODY = 2**256
 
 
 class Triage:
-    """The least gross profit that any strategy of a table could want. Immutable.
+    """The least gross profit that any strategy of a table could want.
 
     free_bid: strategies may bid less than their settings say.
     """
@@ -32,8 +35,8 @@ class Triage:
     def __init__(self, columns: Columns, gas: GasModel, *, free_bid: bool = False) -> None:
         self._columns = columns
         self._free_bid = free_bid
-        self._gas = least_units(gas, flash=False)
-        self._flash_gas = least_units(gas, flash=True)
+        self._gas = gas
+        self._least: dict[frozenset[SwapGas], tuple[int, int]] = {}
 
     def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
         """In the token's smallest unit, at least 1, at the prices and the base fee of the block."""
@@ -53,7 +56,8 @@ class Triage:
         keep = terms.keep
         if self._free_bid:
             fee, keep = np.zeros_like(fee), np.ones_like(keep)
-        gas = np.where(terms.flash, self._flash_gas, self._gas)
+        own, flash = self._least_units(market)
+        gas = np.where(terms.flash, flash, own)
         measured = gas * (market.block.base_fee_per_gas + fee) * (wei / PRICE_UNIT)
         cost = np.where(terms.fixed_cost < 0, measured, terms.fixed_cost)
         kept = self._columns.least + cost
@@ -63,11 +67,23 @@ class Triage:
         units = gross * (1.0 - MARGIN) / (unit / PRICE_UNIT) - 1.0
         return [max(1, floor(min(each, float(NOBODY)))) for each in units.tolist()]
 
+    def _least_units(self, market: Market) -> tuple[int, int]:
+        """Of any cycle, with own capital and with a flash swap."""
+        known = self._least.get(market.swap_gas)
+        if known is None:
+            own, flash = (
+                least_units(self._gas, market.swap_gas, flash=each) for each in (False, True)
+            )
+            known = self._least[market.swap_gas] = own, flash
+        return known
 
-def least_units(gas: GasModel, *, flash: bool) -> int:
-    """The least gas units that any cycle uses: two hops, no tick crossed."""
+
+def least_units(gas: GasModel, pools: Collection[SwapGas], *, flash: bool) -> int:
+    """The least gas units that a cycle through such pools uses: two hops, no tick crossed."""
     return min(
-        gas.units((HopWork(one, 0), HopWork(other, 0)), flash=flash)
-        for one in gas.swap
-        for other in gas.swap
+        (
+            gas.units((HopWork(one, 0), HopWork(other, 0)), flash=flash)
+            for one, other in product(pools, repeat=2)
+        ),
+        default=0,
     )

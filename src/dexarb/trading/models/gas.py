@@ -1,34 +1,18 @@
 """What executing a cycle costs in gas.
 
 Figures are gas units of the reference executor's transaction as a whole, net of refunds: 21,000
-for the transaction, its calldata, the executor's own steps, and per hop the pool's swap with the
-token transfers it makes. They were measured on a node with Uniswap's bytecode; docs/executor.md
-says how, and scripts/measure_gas.py measures again.
+for the transaction, its calldata, the executor's own steps, and per hop what a pool of its kind
+costs, which stands with the kind (core.pool.SwapGas). They were measured on a node with Uniswap's
+bytecode; docs/executor.md says how, and scripts/measure_gas.py measures again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from dexarb.core.pool import SwapGas
 from dexarb.search.result import HopWork
-
-V2, V3 = "uniswap_v2", "uniswap_v3"
-
-SWAP_GAS: Mapping[str, int] = {V2: 53_500, V3: 61_100}
-"""Pool swap and the transfer of its output, by pool kind, in storage that has been used before."""
-
-TOUCHED_GAS: Mapping[str, int] = {V2: 10_400, V3: 3_500}
-"""What a pool's price oracle saves where it has been written in the same block already."""
-
-UNPAID_GAS: Mapping[str, int] = {V2: 31_800, V3: 10_800}
-"""What a flash swap never gets to if it cannot pay its first pool, by that pool's kind."""
-
-READ_GAS: Mapping[str, int] = {V2: 6_250, V3: 9_600}
-"""Reading what a pool offers, before a run, where the run then ends; by kind."""
-
-COLLECTING: frozenset[str] = frozenset({V3})
-"""Kinds that collect their input from the executor; the others have it sent to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +24,7 @@ class GasModel:
     once for a hop that crosses any initialised tick. refund: for a lock or a balance that ends as
     it began, which a revert does not get. moved: the executor's own steps until it has read what
     the pools offer, and refuses. refused_hop: until a pool says no to an amount.
-    nothing_sent: less for a V3 pool whose output is zero.
+    nothing_sent: less for a pool whose output is zero, where a kind has that.
     """
 
     transaction: int = 21_000
@@ -56,10 +40,6 @@ class GasModel:
     refused_hop: int = 17_000
     nothing_sent: int = 21_000
     limit_factor: int = 2
-    swap: Mapping[str, int] = field(default_factory=lambda: SWAP_GAS)
-    read: Mapping[str, int] = field(default_factory=lambda: READ_GAS)
-    touched: Mapping[str, int] = field(default_factory=lambda: TOUCHED_GAS)
-    unpaid_hop: Mapping[str, int] = field(default_factory=lambda: UNPAID_GAS)
 
     def units(self, work: Sequence[HopWork], *, flash: bool = False) -> int:
         """Gas units of a run that fills. flash: paid for by a flash swap of the first pool."""
@@ -74,24 +54,24 @@ class GasModel:
 
     def reverted(self, work: Sequence[HopWork], *, flash: bool = False) -> int:
         """Gas units of a run that does all the same and then finds too little for the minimum."""
-        locks = sum(hop.kind not in COLLECTING for hop in work)
+        locks = sum(not hop.gas.collects_input for hop in work)
         refunds = locks + self.relays(work, flash=flash)
         return self.units(work, flash=flash) + self.refund * refunds
 
-    def before_run(self, kinds: Sequence[str]) -> int:
-        """Gas units of a run over pools of these kinds that finds them moved too far to start."""
-        hops = sum(self.calldata_per_hop + self.read[kind] for kind in kinds)
+    def before_run(self, pools: Sequence[SwapGas]) -> int:
+        """Gas units of a run over such pools that finds them moved too far to start."""
+        hops = sum(self.calldata_per_hop + pool.read for pool in pools)
         return self.transaction + self.calldata + self.moved + hops
 
     def refused(
         self,
         work: Sequence[HopWork],
-        kinds: Sequence[str],
+        pools: Sequence[SwapGas],
         *,
         flash: bool = False,
         gave_nothing: bool = False,
     ) -> int:
-        """Gas units of a run over these kinds that ends after `work`, at a pool that says no.
+        """Gas units of a run over such pools that ends after `work`, at a pool that says no.
 
         gave_nothing: the last pool of `work` has sent nothing, so there was no transfer.
         """
@@ -100,40 +80,40 @@ class GasModel:
         else:
             # A flash swap would have paid its first pool only at the end.
             spent = self.units(()) + (self.flash - self.relay) * flash
-        missing = self.calldata_per_hop * (len(kinds) - len(work))
-        read = sum(self.read[kind] for kind in kinds[len(work) + 1 :])
+        missing = self.calldata_per_hop * (len(pools) - len(work))
+        read = sum(pool.read for pool in pools[len(work) + 1 :])
         return spent + missing + read + self.refused_hop - self.nothing_sent * gave_nothing
 
     def limit(self, gas_units: int) -> int:
         """The gas limit of a transaction that was expected to use gas_units.
 
-        Room for ticks that others make us cross, and the most that a V3 pool which has run dry
-        can cost: it walks the rest of its tick bitmap before it gives up.
+        Room for ticks that others make us cross, and the most that a pool can cost which has run
+        dry and looks for liquidity until the gas is gone.
         """
         return self.limit_factor * gas_units
 
     def relays(self, work: Sequence[HopWork], *, flash: bool) -> int:
         """How often the executor receives something and pays it on.
 
-        A V2 pair that sends its output ahead can only send it to who pays in the end.
+        A pool that sends its output ahead can only send it to who pays in the end.
         """
-        collected = sum(hop.kind in COLLECTING for hop in work[1:])
-        ahead = flash and all(hop.kind not in COLLECTING for hop in work[:2])
+        collected = sum(hop.gas.collects_input for hop in work[1:])
+        ahead = flash and not any(hop.gas.collects_input for hop in work[:2])
         return collected + ahead
 
     def unpaid(self, work: Sequence[HopWork]) -> int:
         """Gas units of a flash swap that comes out with less than it has to pay: it ends there,
         since an executor without capital has nothing to add."""
         first = work[0]
-        # A V2 pair writes its oracle behind that point, a V3 pool before it.
-        unsaved = self.touched[first.kind] * (first.touched and first.kind not in COLLECTING)
-        return self.reverted(work, flash=True) - self.unpaid_hop[first.kind] + unsaved
+        # Pools that are paid in advance write their oracle behind that point, the others before it.
+        unsaved = first.gas.touched_saves * (first.touched and not first.gas.collects_input)
+        return self.reverted(work, flash=True) - first.gas.unpaid_flash + unsaved
 
     def _hop(self, hop: HopWork) -> int:
         return (
             self.calldata_per_hop
-            + self.swap[hop.kind]
+            + hop.gas.swap
             + self.crossing * (hop.crossed_ticks > 0)
             + self.crossed_tick * hop.crossed_ticks
-            - self.touched[hop.kind] * hop.touched
+            - hop.gas.touched_saves * hop.touched
         )

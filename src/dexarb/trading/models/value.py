@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Collection, Container
 
 from dexarb.core.market import MAX_REORG_DEPTH, Market
-from dexarb.core.pool import PIPS, Pool
+from dexarb.core.pool import PIPS, Pool, PoolKey
 from dexarb.core.token import Address
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import MarketError
@@ -35,12 +35,12 @@ def rounded_up(worth: int) -> int:
     return -(-worth >> PRICE_SHIFT)
 
 
-def mid_price(pool: Pool, token_in: Address) -> tuple[float, float] | None:
+def mid_price(pool: Pool, token_in: Address, token_out: Address) -> tuple[float, float] | None:
     """(token_out per token_in before the fee, virtual reserve of token_out), smallest units.
 
     None where the pool has no liquidity at its price.
     """
-    segment = next(iter(pool.segments(token_in)), None)
+    segment = next(iter(pool.segments(token_in, token_out)), None)
     if segment is None or segment.depth <= 0.0:
         return None
     return segment.rate / (1.0 - pool.fee_pips / PIPS), segment.rate / segment.depth
@@ -57,7 +57,7 @@ class Valuation:
         self,
         market: Market,
         before: Valuation | None = None,
-        changed: Container[Address] = (),
+        changed: Container[PoolKey] = (),
     ) -> None:
         profile = market.profile
         self._references = profile.reference_pools
@@ -84,7 +84,7 @@ class Valuation:
                     self._mids.append((block_hash, mids))
         self.observe(market, market.pools)
 
-    def observe(self, market: Market, touched: Collection[Address]) -> None:
+    def observe(self, market: Market, touched: Collection[PoolKey]) -> None:
         """Record the mids at the end of the market's block."""
         latest = self._mids[-1][1] if self._mids else {}
         mids: dict[Address, tuple[float, ...]] = {}
@@ -95,7 +95,7 @@ class Valuation:
             found = []
             for reference in references:
                 pool = market.pools.get(reference.pool)
-                quote = mid_price(pool, token) if pool else None
+                quote = mid_price(pool, token, reference.quote) if pool else None
                 if quote and quote[1] >= reference.min_depth:
                     found.append(quote[0])
             mids[token] = tuple(found)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.evidence import PERSISTS_AFTER_BLOCKS, Evidence, Mover, Outcome
 from dexarb.core.market import MAX_REORG_DEPTH, Market
+from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle, CycleId
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision
@@ -65,7 +66,7 @@ class EvidenceTracker:
         self._watches: dict[_Key, _Watch] = {}
         self._journal: deque[_Seen] = deque([_Seen("", {}, [])], maxlen=MAX_REORG_DEPTH + 1)
 
-    def restart(self, block_hash: str, pools: Container[Address] = ()) -> None:
+    def restart(self, block_hash: str, pools: Container[PoolKey] = ()) -> None:
         """The market begins anew at this block, with these pools: forget what has others."""
         self._watches = {
             key: watch

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH, Market
+from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, DecisionId, Fill
 from dexarb.trading.models.gas import GasModel
@@ -60,7 +61,7 @@ class PaperExecutor:
                 in_time=decision.latency_ms is None,
             )
 
-    def withdraw(self, pools: Container[Address] = ()) -> list[Decision]:
+    def withdraw(self, pools: Container[PoolKey] = ()) -> list[Decision]:
         self._settled.clear()
         gone = [
             sent.decision

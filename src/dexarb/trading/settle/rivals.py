@@ -14,6 +14,7 @@ from itertools import takewhile
 
 from dexarb.core.block import BlockUpdate, Transaction
 from dexarb.core.market import Market, Swap
+from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
 from dexarb.core.trade import Position
 from dexarb.trading.models.value import Valuation, rounded_down
@@ -52,7 +53,7 @@ def arbitrages(market: Market) -> tuple[Arbitrage, ...]:
     """Those of the latest block, in its order."""
     found = []
     for index, swaps in sorted(market.swaps().items()):
-        if len({swap.pool.address for swap in swaps}) < 2:
+        if len({swap.pool.key for swap in swaps}) < 2:
             continue
         net = left_over(swaps)
         if any(amount > 0 for amount in net.values()) and closes_cycle(swaps):
@@ -76,20 +77,12 @@ def closes_cycle(swaps: Sequence[Swap]) -> bool:
 
     Routed and split orders never do: nobody buys what he is just selling.
     """
-    edges = set(map(_edge, swaps))
+    edges = {(swap.pool.key, swap.token_in, swap.token_out) for swap in swaps}
     return any(_leads(end, start, edges, pool) for pool, start, end in edges)
 
 
-def _edge(swap: Swap) -> tuple[Address, Address, Address]:
-    """Pool, token sold into it, token bought."""
-    token0, token1 = swap.pool.tokens
-    if swap.flow[0] > 0:
-        return swap.pool.address, token0, token1
-    return swap.pool.address, token1, token0
-
-
 def _leads(
-    start: Address, goal: Address, edges: set[tuple[Address, Address, Address]], without: Address
+    start: Address, goal: Address, edges: set[tuple[PoolKey, Address, Address]], without: PoolKey
 ) -> bool:
     """Whether swaps in other pools than `without` lead from one token to the other."""
     reached, found = {start}, [start]

@@ -14,13 +14,12 @@ from typing import NamedTuple
 
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
-from dexarb.core.pool import Pool, SwapResult
-from dexarb.core.route import Cycle, most_out
-from dexarb.core.token import Address
+from dexarb.core.pool import Pool, PoolKey, SwapResult
+from dexarb.core.route import Cycle, CycleId, most_out
 from dexarb.core.trade import Decision, Fill, FillStatus, Funding
 from dexarb.errors import InsufficientLiquidity, PoolError, PoolOverflow
 from dexarb.search.result import HopWork, hop_work
-from dexarb.trading.models.gas import V2, GasModel
+from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.value import (
     MOST_MICRO_USD,
     PRICE_SHIFT,
@@ -79,7 +78,7 @@ class _Result(NamedTuple):
 EXPIRED = _Result(0, FillStatus.EXPIRED, 0, 0, 0, 0, 0, 0, (0, 0), place_known=True)
 """Never included, so it costs nothing."""
 
-_Route = tuple[str, Address]
+_Route = tuple[CycleId, PoolKey]
 """A cycle uses no pool twice, so its id and first pool say all."""
 
 
@@ -214,20 +213,19 @@ class Settlement:
     def _execute(self, cycle: Cycle, amount_in: int, place: int, *, flash: bool) -> _Run:
         market, gas = self._market, self._gas
         pools = [market.pool_at(address, place) for address in cycle.pools]
-        kinds = [pool.kind for pool in pools]
-        before_run = most_out(cycle, amount_in, pools), gas.before_run(kinds)
+        before_run = most_out(cycle, amount_in, pools), gas.before_run([each.gas for each in pools])
         results: list[SwapResult] = []
         amount, failed = amount_in, None
         for hop, pool in zip(cycle.hops, pools, strict=True):
             try:
-                results.append(pool.swap(hop.token_in, amount))
+                results.append(pool.swap(hop.token_in, amount, hop.token_out))
             except PoolError as error:
                 failed = error
                 break
             amount = results[-1].amount_out
         done = pools[: len(results)]
         work = [
-            hop._replace(touched=pool is not market.pool_at(pool.address, 0))
+            hop._replace(touched=market.is_touched(pool.key, place))
             for hop, pool in zip(hop_work(done, results), done, strict=True)
         ]
         if failed is None:
@@ -248,14 +246,14 @@ class Settlement:
         gave_nothing: bool,
     ) -> int:
         """Gas of a run that a pool ends; more than any gas limit where one with ticks runs dry."""
-        if isinstance(error, InsufficientLiquidity) and pools[len(work)].kind != V2:
+        if isinstance(error, InsufficientLiquidity) and pools[len(work)].gas.walks_when_dry:
             return ENDLESS_GAS
         if isinstance(error, PoolOverflow):
             # Found out when the pool has paid already: about what the whole run costs.
-            rest = [HopWork(pool.kind, 0) for pool in pools[len(work) :]]
+            rest = [HopWork(pool.gas, 0) for pool in pools[len(work) :]]
             return self._gas.reverted([*work, *rest], flash=flash)
-        kinds = [pool.kind for pool in pools]
-        return self._gas.refused(work, kinds, flash=flash, gave_nothing=gave_nothing)
+        costs = [pool.gas for pool in pools]
+        return self._gas.refused(work, costs, flash=flash, gave_nothing=gave_nothing)
 
 
 ENDLESS_GAS = 1 << 40

@@ -1,0 +1,62 @@
+"""Edges: every pool from each of its tokens to each other one, numbered."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dexarb.core.pool import Pool, PoolKey, ways
+from dexarb.core.token import Address
+from dexarb.search.packed import Ints, grown, longer
+
+
+class EdgeTable:
+    """Mutable. A pool has a slot, and its edges follow each other in the order of its `ways`.
+
+    keys: by slot. A slot is used again, after its pool is gone, for one with as many ways.
+    """
+
+    def __init__(self) -> None:
+        self.slots: dict[PoolKey, int] = {}
+        self.keys: list[PoolKey] = []
+        self._ways: list[list[tuple[Address, Address]]] = []
+        self._free: dict[int, list[int]] = {}
+        self.number = 0
+        """Of edges."""
+        self.rows: Ints = np.zeros((16, 2), dtype=np.int64)
+        """By slot: its first edge and how many it has."""
+        self.slot_of: Ints = np.zeros(16, dtype=np.int64)
+
+    def add(self, pool: Pool) -> int:
+        """Give the pool a slot."""
+        there = ways(pool.tokens)
+        free = self._free.get(len(there))
+        if free:
+            slot = free.pop()
+            self.keys[slot], self._ways[slot] = pool.key, there
+        else:
+            slot = len(self.keys)
+            self.keys.append(pool.key)
+            self._ways.append(there)
+            self.rows = longer(self.rows, slot + 1)
+            self.rows[slot] = self.number, len(there)
+            self.slot_of = grown(self.slot_of, self.number + len(there))
+            self.slot_of[self.number : self.number + len(there)] = slot
+            self.number += len(there)
+        self.slots[pool.key] = slot
+        return slot
+
+    def remove(self, key: PoolKey) -> int:
+        """Returns the slot that it had."""
+        slot = self.slots.pop(key)
+        self._free.setdefault(len(self._ways[slot]), []).append(slot)
+        return slot
+
+    def of(self, slot: int) -> range:
+        """The edges of a pool."""
+        first, count = self.rows[slot].tolist()
+        return range(first, first + count)
+
+    def way(self, edge: int) -> tuple[Address, Address]:
+        """The token sold and the token bought."""
+        slot = int(self.slot_of[edge])
+        return self._ways[slot][edge - int(self.rows[slot, 0])]
