@@ -39,15 +39,15 @@ class ExactCycle:
 
     def __init__(self, cycle: Cycle, pools: Mapping[PoolKey, Pool]) -> None:
         self.cycle = cycle
-        self._hops = [(pools[hop.pool], hop.token_in) for hop in cycle.hops]
+        self._hops = [(pools[hop.pool], hop.token_in, hop.token_out) for hop in cycle.hops]
         self._known: dict[int, int] = {}
 
     def amounts(self, amount_in: int) -> list[int]:
         """Input and outputs of all hops; ends early where a hop gives nothing or cannot take it."""
         amounts = [amount_in]
-        for pool, token_in in self._hops:
+        for pool, token_in, token_out in self._hops:
             try:
-                amounts.append(pool.swap(token_in, amounts[-1]).amount_out)
+                amounts.append(pool.swap(token_in, amounts[-1], token_out).amount_out)
             except InvalidAmount:
                 amounts.append(0)
             except PoolError:
@@ -76,15 +76,15 @@ class ExactCycle:
         """By all hops together."""
         amounts = self.amounts(amount_in)
         return sum(
-            pool.crossed_ticks(pool.swap(token_in, amount).pool)
-            for (pool, token_in), amount in zip(self._hops, amounts, strict=False)
+            pool.crossed_ticks(pool.swap(token_in, amount, token_out).pool)
+            for (pool, token_in, token_out), amount in zip(self._hops, amounts, strict=False)
         )
 
     def most_out(self) -> int:
         """All that the last pool can give: no larger input can gain."""
-        pool, token_in = self._hops[-1]
+        pool, token_in, token_out = self._hops[-1]
         try:
-            return pool.swap(token_in, LARGEST_INPUT).amount_out
+            return pool.swap(token_in, LARGEST_INPUT, token_out).amount_out
         except InsufficientLiquidity as ran_dry:
             return ran_dry.amount_out
         except InvalidAmount:

@@ -132,7 +132,7 @@ class UniswapV2Pool(PairPool):
         reserve_in, reserve_out = self._reserves(self._sells_token0(token_in, token_out))
         return pair_most_out(reserve_in, reserve_out, self.fee_pips, amount_in)
 
-    def executor_hop(self) -> ExecutorHop:
+    def executor_hop(self) -> ExecutorHop | None:
         return ExecutorHop(0, self.fee_pips)
 
     def swap_exact_out(

@@ -176,7 +176,7 @@ class UniswapV3Pool(PairPool):
             amount_in=amount_in,
         )
 
-    def executor_hop(self) -> ExecutorHop:
+    def executor_hop(self) -> ExecutorHop | None:
         return ExecutorHop(1, self.fee_pips + _EXECUTOR_FIELD * self.tick_spacing)
 
     def swap_exact_out(

@@ -156,7 +156,7 @@ class Market:
             if key is None:
                 continue
             known = versions.get(key)
-            current = known[-1][1] if known else self.pools[key].at(update.block.timestamp)
+            current = (known[-1][1] if known else self.pools[key]).at(update.block.timestamp)
             after = current.apply(log)
             if after is not current:
                 versions.setdefault(key, []).append((log.transaction_index, after))
@@ -236,7 +236,7 @@ class Market:
             key = self.key_of(log)
             if key is None or key not in step.before:
                 continue
-            pool = current.get(key) or step.before[key].at(step.update.block.timestamp)
+            pool = (current.get(key) or step.before[key]).at(step.update.block.timestamp)
             flow = pool.flow(log)
             if flow is not None:
                 found.setdefault(log.transaction_index, []).append(Swap(pool, flow))

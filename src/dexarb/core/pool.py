@@ -202,7 +202,10 @@ class Pool(Protocol):
         ...
 
     def apply(self, log: Log) -> Self:
-        """The pool after an event of its contract; itself for events that do not concern it."""
+        """The pool after an event of its contract; itself for events that do not concern it.
+
+        What moves with time needs to be told the block's first, by `at`; the result has none.
+        """
         ...
 
     def flow(self, log: Log) -> tuple[int, ...] | None:

@@ -10,6 +10,9 @@ Else amounts of the coarsest token are enumerated, each with the least input tha
 is within a grain of the real profit. Where roundings add up, of several coarse tokens or at ticks,
 it goes on over the width in which the real profit hardly falls, and then climbs from the best that
 was seen.
+
+Where a pool's segments are not exact, the best real size is not either: then integers find the
+middle first, by golden section, and all the rest follows from there.
 """
 
 from __future__ import annotations
@@ -28,6 +31,10 @@ CLOSE = 1e-9
 
 SMALL = 1e-6
 """Relative to the profit: a grain larger than this is worth trying other integers for."""
+
+GOLDEN = (sqrt(5.0) - 1.0) / 2.0
+SECTION_BITS = 24
+"""To 2^-24 of the input the section goes: the profit is flat there."""
 
 SAMPLES = 16
 """Amounts tried on each side of the first, at most."""
@@ -62,6 +69,11 @@ def polish(
     Where the pools cannot take the size it is first cut to what they can.
     """
     start = max(1, round(amount_in))
+    if any(pools[key].mirror_error for key in cycle.pools):
+        trades = _Trades(cycle, pools, ())
+        start, profit = _by_section(trades, start)
+        best = _on_grid(trades, start, profit)
+        return best if best and best.profit > 0 else None
     try:
         results = run(cycle, start, pools.__getitem__)
     except PoolError:
@@ -104,6 +116,36 @@ def _on_grid(trades: _Trades, start: int, profit: float) -> Sized | None:
         if best and best.profit >= enough:
             return best
     return _climbed(trades, place, top, best, enough)
+
+
+def _by_section(trades: _Trades, near: int) -> tuple[int, float]:
+    """An input near the best one, and a little more than what it earns: worth looking around for.
+
+    Source: Kiefer, Sequential minimax search for a maximum. What pools refuse earns the least.
+    """
+
+    def profit(amount: int) -> int:
+        results = trades.results(amount) if amount > 0 else None
+        trade = trades.complete(amount, results or ())
+        return trade.profit if trade else -amount
+
+    low, high = near // 2, 2 * near + 1
+    while low and profit(low // 2) > profit(low):
+        low //= 2
+    while profit(2 * high) > profit(high):
+        high *= 2
+    low, high = low // 2, 2 * high
+    while high - low > 3 + (high >> SECTION_BITS):
+        step = round((high - low) * GOLDEN)
+        one, other = high - step, low + step
+        if profit(one) < profit(other):
+            low = one
+        else:
+            high = other
+    best = max(range(low, high + 1), key=profit) if high - low <= 3 else (low + high) // 2
+    results = trades.results(best) or ()
+    grain = best / max(1, min((result.amount_out for result in results), default=1))
+    return max(1, best), max(1.0, profit(best) + 2.0 * grain)
 
 
 def is_better(one: Sized | None, other: Sized | None) -> bool:

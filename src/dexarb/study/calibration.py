@@ -73,7 +73,7 @@ def judge_block(market: Market, update: BlockUpdate) -> list[JudgedTransaction]:
         key = market.key_of(log)
         if key is None:
             continue
-        before = pools.get(key) or market.pool_at(key, 0)
+        before = (pools.get(key) or market.pool_at(key, 0)).at(update.block.timestamp)
         index = log.transaction_index
         if index not in touched:
             touched[index] = frozenset(moved)
