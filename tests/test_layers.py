@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dexarb.amm import POOL_TYPES
+
 SOURCE = Path(__file__).parent.parent / "src" / "dexarb"
 
 MAY_IMPORT = {
@@ -107,3 +109,45 @@ def test_planted_violation_is_found(layer: str, source: str) -> None:
 def test_every_folder_is_a_layer() -> None:
     folders = {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name[0] != "_"}
     assert folders <= MAY_IMPORT.keys()
+
+
+KINDS = {name: kind.__name__ for name, kind in POOL_TYPES.items()}
+KNOWS_KINDS = ("amm", "demo")
+"""Where a kind of pool may be named; the embedded chain deploys them."""
+
+
+def kinds_named(source: str) -> list[str]:
+    """Kinds of pools that a file outside these rooms knows by name, class or module."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and node.value in KINDS:
+            found.append(str(node.value))
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found += [node.module for name in KINDS if node.module.endswith(name)]
+            found += [each.name for each in node.names if each.name in KINDS.values()]
+        elif isinstance(node, ast.Attribute) and node.attr in KINDS.values():
+            found.append(node.attr)
+    return found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if layer_of(path) not in KNOWS_KINDS],
+    ids=lambda path: str(path.relative_to(SOURCE)),
+)
+def test_no_kind_of_pool_is_known_outside_its_room(path: Path) -> None:
+    """What depends on it stands in its file: only the public face names the class."""
+    assert kinds_named(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'GAS = {"uniswap_v3": 1}',
+        "from dexarb.amm.uniswap_v2 import SYNC",
+        "from dexarb.amm import UniswapV3Pool",
+        "import dexarb.amm as amm\nisinstance(pool, amm.UniswapV2Pool)",
+    ],
+)
+def test_a_planted_kind_is_found(source: str) -> None:
+    assert kinds_named(source)

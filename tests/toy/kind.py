@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf
+from math import inf, isqrt
 from typing import Any, ClassVar, Self
 
 from eth_hash.auto import keccak
@@ -116,13 +116,16 @@ class ToyPool:
     ) -> SwapResult:
         """The least input that buys at least so much; the vault knows no exact output."""
         bought, sold = self._way(token_out, token_in)
-        if 2 * amount_out >= self.reserves[bought]:
+        reserve_in, left = self.reserves[sold], self.reserves[bought] - 2 * amount_out
+        if left <= 0:
             raise InsufficientLiquidity(self.key, 0, 0)
-        low, high = 0, 1
+        net = isqrt(reserve_in**2 * self.reserves[bought] // left) - reserve_in
+        near = net * PIPS // (PIPS - self.fee_pips)
+        low, high, step = max(0, near - 2), near + 2, 2
         while self._amount_out(sold, bought, high) < amount_out:
-            low, high = high, 2 * high
-            if high > 1 << 200:
-                raise InsufficientLiquidity(self.key, 0, 0)
+            low, high, step = high, high + step, 2 * step
+        while low and self._amount_out(sold, bought, low) >= amount_out:
+            low, high, step = max(0, low - step), low, 2 * step
         while high - low > 1:
             middle = (low + high) // 2
             if self._amount_out(sold, bought, middle) < amount_out:

@@ -18,7 +18,7 @@ middle first, by golden section, and all the rest follows from there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import sqrt
+from math import inf, sqrt
 from typing import NamedTuple
 
 from dexarb.core.pool import Pool, PoolKey, SwapResult
@@ -72,7 +72,7 @@ def polish(
     if any(pools[key].mirror_error for key in cycle.pools):
         trades = _Trades(cycle, pools, ())
         start, profit = _by_section(trades, start)
-        best = _on_grid(trades, start, profit)
+        best = _on_grid(trades, start, profit, grain_is_enough=False)
         return best if best and best.profit > 0 else None
     try:
         results = run(cycle, start, pools.__getitem__)
@@ -92,7 +92,9 @@ def polish(
     return best if best and best.profit > 0 else None
 
 
-def _on_grid(trades: _Trades, start: int, profit: float) -> Sized | None:
+def _on_grid(
+    trades: _Trades, start: int, profit: float, *, grain_is_enough: bool = True
+) -> Sized | None:
     """The best of this input and of those with amounts of the coarsest token close to its own."""
     results = trades.results(start)
     if results is None:
@@ -107,7 +109,7 @@ def _on_grid(trades: _Trades, start: int, profit: float) -> Sized | None:
     # The last of equals: a grid on the output side spares the rounding of the last hop.
     place = min(range(len(amounts)), key=lambda i: (amounts[i], -i))
     middle = max(1, amounts[place])
-    enough = profit - max(start / middle, CLOSE * profit)
+    enough = profit - max(start / middle, CLOSE * profit) if grain_is_enough else inf
     top = middle
     for amount in _around(middle, start, profit):
         candidate = trades.buying(place, amount)
@@ -119,7 +121,7 @@ def _on_grid(trades: _Trades, start: int, profit: float) -> Sized | None:
 
 
 def _by_section(trades: _Trades, near: int) -> tuple[int, float]:
-    """An input near the best one, and a little more than what it earns: worth looking around for.
+    """An input near the best one, and what it earns, at least 1.
 
     Source: Kiefer, Sequential minimax search for a maximum. What pools refuse earns the least.
     """
@@ -143,9 +145,7 @@ def _by_section(trades: _Trades, near: int) -> tuple[int, float]:
         else:
             high = other
     best = max(range(low, high + 1), key=profit) if high - low <= 3 else (low + high) // 2
-    results = trades.results(best) or ()
-    grain = best / max(1, min((result.amount_out for result in results), default=1))
-    return max(1, best), max(1.0, profit(best) + 2.0 * grain)
+    return max(1, best), max(1.0, float(profit(best)))
 
 
 def is_better(one: Sized | None, other: Sized | None) -> bool:
