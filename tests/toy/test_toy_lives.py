@@ -14,7 +14,6 @@ from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.segment import list_segments
-from tests.support.command import dexarb
 from tests.support.command import Dexarb
 from tests.toy.kind import ToyPool
 from tests.toy.life import Life, live, trade
