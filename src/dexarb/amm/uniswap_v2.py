@@ -114,7 +114,9 @@ class UniswapV2Pool(PairPool):
         the pair reverts), InsufficientLiquidity and PoolOverflow.
         """
         sells_token0 = self._sells_token0(token_in, token_out)
-        reserve_in, reserve_out = self._reserves(sells_token0)
+        reserve_in, reserve_out = self.reserve0, self.reserve1
+        if not sells_token0:
+            reserve_in, reserve_out = reserve_out, reserve_in
         if amount_in <= 0:
             raise InvalidAmount(self.address, amount_in, "is not positive")
         if not reserve_in or not reserve_out:

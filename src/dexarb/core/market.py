@@ -91,6 +91,8 @@ class Market:
         """Of the kinds of pools that there are."""
         self.timed = tuple(pool.key for pool in keyframe.pools if pool.moves_with_time)
         """The pools that change from block to block without an event."""
+        self.inexact = frozenset(pool.key for pool in keyframe.pools if pool.mirror_error)
+        """The pools whose segments are an approximation."""
         self._steps: deque[_Step] = deque(maxlen=MAX_REORG_DEPTH)
 
     @property

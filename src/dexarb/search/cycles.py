@@ -107,7 +107,8 @@ class CycleIndex:
         return Cycle(tuple(self._hop(edge) for edge in edges))
 
     def _hop(self, edge: int) -> Hop:
-        return Hop(self.edges.keys[self.edges.slot_of[edge]], *self.edges.way(edge))
+        (slot,) = self.edges.slots_of([edge])
+        return Hop(self.edges.keys[slot], *self.edges.way(edge))
 
     def _number(self, token: Address) -> int:
         number = self._numbers.get(token)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from dexarb.core.pool import Pool, PoolKey, ways
@@ -25,6 +27,8 @@ class EdgeTable:
         self.rows: Ints = np.zeros((16, 2), dtype=np.int64)
         """By slot: its first edge and how many it has."""
         self.slot_of: Ints = np.zeros(16, dtype=np.int64)
+        """By edge, for kernels; `slots_of` is for Python."""
+        self._slot_of: list[int] = []
 
     def add(self, pool: Pool) -> int:
         """Give the pool a slot."""
@@ -41,6 +45,7 @@ class EdgeTable:
             self.rows[slot] = self.number, len(there)
             self.slot_of = grown(self.slot_of, self.number + len(there))
             self.slot_of[self.number : self.number + len(there)] = slot
+            self._slot_of += [slot] * len(there)
             self.number += len(there)
         self.slots[pool.key] = slot
         return slot
@@ -56,7 +61,11 @@ class EdgeTable:
         first, count = self.rows[slot].tolist()
         return range(first, first + count)
 
+    def slots_of(self, route: Iterable[int]) -> list[int]:
+        """The pools of these edges."""
+        return [self._slot_of[edge] for edge in route]
+
     def way(self, edge: int) -> tuple[Address, Address]:
         """The token sold and the token bought."""
-        slot = int(self.slot_of[edge])
+        slot = self._slot_of[edge]
         return self._ways[slot][edge - int(self.rows[slot, 0])]

@@ -62,14 +62,20 @@ class Sized(NamedTuple):
 
 
 def polish(
-    cycle: Cycle, amount_in: float, profit: float, pools: Mapping[PoolKey, Pool]
+    cycle: Cycle,
+    amount_in: float,
+    profit: float,
+    pools: Mapping[PoolKey, Pool],
+    *,
+    is_exact: bool = True,
 ) -> Sized | None:
     """The best integers near the best real size and its profit, or None if they earn nothing.
 
-    Where the pools cannot take the size it is first cut to what they can.
+    Where the pools cannot take the size it is first cut to what they can. is_exact: no pool's
+    segments are an approximation.
     """
     start = max(1, round(amount_in))
-    if any(pools[key].mirror_error for key in cycle.pools):
+    if not is_exact:
         trades = _Trades(cycle, pools, ())
         start, profit = _by_section(trades, start)
         best = _on_grid(trades, start, profit, grain_is_enough=False)

@@ -74,7 +74,8 @@ class RateMirror:
 
     def read_on(self, edge: int) -> None:
         """Read more segments of an edge whose known ones did not reach."""
-        pool = self.pools[int(self._edges.slot_of[edge])]
+        (slot,) = self._edges.slots_of([edge])
+        pool = self.pools[slot]
         wanted = max(FIRST_LOOK, 4 * int(self._rows.rows[edge, 1]))
         segments = pool.segments(*self._edges.way(edge))
         read = [_at_most(segment, pool) for segment in islice(segments, wanted)]

@@ -136,17 +136,14 @@ class Scanner:
             entry = OpenCycle(self._index.cycle(key), rate)
             self._open[key] = _Open(entry, amount_in, profit, pieces[first : first + number])
             if not before.pop(key, None):
-                for slot in self._slots_of(key):
+                for slot in self._index.edges.slots_of(key):
                     self._through.setdefault(slot, set()).add(key)
         for key in before:
-            for slot in self._slots_of(key):
+            for slot in self._index.edges.slots_of(key):
                 self._through[slot].discard(key)
         self._in_order = tuple(sorted(self._open.values(), key=lambda each: each.entry.cycle.id))
         table = {each.entry.cycle.id: each.entry for each in self._in_order}
         self.scan = Scan(self.scan.block, (), MappingProxyType(table))
-
-    def _slots_of(self, route: Route) -> list[int]:
-        return [int(self._index.edges.slot_of[edge]) for edge in route]
 
     def _size(self, cycles: Ints) -> Sizes:
         """Best real sizes, reading on in pools wherever the known segments do not reach."""
@@ -183,16 +180,19 @@ class Scanner:
                 minima[start] = max(1, self._min_gross(start))
             could = each.profit * FLOAT_MARGIN >= minima[start]
             if could and not each.polished:
-                self._polish(each, ahead)
+                self._polish(each, ahead, market.inexact)
             if could and each.sized and each.sized.profit >= minima[start]:
                 yield self._opportunity(each, each.sized, market.block)
             else:
                 self._passed_over.append(each)
 
-    def _polish(self, each: _Open, ahead: Mapping[PoolKey, Pool]) -> None:
+    def _polish(
+        self, each: _Open, ahead: Mapping[PoolKey, Pool], inexact: Collection[PoolKey]
+    ) -> None:
         cycle = each.entry.cycle
         each.polished = True
-        each.sized = polish(cycle, each.amount_in, each.profit, ahead)
+        is_exact = not inexact or not any(key in inexact for key in cycle.pools)
+        each.sized = polish(cycle, each.amount_in, each.profit, ahead, is_exact=is_exact)
         if each.sized:
             pools = [ahead[key] for key in cycle.pools]
             each.gas_units = self._gas_units(hop_work(pools, each.sized.results))
