@@ -6,7 +6,7 @@ Where the contract would revert OverflowError is raised. Source: v3-core, SqrtPr
 
 from __future__ import annotations
 
-from dexarb.amm.full_math import UINT256_MAX
+from dexarb.amm.full_math import UINT256_MAX, div_rounding_up, mul_div, mul_div_rounding_up
 
 Q96 = 1 << 96
 UINT160_MAX = (1 << 160) - 1
@@ -22,12 +22,12 @@ def get_next_sqrt_price_from_amount0_rounding_up(
     product = amount * sqrt_price_x96
     if add:
         if product <= UINT256_MAX and numerator + product <= UINT256_MAX:
-            return -(-numerator * sqrt_price_x96 // (numerator + product))
+            return mul_div_rounding_up(numerator, sqrt_price_x96, numerator + product)
         # The contract's way round an overflow, less precise: its own rounding must be kept.
-        return -(-numerator // (numerator // sqrt_price_x96 + amount))
+        return div_rounding_up(numerator, numerator // sqrt_price_x96 + amount)
     if product > UINT256_MAX or numerator <= product:
         raise OverflowError("more token0 than the liquidity holds")
-    result = -(-numerator * sqrt_price_x96 // (numerator - product))
+    result = mul_div_rounding_up(numerator, sqrt_price_x96, numerator - product)
     if result > UINT160_MAX:
         raise OverflowError("sqrt price exceeds uint160")
     return result
@@ -38,11 +38,11 @@ def get_next_sqrt_price_from_amount1_rounding_down(
 ) -> int:
     """The price after adding or removing token1; down, so that no more than is due goes out."""
     if add:
-        result = sqrt_price_x96 + (amount << 96) // liquidity
+        result = sqrt_price_x96 + mul_div(amount, Q96, liquidity)
         if result > UINT160_MAX:
             raise OverflowError("sqrt price exceeds uint160")
         return result
-    quotient = -((-amount << 96) // liquidity)
+    quotient = div_rounding_up(amount << 96, liquidity)
     if sqrt_price_x96 <= quotient:
         raise OverflowError("more token1 than the liquidity holds")
     return sqrt_price_x96 - quotient
@@ -87,12 +87,12 @@ def get_amount0_delta(
     numerator = (liquidity << 96) * (sqrt_ratio_b_x96 - sqrt_ratio_a_x96)
     # The contract divides twice and rounds twice the same way; for integers that is one division.
     denominator = sqrt_ratio_b_x96 * sqrt_ratio_a_x96
-    return -(-numerator // denominator) if round_up else numerator // denominator
+    return div_rounding_up(numerator, denominator) if round_up else numerator // denominator
 
 
 def get_amount1_delta(
     sqrt_ratio_a_x96: int, sqrt_ratio_b_x96: int, liquidity: int, round_up: bool
 ) -> int:
     """Token1 between two prices: liquidity · (√high − √low). Up for what is paid in."""
-    product = liquidity * abs(sqrt_ratio_b_x96 - sqrt_ratio_a_x96)
-    return -(-product >> 96) if round_up else product >> 96
+    rounded = mul_div_rounding_up if round_up else mul_div
+    return rounded(liquidity, abs(sqrt_ratio_b_x96 - sqrt_ratio_a_x96), Q96)

@@ -5,6 +5,7 @@ Source: Uniswap v3-core, SwapMath.sol.
 
 from __future__ import annotations
 
+from dexarb.amm.full_math import mul_div, mul_div_rounding_up
 from dexarb.amm.sqrt_price_math import (
     get_amount0_delta,
     get_amount1_delta,
@@ -33,7 +34,7 @@ def compute_swap_step(
         else (get_amount1_delta, get_amount0_delta)
     )
     if amount_remaining >= 0:
-        net_remaining = amount_remaining * (PIPS - fee_pips) // PIPS
+        net_remaining = mul_div(amount_remaining, PIPS - fee_pips, PIPS)
         amount_in = in_delta(sqrt_price_x96, sqrt_target_x96, liquidity, True)
         if net_remaining >= amount_in:
             sqrt_next_x96 = sqrt_target_x96
@@ -59,5 +60,5 @@ def compute_swap_step(
         amount_in = in_delta(sqrt_price_x96, sqrt_next_x96, liquidity, True)
         # The price had to go a whole step: what it would pay beyond the wish stays in the pool.
         amount_out = min(amount_out, wanted)
-    fee_amount = -(-amount_in * fee_pips // (PIPS - fee_pips))
+    fee_amount = mul_div_rounding_up(amount_in, fee_pips, PIPS - fee_pips)
     return sqrt_next_x96, amount_in, amount_out, fee_amount
