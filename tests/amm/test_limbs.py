@@ -17,7 +17,7 @@ from dexarb.amm.limb_math import DOWN, UP
 from dexarb.amm.limbs import Limbs, divide
 from dexarb.amm.tick_math import MAX_SQRT_RATIO, MAX_TICK, MIN_SQRT_RATIO, MIN_TICK
 from dexarb.compiled import kernel
-from tests.amm.test_v3_math import VECTORS
+from tests.amm.v3_vectors import VECTORS
 
 FUZZ_VECTORS = int(os.environ.get("DEXARB_FUZZ_SWAPS", "1000000"))
 UINT128_MAX, INT256_MAX = (1 << 128) - 1, (1 << 255) - 1
@@ -239,7 +239,7 @@ def test_every_tick() -> None:
 
 
 def test_golden_vectors() -> None:
-    """Those of the published bytecode, see test_v3_math."""
+    """Those of the published bytecode, see v3_vectors."""
     for tick, ratio in VECTORS["sqrt_ratio_at_tick"]:
         assert to_int(limb_math.get_sqrt_ratio_at_tick(np.int64(tick))) == ratio
     for price, tick in VECTORS["tick_at_sqrt_ratio"]:
