@@ -180,6 +180,9 @@ def test_lists_that_the_name_leaves_out_are_appended(tmp_path: Path) -> None:
         (BASE + '[[strategy]]\nname = "a"\n[[grid]]\nname = "g {min_profit_usd}"\n'
          "min_profit_usd = [0.5, 1]",
          ':7: grid "g {min_profit_usd}": "g 1" has the same parameters as "a"'),
+        (BASE + '[[grid]]\nname = "s{cooldown_blocks}{max_daily_trades}"\n'
+         "cooldown_blocks = [1, 11]\nmax_daily_trades = [1, 11]\nmax_consecutive_losses = 3",
+         'two of its strategies would be called "s111". Put something between the values'),
         (BASE + "[[strategies]]\nname = 1", 'strategies: unknown key. Did you mean "strategy"?'),
         (BASE + '[strategy]\nname = "a"', ":5: strategy: {'name': 'a'}: expected a list"),
         ("[general]\n", "there is no [[strategy]] and no [[grid]]. Add one"),

@@ -204,12 +204,13 @@ class _Reading:
                 self._problems += errors.errors
 
     def _take(self, at: Loc, tables: Iterable[StrategyTable]) -> None:
-        told = set()
+        told, mine = set(), set()
         for table in tables:
             first = self._names.setdefault(table.name, at)
-            if first is not at and "name" not in told:
+            if (first is not at or table.name in mine) and "name" not in told:
                 told.add("name")
                 self._problems.append(self._name_taken(at, table.name, first))
+            mine.add(table.name)
             for key, problem, remedy in contradictions(table):
                 if key not in told:
                     told.add(key)
@@ -217,6 +218,12 @@ class _Reading:
             self._listed.append(Listed(table, at))
 
     def _name_taken(self, at: Loc, name: str, first: Loc) -> ConfigError:
+        if first is at:
+            return self._file.error(
+                (*at, "name"),
+                f'two of its strategies would be called "{name}"',
+                'Put something between the values: "{a} {b}" instead of "{a}{b}"',
+            )
         return self._file.error(
             at,
             f'the name "{name}" is taken by the {first[0]} on line {self._file.line(first)}',
