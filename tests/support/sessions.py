@@ -9,7 +9,7 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.study.session import Session
 from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY
 from dexarb.trading.settle.paper_executor import PaperExecutor
 
 
@@ -39,7 +39,8 @@ def paper_session(
     return Session(
         reader,
         ledger,
-        executor=PaperExecutor(GasModel()),
+        executor=PaperExecutor(REALITY),
+        reality=REALITY,
         max_state_age_s=max_state_age_s,
         factories=factories,
     )

@@ -32,7 +32,7 @@ from dexarb.store.snapshot import State, read_state
 from dexarb.study.session import Session
 from dexarb.study.spreads import best_spreads
 from dexarb.study.warm_up import warm_up
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY
 from dexarb.trading.settle.paper_executor import PaperExecutor
 
 T = TypeVar("T")
@@ -72,7 +72,8 @@ class PaperTrader:
         self._session = Session(
             reader,
             ledger,
-            executor=PaperExecutor(GasModel()),
+            executor=PaperExecutor(REALITY),
+            reality=REALITY,
             max_state_age_s=float(config.general.max_state_age_secs),
             factories=self._kinds,
         )

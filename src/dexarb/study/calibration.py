@@ -19,8 +19,8 @@ from dexarb.core.route import Cycle, Hop, run
 from dexarb.core.token import Address
 from dexarb.errors import PoolError
 from dexarb.search.result import hop_work
-from dexarb.trading.models.gas import GasModel
-from dexarb.trading.settle.rivals import arbitrages
+from dexarb.trading.models.reality import REALITY
+from dexarb.trading.models.rivals import arbitrages
 
 ENDLESS = (1 << 255) - 1
 
@@ -181,7 +181,7 @@ def _arbitrage(
         hop._replace(touched=address in touched)
         for address, hop in zip(cycle.pools, hop_work(list(pools.values()), results), strict=True)
     ]
-    units = GasModel().units(work)
+    units = REALITY.gas.units(work)
     return JudgedTransaction(index, tuple(swaps), True, cycle, *ends, results[-1].amount_out, units)
 
 

@@ -24,9 +24,10 @@ from dexarb.trading.decide.recorded import Recorded
 from dexarb.trading.decide.skips import SECONDS_PER_HOUR
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.decide.triage import NOBODY
-from dexarb.trading.engine import Engine, Executor, Step
-from dexarb.trading.models.gas import GasModel
-from dexarb.trading.strategy import THRESHOLD, Strategy, StrategySettings
+from dexarb.trading.engine import Engine
+from dexarb.trading.models.reality import Reality
+from dexarb.trading.seams import Executor, Step, Strategy
+from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 STRATEGIES_PER_FLUSHED_BLOCK = 100
 """Skip counters go to the ledger after every block for so many strategies; more, less often."""
@@ -56,16 +57,18 @@ class Session:
         ledger: LedgerDb,
         *,
         executor: Executor,
+        reality: Reality,
         max_state_age_s: float,
         factories: Factories | None = None,
     ) -> None:
-        """executor: where decisions go, new and empty. factories: of own strategies, by kind."""
+        """executor: where decisions go, new and empty. reality: the executor's. factories: of own
+        strategies, by kind."""
         self._reader = reader
         self._ledger = ledger
         self.max_state_age_s = max_state_age_s
         self._executor = executor
-        self._gas = GasModel()
-        self._own = OwnStrategies(factories or {}, self._gas)
+        self._reality = reality
+        self._own = OwnStrategies(factories or {}, reality)
         self._strategies: tuple[Strategy, ...] = ()
         self._engine: Engine | None = None
         self._settings: tuple[StrategySettings, ...] = ()
@@ -109,7 +112,7 @@ class Session:
         return self._settings
 
     def _scanner(self, market: Market) -> Scanner:
-        return scanner_of(market, self._gas, self._min_gross)
+        return scanner_of(market, self._reality.gas, self._min_gross)
 
     def _min_gross(self, token: Address) -> int:
         """The triage of the search: what is below everybody's minimum is not sized exactly."""
@@ -136,7 +139,7 @@ class Session:
         self._announced = self._settings
         self._own.use([each for each in self._settings if each.kind != THRESHOLD])
         built_in = [each for each in self._settings if each.kind == THRESHOLD]
-        self._arm(ThresholdStrategies(built_in, self._gas))
+        self._arm(ThresholdStrategies(built_in, self._reality))
         self.engine.deciding = True
 
     def _arm(self, built_in: Strategy) -> None:
@@ -153,6 +156,7 @@ class Session:
                 entry,
                 self._scanner,
                 self._executor,
+                self._reality,
                 max_state_age_s=self.max_state_age_s,
             )
             return None

@@ -10,7 +10,7 @@ from dexarb.core.trade import Decision, StrategyHash
 from dexarb.trading.decide.custom import OwnStrategies
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.models.value import Valuation
-from dexarb.trading.strategy import Decided, View
+from dexarb.trading.seams import Decided, View
 
 
 class Recorded:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from dexarb.search.result import HopWork
+from dexarb.trading.models.model import Model
 
 V2, V3 = "uniswap_v2", "uniswap_v3"
 
@@ -32,7 +34,7 @@ COLLECTING: frozenset[str] = frozenset({V3})
 
 
 @dataclass(frozen=True, slots=True)
-class GasModel:
+class GasModel(Model):
     """Gas of the executor's transaction, from what its hops do.
 
     executor: its own steps, and paying the first pool. flash: more if the first pool is paid at
@@ -42,6 +44,9 @@ class GasModel:
     the pools offer, and refuses. refused_hop: until a pool says no to an amount.
     nothing_sent: less for a V3 pool whose output is zero.
     """
+
+    NAME: ClassVar[str] = "executor"
+    VERSION: ClassVar[int] = 1
 
     transaction: int = 21_000
     calldata: int = 1_160
