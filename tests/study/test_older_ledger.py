@@ -10,6 +10,7 @@ import pytest
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
+from dexarb.study.session import Session
 from tests.support.sessions import EverySecond, paper_session
 
 FIXTURE = Path(__file__).parent / "fixtures" / "ledger_2"
@@ -32,13 +33,14 @@ def old(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def go_on(folder: Path, to_seq: int) -> None:
+def go_on(folder: Path, to_seq: int) -> Session:
     reader = HistoryReader(folder / "history")
     with LedgerDb.open(folder / "ledger.sqlite", chain_id=1, history=reader.folder) as ledger:
         session = paper_session(reader, ledger, factories={"second": EverySecond})
         for entry in reader.entries(session.from_seq, to_seq):
             session.take(entry)
             session.write()
+    return session
 
 
 def test_it_is_continued_to_the_digest_that_its_own_code_came_to(old: Path) -> None:
@@ -46,6 +48,15 @@ def test_it_is_continued_to_the_digest_that_its_own_code_came_to(old: Path) -> N
     go_on(old, LAST)
     with read_only(old / "ledger.sqlite") as reader:
         assert (reader.seq, reader.digest()) == (LAST, GOES_ON)
+
+
+def test_what_it_was_traded_in_is_not_known_and_from_now_on_told(old: Path) -> None:
+    assert go_on(old, TRADED + 2).changed_models == ()
+    with read_only(old / "ledger.sqlite") as reader:
+        known = {(epoch.from_seq, epoch.to_seq) for epoch in reader.epochs() if epoch.reality}
+        unknown = {epoch.to_seq for epoch in reader.epochs() if epoch.reality is None}
+        assert known == {(TRADED + 1, None)}
+        assert max(each or LAST for each in unknown) == TRADED
 
 
 def test_it_reads_as_it_was_before_anybody_goes_on_with_it(old: Path) -> None:

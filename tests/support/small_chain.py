@@ -14,7 +14,7 @@ from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, Token
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.engine import Engine
-from dexarb.trading.models.reality import REALITY
+from dexarb.trading.models.reality import REALITY, Reality
 from dexarb.trading.seams import Step
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings, pair_of
@@ -140,10 +140,10 @@ def scanner(market: Market) -> SimpleScanner:
     )
 
 
-def engine(first: Keyframe, *strategies: StrategySettings) -> Engine:
+def engine(first: Keyframe, *strategies: StrategySettings, reality: Reality = REALITY) -> Engine:
     """An engine that decides from the next block on."""
-    made = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
-    made.use([ThresholdStrategies(strategies or (settings(),), REALITY)])
+    made = Engine(first, scanner, PaperExecutor(reality), reality, max_state_age_s=10)
+    made.use([ThresholdStrategies(strategies or (settings(),), reality)])
     made.deciding = True
     return made
 

@@ -53,6 +53,8 @@ class Engine:
         self.max_state_age_s = max_state_age_s
         self._strategies: list[Strategy] = []
         self.deciding = False
+        self.known_fills: Sequence[Fill] | None = None
+        """Of the next block, where a ledger says what came out: that is not found out again."""
         self.is_lost = False
         """Nothing is known until the next keyframe; `market` is the last one that was."""
         self._follower = Follower()
@@ -133,7 +135,7 @@ class Engine:
         dead: tuple[str, ...],
     ) -> Step:
         self.ledger.start_block(update.block.hash)
-        fills = self._executor.settle(self.market, update, self.valuation)
+        fills = self._settle(update)
         self.ledger.settle(fills)
         self.valuation.observe(self.market, touched)
         self.scan = self._scanner.update(self.market, touched)
@@ -157,6 +159,12 @@ class Engine:
             dead,
             decided.incidents,
         )
+
+    def _settle(self, update: BlockUpdate) -> Sequence[Fill]:
+        if self.known_fills is None:
+            return self._executor.settle(self.market, update, self.valuation)
+        self._executor.recall(update.block, self.known_fills)
+        return self.known_fills
 
     def _rewind(self, block_hash: str) -> tuple[tuple[Fill, ...], tuple[str, ...]]:
         """Everything but the market, which knows whether it can be done."""

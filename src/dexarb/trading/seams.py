@@ -126,6 +126,10 @@ class Executor(Protocol):
         """
         ...
 
+    def recall(self, block: Block, fills: Sequence[Fill]) -> None:
+        """Instead of `settle`: take these as the outcomes in the block."""
+        ...
+
     def rewind(self, block_hash: str) -> None:
         """The blocks after this one died: what was settled in them is open again."""
         ...

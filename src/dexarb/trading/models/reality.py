@@ -45,8 +45,8 @@ class Reality:
         """16 hexadecimal digits of SHA-256 of the canonical spec."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
 
-    def differs_from(self, canonical: str) -> tuple[str, ...]:
-        """The models that are others, or have other parameters, than such a spec says."""
+    def changes(self, canonical: str) -> tuple[str, ...]:
+        """The models that are not as such a spec says."""
         other: Mapping[str, Any] = json.loads(canonical)
         own: Mapping[str, Any] = json.loads(self.canonical)
         return tuple(name for name in own if own[name] != other.get(name))

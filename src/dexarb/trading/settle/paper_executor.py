@@ -91,6 +91,10 @@ class PaperExecutor:
             del self._open[decision.id]
         return fills
 
+    def recall(self, block: Block, fills: Sequence[Fill]) -> None:
+        settled = [self._open.pop(fill.decision.id) for fill in fills]
+        self._settled.append((block.hash, settled))
+
     def _reaches(self, sent: _Sent, block: Block, cutoff_ms: int) -> bool:
         if block.number < sent.earliest:
             return False
