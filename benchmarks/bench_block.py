@@ -14,7 +14,7 @@ from dexarb.core.market import Market
 from dexarb.search.result import HopWork, Scan
 from dexarb.search.scan import Scanner
 from dexarb.store.codec import decode, encode_block
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY
 from tests.oracles.simple import SimpleScanner
 
 LOGS, OPENED = 60, 42
@@ -30,7 +30,7 @@ class Checks:
     """The gas model, counting how often it is asked: once for each trade made exact."""
 
     def __init__(self) -> None:
-        self.model = GasModel()
+        self.model = REALITY.gas
         self.asked = 0
 
     def units(self, hops: Sequence[HopWork]) -> int:
@@ -51,7 +51,7 @@ def whole_block() -> Row:
     checks = Checks()
     starts = hubs.start_tokens
     fast = Scanner(fast_market, start_tokens=starts, gas_units=checks.units, max_hops=2)
-    slow = SimpleScanner(slow_market, start_tokens=starts, gas_units=GasModel().units)
+    slow = SimpleScanner(slow_market, start_tokens=starts, gas_units=REALITY.gas.units)
     rounds: list[Round] = []
     counts: list[int] = []
     blocks = hubs.blocks(LOGS, OPENED)

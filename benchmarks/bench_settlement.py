@@ -13,10 +13,10 @@ from dexarb.core.block import BlockUpdate
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Market
 from dexarb.core.trade import Decision, Fill, Opportunity, Position, StrategyHash
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
+from dexarb.trading.seams import View
 from dexarb.trading.settle.paper_executor import PaperExecutor
-from dexarb.trading.strategy import View
 from tests.support.random_chain import GWEI, RandomChain, engine
 from tests.support.scripted import plain_decision
 
@@ -67,7 +67,7 @@ def varied(view: View, found: Sequence[Opportunity], number: int, *, own_bids: b
 
 
 def settled(of: Scene, decisions: Sequence[Decision]) -> list[Fill]:
-    executor = PaperExecutor(GasModel())
+    executor = PaperExecutor(REALITY)
     executor.submit(decisions, of.valuation)
     return executor.settle(of.market, of.update, of.valuation)
 

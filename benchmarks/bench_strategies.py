@@ -21,8 +21,9 @@ from dexarb.trading.decide.screen import warm_up as warm_up_deciding
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.engine import Engine
-from dexarb.trading.models.gas import GasModel
-from dexarb.trading.strategy import StrategySettings, View
+from dexarb.trading.models.reality import REALITY
+from dexarb.trading.seams import View
+from dexarb.trading.strategy import StrategySettings
 from tests.oracles.deciding import PlainLoop
 from tests.search.world import rng_of
 from tests.trading.random_trading import GWEI, PAIRS, engine, keyframe, random_block
@@ -84,7 +85,7 @@ def profits(least: int, most: int, steps: int) -> list[int]:
 
 def block_with(count: int, strategies: Sequence[StrategySettings]) -> tuple[Engine, View]:
     """A block of a random market with so many opportunities, none of them new."""
-    made = engine(keyframe(1, pools=14), lambda gas: [ThresholdStrategies(strategies, gas)])
+    made = engine(keyframe(1, pools=14), [ThresholdStrategies(strategies, REALITY)])
     made.deciding = False
     rng = rng_of("benchmark")
     while len(made.scan.opportunities) < count or made.market.block.base_fee_per_gas > 20 * GWEI:
@@ -101,8 +102,7 @@ def block_with(count: int, strategies: Sequence[StrategySettings]) -> tuple[Engi
 
 def deciding(name: str, strategies: Sequence[StrategySettings], goal: float | None = 40) -> Row:
     _, view = block_with(OPPORTUNITIES, strategies)
-    gas = GasModel()
-    columns, plain = ThresholdStrategies(strategies, gas), PlainLoop(strategies, gas)
+    columns, plain = ThresholdStrategies(strategies, REALITY), PlainLoop(strategies, REALITY.gas)
     expected = plain.decide(view)
     tally = SkipTally()
     decided = columns.decide(view, tally)
@@ -135,7 +135,7 @@ def play(count: int) -> Played:
     warm_up()
     warm_up_deciding()
     strategies = grid(count, profits(-USD, 60 * USD, 40))
-    made = engine(keyframe(3, pools=5), lambda gas: [ThresholdStrategies(strategies, gas)])
+    made = engine(keyframe(3, pools=5), [ThresholdStrategies(strategies, REALITY)])
     rng = rng_of("played")
     seconds, decisions, opportunities = [], 0, 0
     for _ in range(BLOCKS):

@@ -16,7 +16,7 @@ import pytest
 
 import dexarb
 from dexarb.trading.decide.custom import OwnStrategies
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY
 from tests.support.small_chain import CHEAP, SmallChain, engine, keyframe, settings, weth_pool
 
 ROOT = Path(__file__).parent.parent
@@ -104,7 +104,7 @@ def test_a_strategy_needs_no_other_import() -> None:
                 return []
             return [dexarb.Choice(each) for each in opportunities]
 
-    own = OwnStrategies({"all": All}, GasModel())
+    own = OwnStrategies({"all": All}, REALITY)
     taker = settings("taker", kind="all", max_trade_size_micro_usd=10**12)
     made = engine(keyframe(), taker)
     own.use([taker])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from structlog.testing import capture_logs
 
 from dexarb.apps.paper import PaperTrader
-from dexarb.apps.process import Signals
 from dexarb.apps.watch import FileWatch
 from dexarb.config.paper import load_paper
 from dexarb.core.market import Market
@@ -16,22 +15,11 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
+from dexarb.trading.models.reality import REALITY
 from tests.support.recorded import record
+from tests.support.signals import ScriptedSignals
 from tests.support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, weth_pool
 from tests.support.traded import configure, strategy
-
-
-class Scripted(Signals):
-    """What happens while the trader waits for entries; then it is stopped. Takes no signals."""
-
-    def __init__(self, happens: Iterator[object]) -> None:
-        self.stopping = self.reload_wanted = False
-        self.on_stop: Callable[[], object] | None = None
-        self._happens = happens
-
-    def take_reload(self) -> bool:
-        self.stopping = next(self._happens, self) is self
-        return False
 
 
 def test_being_lost_is_told_once_and_ends_with_the_next_keyframe(tmp_path: Path) -> None:
@@ -57,7 +45,7 @@ def test_being_lost_is_told_once_and_ends_with_the_next_keyframe(tmp_path: Path)
     ):
         watch = FileWatch(world.config)
         config = load_paper(world.config)
-        PaperTrader(config, watch, reader, ledger, Scripted(happens())).run()
+        PaperTrader(config, watch, reader, ledger, ScriptedSignals(happens()), REALITY).run()
     told = [line for line in logs if line["event"].startswith("lost")]
     assert [line["event"] for line in told] == ["lost", "lost.over"]
     assert (told[0]["since_block"], told[0]["until"]) == (103, "the next keyframe")

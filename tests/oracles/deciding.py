@@ -20,7 +20,8 @@ from dexarb.search.result import HopWork, hop_work
 from dexarb.trading.decide.desk import decision_id
 from dexarb.trading.models.competition import toss_ppm
 from dexarb.trading.models.gas import GasModel
-from dexarb.trading.strategy import StrategySettings, View
+from dexarb.trading.seams import View
+from dexarb.trading.strategy import StrategySettings
 
 MILLION = 1_000_000
 

@@ -19,7 +19,7 @@ from dexarb.store.ledger_notes import (
     TRADER,
     Note,
 )
-from dexarb.store.ledger_rows import DecisionState, Epoch, Standing
+from dexarb.store.ledger_rows import DecisionState, Epoch, RealityRow, Standing
 from tests.store import world
 from tests.store.books import STRATEGIES, block, decision, fill, open_ledger
 
@@ -189,6 +189,22 @@ def test_epochs_say_from_where_to_where_a_strategy_took_part(ledger: LedgerDb) -
         Epoch(ONE, 8, None),
     ]
     assert ledger.strategies() == list(STRATEGIES)
+
+
+def test_another_reality_begins_epochs_anew_and_is_no_part_of_the_digest(ledger: LedgerDb) -> None:
+    one, other = RealityRow("a1", '{"gas":1}'), RealityRow("b2", '{"gas":2}')
+    digests = set()
+    for seq, reality in ((1, None), (2, one), (3, one), (5, other), (7, one)):
+        with ledger.block(seq, block(seq)) as entry:
+            entry.set_strategies(STRATEGIES[:2], reality)
+        digests.add(ledger.digest())
+    assert ledger.epochs() == [
+        Epoch(strategy, *epoch)
+        for epoch in ((1, 1, None), (2, 4, "a1"), (5, 6, "b2"), (7, None, "a1"))
+        for strategy in (ONE, TWO)
+    ]
+    assert ledger.realities() == [one, other]
+    assert len(digests) == 1
 
 
 def test_a_renamed_or_moved_strategy_keeps_its_books(ledger: LedgerDb) -> None:

@@ -134,7 +134,7 @@ def test_an_unknown_schema_is_refused(tmp_path: Path) -> None:
     connection.commit()
     connection.close()
     for opened in (open_ledger, read_only):
-        with pytest.raises(StoreError, match="has ledger schema 99, this program knows 2"):
+        with pytest.raises(StoreError, match="has ledger schema 99, this program knows 2 and 3"):
             opened(path)
 
 

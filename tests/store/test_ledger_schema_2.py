@@ -10,6 +10,8 @@ import pytest
 
 from dexarb.core.block import Block
 from dexarb.core.trade import Incident
+from dexarb.errors import StoreError
+from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_notes import (
     FIRST_SEQ,
     METRICS,
@@ -22,7 +24,9 @@ from dexarb.store.ledger_notes import (
     ReloadOutcome,
 )
 from dexarb.store.ledger_reader import read_only
-from tests.store.books import STRATEGIES, block, open_ledger, trade
+from dexarb.store.ledger_rows import RealityRow
+from dexarb.store.ledger_schema import BEFORE_REALITIES, LEDGER_SCHEMA
+from tests.store.books import HISTORY, STRATEGIES, block, open_ledger, trade
 
 FIXTURE = Path(__file__).parent / "fixtures" / "ledger_2.sqlite.gz"
 DIGEST = "0385d863674d05704a69cc4255615adee3b31035e7edae00b7507455a55bac6c"
@@ -70,9 +74,67 @@ def rows_of(path: Path) -> list[object]:
         ]
 
 
-def test_it_has_the_tables_that_are_made_today(old: Path, tmp_path: Path) -> None:
+def test_opened_for_writing_it_has_the_tables_that_are_made_today(
+    old: Path, tmp_path: Path
+) -> None:
     trade_anew(tmp_path / "new.sqlite", LAST)
+    before = rows_of(old)
+    for _ in range(2):
+        open_ledger(old).close()
     assert schema_of(old) == schema_of(tmp_path / "new.sqlite")
+    assert rows_of(old) == before
+    with read_only(old) as reader:
+        assert (reader.schema, reader.digest()) == (LEDGER_SCHEMA, DIGEST)
+
+
+def test_to_read_it_changes_nothing(old: Path) -> None:
+    before = old.read_bytes()
+    with read_only(old) as reader:
+        assert (reader.schema, reader.realities()) == (BEFORE_REALITIES, [])
+        assert {epoch.reality for epoch in reader.epochs()} == {None}
+    assert old.read_bytes() == before
+
+
+def test_while_another_program_holds_it_nothing_is_changed(old: Path) -> None:
+    other = sqlite3.connect(old, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="locked"):
+        open_ledger(old)
+    other.execute("ROLLBACK")
+    other.close()
+    with read_only(old) as reader:
+        assert reader.schema == BEFORE_REALITIES
+    open_ledger(old).close()
+    with read_only(old) as reader:
+        assert reader.schema == LEDGER_SCHEMA
+
+
+def test_a_ledger_of_another_chain_stays_as_it_is(old: Path) -> None:
+    with pytest.raises(StoreError, match="not of chain 7"):
+        LedgerDb.open(old, chain_id=7, history=HISTORY)
+    with read_only(old) as reader:
+        assert reader.schema == BEFORE_REALITIES
+
+
+def test_a_reader_that_was_there_before_goes_on_reading(old: Path) -> None:
+    with read_only(old) as reader:
+        before = reader.epochs()
+        open_ledger(old).close()
+        assert (reader.epochs(), reader.digest()) == (before, DIGEST)
+
+
+def test_what_its_epochs_were_traded_in_stays_unknown_and_new_ones_tell(old: Path) -> None:
+    with read_only(old) as reader:
+        ended = [epoch for epoch in reader.epochs() if epoch.to_seq is not None]
+    with open_ledger(old) as ledger:
+        active = [row for row in ledger.strategies() if row.hash in ledger.active()]
+        with ledger.block(LAST + 1, block(LAST + 1)) as books:
+            books.set_strategies(active, RealityRow("aa", "{}"))
+        epochs = ledger.epochs()
+        assert [epoch for epoch in epochs if epoch.reality is None and epoch.to_seq == LAST]
+        assert set(ended) <= set(epochs)
+        assert {epoch.from_seq for epoch in ledger.active().values()} == {LAST + 1}
+        assert {epoch.reality for epoch in ledger.active().values()} == {"aa"}
 
 
 def test_it_reads_as_what_is_written_today(old: Path, tmp_path: Path) -> None:

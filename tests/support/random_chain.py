@@ -18,9 +18,9 @@ from dexarb.core.token import Address, Token
 from dexarb.errors import PoolError
 from dexarb.search.scan import Scanner
 from dexarb.trading.engine import Engine
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY
+from dexarb.trading.seams import Strategy
 from dexarb.trading.settle.paper_executor import PaperExecutor
-from dexarb.trading.strategy import Strategy
 from tests.search.world import World, address, rng_of, token
 
 GWEI = 10**9
@@ -161,14 +161,14 @@ def scanner(market: Market) -> Scanner:
     return Scanner(
         market,
         start_tokens=market.profile.start_tokens,
-        gas_units=GasModel().units,
+        gas_units=REALITY.gas.units,
         max_hops=3,
     )
 
 
 def engine(first: Keyframe, strategies: Sequence[Strategy]) -> Engine:
     """An engine that decides from the next block on."""
-    made = Engine(first, scanner, PaperExecutor(GasModel()), max_state_age_s=10)
+    made = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
     made.use(strategies)
     made.deciding = True
     return made

@@ -10,7 +10,7 @@ from dexarb.core.token import Address
 from dexarb.core.trade import Decision, DecisionId, Opportunity, Position, StrategyHash
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.models.value import Valuation
-from dexarb.trading.strategy import Decided, View
+from dexarb.trading.seams import Decided, View
 
 GWEI = 10**9
 Change = Callable[[Decision], Decision]

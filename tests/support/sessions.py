@@ -9,7 +9,7 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.study.session import Session
 from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY, Reality
 from dexarb.trading.settle.paper_executor import PaperExecutor
 
 
@@ -35,11 +35,13 @@ def paper_session(
     *,
     max_state_age_s: float = 10,
     factories: Factories | None = None,
+    reality: Reality = REALITY,
 ) -> Session:
     return Session(
         reader,
         ledger,
-        executor=PaperExecutor(GasModel()),
+        executor=PaperExecutor(reality),
+        reality=reality,
         max_state_age_s=max_state_age_s,
         factories=factories,
     )

@@ -14,8 +14,9 @@ from dexarb.core.pool import PoolKey
 from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, Token, pair_of
 from dexarb.trading.decide.threshold import ThresholdStrategies
-from dexarb.trading.engine import Engine, Step
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.engine import Engine
+from dexarb.trading.models.reality import REALITY, Reality
+from dexarb.trading.seams import Step
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings
 from tests.oracles.simple import SimpleScanner
@@ -136,14 +137,14 @@ def settings(name: str = "test", **changes: object) -> StrategySettings:
 
 def scanner(market: Market) -> SimpleScanner:
     return SimpleScanner(
-        market, start_tokens=market.profile.start_tokens, gas_units=GasModel().units
+        market, start_tokens=market.profile.start_tokens, gas_units=REALITY.gas.units
     )
 
 
-def engine(first: Keyframe, *strategies: StrategySettings) -> Engine:
+def engine(first: Keyframe, *strategies: StrategySettings, reality: Reality = REALITY) -> Engine:
     """An engine that decides from the next block on."""
-    made = Engine(first, scanner, PaperExecutor(GasModel()), max_state_age_s=10)
-    made.use([ThresholdStrategies(strategies or (settings(),), GasModel())])
+    made = Engine(first, scanner, PaperExecutor(reality), reality, max_state_age_s=10)
+    made.use([ThresholdStrategies(strategies or (settings(),), reality)])
     made.deciding = True
     return made
 

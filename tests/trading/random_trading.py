@@ -19,9 +19,10 @@ from dexarb.errors import PoolError
 from dexarb.search.result import any_gain
 from dexarb.search.scan import Scanner
 from dexarb.trading.engine import Engine
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY
+from dexarb.trading.seams import Strategy
 from dexarb.trading.settle.paper_executor import PaperExecutor
-from dexarb.trading.strategy import Strategy, StrategySettings
+from dexarb.trading.strategy import StrategySettings
 from tests.search.world import World, next_block, rng_of, token
 
 GWEI = 10**9
@@ -99,25 +100,24 @@ def random_block(market: Market, rng: np.random.Generator, moved: int) -> BlockU
 
 def engine(
     first: Keyframe,
-    strategies: Callable[[GasModel], Sequence[Strategy]],
+    strategies: Sequence[Strategy],
     *,
     min_gross: Callable[[Address], int] = any_gain,
 ) -> Engine:
     """An engine with the real search that decides from the next block on."""
-    gas = GasModel()
 
     def scanner(market: Market) -> Scanner:
         start_tokens = market.profile.start_tokens
         return Scanner(
             market,
             start_tokens=start_tokens,
-            gas_units=gas.units,
+            gas_units=REALITY.gas.units,
             max_hops=3,
             min_gross=min_gross,
         )
 
-    made = Engine(first, scanner, PaperExecutor(gas), max_state_age_s=10)
-    made.use(strategies(gas))
+    made = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
+    made.use(strategies)
     made.deciding = True
     return made
 

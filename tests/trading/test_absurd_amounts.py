@@ -11,8 +11,8 @@ from dexarb.core.trade import FillStatus, Position
 from dexarb.core.units import PPM
 from dexarb.trading.decide.desk import QUOTES_KEPT
 from dexarb.trading.decide.threshold import ThresholdStrategies
+from dexarb.trading.models.order import Places, block_end
 from dexarb.trading.models.value import MOST_MICRO_USD
-from dexarb.trading.settle.rivals import Places, block_end
 from tests.support.small_chain import (
     CHEAP,
     DEAR,

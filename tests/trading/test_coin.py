@@ -13,12 +13,13 @@ from dexarb.core.route import CycleId
 from dexarb.core.trade import Decision, FillStatus, StrategyHash
 from dexarb.core.units import PPM
 from dexarb.trading.engine import Engine
-from dexarb.trading.models.competition import is_lost, toss_ppm
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.competition import CompetitionModel, toss_ppm
+from dexarb.trading.models.reality import REALITY
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from tests.support.scripted import Change, Scripted
 from tests.support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, scanner, weth_pool
 
+COIN = CompetitionModel()
 EPISODES = st.tuples(
     st.integers(1, 10**6),
     st.text("0123456789abcdef", min_size=16, max_size=16).map(CycleId),
@@ -31,23 +32,22 @@ def test_a_higher_rate_loses_a_superset(
     episodes: list[tuple[int, CycleId, int]], one: int, other: int
 ) -> None:
     low, high = sorted((one, other))
-    tosses = [toss_ppm(*episode) for episode in episodes]
-    assert all(0 <= toss < PPM for toss in tosses)
-    assert all(is_lost(toss, high) for toss in tosses if is_lost(toss, low))
-    assert not any(is_lost(toss, 0) for toss in tosses)
-    assert all(is_lost(toss, PPM) for toss in tosses)
+    assert all(0 <= toss_ppm(*episode) < PPM for episode in episodes)
+    assert all(COIN.is_lost(*each, high) for each in episodes if COIN.is_lost(*each, low))
+    assert not any(COIN.is_lost(*episode, 0) for episode in episodes)
+    assert all(COIN.is_lost(*episode, PPM) for episode in episodes)
 
 
 def test_the_rate_is_the_share_that_is_lost_and_each_part_of_the_seed_counts() -> None:
     numbers = range(4_000)
     by_part = (
-        [toss_ppm(number, CycleId("00" * 8), 1) for number in numbers],
-        [toss_ppm(1, CycleId(f"{number:016x}"), 1) for number in numbers],
-        [toss_ppm(1, CycleId("00" * 8), number) for number in numbers],
+        [(number, CycleId("00" * 8), 1) for number in numbers],
+        [(1, CycleId(f"{number:016x}"), 1) for number in numbers],
+        [(1, CycleId("00" * 8), number) for number in numbers],
     )
     for rate in (100_000, 300_000, 700_000):
         for found in by_part:
-            lost = sum(is_lost(toss, rate) for toss in found)
+            lost = sum(COIN.is_lost(*episode, rate) for episode in found)
             assert abs(lost / 4_000 - rate / PPM) < 0.03
 
 
@@ -57,15 +57,15 @@ def test_the_coin_changes_nothing_but_what_it_loses() -> None:
 
     def at(rate: int) -> Change:
         def change(made: Decision) -> Decision:
-            toss = toss_ppm(CHAIN_ID, made.cycle.id, made.block.number)
-            return replace(made, competition_lost=is_lost(toss, rate))
+            is_lost = COIN.is_lost(CHAIN_ID, made.cycle.id, made.block.number, rate)
+            return replace(made, competition_lost=is_lost)
 
         return change
 
     rows: Mapping[str, Change] = {str(rate): at(rate) for rate in rates}
     first = keyframe()
     chain = SmallChain(first)
-    made = Engine(first, scanner, PaperExecutor(GasModel()), max_state_age_s=10)
+    made = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
     made.use([Scripted(rows)])
     made.deciding = True
     lost: dict[str, set[int]] = {name: set() for name in rows}

@@ -13,9 +13,10 @@ from dexarb.core.token import Address
 from dexarb.core.trade import SkipReason
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
-from dexarb.trading.strategy import Decided, StrategySettings, View
+from dexarb.trading.seams import Decided, View
+from dexarb.trading.strategy import StrategySettings
 from tests.oracles.deciding import Outcome, PlainLoop
 from tests.search.world import rng_of
 from tests.trading.random_trading import engine, keyframe, random_block, settings_drawn
@@ -24,9 +25,9 @@ from tests.trading.random_trading import engine, keyframe, random_block, setting
 class Both:
     """Decides with columns, and with the plain loop on the same view."""
 
-    def __init__(self, drawn: Sequence[StrategySettings], gas: GasModel) -> None:
-        self.columns = ThresholdStrategies(drawn, gas)
-        self.plain = PlainLoop(drawn, gas)
+    def __init__(self, drawn: Sequence[StrategySettings]) -> None:
+        self.columns = ThresholdStrategies(drawn, REALITY)
+        self.plain = PlainLoop(drawn, REALITY.gas)
         self.hashes = self.columns.hashes
         self.reasons: Counter[str] = Counter()
 
@@ -90,16 +91,11 @@ def test_columns_are_the_plain_loop() -> None:
     )
     def compare(seed: int, drawn: list[StrategySettings]) -> None:
         rng = rng_of("history", seed)
-        both: list[Both] = []
-
-        def strategies(gas: GasModel) -> list[Both]:
-            both.append(Both(drawn, gas))
-            return both
-
-        made = engine(keyframe(seed), strategies)
+        both = Both(drawn)
+        made = engine(keyframe(seed), [both])
         for _ in range(8):
             made.step(random_block(made.market, rng, moved=int(rng.integers(0, 5))))
-        reasons.update(both[0].reasons)
+        reasons.update(both.reasons)
 
     compare()
     # What was compared was not the same few cases over and over.

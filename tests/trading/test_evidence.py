@@ -9,7 +9,7 @@ from dexarb.core.evidence import Evidence, Mover, Outcome
 from dexarb.core.market import Keyframe
 from dexarb.core.pool import Pool
 from dexarb.trading.engine import Engine
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from tests.support.random_chain import RandomChain
 from tests.support.random_chain import engine as random_engine
@@ -38,7 +38,7 @@ class Story:
     def __init__(self) -> None:
         first = keyframe()
         self.chain = SmallChain(first)
-        self.engine = Engine(first, scanner, PaperExecutor(GasModel()), max_state_age_s=10)
+        self.engine = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
         self.engine.use([Scripted({"a": {}, "b": {}})])
         self.engine.deciding = True
         opened = self.engine.step(self.chain.mine(weth_pool(CHEAP, 2_450)))

@@ -13,8 +13,9 @@ from dexarb.core.profile import ReferencePool
 from dexarb.core.trade import FillStatus, Funding, StrategyHash
 from dexarb.errors import InsufficientLiquidity
 from dexarb.search.result import hop_work
-from dexarb.trading.engine import Engine, Step
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.engine import Engine
+from dexarb.trading.models.reality import REALITY
+from dexarb.trading.seams import Step
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from tests.search.world import World, rng_of, v3
 from tests.support import random_chain, small_chain
@@ -37,7 +38,7 @@ S = StrategyHash("s")
 
 
 def trader(first: Keyframe, **changes: object) -> Engine:
-    made = Engine(first, small_chain.scanner, PaperExecutor(GasModel()), max_state_age_s=10)
+    made = Engine(first, small_chain.scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
     made.use([Scripted({"s": changes})])
     made.deciding = True
     return made
@@ -192,7 +193,7 @@ def test_the_executor_refuses_a_loss_whatever_the_minimum_says() -> None:
 
 
 def test_gas_of_every_way_to_end() -> None:
-    model, limit = GasModel(), 10**6
+    model, limit = REALITY.gas, 10**6
     cases: Mapping[Funding, bool] = {Funding.OWN: False, Funding.FLASH: True}
     for funding, flash in cases.items():
         for minimum, filled in ((1, True), (10**20, False)):

@@ -10,8 +10,9 @@ import pytest
 from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.market import Keyframe
 from dexarb.core.trade import Decision, Fill, FillStatus, StrategyHash
-from dexarb.trading.engine import Engine, Step
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.engine import Engine
+from dexarb.trading.models.reality import REALITY
+from dexarb.trading.seams import Step
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from tests.support.scripted import Change, Scripted
 from tests.support.small_chain import (
@@ -51,7 +52,7 @@ class Story:
         profile = replace(PROFILE, builder_cutoff_ms=cutoff_ms)
         first: Keyframe = replace(keyframe(), profile=profile)
         self.chain = SmallChain(first)
-        self.engine = Engine(first, scanner, PaperExecutor(GasModel()), max_state_age_s=10)
+        self.engine = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
         self.engine.use([Scripted({"s": change})])
         self.engine.deciding = True
         opened = self.mine(weth_pool(CHEAP, 2_450), seen_late=seen_late)
@@ -197,7 +198,7 @@ def test_reopened_decisions_settle_in_the_order_they_were_sent() -> None:
     rows: Mapping[str, Change] = {"slow": delayed(2), "fast": delayed(1), "slower": delayed(2)}
     first = keyframe()
     chain = SmallChain(first)
-    made = Engine(first, scanner, PaperExecutor(GasModel()), max_state_age_s=10)
+    made = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
     made.use([Scripted(rows)])
     made.deciding = True
     opened = made.step(chain.mine(weth_pool(CHEAP, 2_450)))

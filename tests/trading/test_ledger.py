@@ -16,8 +16,9 @@ from dexarb.core.block import Block
 from dexarb.core.ledger import SECONDS_PER_DAY, is_loss
 from dexarb.core.market import Entry, Keyframe
 from dexarb.core.trade import Decision, Fill, FillStatus, Position, StrategyHash
-from dexarb.trading.engine import Engine, Step
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.engine import Engine
+from dexarb.trading.models.reality import REALITY
+from dexarb.trading.seams import Step
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from tests.support.scripted import Change, Scripted
 from tests.support.small_chain import (
@@ -129,7 +130,9 @@ class Life:
     def __init__(self) -> None:
         self.first = keyframe()
         self.chain = SmallChain(self.first)
-        self.engine = Engine(self.first, scanner, PaperExecutor(GasModel()), max_state_age_s=10)
+        self.engine = Engine(
+            self.first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10
+        )
         self.engine.use([Scripted(ROWS)])
         self.engine.deciding = True
         self.books = Books(branch=[(self.first.block.hash, frozenset())])
@@ -246,7 +249,7 @@ def test_an_engine_after_a_reorg_equals_one_that_never_saw_the_dead_branch(
     steps: list[list[Step]] = []
     engines: list[Engine] = []
     for sees_dead in (True, False):
-        made = Engine(first, scanner, PaperExecutor(GasModel()), max_state_age_s=10)
+        made = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
         made.use([Scripted(rows)])
         made.deciding = True
         for update in trunk_blocks:

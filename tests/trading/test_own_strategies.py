@@ -18,9 +18,10 @@ from dexarb.core.trade import DecisionId, Opportunity
 from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView, OwnStrategies
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
-from dexarb.trading.engine import Engine, Step
-from dexarb.trading.models.gas import GasModel
-from dexarb.trading.strategy import StrategySettings, View
+from dexarb.trading.engine import Engine
+from dexarb.trading.models.reality import REALITY
+from dexarb.trading.seams import Step, View
+from dexarb.trading.strategy import StrategySettings
 from tests.search.world import rng_of
 from tests.support.small_chain import (
     CHEAP,
@@ -74,9 +75,9 @@ BUILT_IN = small_settings("built-in", max_slippage_ppm=7_000)
 def trading(factories: Factories, *strategies: StrategySettings) -> tuple[Engine, OwnStrategies]:
     """Own strategies beside a built-in one."""
     made = small_engine(keyframe(), BUILT_IN)
-    running = OwnStrategies(factories, GasModel())
+    running = OwnStrategies(factories, REALITY)
     running.use(strategies)
-    made.use([ThresholdStrategies((BUILT_IN,), GasModel()), running])
+    made.use([ThresholdStrategies((BUILT_IN,), REALITY), running])
     return made, running
 
 
@@ -113,15 +114,12 @@ def test_one_that_wants_everything_trades_as_the_built_in_one(
     mine = [replace(each, kind="everything") for each in drawn]
     names = {one.hash: other.hash for one, other in zip(mine, drawn, strict=True)}
 
-    def strategies(gas: GasModel) -> list[OwnStrategies]:
-        running = OwnStrategies({"everything": Everything}, gas)
-        running.use(mine)
-        return [running]
-
+    running = OwnStrategies({"everything": Everything}, REALITY)
+    running.use(mine)
     rng = rng_of("history", seed)
-    made = random_trading.engine(random_trading.keyframe(seed), strategies)
+    made = random_trading.engine(random_trading.keyframe(seed), [running])
     other = random_trading.engine(
-        random_trading.keyframe(seed), lambda gas: [ThresholdStrategies(drawn, gas)]
+        random_trading.keyframe(seed), [ThresholdStrategies(drawn, REALITY)]
     )
     for _ in range(6):
         update = random_block(made.market, rng, moved=int(rng.integers(0, 5)))
@@ -434,7 +432,7 @@ def test_what_it_sees_does_not_depend_on_who_else_trades() -> None:
             view.append(seen)
             return super().decide(seen, skips)
 
-    running = Looking({"own": lambda: Answering(answer)}, GasModel())
+    running = Looking({"own": lambda: Answering(answer)}, REALITY)
     running.use([strict])
     made = small_engine(keyframe(), BUILT_IN)
     made.use([running])

@@ -14,9 +14,9 @@ from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.trade import Fill, FillStatus, Position
 from dexarb.trading.engine import Engine
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY
+from dexarb.trading.models.rivals import arbitrages
 from dexarb.trading.settle.paper_executor import PaperExecutor
-from dexarb.trading.settle.rivals import arbitrages
 from dexarb.trading.strategy import StrategySettings
 from tests.support.scripted import Scripted
 from tests.support.small_chain import (
@@ -282,7 +282,7 @@ class Frozen:
         )
 
     def fill(self, bid: int, **changes: object) -> Fill:
-        made = Engine(self.first, scanner, PaperExecutor(GasModel()), max_state_age_s=10)
+        made = Engine(self.first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
         plain = {"priority_fee": bid, "max_base_fee": 10**30, "position": Position.CONTESTED}
         made.use([Scripted({"s": plain | changes})])
         made.deciding = True
@@ -344,7 +344,7 @@ def test_what_has_no_price_to_us_comes_before_any_bid() -> None:
     )
     assert paid_back.amount_in < sold  # he keeps WETH
     update = in_one_transaction(FROZEN.taken, bought.pool, paid_back.pool, priority_fee=10 * GWEI)
-    made = Engine(first, scanner, PaperExecutor(GasModel()), max_state_age_s=10)
+    made = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
     made.use(
         [
             Scripted(

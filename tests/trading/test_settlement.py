@@ -16,14 +16,14 @@ from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position
 from dexarb.errors import InsufficientLiquidity
 from dexarb.search.result import hop_work
 from dexarb.trading.engine import Engine
-from dexarb.trading.models.gas import GasModel
-from dexarb.trading.settle.rivals import arbitrages
+from dexarb.trading.models.reality import REALITY
+from dexarb.trading.models.rivals import arbitrages
 from dexarb.trading.settle.settlement import Prices, Settlement
 from tests.search.world import rng_of
 from tests.support.random_chain import GWEI, NATIVE, RandomChain, engine, picked
 from tests.support.scripted import Change, Scripted
 
-GAS = GasModel()
+GAS = REALITY.gas
 
 
 def varied(seed: object) -> Change:
@@ -216,9 +216,9 @@ def test_what_is_shared_changes_nothing() -> None:
             (decision, Prices(price * 2, native)),
             (decision, Prices(price, native * 2)),
         ]
-    together = Settlement(market, update, made.valuation, GAS)
+    together = Settlement(market, update, made.valuation, REALITY)
     for decision, prices in (*variants, *reversed(variants)):
-        alone = Settlement(market, update, made.valuation, GAS)
+        alone = Settlement(market, update, made.valuation, REALITY)
         assert together.fill(decision, prices) == alone.fill(decision, prices)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from dexarb.trading.decide.custom import OwnStrategies
 from dexarb.trading.decide.threshold import ThresholdStrategies
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY
 from tests.support.small_chain import CHEAP, SmallChain, engine, keyframe, settings, weth_pool
 
 DOC = Path(__file__).parent.parent.parent / "docs" / "strategies.md"
@@ -26,9 +26,9 @@ def test_the_example_waits_and_takes_half() -> None:
     whole = settings("whole", max_trade_size_micro_usd=10**12)
     patient_too = settings("patient", kind="patient", max_trade_size_micro_usd=10**12)
     made = engine(keyframe(), whole)
-    own = OwnStrategies({"patient": example()}, GasModel())
+    own = OwnStrategies({"patient": example()}, REALITY)
     own.use([patient, patient_too])
-    made.use([ThresholdStrategies((whole,), GasModel()), own])
+    made.use([ThresholdStrategies((whole,), REALITY), own])
     chain = SmallChain(keyframe())
     first = made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     assert [each.strategy for each in first.decisions] == [whole.hash]

@@ -14,7 +14,7 @@ from dexarb.search.scan import Scanner
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.decide.triage import NOBODY
 from dexarb.trading.engine import Engine
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings
 from tests.search.world import rng_of
@@ -25,14 +25,14 @@ from tests.trading.random_trading import engine, keyframe, random_block, setting
 
 def with_triage(seed: int, drawn: list[StrategySettings]) -> Engine:
     made: list[Engine] = []
-    strategies = ThresholdStrategies(drawn, GasModel())
+    strategies = ThresholdStrategies(drawn, REALITY)
 
     def min_gross(token: Address) -> int:
         if not made:
             return NOBODY
         return strategies.least_gross(token, made[0].market, made[0].valuation)
 
-    made.append(engine(keyframe(seed), lambda _: [strategies], min_gross=min_gross))
+    made.append(engine(keyframe(seed), [strategies], min_gross=min_gross))
     return made[0]
 
 
@@ -50,7 +50,7 @@ def test_triage_changes_no_decision_no_fill_and_no_count(
 ) -> None:
     rng = rng_of("history", seed)
     some = with_triage(seed, drawn)
-    everything = engine(keyframe(seed), lambda gas: [ThresholdStrategies(drawn, gas)])
+    everything = engine(keyframe(seed), [ThresholdStrategies(drawn, REALITY)])
     for _ in range(8):
         update = random_block(some.market, rng, moved=int(rng.integers(0, 5)))
         one, other = some.step(update), everything.step(update)
@@ -77,7 +77,7 @@ def least(*strategies: StrategySettings, base_fee: int | None = None) -> int:
     made = small_chain.engine(small_chain.keyframe(), *strategies)
     if base_fee is not None:
         made.market.block = replace(made.market.block, base_fee_per_gas=base_fee)
-    columns = ThresholdStrategies(strategies, GasModel())
+    columns = ThresholdStrategies(strategies, REALITY)
     return columns.least_gross(USDC, made.market, made.valuation)
 
 
@@ -103,24 +103,24 @@ def test_a_share_of_the_profit_has_to_be_earned_as_well() -> None:
 
 def test_nobody_wants_nothing() -> None:
     made = small_chain.engine(small_chain.keyframe())
-    nobody = ThresholdStrategies((), GasModel())
+    nobody = ThresholdStrategies((), REALITY)
     assert nobody.least_gross(USDC, made.market, made.valuation) == NOBODY
 
 
 def test_what_the_triage_drops_is_still_a_near_miss() -> None:
     strict = small_chain.settings(min_profit_micro_usd=10**9)
-    first, gas = small_chain.keyframe(), GasModel()
+    first = small_chain.keyframe()
 
     def scanner(market: Market) -> Scanner:
         return Scanner(
             market,
             start_tokens=(USDC,),
-            gas_units=gas.units,
+            gas_units=REALITY.gas.units,
             min_gross=lambda _token: NOBODY,
         )
 
-    made = Engine(first, scanner, PaperExecutor(gas), max_state_age_s=10)
-    made.use([ThresholdStrategies((strict,), gas)])
+    made = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
+    made.use([ThresholdStrategies((strict,), REALITY)])
     made.deciding = True
     chain = small_chain.SmallChain(first)
     step = made.step(chain.mine(small_chain.weth_pool(small_chain.CHEAP, 2_450)))

@@ -15,7 +15,7 @@ from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import PoolKey
 from dexarb.core.profile import ReferencePool
 from dexarb.core.token import Address
-from dexarb.trading.models.value import PRICE_SHIFT, WINDOW_BLOCKS, Valuation
+from dexarb.trading.models.value import PRICE_SHIFT, ValueModel
 from tests.support.small_chain import (
     CHEAP,
     DEAR,
@@ -35,6 +35,8 @@ from tests.support.small_chain import (
 
 THIRD = PoolKey("0x" + "a4" * 20)
 ETHER = 10**18
+VALUE = ValueModel()
+WINDOW_BLOCKS = VALUE.window_blocks
 
 
 def market(*references: ReferencePool) -> Keyframe:
@@ -47,7 +49,7 @@ def market(*references: ReferencePool) -> Keyframe:
 def prices(first: Keyframe, blocks: Sequence[Sequence[UniswapV2Pool]]) -> list[int | None]:
     """Of a WETH, in whole USD, after each block."""
     chain, made = SmallChain(first), Market(first)
-    valuation = Valuation(made)
+    valuation = VALUE.valuation(made)
     found = []
     for pools in blocks:
         valuation.observe(made, made.apply(chain.mine(*pools)))
@@ -119,7 +121,7 @@ def test_a_block_settles_at_the_prices_before_it() -> None:
 
 @given(amount=st.integers(-(10**40), 10**40), micro_usd=st.integers(0, 10**18))
 def test_gains_are_never_rounded_up_and_costs_never_down(amount: int, micro_usd: int) -> None:
-    valuation = Valuation(Market(keyframe()))
+    valuation = VALUE.valuation(Market(keyframe()))
     price = valuation.price(WETH)
     assert price is not None
     exact = Fraction(amount * price, 2**PRICE_SHIFT)
@@ -133,7 +135,7 @@ def test_gains_are_never_rounded_up_and_costs_never_down(amount: int, micro_usd:
 
 
 def test_the_numeraire_is_a_dollar() -> None:
-    valuation = Valuation(Market(keyframe()))
+    valuation = VALUE.valuation(Market(keyframe()))
     assert valuation.micro_usd(USDC, 123) == valuation.cost_micro_usd(USDC, 123) == 123
     assert valuation.amount(USDC, 123) == 123
 
@@ -142,7 +144,7 @@ def test_without_the_numeraire_among_the_tokens_nothing_has_a_price() -> None:
     """It does not tell its decimals, say: the rest of the market is there all the same."""
     first = keyframe()
     tokens = tuple(token for token in first.tokens if token.address != USDC)
-    valuation = Valuation(Market(replace(first, tokens=tokens)))
+    valuation = VALUE.valuation(Market(replace(first, tokens=tokens)))
     for token in (USDC, WETH, WMATIC):
         assert not valuation.price(token)
         assert not valuation.amount(token, 10**6)

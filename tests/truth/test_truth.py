@@ -10,9 +10,9 @@ import pytest
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.trade import Fill, FillStatus
-from dexarb.trading.engine import Executor
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
+from dexarb.trading.seams import Executor
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from tests.truth.lab import open_lab
 from tests.truth.trials import Findings, try_blocks
@@ -86,7 +86,7 @@ class Misplaced(PaperExecutor):
 @pytest.mark.parametrize("executor", [OneTooMany, Misplaced])
 def test_paper_fills_that_are_not_true_are_found(executor: type[PaperExecutor]) -> None:
     with pytest.raises(AssertionError):
-        findings(seed=1, blocks=20, varied=6, executor=executor(GasModel()))
+        findings(seed=1, blocks=20, varied=6, executor=executor(REALITY))
 
 
 @pytest.mark.fuzz

@@ -18,10 +18,11 @@ from dexarb.core.units import MICRO_USD
 from dexarb.errors import PoolError
 from dexarb.search.scan import Scanner, warm_up
 from dexarb.trading.decide.threshold import ThresholdStrategies
-from dexarb.trading.engine import Engine, Executor
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.engine import Engine
+from dexarb.trading.models.reality import REALITY
+from dexarb.trading.models.rivals import arbitrages
+from dexarb.trading.seams import Executor
 from dexarb.trading.settle.paper_executor import PaperExecutor
-from dexarb.trading.settle.rivals import arbitrages
 from dexarb.trading.strategy import StrategySettings
 from tests.truth.lab import Lab, Trial, substance
 from tests.truth.variety import GWEI, Variety, kinds_of
@@ -66,21 +67,21 @@ class Trials:
     def __init__(self, lab: Lab, seed: int, *, varied: int, executor: Executor) -> None:
         self.lab = lab
         self.findings = Findings()
-        gas = GasModel()
         self.engine = Engine(
             lab.keyframe(),
             lambda market: Scanner(
                 market,
                 start_tokens=market.profile.start_tokens,
-                gas_units=gas.units,
+                gas_units=REALITY.gas.units,
                 max_hops=4,
             ),
             executor,
+            REALITY,
             max_state_age_s=10,
         )
         strategies = strategies_of(self.engine.market)
         variety = Variety(Random(f"{seed} variety"), varied, lab.thin_pool)
-        self.engine.use([ThresholdStrategies(strategies, gas), variety])
+        self.engine.use([ThresholdStrategies(strategies, REALITY), variety])
         self.engine.deciding = True
 
     @property
@@ -239,7 +240,7 @@ class Trials:
 
 def limit_of(decision: Decision) -> int:
     """The gas limit that it is sent with."""
-    return GasModel().limit(decision.gas_units)
+    return REALITY.gas.limit(decision.gas_units)
 
 
 def out_of_gas(decision: Decision, trial: Trial) -> bool:
@@ -281,7 +282,7 @@ async def try_blocks(
 ) -> Findings:
     """varied: decisions a block beside those of the strategies."""
     warm_up()
-    trials = Trials(lab, seed, varied=varied, executor=executor or PaperExecutor(GasModel()))
+    trials = Trials(lab, seed, varied=varied, executor=executor or PaperExecutor(REALITY))
     for _ in range(blocks):
         await trials.block()
     return trials.findings

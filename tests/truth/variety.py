@@ -14,9 +14,9 @@ from dexarb.core.trade import Decision, DecisionId, Funding, Position, StrategyH
 from dexarb.errors import PoolError
 from dexarb.search.result import hop_work
 from dexarb.trading.decide.skips import SkipTally
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
-from dexarb.trading.strategy import Decided, View
+from dexarb.trading.seams import Decided, View
 
 GWEI = 10**9
 NAME = StrategyHash("variety")
@@ -99,7 +99,7 @@ class Variety:
             results = run(cycle, amount_in, view.market.pools.__getitem__)
             amount_out = results[-1].amount_out
             work = hop_work([view.market.pools[pool] for pool in cycle.pools], results)
-            gas_units = GasModel().units(work, flash=funding is Funding.FLASH)
+            gas_units = REALITY.gas.units(work, flash=funding is Funding.FLASH)
         except PoolError:
             amount_out, gas_units = amount_in, REFUSED_GAS
         is_free = self._made % FREE_EVERY == 0

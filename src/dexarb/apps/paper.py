@@ -32,7 +32,7 @@ from dexarb.store.snapshot import State, read_state
 from dexarb.study.session import Session
 from dexarb.study.spreads import best_spreads
 from dexarb.study.warm_up import warm_up
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY, Reality
 from dexarb.trading.settle.paper_executor import PaperExecutor
 
 T = TypeVar("T")
@@ -61,6 +61,7 @@ class PaperTrader:
         reader: HistoryReader,
         ledger: LedgerDb,
         signals: Signals,
+        reality: Reality,
     ) -> None:
         """watch: of the configuration's file, begun before it was read."""
         self._config = config
@@ -72,7 +73,8 @@ class PaperTrader:
         self._session = Session(
             reader,
             ledger,
-            executor=PaperExecutor(GasModel()),
+            executor=PaperExecutor(reality),
+            reality=reality,
             max_state_age_s=float(config.general.max_state_age_secs),
             factories=self._kinds,
         )
@@ -95,6 +97,9 @@ class PaperTrader:
         session = self._session
         if session.ledger_seq:
             _log.info("resume", ledger=str(self._ledger.path), entry=session.ledger_seq)
+        if session.changed_models:
+            changed = ", ".join(session.changed_models)
+            _log.warning("reality changed", models=changed, from_entry=session.ledger_seq + 1)
         here = str(self._config.file.path.resolve())
         self._persist(lambda: self._ledger.put_note(TRADER, here))
         poll_s = self._config.general.poll_interval_ms / 1000
@@ -308,7 +313,7 @@ def run(config_path: Path) -> int:
     with LedgerDb.open(
         general.ledger_file, chain_id=state.chain_id, history=state.history
     ) as ledger:
-        PaperTrader(config, watch, reader, ledger, signals).run()
+        PaperTrader(config, watch, reader, ledger, signals, REALITY).run()
     return 0
 
 

@@ -25,7 +25,7 @@ from dexarb.study.rivals import Rival, Take, rivals
 from dexarb.study.searching import MAX_HOPS
 from dexarb.study.walk import Moment, Span, history_reader, span
 from dexarb.study.warm_up import warm_up
-from dexarb.trading.settle.rivals import Arbitrage, arbitrages
+from dexarb.trading.models.rivals import Arbitrage, arbitrages
 
 TARGET, SENDER = "target", "sender"
 SHOWN = 20

@@ -27,8 +27,8 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.study.searching import scanner_of
 from dexarb.study.walk import history_reader
 from dexarb.study.warm_up import warm_up
-from dexarb.trading.models.gas import GasModel
-from dexarb.trading.models.value import WINDOW_BLOCKS, Valuation
+from dexarb.trading.models.reality import REALITY
+from dexarb.trading.models.value import Valuation
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def answer(history: Path | None, *, config: Path, block: int | None, min_profit_
     reader = history_reader(history, config)
     warm_up()
     market, valuation = market_at(reader, block)
-    scanner = scanner_of(market, GasModel())
+    scanner = scanner_of(market, REALITY.gas)
     wanted = [
         finding
         for finding in findings(market, valuation, scanner.scan.opportunities)
@@ -98,13 +98,15 @@ def market_at(reader: HistoryReader, block: int | None) -> tuple[Market, Valuati
         raise InputError(f"block {number} is not in {reader.folder}, which ends at {tip.number}")
     market: Market | None = None
     valuation: Valuation | None = None
-    for move, market in follow(reader, start(reader, block=number, before=WINDOW_BLOCKS), seq):
+    value = REALITY.value
+    keyframe = start(reader, block=number, before=value.window_blocks)
+    for move, market in follow(reader, keyframe, seq):
         if market is None:
             valuation = None
         elif valuation is None or move.kind is Kind.ANEW:
-            valuation = Valuation(market)
+            valuation = value.valuation(market)
         elif move.kind is Kind.RESTATED:
-            valuation = Valuation(market, valuation, move.touched)
+            valuation = value.valuation(market, valuation, move.touched)
         else:
             if move.rewound_to is not None:
                 valuation.rewind(move.rewound_to)

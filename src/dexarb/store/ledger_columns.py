@@ -29,7 +29,7 @@ from dexarb.core.trade import (
     SkipCount,
     SkipReason,
 )
-from dexarb.store.ledger_rows import Epoch, IncidentRow, StrategyRow
+from dexarb.store.ledger_rows import Epoch, IncidentRow, RealityRow, StrategyRow
 
 Noun = TypeVar("Noun")
 Row = tuple[Any, ...]
@@ -193,12 +193,21 @@ STRATEGY = Columns(
 )
 """Without `seen`, which changes with the blocks."""
 
+REALITY = Columns(
+    RealityRow,
+    (
+        Column("hash", TEXT, PRIMARY_KEY),
+        Column("spec", TEXT),
+    ),
+)
+
 EPOCH = Columns(
     Epoch,
     (
         Column("strategy", TEXT),
         Column("from_seq", INTEGER),
         Column("to_seq", INTEGER, OPTIONAL),
+        Column("reality", TEXT, OPTIONAL),
     ),
 )
 

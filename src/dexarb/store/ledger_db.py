@@ -23,6 +23,7 @@ from dexarb.store.ledger_columns import (
     EVIDENCE,
     FILL,
     INCIDENT,
+    REALITY,
     ROUTE,
     SKIP,
     STRATEGY,
@@ -30,8 +31,14 @@ from dexarb.store.ledger_columns import (
 )
 from dexarb.store.ledger_notes import Note
 from dexarb.store.ledger_reader import LedgerReader
-from dexarb.store.ledger_rows import IncidentRow, StrategyRow
-from dexarb.store.ledger_schema import create, is_empty, ledger_errors
+from dexarb.store.ledger_rows import IncidentRow, RealityRow, StrategyRow
+from dexarb.store.ledger_schema import (
+    LEDGER_SCHEMA,
+    bring_up_to_date,
+    create,
+    is_empty,
+    ledger_errors,
+)
 from dexarb.store.locking import WriterLock, lock_holder
 
 T = TypeVar("T")
@@ -40,6 +47,8 @@ BUSY_S = 1.0
 """How long another program may hold the database before it counts as locked."""
 
 _PUT_NOTE = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
+
+_PUT_REALITY = f"{REALITY.insert('realities')} ON CONFLICT DO NOTHING"
 
 _PUT_STRATEGY = f"""
 {STRATEGY.insert("strategies")}
@@ -103,6 +112,9 @@ class LedgerDb(LedgerReader):
                         f"is a ledger of chain {ledger.chain_id}, not of chain {chain_id}",
                         "Use another file",
                     )
+                if ledger.schema != LEDGER_SCHEMA:
+                    bring_up_to_date(connection)
+                    ledger._meta["schema"] = str(LEDGER_SCHEMA)
                 if ledger.history != history:
                     connection.execute(
                         "UPDATE meta SET value = ? WHERE key = 'history'", (str(history),)
@@ -169,22 +181,26 @@ class BlockBooks:
         self._path, self._connection, self._seq, self._block = path, connection, seq, block
         self._has_block = False
 
-    def set_strategies(self, strategies: Iterable[StrategyRow]) -> None:
-        """From this entry on exactly these take part. The epochs of those that did already go on;
-        the books of those that do not any more stay. `seen` is not looked at."""
+    def set_strategies(
+        self, strategies: Iterable[StrategyRow], reality: RealityRow | None = None
+    ) -> None:
+        """From this entry on exactly these take part, in this reality. The epochs of those that did
+        already, and in the same one, go on; the books of those that do not any more stay. `seen` is
+        not looked at. reality: None where nobody tells it."""
         rows = list(strategies)
-        named = {row.hash for row in rows}
         self._many(_PUT_STRATEGY, map(STRATEGY.values, rows))
-        taking_part = {
-            row[0] for row in self._one("SELECT strategy FROM epochs WHERE to_seq IS NULL")
-        }
+        if reality is not None:
+            self._one(_PUT_REALITY, REALITY.values(reality))
+        name = reality.hash if reality else None
+        wanted = {(row.hash, name) for row in rows}
+        now = set(self._one("SELECT strategy, reality FROM epochs WHERE to_seq IS NULL"))
         self._many(
             "UPDATE epochs SET to_seq = ? WHERE strategy = ? AND to_seq IS NULL",
-            [(self._seq - 1, strategy) for strategy in sorted(taking_part - named)],
+            [(self._seq - 1, strategy) for strategy in sorted(each for each, _ in now - wanted)],
         )
         self._many(
-            "INSERT OR REPLACE INTO epochs VALUES (?, ?, NULL)",
-            [(strategy, self._seq) for strategy in sorted(named - taking_part)],
+            "INSERT OR REPLACE INTO epochs VALUES (?, ?, NULL, ?)",
+            [(strategy, self._seq, name) for strategy in sorted(each for each, _ in wanted - now)],
         )
 
     def set_note(self, note: Note[T], value: T) -> None:

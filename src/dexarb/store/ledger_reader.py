@@ -23,6 +23,7 @@ from dexarb.store.ledger_columns import (
     EVIDENCE,
     FILL,
     INCIDENT,
+    REALITY,
     SKIP,
     STRATEGY,
     Columns,
@@ -37,10 +38,11 @@ from dexarb.store.ledger_rows import (
     EvidenceRow,
     FillRow,
     IncidentRow,
+    RealityRow,
     Standing,
     StrategyRow,
 )
-from dexarb.store.ledger_schema import ledger_errors, read_meta
+from dexarb.store.ledger_schema import BEFORE_REALITIES, ledger_errors, read_meta
 
 T = TypeVar("T")
 
@@ -126,6 +128,10 @@ class LedgerReader:
             self._meta = read_meta(connection, path)
 
     @property
+    def schema(self) -> int:
+        return int(self._meta["schema"])
+
+    @property
     def chain_id(self) -> int:
         return int(self._meta["chain_id"])
 
@@ -175,8 +181,17 @@ class LedgerReader:
 
     def epochs(self) -> list[Epoch]:
         """In order of from_seq."""
-        query = f"SELECT {EPOCH.names()} FROM epochs ORDER BY from_seq, strategy"
+        is_old = self.schema == BEFORE_REALITIES
+        names = "strategy, from_seq, to_seq, NULL" if is_old else EPOCH.names()
+        query = f"SELECT {names} FROM epochs ORDER BY from_seq, strategy"
         return [EPOCH.read(row) for row in self._all(query)]
+
+    def realities(self) -> list[RealityRow]:
+        """The models of reality that epochs name, by hash."""
+        if self.schema == BEFORE_REALITIES:
+            return []
+        rows = self._all(f"SELECT {REALITY.names()} FROM realities ORDER BY hash")
+        return [REALITY.read(row) for row in rows]
 
     def active(self) -> dict[StrategyHash, Epoch]:
         """The strategies that take part now, by hash, in the order in which they began."""

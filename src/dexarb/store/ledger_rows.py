@@ -25,15 +25,27 @@ class StrategyRow:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """The strategy took part from entry from_seq to entry to_seq, both included; None: still."""
+    """The strategy took part from entry from_seq to entry to_seq, both included; None: still.
+
+    reality: hash of the model of reality that it traded in; None: of an older ledger, or not told.
+    """
 
     strategy: StrategyHash
     from_seq: int
     to_seq: int | None
+    reality: str | None = None
 
     def holds(self, seq: int) -> bool:
         """Whether it took part in entry seq."""
         return self.from_seq <= seq and (self.to_seq is None or seq <= self.to_seq)
+
+
+@dataclass(frozen=True, slots=True)
+class RealityRow:
+    """A model of reality that the ledger knows. spec: which one it is, as JSON."""
+
+    hash: str
+    spec: str
 
 
 class DecisionState(StrEnum):

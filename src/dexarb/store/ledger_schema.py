@@ -18,12 +18,17 @@ from dexarb.store.ledger_columns import (
     EVIDENCE,
     FILL,
     INCIDENT,
+    REALITY,
     ROUTE,
     SKIP,
     STRATEGY,
 )
 
-LEDGER_SCHEMA = 2
+LEDGER_SCHEMA = 3
+BEFORE_REALITIES = 2
+"""The schema in which epochs did not tell the model of reality: read, and brought up to date."""
+
+_REALITIES = f"CREATE TABLE realities ({REALITY.sql}) STRICT, WITHOUT ROWID"
 
 TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -37,6 +42,8 @@ CREATE TABLE strategies (
     {STRATEGY.sql},
     seen INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
+
+{_REALITIES};
 
 CREATE TABLE epochs (
     {EPOCH.sql},
@@ -125,6 +132,15 @@ def create(connection: sqlite3.Connection, chain_id: int, history: str) -> None:
     connection.execute("COMMIT")
 
 
+def bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """From the schema before, all or nothing: what its epochs were traded in is not known."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(_REALITIES)
+    connection.execute("ALTER TABLE epochs ADD COLUMN reality TEXT")
+    connection.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (str(LEDGER_SCHEMA),))
+    connection.execute("COMMIT")
+
+
 def is_empty(connection: sqlite3.Connection) -> bool:
     return not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
 
@@ -135,10 +151,11 @@ def read_meta(connection: sqlite3.Connection, path: Path) -> dict[str, str]:
     if not has_meta:
         raise StoreError(path, "is a database, but not a ledger", "Use another file")
     meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-    if meta.get("schema") != str(LEDGER_SCHEMA):
+    if meta.get("schema") not in (str(BEFORE_REALITIES), str(LEDGER_SCHEMA)):
         raise StoreError(
             path,
-            f"has ledger schema {meta.get('schema')}, this program knows {LEDGER_SCHEMA}",
+            f"has ledger schema {meta.get('schema')}, this program knows {BEFORE_REALITIES} and"
+            f" {LEDGER_SCHEMA}",
             "Use the dexarb that wrote it, or move it away: paper-trading then starts a new one",
         )
     return meta

@@ -16,8 +16,8 @@ from dexarb.core.route import Cycle, Hop, run
 from dexarb.core.token import Address
 from dexarb.errors import PoolError
 from dexarb.search.result import hop_work
-from dexarb.trading.models.gas import GasModel
-from dexarb.trading.settle.rivals import arbitrages
+from dexarb.trading.models.reality import REALITY
+from dexarb.trading.models.rivals import arbitrages
 
 EXACT = frozenset({SwapStyle.EXACT_INPUT, SwapStyle.EXACT_OUTPUT, SwapStyle.PRICE_LIMIT})
 
@@ -143,7 +143,7 @@ def _arbitrage(
         hop._replace(touched=key in touched)
         for key, hop in zip(cycle.pools, hop_work(list(pools.values()), results), strict=True)
     ]
-    units = GasModel().units(work)
+    units = REALITY.gas.units(work)
     return JudgedTransaction(index, tuple(swaps), True, cycle, *ends, results[-1].amount_out, units)
 
 

@@ -20,9 +20,10 @@ from dexarb.store.ledger_rows import Epoch
 from dexarb.study.walk import engine_on
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
-from dexarb.trading.strategy import Decided, Strategy, StrategySettings, View
+from dexarb.trading.seams import Decided, Strategy, View
+from dexarb.trading.strategy import StrategySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class Verdict:
 class _Witness:
     """A strategy that is asked once more about every opportunity that it did not take."""
 
-    def __init__(self, settings: StrategySettings, gas: GasModel) -> None:
-        self._inner: Strategy = ThresholdStrategies([settings], gas)
+    def __init__(self, settings: StrategySettings) -> None:
+        self._inner: Strategy = ThresholdStrategies([settings], REALITY)
         self.said: list[Verdict] = []
 
     @property
@@ -90,9 +91,8 @@ def verdicts(
 
     from_seq: where the trader began to read. Raises StoreError where the history has not got it.
     """
-    gas = GasModel()
-    witnesses = {each.hash: _Witness(each, gas) for each in settings}
-    engine = engine_on(reader.keyframe(from_seq), gas, max_state_age_s=max_state_age_s)
+    witnesses = {each.hash: _Witness(each) for each in settings}
+    engine = engine_on(reader.keyframe(from_seq), max_state_age_s=max_state_age_s)
     active: list[StrategyHash] = []
     for entry in reader.entries(from_seq + 1, to_seq):
         taking_part = {epoch.strategy for epoch in epochs if epoch.holds(entry.seq)}

@@ -10,23 +10,25 @@ import numpy as np
 from dexarb.core.ledger import Column
 from dexarb.core.market import Break, Entry, Keyframe, Market
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, SkipCount, StrategyHash
+from dexarb.core.trade import SkipCount, StrategyHash
 from dexarb.errors import StoreError
 from dexarb.search.scan import Scanner
 from dexarb.store.follow import start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_notes import FIRST_SEQ, SKIPS_SEQ, STATE_AGES, StateAge
-from dexarb.store.ledger_rows import StrategyRow
+from dexarb.store.ledger_rows import RealityRow, StrategyRow
+from dexarb.study.past import Past, Told
 from dexarb.study.searching import scanner_of
 from dexarb.trading.decide.custom import Factories, OwnStrategies
 from dexarb.trading.decide.recorded import Recorded
 from dexarb.trading.decide.skips import SECONDS_PER_HOUR
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.decide.triage import NOBODY
-from dexarb.trading.engine import Engine, Executor, Step
-from dexarb.trading.models.gas import GasModel
-from dexarb.trading.strategy import THRESHOLD, Strategy, StrategySettings
+from dexarb.trading.engine import Engine
+from dexarb.trading.models.reality import Reality
+from dexarb.trading.seams import Executor, Step
+from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 STRATEGIES_PER_FLUSHED_BLOCK = 100
 """Skip counters go to the ledger after every block for so many strategies; more, less often."""
@@ -56,17 +58,19 @@ class Session:
         ledger: LedgerDb,
         *,
         executor: Executor,
+        reality: Reality,
         max_state_age_s: float,
         factories: Factories | None = None,
     ) -> None:
-        """executor: where decisions go, new and empty. factories: of own strategies, by kind."""
+        """executor: where decisions go, new and empty. reality: the executor's. factories: of own
+        strategies, by kind."""
         self._reader = reader
         self._ledger = ledger
         self.max_state_age_s = max_state_age_s
         self._executor = executor
-        self._gas = GasModel()
-        self._own = OwnStrategies(factories or {}, self._gas)
-        self._strategies: tuple[Strategy, ...] = ()
+        self._reality = reality
+        self._own = OwnStrategies(factories or {}, reality)
+        self._strategies: tuple[Recorded, ...] = ()
         self._engine: Engine | None = None
         self._settings: tuple[StrategySettings, ...] = ()
         self._unwritten: _Unwritten | None = None
@@ -77,13 +81,7 @@ class Session:
         self.ledger_seq = ledger.seq
         self._skips_seq = ledger.note(SKIPS_SEQ) or 0
         self._state_ages = ledger.note(STATE_AGES) or ()
-        self._epochs = ledger.epochs()
-        self._known = {
-            row.hash: StrategySettings.from_canonical(row.name, row.config)
-            for row in ledger.strategies()
-        }
-        self._recorded = Recorded(self._own)
-        self._sent = self._own_decisions()
+        self._past = Past(ledger, reality)
         first = ledger.note(FIRST_SEQ)
         self.from_seq = first if first is not None else start(reader).seq
 
@@ -105,11 +103,16 @@ class Session:
         return self._engine is not None and self._engine.deciding
 
     @property
+    def changed_models(self) -> tuple[str, ...]:
+        """Of reality, since the ledger was written last: a new epoch begins with the next entry."""
+        return self._past.changed
+
+    @property
     def settings(self) -> tuple[StrategySettings, ...]:
         return self._settings
 
     def _scanner(self, market: Market) -> Scanner:
-        return scanner_of(market, self._gas, self._min_gross)
+        return scanner_of(market, self._reality.gas, self._min_gross)
 
     def _min_gross(self, token: Address) -> int:
         """The triage of the search: what is below everybody's minimum is not sized exactly."""
@@ -121,28 +124,22 @@ class Session:
             default=NOBODY,
         )
 
-    def _own_decisions(self) -> dict[int, list[Decision]]:
-        """What own strategies have sent, by entry."""
-        sent: dict[int, list[Decision]] = {}
-        for key, settings in self._known.items():
-            if settings.kind != THRESHOLD:
-                for row in self._ledger.decisions(key):
-                    sent.setdefault(row.seq, []).append(row.decision)
-        return sent
-
     def use(self, settings: Sequence[StrategySettings]) -> None:
         """Trade with these from the next entry on. Books of those that stay go on."""
         self._settings = tuple(settings)
         self._announced = self._settings
         self._own.use([each for each in self._settings if each.kind != THRESHOLD])
         built_in = [each for each in self._settings if each.kind == THRESHOLD]
-        self._arm(ThresholdStrategies(built_in, self._gas))
+        threshold = ThresholdStrategies(built_in, self._reality)
+        self._strategies = (Recorded(threshold), Recorded(self._own))
+        self.engine.use(self._strategies)
         self.engine.deciding = True
 
-    def _arm(self, built_in: Strategy) -> None:
-        is_new = self.engine.seq >= self.ledger_seq
-        self._strategies = (built_in, self._own if is_new else self._recorded)
-        self.engine.use(self._strategies)
+    def _believe(self, told: Told) -> None:
+        """Of the next entry, what the ledger says instead of trading it again."""
+        for strategy, decisions in zip(self._strategies, (told.built_in, told.own), strict=False):
+            strategy.decisions = decisions
+        self.engine.known_fills = told.fills
 
     def take(self, entry: Entry) -> Step | None:
         """Move on by one entry; None for the very first one."""
@@ -153,6 +150,7 @@ class Session:
                 entry,
                 self._scanner,
                 self._executor,
+                self._reality,
                 max_state_age_s=self.max_state_age_s,
             )
             return None
@@ -196,12 +194,11 @@ class Session:
     def _replay(self, entry: Entry) -> Step:
         """An entry that the ledger includes: the strategies that held then, nothing written."""
         engine = self.engine
-        active = {epoch.strategy for epoch in self._epochs if epoch.holds(entry.seq)}
-        settings = tuple(each for key, each in self._known.items() if key in active)
+        settings = self._past.taking_part(entry.seq)
         if settings and settings != self._settings:
             self.use(settings)
             self._announced = None
-        self._recorded.decisions = self._sent.pop(entry.seq, ())
+        self._believe(self._past.told(entry.seq))
         for seq, age in self._state_ages:
             if seq <= entry.seq:
                 engine.max_state_age_s = age
@@ -212,8 +209,9 @@ class Session:
             self._drain(self._hour)
         if entry.seq == self.ledger_seq:
             self._seen = engine.ledger.column("seen").copy()
-            if self._strategies:
-                self._arm(self._strategies[0])
+            self._believe(Told())
+            if not self._past.goes_on:
+                self._announced = self._settings
             if self._ledger.last_block != (step.block.number, step.block.hash):
                 # A power failure can cost the history its last seconds, and with them the seqs.
                 raise StoreError(
@@ -234,9 +232,9 @@ class Session:
             if self._ledger.seq == 0:
                 books.set_note(FIRST_SEQ, self.from_seq)
             if pending.strategies is not None:
-                books.set_strategies(
-                    _row(each, place) for place, each in enumerate(pending.strategies)
-                )
+                rows = [_row(each, place) for place, each in enumerate(pending.strategies)]
+                reality = RealityRow(self._reality.hash, self._reality.canonical)
+                books.set_strategies(rows, reality)
             books.mark_reorged(pending.step.undone)
             books.mark_evidence_reorged(pending.step.dead_blocks)
             books.void(pending.step.voided)

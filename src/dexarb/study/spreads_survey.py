@@ -22,7 +22,7 @@ from dexarb.study.distribution import Course
 from dexarb.study.ladder import Best, EpisodeBook
 from dexarb.study.spreads import Spread, spread_between
 from dexarb.study.walk import Moment, Span
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.strategy import StrategySettings
 
@@ -113,7 +113,7 @@ class Surveyor:
 
     def __init__(self, sizes: tuple[int, ...], size: int) -> None:
         self._sizes, self._size = sizes, size
-        self._gas = GasModel()
+        self._gas = REALITY.gas
         self._market: Market | None = None
         self._next: int | None = None
         self._blocks = 0

@@ -19,8 +19,8 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.snapshot import read_state
 from dexarb.study.searching import scanner_of
 from dexarb.trading.engine import Engine
-from dexarb.trading.models.gas import GasModel
-from dexarb.trading.models.value import WINDOW_BLOCKS, Valuation
+from dexarb.trading.models.reality import REALITY
+from dexarb.trading.models.value import Valuation
 from dexarb.trading.settle.paper_executor import PaperExecutor
 
 
@@ -81,13 +81,14 @@ def span(reader: HistoryReader, *, first: int | None, last: int | None, count: i
     return Span(reader, start, end)
 
 
-def engine_on(keyframe: Keyframe, gas: GasModel, *, max_state_age_s: float = math.inf) -> Engine:
+def engine_on(keyframe: Keyframe, *, max_state_age_s: float = math.inf) -> Engine:
     """An engine as the paper trader's, without strategies."""
 
     def scanner(market: Market) -> Scanner:
-        return scanner_of(market, gas)
+        return scanner_of(market, REALITY.gas)
 
-    return Engine(keyframe, scanner, PaperExecutor(gas), max_state_age_s=max_state_age_s)
+    executor = PaperExecutor(REALITY)
+    return Engine(keyframe, scanner, executor, REALITY, max_state_age_s=max_state_age_s)
 
 
 def walk(asked: Span) -> Iterator[Moment]:
@@ -96,11 +97,11 @@ def walk(asked: Span) -> Iterator[Moment]:
     Raises StoreError.
     """
     reader = asked.reader
-    keyframe = start(reader, block=asked.first - 1, before=WINDOW_BLOCKS)
+    keyframe = start(reader, block=asked.first - 1, before=REALITY.value.window_blocks)
     branch = reader.branch(reader.recent_chain(1)[-1].number - keyframe.block.number + 1)
     wanted = {header.seq for header in branch}
     last_seq = max(header.seq for header in branch if header.number == asked.last)
-    engine = engine_on(keyframe, GasModel())
+    engine = engine_on(keyframe)
     for entry in reader.entries(keyframe.seq + 1, last_seq):
         if not isinstance(entry, BlockUpdate):
             engine.step(entry)

@@ -1,100 +1,33 @@
 """The loop: a history entry comes in, decisions and fills come out.
 
-::
-
-    Source ──► Market ──► Scanner ──► strategies ──► Executor ──► Ledger
-
 The engine knows no clock, no file and no socket. Live trading, paper trading and replay are this
-same loop between other ends: another Source, another Executor.
+same loop between other ends, which `seams` names: another Source, another Executor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Sequence
 
 from dexarb.core.block import Block, BlockUpdate
-from dexarb.core.evidence import Evidence
 from dexarb.core.following import Follower, Kind, Move
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Entry, Keyframe, Market
 from dexarb.core.pool import PoolKey
-from dexarb.core.route import CycleId
-from dexarb.core.trade import Decision, Fill, Incident, NearMiss, Opportunity
+from dexarb.core.trade import Decision, Fill, Incident
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.episodes import Episodes
+from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import Valuation
+from dexarb.trading.seams import (
+    Decided,
+    Executor,
+    ScannerFactory,
+    ScanResult,
+    Step,
+    Strategy,
+    View,
+)
 from dexarb.trading.settle.evidence import EvidenceTracker
-from dexarb.trading.strategy import Decided, Strategy, View
-
-
-class Executor(Protocol):
-    """Where decisions go. Paper or real, the outcome comes back as fills of later blocks."""
-
-    def submit(self, decisions: Sequence[Decision], valuation: Valuation) -> None:
-        """Take decisions made at the end of the latest block, where `valuation` stands now.
-
-        Both what they start with and gas have a price there: no price, no trade.
-        """
-        ...
-
-    def settle(self, market: Market, update: BlockUpdate, valuation: Valuation) -> list[Fill]:
-        """Outcomes in the block that the market has just applied, in order of decision.
-
-        `valuation` still stands before that block.
-        """
-        ...
-
-    def rewind(self, block_hash: str) -> None:
-        """The blocks after this one died: what was settled in them is open again."""
-        ...
-
-    def withdraw(self, pools: Container[PoolKey] = ()) -> list[Decision]:
-        """Give up open decisions: the history goes on with these pools, or without a way back,
-        and no longer tells what became of those that pass other ones."""
-        ...
-
-
-class ScanResult(Protocol):
-    @property
-    def opportunities(self) -> Sequence[Opportunity]: ...
-    @property
-    def open_cycles(self) -> Mapping[CycleId, object]: ...
-
-
-class Scanner(Protocol):
-    """Finds and sizes the open cycles; `dexarb.search` has the implementation."""
-
-    def update(self, market: Market, touched: Collection[PoolKey]) -> ScanResult: ...
-
-    def near_misses(self) -> Sequence[NearMiss]:
-        """The open cycles that the last update did not make opportunities of."""
-        ...
-
-
-class ScannerFactory(Protocol):
-    def __call__(self, market: Market) -> Scanner: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """All that one entry brought. block: where the market stands then, or what it could not follow
-    while lost. undone: fills of a branch that died; dead_blocks: its blocks' hashes, oldest first.
-    evidence: what became clear about earlier blocks' spreads. incidents: strategies that have just
-    failed in their own code."""
-
-    seq: int
-    block: Block
-    opportunities: Sequence[Opportunity]
-    decisions: Sequence[Decision]
-    fills: Sequence[Fill]
-    undone: Sequence[Fill]
-    voided: Sequence[Decision]
-    stale: bool
-    evidence: Sequence[Evidence] = ()
-    dead_blocks: Sequence[str] = ()
-    incidents: Sequence[Incident] = ()
 
 
 class Engine:
@@ -110,14 +43,18 @@ class Engine:
         keyframe: Keyframe,
         scanner_factory: ScannerFactory,
         executor: Executor,
+        reality: Reality,
         *,
         max_state_age_s: float,
     ) -> None:
         self._scanner_factory = scanner_factory
         self._executor = executor
+        self._value = reality.value
         self.max_state_age_s = max_state_age_s
         self._strategies: list[Strategy] = []
         self.deciding = False
+        self.known_fills: Sequence[Fill] | None = None
+        """Of the next block, where a ledger says what came out: that is not found out again."""
         self.is_lost = False
         """Nothing is known until the next keyframe; `market` is the last one that was."""
         self._follower = Follower()
@@ -136,7 +73,7 @@ class Engine:
         known = self.market.pools.keys() if goes_on else frozenset[PoolKey]()
         self.market = self._follower.market
         restated = move.touched & known & self.market.pools.keys()
-        self.valuation: Valuation = Valuation(self.market, before, restated)
+        self.valuation: Valuation = self._value.valuation(self.market, before, restated)
         if not goes_on:
             self.episodes = Episodes()
         self._scanner = self._scanner_factory(self.market)
@@ -198,7 +135,7 @@ class Engine:
         dead: tuple[str, ...],
     ) -> Step:
         self.ledger.start_block(update.block.hash)
-        fills = self._executor.settle(self.market, update, self.valuation)
+        fills = self._settle(update)
         self.ledger.settle(fills)
         self.valuation.observe(self.market, touched)
         self.scan = self._scanner.update(self.market, touched)
@@ -222,6 +159,12 @@ class Engine:
             dead,
             decided.incidents,
         )
+
+    def _settle(self, update: BlockUpdate) -> Sequence[Fill]:
+        if self.known_fills is None:
+            return self._executor.settle(self.market, update, self.valuation)
+        self._executor.recall(update.block, self.known_fills)
+        return self.known_fills
 
     def _rewind(self, block_hash: str) -> tuple[tuple[Fill, ...], tuple[str, ...]]:
         """Everything but the market, which knows whether it can be done."""

@@ -1,30 +1,15 @@
-"""What a strategy is, and the parameters of the built-in one."""
+"""The parameters of a strategy, and the hash that it is known by."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Self
 
-from dexarb.core.market import Market
-from dexarb.core.route import CycleId
 from dexarb.core.token import Address, Pair
-from dexarb.core.trade import (
-    Decision,
-    Funding,
-    Incident,
-    NearMiss,
-    Opportunity,
-    Position,
-    StrategyHash,
-)
-
-if TYPE_CHECKING:
-    from dexarb.core.ledger import Ledger
-    from dexarb.trading.decide.skips import SkipTally
-    from dexarb.trading.models.value import Valuation
+from dexarb.core.trade import Funding, Position, StrategyHash
 
 THRESHOLD = "threshold"
 """The built-in strategy."""
@@ -118,45 +103,3 @@ class StrategySettings:
     def from_canonical(cls, name: str, canonical: str) -> Self:
         """The inverse of `name` and `canonical`, in which a ledger keeps a strategy."""
         return cls.from_json(json.loads(canonical) | {"name": name})
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """All that a strategy may look at after a block: nothing in it is younger than that block.
-
-    opportunities: the open cycles that could be worth something to somebody, at their best size.
-    near_misses: the other open ones. opened: cycle id to the block where its episode began. stale:
-    the block reached us too old to act on.
-    """
-
-    market: Market
-    valuation: Valuation
-    ledger: Ledger
-    opportunities: Sequence[Opportunity]
-    opened: Mapping[CycleId, int]
-    stale: bool
-    near_misses: Sequence[NearMiss] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """What to send now, and the strategies that have just failed."""
-
-    decisions: Sequence[Decision] = ()
-    incidents: Sequence[Incident] = ()
-
-
-class Strategy(Protocol):
-    """Decides on a block's opportunities. `hash` is its identity in the ledger."""
-
-    @property
-    def hashes(self) -> Sequence[StrategyHash]: ...
-
-    def decide(self, view: View, skips: SkipTally) -> Decided:
-        """What to send now; the reasons for what is not sent go to `skips`."""
-        ...
-
-    def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
-        """The least profit before gas that any of them could want of a cycle from this token, in
-        its smallest unit. What earns less need not be offered to them: it is a near miss."""
-        ...

@@ -41,9 +41,10 @@ from dexarb.trading.decide.desk import Desk, Offer
 from dexarb.trading.decide.screen import NO_PRICE, STALE, Judged, Screen
 from dexarb.trading.decide.skips import REASON_CODE, SkipTally, count
 from dexarb.trading.decide.triage import Triage
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import Valuation
-from dexarb.trading.strategy import Decided, StrategySettings, View
+from dexarb.trading.seams import Decided, View
+from dexarb.trading.strategy import StrategySettings
 
 DISABLED = REASON_CODE[SkipReason.DISABLED]
 DECLINED = REASON_CODE[SkipReason.DECLINED]
@@ -158,10 +159,10 @@ class OwnStrategies:
     starts again, it is out then as well.
     """
 
-    def __init__(self, factories: Factories, gas: GasModel) -> None:
+    def __init__(self, factories: Factories, reality: Reality) -> None:
         self._factories = factories
-        self._gas = gas
-        self._desk = Desk(gas)
+        self._gas = reality.gas
+        self._desk = Desk(reality)
         self._running: dict[str, OwnStrategy] = {}
         self._failed: dict[str, StrategySettings] = {}
         self._at_last_block: tuple[dict[str, OwnStrategy], dict[str, StrategySettings]] = {}, {}

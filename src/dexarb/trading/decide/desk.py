@@ -28,10 +28,10 @@ from dexarb.search.result import HopWork, hop_work
 from dexarb.trading.decide.columns import TAKEN, Terms, capital_limit
 from dexarb.trading.decide.rules import Prices
 from dexarb.trading.decide.skips import REASONS
-from dexarb.trading.models.competition import is_lost, toss_ppm
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import MOST_MICRO_USD, PRICE_SHIFT, rounded_down
-from dexarb.trading.strategy import StrategySettings, View
+from dexarb.trading.seams import View
+from dexarb.trading.strategy import StrategySettings
 
 PRICE_UNIT = 2.0**PRICE_SHIFT
 """What `Valuation.price` is scaled by."""
@@ -77,13 +77,6 @@ class Account:
     pools: set[PoolKey] = field(default_factory=set)
 
 
-class _Facts(NamedTuple):
-    """Of a cycle in this block, the same for everybody who takes it."""
-
-    pools: tuple[PoolKey, ...]
-    toss: int
-
-
 class _Quotes(NamedTuple):
     """Of a cycle, while these are its pools; by amount, and whether it is paid by a flash swap."""
 
@@ -102,14 +95,15 @@ class _Valued(NamedTuple):
 class Desk:
     """Mutable: holds the latest block and what has been computed in it. `open` comes first."""
 
-    def __init__(self, gas: GasModel) -> None:
-        self._gas = gas
+    def __init__(self, reality: Reality) -> None:
+        self._gas = reality.gas
+        self._competition = reality.competition
         self._view: View
         self._pools: Mapping[PoolKey, Pool]
         self._quotes: dict[str, _Quotes] = {}
         self._amounts: dict[tuple[Address, int], int | None] = {}
         self._gas_costs: dict[int, int] = {}
-        self._facts: dict[str, _Facts] = {}
+        self._cycle_pools: dict[str, tuple[PoolKey, ...]] = {}
         self._valued: dict[tuple[str, int, bool], _Valued] = {}
         self._least_gas: dict[tuple[SwapGas, ...], tuple[int, int]] = {}
 
@@ -118,7 +112,7 @@ class Desk:
         self._view = view
         self._amounts.clear()
         self._gas_costs.clear()
-        self._facts.clear()
+        self._cycle_pools.clear()
         self._valued.clear()
         self._pools = view.market.ahead
         before, self._quotes = self._quotes, {}
@@ -280,7 +274,7 @@ class Desk:
             return SkipReason.DAILY_TRADES
         if account.limit != TAKEN:
             return REASONS[account.limit]
-        if not account.pools.isdisjoint(self._facts_of(opportunity.cycle).pools):
+        if not account.pools.isdisjoint(self._pools_of(opportunity.cycle)):
             return SkipReason.POOL_BUSY
         return None
 
@@ -298,12 +292,11 @@ class Desk:
         # Rounded up, so that the slippage allowed is never more than what was configured.
         tolerated = -(-quote.amount_out * (PPM - settings.max_slippage_ppm) // PPM)
         demanded = self._amount_up(cycle.start_token, settings.min_profit_onchain_micro_usd)
-        facts = self._facts_of(cycle)
         first_block = block.number + settings.latency_blocks
         account.capital += offer.capital
         account.gas += offer.gas_reserve
         account.trades += 1
-        account.pools.update(facts.pools)
+        account.pools.update(self._pools_of(cycle))
         return Decision(
             id=decision_id(strategy, block.hash, cycle.id),
             strategy=strategy,
@@ -324,14 +317,18 @@ class Desk:
             latency_ms=settings.latency_ms,
             gas_reserve_micro_usd=offer.gas_reserve,
             fixed_gas_cost_micro_usd=settings.gas_cost_micro_usd,
-            competition_lost=is_lost(facts.toss, settings.competition_rate_ppm),
+            competition_lost=self._competition.is_lost(
+                view.market.chain_id,
+                cycle.id,
+                view.opened[cycle.id],
+                settings.competition_rate_ppm,
+            ),
         )
 
-    def _facts_of(self, cycle: Cycle) -> _Facts:
-        known = self._facts.get(cycle.id)
+    def _pools_of(self, cycle: Cycle) -> tuple[PoolKey, ...]:
+        known = self._cycle_pools.get(cycle.id)
         if known is None:
-            toss = toss_ppm(self._view.market.chain_id, cycle.id, self._view.opened[cycle.id])
-            known = self._facts[cycle.id] = _Facts(cycle.pools, toss)
+            known = self._cycle_pools[cycle.id] = cycle.pools
         return known
 
     def _amount_up(self, token: Address, micro_usd: int) -> int:

@@ -1,4 +1,4 @@
-"""Own strategies while a trader finds its state again."""
+"""Strategies while a trader finds its state again."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ from collections.abc import Sequence
 from dexarb.core.market import Market
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, StrategyHash
-from dexarb.trading.decide.custom import OwnStrategies
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.models.value import Valuation
-from dexarb.trading.strategy import Decided, View
+from dexarb.trading.seams import Decided, Strategy, View
 
 
 class Recorded:
-    """Asks own strategies, so that they have seen every block, and lets the ledger have decided.
+    """Asks strategies, so that they have seen every block, and lets the ledger have decided.
 
-    What has been sent cannot be unsent by code that was changed since, is gone, or does not answer
-    the same twice. Mutable: set `decisions` to those of the entry that comes next.
+    What has been sent cannot be unsent by code or models of reality that were changed since, are
+    gone, or do not answer the same twice. Mutable: set `decisions` to those of the entry that comes
+    next, None where they are to decide.
     """
 
-    def __init__(self, own: OwnStrategies) -> None:
-        self._own = own
-        self.decisions: Sequence[Decision] = ()
+    def __init__(self, inner: Strategy) -> None:
+        self._inner = inner
+        self.decisions: Sequence[Decision] | None = None
 
     @property
-    def hashes(self) -> tuple[StrategyHash, ...]:
-        return self._own.hashes
+    def hashes(self) -> Sequence[StrategyHash]:
+        return self._inner.hashes
 
     def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
-        return self._own.least_gross(token, market, valuation)
+        return self._inner.least_gross(token, market, valuation)
 
     def decide(self, view: View, skips: SkipTally) -> Decided:
-        return Decided(self.decisions, self._own.decide(view, skips).incidents)
+        decided = self._inner.decide(view, skips)
+        return decided if self.decisions is None else Decided(self.decisions, decided.incidents)

@@ -32,7 +32,7 @@ from dexarb.trading.decide.skips import (
     count_kinds,
     no_counts,
 )
-from dexarb.trading.strategy import View
+from dexarb.trading.seams import View
 
 STALE = REASON_CODE[SkipReason.STALE]
 NO_PRICE = REASON_CODE[SkipReason.NO_PRICE]

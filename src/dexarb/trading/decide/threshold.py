@@ -19,18 +19,19 @@ from dexarb.trading.decide.rules import POOL_BUSY
 from dexarb.trading.decide.screen import Judged, Screen
 from dexarb.trading.decide.skips import REASON_CODE, Counters, SkipTally, count
 from dexarb.trading.decide.triage import Triage
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import Valuation
-from dexarb.trading.strategy import Decided, StrategySettings, View
+from dexarb.trading.seams import Decided, View
+from dexarb.trading.strategy import StrategySettings
 
 
 class ThresholdStrategies:
     """All configs of the built-in strategy. Settings fixed at construction, books in the ledger."""
 
-    def __init__(self, settings: Sequence[StrategySettings], gas: GasModel) -> None:
+    def __init__(self, settings: Sequence[StrategySettings], reality: Reality) -> None:
         self.columns = Columns(settings)
-        self._screen = Screen(self.columns, Desk(gas))
-        self._triage = Triage(self.columns, gas)
+        self._screen = Screen(self.columns, Desk(reality))
+        self._triage = Triage(self.columns, reality.gas)
 
     @property
     def settings(self) -> tuple[StrategySettings, ...]:

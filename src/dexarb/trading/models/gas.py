@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from dexarb.core.pool import SwapGas
 from dexarb.search.result import HopWork
+from dexarb.trading.models.model import Model
 
 
 @dataclass(frozen=True, slots=True)
-class GasModel:
+class GasModel(Model):
     """Gas of the executor's transaction, from what its hops do.
 
     executor: its own steps, and paying the first pool. flash: more if the first pool is paid at
@@ -26,6 +28,9 @@ class GasModel:
     the pools offer, and refuses. refused_hop: until a pool says no to an amount.
     nothing_sent: less for a pool whose output is zero, where a kind has that.
     """
+
+    NAME: ClassVar[str] = "executor"
+    VERSION: ClassVar[int] = 1
 
     transaction: int = 21_000
     calldata: int = 1_160

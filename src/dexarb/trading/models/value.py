@@ -1,6 +1,6 @@
 """What a token is worth in USD: a median that no single mispriced pool can move.
 
-The price of a token is the median of the last 30 block-end mid prices of its reference pools
+The price of a token is the median of the last block-end mid prices of its reference pools
 (docs/honest-fills.md, Costs and value). A pool below its minimum depth does not count. The
 numeraire is one USD by definition. Values are integer micro-USD.
 """
@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Container
+from dataclasses import dataclass
+from typing import ClassVar
 
 from dexarb.core.market import MAX_REORG_DEPTH, Market
 from dexarb.core.pool import PIPS, Pool, PoolKey
 from dexarb.core.token import Address
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import MarketError
+from dexarb.trading.models.model import Model
 
-WINDOW_BLOCKS = 30
 PRICE_SHIFT = 96
 """Prices are micro-USD per smallest unit, times 2**96: 1e-20 USD still has nine digits."""
 
@@ -46,6 +48,25 @@ def mid_price(pool: Pool, token_in: Address, token_out: Address) -> tuple[float,
     return segment.rate / (1.0 - pool.fee_pips / PIPS), segment.rate / segment.depth
 
 
+@dataclass(frozen=True, slots=True)
+class ValueModel(Model):
+    """The lower median of so many block ends, over all reference pools that are deep enough."""
+
+    NAME: ClassVar[str] = "median"
+    VERSION: ClassVar[int] = 1
+
+    window_blocks: int = 30
+
+    def valuation(
+        self,
+        market: Market,
+        before: Valuation | None = None,
+        changed: Container[PoolKey] = (),
+    ) -> Valuation:
+        """At the end of the market's block; before and changed: see Valuation."""
+        return Valuation(market, self.window_blocks, before, changed)
+
+
 class Valuation:
     """Mutable: `observe` after every block, `rewind` when blocks are taken back.
 
@@ -56,9 +77,11 @@ class Valuation:
     def __init__(
         self,
         market: Market,
+        window_blocks: int,
         before: Valuation | None = None,
         changed: Container[PoolKey] = (),
     ) -> None:
+        self._window_blocks = window_blocks
         profile = market.profile
         self._references = profile.reference_pools
         numeraire = market.tokens.get(profile.numeraire)
@@ -70,7 +93,7 @@ class Valuation:
         self._micro_usd_per_unit = MICRO_USD / unit if unit else 0.0
         # One entry a block: the mids of every token's deep enough reference pools.
         self._mids: deque[tuple[str, dict[Address, tuple[float, ...]]]] = deque(
-            maxlen=WINDOW_BLOCKS + MAX_REORG_DEPTH
+            maxlen=window_blocks + MAX_REORG_DEPTH
         )
         self._prices: dict[Address, int | None] = {}
         if before is not None:
@@ -122,7 +145,7 @@ class Valuation:
         return self.price(self._wrapped_native)
 
     def _median(self, token: Address) -> int | None:
-        window = list(self._mids)[-WINDOW_BLOCKS:]
+        window = list(self._mids)[-self._window_blocks :]
         mids = sorted(mid for _, by_token in window for mid in by_token.get(token, ()))
         if not mids:
             return None

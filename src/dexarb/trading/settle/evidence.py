@@ -16,7 +16,7 @@ from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle, CycleId
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision
-from dexarb.trading.settle.rivals import Arbitrage, arbitrages
+from dexarb.trading.models.rivals import Arbitrage, arbitrages
 
 _Key = tuple[CycleId, str]
 """Cycle id and hash of the block at whose end it was open."""

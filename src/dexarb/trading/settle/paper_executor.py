@@ -1,7 +1,8 @@
 """The paper executor: holds what was sent, and settles it on what the chain became.
 
-A decision of block N is included in block M > N. What it comes to there is Settlement's business;
-when M is, and what a reorganisation does to it, is told here.
+A decision of block N is included in block M > N. When M can be is the latency model's business, and
+what it comes to there is Settlement's; what is under way, and what a reorganisation does to it, is
+told here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dexarb.core.market import MAX_REORG_DEPTH, Market
 from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, DecisionId, Fill
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.settle.settlement import Prices, Settlement
 
@@ -34,14 +35,14 @@ class _Sent:
     number: int
     prices: Prices
     earliest: int
-    in_time: bool
+    in_time: bool = False
 
 
 class PaperExecutor:
     """Mutable: the open decisions, and those of the last blocks that are settled."""
 
-    def __init__(self, gas: GasModel) -> None:
-        self._gas = gas
+    def __init__(self, reality: Reality) -> None:
+        self._reality = reality
         self._open: dict[DecisionId, _Sent] = {}
         self._sent = 0
         self._settled: deque[tuple[str, list[_Sent]]] = deque(maxlen=MAX_REORG_DEPTH + 1)
@@ -53,13 +54,7 @@ class PaperExecutor:
             if prices is None:
                 raise ValueError(f"decision {decision.id} has no price, so nobody can value it")
             self._sent += 1
-            self._open[decision.id] = _Sent(
-                decision,
-                self._sent,
-                prices,
-                earliest=decision.first_block,
-                in_time=decision.latency_ms is None,
-            )
+            self._open[decision.id] = _Sent(decision, self._sent, prices, decision.first_block)
 
     def withdraw(self, pools: Container[PoolKey] = ()) -> list[Decision]:
         self._settled.clear()
@@ -75,12 +70,12 @@ class PaperExecutor:
     def settle(self, market: Market, update: BlockUpdate, valuation: Valuation) -> list[Fill]:
         block = update.block
         cutoff_ms = market.profile.builder_cutoff_ms
-        due = [sent for sent in self._open.values() if reaches(sent, block, cutoff_ms)]
+        due = [sent for sent in self._open.values() if self._reaches(sent, block, cutoff_ms)]
         settled: list[_Sent] = []
         self._settled.append((block.hash, settled))
         if not due:
             return []
-        settlement = Settlement(market, update, valuation, self._gas)
+        settlement = Settlement(market, update, valuation, self._reality)
         quotes = _Quotes(valuation)
         fills: list[Fill] = []
         for sent in due:
@@ -96,6 +91,19 @@ class PaperExecutor:
             settled.append(sent)
             del self._open[decision.id]
         return fills
+
+    def recall(self, block: Block, fills: Sequence[Fill]) -> None:
+        settled = [self._open.pop(fill.decision.id) for fill in fills]
+        self._settled.append((block.hash, settled))
+
+    def _reaches(self, sent: _Sent, block: Block, cutoff_ms: int) -> bool:
+        if block.number < sent.earliest:
+            return False
+        if not sent.in_time:
+            sent.in_time = self._reality.latency.reaches(sent.decision, block, cutoff_ms)
+            if not sent.in_time:
+                sent.earliest = block.number + 1
+        return sent.in_time
 
     def rewind(self, block_hash: str) -> None:
         reopened: list[_Sent] = []
@@ -121,21 +129,3 @@ class _Quotes:
             price, native = self._valuation.price(token), self._native
             self._known[token] = None if price is None or native is None else Prices(price, native)
         return self._known[token]
-
-
-def reaches(sent: _Sent, block: Block, cutoff_ms: int) -> bool:
-    """Whether the decision was sent in time for a block, latency_blocks and latency_ms both."""
-    if block.number < sent.earliest:
-        return False
-    if not sent.in_time:
-        latency_ms, decided = sent.decision.latency_ms, sent.decision.block.seen_at
-        assert latency_ms is not None
-        # Blocks that nobody saw live tell no time: there latency_blocks alone count. Nor do they
-        # if the clock was set back between them.
-        if block.seen_at is not None and decided is not None and block.seen_at >= decided:
-            left_ms = (block.seen_at - decided) * 1000 - cutoff_ms
-            if left_ms <= latency_ms:
-                sent.earliest = block.number + 1
-                return False
-        sent.in_time = True
-    return True

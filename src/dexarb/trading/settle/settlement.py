@@ -19,7 +19,7 @@ from dexarb.core.route import Cycle, CycleId, most_out
 from dexarb.core.trade import Decision, Fill, FillStatus, Funding
 from dexarb.errors import InsufficientLiquidity, PoolError, PoolOverflow
 from dexarb.search.result import HopWork, hop_work
-from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import (
     MOST_MICRO_USD,
     PRICE_SHIFT,
@@ -27,7 +27,6 @@ from dexarb.trading.models.value import (
     rounded_down,
     rounded_up,
 )
-from dexarb.trading.settle.rivals import Places
 
 
 class Prices(NamedTuple):
@@ -86,12 +85,12 @@ class Settlement:
     """Of one block: the one that the market has just applied. valuation stands before it."""
 
     def __init__(
-        self, market: Market, update: BlockUpdate, valuation: Valuation, gas: GasModel
+        self, market: Market, update: BlockUpdate, valuation: Valuation, reality: Reality
     ) -> None:
         self._market = market
         self._block = update.block
-        self._gas = gas
-        self._places = Places(market, update, valuation)
+        self._gas = reality.gas
+        self._places = reality.order.places(market, update, valuation)
         self._touching: dict[_Route, tuple[int, ...]] = {}
         self._runs: dict[tuple[_Route, int, Funding, int], _Run] = {}
         self._outcomes: dict[tuple[object, ...], list[_Outcome]] = {}

@@ -1,97 +1,36 @@
-"""Rivals: the arbitrages that others really made, and the place they leave us in a block.
+"""Order: the place in a block that a bid gets, behind those who come before us.
 
-What is taken for an arbitrage, and what not, is listed in docs/honest-fills.md, Rivals.
+docs/honest-fills.md, Place in the block.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
+from typing import ClassVar
 
 from dexarb.core.block import BlockUpdate, Transaction
-from dexarb.core.market import Market, Swap
-from dexarb.core.pool import PoolKey
-from dexarb.core.token import Address
+from dexarb.core.market import Market
 from dexarb.core.trade import Position
-from dexarb.trading.models.value import Valuation, rounded_down
+from dexarb.trading.models.model import Model
+from dexarb.trading.models.rivals import arbitrages
+from dexarb.trading.models.value import Valuation
 
 
 @dataclass(frozen=True, slots=True)
-class Arbitrage:
-    """A transaction whose swaps in our pools close a cycle with a gain.
+class OrderModel(Model):
+    """By fee, behind rivals to whom the place is worth more; the others do as they did."""
 
-    gains: what it had more of afterwards, by token in smallest units, before gas and whatever it
-    paid outside our pools. Empty where the same transaction gave up other tokens as well, so that
-    its gain cannot be told.
-    """
+    NAME: ClassVar[str] = "fee_and_rivals"
+    VERSION: ClassVar[int] = 1
 
-    transaction_index: int
-    swaps: tuple[Swap, ...]
-    gains: Mapping[Address, int]
-
-    def worth(self, valuation: Valuation) -> int | None:
-        """The gains in micro-USD times 2**96, exactly. None where they cannot be valued."""
-        worth = 0
-        for token, amount in self.gains.items():
-            price = valuation.price(token)
-            if price is None:
-                return None
-            worth += amount * price
-        return worth or None
-
-    def gain_micro_usd(self, valuation: Valuation) -> int | None:
-        """None where the gain cannot be valued."""
-        worth = self.worth(valuation)
-        return None if worth is None else rounded_down(worth)
-
-
-def arbitrages(market: Market) -> tuple[Arbitrage, ...]:
-    """Those of the latest block, in its order."""
-    found = []
-    for index, swaps in sorted(market.swaps().items()):
-        if len({swap.pool.key for swap in swaps}) < 2:
-            continue
-        net = left_over(swaps)
-        if any(amount > 0 for amount in net.values()) and closes_cycle(swaps):
-            is_clean = all(amount >= 0 for amount in net.values())
-            gains = {token: amount for token, amount in net.items() if amount > 0}
-            found.append(Arbitrage(index, swaps, gains if is_clean else {}))
-    return tuple(found)
-
-
-def left_over(swaps: Sequence[Swap]) -> Mapping[Address, int]:
-    """By token, what the swaps gave more than they took."""
-    net: dict[Address, int] = {}
-    for swap in swaps:
-        for token, flow in zip(swap.pool.tokens, swap.flow, strict=True):
-            net[token] = net.get(token, 0) - flow
-    return net
-
-
-def closes_cycle(swaps: Sequence[Swap]) -> bool:
-    """Whether swaps through at least two pools lead from a token back to it.
-
-    Routed and split orders never do: nobody buys what he is just selling.
-    """
-    edges = {(swap.pool.key, swap.token_in, swap.token_out) for swap in swaps}
-    return any(_leads(end, start, edges, pool) for pool, start, end in edges)
-
-
-def _leads(
-    start: Address, goal: Address, edges: set[tuple[PoolKey, Address, Address]], without: PoolKey
-) -> bool:
-    """Whether swaps in other pools than `without` lead from one token to the other."""
-    reached, found = {start}, [start]
-    while found:
-        token = found.pop()
-        ahead = {end for pool, begin, end in edges if begin == token and pool != without} - reached
-        reached |= ahead
-        found += ahead
-    return goal in reached
+    def places(self, market: Market, update: BlockUpdate, valuation: Valuation) -> Places:
+        """In the block that the market has just applied. valuation stands before it."""
+        return Places(market, update, valuation)
 
 
 class Places:

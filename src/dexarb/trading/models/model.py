@@ -1,0 +1,28 @@
+"""What every model of reality is: a frozen value that says which one it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+Spec = Mapping[str, Any]
+"""`name`, `version` and `parameters` of a model, as JSON types: equal ones answer alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Its fields are the parameters. A subclass has a name, and another version as soon as it
+    answers otherwise with the same parameters."""
+
+    NAME: ClassVar[str]
+    VERSION: ClassVar[int]
+
+    @property
+    def spec(self) -> Spec:
+        parameters = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+        return {"name": self.NAME, "version": self.VERSION, "parameters": parameters}
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value

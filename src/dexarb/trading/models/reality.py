@@ -1,0 +1,56 @@
+"""The model of reality: all that a paper trade takes for true and nobody can compute.
+
+A replay that takes the same for true comes to the same; so the ledger keeps the spec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from dexarb.trading.models.competition import CompetitionModel
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.latency import LatencyModel
+from dexarb.trading.models.model import Spec
+from dexarb.trading.models.order import OrderModel
+from dexarb.trading.models.value import ValueModel
+
+
+@dataclass(frozen=True, slots=True)
+class Reality:
+    """gas: what a trade costs. latency: which block includes it. order: behind whom it stands
+    there. competition: what others take before us. value: what a token is worth."""
+
+    gas: GasModel = field(default_factory=GasModel)
+    latency: LatencyModel = field(default_factory=LatencyModel)
+    order: OrderModel = field(default_factory=OrderModel)
+    competition: CompetitionModel = field(default_factory=CompetitionModel)
+    value: ValueModel = field(default_factory=ValueModel)
+
+    @property
+    def spec(self) -> Mapping[str, Spec]:
+        """By model."""
+        return {each.name: getattr(self, each.name).spec for each in fields(self)}
+
+    @property
+    def canonical(self) -> str:
+        """The spec as JSON, the same text for the same spec."""
+        return json.dumps(self.spec, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def hash(self) -> str:
+        """16 hexadecimal digits of SHA-256 of the canonical spec."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
+
+    def changes(self, canonical: str) -> tuple[str, ...]:
+        """The models that are not as such a spec says."""
+        other: Mapping[str, Any] = json.loads(canonical)
+        own: Mapping[str, Any] = json.loads(self.canonical)
+        return tuple(name for name in own if own[name] != other.get(name))
+
+
+REALITY = Reality()
+"""As all programs take it; a test can take another."""

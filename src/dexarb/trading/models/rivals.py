@@ -1,0 +1,88 @@
+"""Rivals: the arbitrages that others really made.
+
+What is taken for an arbitrage, and what not, is listed in docs/honest-fills.md, Rivals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dexarb.core.market import Market, Swap
+from dexarb.core.pool import PoolKey
+from dexarb.core.token import Address
+from dexarb.trading.models.value import Valuation, rounded_down
+
+
+@dataclass(frozen=True, slots=True)
+class Arbitrage:
+    """A transaction whose swaps in our pools close a cycle with a gain.
+
+    gains: what it had more of afterwards, by token in smallest units, before gas and whatever it
+    paid outside our pools. Empty where the same transaction gave up other tokens as well, so that
+    its gain cannot be told.
+    """
+
+    transaction_index: int
+    swaps: tuple[Swap, ...]
+    gains: Mapping[Address, int]
+
+    def worth(self, valuation: Valuation) -> int | None:
+        """The gains in micro-USD times 2**96, exactly. None where they cannot be valued."""
+        worth = 0
+        for token, amount in self.gains.items():
+            price = valuation.price(token)
+            if price is None:
+                return None
+            worth += amount * price
+        return worth or None
+
+    def gain_micro_usd(self, valuation: Valuation) -> int | None:
+        """None where the gain cannot be valued."""
+        worth = self.worth(valuation)
+        return None if worth is None else rounded_down(worth)
+
+
+def arbitrages(market: Market) -> tuple[Arbitrage, ...]:
+    """Those of the latest block, in its order."""
+    found = []
+    for index, swaps in sorted(market.swaps().items()):
+        if len({swap.pool.key for swap in swaps}) < 2:
+            continue
+        net = left_over(swaps)
+        if any(amount > 0 for amount in net.values()) and closes_cycle(swaps):
+            is_clean = all(amount >= 0 for amount in net.values())
+            gains = {token: amount for token, amount in net.items() if amount > 0}
+            found.append(Arbitrage(index, swaps, gains if is_clean else {}))
+    return tuple(found)
+
+
+def left_over(swaps: Sequence[Swap]) -> Mapping[Address, int]:
+    """By token, what the swaps gave more than they took."""
+    net: dict[Address, int] = {}
+    for swap in swaps:
+        for token, flow in zip(swap.pool.tokens, swap.flow, strict=True):
+            net[token] = net.get(token, 0) - flow
+    return net
+
+
+def closes_cycle(swaps: Sequence[Swap]) -> bool:
+    """Whether swaps through at least two pools lead from a token back to it.
+
+    Routed and split orders never do: nobody buys what he is just selling.
+    """
+    edges = {(swap.pool.key, swap.token_in, swap.token_out) for swap in swaps}
+    return any(_leads(end, start, edges, pool) for pool, start, end in edges)
+
+
+def _leads(
+    start: Address, goal: Address, edges: set[tuple[PoolKey, Address, Address]], without: PoolKey
+) -> bool:
+    """Whether swaps in other pools than `without` lead from one token to the other."""
+    reached, found = {start}, [start]
+    while found:
+        token = found.pop()
+        ahead = {end for pool, begin, end in edges if begin == token and pool != without} - reached
+        reached |= ahead
+        found += ahead
+    return goal in reached

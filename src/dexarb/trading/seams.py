@@ -1,0 +1,160 @@
+"""The seams: where the loop ends and something else begins, all on one page.
+
+::
+
+    Source ──► Market ──► Scanner ──► Strategy ──► Executor ──► Ledger
+
+- **Source**: any iterator of history entries in order, so nothing here asks for a type. A replay
+  reads `HistoryReader.entries`; live and paper trading `HistoryReader.follow`, which goes on as the
+  collector appends.
+- **Pool**: what the market holds of a pool's exact mathematics; each kind is one file in `amm`.
+- **Scanner**: finds the open cycles; the one there is stands in `search`.
+- **Strategy**: decides what to send; all of them are in `decide`. Authors of own strategies have a
+  narrower one, `OwnStrategy` in `decide/custom`.
+- **Executor**: what becomes of it; on paper it is `settle/paper_executor`.
+
+Behind the paper executor and the strategies stands the model of reality: `models`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dexarb.core.block import Block, BlockUpdate
+from dexarb.core.evidence import Evidence
+from dexarb.core.ledger import Ledger
+from dexarb.core.market import Market
+from dexarb.core.pool import Pool, PoolKey
+from dexarb.core.route import CycleId
+from dexarb.core.token import Address
+from dexarb.core.trade import Decision, Fill, Incident, NearMiss, Opportunity, StrategyHash
+from dexarb.trading.decide.skips import SkipTally
+from dexarb.trading.models.value import Valuation
+
+__all__ = [
+    "Decided",
+    "Executor",
+    "Pool",
+    "ScanResult",
+    "Scanner",
+    "ScannerFactory",
+    "Step",
+    "Strategy",
+    "View",
+]
+
+
+class ScanResult(Protocol):
+    @property
+    def opportunities(self) -> Sequence[Opportunity]: ...
+    @property
+    def open_cycles(self) -> Mapping[CycleId, object]: ...
+
+
+class Scanner(Protocol):
+    """Finds and sizes the open cycles; `dexarb.search` has the implementation."""
+
+    def update(self, market: Market, touched: Collection[PoolKey]) -> ScanResult: ...
+
+    def near_misses(self) -> Sequence[NearMiss]:
+        """The open cycles that the last update did not make opportunities of."""
+        ...
+
+
+class ScannerFactory(Protocol):
+    def __call__(self, market: Market) -> Scanner: ...
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that a strategy may look at after a block: nothing in it is younger than that block.
+
+    opportunities: the open cycles that could be worth something to somebody, at their best size.
+    near_misses: the other open ones. opened: cycle id to the block where its episode began. stale:
+    the block reached us too old to act on.
+    """
+
+    market: Market
+    valuation: Valuation
+    ledger: Ledger
+    opportunities: Sequence[Opportunity]
+    opened: Mapping[CycleId, int]
+    stale: bool
+    near_misses: Sequence[NearMiss] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What to send now, and the strategies that have just failed."""
+
+    decisions: Sequence[Decision] = ()
+    incidents: Sequence[Incident] = ()
+
+
+class Strategy(Protocol):
+    """Decides on a block's opportunities. `hash` is its identity in the ledger."""
+
+    @property
+    def hashes(self) -> Sequence[StrategyHash]: ...
+
+    def decide(self, view: View, skips: SkipTally) -> Decided:
+        """What to send now; the reasons for what is not sent go to `skips`."""
+        ...
+
+    def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
+        """The least profit before gas that any of them could want of a cycle from this token, in
+        its smallest unit. What earns less need not be offered to them: it is a near miss."""
+        ...
+
+
+class Executor(Protocol):
+    """Where decisions go. Paper or real, the outcome comes back as fills of later blocks."""
+
+    def submit(self, decisions: Sequence[Decision], valuation: Valuation) -> None:
+        """Take decisions made at the end of the latest block, where `valuation` stands now.
+
+        Both what they start with and gas have a price there: no price, no trade.
+        """
+        ...
+
+    def settle(self, market: Market, update: BlockUpdate, valuation: Valuation) -> list[Fill]:
+        """Outcomes in the block that the market has just applied, in order of decision.
+
+        `valuation` still stands before that block.
+        """
+        ...
+
+    def recall(self, block: Block, fills: Sequence[Fill]) -> None:
+        """Instead of `settle`: take these as the outcomes in the block."""
+        ...
+
+    def rewind(self, block_hash: str) -> None:
+        """The blocks after this one died: what was settled in them is open again."""
+        ...
+
+    def withdraw(self, pools: Container[PoolKey] = ()) -> list[Decision]:
+        """Give up open decisions: the history goes on with these pools, or without a way back,
+        and no longer tells what became of those that pass other ones."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """All that one entry brought. block: where the market stands then, or what it could not follow
+    while lost. undone: fills of a branch that died; dead_blocks: its blocks' hashes, oldest first.
+    evidence: what became clear about earlier blocks' spreads. incidents: strategies that have just
+    failed in their own code."""
+
+    seq: int
+    block: Block
+    opportunities: Sequence[Opportunity]
+    decisions: Sequence[Decision]
+    fills: Sequence[Fill]
+    undone: Sequence[Fill]
+    voided: Sequence[Decision]
+    stale: bool
+    evidence: Sequence[Evidence] = ()
+    dead_blocks: Sequence[str] = ()
+    incidents: Sequence[Incident] = ()

@@ -1,0 +1,20 @@
+"""A trader's surroundings, told in advance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from dexarb.apps.process import Signals
+
+
+class ScriptedSignals(Signals):
+    """What happens while the trader waits for entries; then it is stopped. Takes no signals."""
+
+    def __init__(self, happens: Iterator[object]) -> None:
+        self.stopping = self.reload_wanted = False
+        self.on_stop: Callable[[], object] | None = None
+        self._happens = happens
+
+    def take_reload(self) -> bool:
+        self.stopping = next(self._happens, self) is self
+        return False

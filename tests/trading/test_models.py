@@ -1,0 +1,133 @@
+"""The model of reality: each of its models is the one that is asked, and says which it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import FrozenInstanceError, replace
+from fractions import Fraction
+from math import ceil
+
+import pytest
+
+from dexarb.core.trade import Decision, Fill, FillStatus, Position
+from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.reality import REALITY, Reality
+from dexarb.trading.models.value import ValueModel
+from tests.support.models import AlwaysFirst, AlwaysLost, FixedPrices, FlatGas, LaterBlocks
+from tests.support.small_chain import (
+    CHEAP,
+    GAS,
+    WMATIC,
+    SmallChain,
+    engine,
+    keyframe,
+    play,
+    settings,
+    v2,
+    weth_pool,
+)
+
+OTHERS = {
+    "gas": Reality(gas=FlatGas()),
+    "latency": Reality(latency=LaterBlocks()),
+    "order": Reality(order=AlwaysFirst()),
+    "competition": Reality(competition=AlwaysLost()),
+    "value": Reality(value=FixedPrices()),
+}
+
+
+def traded(reality: Reality, position: Position = Position.CONTESTED) -> tuple[Decision, Fill]:
+    """A spread that opens in block 101; a transaction of every later block touches its pools."""
+    first = keyframe()
+    chain = SmallChain(first)
+    made = engine(first, settings(position=position), reality=reality)
+    (decision,) = made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions
+    fills: list[Fill] = []
+    while not fills:
+        fills += made.step(chain.mine(weth_pool(CHEAP, 2_451))).fills
+    return decision, fills[0]
+
+
+def test_gas_is_what_the_gas_model_says() -> None:
+    decision, fill = traded(OTHERS["gas"])
+    assert (decision.gas_units, fill.gas_used) == (77_777, 77_777)
+    decision, fill = traded(REALITY)
+    assert decision.gas_units > 77_777
+    assert fill.gas_used > 77_777
+
+
+def test_a_decision_is_included_when_the_latency_model_says() -> None:
+    for reality, after in ((REALITY, 1), (OTHERS["latency"], 3)):
+        decision, fill = traded(reality)
+        assert fill.status is FillStatus.FILLED
+        assert fill.block.number == decision.block.number + after
+
+
+def test_its_place_is_where_the_order_model_says() -> None:
+    for reality, place in ((REALITY, 1), (OTHERS["order"], 0)):
+        assert traded(reality, position=Position.BOTTOM)[1].place == place
+
+
+def test_a_spread_is_lost_where_the_competition_model_says() -> None:
+    for reality, status in ((REALITY, FillStatus.FILLED), (OTHERS["competition"], FillStatus.LOST)):
+        decision, fill = traded(reality)
+        assert fill.status is status
+        assert decision.competition_lost is (status is FillStatus.LOST)
+
+
+def test_a_token_is_worth_what_the_value_model_says() -> None:
+    """A dollar for a WMATIC, which its pool gives for half a dollar."""
+    for reality, cents in ((REALITY, 50), (OTHERS["value"], 100)):
+        _, fill = traded(reality)
+        wei = fill.gas_used * fill.gas_price
+        assert abs(fill.gas_cost_micro_usd - ceil(Fraction(wei * cents * 10**4, 10**18))) <= 1
+
+
+def test_the_window_of_the_value_model_is_a_parameter() -> None:
+    """Two blocks of a wrong price are the median of two, and not of thirty."""
+    first = keyframe()
+    for reality, is_fooled in (
+        (Reality(value=ValueModel(window_blocks=2)), True),
+        (REALITY, False),
+    ):
+        chain, made = SmallChain(first), engine(first, settings(), reality=reality)
+        before = made.valuation.native_price
+        play(made, [chain.mine() for _ in range(5)])
+        dear = v2(GAS, WMATIC, 10**24, 50 * 10**12)
+        play(made, [chain.mine(dear), chain.mine()])
+        assert (made.valuation.native_price != before) is is_fooled
+
+
+@pytest.mark.parametrize(("model", "other"), OTHERS.items())
+def test_the_spec_tells_realities_apart_and_which_model_it_is(model: str, other: Reality) -> None:
+    assert other.hash != REALITY.hash
+    assert other.changes(REALITY.canonical) == REALITY.changes(other.canonical) == (model,)
+    assert Reality().changes(REALITY.canonical) == ()
+
+
+def test_a_parameter_is_part_of_the_spec() -> None:
+    dearer = Reality(gas=GasModel(executor=14_201))
+    assert dearer.changes(REALITY.canonical) == ("gas",)
+    assert dearer.spec["gas"]["name"] == REALITY.spec["gas"]["name"]
+
+
+def test_the_spec_is_plain_json_and_the_same_text_every_time() -> None:
+    assert Reality().canonical == REALITY.canonical
+    assert json.loads(REALITY.canonical) == REALITY.spec
+    for model, spec in REALITY.spec.items():
+        assert spec.keys() == {"name", "version", "parameters"}, model
+        assert spec["version"] >= 1
+
+
+def test_a_model_of_an_earlier_ledger_that_is_gone_is_no_change_of_those_that_are_there() -> None:
+    older = json.loads(REALITY.canonical) | {"weather": {"name": "rain"}}
+    del older["order"]
+    assert REALITY.changes(json.dumps(older)) == ("order",)
+
+
+def test_models_do_not_change() -> None:
+    with pytest.raises(FrozenInstanceError):
+        REALITY.value.window_blocks = 3  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError):
+        REALITY.gas = FlatGas()  # type: ignore[misc]
+    assert replace(REALITY) == REALITY
