@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.pool import Pool
@@ -41,7 +41,28 @@ class Break:
     reason: str
 
 
-Entry = Keyframe | BlockUpdate | Break
+@dataclass(frozen=True, slots=True)
+class PoolsChanged:
+    """Entry `seq` of the history: pools join and leave at the end of the block it ends at.
+
+    tokens: those of joining pools that the market does not know yet. joined: the pools as they are
+    at the end of `block`. left: pools that are not to be followed any more; one that is joined as
+    well is a state that is put right.
+    """
+
+    seq: int
+    block: BlockRef
+    tokens: tuple[Token, ...] = ()
+    joined: tuple[Pool, ...] = ()
+    left: tuple[Address, ...] = ()
+
+    @property
+    def corrected(self) -> frozenset[Address]:
+        """Pools whose state is put right."""
+        return frozenset(self.left) & {pool.address for pool in self.joined}
+
+
+Entry = Keyframe | BlockUpdate | PoolsChanged | Break
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +75,19 @@ class Swap:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """How one block changed the market. versions: (transaction index, pool after it)."""
+    """How one block changed the market. versions: (transaction index, pool after it). joined: pools
+    that have come to the market at the end of the block. A pool that leaves goes from all three."""
 
     update: BlockUpdate
     parent: Block
-    before: Mapping[Address, Pool]
-    versions: Mapping[Address, tuple[tuple[int, Pool], ...]]
+    before: dict[Address, Pool]
+    versions: dict[Address, tuple[tuple[int, Pool], ...]]
+    joined: set[Address] = field(default_factory=set)
 
 
 class Market:
-    """Mutable. `apply` moves it one block on, `rewind` takes blocks back.
+    """Mutable. `apply` moves it one block on, `rewind` takes blocks back, `change` lets pools come
+    and go.
 
     A place in the latest block is the number of its transactions that came before us: 0 is the
     top. Pools inside the block are kept, so `pool_at` costs a look-up at any place.
@@ -120,8 +144,55 @@ class Market:
         self.block = update.block
         return frozenset(frozen)
 
+    def change(self, entry: PoolsChanged) -> frozenset[Address]:
+        """Take pools in and leave pools out at the end of the market's block; returns them all.
+
+        What leaves was never there: no rewind brings it back. What joins is known from here on: a
+        rewind behind this block takes it out again. Raises MarketError, and changes nothing, for
+        an entry of another block and for one that does not fit the pools that are there.
+        """
+        self._require_fitting(entry)
+        for step in self._steps:
+            for address in entry.left:
+                step.before.pop(address, None)
+                step.versions.pop(address, None)
+                step.joined.discard(address)
+        for address in entry.left:
+            del self.pools[address]
+        joined = {pool.address: pool for pool in entry.joined}
+        self.tokens |= {token.address: token for token in entry.tokens}
+        self.pools |= joined
+        if self._steps:
+            self._steps[-1].joined.update(joined)
+        return frozenset(entry.left) | joined.keys()
+
+    def _require_fitting(self, entry: PoolsChanged) -> None:
+        """Raises MarketError."""
+        ours = BlockRef(self.block.number, self.block.hash)
+        if entry.block != ours:
+            raise MarketError(
+                f"pools change at block {entry.block.number} {entry.block.hash}, "
+                f"the market is at {ours.number} {ours.hash}"
+            )
+        left = {address: self.pools.get(address) for address in entry.left}
+        for address, pool in left.items():
+            if pool is None:
+                raise MarketError(f"pool {address} leaves the market and is not there")
+        joined: set[Address] = set()
+        for pool in entry.joined:
+            before = left.get(pool.address)
+            if pool.address in joined or (before is None and pool.address in self.pools):
+                raise MarketError(f"pool {pool.address} joins the market and is there already")
+            if before is not None and before.tokens != pool.tokens:
+                raise MarketError(f"pool {pool.address} comes back with other tokens")
+            joined.add(pool.address)
+        for token in entry.tokens:
+            if self.tokens.get(token.address, token) != token:
+                raise MarketError(f"token {token.address} is known as another one")
+
     def rewind(self, block_hash: str) -> frozenset[Address]:
-        """Go back to the end of an earlier block; returns the pools that changed on the way.
+        """Go back to the end of an earlier block; returns the pools that changed on the way, those
+        included that have joined since and are gone.
 
         Raises RewindTooDeep, and leaves the market as it is, if the block is not in the journal.
         """
@@ -132,8 +203,10 @@ class Market:
         touched: set[Address] = set()
         while self.block.hash != block_hash:
             step = self._steps.pop()
-            self.pools.update(step.before)
-            touched.update(step.before)
+            self.pools |= step.before
+            for address in step.joined:
+                del self.pools[address]
+            touched.update(step.before, step.joined)
             self.block = step.parent
         return frozenset(touched)
 
