@@ -60,8 +60,10 @@ class PaperExecutor:
                 in_time=decision.latency_ms is None,
             )
 
-    def withdraw(self, pools: Container[Address] = ()) -> list[Decision]:
+    def restart(self) -> None:
         self._settled.clear()
+
+    def withdraw(self, pools: Container[Address] = ()) -> list[Decision]:
         gone = [
             sent.decision
             for sent in self._open.values()
