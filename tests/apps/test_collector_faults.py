@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.apps import collect
 from dexarb.apps.self_check import FORGIVEN_AFTER_BLOCKS, SelfCheck
 from dexarb.chain.bootstrap.abi import selector
@@ -18,12 +21,14 @@ from dexarb.chain.bootstrap.multicall import MULTICALL3
 from dexarb.chain.contents import Watched
 from dexarb.chain.feed.feed import BlockFeed
 from dexarb.chain.rpc import Rpc
-from dexarb.core.block import BlockRef
-from dexarb.core.market import Keyframe, Market
+from dexarb.core.block import BlockRef, BlockUpdate
+from dexarb.core.market import Entry, Keyframe, Market, PoolsChanged
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.store.follow import newest_market
 from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
 from tests.support.chain_driver import run
+from tests.support.collecting import assert_true
 from tests.support.collector import Collecting, collecting
 from tests.support.small_chain import CHEAP, PROFILE, TOKENS, WETH
 from tests.support.true_chain import TrueChain
@@ -134,7 +139,9 @@ def test_a_fork_behind_a_new_keyframe_costs_no_block_where_nodes_keep_states(
         here = collecting(tmp_path, TrueNode(chain, lie=faults))
         async with here.running():
             await begun(here, chain, blocks=6)
-            here.doubt(max(chain.head.pools))
+        chain_of = here.config.chain  # another profile, so the next start is a keyframe
+        chain_of.chain = chain_of.chain.model_copy(update={"builder_cutoff_ms": 7})
+        async with here.running():
             await begun(here, chain, blocks=2)
             fork_point = chain.head.ancestor(3)
             if not keeps_states:
@@ -147,6 +154,121 @@ def test_a_fork_behind_a_new_keyframe_costs_no_block_where_nodes_keep_states(
         assert not found.problems
         assert bool(found.gaps) == (not keeps_states)
         assert newest_market(HistoryReader(here.folder)).pools == chain.head.pools
+
+    run(play())
+
+
+def pools_of(here: Collecting) -> Mapping[PoolKey, Pool]:
+    return {} if here.market is None else here.market.pools
+
+
+def entries_of(here: Collecting) -> list[Entry]:
+    return list(HistoryReader(here.folder).entries(every_keyframe=True))
+
+
+def test_a_fork_behind_a_pool_that_came_back_is_a_reorganisation_like_any_other(
+    tmp_path: Path,
+) -> None:
+    async def play() -> None:
+        chain = TrueChain(1)
+        here = collecting(tmp_path, TrueNode(chain))
+        async with here.running():
+            await begun(here, chain, blocks=6)
+            here.doubt(max(chain.head.pools))
+            await begun(here, chain, blocks=2)
+            await here.until(lambda: pools_of(here) == chain.head.pools)
+            chain.reorg(3, 5)
+            # On the new branch nobody had read it yet.
+            await here.until_at(chain.head)
+            await here.until(lambda: pools_of(here) == chain.head.pools)
+            assert (here.state["breaks"], here.state["left_out"]) == (0, [])
+        found = check(here.folder)
+        assert (found.ok, found.gaps) == (True, [])
+        entries = entries_of(here)
+        assert sum(isinstance(entry, Keyframe) for entry in entries) == 1
+        changes = [entry for entry in entries if isinstance(entry, PoolsChanged)]
+        assert [(len(each.left), len(each.joined)) for each in changes] == [(1, 0), (0, 1), (0, 1)]
+        assert newest_market(HistoryReader(here.folder)).pools == chain.head.pools
+
+    run(play())
+
+
+def test_pools_that_a_new_configuration_brings_or_drops_join_and_leave_at_the_start(
+    tmp_path: Path,
+) -> None:
+    async def play() -> None:
+        chain = TrueChain(1)
+        here = collecting(tmp_path, TrueNode(chain))
+        all_of_them = here.config
+        fewer = [choice for choice in all_of_them.choices if choice.dex != "UniswapV3"]
+        for choices, pools in ((fewer, 3), (all_of_them.choices, 4), (fewer, 3), (fewer, 3)):
+            here.config = replace(all_of_them, choices=tuple(choices))
+            async with here.running():
+                await begun(here, chain, blocks=4)
+                assert here.market is not None
+                assert len(here.market.pools) == pools
+                assert here.market.pools.items() <= chain.head.pools.items()
+        others = [each for each in entries_of(here) if not isinstance(each, BlockUpdate)]
+        first, joins, leaves = others
+        assert isinstance(first, Keyframe)
+        assert isinstance(joins, PoolsChanged)
+        assert isinstance(leaves, PoolsChanged)
+        assert [pool.kind for pool in joins.joined] == ["uniswap_v3"]
+        assert leaves.left == tuple(pool.key for pool in joins.joined)
+        assert (joins.left, leaves.joined) == ((), ())
+        assert check(here.folder).ok
+
+    run(play())
+
+
+def test_a_state_that_the_chain_has_otherwise_at_the_start_is_put_right(tmp_path: Path) -> None:
+    async def play() -> None:
+        chain = TrueChain(1)
+        here = collecting(tmp_path, TrueNode(chain))
+        async with here.running():
+            await begun(here, chain)
+        pool = chain.head.pools[CHEAP]
+        assert isinstance(pool, UniswapV2Pool)
+        right = chain.head.pools[CHEAP] = replace(pool, reserve0=pool.reserve0 * 2)
+        async with here.running():
+            await here.until(lambda: here.market is not None and here.market.pools[CHEAP] == right)
+        last = entries_of(here)[-1]
+        assert isinstance(last, PoolsChanged)
+        assert (last.left, last.joined) == ((CHEAP,), (right,))
+        assert check(here.folder).state_mismatches == 1
+
+    run(play())
+
+
+@pytest.mark.parametrize(
+    "seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.fuzz) for seed in range(3, 40))]
+)
+def test_pools_that_come_and_go_over_reorganisations_and_restarts_leave_a_true_history(
+    tmp_path: Path, seed: int
+) -> None:
+    async def play() -> None:
+        chain, rng = TrueChain(seed), Random(seed)
+        here = collecting(tmp_path, TrueNode(chain))
+        for _ in range(3):
+            async with here.running():
+                await here.until_at(chain.head)
+                for _ in range(15):
+                    if rng.random() < 0.3:
+                        here.doubt(rng.choice(sorted(chain.head.pools)))
+                    if rng.random() < 0.25:
+                        chain.reorg(rng.randrange(1, min(5, chain.head.number - 998)))
+                    else:
+                        chain.mine()
+                    await here.until_at(chain.head)
+                    assert here.state["breaks"] == 0
+            chain.mine()  # a head beside our newest block is nothing to start at
+        async with here.running():
+            await here.until_at(chain.head)
+            await here.until(lambda: pools_of(here) == chain.head.pools)
+        entries = entries_of(here)
+        assert sum(isinstance(entry, Keyframe) for entry in entries) == 1
+        assert sum(isinstance(entry, PoolsChanged) for entry in entries) > 3
+        assert_true(tmp_path, chain)
 
     run(play())
 

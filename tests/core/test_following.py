@@ -9,8 +9,8 @@ import pytest
 
 from dexarb.core.block import BlockRef
 from dexarb.core.following import Follower, Kind, Move
-from dexarb.core.market import Break, Entry
-from dexarb.errors import NotNextBlock, PoolError, RewindTooDeep
+from dexarb.core.market import Break, Entry, PoolsChanged
+from dexarb.errors import MarketError, NotNextBlock, PoolError, RewindTooDeep
 from tests.store import world
 
 BLOCKS = world.fork_behind(10**9, 200)
@@ -144,3 +144,32 @@ def test_what_cannot_follow_leaves_nothing_and_says_why() -> None:
     move = made.take(replace(BLOCKS[3], logs=(log,)))
     assert isinstance(move.error, PoolError)
     assert made.market is None
+
+
+def test_pools_that_join_and_leave_are_named() -> None:
+    made, _ = follower(*BLOCKS[:5])
+    market = made.market
+    assert market is not None
+    two, three = market.pools[world.V2_TWO], market.pools[world.V3]
+    move = made.take(PoolsChanged(7, ref(4), left=(world.V2_TWO, world.V3)))
+    assert (move.kind, move.touched) == (Kind.CHANGED, frozenset({world.V2_TWO, world.V3}))
+    move = made.take(PoolsChanged(8, ref(4), joined=(three,)))
+    assert (move.kind, move.touched, move.rewound_to) == (Kind.CHANGED, frozenset({world.V3}), None)
+    assert made.market is market
+    assert list(market.pools) == [world.V2_ONE, world.V3]
+    assert made.take(BLOCKS[5]).kind is Kind.APPLIED
+    again = made.take(replace(BLOCKS[4], block=replace(BLOCKS[4].block, hash="0x0e")))
+    assert (again.kind, again.rewound_to) == (Kind.APPLIED, BLOCKS[3].block.hash)
+    assert world.V3 in again.touched
+    assert list(market.pools) == [world.V2_ONE]
+    assert two.key not in again.touched
+
+
+def test_pools_that_change_at_another_block_than_the_markets_leave_nothing_and_say_why() -> None:
+    made, _ = follower(*BLOCKS[:5])
+    move = made.take(PoolsChanged(7, ref(3), left=(world.V3,)))
+    assert move.kind is Kind.LOST
+    assert isinstance(move.error, MarketError)
+    assert "the market is at 5005" in str(move.error)
+    assert made.market is None
+    assert made.take(PoolsChanged(8, ref(4))) == Move(PoolsChanged(8, ref(4)), Kind.LOST)

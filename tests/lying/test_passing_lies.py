@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.support.collecting import assert_true, collecting, entries, false_keyframes, market_of
+from tests.support.collecting import assert_true, collecting, entries, false_states, market_of
 from tests.support.node_lies import Liar, Told, error, of_another_chain, without, wrong_word
 from tests.support.true_chain import TrueChain
 from tests.support.true_node import TrueNode, transport
@@ -115,5 +115,5 @@ def test_pools_come_in_when_two_readings_agree(tmp_path: Path, seed: int) -> Non
     liar = Liar(TrueChain(seed), seed, rate=0.5, errors=[], by_method={"eth_call": [wrong_word]})
     chain = play(tmp_path, liar, blocks=40)
     assert entries(tmp_path)
-    assert not false_keyframes(tmp_path, chain)
+    assert not false_states(tmp_path, chain)
     assert all(chain.head.pools[key] == pool for key, pool in market_of(tmp_path).pools.items())

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
-from dexarb.core.market import Keyframe
+from dexarb.core.block import BlockUpdate
+from dexarb.core.market import Keyframe, PoolsChanged
 from dexarb.store.history_check import check
 from tests.support.collecting import assert_true, collecting, entries, events, history_of, market_of
 from tests.support.small_chain import CHEAP
@@ -38,8 +39,8 @@ def test_a_pool_with_events_of_another_kind_is_left_out_before_it_misleads(tmp_p
             await run.mine(60, transactions=3)
             await run.reach()
         assert_true(tmp_path, chain, missing_pools=1)
-        last = [entry for entry in entries(tmp_path) if isinstance(entry, Keyframe)][-1]
-        assert {pool.kind for pool in last.pools} == {"uniswap_v2"}
+        pools = market_of(tmp_path).pools.values()
+        assert {pool.kind for pool in pools} == {"uniswap_v2"}
 
     with capture_logs() as said:
         run_at_once(check_it())
@@ -78,8 +79,13 @@ def test_a_pool_that_is_silently_wrong_is_found_left_out_and_read_anew(tmp_path:
         found = check(history_of(tmp_path))
         assert not found.gaps
         assert not found.problems
-        frames = [entry for entry in entries(tmp_path) if isinstance(entry, Keyframe)]
-        assert [len(frame.pools) for frame in frames] == [4, 3, 4]
+        first, *others = (each for each in entries(tmp_path) if not isinstance(each, BlockUpdate))
+        assert isinstance(first, Keyframe)
+        gone, back = others
+        assert isinstance(gone, PoolsChanged)
+        assert isinstance(back, PoolsChanged)
+        assert (gone.joined, gone.left) == ((), (CHEAP,))
+        assert ([pool.key for pool in back.joined], back.left) == ([CHEAP], ())
         assert dict(market_of(tmp_path).pools) == chain.head.pools
 
     with capture_logs() as said:

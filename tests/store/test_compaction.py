@@ -190,10 +190,10 @@ def test_lines_stay_if_they_do_not_read_back(
 ) -> None:
     before = recorded(tmp_path)
 
-    def without_the_last(folder: Path) -> Iterator[BlockUpdate]:
-        yield from list(read_blocks(folder))[:-1]
+    def without_the_last(folder: Path, from_seq: int, to_seq: int) -> Iterator[BlockUpdate]:
+        yield from list(read_blocks(folder, from_seq, to_seq))[:-1]
 
-    monkeypatch.setattr("dexarb.store.compaction.read_blocks", without_the_last)
+    monkeypatch.setattr("dexarb.store.parquet.read_blocks", without_the_last)
     with pytest.raises(StoreError, match="does not read back as it was"):
         close_segments(tmp_path, 10**9)
     assert [s.closed for s in list_segments(tmp_path)] == [False] * 6

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dexarb.core.block import Block, BlockRef, BlockUpdate, Log, Transaction
-from dexarb.core.market import Break, Keyframe
+from dexarb.core.market import Break, Keyframe, PoolsChanged
+from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
 from dexarb.errors import StoreError
 from dexarb.store import codec
@@ -235,7 +236,39 @@ def test_a_break_survives_the_round_trip(fork_point: BlockRef | None) -> None:
     }
 
 
+@given(st.integers(0, 40), st.integers(0, 3), st.lists(addresses, max_size=3))
+def test_pools_that_change_survive_the_round_trip(
+    blocks: int, joined: int, left: list[PoolKey]
+) -> None:
+    market = world.market_after(world.first_updates(blocks))
+    pools = tuple(market.pools.values())[:joined]
+    entry = PoolsChanged(9, world.ref_of(market), world.TOKENS[:joined], pools, tuple(left))
+    line = codec.encode_pools_changed(entry)
+    assert b"\n" not in line
+    assert codec.decode(line, "here") == entry
+    assert codec.decode_header(line, "here") == codec.ChangeHeader(9, entry.block)
+    assert list(json.loads(line)) == ["kind", "seq", "block", "tokens", "joined", "left"]
+
+
+def test_the_line_of_pools_that_change_is_the_documented_one() -> None:
+    entry = PoolsChanged(9, BlockRef(8, "0x0a"), world.TOKENS[:1], world.pools()[:1], (world.V3,))
+    state = dict(world.pools()[0].state())
+    assert json.loads(codec.encode_pools_changed(entry)) == {
+        "kind": "pools",
+        "seq": 9,
+        "block": {"number": 8, "hash": "0x0a"},
+        "tokens": [
+            {"chain_id": 137, "address": world.WETH, "symbol": "WETH", "decimals": 18},
+        ],
+        "joined": [{"kind": "uniswap_v2", "state": state}],
+        "left": [world.V3],
+    }
+
+
 def test_a_token_with_absurd_decimals_is_refused() -> None:
     line = codec.encode_keyframe(world.first_keyframe(), continues=False)
+    with pytest.raises(StoreError, match="decimals"):
+        codec.decode(line.replace(b'"decimals":18', b'"decimals":1000000'), "here")
+    line = codec.encode_pools_changed(PoolsChanged(9, BlockRef(8, "0x0a"), world.TOKENS))
     with pytest.raises(StoreError, match="decimals"):
         codec.decode(line.replace(b'"decimals":18', b'"decimals":1000000'), "here")

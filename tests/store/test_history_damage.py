@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from dexarb.core.block import BlockUpdate
+from dexarb.core.market import PoolsChanged
 from dexarb.errors import StoreError
 from dexarb.store.compaction import close_segments
 from dexarb.store.history_check import check
@@ -25,20 +27,32 @@ UPDATES = world.fork_behind(10**9, 37)
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two closed segments, one of which ends with a break, and open ones."""
+    """Two closed segments, one of which ends with a break, and open ones; pools leave and come back
+    in a closed one and in an open one."""
     folder = tmp_path_factory.mktemp("whole")
-    record(folder, UPDATES[:12], segment_blocks=8)
+    record(folder, [*gone_and_back(UPDATES[:12], 3)], segment_blocks=8)
     market = world.market_after(UPDATES[:10])
     with open_writer(folder, segment_blocks=8) as writer:
         last = UPDATES[9].block
         writer.append_break(writer.recent_chain(3)[0], "why")
         assert writer.last_block == (last.number, last.hash)
         writer.append_keyframe(market.keyframe())
-        append_all(writer, market, UPDATES[10:])
+        append_all(writer, market, [*gone_and_back(UPDATES, 35)][10:])
         close_segments(folder, 5_012 + 129)
     assert [each.closed for each in list_segments(folder)] == [True] * 2 + [False] * 4
     assert check(folder).problems == []
     return folder
+
+
+def gone_and_back(updates: list[BlockUpdate], count: int) -> Iterator[BlockUpdate | PoolsChanged]:
+    """Behind so many of the blocks one pool leaves, and joins again as it was."""
+    for number, update in enumerate(updates, 1):
+        yield update
+        if number == count:
+            market = world.market_after(updates[:number])
+            block, pool = world.ref_of(market), market.pools[world.V2_TWO]
+            yield PoolsChanged(0, block, left=(pool.key,))
+            yield PoolsChanged(0, block, joined=(pool,))
 
 
 def files(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dexarb.core.block import BlockUpdate
-from dexarb.core.market import Entry, Keyframe, Market
+from dexarb.core.market import Entry, Keyframe, Market, PoolsChanged
 from dexarb.errors import StoreError
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
@@ -23,15 +23,23 @@ def open_writer(folder: Path, *, segment_blocks: int = 1000) -> HistoryWriter:
     )
 
 
-def record(folder: Path, updates: Sequence[BlockUpdate], *, segment_blocks: int = 1000) -> None:
-    """A whole collector's life: keyframe, blocks, rolls."""
+def record(
+    folder: Path, updates: Sequence[BlockUpdate | PoolsChanged], *, segment_blocks: int = 1000
+) -> None:
+    """A whole collector's life: keyframe, blocks, pools that come and go, rolls."""
     with open_writer(folder, segment_blocks=segment_blocks) as writer:
         writer.append_keyframe(world.first_keyframe())
         append_all(writer, Market(world.first_keyframe()), updates)
 
 
-def append_all(writer: HistoryWriter, market: Market, updates: Sequence[BlockUpdate]) -> None:
+def append_all(
+    writer: HistoryWriter, market: Market, updates: Sequence[BlockUpdate | PoolsChanged]
+) -> None:
     for update in updates:
+        if isinstance(update, PoolsChanged):
+            market.change(update)
+            writer.append_pools_changed(update)
+            continue
         market.rewind(update.block.parent_hash)
         market.apply(update)
         writer.append(update)

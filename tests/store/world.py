@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
 from dexarb.amm.uniswap_v3 import MINT, SWAP, UniswapV3Pool
-from dexarb.core.block import Block, BlockUpdate, Log, Transaction
-from dexarb.core.market import Keyframe, Market
+from dexarb.core.block import Block, BlockRef, BlockUpdate, Log, Transaction
+from dexarb.core.market import Keyframe, Market, PoolsChanged
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, Token
@@ -96,6 +96,38 @@ def first_updates(count: int, seed: int = 1, *, logs: int = 3) -> list[BlockUpda
     return list(islice(updates(seed, logs=logs), count))
 
 
+def with_changes(
+    count: int, seed: int = 1, *, corrections: bool = False
+) -> list[BlockUpdate | PoolsChanged]:
+    """`count` blocks as from `first_updates`, and between them pools that leave and come back.
+
+    corrections: some were in a wrong state before, of which nobody knows until it is put right.
+    """
+    random_ = random.Random(f"changes {seed}")
+    chain, ours = Market(first_keyframe()), Market(first_keyframe())
+    made: list[BlockUpdate | PoolsChanged] = []
+    for update in first_updates(count, seed):
+        for market in (chain, ours):
+            market.rewind(update.block.parent_hash)
+        chain.apply(update)
+        logs = tuple(log for log in update.logs if ours.key_of(log) is not None)
+        made.append(replace(update, logs=logs))
+        ours.apply(made[-1])  # type: ignore[arg-type]
+        if random_.random() < 0.3:
+            there = sorted(ours.pools)
+            left = tuple(random_.sample(there, random_.randint(0, max(0, len(there) - 1))))
+            absent = sorted(chain.pools.keys() - (ours.pools.keys() - left * corrections))
+            joined = tuple(chain.pools[address] for address in absent if random_.random() < 0.5)
+            entry = PoolsChanged(0, ref_of(ours), (), joined, left)
+            ours.change(entry)
+            made.append(entry)
+    return made
+
+
+def ref_of(market: Market) -> BlockRef:
+    return BlockRef(market.block.number, market.block.hash)
+
+
 def fork_behind(number: int, count: int) -> list[BlockUpdate]:
     """`count` blocks in a row, of which the one that is `number` above the start came twice: it was
     replaced as soon as it had come."""
@@ -113,12 +145,15 @@ def fork_behind(number: int, count: int) -> list[BlockUpdate]:
     return made
 
 
-def market_after(applied: list[BlockUpdate]) -> Market:
+def market_after(applied: Sequence[BlockUpdate | PoolsChanged]) -> Market:
     """The market that these lead to from `first_keyframe`."""
     market = Market(first_keyframe())
-    for update in applied:
-        market.rewind(update.block.parent_hash)
-        market.apply(update)
+    for entry in applied:
+        if isinstance(entry, PoolsChanged):
+            market.change(entry)
+        else:
+            market.rewind(entry.block.parent_hash)
+            market.apply(entry)
     return market
 
 

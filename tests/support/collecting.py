@@ -13,7 +13,8 @@ from dexarb.apps.collect import Collector, history_folder
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport.connect import Transport
 from dexarb.core.block import BlockUpdate, Log, Transaction
-from dexarb.core.market import Break, Entry, Keyframe, Market
+from dexarb.core.following import Follower
+from dexarb.core.market import Break, Entry, Keyframe, Market, PoolsChanged
 from dexarb.store.follow import newest_market
 from dexarb.store.history_check import HistoryCheck, check
 from dexarb.store.history_reader import HistoryReader
@@ -119,12 +120,12 @@ def true_update(block: TrueBlock) -> BlockUpdate:
 def false_blocks(folder: Path, chain: TrueChain) -> list[BlockUpdate]:
     """Recorded blocks, dead ones too, whose header or logs of the pools that are followed are not
     those of the chain."""
-    followed: frozenset[str] = frozenset()
+    follower = Follower()
     found = []
     for entry in entries(folder):
-        if isinstance(entry, Keyframe):
-            followed = frozenset(pool.address for pool in entry.pools)
-        elif isinstance(entry, BlockUpdate) and not _is_true(entry, followed, chain):
+        follower.take(entry)
+        followed = frozenset(follower.market.pools) if follower.market is not None else frozenset()
+        if isinstance(entry, BlockUpdate) and not _is_true(entry, followed, chain):
             found.append(entry)
     return found
 
@@ -163,7 +164,7 @@ def assert_true(
     assert all(update.witnesses == 0 for update in false)
     assert len(false) <= unproven_and_false
     assert_no_keyframe_below(folder)
-    assert unproven_and_false or not false_keyframes(folder, chain)
+    assert unproven_and_false or not false_states(folder, chain)
     market = market_of(folder)
     assert market.block.hash == chain.head.hash
     assert len(market.pools) >= len(chain.head.pools) - missing_pools
@@ -172,13 +173,14 @@ def assert_true(
     return found
 
 
-def false_keyframes(folder: Path, chain: TrueChain) -> list[tuple[int, set[str]]]:
-    """Blocks of keyframes, with the pools that they have in a state that never was."""
+def false_states(folder: Path, chain: TrueChain) -> list[tuple[int, set[str]]]:
+    """Blocks at which pools came in, with those that came in a state that never was."""
     found = []
     for entry in entries(folder):
-        if isinstance(entry, Keyframe):
+        if isinstance(entry, Keyframe | PoolsChanged):
             true = chain.blocks[entry.block.hash].pools
-            wrong = {pool.key for pool in entry.pools if true.get(pool.key) != pool}
+            pools = entry.pools if isinstance(entry, Keyframe) else entry.joined
+            wrong = {pool.key for pool in pools if true.get(pool.key) != pool}
             if wrong:
                 found.append((entry.block.number, set[str](wrong)))
     return found
@@ -189,15 +191,16 @@ def market_of(folder: Path) -> Market:
 
 
 def assert_no_keyframe_below(folder: Path) -> None:
-    """No keyframe of a block before the newest, unless a break said so."""
+    """No keyframe of a block before the newest, unless a break said so; no pools change there."""
     newest = -1
     for entry in entries(folder):
         if isinstance(entry, Break):
             newest = -1 if entry.fork_point is None else entry.fork_point.number
         elif isinstance(entry, Keyframe):
             assert entry.block.number >= newest, f"a keyframe of {entry.block.number}"
-            newest = entry.block.number
-        else:
+        elif isinstance(entry, PoolsChanged):
+            assert entry.block.number == newest, f"pools change at {entry.block.number}"
+        if isinstance(entry, Keyframe | BlockUpdate):
             newest = entry.block.number
 
 

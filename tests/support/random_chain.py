@@ -3,7 +3,7 @@ transactions and failed ones. Everything that happens is what the pools themselv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -109,6 +109,10 @@ class RandomChain:
                 )
             )
         return BlockUpdate(self.seq, self.tip, tuple(logs), tuple(transactions))
+
+    def states_at(self, block: Block) -> Mapping[PoolKey, Pool]:
+        """All pools at the end of a block."""
+        return self._states[block.hash]
 
     def _logs(self, pools: dict[PoolKey, Pool], kind: str, index: int, first_log: int) -> list[Log]:
         """Of one transaction; moves the pools."""

@@ -17,7 +17,8 @@ Change = Callable[[Decision], Decision]
 
 
 class Scripted:
-    """Takes every opportunity that its pools are free for, each of its rows in its own way.
+    """Takes every opportunity that its pools are free for and that has a price, each of its rows in
+    its own way.
 
     rows: by name, how the row's decisions differ from the plain ones.
     """
@@ -31,14 +32,16 @@ class Scripted:
 
     def decide(self, view: View, skips: SkipTally) -> Decided:  # noqa: ARG002
         made: list[Decision] = []
-        if view.stale:
+        prices = view.valuation
+        if view.stale or prices.native_price is None:
             return Decided()
         for name, change in self._rows.items():
             used: set[str] = set()
             for opportunity in view.opportunities:
                 pools = opportunity.cycle.pools
                 is_busy = view.ledger.rows[name] in view.ledger.busy_rows(pools)
-                if is_busy or not used.isdisjoint(pools):
+                has_price = prices.price(opportunity.cycle.start_token) is not None
+                if not has_price or is_busy or not used.isdisjoint(pools):
                     continue
                 used.update(pools)
                 plain = plain_decision(name, view, opportunity)

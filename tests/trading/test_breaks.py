@@ -69,7 +69,7 @@ def test_after_a_break_that_goes_too_far_back_nothing_is_known_until_the_keyfram
     lost = made.step(chain.mine(weth_pool(CHEAP, 2_300)))
     assert (lost.stale, lost.decisions, lost.fills) == (True, (), ())
     again = made.step(replace(keyframe(), seq=12))
-    assert again.voided == [decision]
+    assert again.voided == (decision,)
     assert not made.is_lost
 
 
@@ -87,7 +87,7 @@ def test_a_corrected_pool_withdraws_the_decisions_that_pass_it_and_no_others(
         for each in now.pools
     )
     step = made.step(replace(now, seq=50, pools=pools))
-    assert step.voided == ([decision] if withdrawn else [])
+    assert step.voided == ((decision,) if withdrawn else ())
     assert made.market.pools[pool] == next(each for each in pools if each.key == pool)
     assert bool(made.step(chain.mine()).fills) is not withdrawn
 

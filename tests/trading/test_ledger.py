@@ -1,4 +1,5 @@
-"""The books under anything a chain can do: blocks, reorganisations, keyframes, resyncs.
+"""The books under anything a chain can do: blocks, reorganisations, keyframes, resyncs, pools that
+come and go.
 
 After every entry the ledger is compared with a fold written down plainly from all that was sent
 and all that stands.
@@ -12,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dexarb.core.block import Block
+from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.ledger import SECONDS_PER_DAY, is_loss
-from dexarb.core.market import Entry, Keyframe
+from dexarb.core.market import Entry, Keyframe, PoolsChanged
+from dexarb.core.pool import PoolKey
 from dexarb.core.trade import Decision, Fill, FillStatus, Position, StrategyHash
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY
@@ -58,9 +60,13 @@ class Books:
 
     def note(self, entry: Entry, step: Step, open_cycles: Iterable[str]) -> None:
         if step.dead_blocks:
-            dead = set(step.dead_blocks)
-            assert [each for each, _ in self.branch[-len(dead) :]] == list(step.dead_blocks)
-            del self.branch[-len(dead) :]
+            gone = []
+            while self.branch[-1][0] in step.dead_blocks:
+                gone.append(self.branch.pop()[0])
+            assert list(dict.fromkeys(reversed(gone))) == list(step.dead_blocks)
+            # What was given up in a dead block waits for its cycle to close on the new branch.
+            for name, at in self.voided.items():
+                self.voided[name] = min(at, len(self.branch))
         if step.undone:
             assert tuple(self.stands[-len(step.undone) :]) == tuple(step.undone)
             del self.stands[-len(step.undone) :]
@@ -71,7 +77,7 @@ class Books:
         for decision in step.voided:
             self.voided[decision.id] = len(self.branch) - 1
         self.sent += step.decisions
-        if not isinstance(entry, Keyframe):
+        if isinstance(entry, BlockUpdate):
             self.day = step.block.timestamp // SECONDS_PER_DAY
 
     def columns(self, name: str) -> dict[str, int]:
@@ -176,12 +182,28 @@ class Life:
         elif kind == "resync":
             number = block.number + 7
             block = replace(block, number=number, hash=f"0xr{self.chain.seq}", parent_hash="0x")
-        changed = {pool.address for pool in pools} != self.engine.market.pools.keys()
+        changed = {pool.key for pool in pools} != self.engine.market.pools.keys()
         if changed or kind == "resync":
             self.blocks = [block]
         self.chain.tip = block
         entry = Keyframe(self.chain.seq, block, self.first.profile, self.first.tokens, tuple(pools))
         self.step(entry)
+
+    def change(self, kind: str, key: PoolKey, price: int) -> None:
+        """leave: the pool goes, if it is there. state: it comes, or is put right."""
+        market = self.engine.market
+        there = key in market.pools
+        if kind == "leave" and not there:
+            return
+        self.chain.seq += 1
+        self.step(
+            PoolsChanged(
+                self.chain.seq,
+                BlockRef(market.block.number, market.block.hash),
+                joined=(weth_pool(key, price),) if kind == "state" else (),
+                left=(key,) if there else (),
+            )
+        )
 
     def check(self) -> None:
         ledger = self.engine.ledger
@@ -206,10 +228,15 @@ BLOCKS = st.tuples(
     st.sampled_from([0, 0, 0, 50_000]),
 )
 KEYFRAMES = st.tuples(st.sampled_from(["same", "fewer", "all", "resync"]))
-ACTIONS = st.lists(st.one_of(BLOCKS, BLOCKS, BLOCKS, BLOCKS, KEYFRAMES), max_size=25)
+CHANGES = st.tuples(
+    st.sampled_from(["leave", "state"]), st.sampled_from([CHEAP, DEAR]), st.sampled_from(PRICES)
+)
+ACTIONS = st.lists(
+    st.one_of(BLOCKS, BLOCKS, BLOCKS, BLOCKS, BLOCKS, CHANGES, KEYFRAMES), max_size=25
+)
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(ACTIONS)
 def test_the_ledger_is_a_fold_of_what_was_sent_and_what_stands(
     actions: list[tuple[object, ...]],
@@ -218,6 +245,8 @@ def test_the_ledger_is_a_fold_of_what_was_sent_and_what_stands(
     for kind, *how in actions:
         if kind == "mine":
             life.mine(*how)  # type: ignore[arg-type]
+        elif kind in ("leave", "state"):
+            life.change(str(kind), *how)  # type: ignore[arg-type]
         else:
             life.keyframe(str(kind))
     # Nothing stays open for ever.

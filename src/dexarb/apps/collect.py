@@ -160,8 +160,16 @@ class Collector:
             _log.error("history.mismatch", pools=sorted(chain), remedy="taking the chain's state")
         pools = [chain.get(key) or market.pools.get(key) or pool for key, pool in read.items()]
         frame = self._reader.keyframe(found, pools)
-        if chain or market.profile != frame.profile or market.pools.keys() != read.keys():
+        wanted = {pool.key: pool for pool in frame.pools}
+        # A pool that stays as it is is the market's own.
+        joined = [pool for key, pool in wanted.items() if market.pools.get(key) is not pool]
+        left = [key for key, pool in market.pools.items() if wanted.get(key) is not pool]
+        renamed = any(market.tokens.get(each.address, each) != each for each in frame.tokens)
+        if market.profile != frame.profile or (renamed and (joined or left)):
             await self._begin(frame)
+        elif joined or left:
+            await self._recorder.change(tokens=frame.tokens, joined=joined, left=left)
+            self._write_state()
 
     async def _read_pools(self, at: BlockRef | None = None) -> Bootstrap:
         market = self._recorder.market

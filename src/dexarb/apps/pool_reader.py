@@ -65,7 +65,8 @@ class PoolReader:
             raise NothingFound(found.block.number, len(found.missing))
         # What contracts answer cannot be proven: new pools come in when it has been read twice.
         new = [pool for pool in found.pools if pool.key not in known]
-        self._watch.doubt(await self._check.unconfirmed(found.block, new) if new else ())
+        doubtful = await self._check.unconfirmed(found.block, new) if new else ()
+        self._watch.doubt(doubtful, found.tokens)
         _log.info("bootstrap", block=found.block.number, pools=len(found.pools))
         self._failures = 0
         return found

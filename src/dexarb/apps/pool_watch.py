@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 
 import structlog
 
@@ -13,6 +12,7 @@ from dexarb.chain.feed.feed import Received
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool, PoolKey
+from dexarb.core.token import Address, Token
 from dexarb.errors import OutsideError, PoolError
 
 DIFFERENCES_BORNE = 1
@@ -25,12 +25,13 @@ _log = structlog.get_logger("data-collector")
 
 
 class PoolWatch:
-    """Mutable. Every change of the set of pools is a keyframe, so traders pass the pools over."""
+    """Mutable. Every change of the set of pools is an entry, so traders pass the pools over."""
 
     def __init__(self, recorder: Recorder, check: SelfCheck) -> None:
         self._recorder = recorder
         self._check = check
         self._absent: dict[PoolKey, Pool] = {}
+        self._tokens: dict[Address, Token] = {}
         self.given_up: dict[PoolKey, str] = {}
         self._failed_restores = self._blocks_to_restore = 0
 
@@ -40,6 +41,7 @@ class PoolWatch:
         Raises ReorgTooDeep.
         """
         update = received.update(0)
+        self._miss(self._recorder.go_back(update.block))
         while True:
             try:
                 ours = self._recorder.apply(update)
@@ -65,13 +67,22 @@ class PoolWatch:
             unknown = f"moved by events of unknown kinds: {topics}"
             await self._leave_out(differing, unknown if topics else "an event is missing")
 
-    def doubt(self, pools: Iterable[Pool]) -> None:
-        """Leave out, from the next keyframe on, what was read in two ways, until two readings
-        agree."""
+    def doubt(self, pools: Iterable[Pool], tokens: Iterable[Token]) -> None:
+        """Leave out what was read in two ways, until two readings agree. tokens: also theirs."""
         for pool in pools:
             _log.warning("pool.doubtful", pool=pool.key, dex=pool.dex)
-            self._absent[pool.key] = pool
-            self._failed_restores = self._blocks_to_restore = 0
+            self._await(pool)
+        self._tokens |= {token.address: token for token in tokens}
+
+    def _miss(self, pools: Mapping[PoolKey, Pool]) -> None:
+        """These joined on a branch that is dead now: on this one nobody has read them."""
+        for pool in pools.values():
+            self._await(pool)
+
+    def _await(self, pool: Pool) -> None:
+        """Take it in as soon as it can be read."""
+        self._absent[pool.key] = pool
+        self._failed_restores = self._blocks_to_restore = 0
 
     async def settle(self) -> None:
         """After a block: act on what the check found, and take in again what was left out."""
@@ -105,8 +116,7 @@ class PoolWatch:
                 remedy="Is it of this kind? Fees on transfers and forks of other events are not",
             )
             if comes_back:
-                self._absent[key] = pool
-                self._failed_restores = self._blocks_to_restore = 0
+                self._await(pool)
             else:
                 self.given_up[key] = reason
         await self._recorder.leave_out(pools)
@@ -128,8 +138,9 @@ class PoolWatch:
         self._failed_restores = 0 if found else self._failed_restores + 1
         self._blocks_to_restore = 1 << min(MOST_DOUBLINGS, self._failed_restores)
         if found:
-            frame = market.keyframe()
-            await self._recorder.begin(replace(frame, pools=(*frame.pools, *found.values())))
+            own = dict.fromkeys(token for pool in found.values() for token in pool.tokens)
+            tokens = [self._tokens[token] for token in own if token in self._tokens]
+            await self._recorder.change(tokens=tokens, joined=found.values())
             for key in found:
                 del self._absent[key]
             _log.info("pool.restored", pools=sorted(found), block=market.block.number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 import structlog
@@ -12,8 +12,9 @@ import structlog
 from dexarb.apps.retrying import Retrying
 from dexarb.chain.feed.heads import HICCUP_S
 from dexarb.core.block import Block, BlockRef, BlockUpdate
-from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
-from dexarb.core.pool import PoolKey
+from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market, PoolsChanged
+from dexarb.core.pool import Pool, PoolKey
+from dexarb.core.token import Token
 from dexarb.errors import ReorgTooDeep, StoreError
 from dexarb.store.compaction import close_segments
 from dexarb.store.follow import newest_market
@@ -65,21 +66,31 @@ class Recorder:
             yield branch
             depth, before = depth * 8, len(branch)
 
+    def go_back(self, block: Block) -> dict[PoolKey, Pool]:
+        """Take the market back to the parent of a block, if it stands elsewhere; returns the pools
+        that joined only behind it, as they were.
+
+        Raises ReorgTooDeep for a parent that the market does not remember.
+        """
+        market = self._market
+        if block.parent_hash == market.block.hash:
+            return {}
+        if not market.remembers(block.parent_hash):
+            raise ReorgTooDeep(block.number, block.hash, market.block.number)
+        depth = market.block.number - block.number + 1
+        _log.warning("reorg", block=block.number, depth=depth)
+        self.reorgs += 1
+        before = dict(market.pools)
+        market.rewind(block.parent_hash)
+        return {key: pool for key, pool in before.items() if key not in market.pools}
+
     def apply(self, update: BlockUpdate) -> BlockUpdate:
         """Move the market to the block; returns it with the logs of the market's pools alone.
 
-        Nothing is written yet: `append` or `take_back` follows. Raises ReorgTooDeep for a parent
-        that the market does not remember, and the PoolError of a pool that cannot follow.
+        Nothing is written yet: `append` or `take_back` follows. Raises the PoolError of a pool that
+        cannot follow.
         """
         market = self._market
-        block = update.block
-        if block.parent_hash != market.block.hash:
-            if not market.remembers(block.parent_hash):
-                raise ReorgTooDeep(block.number, block.hash, market.block.number)
-            depth = market.block.number - block.number + 1
-            _log.warning("reorg", block=block.number, depth=depth)
-            self.reorgs += 1
-            market.rewind(block.parent_hash)
         logs = tuple([log for log in update.logs if market.key_of(log) is not None])
         ours = replace(update, logs=logs)
         market.apply(ours)
@@ -104,8 +115,7 @@ class Recorder:
         self._roll()
 
     async def begin(self, keyframe: Keyframe) -> None:
-        """Go on from this market: the first one, another set of pools, corrected ones, a new start
-        after a break."""
+        """Go on from this market: the first one, another profile, a new start after a break."""
 
         async def write() -> Keyframe:
             return self.writer.append_keyframe(keyframe)
@@ -123,12 +133,33 @@ class Recorder:
         self.breaks += 1
         self.market = None
 
+    async def change(
+        self,
+        *,
+        tokens: Iterable[Token] = (),
+        joined: Iterable[Pool] = (),
+        left: Iterable[PoolKey] = (),
+    ) -> None:
+        """Let pools join and leave at the market's block, which the history ends at.
+
+        joined: as they are at its end. tokens: among them those that the market does not know.
+        """
+        market = self._market
+        new = tuple(token for token in tokens if token.address not in market.tokens)
+        entry = PoolsChanged(0, self._place, new, tuple(joined), tuple(left))
+
+        async def write() -> PoolsChanged:
+            return self.writer.append_pools_changed(entry)
+
+        market.change(await self._retrying.until_done(write))
+
     async def leave_out(self, pools: Collection[PoolKey]) -> None:
         """Go on at the same block without these pools: traders pass them over from here on."""
+        if self.writer.last_block == self._place:
+            await self.change(left=sorted(pools))
+            return
         frame = self._market.keyframe()
-        block = BlockRef(frame.block.number, frame.block.hash)
-        if self.writer.last_block != block:
-            await self.break_off(block, "pools had to be left out on another branch")
+        await self.break_off(self._place, "pools had to be left out on another branch")
         rest = tuple(pool for pool in frame.pools if pool.key not in pools)
         await self.begin(replace(frame, pools=rest))
 
@@ -136,6 +167,11 @@ class Recorder:
     def _market(self) -> Market:
         assert self.market is not None
         return self.market
+
+    @property
+    def _place(self) -> BlockRef:
+        """The block that the market stands at."""
+        return BlockRef(self._market.block.number, self._market.block.hash)
 
     # -- segments -----------------------------------------------------------------------------
 

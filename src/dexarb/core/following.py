@@ -1,7 +1,7 @@
 """The one way to follow a history: entries go in one by one, the market comes out.
 
 Whoever reads a history uses `Follower`, so that all agree on what a keyframe, a reorganisation, a
-block that comes twice and a break mean.
+block that comes twice, pools that come and go, and a break mean.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from dexarb.core.block import BlockUpdate
-from dexarb.core.market import Break, Entry, Keyframe, Market
+from dexarb.core.market import Break, Entry, Keyframe, Market, PoolsChanged
 from dexarb.core.pool import PoolKey
 from dexarb.errors import MarketError, PoolError
 
@@ -19,15 +19,16 @@ class Kind(Enum):
     """What an entry meant for the market.
 
     REPEATED: nothing, it says what is known: a keyframe of the market as it stands, or a block that
-    is on its branch already. APPLIED: a block. RESTATED: a keyframe of the same block with other
-    pools, other states or another profile. ANEW: a keyframe of another block. BROKEN: a break, or a
-    keyframe of a block before; the market stands at that block. LOST: nothing is known until the
-    next keyframe, since what came cannot follow, or a break goes back further than the market
-    remembers.
+    is on its branch already. APPLIED: a block. CHANGED: pools have joined or left. RESTATED: a
+    keyframe of the same block with other pools, other states or another profile. ANEW: a keyframe
+    of another block. BROKEN: a break, or a keyframe of a block before; the market stands at that
+    block. LOST: nothing is known until the next keyframe, since what came cannot follow, or a break
+    goes back further than the market remembers.
     """
 
     REPEATED = auto()
     APPLIED = auto()
+    CHANGED = auto()
     RESTATED = auto()
     ANEW = auto()
     BROKEN = auto()
@@ -39,9 +40,9 @@ class Move:
     """An entry, and what it did.
 
     rewound_to: hash of the block that the market was first taken back to, None if it was not.
-    touched: pools that are other ones now, those of the way back included; of a market that is
-    another one (RESTATED, ANEW) all that are not as they were, also those that are gone. error: why
-    it became lost, None if it was before.
+    touched: pools that are other ones now or gone, those of the way back included; of a market that
+    is another one (RESTATED, ANEW) all that are not as they were. error: why it became lost, None
+    if it was before.
     """
 
     entry: Entry
@@ -65,6 +66,8 @@ class Follower:
             return Move(entry, Kind.LOST)
         if isinstance(entry, Break):
             return self._break(self.market, entry)
+        if isinstance(entry, PoolsChanged):
+            return self._change(self.market, entry)
         return self._block(self.market, entry)
 
     def _keyframe(self, keyframe: Keyframe) -> Move:
@@ -103,6 +106,14 @@ class Follower:
             self.market = None
             return Move(update, Kind.LOST, back, rewound_to, error)
         return Move(update, Kind.APPLIED, back | touched, rewound_to)
+
+    def _change(self, market: Market, entry: PoolsChanged) -> Move:
+        try:
+            touched = market.change(entry)
+        except MarketError as error:
+            self.market = None
+            return Move(entry, Kind.LOST, error=error)
+        return Move(entry, Kind.CHANGED, touched)
 
     def _break(self, market: Market, entry: Break) -> Move:
         point = entry.fork_point

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import ChainMap, deque
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Set
+from dataclasses import dataclass, field
 
 from dexarb.core.block import Block, BlockRef, BlockUpdate, Log
 from dexarb.core.pool import Pool, PoolKey, SwapGas
@@ -41,7 +41,28 @@ class Break:
     reason: str
 
 
-Entry = Keyframe | BlockUpdate | Break
+@dataclass(frozen=True, slots=True)
+class PoolsChanged:
+    """Entry `seq` of the history: pools join and leave at the end of the block it ends at.
+
+    tokens: those of joining pools that the market does not know yet. joined: the pools as they are
+    at the end of `block`. left: pools that are not to be followed any more; one that is joined as
+    well is a state that is put right.
+    """
+
+    seq: int
+    block: BlockRef
+    tokens: tuple[Token, ...] = ()
+    joined: tuple[Pool, ...] = ()
+    left: tuple[PoolKey, ...] = ()
+
+    @property
+    def corrected(self) -> frozenset[PoolKey]:
+        """Pools whose state is put right."""
+        return frozenset(self.left) & {pool.key for pool in self.joined}
+
+
+Entry = Keyframe | BlockUpdate | PoolsChanged | Break
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +86,19 @@ class Swap:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """How one block changed the market. versions: (transaction index, pool after it)."""
+    """How one block changed the market. versions: (transaction index, pool after it). joined: pools
+    that have come to the market at the end of the block. A pool that leaves goes from all three."""
 
     update: BlockUpdate
     parent: Block
-    before: Mapping[PoolKey, Pool]
-    versions: Mapping[PoolKey, tuple[tuple[int, Pool], ...]]
+    before: dict[PoolKey, Pool]
+    versions: dict[PoolKey, tuple[tuple[int, Pool], ...]]
+    joined: set[PoolKey] = field(default_factory=set)
 
 
 class Market:
-    """Mutable. `apply` moves it one block on, `rewind` takes blocks back.
+    """Mutable. `apply` moves it one block on, `rewind` takes blocks back, `change` lets pools come
+    and go.
 
     A place in the latest block is the number of its transactions that came before us: 0 is the
     top. Pools inside the block are kept, so `pool_at` costs a look-up at any place.
@@ -86,18 +110,31 @@ class Market:
         self.tokens: dict[Address, Token] = {token.address: token for token in keyframe.tokens}
         self.pools: dict[PoolKey, Pool] = {pool.key: pool for pool in keyframe.pools}
         """As the block has left them; see `ahead`."""
-        self._kinds = {pool.address: type(pool) for pool in keyframe.pools}
-        self.swap_gas: frozenset[SwapGas] = frozenset(kind.gas for kind in self._kinds.values())
-        """Of the kinds of pools that there are."""
-        self.timed = tuple(pool.key for pool in keyframe.pools if pool.moves_with_time)
+        self._kinds: dict[Address, type[Pool]] = {}
+        self.swap_gas: frozenset[SwapGas] = frozenset()
+        """Of the kinds of pools that there have been."""
+        self.timed: tuple[PoolKey, ...] = ()
         """The pools that change from block to block without an event."""
-        self.inexact = frozenset(pool.key for pool in keyframe.pools if pool.mirror_error)
+        self.inexact: frozenset[PoolKey] = frozenset()
         """The pools whose segments are an approximation."""
+        self._know(keyframe.pools)
         self._steps: deque[_Step] = deque(maxlen=MAX_REORG_DEPTH)
 
     @property
     def chain_id(self) -> int:
         return self.profile.chain_id
+
+    def _know(self, joined: Collection[Pool]) -> None:
+        """What has to be known of pools beside their state."""
+        kinds = {pool.address: type(pool) for pool in joined}
+        self._kinds |= kinds
+        self.swap_gas |= {kind.gas for kind in kinds.values()}
+        self.timed += tuple(pool.key for pool in joined if pool.moves_with_time)
+        self.inexact |= {pool.key for pool in joined if pool.mirror_error}
+
+    def _forget(self, gone: Set[PoolKey]) -> None:
+        self.timed = tuple(key for key in self.timed if key not in gone)
+        self.inexact -= gone
 
     def keyframe(self) -> Keyframe:
         """The market as it is now. Its seq, 0 here, is given by the history that takes it."""
@@ -170,8 +207,57 @@ class Market:
         self.block = update.block
         return frozenset(frozen)
 
+    def change(self, entry: PoolsChanged) -> frozenset[PoolKey]:
+        """Take pools in and leave pools out at the end of the market's block; returns them all.
+
+        What leaves was never there: no rewind brings it back. What joins is known from here on: a
+        rewind behind this block takes it out again. Raises MarketError, and changes nothing, for
+        an entry of another block and for one that does not fit the pools that are there.
+        """
+        self._require_fitting(entry)
+        for step in self._steps:
+            for key in entry.left:
+                step.before.pop(key, None)
+                step.versions.pop(key, None)
+                step.joined.discard(key)
+        for key in entry.left:
+            del self.pools[key]
+        self._forget(frozenset(entry.left))
+        joined = {pool.key: pool for pool in entry.joined}
+        self._know(entry.joined)
+        self.tokens |= {token.address: token for token in entry.tokens}
+        self.pools |= joined
+        if self._steps:
+            self._steps[-1].joined.update(joined)
+        return frozenset(entry.left) | joined.keys()
+
+    def _require_fitting(self, entry: PoolsChanged) -> None:
+        """Raises MarketError."""
+        ours = BlockRef(self.block.number, self.block.hash)
+        if entry.block != ours:
+            raise MarketError(
+                f"pools change at block {entry.block.number} {entry.block.hash}, "
+                f"the market is at {ours.number} {ours.hash}"
+            )
+        left = {key: self.pools.get(key) for key in entry.left}
+        for key, pool in left.items():
+            if pool is None:
+                raise MarketError(f"pool {key} leaves the market and is not there")
+        joined: set[PoolKey] = set()
+        for pool in entry.joined:
+            before = left.get(pool.key)
+            if pool.key in joined or (before is None and pool.key in self.pools):
+                raise MarketError(f"pool {pool.key} joins the market and is there already")
+            if before is not None and before.tokens != pool.tokens:
+                raise MarketError(f"pool {pool.key} comes back with other tokens")
+            joined.add(pool.key)
+        for token in entry.tokens:
+            if self.tokens.get(token.address, token) != token:
+                raise MarketError(f"token {token.address} is known as another one")
+
     def rewind(self, block_hash: str) -> frozenset[PoolKey]:
-        """Go back to the end of an earlier block; returns the pools that changed on the way.
+        """Go back to the end of an earlier block; returns the pools that changed on the way, those
+        included that have joined since and are gone.
 
         Raises RewindTooDeep, and leaves the market as it is, if the block is not in the journal.
         """
@@ -182,8 +268,11 @@ class Market:
         touched: set[PoolKey] = set()
         while self.block.hash != block_hash:
             step = self._steps.pop()
-            self.pools.update(step.before)
-            touched.update(step.before)
+            self.pools |= step.before
+            for key in step.joined:
+                del self.pools[key]
+            self._forget(step.joined)
+            touched.update(step.before, step.joined)
             self.block = step.parent
         return frozenset(touched)
 

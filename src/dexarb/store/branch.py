@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from dexarb.core.block import BlockRef
 from dexarb.core.market import Break
-from dexarb.store.codec import Header
+from dexarb.store.codec import ChangeHeader, EntryHeader, Header
 
 
 class Branch:
@@ -18,7 +18,7 @@ class Branch:
     keyframe can follow; the tip is then the fork point.
     """
 
-    def __init__(self, entries: Iterable[Header | Break] = (), *, limit: int | None = None) -> None:
+    def __init__(self, entries: Iterable[EntryHeader] = (), *, limit: int | None = None) -> None:
         """entries: of a history from one of its keyframes on, so that parents may be missing where
         it reaches back behind that. limit: how many headers to remember, all of them if None."""
         self._headers: deque[Header] = deque(maxlen=limit)
@@ -41,8 +41,9 @@ class Branch:
     def holds(self, block_hash: str) -> bool:
         return any(header.hash == block_hash for header in reversed(self._headers))
 
-    def follow(self, entry: Header | Break) -> bool:
-        """Take the next entry. False, and nothing changed, for a block without a known parent.
+    def follow(self, entry: EntryHeader) -> bool:
+        """Take the next entry. False, and nothing changed, for a block without a known parent and
+        for pools that change at another block than the tip.
 
         A block whose parent is not the tip takes the blocks after its parent off; one that is on
         the branch already changes nothing. A keyframe of another block than the tip starts anew: it
@@ -53,6 +54,8 @@ class Branch:
             self._break(entry.fork_point)
             return True
         tip = self.tip
+        if isinstance(entry, ChangeHeader):
+            return not self.is_broken and tip is not None and tip.ref == entry.block
         if entry.is_keyframe:
             if tip is None or tip.hash != entry.hash:
                 self._restart(entry)

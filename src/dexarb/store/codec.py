@@ -1,22 +1,22 @@
 """Nouns to JSON lines and back: the one definition of what an entry of the history looks like.
 
-An entry is one line, an object with `kind` "block", "keyframe" or "break"; docs/history-format.md
-describes the fields. They are those of the nouns in dexarb.core, bytes as 0x-hex, integers as JSON
-integers, pools as `{"kind", "state"}` with what `Pool.state()` gives. The checksum that ends a line
-on disk is not looked at here; see store/checksum.py.
+An entry is one line, an object with `kind` "block", "keyframe", "pools" or "break";
+docs/history-format.md describes the fields. They are those of the nouns in dexarb.core, bytes as
+0x-hex, integers as JSON integers, pools as `{"kind", "state"}` with what `Pool.state()` gives. The
+checksum that ends a line on disk is not looked at here; see store/checksum.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
 
 from dexarb.amm import POOL_TYPES
 from dexarb.core.block import Block, BlockRef, BlockUpdate, Log, Transaction
-from dexarb.core.market import Break, Entry, Keyframe
-from dexarb.core.pool import Pool
+from dexarb.core.market import Break, Entry, Keyframe, PoolsChanged
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.profile import ChainProfile
 from dexarb.core.token import Address, Token
 from dexarb.errors import PoolError, StoreError
@@ -41,6 +41,16 @@ class Header(msgspec.Struct, frozen=True):
     @property
     def ref(self) -> BlockRef:
         return BlockRef(self.number, self.hash)
+
+
+class ChangeHeader(msgspec.Struct, frozen=True):
+    """Of pools that change: the entry stands at a block and moves no branch."""
+
+    seq: int
+    block: BlockRef
+
+
+EntryHeader = Header | ChangeHeader | Break
 
 
 class _LogLine(msgspec.Struct):
@@ -80,6 +90,14 @@ class _RefLine(msgspec.Struct):
     hash: str
 
 
+class _PoolsLine(msgspec.Struct, tag_field="kind", tag="pools"):
+    seq: _Seq
+    block: _RefLine
+    tokens: tuple[Token, ...]
+    joined: list[_PoolLine]
+    left: tuple[PoolKey, ...]
+
+
 class _BreakLine(msgspec.Struct, tag_field="kind", tag="break"):
     seq: _Seq
     fork_point: _RefLine | None
@@ -103,9 +121,14 @@ class _KeyframeHeader(msgspec.Struct, tag_field="kind", tag="keyframe"):
     block: _Link
 
 
+class _PoolsHeader(msgspec.Struct, tag_field="kind", tag="pools"):
+    seq: _Seq
+    block: _RefLine
+
+
 _encoder = msgspec.json.Encoder()
-_entry_decoder = msgspec.json.Decoder(_BlockLine | _KeyframeLine | _BreakLine)
-_header_decoder = msgspec.json.Decoder(_BlockHeader | _KeyframeHeader | _BreakLine)
+_entry_decoder = msgspec.json.Decoder(_BlockLine | _KeyframeLine | _PoolsLine | _BreakLine)
+_header_decoder = msgspec.json.Decoder(_BlockHeader | _KeyframeHeader | _PoolsHeader | _BreakLine)
 
 
 def to_hex(data: bytes) -> str:
@@ -159,9 +182,16 @@ def encode_keyframe(keyframe: Keyframe, *, continues: bool) -> bytes:
             keyframe.block,
             keyframe.profile,
             keyframe.tokens,
-            [_PoolLine(pool.kind, dict(pool.state())) for pool in keyframe.pools],
+            _pool_lines(keyframe.pools),
         )
     )
+
+
+def encode_pools_changed(entry: PoolsChanged) -> bytes:
+    """The line of pools that change, without its newline."""
+    block = _RefLine(entry.block.number, entry.block.hash)
+    joined = _pool_lines(entry.joined)
+    return _encoder.encode(_PoolsLine(entry.seq, block, entry.tokens, joined, entry.left))
 
 
 def encode_break(entry: Break) -> bytes:
@@ -177,12 +207,14 @@ def decode(line: bytes | str, where: object) -> Entry:
         entry = _entry_decoder.decode(line)
         if isinstance(entry, _BlockLine):
             return _block(entry)
+        if isinstance(entry, _PoolsLine):
+            return _pools_changed(entry)
         return _break(entry) if isinstance(entry, _BreakLine) else _keyframe(entry)
     except (msgspec.DecodeError, ValueError, PoolError) as error:
         raise StoreError(where, f"is not a history entry: {error}") from error
 
 
-def decode_header(line: bytes | str, where: object) -> Header | Break:
+def decode_header(line: bytes | str, where: object) -> EntryHeader:
     """Only what links the entry to the others. Raises StoreError."""
     try:
         entry = _header_decoder.decode(line)
@@ -190,6 +222,8 @@ def decode_header(line: bytes | str, where: object) -> Header | Break:
         raise StoreError(where, f"is not a history entry: {error}") from error
     if isinstance(entry, _BreakLine):
         return _break(entry)
+    if isinstance(entry, _PoolsHeader):
+        return ChangeHeader(entry.seq, _ref(entry.block))
     link = entry.block
     if isinstance(entry, _KeyframeHeader):
         return Header(entry.seq, link.number, link.hash, link.parent_hash, True, entry.continues)
@@ -240,17 +274,38 @@ def _block(line: _BlockLine) -> BlockUpdate:
 
 def _keyframe(line: _KeyframeLine) -> Keyframe:
     require_bounds(line.block)
-    for token in line.tokens:
+    _require_decimals(line.tokens)
+    return Keyframe(line.seq, line.block, line.profile, line.tokens, _pools(line.pools))
+
+
+def _pools_changed(line: _PoolsLine) -> PoolsChanged:
+    _require_decimals(line.tokens)
+    joined = _pools(line.joined)
+    return PoolsChanged(line.seq, _ref(line.block), line.tokens, joined, line.left)
+
+
+def _require_decimals(tokens: Iterable[Token]) -> None:
+    """Raises ValueError."""
+    for token in tokens:
         if not 0 <= token.decimals <= MAX_DECIMALS:
             raise ValueError("token with decimals that are out of bounds")
-    pools = tuple(decode_pool(pool.kind, pool.state) for pool in line.pools)
-    return Keyframe(line.seq, line.block, line.profile, line.tokens, pools)
+
+
+def _pool_lines(pools: Iterable[Pool]) -> list[_PoolLine]:
+    return [_PoolLine(pool.kind, dict(pool.state())) for pool in pools]
+
+
+def _pools(lines: Iterable[_PoolLine]) -> tuple[Pool, ...]:
+    return tuple(decode_pool(line.kind, line.state) for line in lines)
 
 
 def _break(line: _BreakLine) -> Break:
     point = line.fork_point
-    ref = None if point is None else BlockRef(point.number, point.hash)
-    return Break(line.seq, ref, line.reason)
+    return Break(line.seq, None if point is None else _ref(point), line.reason)
+
+
+def _ref(line: _RefLine) -> BlockRef:
+    return BlockRef(line.number, line.hash)
 
 
 def _log(line: _LogLine) -> Log:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from dexarb.core.block import BlockUpdate
-from dexarb.core.market import MAX_REORG_DEPTH, Break
+from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.errors import StoreError
+from dexarb.store import closed_segment
 from dexarb.store.branch import Branch
-from dexarb.store.codec import Header, decode
+from dexarb.store.codec import EntryHeader, Header, decode
 from dexarb.store.files import disk_errors, sync_file, sync_folder
 from dexarb.store.history_reader import HistoryReader
-from dexarb.store.parquet import read_blocks, write_tables
+from dexarb.store.parquet import write_tables
 from dexarb.store.segment import (
     BREAK_FILE,
     BREAK_PREFIX,
+    CHANGES_FILE,
+    CHANGES_PREFIX,
     KEYFRAME_FILE,
     TEMPORARY_SUFFIX,
     LineReader,
@@ -60,7 +61,7 @@ def close_segments(folder: Path, head: int, *, depth: int = MAX_REORG_DEPTH) -> 
     ]
 
 
-def _dead(headers: list[Header | Break], canonical: set[int]) -> list[int]:
+def _dead(headers: list[EntryHeader], canonical: set[int]) -> list[int]:
     return [
         each.seq
         for each in headers
@@ -75,7 +76,7 @@ def _close(segment: Segment, dead: list[int], chain_id: int) -> Path:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         try:
-            longest = _copy_ends(segment.path, temporary)
+            longest = _copy_lines(segment.path, temporary)
             write_tables(
                 segment.path, temporary, chain_id=chain_id, dead=dead, longest_line=longest
             )
@@ -104,34 +105,36 @@ def _enter(closed: Path, told: str) -> None:
     write_manifest(closed.parent, msgspec.structs.replace(manifest, digests=digests))
 
 
-def _copy_ends(lines: Path, folder: Path) -> int:
-    """Write the first line, and a break at the end, to files of their own; returns the length of
+def _copy_lines(lines: Path, folder: Path) -> int:
+    """Write the lines of entries that are no blocks to files of their own; returns the length of
     the longest line."""
-    longest, line = 0, b""
+    longest, line, changes = 0, b"", []
     with LineReader(lines) as reader:
         for line in reader.lines():
             if not longest:
                 (folder / KEYFRAME_FILE).write_bytes(line + b"\n")
+            elif line.startswith(CHANGES_PREFIX):
+                changes.append(line + b"\n")
             longest = max(longest, len(line))
+    if changes:
+        (folder / CHANGES_FILE).write_bytes(b"".join(changes))
     if line.startswith(BREAK_PREFIX):
         (folder / BREAK_FILE).write_bytes(line + b"\n")
     return longest
 
 
 def _compare(segment: Segment, folder: Path) -> None:
-    """The lines go only if every block reads back equal."""
+    """The lines go only if every entry reads back equal."""
     with LineReader(segment.path) as reader:
         lines = reader.lines()
         next(lines)
-        read_back: Iterator[BlockUpdate] = read_blocks(folder)
+        read_back = closed_segment.entries(folder)
         for line in lines:
-            written = decode(line, segment.path)
-            if isinstance(written, Break):
-                break
-            if written != next(read_back, None):
+            written, raw = decode(line, segment.path), next(read_back, None)
+            if written != (decode(raw, folder) if isinstance(raw, bytes) else raw):
                 raise StoreError(
                     segment.path,
                     f"entry {written.seq} does not read back as it was, so the lines stay",
                 )
         if next(read_back, None) is not None:
-            raise StoreError(segment.path, "has fewer blocks than its Parquet files")
+            raise StoreError(segment.path, "has fewer entries than the files that it became")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dexarb.core.block import BlockUpdate
 from dexarb.core.following import Follower, Kind, Move
-from dexarb.core.market import MAX_REORG_DEPTH, Break, Entry, Keyframe, Market
+from dexarb.core.market import MAX_REORG_DEPTH, Break, Entry, Keyframe, Market, PoolsChanged
 from dexarb.errors import StoreError
 from dexarb.store.branch import Branch
 from dexarb.store.codec import Header
@@ -27,9 +27,10 @@ class HistoryCheck:
     recorded branch, None where no block is recorded. blocks: those on the branch;
     dead_blocks: those that reorganisations and breaks took off, and dead: their numbers. gaps:
     block numbers that the branch lacks. duplicates: blocks that were recorded again while they
-    were on the branch. pools: of the last keyframe. logs: of all blocks. state_mismatches: pools
-    that the replay brought to another state than the next keyframe has. problems: whatever else is
-    wrong, in words.
+    were on the branch. pools: of the market at the end, of the last keyframe where that leads to
+    none. logs: of all blocks. state_mismatches: pools that the replay brought to another state than
+    the next keyframe has, or that a later entry put right. problems: whatever else is wrong, in
+    words.
 
     Of the blocks on the branch: unproven, whose contents nobody could or did prove; consistent,
     proven to belong to a hash that one endpoint named; proven, to one that several did, where those
@@ -157,6 +158,8 @@ class _Walk:
         elif isinstance(entry, Break):
             self._branch.follow(entry)
             self._standing.cut(0 if entry.fork_point is None else entry.fork_point.number + 1)
+        elif isinstance(entry, PoolsChanged):
+            self._change(entry, move)
         else:
             self._block(entry, move)
 
@@ -171,6 +174,12 @@ class _Walk:
         if move.kind is Kind.RESTATED and before is not None:
             in_both = before.pools.keys() & {pool.key for pool in keyframe.pools}
             self._mismatches += len(move.touched & in_both)
+
+    def _change(self, entry: PoolsChanged, move: Move) -> None:
+        if move.error is not None:
+            self.problems.append(f"entry {entry.seq}: {move.error}")
+        else:
+            self._mismatches += len(entry.corrected)
 
     def _block(self, update: BlockUpdate, move: Move) -> None:
         block, tip = update.block, self._branch.tip
@@ -194,6 +203,7 @@ class _Walk:
         first, last = standing.ends()
         gaps = standing.gaps()
         unproven, consistent, proven = standing.levels()
+        market = self._follower.market
         return HistoryCheck(
             ok=not (gaps or self._duplicates or self._mismatches or self.problems),
             first_block=first,
@@ -203,7 +213,7 @@ class _Walk:
             gaps=gaps,
             dead=standing.dead(),
             duplicates=self._duplicates,
-            pools=self._pools,
+            pools=self._pools if market is None else len(market.pools),
             logs=self._logs,
             entries=self._entries,
             state_mismatches=self._mismatches,

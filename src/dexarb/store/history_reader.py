@@ -8,15 +8,15 @@ from itertools import chain as joined
 from pathlib import Path
 
 from dexarb.core.block import BlockRef, BlockUpdate
-from dexarb.core.market import MAX_REORG_DEPTH, Break, Entry, Keyframe
+from dexarb.core.market import MAX_REORG_DEPTH, Entry, Keyframe
 from dexarb.errors import StoreError
+from dexarb.store import closed_segment
 from dexarb.store.branch import Branch
 from dexarb.store.checksum import REMEDY, Chain
-from dexarb.store.codec import Header, decode, decode_header
+from dexarb.store.closed_segment import Raw
+from dexarb.store.codec import EntryHeader, Header, decode, decode_header
 from dexarb.store.files import disk_errors
 from dexarb.store.segment import (
-    BREAK_FILE,
-    KEYFRAME_FILE,
     KEYFRAME_PREFIX,
     LineReader,
     Manifest,
@@ -116,7 +116,7 @@ class HistoryReader:
             if line is None and segment == segments[-1]:
                 continue  # torn by a power failure; the next writer removes it
             header = decode_header(line or b"", segment.path)
-            if isinstance(header, Break):
+            if not isinstance(header, Header):
                 raise StoreError(segment.path, "does not begin with a keyframe")
             yield header
 
@@ -144,7 +144,7 @@ class HistoryReader:
 
         before_seq: leave out the segment that starts there, and those after it.
         """
-        newest_first: list[list[Header | Break]] = []
+        newest_first: list[list[EntryHeader]] = []
         lowest, highest = _NEVER, 0
         for segment in reversed(list_segments(self.folder)):
             if before_seq is not None and segment.first_seq >= before_seq:
@@ -161,7 +161,7 @@ class HistoryReader:
                 return branch
         return Branch(joined.from_iterable(reversed(newest_first)))
 
-    def headers(self, segment: Segment) -> list[Header | Break]:
+    def headers(self, segment: Segment) -> list[EntryHeader]:
         """What links the segment's entries, in order."""
         reader = _open_lines(segment)
         if reader is not None:
@@ -172,13 +172,9 @@ class HistoryReader:
                     chain.take(line)
                     found.append(decode_header(line, segment.path))
                 return found
-        from dexarb.store.parquet import read_headers
-
         folder = segment.path.with_suffix("")
         keyframe = decode_header(self._keyframe_line(segment), folder)
-        last = _break_line(folder)
-        broken = [] if last is None else [decode_header(last, folder)]
-        return [keyframe, *read_headers(folder), *broken]
+        return [keyframe, *closed_segment.headers(folder)]
 
     def require_whole_end(self) -> None:
         """Raises StoreError where the newline of the very last line was damaged: without it the
@@ -231,7 +227,7 @@ class HistoryReader:
 
     def _raw(
         self, segment: Segment, seq: int, to_seq: int | None, wait: Callable[[], bool]
-    ) -> Iterator[bytes | BlockUpdate]:
+    ) -> Iterator[Raw]:
         """The segment's entries from seq on: lines, or what the Parquet files give.
 
         Of an open segment also those that are written meanwhile, until the next one starts.
@@ -262,21 +258,13 @@ class HistoryReader:
                 if is_finished or find_segment(self.folder, seq) is not None or not wait():
                     return
 
-    def _closed(
-        self, segment: Segment, seq: int, to_seq: int | None
-    ) -> Iterator[bytes | BlockUpdate]:
-        from dexarb.store.parquet import MAX_SEQ, read_blocks
-
+    def _closed(self, segment: Segment, seq: int, to_seq: int | None) -> Iterator[Raw]:
         folder = segment.path.with_suffix("")
         self._verify(folder, segment.first_seq)
         if seq == segment.first_seq:
             yield self._keyframe_line(segment)
-        yield from read_blocks(folder, seq, MAX_SEQ if to_seq is None else to_seq)
-        last = _break_line(folder)
-        if last is not None:
-            broken = decode_header(last, folder)
-            if seq <= broken.seq and (to_seq is None or broken.seq <= to_seq):
-                yield last
+        last_seq = closed_segment.MAX_SEQ if to_seq is None else to_seq
+        yield from closed_segment.entries(folder, seq, last_seq)
 
     def _verify(self, folder: Path, first_seq: int) -> None:
         """A closed segment against its digest. Those closed under schema 1 have none."""
@@ -327,9 +315,7 @@ class HistoryReader:
 
     def _keyframe_line(self, segment: Segment) -> bytes:
         """Of a segment that has been closed."""
-        path = segment.path.with_suffix("") / KEYFRAME_FILE
-        with disk_errors(path, "cannot be read"):
-            line = path.read_bytes().removesuffix(b"\n")
+        line = closed_segment.keyframe_line(segment.path.with_suffix(""))
         self.chain(segment).take(line)
         return line
 
@@ -344,16 +330,7 @@ def _open_lines(segment: Segment) -> LineReader | None:
         return None
 
 
-def _break_line(folder: Path) -> bytes | None:
-    """The break that a closed segment ends with, if it does."""
-    path = folder / BREAK_FILE
-    if not path.exists():
-        return None
-    with disk_errors(path, "cannot be read"):
-        return path.read_bytes().removesuffix(b"\n")
-
-
-def _continues(raw: bytes | BlockUpdate, segment: Segment) -> bool:
+def _continues(raw: Raw, segment: Segment) -> bool:
     """Whether this is a keyframe that adds nothing to the entries before it."""
     if isinstance(raw, BlockUpdate) or not raw.startswith(KEYFRAME_PREFIX):
         return False

@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dexarb.core.market import MAX_REORG_DEPTH, Break
+from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.errors import StoreError
 from dexarb.store import checksum
 from dexarb.store.branch import Branch
-from dexarb.store.codec import Header, decode_header
+from dexarb.store.codec import EntryHeader, Header, decode_header
 from dexarb.store.files import disk_errors, store_error, write_all
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.segment import (
@@ -106,7 +106,7 @@ def _good_lines(
     left.
     """
     chain = reader.chain(segment)
-    end = crc = count = 0
+    end = crc = count = blocks = 0
     problem = "a line that was not written to its end"
     with LineReader(segment.path) as lines:
         for line in lines.lines():
@@ -118,6 +118,7 @@ def _good_lines(
                 problem = error.problem
                 break
             count += 1
+            blocks += isinstance(header, Header) and not header.is_keyframe
             end += len(line) + 1
             crc = chain.crc
     told = None
@@ -131,19 +132,18 @@ def _good_lines(
             segment.path.unlink()
             return segment.first_seq - 1, None, told
         fd = os.open(segment.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-    file = OpenSegment(segment.path, fd, end, crc, blocks=count - 1)
+    file = OpenSegment(segment.path, fd, end, crc, blocks)
     return segment.first_seq + count - 1, file, told
 
 
-def _follow(
-    header: Header | Break, seq: int, branch: Branch, path: Path, *, is_first: bool
-) -> None:
+def _follow(header: EntryHeader, seq: int, branch: Branch, path: Path, *, is_first: bool) -> None:
     """Take the next entry of an open segment, or raise StoreError."""
     is_keyframe = isinstance(header, Header) and header.is_keyframe
     if header.seq != seq or is_keyframe != is_first:
         raise StoreError(path, f"entry {header.seq} in a wrong place")
     if not branch.follow(header):
-        raise StoreError(path, f"entry {header.seq}, whose parent is not known")
+        lacks = "parent" if isinstance(header, Header) else "block"
+        raise StoreError(path, f"entry {header.seq}, whose {lacks} is not known")
 
 
 def _drop_leftovers(folder: Path) -> None:

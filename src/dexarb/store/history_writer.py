@@ -13,11 +13,17 @@ from typing import Self
 import msgspec
 
 from dexarb.core.block import BlockRef, BlockUpdate
-from dexarb.core.market import MAX_REORG_DEPTH, Break, Keyframe
+from dexarb.core.market import MAX_REORG_DEPTH, Break, Keyframe, PoolsChanged
 from dexarb.errors import StoreError
 from dexarb.store import checksum
 from dexarb.store.branch import Branch
-from dexarb.store.codec import Header, encode_block, encode_break, encode_keyframe
+from dexarb.store.codec import (
+    Header,
+    encode_block,
+    encode_break,
+    encode_keyframe,
+    encode_pools_changed,
+)
 from dexarb.store.files import disk_errors, store_error, sync_folder, write_all
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_recovery import OpenSegment, Recovered, recover
@@ -177,6 +183,25 @@ class HistoryWriter:
         self._file.blocks += 1
         return stored
 
+    def append_pools_changed(self, entry: PoolsChanged) -> PoolsChanged:
+        """Say that pools join and leave at the end of the last block; returns it with its seq.
+
+        Raises StoreError, also for another block than the one that the history ends at.
+        """
+        if self._file is None or self._branch.is_broken:
+            raise StoreError(self.folder, "has no keyframe to go on from", "Append one first")
+        last, block = self.last_block, entry.block
+        if last != block:
+            raise StoreError(
+                self.folder,
+                f"stands at block {last and last.number} {last and last.hash}, so no pools can "
+                f"change at block {block.number} {block.hash}",
+            )
+        stored = replace(entry, seq=self._last_seq + 1)
+        self._file.append(encode_pools_changed(stored))
+        self._last_seq = stored.seq
+        return stored
+
     def append_break(self, fork_point: BlockRef | None, reason: str) -> Break:
         """Say that what is recorded behind the fork point is dead; returns it with its seq.
 
@@ -214,8 +239,8 @@ class HistoryWriter:
     def append_keyframe(self, keyframe: Keyframe) -> Keyframe:
         """Start a new segment at a market that the entries so far do not lead to.
 
-        For the first start, for pools that come or go, and after a gap or a break: readers start
-        anew there. Returns it with its seq. Raises StoreError, also for a block that is neither the
+        For the first start, for another profile, and after a gap or a break: readers start anew
+        there. Returns it with its seq. Raises StoreError, also for a block that is neither the
         last one nor above it: blocks that are dead have to be broken off first.
         """
         tip, block = self._branch.tip, keyframe.block

@@ -3,7 +3,8 @@
 blocks.parquet, logs.parquet and transactions.parquet carry cryo's column names and its default
 types (binary hashes and addresses, unsigned integers), as far as the collector records them, and
 beyond them seq, seen_at, canonical, gas_limit, has_receipts, witnesses and backfilled.
-keyframe.json is the segment's first line as it was, break.json its last one where that is a break.
+The lines of all other entries stand beside them as they were: keyframe.json the segment's first,
+changes.jsonl those of pools that changed, break.json its last one where that is a break.
 Source of the columns: cryo, crates/freeze/src/datasets (blocks.rs, logs.rs, transactions.rs).
 """
 
@@ -97,7 +98,6 @@ SELECT seq, block_number, block_hash, parent_hash FROM read_parquet($path) ORDER
 _PROOF, _NO_PROOF = "witnesses, backfilled", "NULL, false"
 _COLUMNS = "SELECT name FROM parquet_schema($path)"
 
-MAX_SEQ = (1 << 63) - 1
 Row = tuple[Any, ...]
 
 
@@ -124,7 +124,7 @@ def write_tables(
             raise StoreError(lines, f"cannot be compacted: {error}") from error
 
 
-def read_blocks(folder: Path, from_seq: int = 0, to_seq: int = MAX_SEQ) -> Iterator[BlockUpdate]:
+def read_blocks(folder: Path, from_seq: int, to_seq: int) -> Iterator[BlockUpdate]:
     """The blocks of a closed segment with from_seq <= seq <= to_seq, in order of seq.
 
     Raises StoreError.

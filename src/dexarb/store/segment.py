@@ -19,13 +19,18 @@ from dexarb.errors import StoreError
 from dexarb.store import checksum
 from dexarb.store.files import disk_errors, replace_file
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+SEALED_VERSIONS = (2, 3)
+"""Those whose manifest ends in a crc of its own."""
 MANIFEST = "manifest.json"
 LINES_SUFFIX = ".jsonl"
-KEYFRAME_FILE, BREAK_FILE = "keyframe.json", "break.json"
+KEYFRAME_FILE, CHANGES_FILE, BREAK_FILE = "keyframe.json", "changes.jsonl", "break.json"
 PARQUET_FILES = ("blocks.parquet", "logs.parquet", "transactions.parquet")
+SEGMENT_FILES = (*PARQUET_FILES, KEYFRAME_FILE, CHANGES_FILE, BREAK_FILE)
+"""Of a closed segment; the last two only where there are such entries."""
 TEMPORARY_SUFFIX = ".tmp"
-KEYFRAME_PREFIX, BREAK_PREFIX = b'{"kind":"keyframe"', b'{"kind":"break"'
+KEYFRAME_PREFIX = b'{"kind":"keyframe"'
+CHANGES_PREFIX, BREAK_PREFIX = b'{"kind":"pools"', b'{"kind":"break"'
 _CHUNK = 1 << 20
 
 
@@ -70,15 +75,15 @@ def read_manifest(folder: Path) -> Manifest | None:
         raise StoreError(path, "is damaged: its crc does not fit", checksum.REMEDY)
     try:
         version = msgspec.json.decode(data, type=dict[str, object]).get("schema")
-        if version == 1 or (version == SCHEMA_VERSION and checksum.is_sealed(line)):
+        if version == 1 or (version in SEALED_VERSIONS and checksum.is_sealed(line)):
             return msgspec.json.decode(data, type=Manifest)
     except (msgspec.DecodeError, ValueError) as error:
         raise StoreError(path, f"is not a history manifest: {error}") from error
-    if version == SCHEMA_VERSION:
+    if version in SEALED_VERSIONS:
         raise StoreError(path, "is damaged: it carries no crc", checksum.REMEDY)
     raise StoreError(
         path,
-        f"has schema {version!r}, this program knows 1 and {SCHEMA_VERSION}",
+        f"has schema {version!r}, this program knows 1 to {SCHEMA_VERSION}",
         "Use the version of dexarb that wrote it, or start a new history in another folder",
     )
 
@@ -91,7 +96,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 def digest_of(segment_folder: Path) -> str:
     """What the manifest keeps of a closed segment. Raises StoreError."""
-    return checksum.digest(segment_folder, (*PARQUET_FILES, KEYFRAME_FILE, BREAK_FILE))
+    return checksum.digest(segment_folder, SEGMENT_FILES)
 
 
 def list_segments(folder: Path) -> list[Segment]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dexarb.core.ledger import Column
-from dexarb.core.market import Break, Entry, Keyframe, Market
+from dexarb.core.market import Break, Entry, Keyframe, Market, PoolsChanged
 from dexarb.core.token import Address
 from dexarb.core.trade import SkipCount, StrategyHash
 from dexarb.errors import StoreError
@@ -174,8 +174,8 @@ class Session:
         return step
 
     def _hour_of(self, entry: Entry) -> int:
-        """A break has no time of its own."""
-        if isinstance(entry, Break):
+        """A break has no time of its own, nor have pools that change."""
+        if isinstance(entry, Break | PoolsChanged):
             return self._hour
         return entry.block.timestamp // SECONDS_PER_HOUR
 

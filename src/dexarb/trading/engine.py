@@ -6,12 +6,13 @@ same loop between other ends, which `seams` names: another Source, another Execu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
 
 from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.following import Follower, Kind, Move
 from dexarb.core.ledger import Ledger
-from dexarb.core.market import Entry, Keyframe, Market
+from dexarb.core.market import Entry, Keyframe, Market, PoolsChanged
 from dexarb.core.pool import PoolKey
 from dexarb.core.trade import Decision, Fill, Incident
 from dexarb.trading.decide.skips import SkipTally
@@ -28,6 +29,15 @@ from dexarb.trading.seams import (
     View,
 )
 from dexarb.trading.settle.evidence import EvidenceTracker
+
+
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """What going back has brought; see Step."""
+
+    undone: tuple[Fill, ...] = ()
+    dead_blocks: tuple[str, ...] = ()
+    voided: tuple[Decision, ...] = ()
 
 
 class Engine:
@@ -99,41 +109,30 @@ class Engine:
         """Take the next entry of the history."""
         self.seq = entry.seq
         move = self._follower.take(entry)
-        undone: tuple[Fill, ...] = ()
-        dead: tuple[str, ...] = ()
-        if move.rewound_to is not None:
-            undone, dead = self._rewind(move.rewound_to)
+        back = self._rewind(move.rewound_to) if move.rewound_to is not None else _Back()
         if move.kind is Kind.APPLIED and isinstance(entry, BlockUpdate):
-            return self._block(entry, move.touched, undone, dead)
-        voided: list[Decision] = []
+            return self._block(entry, move.touched, back)
+        voided: tuple[Decision, ...] = ()
         self.is_lost = move.kind is Kind.LOST
         if move.kind in (Kind.ANEW, Kind.RESTATED):
-            voided = self._executor.withdraw(self._unchanged(move))
-            for decision in voided:
-                self.ledger.void(decision)
+            voided = self._withdraw(self._unchanged(move))
+            self._executor.restart()
             self._start(move)
+        elif move.kind is Kind.CHANGED and isinstance(entry, PoolsChanged):
+            voided = self._change(entry, move.touched)
         elif move.kind is Kind.BROKEN:
             self.scan = self._scanner.update(self.market, move.touched)
         passed = entry.block if self.is_lost and isinstance(entry, BlockUpdate) else None
         return Step(
-            entry.seq,
-            passed or self.market.block,
-            (),
-            (),
-            (),
-            undone,
-            voided,
+            seq=entry.seq,
+            block=passed or self.market.block,
+            undone=back.undone,
+            dead_blocks=back.dead_blocks,
+            voided=(*back.voided, *voided),
             stale=self.is_lost,
-            dead_blocks=dead,
         )
 
-    def _block(
-        self,
-        update: BlockUpdate,
-        touched: frozenset[PoolKey],
-        undone: tuple[Fill, ...],
-        dead: tuple[str, ...],
-    ) -> Step:
+    def _block(self, update: BlockUpdate, touched: frozenset[PoolKey], back: _Back) -> Step:
         self.ledger.start_block(update.block.hash)
         fills = self._settle(update)
         self.ledger.settle(fills)
@@ -147,17 +146,17 @@ class Engine:
         stale = update.backfilled or self._is_stale(update.block)
         decided = self._decide(stale) if self.deciding else Decided()
         return Step(
-            update.seq,
-            update.block,
-            self.scan.opportunities,
-            decided.decisions,
-            fills,
-            undone,
-            (),
-            stale,
-            evidence,
-            dead,
-            decided.incidents,
+            seq=update.seq,
+            block=update.block,
+            opportunities=self.scan.opportunities,
+            decisions=decided.decisions,
+            fills=fills,
+            undone=back.undone,
+            dead_blocks=back.dead_blocks,
+            voided=back.voided,
+            stale=stale,
+            evidence=evidence,
+            incidents=decided.incidents,
         )
 
     def _settle(self, update: BlockUpdate) -> Sequence[Fill]:
@@ -166,13 +165,36 @@ class Engine:
         self._executor.recall(update.block, self.known_fills)
         return self.known_fills
 
-    def _rewind(self, block_hash: str) -> tuple[tuple[Fill, ...], tuple[str, ...]]:
-        """Everything but the market, which knows whether it can be done."""
+    def _change(self, entry: PoolsChanged, touched: frozenset[PoolKey]) -> tuple[Decision, ...]:
+        """Pools have come and gone: what passes none of those goes on, and keeps its way back."""
+        stayed = self.market.pools.keys() - entry.left
+        voided = self._withdraw(stayed)
+        self.evidence.keep(stayed)
+        self.valuation.amend(self.market, touched, entry.corrected)
+        self.scan = self._scanner.update(self.market, touched)
+        self.episodes.observe(self.market.block, self.scan.open_cycles.keys())
+        self.ledger.release(self.scan.open_cycles.keys())
+        return voided
+
+    def _withdraw(self, pools: Container[PoolKey]) -> tuple[Decision, ...]:
+        """The history goes on with these pools: void the decisions that pass others."""
+        voided = self._executor.withdraw(pools)
+        for decision in voided:
+            self.ledger.void(decision)
+        return tuple(voided)
+
+    def _rewind(self, block_hash: str) -> _Back:
+        """Everything but the market, which has been taken back.
+
+        Pools that have joined since are not known there, and those that have left are nowhere.
+        """
         undone = self.ledger.rewind(block_hash)
         self.valuation.rewind(block_hash)
         self.episodes.rewind(block_hash)
         self._executor.rewind(block_hash)
-        return undone, self.evidence.rewind(block_hash)
+        dead = self.evidence.rewind(block_hash)
+        self.evidence.keep(self.market.pools)
+        return _Back(undone, dead, self._withdraw(self.market.pools))
 
     def _is_stale(self, block: Block) -> bool:
         return block.seen_at is not None and block.seen_at - block.timestamp > self.max_state_age_s

@@ -22,9 +22,14 @@ class Episodes:
         return self._journal[-1][1] if self._journal else {}
 
     def observe(self, block: Block, open_cycles: Collection[CycleId]) -> frozenset[CycleId]:
-        """Take the open cycles at the end of a block; returns those that have just opened."""
+        """Take the open cycles at the end of a block; returns those that have just opened.
+
+        The same block again: other pools are there at its end than were first seen.
+        """
         before = self.opened
         now = {cycle: before.get(cycle, block.number) for cycle in open_cycles}
+        if self._journal and self._journal[-1][0] == block.hash:
+            self._journal.pop()
         self._journal.append((block.hash, now))
         return frozenset(now.keys() - before.keys())
 

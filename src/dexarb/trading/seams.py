@@ -135,8 +135,12 @@ class Executor(Protocol):
         ...
 
     def withdraw(self, pools: Container[PoolKey] = ()) -> list[Decision]:
-        """Give up open decisions: the history goes on with these pools, or without a way back,
-        and no longer tells what became of those that pass other ones."""
+        """Give up open decisions: the history goes on with these pools, and no longer tells what
+        became of those that pass other ones."""
+        ...
+
+    def restart(self) -> None:
+        """The history goes on without a way back: what is settled stays settled."""
         ...
 
 
@@ -144,17 +148,17 @@ class Executor(Protocol):
 class Step:
     """All that one entry brought. block: where the market stands then, or what it could not follow
     while lost. undone: fills of a branch that died; dead_blocks: its blocks' hashes, oldest first.
-    evidence: what became clear about earlier blocks' spreads. incidents: strategies that have just
-    failed in their own code."""
+    voided: decisions whose outcome the history cannot tell any more. evidence: what became clear
+    about earlier blocks' spreads. incidents: strategies that have just failed in their own code."""
 
     seq: int
     block: Block
-    opportunities: Sequence[Opportunity]
-    decisions: Sequence[Decision]
-    fills: Sequence[Fill]
-    undone: Sequence[Fill]
-    voided: Sequence[Decision]
-    stale: bool
+    opportunities: Sequence[Opportunity] = ()
+    decisions: Sequence[Decision] = ()
+    fills: Sequence[Fill] = ()
+    undone: Sequence[Fill] = ()
+    voided: Sequence[Decision] = ()
+    stale: bool = False
     evidence: Sequence[Evidence] = ()
     dead_blocks: Sequence[str] = ()
     incidents: Sequence[Incident] = ()

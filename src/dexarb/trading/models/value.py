@@ -68,7 +68,8 @@ class ValueModel(Model):
 
 
 class Valuation:
-    """Mutable: `observe` after every block, `rewind` when blocks are taken back.
+    """Mutable: `observe` after every block, `amend` when pools come or go, `rewind` when blocks are
+    taken back.
 
     before: the valuation of the same chain up to this block, where only these pools have changed. A
     token whose reference pools are the same keeps its window.
@@ -84,18 +85,15 @@ class Valuation:
         self._window_blocks = window_blocks
         profile = market.profile
         self._references = profile.reference_pools
-        numeraire = market.tokens.get(profile.numeraire)
         self._numeraire = profile.numeraire
         self._wrapped_native = profile.wrapped_native
-        # One that does not tell its decimals is no token of the market: nothing has a price.
-        unit = 10**numeraire.decimals if numeraire else None
-        self._numeraire_price = (MICRO_USD << PRICE_SHIFT) // unit if unit else None
-        self._micro_usd_per_unit = MICRO_USD / unit if unit else 0.0
+        self._know_numeraire(market)
         # One entry a block: the mids of every token's deep enough reference pools.
         self._mids: deque[tuple[str, dict[Address, tuple[float, ...]]]] = deque(
             maxlen=window_blocks + MAX_REORG_DEPTH
         )
         self._prices: dict[Address, int | None] = {}
+        self._carries_on = False
         if before is not None:
             known = self._references.items() & before._references.items()
             kept = {
@@ -107,9 +105,40 @@ class Valuation:
                     self._mids.append((block_hash, mids))
         self.observe(market, market.pools)
 
+    def _know_numeraire(self, market: Market) -> None:
+        """One that does not tell its decimals is no token of the market: nothing has a price."""
+        numeraire = market.tokens.get(self._numeraire)
+        unit = 10**numeraire.decimals if numeraire else None
+        self._numeraire_price = (MICRO_USD << PRICE_SHIFT) // unit if unit else None
+        self._micro_usd_per_unit = MICRO_USD / unit if unit else 0.0
+
     def observe(self, market: Market, touched: Collection[PoolKey]) -> None:
         """Record the mids at the end of the market's block."""
-        latest = self._mids[-1][1] if self._mids else {}
+        self._mids.append((market.block.hash, self._read(market, touched)))
+        self._prices.clear()
+
+    def amend(
+        self, market: Market, touched: Collection[PoolKey], corrected: Collection[PoolKey]
+    ) -> None:
+        """Pools have come, gone or been corrected at the end of the market's block.
+
+        A token with a corrected reference pool begins a new window: what that pool said was wrong.
+        What a pool that is gone said stays in its window, and leaves it as the blocks go by.
+        """
+        for token, references in self._references.items():
+            if any(reference.pool in corrected for reference in references):
+                for _, mids in self._mids:
+                    mids.pop(token, None)
+        self._know_numeraire(market)
+        self._mids[-1] = (market.block.hash, self._read(market, touched))
+        self._prices.clear()
+
+    def _read(
+        self, market: Market, touched: Collection[PoolKey]
+    ) -> dict[Address, tuple[float, ...]]:
+        """The mids as the market has them; those of untouched pools are the latest ones."""
+        latest = self._mids[-1][1] if self._carries_on else {}
+        self._carries_on = True
         mids: dict[Address, tuple[float, ...]] = {}
         for token, references in self._references.items():
             if token in latest and not any(ref.pool in touched for ref in references):
@@ -122,13 +151,13 @@ class Valuation:
                 if quote and quote[1] >= reference.min_depth:
                     found.append(quote[0])
             mids[token] = tuple(found)
-        self._mids.append((market.block.hash, mids))
-        self._prices.clear()
+        return mids
 
     def rewind(self, block_hash: str) -> None:
-        """Forget the blocks after `block_hash`."""
+        """Forget the blocks after `block_hash`. Pools may have gone since that was observed."""
         while len(self._mids) > 1 and self._mids[-1][0] != block_hash:
             self._mids.pop()
+            self._carries_on = False
         self._prices.clear()
 
     def price(self, token: Address) -> int | None:

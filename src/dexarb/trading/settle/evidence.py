@@ -6,7 +6,7 @@ Fills never wait for it: it is found out later, kept apart, and changes nothing.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from dexarb.core.block import Block, BlockUpdate
@@ -50,7 +50,7 @@ class _Watch:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Seen:
     """After a block: what was being watched then, and what was decided on at its end."""
 
@@ -68,13 +68,16 @@ class EvidenceTracker:
 
     def restart(self, block_hash: str, pools: Container[PoolKey] = ()) -> None:
         """The market begins anew at this block, with these pools: forget what has others."""
-        self._watches = {
-            key: watch
-            for key, watch in self._watches.items()
-            if all(pool in pools for pool in watch.cycle.pools)
-        }
+        self._watches = _within(pools, self._watches)
         self._journal.clear()
         self._journal.append(_Seen(block_hash, dict(self._watches), []))
+
+    def keep(self, pools: Container[PoolKey]) -> None:
+        """The market goes on with these pools: forget what has others, on the way back too."""
+        self._watches = _within(pools, self._watches)
+        for seen in self._journal:
+            seen.watches = _within(pools, seen.watches)
+            seen.begun = [watch for watch in seen.begun if _passes_only(pools, watch)]
 
     def observe(
         self, market: Market, update: BlockUpdate, open_cycles: Container[CycleId]
@@ -128,6 +131,14 @@ class EvidenceTracker:
             fork.begun.extend(begun)
             self._watches = fork.watches | {watch.key: watch for watch in fork.begun}
         return tuple(reversed(dead))
+
+
+def _within(pools: Container[PoolKey], watches: Mapping[_Key, _Watch]) -> dict[_Key, _Watch]:
+    return {key: watch for key, watch in watches.items() if _passes_only(pools, watch)}
+
+
+def _passes_only(pools: Container[PoolKey], watch: _Watch) -> bool:
+    return all(pool in pools for pool in watch.cycle.pools)
 
 
 def _moved(watch: _Watch, update: BlockUpdate, place: int, made: Arbitrage | None) -> _Watch:

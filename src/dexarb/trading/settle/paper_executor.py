@@ -56,8 +56,10 @@ class PaperExecutor:
             self._sent += 1
             self._open[decision.id] = _Sent(decision, self._sent, prices, decision.first_block)
 
-    def withdraw(self, pools: Container[PoolKey] = ()) -> list[Decision]:
+    def restart(self) -> None:
         self._settled.clear()
+
+    def withdraw(self, pools: Container[PoolKey] = ()) -> list[Decision]:
         gone = [
             sent.decision
             for sent in self._open.values()
