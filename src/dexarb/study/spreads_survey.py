@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
@@ -113,10 +113,12 @@ class Surveyor:
     def __init__(self, sizes: tuple[int, ...], size: int) -> None:
         self._sizes, self._size = sizes, size
         self._gas = GasModel()
-        self._market: Market | None = None
+        self._looks_at_all = True
         self._next: int | None = None
         self._blocks = 0
         self._of_pair: dict[Tokens, list[Address]] = {}
+        self._seen: dict[Address, Pool] = {}
+        """All pools so far, in order: a pair is the same pair when its pools have been away."""
         self._pairs: dict[PoolPair, PairCourse] = {}
         self._now: dict[PoolPair, tuple[float | None, float | None]] = {}
         self._best: dict[Tokens, tuple[Course, Course]] = {}
@@ -130,17 +132,15 @@ class Surveyor:
         self._blocks += 1
         if self._next is not None and number != self._next:
             # Blocks that the collector has missed: nobody knows how the spreads stood in them.
-            self._market = None
+            self._looks_at_all = True
             for course in self._courses():
                 course.skip(self._next)
         self._next = number + 1
-        # A market begun anew has other pools; else those that the block has events of have changed.
+        # Where pools come and go all are looked at; else those that the block has events of.
         changed = {log.address for log in moment.update.logs} & pools.keys()
-        if market is not self._market:
-            self._market, changed = market, set(pools)
-            self._of_pair = defaultdict(list)
-            for pool in pools.values():
-                self._of_pair[pool.tokens].append(pool.address)
+        if self._looks_at_all or moment.has_other_pools:
+            self._looks_at_all, changed = False, set(pools)
+            self._know(number, pools)
         for tokens in {pools[address].tokens for address in changed}:
             candidates = [pools[address] for address in self._of_pair[tokens]]
             for one, other in combinations(candidates, 2):
@@ -154,6 +154,22 @@ class Surveyor:
         self._book.observe(number, moment.opened, offers)
 
     # -- pairs of pools -----------------------------------------------------------------------
+
+    def _know(self, number: int, pools: Mapping[Address, Pool]) -> None:
+        """The market has these pools; how pairs of others stand is not known from this block on."""
+        self._of_pair = defaultdict(list)
+        for address, pool in pools.items():
+            self._seen.setdefault(address, pool)
+        for address in (each for each in self._seen if each in pools):
+            self._of_pair[pools[address].tokens].append(address)
+        for key in [key for key in self._now if not pools.keys() >= set(key)]:
+            del self._now[key]
+            self._pairs[key].raw.skip(number)
+            self._pairs[key].executable.skip(number)
+        for tokens, both in self._best.items():
+            if len(self._of_pair[tokens]) < 2:
+                for course in both:
+                    course.skip(number)
 
     def _pair(
         self, number: int, one: Pool, other: Pool, market: Market, valuation: Valuation
@@ -265,7 +281,7 @@ class Surveyor:
             tuple(raw for raw, _ in self._best.values()),
             tuple(executable for _, executable in self._best.values()),
             episodes,
-            tuple(self._needs(settings, episodes, gas or 0, market)),
+            tuple(self._needs(settings, episodes, gas or 0)),
         )
 
     def _courses(self) -> Iterator[Course]:
@@ -285,7 +301,6 @@ class Surveyor:
         settings: Sequence[StrategySettings],
         episodes: Sequence[Best],
         gas_micro_usd: int,
-        market: Market,
     ) -> Iterator[Need]:
         """Strategies with the same scope and size share one look at the episodes."""
         known: dict[tuple[object, ...], list[tuple[int, int]]] = {}
@@ -293,7 +308,7 @@ class Surveyor:
             index = max(bisect_right(self._sizes, each.max_trade_size_micro_usd) - 1, 0)
             key = (each.pairs, each.max_hops, each.dexes, index)
             if key not in known:
-                mine = (best for best in episodes if _in_scope(each, best.cycle, market))
+                mine = (best for best in episodes if _in_scope(each, best.cycle, self._seen))
                 known[key] = sorted(
                     (net, best.block[index])
                     for best in mine
@@ -309,14 +324,11 @@ class Surveyor:
             yield Need(each, size, needed, best_net, best_block, enough)
 
 
-def _in_scope(settings: StrategySettings, cycle: Cycle, market: Market) -> bool:
-    """Whether the strategy looks at such cycles."""
+def _in_scope(settings: StrategySettings, cycle: Cycle, seen: Mapping[Address, Pool]) -> bool:
+    """Whether the strategy looks at such cycles. seen: pools, also those that are gone."""
     pairs = set(settings.pairs)
     return (
         len(cycle.hops) <= settings.max_hops
         and all(pair_of(hop.token_in, hop.token_out) in pairs for hop in cycle.hops)
-        and (
-            not settings.dexes
-            or all(market.pools[pool].dex in settings.dexes for pool in cycle.pools)
-        )
+        and (not settings.dexes or all(seen[pool].dex in settings.dexes for pool in cycle.pools))
     )
