@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dexarb.core.block import BlockRef, BlockUpdate
+from dexarb.core.market import PoolsChanged
 from dexarb.store.history_writer import HistoryWriter
 from tests.support.command import Dexarb
 from tests.support.recorded import record
@@ -213,3 +215,25 @@ def test_what_is_not_there(
     found = dexarb("spreads", "-c", world.config, *options)
     assert (found.code, found.out) == (code, "")
     assert said in found.err
+
+
+def test_blocks_without_one_of_the_pools_tell_nothing_of_their_pair(
+    tmp_path: Path, dexarb: Dexarb
+) -> None:
+    """It leaves, comes back as another state, and is gone again at the end."""
+    both = STRATEGIES[0].replace("max_gas", 'dexes = ["QuickSwap", "SushiSwap"]\nmax_gas')
+    made = configure(tmp_path, both)
+    first = keyframe()
+    chain, entries = SmallChain(first), list[BlockUpdate | PoolsChanged]()
+    for number in range(8):
+        entries.append(chain.mine(weth_pool(CHEAP, 2_450)))
+        here = BlockRef(chain.tip.number, chain.tip.hash)
+        if number in (2, 6):
+            entries.append(PoolsChanged(0, here, left=(DEAR,)))
+        elif number == 5:
+            entries.append(PoolsChanged(0, here, joined=(weth_pool(DEAR, 2_600),)))
+    record(made.folder / "data", first, entries)
+    told = dexarb("spreads", "-c", made.config, "--json").json
+    (pair,) = told["pairs"]
+    assert pair["raw_bps"]["blocks"] == pair["executable_bps"]["blocks"] == 4
+    assert pair["raw_bps"]["max"] == pytest.approx((2_600 / 2_450 - 1) * 10_000, abs=0.01)

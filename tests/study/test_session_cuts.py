@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from dexarb.config.difference import compare
-from dexarb.core.block import Block
+from dexarb.core.block import Block, BlockRef
+from dexarb.core.market import Market, PoolsChanged
 from dexarb.core.trade import FillStatus, Position, SkipReason
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
@@ -37,11 +38,12 @@ FACTORIES: Factories = {"second": EverySecond}
 
 def history(folder: Path, seed: int) -> HistoryReader:
     """Random blocks, some late; every seventh is followed by a branch that lets up to four die,
-    so that time goes back over an hour as well."""
+    so that time goes back over an hour as well. Behind every fourth pools come and go."""
     chain = RandomChain("cuts", seed, noise=0.01)
     with HistoryWriter.open(folder, chain_id=1, chain="random") as writer:
         writer.append_keyframe(chain.first)
         branch: list[Block] = [chain.first.block]
+        market = Market(chain.first)
         for number in range(BLOCKS):
             if number % 7 == 6:
                 dying = int(chain.rng.integers(1, 5))
@@ -50,9 +52,23 @@ def history(folder: Path, seed: int) -> HistoryReader:
             timestamp = GENESIS + BLOCK_S * (update.block.number - 100)
             late = 30.0 if chain.rng.random() < 0.3 else 0.5
             block = replace(update.block, timestamp=timestamp, seen_at=timestamp + late)
+            market.rewind(block.parent_hash)
+            market.apply(replace(update, block=block))
             writer.append(replace(update, block=block))
             branch.append(block)
+            if number % 4 == 2:
+                market.change(writer.append_pools_changed(changed(chain, market)))
     return HistoryReader(folder)
+
+
+def changed(chain: RandomChain, market: Market) -> PoolsChanged:
+    """One pool leaves, and most of those that were away come back."""
+    true = chain.states_at(market.block)
+    (left,) = chain.rng.choice(sorted(market.pools), 1).tolist()
+    away = sorted(true.keys() - market.pools.keys())
+    joined = tuple(true[pool] for pool in away if chain.rng.random() < 0.8)
+    ref = BlockRef(market.block.number, market.block.hash)
+    return PoolsChanged(0, ref, (), joined, (left,))
 
 
 def strategies(version: int) -> list[StrategySettings]:
@@ -134,6 +150,7 @@ def test_a_trader_killed_at_every_entry_has_the_ledger_of_one_run(
         fills, skips = ledger.fills(), ledger.skips()
         assert {row.fill.status for row in fills} >= {FillStatus.FILLED, FillStatus.REVERTED}
         assert any(row.reorged_seq for row in fills)
+        assert any(row.state == "void" for row in ledger.decisions())
         assert len({row.hour for row in skips}) > 2
         assert {row.reason for row in skips} >= {SkipReason.STALE, SkipReason.POOL_BUSY}
         assert len(ledger.epochs()) > len(ledger.strategies())

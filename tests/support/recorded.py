@@ -6,15 +6,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dexarb.core.block import BlockUpdate
-from dexarb.core.market import Keyframe, Market
+from dexarb.core.market import Keyframe, Market, PoolsChanged
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.snapshot import StateWriter
 
 
 def record(
-    folder: Path, first: Keyframe, updates: Iterable[BlockUpdate], *, segment_blocks: int = 1000
+    folder: Path,
+    first: Keyframe,
+    updates: Iterable[BlockUpdate | PoolsChanged],
+    *,
+    segment_blocks: int = 1000,
 ) -> Path:
-    """A collector's files in `folder` after these blocks; returns the history's own folder."""
+    """A collector's files in `folder` after these entries; returns the history's own folder."""
     history = folder / "history" / str(first.profile.chain_id)
     market = Market(first)
     with HistoryWriter.open(
@@ -25,6 +29,10 @@ def record(
     ) as writer:
         writer.append_keyframe(first)
         for update in updates:
+            if isinstance(update, PoolsChanged):
+                market.change(update)
+                writer.append_pools_changed(update)
+                continue
             market.rewind(update.block.parent_hash)
             market.apply(update)
             writer.append(update)

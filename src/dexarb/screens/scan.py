@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dexarb.core.following import Kind
-from dexarb.core.market import Market
+from dexarb.core.market import Market, PoolsChanged
 from dexarb.core.pool import Pool
 from dexarb.core.route import run as run_cycle
 from dexarb.core.trade import Opportunity
@@ -107,6 +107,8 @@ def market_at(reader: HistoryReader, block: int | None) -> tuple[Market, Valuati
             valuation = value.valuation(market)
         elif move.kind is Kind.RESTATED:
             valuation = value.valuation(market, valuation, move.touched)
+        elif isinstance(move.entry, PoolsChanged):
+            valuation.amend(market, move.touched, move.entry.corrected)
         else:
             if move.rewound_to is not None:
                 valuation.rewind(move.rewound_to)

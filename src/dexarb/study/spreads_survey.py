@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
@@ -114,10 +114,12 @@ class Surveyor:
     def __init__(self, sizes: tuple[int, ...], size: int) -> None:
         self._sizes, self._size = sizes, size
         self._gas = REALITY.gas
-        self._market: Market | None = None
+        self._looks_at_all = True
         self._next: int | None = None
         self._blocks = 0
         self._of_pair: dict[Pair, list[PoolKey]] = {}
+        self._seen: dict[PoolKey, Pool] = {}
+        """All pools so far, in order: a pair is the same pair when its pools have been away."""
         self._pairs: dict[Pairing, PairCourse] = {}
         self._now: dict[Pairing, tuple[float | None, float | None]] = {}
         self._best: dict[Pair, tuple[Course, Course]] = {}
@@ -131,19 +133,16 @@ class Surveyor:
         self._blocks += 1
         if self._next is not None and number != self._next:
             # Blocks that the collector has missed: nobody knows how the spreads stood in them.
-            self._market = None
+            self._looks_at_all = True
             for course in self._courses():
                 course.skip(self._next)
         self._next = number + 1
-        # A market begun anew has other pools; else those that the block has events of have changed.
+        # Where pools come and go all are looked at; else those that the block has events of.
         changed = {key for log in moment.update.logs if (key := market.key_of(log)) is not None}
         changed.update(market.timed)
-        if market is not self._market:
-            self._market, changed = market, set(pools)
-            self._of_pair = defaultdict(list)
-            for pool in pools.values():
-                for pair in pairs_of(pool.tokens):
-                    self._of_pair[pair].append(pool.key)
+        if self._looks_at_all or moment.has_other_pools:
+            self._looks_at_all, changed = False, set(pools)
+            self._know(number, pools)
         for tokens in {pair for key in changed for pair in pairs_of(pools[key].tokens)}:
             candidates = [pools[key] for key in self._of_pair[tokens]]
             for one, other in combinations(candidates, 2):
@@ -157,6 +156,23 @@ class Surveyor:
         self._book.observe(number, moment.opened, offers)
 
     # -- pairs of pools -----------------------------------------------------------------------
+
+    def _know(self, number: int, pools: Mapping[PoolKey, Pool]) -> None:
+        """The market has these pools; how pairs of others stand is not known from this block on."""
+        self._of_pair = defaultdict(list)
+        for key, pool in pools.items():
+            self._seen.setdefault(key, pool)
+        for key in (each for each in self._seen if each in pools):
+            for pair in pairs_of(pools[key].tokens):
+                self._of_pair[pair].append(key)
+        for pairing in [each for each in self._now if not pools.keys() >= set(each[1:])]:
+            del self._now[pairing]
+            self._pairs[pairing].raw.skip(number)
+            self._pairs[pairing].executable.skip(number)
+        for tokens, both in self._best.items():
+            if len(self._of_pair[tokens]) < 2:
+                for course in both:
+                    course.skip(number)
 
     def _pair(self, number: int, tokens: Pair, one: Pool, other: Pool, moment: Moment) -> None:
         market = moment.market
@@ -268,7 +284,7 @@ class Surveyor:
             tuple(raw for raw, _ in self._best.values()),
             tuple(executable for _, executable in self._best.values()),
             episodes,
-            tuple(self._needs(settings, episodes, gas or 0, market)),
+            tuple(self._needs(settings, episodes, gas or 0)),
         )
 
     def _courses(self) -> Iterator[Course]:
@@ -287,7 +303,6 @@ class Surveyor:
         settings: Sequence[StrategySettings],
         episodes: Sequence[Best],
         gas_micro_usd: int,
-        market: Market,
     ) -> Iterator[Need]:
         """Strategies with the same scope and size share one look at the episodes."""
         known: dict[tuple[object, ...], list[tuple[int, int]]] = {}
@@ -295,7 +310,7 @@ class Surveyor:
             index = max(bisect_right(self._sizes, each.max_trade_size_micro_usd) - 1, 0)
             key = (each.pairs, each.max_hops, each.dexes, index)
             if key not in known:
-                mine = (best for best in episodes if _in_scope(each, best.cycle, market))
+                mine = (best for best in episodes if _in_scope(each, best.cycle, self._seen))
                 known[key] = sorted(
                     (net, best.block[index])
                     for best in mine
@@ -311,14 +326,11 @@ class Surveyor:
             yield Need(each, size, needed, best_net, best_block, enough)
 
 
-def _in_scope(settings: StrategySettings, cycle: Cycle, market: Market) -> bool:
-    """Whether the strategy looks at such cycles."""
+def _in_scope(settings: StrategySettings, cycle: Cycle, seen: Mapping[PoolKey, Pool]) -> bool:
+    """Whether the strategy looks at such cycles. seen: pools, also those that are gone."""
     pairs = set(settings.pairs)
     return (
         len(cycle.hops) <= settings.max_hops
         and all(pair_of(hop.token_in, hop.token_out) in pairs for hop in cycle.hops)
-        and (
-            not settings.dexes
-            or all(market.pools[pool].dex in settings.dexes for pool in cycle.pools)
-        )
+        and (not settings.dexes or all(seen[pool].dex in settings.dexes for pool in cycle.pools))
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dexarb.config.where import where
-from dexarb.core.block import BlockUpdate
-from dexarb.core.market import Keyframe, Market
+from dexarb.core.block import BlockRef, BlockUpdate
+from dexarb.core.market import Keyframe, Market, PoolsChanged
 from dexarb.core.route import CycleId
 from dexarb.core.trade import Opportunity
 from dexarb.errors import InputError, StoreError
@@ -42,7 +42,8 @@ class Moment:
     """The end of a block. market and valuation move on with the next one.
 
     opened_before and opened: open cycles at the ends of the block before and of this one, by id,
-    with the number of the block at whose end they were first seen open.
+    with the number of the block at whose end they were first seen open. has_other_pools: pools have
+    joined, left or been put right since the moment before, or the market is another one.
     """
 
     update: BlockUpdate
@@ -51,6 +52,7 @@ class Moment:
     opportunities: Sequence[Opportunity]
     opened_before: Mapping[CycleId, int]
     opened: Mapping[CycleId, int]
+    has_other_pools: bool
 
 
 def history_reader(history: Path | None, config: Path) -> HistoryReader:
@@ -102,9 +104,15 @@ def walk(asked: Span) -> Iterator[Moment]:
     wanted = {header.seq for header in branch}
     last_seq = max(header.seq for header in branch if header.number == asked.last)
     engine = engine_on(keyframe)
+    has_other_pools = True
     for entry in reader.entries(keyframe.seq + 1, last_seq):
         if not isinstance(entry, BlockUpdate):
+            market = engine.market
+            if isinstance(entry, PoolsChanged):
+                entry = _on_the_branch(entry, market)
+                has_other_pools = True
             engine.step(entry)
+            has_other_pools |= engine.market is not market
             continue
         if entry.seq not in wanted:
             continue
@@ -118,4 +126,15 @@ def walk(asked: Span) -> Iterator[Moment]:
                 step.opportunities,
                 before,
                 engine.episodes.opened,
+                has_other_pools,
             )
+            has_other_pools = False
+
+
+def _on_the_branch(entry: PoolsChanged, market: Market) -> PoolsChanged:
+    """What is left of a change at a dead block: what joined is gone with it, what left is gone."""
+    here = BlockRef(market.block.number, market.block.hash)
+    if entry.block == here:
+        return entry
+    left = tuple(pool for pool in entry.left if pool in market.pools)
+    return replace(entry, block=here, joined=(), left=left)
