@@ -176,7 +176,7 @@ class Market:
             )
         left = {address: self.pools.get(address) for address in entry.left}
         for address, pool in left.items():
-            if pool is None:
+            if pool is None or entry.left.count(address) > 1:
                 raise MarketError(f"pool {address} leaves the market and is not there")
         joined: set[Address] = set()
         for pool in entry.joined:
