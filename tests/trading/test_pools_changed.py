@@ -228,8 +228,8 @@ def test_after_any_changes_and_reorganisations_the_search_is_a_new_ones_and_the_
             assert not made.is_lost
             there = made.market.pools
             assert all(set(each.cycle.pools) <= there.keys() for each in step.decisions)
-            gone = {pool for each in step.voided for pool in each.cycle.pools}
-            assert bool(gone) == bool(step.voided)
+            assert all(set(each.cycle.pools) <= there.keys() for each in step.evidence)
+            assert all(set(each.decision.cycle.pools) <= there.keys() for each in step.fills)
             fresh = random_chain.scanner(made.market).scan
             assert made.scan.open_cycles == fresh.open_cycles
             assert set(made.episodes.opened) == set(fresh.open_cycles)

@@ -241,7 +241,7 @@ class Market:
             )
         left = {key: self.pools.get(key) for key in entry.left}
         for key, pool in left.items():
-            if pool is None:
+            if pool is None or entry.left.count(key) > 1:
                 raise MarketError(f"pool {key} leaves the market and is not there")
         joined: set[PoolKey] = set()
         for pool in entry.joined:

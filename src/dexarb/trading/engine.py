@@ -6,7 +6,7 @@ same loop between other ends, which `seams` names: another Source, another Execu
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Sequence, Set
 from dataclasses import dataclass
 
 from dexarb.core.block import Block, BlockUpdate
@@ -14,6 +14,7 @@ from dexarb.core.following import Follower, Kind, Move
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Entry, Keyframe, Market, PoolsChanged
 from dexarb.core.pool import PoolKey
+from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, Incident
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.episodes import Episodes
@@ -109,7 +110,9 @@ class Engine:
         """Take the next entry of the history."""
         self.seq = entry.seq
         move = self._follower.take(entry)
-        back = self._rewind(move.rewound_to) if move.rewound_to is not None else _Back()
+        back = _Back()
+        if move.rewound_to is not None:
+            back = self._rewind(move.rewound_to, move.touched)
         if move.kind is Kind.APPLIED and isinstance(entry, BlockUpdate):
             return self._block(entry, move.touched, back)
         voided: tuple[Decision, ...] = ()
@@ -169,7 +172,8 @@ class Engine:
         """Pools have come and gone: what passes none of those goes on, and keeps its way back."""
         stayed = self.market.pools.keys() - entry.left
         voided = self._withdraw(stayed)
-        self.evidence.keep(stayed)
+        if entry.left:
+            self.evidence.keep(stayed)
         self.valuation.amend(self.market, touched, entry.corrected)
         self.scan = self._scanner.update(self.market, touched)
         self.episodes.observe(self.market.block, self.scan.open_cycles.keys())
@@ -183,7 +187,7 @@ class Engine:
             self.ledger.void(decision)
         return tuple(voided)
 
-    def _rewind(self, block_hash: str) -> _Back:
+    def _rewind(self, block_hash: str, touched: Set[Address]) -> _Back:
         """Everything but the market, which has been taken back.
 
         Pools that have joined since are not known there, and those that have left are nowhere.
@@ -193,7 +197,8 @@ class Engine:
         self.episodes.rewind(block_hash)
         self._executor.rewind(block_hash)
         dead = self.evidence.rewind(block_hash)
-        self.evidence.keep(self.market.pools)
+        if not touched <= self.market.pools.keys():
+            self.evidence.keep(self.market.pools)
         return _Back(undone, dead, self._withdraw(self.market.pools))
 
     def _is_stale(self, block: Block) -> bool:
