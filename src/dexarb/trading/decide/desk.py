@@ -101,7 +101,7 @@ class Desk:
         self._quotes: dict[str, _Quotes] = {}
         self._amounts: dict[tuple[Address, int], int | None] = {}
         self._gas_costs: dict[int, int] = {}
-        self._pools: dict[str, tuple[Address, ...]] = {}
+        self._cycle_pools: dict[str, tuple[Address, ...]] = {}
         self._valued: dict[tuple[str, int, bool], _Valued] = {}
         self._least_gas: dict[tuple[str, ...], tuple[int, int]] = {}
 
@@ -110,7 +110,7 @@ class Desk:
         self._view = view
         self._amounts.clear()
         self._gas_costs.clear()
-        self._pools.clear()
+        self._cycle_pools.clear()
         self._valued.clear()
         before, self._quotes = self._quotes, {}
         for cycle in (each.cycle for each in view.opportunities):
@@ -323,9 +323,9 @@ class Desk:
         )
 
     def _pools_of(self, cycle: Cycle) -> tuple[Address, ...]:
-        known = self._pools.get(cycle.id)
+        known = self._cycle_pools.get(cycle.id)
         if known is None:
-            known = self._pools[cycle.id] = cycle.pools
+            known = self._cycle_pools[cycle.id] = cycle.pools
         return known
 
     def _amount_up(self, token: Address, micro_usd: int) -> int:
