@@ -14,7 +14,6 @@ from dexarb.core.following import Follower, Kind, Move
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Entry, Keyframe, Market, PoolsChanged
 from dexarb.core.pool import PoolKey
-from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, Incident
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.episodes import Episodes
@@ -187,7 +186,7 @@ class Engine:
             self.ledger.void(decision)
         return tuple(voided)
 
-    def _rewind(self, block_hash: str, touched: Set[Address]) -> _Back:
+    def _rewind(self, block_hash: str, touched: Set[PoolKey]) -> _Back:
         """Everything but the market, which has been taken back.
 
         Pools that have joined since are not known there, and those that have left are nowhere.
