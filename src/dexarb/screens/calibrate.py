@@ -19,7 +19,7 @@ from dexarb.core.token import Address
 from dexarb.errors import InputError, PoolError
 from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
-from dexarb.screens.progress import progress_bar
+from dexarb.screens.progress import shown
 from dexarb.store.follow import first_keyframe, follow, start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.calibration import EXACT, JudgedSwap, JudgedTransaction, Style, judge_block
@@ -271,20 +271,17 @@ def calibrate(
     else:
         first = start(reader, block=first_block - 1, before=0)
     last_seq = reader.last_seq
-    with progress_bar() as progress:
-        task = progress.add_task("calibrate", total=None)
-        for move, market in follow(reader, first):
-            entry = move.entry
-            progress.update(task, completed=entry.seq, total=last_seq)
-            if not isinstance(entry, BlockUpdate):
-                continue
-            number = entry.block.number
-            if number < (first_block or 0) or (last_block is not None and number > last_block):
-                continue
-            if isinstance(move.error, PoolError):
-                found.cannot_follow(entry.block, move.error)
-            elif market is not None and move.kind is Kind.APPLIED:
-                found.add(market, entry)
+    for move, market in shown(follow(reader, first), "calibrate", last_seq - first.seq):
+        entry = move.entry
+        if not isinstance(entry, BlockUpdate):
+            continue
+        number = entry.block.number
+        if number < (first_block or 0) or (last_block is not None and number > last_block):
+            continue
+        if isinstance(move.error, PoolError):
+            found.cannot_follow(entry.block, move.error)
+        elif market is not None and move.kind is Kind.APPLIED:
+            found.add(market, entry)
     if not found.blocks:
         asked = f" from {first_block or 'its start'} to {last_block or 'its end'}"
         raise InputError(f"{reader.folder} has no blocks{asked}")

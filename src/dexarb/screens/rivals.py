@@ -19,11 +19,11 @@ from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
-from dexarb.screens.progress import walk_shown
+from dexarb.screens.progress import shown
 from dexarb.screens.tables import plain_table, usd
 from dexarb.study.rivals import Rival, Take, rivals
 from dexarb.study.searching import MAX_HOPS
-from dexarb.study.walk import Moment, Span, history_reader, span
+from dexarb.study.walk import Moment, Span, history_reader, span, walk
 from dexarb.study.warm_up import warm_up
 from dexarb.trading.settle.rivals import Arbitrage, arbitrages
 
@@ -118,7 +118,7 @@ def observe(asked: Span, by: str) -> Rivals:
     sent: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     opened = without_receipts = 0
-    for moment in walk_shown(asked):
+    for moment in shown(walk(asked), "reading history", asked.blocks):
         update = moment.update
         without_receipts += not update.has_receipts
         for transaction in update.transactions:

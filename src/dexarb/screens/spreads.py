@@ -6,10 +6,10 @@ from pathlib import Path
 
 from dexarb.config.paper import load_paper
 from dexarb.core.units import MICRO_USD
-from dexarb.screens.progress import walk_shown
+from dexarb.screens.progress import shown
 from dexarb.screens.spreads_screen import Spreads
 from dexarb.study.spreads_survey import Surveyor, chosen_sizes
-from dexarb.study.walk import history_reader, span
+from dexarb.study.walk import history_reader, span, walk
 from dexarb.study.warm_up import warm_up
 from dexarb.trading.strategy import THRESHOLD
 
@@ -29,7 +29,7 @@ def answer(
     asked = span(reader, first=first, last=last, count=count)
     warm_up()
     loaded = None if alone else load_paper(config)
-    moments = walk_shown(asked)
+    moments = shown(walk(asked), "reading history", asked.blocks)
     moment = next(moments)
     settings = loaded.settings(moment.market.profile.tokens) if loaded else ()
     settings = tuple(each for each in settings if each.kind == THRESHOLD)

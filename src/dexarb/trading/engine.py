@@ -80,7 +80,8 @@ class ScannerFactory(Protocol):
 @dataclass(frozen=True, slots=True)
 class Step:
     """All that one entry brought. block: where the market stands then, or what it could not follow
-    while lost. undone: fills of a branch that died; dead_blocks: its blocks' hashes, oldest first.
+    while lost. undone: fills of a branch that died; dead_blocks: its blocks' hashes, oldest first;
+    rewound_to: the block that it branched off from, None if none died.
     evidence: what became clear about earlier blocks' spreads. incidents: strategies that have just
     failed in their own code."""
 
@@ -95,6 +96,7 @@ class Step:
     evidence: Sequence[Evidence] = ()
     dead_blocks: Sequence[str] = ()
     incidents: Sequence[Incident] = ()
+    rewound_to: str | None = None
 
 
 class Engine:
@@ -167,7 +169,7 @@ class Engine:
         if move.rewound_to is not None:
             undone, dead = self._rewind(move.rewound_to)
         if move.kind is Kind.APPLIED and isinstance(entry, BlockUpdate):
-            return self._block(entry, move.touched, undone, dead)
+            return self._block(entry, move, undone, dead)
         voided: list[Decision] = []
         self.is_lost = move.kind is Kind.LOST
         if move.kind in (Kind.ANEW, Kind.RESTATED):
@@ -188,20 +190,21 @@ class Engine:
             voided,
             stale=self.is_lost,
             dead_blocks=dead,
+            rewound_to=move.rewound_to,
         )
 
     def _block(
         self,
         update: BlockUpdate,
-        touched: frozenset[Address],
+        move: Move,
         undone: tuple[Fill, ...],
         dead: tuple[str, ...],
     ) -> Step:
         self.ledger.start_block(update.block.hash)
         fills = self._executor.settle(self.market, update, self.valuation)
         self.ledger.settle(fills)
-        self.valuation.observe(self.market, touched)
-        self.scan = self._scanner.update(self.market, touched)
+        self.valuation.observe(self.market, move.touched)
+        self.scan = self._scanner.update(self.market, move.touched)
         open_cycles = self.scan.open_cycles.keys()
         self.episodes.observe(update.block, open_cycles)
         self.ledger.start_day(update.block.timestamp)
@@ -221,6 +224,7 @@ class Engine:
             evidence,
             dead,
             decided.incidents,
+            move.rewound_to,
         )
 
     def _rewind(self, block_hash: str) -> tuple[tuple[Fill, ...], tuple[str, ...]]:
