@@ -22,6 +22,9 @@ class Recent(Generic[Shown]):
         self._depth = depth
         self._blocks: deque[tuple[str, Shown]] = deque()
 
+    def __len__(self) -> int:
+        return len(self._blocks)
+
     def __iter__(self) -> Iterator[Shown]:
         return (shown for _, shown in self._blocks)
 

@@ -2,75 +2,33 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import NamedTuple
 
 from dexarb.core.market import Market
-from dexarb.core.pool import PIPS, Pool
-from dexarb.core.route import Cycle, CycleId, Hop
-from dexarb.core.route import run as run_cycle
-from dexarb.core.token import Address
-from dexarb.core.trade import Opportunity
-from dexarb.core.units import BPS, PPM_PER_BPS
-from dexarb.errors import PoolError
-from dexarb.search.result import HopWork, hop_work
+from dexarb.errors import MarketError
+from dexarb.search.result import HopWork
 from dexarb.study.distribution import Course
-from dexarb.study.ladder import Best, EpisodeBook
-from dexarb.study.spreads import Spread, spread_between
-from dexarb.study.walk import Moment, Span
+from dexarb.study.ladder import Best
+from dexarb.study.needs import Need, needs
+from dexarb.study.recent import Recent
+from dexarb.study.spread_courses import PairCourse, SpreadCourses
+from dexarb.study.spreads_seen import Sight, SpreadsSeen
+from dexarb.study.walk import Moment
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.value import Valuation
-from dexarb.trading.strategy import StrategySettings, pair_of
+from dexarb.trading.strategy import StrategySettings
 
 MAX_SIZES = 6
-RISES_BPS = (0.0, 1.0, 3.0, 5.0, 10.0, 20.0, 30.0, 50.0, 100.0)
-Tokens = tuple[Address, Address]
-PoolPair = tuple[Address, Address]
-
-
-@dataclass(slots=True)
-class PairCourse:
-    """How far two pools of a pair stood apart, in the direction that is nearer to paying.
-
-    Basis points. raw: of their mid prices. executable: what an exact round trip at the size gave
-    after the fees of both. fees_bps: the raw spread that pays for both fees.
-    """
-
-    tokens: Tokens
-    pools: PoolPair
-    fees_bps: float
-    raw: Course
-    executable: Course
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """What a strategy asks for, and what there was for it.
-
-    size_micro_usd: the size it is counted at, its own or the next smaller of the sizes. bps: after
-    fees, at that size. best: micro-USD after gas, None where nothing in its scope was open.
-    """
-
-    settings: StrategySettings
-    size_micro_usd: int
-    bps: float
-    best_micro_usd: int | None
-    best_block: int | None
-    episodes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """All of it. blocks: those that the history has of the span. size: index of the size at which
-    spreads are executed. gas: micro-USD of a trade through two pools at the last block, None
-    without a price. best_raw and best_executable: of each token pair the pool pair that stood
-    best, block by block."""
+    """All of it. blocks: those that were seen. size: index of the size at which spreads are
+    executed. gas: micro-USD of a trade through two pools at the last block, None without a price.
+    best_raw and best_executable: of each token pair the pool pair that stood best, block by
+    block."""
 
-    asked: Span
     blocks: int
     market: Market
     sizes_micro_usd: tuple[int, ...]
@@ -100,223 +58,69 @@ def chosen_sizes(
     return sizes, sizes.index(size)
 
 
-class _Quotes(NamedTuple):
-    """Of a cycle on these pools: what an input gives."""
+class SpreadsStudy:
+    """A study of a walk's moments. Looks at every block once, and in it at what has changed."""
 
-    pools: Sequence[Pool]
-    by_amount: dict[int, tuple[int, int] | None]
-
-
-class Surveyor:
-    """Mutable. Looks at every block once, and in it at what has changed."""
-
-    def __init__(self, sizes: tuple[int, ...], size: int) -> None:
-        self._sizes, self._size = sizes, size
-        self._gas = GasModel()
-        self._market: Market | None = None
-        self._next: int | None = None
-        self._blocks = 0
-        self._of_pair: dict[Tokens, list[Address]] = {}
-        self._pairs: dict[PoolPair, PairCourse] = {}
-        self._now: dict[PoolPair, tuple[float | None, float | None]] = {}
-        self._best: dict[Tokens, tuple[Course, Course]] = {}
-        self._cycles: dict[tuple[Address, ...], Cycle] = {}
-        self._quotes: dict[CycleId, _Quotes] = {}
-        self._book = EpisodeBook(len(sizes))
-
-    def take(self, moment: Moment) -> None:
-        market, number = moment.market, moment.update.block.number
-        pools = market.pools
-        self._blocks += 1
-        if self._next is not None and number != self._next:
-            # Blocks that the collector has missed: nobody knows how the spreads stood in them.
-            self._market = None
-            for course in self._courses():
-                course.skip(self._next)
-        self._next = number + 1
-        # A market begun anew has other pools; else those that the block has events of have changed.
-        changed = {log.address for log in moment.update.logs} & pools.keys()
-        if market is not self._market:
-            self._market, changed = market, set(pools)
-            self._of_pair = defaultdict(list)
-            for pool in pools.values():
-                self._of_pair[pool.tokens].append(pool.address)
-        for tokens in {pools[address].tokens for address in changed}:
-            candidates = [pools[address] for address in self._of_pair[tokens]]
-            for one, other in combinations(candidates, 2):
-                if one.address in changed or other.address in changed:
-                    self._pair(number, one, other, market, moment.valuation)
-            self._best_of(number, tokens, candidates)
-        offers = [
-            (each.cycle, self._nets(each, market, moment.valuation))
-            for each in moment.opportunities
-        ]
-        self._book.observe(number, moment.opened, offers)
-
-    # -- pairs of pools -----------------------------------------------------------------------
-
-    def _pair(
-        self, number: int, one: Pool, other: Pool, market: Market, valuation: Valuation
+    def __init__(
+        self, sizes: tuple[int, ...], size: int, settings: Sequence[StrategySettings] = ()
     ) -> None:
-        paid = next((t for t in market.profile.start_tokens if t in one.tokens), one.tokens[1])
-        bought = one.tokens[0] if paid == one.tokens[1] else one.tokens[1]
-        spread = spread_between((bought, paid), one, other)
-        key = (one.address, other.address)
-        course = self._pairs.get(key)
-        if course is None:
-            kept = (1 - one.fee_pips / PIPS) * (1 - other.fee_pips / PIPS)
-            raw, executable = Course(RISES_BPS), Course(RISES_BPS)
-            fees_bps = (1 / kept - 1) * BPS
-            course = self._pairs[key] = PairCourse(one.tokens, key, fees_bps, raw, executable)
-        raw_bps = spread.raw_bps if spread else None
-        executable_bps = self._execute(spread, market, valuation) if spread else None
-        course.raw.observe(number, raw_bps)
-        course.executable.observe(number, executable_bps)
-        self._now[key] = (raw_bps, executable_bps)
+        self._sizes, self._size, self._settings = sizes, size, settings
+        self._sight = Sight(sizes, size)
+        self._settled = SpreadCourses(len(sizes))
+        self._recent = Recent[SpreadsSeen]()
+        self._tip: str | None = None
+        self._now: tuple[Market, Valuation] | None = None
 
-    def _execute(self, spread: Spread, market: Market, valuation: Valuation) -> float | None:
-        """What the exact round trip at the size gives, in basis points of what goes in. None where
-        the pools cannot fill it, or the token has no price."""
-        bought, paid = spread.tokens
-        key = (spread.buy.address, spread.sell.address, paid)
-        cycle = self._cycles.get(key)
-        if cycle is None:
-            hops = (Hop(key[0], paid, bought), Hop(key[1], bought, paid))
-            cycle = self._cycles[key] = Cycle(hops)
-        amount = valuation.amount(paid, self._sizes[self._size])
-        if not amount:
-            return None
-        try:
-            out = run_cycle(cycle, amount, market.pools.__getitem__)[-1].amount_out
-        except PoolError:
-            return None
-        return (out / amount - 1) * BPS
+    def add(self, seen: Moment) -> None:
+        block = seen.update.block
+        shown = self._sight.look(seen, goes_on=block.parent_hash == self._tip)
+        settled = self._recent.add(block.hash, shown)
+        if settled is not None:
+            self._settled.fold(settled)
+        self._tip = block.hash
+        self._now = (seen.market, seen.valuation)
 
-    def _best_of(self, number: int, tokens: Tokens, candidates: Sequence[Pool]) -> None:
-        keys = [(one.address, other.address) for one, other in combinations(candidates, 2)]
-        known = [self._now[key] for key in keys if key in self._now]
-        if known:
-            best = self._best.setdefault(tokens, (Course(RISES_BPS), Course(RISES_BPS)))
-            for index, course in enumerate(best):
-                values = [values[index] for values in known]
-                course.observe(number, max((v for v in values if v is not None), default=None))
+    def rewind(self, block_hash: str) -> None:
+        """Market and prices have been taken back already, by whoever walks."""
+        self._recent.rewind(block_hash)
+        # Where nothing is left, the next block is the first one.
+        self._tip = block_hash if self._recent or self._settled.blocks else None
 
-    # -- opportunities ------------------------------------------------------------------------
-
-    def _nets(
-        self, opportunity: Opportunity, market: Market, valuation: Valuation
-    ) -> list[int | None]:
-        """Micro-USD after gas at the chain's default bid, at most at each size."""
-        token = opportunity.cycle.start_token
-        native = market.profile.wrapped_native
-        gas_price = market.block.base_fee_per_gas + market.profile.default_priority_fee
-        nets: list[int | None] = []
-        for size in self._sizes:
-            cap = valuation.amount(token, size)
-            quote = (
-                self._quote(opportunity, min(cap, opportunity.amount_in), market) if cap else None
-            )
-            gross = valuation.micro_usd(token, quote[0]) if quote else None
-            gas = valuation.cost_micro_usd(native, quote[1] * gas_price) if quote else None
-            nets.append(None if gross is None or gas is None else gross - gas)
-        return nets
-
-    def _quote(
-        self, opportunity: Opportunity, amount_in: int, market: Market
-    ) -> tuple[int, int] | None:
-        """(profit, gas units) of the cycle at this input; None where the pools cannot fill it.
-
-        Computed once as long as the pools stay as they are: some spreads stand for days.
-        """
-        if amount_in == opportunity.amount_in:
-            return opportunity.profit, opportunity.gas_units
-        cycle = opportunity.cycle
-        pools = [market.pools[pool] for pool in cycle.pools]
-        known = self._quotes.get(cycle.id)
-        if known is None or any(x is not y for x, y in zip(known.pools, pools, strict=True)):
-            known = self._quotes[cycle.id] = _Quotes(pools, {})
-        if amount_in not in known.by_amount:
-            try:
-                results = run_cycle(cycle, amount_in, market.pools.__getitem__)
-            except PoolError:
-                known.by_amount[amount_in] = None
-            else:
-                gas_units = self._gas.units(hop_work(pools, results))
-                known.by_amount[amount_in] = results[-1].amount_out - amount_in, gas_units
-        return known.by_amount[amount_in]
-
-    # -- the end ------------------------------------------------------------------------------
-
-    def survey(self, asked: Span, last: Moment, settings: Sequence[StrategySettings]) -> Survey:
-        """What has been seen, up to the last block."""
-        market = last.market
-        for course in self._courses():
-            course.close(asked.last + 1)
-        gas = self._gas_of_two_pools(market, last.valuation)
-        episodes = tuple(self._book.episodes())
+    def answer(self) -> Survey:
+        """Raises MarketError before the first block."""
+        if self._now is None:
+            raise MarketError("no block has been looked at yet")
+        market, valuation = self._now
+        courses = self._settled.copy()
+        for shown in self._recent:
+            courses.fold(shown)
+        courses.close()
+        gas = _gas_of_two_pools(market, valuation)
+        episodes = tuple(courses.book.episodes())
+        asked = needs(
+            self._settings,
+            episodes,
+            sizes=self._sizes,
+            gas_micro_usd=gas or 0,
+            market=market,
+        )
         return Survey(
-            asked,
-            self._blocks,
+            courses.blocks,
             market,
             self._sizes,
             self._size,
             gas,
-            tuple(self._pairs.values()),
-            tuple(raw for raw, _ in self._best.values()),
-            tuple(executable for _, executable in self._best.values()),
+            tuple(courses.pairs.values()),
+            tuple(raw for raw, _ in courses.best.values()),
+            tuple(executable for _, executable in courses.best.values()),
             episodes,
-            tuple(self._needs(settings, episodes, gas or 0, market)),
+            tuple(asked),
         )
 
-    def _courses(self) -> Iterator[Course]:
-        for pair in self._pairs.values():
-            yield from (pair.raw, pair.executable)
-        for both in self._best.values():
-            yield from both
 
-    def _gas_of_two_pools(self, market: Market, valuation: Valuation) -> int | None:
-        kinds = {pool.kind for pool in market.pools.values()}
-        units = max(self._gas.units([HopWork(kind, 0)] * 2) for kind in kinds)
-        gas_price = market.block.base_fee_per_gas + market.profile.default_priority_fee
-        return valuation.cost_micro_usd(market.profile.wrapped_native, units * gas_price)
-
-    def _needs(
-        self,
-        settings: Sequence[StrategySettings],
-        episodes: Sequence[Best],
-        gas_micro_usd: int,
-        market: Market,
-    ) -> Iterator[Need]:
-        """Strategies with the same scope and size share one look at the episodes."""
-        known: dict[tuple[object, ...], list[tuple[int, int]]] = {}
-        for each in settings:
-            index = max(bisect_right(self._sizes, each.max_trade_size_micro_usd) - 1, 0)
-            key = (each.pairs, each.max_hops, each.dexes, index)
-            if key not in known:
-                mine = (best for best in episodes if _in_scope(each, best.cycle, market))
-                known[key] = sorted(
-                    (net, best.block[index])
-                    for best in mine
-                    if (net := best.net_micro_usd[index]) is not None
-                )
-            nets = known[key]
-            size = self._sizes[index]
-            gas = each.gas_cost_micro_usd if each.gas_cost_micro_usd is not None else gas_micro_usd
-            by_profit = (each.min_profit_micro_usd + gas) / size * BPS
-            enough = len(nets) - bisect_right(nets, (each.min_profit_micro_usd, -1))
-            best_net, best_block = nets[-1] if nets else (None, None)
-            needed = max(by_profit, each.min_spread_ppm / PPM_PER_BPS)
-            yield Need(each, size, needed, best_net, best_block, enough)
-
-
-def _in_scope(settings: StrategySettings, cycle: Cycle, market: Market) -> bool:
-    """Whether the strategy looks at such cycles."""
-    pairs = set(settings.pairs)
-    return (
-        len(cycle.hops) <= settings.max_hops
-        and all(pair_of(hop.token_in, hop.token_out) in pairs for hop in cycle.hops)
-        and (
-            not settings.dexes
-            or all(market.pools[pool].dex in settings.dexes for pool in cycle.pools)
-        )
-    )
+def _gas_of_two_pools(market: Market, valuation: Valuation) -> int | None:
+    gas = GasModel()
+    kinds = {pool.kind for pool in market.pools.values()}
+    units = max(gas.units([HopWork(kind, 0)] * 2) for kind in kinds)
+    gas_price = market.block.base_fee_per_gas + market.profile.default_priority_fee
+    return valuation.cost_micro_usd(market.profile.wrapped_native, units * gas_price)
