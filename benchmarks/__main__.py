@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import gc
 
-from benchmarks import bench_limbs, bench_proof, bench_settlement, bench_strategies
+from benchmarks import (
+    bench_limbs,
+    bench_proof,
+    bench_settlement,
+    bench_strategies,
+    bench_studies,
+)
 from benchmarks.bench_block import block_rows
 from benchmarks.bench_market import market_rows
 from benchmarks.bench_sizing import sizing_rows
@@ -24,5 +30,6 @@ if __name__ == "__main__":
             *bench_strategies.rows(),
             *bench_settlement.rows(),
             *bench_proof.rows(),
+            *bench_studies.rows(),
         ]
     )

@@ -8,10 +8,11 @@ import pytest
 
 from dexarb.core.market import Market
 from dexarb.screens.calibrate import calibrate
-from dexarb.screens.scan import market_at
 from dexarb.store.follow import newest_market
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
+from dexarb.study.open_now import OpenNow, priced, way_to
+from dexarb.study.study import run
 from dexarb.study.walk import span, walk
 from tests.store import world
 from tests.support.recorded import record
@@ -35,7 +36,7 @@ def market_of(number: int) -> Market:
 
 @pytest.mark.parametrize("block", [None, DEAD - 10, DEAD, DEAD + 40])
 def test_scan_finds_the_market_of_any_block(reader: HistoryReader, block: int | None) -> None:
-    market, _ = market_at(reader, block)
+    market = run(OpenNow(), priced(reader, way_to(reader, block))).market
     expected = market_of(block or world.START_BLOCK + BLOCKS)
     assert market.block == expected.block
     assert market.pools == expected.pools

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dexarb.study.ladder import EpisodeBook, reaching
+from dexarb.study.ladder import EpisodeBook, Ladder
 from tests.store.books import CYCLE, TRIANGLE
 
 
@@ -20,8 +20,10 @@ def test_an_episode_counts_once_with_its_best_at_every_size() -> None:
         (11, TRIANGLE.id, [None, 2], [11, 11]),
         (13, CYCLE.id, [2, 2], [13, 13]),
     ]
-    assert [reaching(book.episodes(), 0, net) for net in (2, 3, 4)] == [2, 1, 0]
-    assert [reaching(book.episodes(), 1, net) for net in (2, 5, 6)] == [3, 1, 0]
+    ladder = Ladder(book.episodes(), 2)
+    assert [ladder.reaching(0, net) for net in (2, 3, 4)] == [2, 1, 0]
+    assert [ladder.reaching(1, net) for net in (2, 5, 6)] == [3, 1, 0]
+    assert ladder.best == 5
 
 
 def test_a_cycle_that_opens_again_at_once_is_another_episode() -> None:

@@ -11,8 +11,9 @@ from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market, PoolsChanged
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.errors import InputError
-from dexarb.screens.scan import market_at
 from dexarb.store.history_reader import HistoryReader
+from dexarb.study.open_now import priced, way_to
+from dexarb.study.study import Died
 from dexarb.study.walk import span, walk
 from tests.store import world
 from tests.support.recorded import record
@@ -96,7 +97,10 @@ def test_a_walk_past_pools_that_come_and_go_has_those_that_a_reader_of_all_has(
 def test_scan_has_the_same_market_at_any_block(tmp_path: Path) -> None:
     reader = HistoryReader(record(tmp_path, world.first_keyframe(), CHANGED, segment_blocks=40))
     for number, (_, pools) in standing(CHANGED).items():
-        market, _ = market_at(reader, number)
+        *_, now = (
+            each for each in priced(reader, way_to(reader, number)) if not isinstance(each, Died)
+        )
+        market = now.market
         assert market.pools == pools
 
 

@@ -18,10 +18,11 @@ from dexarb.core.market import Entry, Keyframe
 from dexarb.core.pool import Pool, SwapStyle
 from dexarb.core.token import Address
 from dexarb.errors import InputError
-from dexarb.screens.calibrate import NO_RECEIPTS, Calibrated, Calibration, calibrate
+from dexarb.screens.calibrate import Calibrated, calibrate
 from dexarb.screens.tables import as_text
 from dexarb.store.follow import newest_market
 from dexarb.store.history_reader import HistoryReader
+from dexarb.study.calibrating import NO_RECEIPTS, Calibration
 from dexarb.study.calibration import judge_block
 from tests.truth.conftest import RECORDED_BLOCKS, SEED
 from tests.truth.recording import changed, record, rewrite

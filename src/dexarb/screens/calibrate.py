@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,186 +11,22 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dexarb.core.block import Block, BlockUpdate, Transaction
-from dexarb.core.following import Kind
-from dexarb.core.market import Market
-from dexarb.core.pool import PoolKey, SwapStyle
-from dexarb.core.token import Address
-from dexarb.errors import InputError, PoolError
+from dexarb.core.pool import SwapStyle
+from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
-from dexarb.screens.progress import progress_bar
-from dexarb.store.follow import first_keyframe, follow, start
+from dexarb.screens.progress import shown
 from dexarb.store.history_reader import HistoryReader
-from dexarb.study.calibration import EXACT, JudgedSwap, JudgedTransaction, judge_block
+from dexarb.study.calibrating import Calibration, Difference, beginning, followed
+from dexarb.study.study import run
 from dexarb.study.walk import history_reader
 
 SHOWN = 20
 """Differences that are told one by one."""
-USUAL = 5
-"""So many arbitrages of a contract say what is usual for it, so many swaps for a pair."""
 
 RATIOS = {"p05": 0.05, "p50": 0.5, "p95": 0.95}
 ERRORS = {"p50": 0.5, "p95": 0.95, "max": 1.0}
 """Quantiles that are shown."""
-
-NO_RECEIPTS = "no receipts"
-NOT_A_CHAIN = "swaps do not pass on all they get"
-OTHER_STYLE = "a swap of another style"
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Where our integers and the chain do not agree. Amounts in smallest units."""
-
-    block: int
-    transaction: int
-    problem: str
-    pool: PoolKey | None = None
-    amount_in: int | None = None
-    amount_out: int | None = None
-    predicted: int | None = None
-
-
-@dataclass
-class Calibration:
-    """Mutable: `add` block after block, then read. Dead branches count as well.
-
-    errors_wei: of each arbitrage that could be judged, predicted less real output in the smallest
-    unit of its token. gas: by the contract that was called, predicted gas over gas used of each.
-    odd_pairs: V2 pairs that give less than our formula more often than not, with the fee that
-    would explain it, in pips.
-    """
-
-    blocks: int = 0
-    first_block: int | None = None
-    last_block: int | None = None
-    swaps: Counter[SwapStyle] = field(default_factory=Counter)
-    arbitrages: int = 0
-    errors_wei: list[int] = field(default_factory=list)
-    not_judged: Counter[str] = field(default_factory=Counter)
-    several_swaps: int = 0
-    gas: dict[Address | None, list[float]] = field(default_factory=lambda: defaultdict(list))
-    gas_not_compared: Counter[str] = field(default_factory=Counter)
-    differences: list[Difference] = field(default_factory=list)
-    _by_pair: dict[PoolKey, Counter[SwapStyle]] = field(
-        default_factory=lambda: defaultdict(Counter)
-    )
-    _fees: dict[PoolKey, list[float]] = field(default_factory=lambda: defaultdict(list))
-
-    @property
-    def odd_pairs(self) -> dict[PoolKey, float]:
-        return {
-            pair: float(np.median(self._fees[pair]))
-            for pair, styles in sorted(self._by_pair.items())
-            if styles[SwapStyle.LESS] >= USUAL
-            and styles[SwapStyle.LESS] > sum(styles[style] for style in EXACT)
-        }
-
-    @property
-    def ok(self) -> bool:
-        return not self.differences and not self.odd_pairs
-
-    def add(self, market: Market, update: BlockUpdate) -> None:
-        """The block that the market has just applied."""
-        block = update.block
-        self.blocks += 1
-        self.first_block = min(block.number, self.first_block or block.number)
-        self.last_block = max(block.number, self.last_block or block.number)
-        transactions = {each.index: each for each in update.transactions}
-        for judged in judge_block(market, update):
-            for swap in judged.swaps:
-                self._swap(block, judged, swap)
-            if judged.is_arbitrage:
-                self._arbitrage(block, judged, transactions.get(judged.index))
-            elif len({swap.before.key for swap in judged.swaps}) > 1:
-                self.several_swaps += 1
-
-    def cannot_follow(self, block: Block, error: PoolError) -> None:
-        self.differences.append(Difference(block.number, -1, f"events cannot follow: {error}"))
-
-    def _swap(self, block: Block, judged: JudgedTransaction, swap: JudgedSwap) -> None:
-        self.swaps[swap.style] += 1
-        pool = swap.before.key
-        fee = swap.implied_fee_pips
-        if fee is not None:
-            self._by_pair[pool][swap.style] += 1
-            if swap.style is SwapStyle.LESS:
-                self._fees[pool].append(fee)
-        if swap.style is SwapStyle.MISMATCH:
-            self.differences.append(
-                Difference(
-                    block.number,
-                    judged.index,
-                    "a swap",
-                    pool,
-                    swap.amount_in,
-                    swap.amount_out,
-                    swap.predicted,
-                )
-            )
-
-    def _arbitrage(
-        self, block: Block, judged: JudgedTransaction, transaction: Transaction | None
-    ) -> None:
-        self.arbitrages += 1
-        styles = {swap.style for swap in judged.swaps}
-        if judged.cycle is None:
-            self.not_judged[NOT_A_CHAIN] += 1
-            self.gas_not_compared[NOT_A_CHAIN] += 1
-            return
-        if styles <= {SwapStyle.EXACT_INPUT, SwapStyle.MISMATCH}:
-            self._output(block, judged)
-        else:
-            self.not_judged[OTHER_STYLE] += 1
-        if transaction is None or judged.gas_units is None:
-            self.gas_not_compared[NO_RECEIPTS] += 1
-        else:
-            self.gas[transaction.to].append(judged.gas_units / transaction.gas_used)
-
-    def _output(self, block: Block, judged: JudgedTransaction) -> None:
-        if judged.predicted is not None:
-            self.errors_wei.append(judged.predicted - judged.amount_out)
-        if judged.predicted != judged.amount_out:
-            self.differences.append(
-                Difference(
-                    block.number,
-                    judged.index,
-                    "an arbitrage as a whole",
-                    None,
-                    judged.amount_in,
-                    judged.amount_out,
-                    judged.predicted,
-                )
-            )
-
-    @property
-    def exact(self) -> int:
-        """Arbitrages that paid what our code says, to the wei."""
-        return self.errors_wei.count(0)
-
-    @property
-    def greatest_error_wei(self) -> int:
-        return max(map(abs, self.errors_wei), default=0)
-
-    # -- gas ------------------------------------------------------------------------------------
-
-    def ratios(self) -> list[float]:
-        """Predicted gas over gas used, of all arbitrages."""
-        return [ratio for ratios in self.gas.values() for ratio in ratios]
-
-    def errors(self) -> list[float]:
-        """How far each is off what is usual for the contract that made it.
-
-        Their contracts are not ours, so the ratio itself says little. But if the model knows what
-        makes one arbitrage dearer than another, each contract has about the same ratio always.
-        """
-        found = []
-        for ratios in self.gas.values():
-            if len(ratios) >= USUAL:
-                usual = float(np.median(ratios))
-                found += [abs(ratio / usual - 1.0) for ratio in ratios]
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,26 +103,9 @@ def calibrate(
     reader: HistoryReader, first_block: int | None = None, last_block: int | None = None
 ) -> Calibration:
     """Judge the blocks from first_block to last_block, both included; None: the history's ends."""
-    found = Calibration()
-    if first_block is None:
-        first = first_keyframe(reader)
-    else:
-        first = start(reader, block=first_block - 1, before=0)
-    last_seq = reader.last_seq
-    with progress_bar() as progress:
-        task = progress.add_task("calibrate", total=None)
-        for move, market in follow(reader, first):
-            entry = move.entry
-            progress.update(task, completed=entry.seq, total=last_seq)
-            if not isinstance(entry, BlockUpdate):
-                continue
-            number = entry.block.number
-            if number < (first_block or 0) or (last_block is not None and number > last_block):
-                continue
-            if isinstance(move.error, PoolError):
-                found.cannot_follow(entry.block, move.error)
-            elif market is not None and move.kind is Kind.APPLIED:
-                found.add(market, entry)
+    first = beginning(reader, first_block)
+    feed = followed(reader, first, first_block, last_block)
+    found = run(Calibration(), shown(feed, "calibrating", reader.last_seq - first.seq))
     if not found.blocks:
         asked = f" from {first_block or 'its start'} to {last_block or 'its end'}"
         raise InputError(f"{reader.folder} has no blocks{asked}")

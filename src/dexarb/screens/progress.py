@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from rich.progress import Progress
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from dexarb.screens.console import plain_console
-from dexarb.study.walk import Moment, Span, walk
 
 SHOW_EVERY = 64
+Item = TypeVar("Item")
 
 
-def progress_bar() -> Progress:
-    """Gone when it is done, and nothing at all where standard error is no terminal."""
+def shown(feed: Iterable[Item], what: str, total: int) -> Iterator[Item]:
+    """The feed of a study with a bar that is gone when it is done, and nothing at all where
+    standard error is no terminal. total: about how many there are."""
     console = plain_console(stderr=True)
-    return Progress(console=console, transient=True, disable=not console.is_terminal)
+    if not console.is_terminal:
+        yield from feed
+        return
+    from rich.progress import Progress  # a tenth of a second
 
-
-def walk_shown(asked: Span) -> Iterator[Moment]:
-    """`walk` with a bar."""
-    with progress_bar() as progress:
-        bar = progress.add_task("reading history", total=asked.blocks)
-        for moment in walk(asked):
-            yield moment
-            number = moment.update.block.number
-            if number % SHOW_EVERY == 0:
-                progress.update(bar, completed=number - asked.first)
+    with Progress(console=console, transient=True) as progress:
+        bar = progress.add_task(what, total=total)
+        for done, each in enumerate(feed):
+            yield each
+            if done % SHOW_EVERY == 0:
+                progress.update(bar, completed=done)

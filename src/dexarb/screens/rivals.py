@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,23 +10,21 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dexarb.core.block import Transaction
-from dexarb.core.market import Market, Swap
-from dexarb.core.route import Hop, cycle_id
-from dexarb.core.token import Address, short
+from dexarb.core.token import short
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
-from dexarb.screens.progress import walk_shown
+from dexarb.screens.progress import shown
 from dexarb.screens.tables import plain_table, usd
-from dexarb.study.rivals import Rival, Take, rivals
-from dexarb.study.searching import MAX_HOPS
-from dexarb.study.walk import Moment, Span, history_reader, span
+from dexarb.study.rivals import Rival
+from dexarb.study.rivals_study import RivalsStudy, Who
+from dexarb.study.study import run
+from dexarb.study.walk import Span, history_reader, span, walk
 from dexarb.study.warm_up import warm_up
-from dexarb.trading.models.rivals import Arbitrage, arbitrages
 
 TARGET, SENDER = "target", "sender"
+_WHO: Mapping[str, Who] = {TARGET: lambda each: each.to, SENDER: lambda each: each.sender}
 SHOWN = 20
 LEGEND = (
     "gain: before gas. bid: priority fee x gas used in % of the gain, median. failed: of all"
@@ -109,76 +106,8 @@ def answer(
         raise InputError(f'--by "{by}" is neither {TARGET} nor {SENDER}')
     asked = span(history_reader(history, config), first=first, last=last, count=count)
     warm_up()
-    return observe(asked, by)
-
-
-def observe(asked: Span, by: str) -> Rivals:
-    """Every arbitrage of the span, put down to who made it."""
-    takes: list[Take] = []
-    sent: Counter[str] = Counter()
-    failed: Counter[str] = Counter()
-    opened = without_receipts = 0
-    for moment in walk_shown(asked):
-        update = moment.update
-        without_receipts += not update.has_receipts
-        for transaction in update.transactions:
-            who = _who(transaction, by)
-            if who is not None:
-                sent[who] += 1
-                failed[who] += not transaction.succeeded
-        opened += sum(number == update.block.number for number in moment.opened.values())
-        transactions = {each.index: each for each in update.transactions}
-        for each in arbitrages(moment.market):
-            takes.append(_take(each, transactions.get(each.transaction_index), moment, by))
-    found = tuple(rivals(takes, sent, failed))
-    return Rivals(asked, by, found, len(takes), opened, without_receipts)
-
-
-def _who(transaction: Transaction, by: str) -> str | None:
-    return transaction.to if by == TARGET else transaction.sender
-
-
-def _take(each: Arbitrage, transaction: Transaction | None, moment: Moment, by: str) -> Take:
-    block, valuation = moment.update.block, moment.valuation
-    who = sender = bid = None
-    if transaction is not None:
-        who, sender = _who(transaction, by), transaction.sender
-        priority_fee = transaction.effective_gas_price - block.base_fee_per_gas
-        native = moment.market.profile.wrapped_native
-        bid = valuation.cost_micro_usd(native, priority_fee * transaction.gas_used)
-    gain = each.gain_micro_usd(valuation)
-    return Take(who, sender, block.number, gain, bid, _blocks_after(each, moment))
-
-
-def _blocks_after(each: Arbitrage, moment: Moment) -> int | None:
-    """Since the block at whose end the cycle was first seen open; see Take."""
-    hops = hops_of(each.swaps)
-    if hops is None or not _is_searched(hops, moment.market):
-        return None
-    opened = moment.opened_before.get(cycle_id(hops))
-    return 0 if opened is None else moment.update.block.number - opened
-
-
-def hops_of(swaps: Sequence[Swap]) -> list[Hop] | None:
-    """The swaps as one cycle, in the order in which tokens pass; None where they are not one.
-
-    A flash swap's events do not come in that order.
-    """
-    by_token: dict[Address, Hop] = {}
-    for swap in swaps:
-        by_token[swap.token_in] = Hop(swap.pool.key, swap.token_in, swap.token_out)
-    token = next(iter(by_token))
-    hops: list[Hop] = []
-    while token in by_token:
-        hops.append(by_token.pop(token))
-        token = hops[-1].token_out
-    whole = len(hops) == len(swaps) and token == hops[0].token_in
-    return hops if whole else None
-
-
-def _is_searched(hops: Sequence[Hop], market: Market) -> bool:
-    starts = set(market.profile.start_tokens)
-    return len(hops) <= MAX_HOPS and any(hop.token_in in starts for hop in hops)
+    found = run(RivalsStudy(_WHO[by]), shown(walk(asked), "reading history", asked.blocks))
+    return Rivals(asked, by, found.rivals, found.takes, found.opened, found.without_receipts)
 
 
 # -- telling --------------------------------------------------------------------------------------

@@ -6,69 +6,33 @@ counts; that is found by deciding again over the recorded history, and checked a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.config.where import Where
-from dexarb.core.route import Cycle, CycleId
-from dexarb.core.trade import DecisionId, SkipReason, StrategyHash
+from dexarb.core.trade import DecisionId, StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.explanation import Explanation, in_units, quantity, sentence, wants
 from dexarb.screens.names import Names
+from dexarb.screens.progress import shown
 from dexarb.screens.tables import plain_table
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_notes import FIRST_SEQ
 from dexarb.store.ledger_reader import read_only
-from dexarb.study.funnel import SCOPE
-from dexarb.study.redecide import Verdict, verdicts
+from dexarb.study.redecide import redecided
+from dexarb.study.side_by_side import Episode, Reached, SideBySide, counts
+from dexarb.study.study import run
 from dexarb.study.warm_up import warm_up
 from dexarb.trading.strategy import THRESHOLD
 
 SHOWN = 30
 BETTER_FIRST = "another trade of the same block came first"
-_ORDER = {reason: number for number, reason in enumerate(SkipReason)}
-
-
-@dataclass(slots=True)
-class Reached:
-    """How far a strategy came with an episode. sent: decision ids. reason: the latest stage that
-    it reached in any block of the episode, with what was needed and the best, as in SkipCount."""
-
-    sent: list[DecisionId] = field(default_factory=list)
-    reason: SkipReason | None = None
-    needed: int | None = None
-    best: int | None = None
-    blocks: int = 0
-
-    def add(self, verdict: Verdict) -> None:
-        self.blocks += 1
-        skip = verdict.skip
-        if verdict.decision is not None:
-            self.sent.append(verdict.decision.id)
-        elif skip is not None and self._is_nearer(skip.reason, skip.best):
-            self.reason = skip.reason
-            self.needed, self.best = skip.needed, skip.best
-
-    def _is_nearer(self, reason: SkipReason, best: int | None) -> bool:
-        if self.reason is None or _ORDER[reason] > _ORDER[self.reason]:
-            return True
-        known = self.best
-        return reason is self.reason and best is not None and (known is None or best > known)
-
-
-@dataclass(slots=True)
-class Episode:
-    """A cycle from the block at whose end it was seen open; by strategy hash, how far it came."""
-
-    cycle: Cycle
-    opened: int
-    stands: dict[StrategyHash, Reached]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,37 +124,23 @@ def compare(
         in_ledger = {row.decision.id for key in keys for row in reader.decisions(key)}
         fills = [row.fill for key in keys for row in reader.fills(key) if row.reorged_seq is None]
     warm_up()
-    episodes: dict[tuple[CycleId, int], Episode] = {}
-    made: set[DecisionId] = set()
-    for verdict in verdicts(
+    feed = redecided(
         history,
         settings,
         epochs,
         from_seq=first,
         to_seq=last,
         max_state_age_s=files.max_state_age_s,
-    ):
-        key = (verdict.cycle.id, verdict.opened)
-        episode = episodes.get(key)
-        if episode is None:
-            stands = {each: Reached() for each in keys}
-            episode = episodes[key] = Episode(verdict.cycle, verdict.opened, stands)
-        episode.stands[verdict.strategy].add(verdict)
-        if verdict.decision is not None:
-            made.add(verdict.decision.id)
+    )
+    found = run(SideBySide(keys), shown(feed, "deciding again", last - first))
     return Comparison(
         explanations,
         names,
-        tuple(each for each in episodes.values() if _concerns(each)),
-        len(made ^ in_ledger),
+        found.episodes,
+        len(found.made ^ in_ledger),
         {fill.decision.id: fill.status.value for fill in fills},
         {fill.decision.id: fill.net_micro_usd for fill in fills},
     )
-
-
-def _concerns(episode: Episode) -> bool:
-    """Whether either looks at such cycles at all."""
-    return any(stand.blocks and stand.reason not in SCOPE for stand in episode.stands.values())
 
 
 def _outcome(stand: Reached, found: Comparison) -> str:
@@ -209,25 +159,6 @@ def _outcome(stand: Reached, found: Comparison) -> str:
         quantity(stand.reason, each) for each in (stand.best, stand.needed)
     )
     return f"{text}: {best} of {needed} {unit}"
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Episodes by who took them."""
-
-    both: int
-    first_alone: int
-    second_alone: int
-    neither: int
-
-
-def counts(keys: Sequence[StrategyHash], episodes: Sequence[Episode]) -> Counts:
-    """keys: the two strategies' hashes."""
-    took = [tuple(bool(each.stands[key].sent) for key in keys) for each in episodes]
-    first, second = (True, False), (False, True)
-    return Counts(
-        took.count((True, True)), took.count(first), took.count(second), took.count((False, False))
-    )
 
 
 def _stand_json(stand: Reached, found: Comparison) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from dexarb.config.paper import load_paper
 from dexarb.core.units import MICRO_USD
-from dexarb.screens.progress import walk_shown
+from dexarb.screens.progress import shown
 from dexarb.screens.spreads_screen import Spreads
-from dexarb.study.spreads_survey import Surveyor, chosen_sizes
-from dexarb.study.walk import history_reader, span
+from dexarb.study.spreads_survey import SpreadsStudy, chosen_sizes
+from dexarb.study.study import run
+from dexarb.study.walk import first_market, history_reader, span, walk
 from dexarb.study.warm_up import warm_up
 from dexarb.trading.strategy import THRESHOLD
 
@@ -29,13 +30,8 @@ def answer(
     asked = span(reader, first=first, last=last, count=count)
     warm_up()
     loaded = None if alone else load_paper(config)
-    moments = walk_shown(asked)
-    moment = next(moments)
-    settings = loaded.settings(moment.market.profile.tokens) if loaded else ()
+    settings = loaded.settings(first_market(asked).profile.tokens) if loaded else ()
     settings = tuple(each for each in settings if each.kind == THRESHOLD)
     sizes, size = chosen_sizes(settings, None if size_usd is None else int(size_usd * MICRO_USD))
-    surveyor = Surveyor(sizes, size)
-    surveyor.take(moment)
-    for moment in moments:
-        surveyor.take(moment)
-    return Spreads(surveyor.survey(asked, moment, settings))
+    study = SpreadsStudy(sizes, size, settings)
+    return Spreads(asked, run(study, shown(walk(asked), "reading history", asked.blocks)))

@@ -14,8 +14,11 @@ from dexarb.screens.answer import Answer
 from dexarb.screens.names import Names, names_at
 from dexarb.screens.tables import bar, plain_table, usd
 from dexarb.study.distribution import Course, Distribution
-from dexarb.study.ladder import reaching
-from dexarb.study.spreads_survey import RISES_BPS, Need, PairCourse, Survey
+from dexarb.study.ladder import Ladder
+from dexarb.study.needs import Need
+from dexarb.study.spread_courses import RISES_BPS, PairCourse
+from dexarb.study.spreads_survey import Survey
+from dexarb.study.walk import Span
 
 EDGES_BPS = (-100.0, -50.0, -30.0, -20.0, -10.0, 0.0, 3.0, 10.0, 20.0, 30.0, 50.0, 100.0)
 """Of the histograms. At 0 the fees are paid."""
@@ -33,15 +36,17 @@ LEGEND = (
 class Spreads(Answer):
     """The answer to `dexarb spreads`."""
 
+    asked: Span
     survey: Survey
 
     def as_json(self) -> dict[str, Any]:
         survey = self.survey
         names = names_at(survey.market)
         raw, executable = _all(survey.best_raw), _all(survey.best_executable)
+        ladder = Ladder(survey.episodes, len(survey.sizes_micro_usd))
         return {
-            "first_block": survey.asked.first,
-            "last_block": survey.asked.last,
+            "first_block": self.asked.first,
+            "last_block": self.asked.last,
             "blocks": survey.blocks,
             "sentence": sentence(survey),
             "size_usd": survey.sizes_micro_usd[survey.size] / MICRO_USD,
@@ -60,7 +65,7 @@ class Spreads(Answer):
                 )
             ],
             "by_net_usd": [
-                {"net_usd": net / MICRO_USD, "opportunities": _by_size(survey, net)}
+                {"net_usd": net / MICRO_USD, "opportunities": _by_size(survey, ladder, net)}
                 for net in NETS_MICRO_USD
             ],
             "strategies": [_need_json(need) for need in survey.needs],
@@ -69,7 +74,7 @@ class Spreads(Answer):
     def render(self) -> RenderableType:
         survey = self.survey
         parts: list[RenderableType] = [
-            Text(_head(survey), style="dim"),
+            Text(_head(self.asked, survey), style="dim"),
             Text(sentence(survey), style="bold yellow"),
             _histogram(survey),
         ]
@@ -85,7 +90,9 @@ class Spreads(Answer):
 
 def sentence(found: Survey) -> str:
     """Why there are as many opportunities as there are, as one would say it."""
-    open_, best = len(found.episodes), _best_net(found)
+    open_ = len(found.episodes)
+    ladder = Ladder(found.episodes, len(found.sizes_micro_usd))
+    best = ladder.best
     if not open_:
         raw = max((c.raw.values.greatest or 0 for c in found.pairs), default=None)
         if raw is None:
@@ -96,7 +103,7 @@ def sentence(found: Survey) -> str:
             f" alone need {_percent(least)} % or more."
         )
     largest = len(found.sizes_micro_usd) - 1
-    paying = reaching(found.episodes, largest, 0)
+    paying = ladder.reaching(largest, 0)
     text = f"{open_} spreads paid their fees, {paying} of them their gas as well"
     if best is None:
         return f"{text}; nothing has a price."
@@ -110,13 +117,8 @@ def sentence(found: Survey) -> str:
     return f"{text} {len(unmet)} of {len(found.needs)} strategies saw nothing that was enough."
 
 
-def _best_net(found: Survey) -> int | None:
-    nets = (net for best in found.episodes for net in best.net_micro_usd if net is not None)
-    return max(nets, default=None)
-
-
-def _head(survey: Survey) -> str:
-    asked, pools = survey.asked, len(survey.market.pools)
+def _head(asked: Span, survey: Survey) -> str:
+    pools = len(survey.market.pools)
     gas = "without a price" if survey.gas_micro_usd is None else f"{usd(survey.gas_micro_usd)} USD"
     return (
         f"Blocks {asked.first} to {asked.last} ({survey.blocks:,}), {pools} pools;"
@@ -127,9 +129,9 @@ def _head(survey: Survey) -> str:
 # -- for machines ---------------------------------------------------------------------------------
 
 
-def _by_size(found: Survey, net_micro_usd: int) -> dict[str, int]:
+def _by_size(found: Survey, ladder: Ladder, net_micro_usd: int) -> dict[str, int]:
     return {
-        f"{size / MICRO_USD:g}": reaching(found.episodes, index, net_micro_usd)
+        f"{size / MICRO_USD:g}": ladder.reaching(index, net_micro_usd)
         for index, size in enumerate(found.sizes_micro_usd)
     }
 
@@ -258,8 +260,9 @@ def _by_net(found: Survey) -> RenderableType:
     table = plain_table("Opportunities by size and min_profit_usd", "USD")
     for net in NETS_MICRO_USD:
         table.add_column(f"{net / MICRO_USD:g}", justify="right", no_wrap=True)
+    ladder = Ladder(found.episodes, len(found.sizes_micro_usd))
     for index, size in enumerate(found.sizes_micro_usd):
-        counts = (reaching(found.episodes, index, net) for net in NETS_MICRO_USD)
+        counts = (ladder.reaching(index, net) for net in NETS_MICRO_USD)
         table.add_row(f"{size / MICRO_USD:,.0f}", *map(str, counts))
     return table
 

@@ -11,8 +11,6 @@ Source of the columns: cryo, crates/freeze/src/datasets (blocks.rs, logs.rs, tra
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -135,16 +133,20 @@ def read_blocks(folder: Path, from_seq: int, to_seq: int) -> Iterator[BlockUpdat
                 _rows(connection, folder / name, from_seq, to_seq) for name in PARQUET_FILES
             )
             log_groups, transaction_groups = _BySeq(logs), _BySeq(transactions)
-            for seq, number, own, parent, *rest, receipts, witnesses, backfilled in blocks:
-                yield BlockUpdate(
-                    seq,
-                    Block(number, to_hex(own), to_hex(parent), *rest),
-                    tuple([_log(row) for row in log_groups.take(seq)]),
-                    tuple([_transaction(row) for row in transaction_groups.take(seq)]),
-                    receipts,
-                    witnesses,
-                    backfilled,
-                )
+            addresses = _Addresses()
+            for rows in blocks:
+                for seq, number, own, parent, *rest, receipts, witnesses, backfilled in rows:
+                    yield BlockUpdate(
+                        seq,
+                        Block(number, to_hex(own), to_hex(parent), *rest),
+                        tuple([_log(row, addresses) for row in log_groups.take(seq)]),
+                        tuple(
+                            [_transaction(row, addresses) for row in transaction_groups.take(seq)]
+                        ),
+                        receipts,
+                        witnesses,
+                        backfilled,
+                    )
         except duckdb.Error as error:
             raise StoreError(folder, f"cannot be read: {error}") from error
 
@@ -154,30 +156,48 @@ def read_headers(folder: Path) -> Iterator[Header]:
     with duckdb.connect(config={"threads": 1}) as connection:
         try:
             cursor = connection.execute(_HEADERS, {"path": str(folder / BLOCKS)})
-            for seq, number, own, parent in _fetched(cursor):
-                yield Header(seq, number, to_hex(own), to_hex(parent), False, True)
+            for rows in _fetched(cursor):
+                for seq, number, own, parent in rows:
+                    yield Header(seq, number, to_hex(own), to_hex(parent), False, True)
         except duckdb.Error as error:
             raise StoreError(folder, f"cannot be read: {error}") from error
+
+
+class _Addresses(dict[bytes, Address]):
+    """Each address once, however often it occurs: its hash is computed once, too."""
+
+    def __missing__(self, raw: bytes) -> Address:
+        made = self[raw] = Address(to_hex(raw))
+        return made
 
 
 class _BySeq:
     """Groups of rows that share a seq, asked for in ascending order of seq."""
 
-    def __init__(self, rows: Iterator[Row]) -> None:
-        self._groups = groupby(rows, key=itemgetter(0))
-        self._next = next(self._groups, None)
+    def __init__(self, chunks: Iterator[list[Row]]) -> None:
+        self._chunks = chunks
+        self._rows = next(chunks, [])
+        self._at = 0
 
     def take(self, seq: int) -> list[Row]:
-        if self._next is None or self._next[0] != seq:
-            return []
-        rows = list(self._next[1])
-        self._next = next(self._groups, None)
-        return rows
+        """The rows of a seq that has not been passed yet."""
+        found: list[Row] = []
+        while self._rows:
+            rows, first = self._rows, self._at
+            last = first
+            while last < len(rows) and rows[last][0] == seq:
+                last += 1
+            found += rows[first:last]
+            self._at = last
+            if last < len(rows):
+                break
+            self._rows, self._at = next(self._chunks, []), 0
+        return found
 
 
 def _rows(
     connection: duckdb.DuckDBPyConnection, path: Path, from_seq: int, to_seq: int
-) -> Iterator[Row]:
+) -> Iterator[list[Row]]:
     cursor = connection.cursor()
     query = _READ[path.name]
     if path.name == BLOCKS:
@@ -187,29 +207,26 @@ def _rows(
     yield from _fetched(cursor)
 
 
-def _fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[Row]:
+def _fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[list[Row]]:
     while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
-        yield from rows
+        yield rows
 
 
-def _log(row: Row) -> Log:
-    _, address, *topics, data, transaction_index, log_index = row
-    return Log(
-        Address(to_hex(address)),
-        tuple([topic for topic in topics if topic is not None]),
-        data,
-        transaction_index,
-        log_index,
-    )
+def _log(row: Row, addresses: _Addresses) -> Log:
+    _, address, topic0, topic1, topic2, topic3, data, transaction_index, log_index = row
+    topics = (topic0, topic1, topic2, topic3)
+    if topic3 is None:
+        topics = tuple([topic for topic in topics if topic is not None])
+    return Log(addresses[address], topics, data, transaction_index, log_index)
 
 
-def _transaction(row: Row) -> Transaction:
+def _transaction(row: Row, addresses: _Addresses) -> Transaction:
     _, index, own, sender, to, gas_price, gas_used, succeeded = row
     return Transaction(
         index,
         to_hex(own),
-        Address(to_hex(sender)),
-        None if to is None else Address(to_hex(to)),
+        addresses[sender],
+        None if to is None else addresses[to],
         gas_price,
         gas_used,
         succeeded,

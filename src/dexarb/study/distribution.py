@@ -18,6 +18,9 @@ class Distribution:
     blocks_by_value: dict[int, int] = field(default_factory=dict)
     missing: int = 0
 
+    def copy(self) -> Distribution:
+        return Distribution(self.blocks_by_value.copy(), self.missing)
+
     def add(self, value: float | None, blocks: int) -> None:
         if value is None:
             self.missing += blocks
@@ -74,8 +77,15 @@ class Course:
     def __post_init__(self) -> None:
         self.rises = [0] * len(self.thresholds)
 
+    def copy(self) -> Course:
+        made = Course(self.thresholds, self.values.copy(), self._value, self._since)
+        made.rises = self.rises.copy()
+        return made
+
     def observe(self, block: int, value: float | None) -> None:
         """From the end of this block on it has this value; None: it has none."""
+        if value == self._value and self._since is not None:
+            return  # it stands on, and is counted when it ends
         self.close(block)
         before = bisect_right(self.thresholds, self._value) if self._value is not None else 0
         after = bisect_right(self.thresholds, value) if value is not None else 0

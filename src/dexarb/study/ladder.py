@@ -6,6 +6,7 @@ block end; however long it lasts, it can be taken once.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,16 @@ class EpisodeBook:
         self._sizes = sizes
         self._open: dict[CycleId, Best] = {}
         self._closed: list[Best] = []
+
+    def copy(self) -> EpisodeBook:
+        """Those that have closed change no more."""
+        made = EpisodeBook(self._sizes)
+        made._closed = self._closed.copy()
+        made._open = {
+            key: Best(best.cycle, best.opened, best.net_micro_usd.copy(), best.block.copy())
+            for key, best in self._open.items()
+        }
+        return made
 
     def observe(
         self,
@@ -58,7 +69,21 @@ class EpisodeBook:
         return sorted(every, key=lambda best: (best.opened, best.cycle.id))
 
 
-def reaching(episodes: Sequence[Best], size: int, net_micro_usd: int) -> int:
-    """Episodes whose best at this size was not below a threshold."""
-    nets = (best.net_micro_usd[size] for best in episodes)
-    return sum(net is not None and net >= net_micro_usd for net in nets)
+class Ladder:
+    """The bests of episodes, at each size in order."""
+
+    def __init__(self, episodes: Sequence[Best], sizes: int) -> None:
+        self._nets = [
+            sorted(net for best in episodes if (net := best.net_micro_usd[size]) is not None)
+            for size in range(sizes)
+        ]
+
+    def reaching(self, size: int, net_micro_usd: int) -> int:
+        """Episodes whose best at this size was not below a threshold."""
+        nets = self._nets[size]
+        return len(nets) - bisect_left(nets, net_micro_usd)
+
+    @property
+    def best(self) -> int | None:
+        """Of all episodes and sizes."""
+        return max((nets[-1] for nets in self._nets if nets), default=None)

@@ -7,23 +7,35 @@ strategies says the rest, and the decisions it arrives at have to be those of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from dexarb.core.block import Block
+from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.market import Market
-from dexarb.core.route import Cycle
+from dexarb.core.route import Cycle, CycleId
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, SkipCount, StrategyHash
+from dexarb.core.trade import Decision, SkipReason, StrategyHash
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_rows import Epoch
+from dexarb.study.study import Died
 from dexarb.study.walk import engine_on
-from dexarb.trading.decide.skips import SkipTally
+from dexarb.trading.decide.columns import TAKEN, Codes, Ints
+from dexarb.trading.decide.skips import REASONS, SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
-from dexarb.trading.seams import Decided, Strategy, View
+from dexarb.trading.seams import Decided, View
 from dexarb.trading.strategy import StrategySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Why not, as if the block offered nothing else. needed and best: where the reason is a
+    threshold, as in SkipCount."""
+
+    reason: SkipReason
+    needed: int | None = None
+    best: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +47,31 @@ class Verdict:
     """
 
     strategy: StrategyHash
-    block: Block
     cycle: Cycle
     opened: int
     decision: Decision | None
-    skip: SkipCount | None
+    skip: Skip | None
+
+
+@dataclass(frozen=True, slots=True)
+class Redecided:
+    """A block, with what every strategy that took part said to everything that was open."""
+
+    block: Block
+    verdicts: Sequence[Verdict]
 
 
 class _Witness:
-    """A strategy that is asked once more about every opportunity that it did not take."""
+    """A strategy whose reasons are written down."""
 
     def __init__(self, settings: StrategySettings) -> None:
-        self._inner: Strategy = ThresholdStrategies([settings], REALITY)
+        self._inner = ThresholdStrategies([settings], REALITY, hear=self._hear)
+        self._hash = settings.hash
+        self._needed: Mapping[SkipReason, int] = {
+            SkipReason.SPREAD: settings.min_spread_ppm,
+            SkipReason.PROFIT: settings.min_profit_micro_usd,
+        }
+        self._heard: list[tuple[Cycle, Skip | None]] = []
         self.said: list[Verdict] = []
 
     @property
@@ -57,28 +82,30 @@ class _Witness:
         return self._inner.least_gross(token, market, valuation)
 
     def decide(self, view: View, skips: SkipTally) -> Decided:
+        self._heard.clear()
         decided = self._inner.decide(view, skips)
         taken = {decision.cycle.id: decision for decision in decided.decisions}
-        for opportunity in view.opportunities:
-            alone = replace(view, opportunities=(opportunity,), near_misses=())
-            self._hear(opportunity.cycle, alone, taken.get(opportunity.cycle.id))
-        for miss in view.near_misses:
-            self._hear(miss.cycle, replace(view, opportunities=(), near_misses=(miss,)), None)
+        self.said = [self._verdict(cycle, skip, view, taken) for cycle, skip in self._heard]
         return decided
 
-    def _hear(self, cycle: Cycle, alone: View, decision: Decision | None) -> None:
-        """alone: the view with this cycle and no other."""
-        skip = None
-        if decision is None:
-            tally = SkipTally()
-            self._inner.decide(alone, tally)
-            skip = next(iter(tally.drain(0)), None)
-        (name,) = self.hashes
-        opened = alone.opened[cycle.id]
-        self.said.append(Verdict(name, alone.market.block, cycle, opened, decision, skip))
+    def _verdict(
+        self, cycle: Cycle, skip: Skip | None, view: View, taken: Mapping[CycleId, Decision]
+    ) -> Verdict:
+        decision = taken.get(cycle.id)
+        return Verdict(self._hash, cycle, view.opened[cycle.id], decision, skip)
+
+    def _hear(self, cycle: Cycle, reasons: Codes, best: Ints) -> None:
+        code = int(reasons[0])
+        if code == TAKEN:
+            self._heard.append((cycle, None))
+            return
+        reason = REASONS[code]
+        needed = self._needed.get(reason)
+        skip = Skip(reason, needed, None if needed is None else int(best[0]))
+        self._heard.append((cycle, skip))
 
 
-def verdicts(
+def redecided(
     reader: HistoryReader,
     settings: Sequence[StrategySettings],
     epochs: Sequence[Epoch],
@@ -86,8 +113,8 @@ def verdicts(
     from_seq: int,
     to_seq: int,
     max_state_age_s: float,
-) -> Iterator[Verdict]:
-    """In order of blocks, while the strategies took part according to their epochs.
+) -> Iterator[Redecided | Died]:
+    """Block after block, while the strategies took part according to their epochs.
 
     from_seq: where the trader began to read. Raises StoreError where the history has not got it.
     """
@@ -101,8 +128,12 @@ def verdicts(
             active = now
             engine.use([witnesses[key] for key in now])
             engine.deciding = bool(now)
-        engine.step(entry)
+        step = engine.step(entry)
         engine.skips.drain(0)
-        for witness in witnesses.values():
-            yield from witness.said
-            witness.said.clear()
+        if step.rewound_to is not None:
+            yield Died(step.rewound_to)
+        if isinstance(entry, BlockUpdate) and step.block is entry.block and not engine.is_lost:
+            said = [verdict for each in witnesses.values() for verdict in each.said]
+            for each in witnesses.values():
+                each.said = []
+            yield Redecided(entry.block, said)

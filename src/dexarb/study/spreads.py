@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
-from dexarb.core.pool import PIPS, Pool
+from dexarb.core.pool import PIPS, Pool, ways
 from dexarb.core.token import Address, pairs_of
 from dexarb.core.units import BPS
 
@@ -45,27 +46,57 @@ def best_spreads(pools: Iterable[Pool]) -> Mapping[tuple[Address, Address], Spre
     return best
 
 
+class Sides(NamedTuple):
+    """The rates, after the fee, at which a pool sells a token and at which it buys it back: of the
+    token per what is paid, and the other way round. 0 where there is no liquidity."""
+
+    buying: float
+    selling: float
+
+
+def sides_of(pool: Pool, token: Address, paid: Address) -> Sides:
+    """token: what is bought with `paid` and sold again."""
+    at = {way: segment.rate for way, segment in zip(
+        ways(pool.tokens), pool.first_segments(), strict=True
+    )}  # fmt: skip
+    return Sides(at[paid, token], at[token, paid])
+
+
+def nearer_to_paying(one: Sides, other: Sides) -> tuple[float, bool] | None:
+    """What a round trip of size zero multiplies money by after fees, in the better direction, and
+    whether that one buys in `one`. None where a pool has no liquidity."""
+    if not (one.buying and one.selling and other.buying and other.selling):
+        return _only_way(one, other)
+    forth, back = one.buying * other.selling, other.buying * one.selling
+    return (forth, True) if forth >= back else (back, False)
+
+
+def _only_way(one: Sides, other: Sides) -> tuple[float, bool] | None:
+    """Where liquidity ends at the price, there may be one direction left."""
+    if one.buying and other.selling:
+        return one.buying * other.selling, True
+    if other.buying and one.selling:
+        return other.buying * one.selling, False
+    return None
+
+
+def kept_after_fees(one: Pool, other: Pool) -> float:
+    """The share of the money that the fees of two swaps leave."""
+    return (1 - one.fee_pips / PIPS) * (1 - other.fee_pips / PIPS)
+
+
 def spread_between(tokens: tuple[Address, Address], one: Pool, other: Pool) -> Spread | None:
     """In the direction that is nearer to paying: tokens[0] is bought in one pool with tokens[1]
     and sold in the other. None where one of the two has no liquidity."""
-    both = [_spread(tokens, one, other), _spread(tokens, other, one)]
-    found = [spread for spread in both if spread is not None]
-    return max(found, key=lambda spread: spread.after_fees_bps, default=None)
-
-
-def _spread(tokens: tuple[Address, Address], buy: Pool, sell: Pool) -> Spread | None:
-    """None where one of the two has no liquidity."""
-    token0, token1 = tokens
-    bought = next(iter(buy.segments(token1, token0)), None)
-    sold = next(iter(sell.segments(token0, token1)), None)
-    if bought is None or sold is None:
+    found = nearer_to_paying(sides_of(one, *tokens), sides_of(other, *tokens))
+    if found is None:
         return None
-    after_fees = bought.rate * sold.rate
-    kept = (1 - buy.fee_pips / PIPS) * (1 - sell.fee_pips / PIPS)
+    after_fees, buys_in_one = found
+    kept = kept_after_fees(one, other)
     return Spread(
         tokens,
-        buy,
-        sell,
+        one if buys_in_one else other,
+        other if buys_in_one else one,
         (after_fees / kept - 1) * BPS,
         (1 / kept - 1) * BPS,
         (after_fees - 1) * BPS,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dexarb.config.where import where
 from dexarb.core.block import BlockRef, BlockUpdate
-from dexarb.core.market import Keyframe, Market, PoolsChanged
+from dexarb.core.market import Entry, Keyframe, Market, PoolsChanged
 from dexarb.core.route import CycleId
 from dexarb.core.trade import Opportunity
 from dexarb.errors import InputError, StoreError
@@ -18,6 +18,7 @@ from dexarb.store.follow import first_keyframe, start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.snapshot import read_state
 from dexarb.study.searching import scanner_of
+from dexarb.study.study import Died
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
@@ -93,38 +94,33 @@ def engine_on(keyframe: Keyframe, *, max_state_age_s: float = math.inf) -> Engin
     return Engine(keyframe, scanner, executor, REALITY, max_state_age_s=max_state_age_s)
 
 
-def walk(asked: Span) -> Iterator[Moment]:
-    """Every block of the span once, dead branches left out, prices warmed up before it.
+def moments(engine: Engine, entries: Iterable[Entry]) -> Iterator[Moment | Died]:
+    """What the entries bring that come after where the engine stands: blocks, and what died.
 
-    Raises StoreError.
+    A break behind which more than 128 blocks are dead tells of the last 128 alone; whoever keeps a
+    study running begins another one there. Raises what reading them raises.
     """
-    reader = asked.reader
-    keyframe = start(reader, block=asked.first - 1, before=REALITY.value.window_blocks)
-    branch = reader.branch(reader.recent_chain(1)[-1].number - keyframe.block.number + 1)
-    wanted = {header.seq for header in branch}
-    last_seq = max(header.seq for header in branch if header.number == asked.last)
-    engine = engine_on(keyframe)
     has_other_pools = True
-    for entry in reader.entries(keyframe.seq + 1, last_seq):
-        if not isinstance(entry, BlockUpdate):
-            market = engine.market
-            if isinstance(entry, PoolsChanged):
-                entry = _on_the_branch(entry, market)
-                has_other_pools = True
-            engine.step(entry)
-            has_other_pools |= engine.market is not market
-            continue
-        if entry.seq not in wanted:
-            continue
-        before = engine.episodes.opened
+    for entry in entries:
+        market, pools = engine.market, len(engine.market.pools)
+        if isinstance(entry, PoolsChanged):
+            entry = _on_the_branch(entry, market)
         step = engine.step(entry)
-        if asked.first <= entry.block.number <= asked.last and not engine.is_lost:
+        # What joined on a branch that died has gone with it.
+        has_other_pools |= (
+            isinstance(entry, PoolsChanged)
+            or engine.market is not market
+            or len(market.pools) != pools
+        )
+        if step.rewound_to is not None:
+            yield Died(step.rewound_to)
+        if isinstance(entry, BlockUpdate) and step.block is entry.block and not engine.is_lost:
             yield Moment(
                 entry,
                 engine.market,
                 engine.valuation,
                 step.opportunities,
-                before,
+                engine.episodes.opened_before,
                 engine.episodes.opened,
                 has_other_pools,
             )
@@ -132,9 +128,35 @@ def walk(asked: Span) -> Iterator[Moment]:
 
 
 def _on_the_branch(entry: PoolsChanged, market: Market) -> PoolsChanged:
-    """What is left of a change at a dead block: what joined is gone with it, what left is gone."""
+    """What is left of a change at a dead block that was left out: what joined is gone with it, what
+    left is gone."""
     here = BlockRef(market.block.number, market.block.hash)
-    if entry.block == here:
+    if entry.block == here or market.remembers(entry.block.hash):
         return entry
     left = tuple(pool for pool in entry.left if pool in market.pools)
     return replace(entry, block=here, joined=(), left=left)
+
+
+def first_market(asked: Span) -> Keyframe:
+    """Where a walk over the span begins: prices are warmed up from there. Raises StoreError."""
+    return start(asked.reader, block=asked.first - 1, before=REALITY.value.window_blocks)
+
+
+def walk(asked: Span) -> Iterator[Moment]:
+    """Every block of the span once, dead branches left out, prices warmed up before it.
+
+    Raises StoreError.
+    """
+    reader, keyframe = asked.reader, first_market(asked)
+    branch = reader.branch(reader.recent_chain(1)[-1].number - keyframe.block.number + 1)
+    wanted = {header.seq for header in branch}
+    last_seq = max(header.seq for header in branch if header.number == asked.last)
+    standing = (
+        entry
+        for entry in reader.entries(keyframe.seq + 1, last_seq)
+        if not isinstance(entry, BlockUpdate) or entry.seq in wanted
+    )
+    for each in moments(engine_on(keyframe), standing):
+        # What died has been left out.
+        if isinstance(each, Moment) and asked.first <= each.update.block.number <= asked.last:
+            yield each

@@ -113,7 +113,7 @@ class Engine:
         if move.rewound_to is not None:
             back = self._rewind(move.rewound_to, move.touched)
         if move.kind is Kind.APPLIED and isinstance(entry, BlockUpdate):
-            return self._block(entry, move.touched, back)
+            return self._block(entry, move, back)
         voided: tuple[Decision, ...] = ()
         self.is_lost = move.kind is Kind.LOST
         if move.kind in (Kind.ANEW, Kind.RESTATED):
@@ -132,14 +132,15 @@ class Engine:
             dead_blocks=back.dead_blocks,
             voided=(*back.voided, *voided),
             stale=self.is_lost,
+            rewound_to=move.rewound_to,
         )
 
-    def _block(self, update: BlockUpdate, touched: frozenset[PoolKey], back: _Back) -> Step:
+    def _block(self, update: BlockUpdate, move: Move, back: _Back) -> Step:
         self.ledger.start_block(update.block.hash)
         fills = self._settle(update)
         self.ledger.settle(fills)
-        self.valuation.observe(self.market, touched)
-        self.scan = self._scanner.update(self.market, touched)
+        self.valuation.observe(self.market, move.touched)
+        self.scan = self._scanner.update(self.market, move.touched)
         open_cycles = self.scan.open_cycles.keys()
         self.episodes.observe(update.block, open_cycles)
         self.ledger.start_day(update.block.timestamp)
@@ -159,6 +160,7 @@ class Engine:
             stale=stale,
             evidence=evidence,
             incidents=decided.incidents,
+            rewound_to=move.rewound_to,
         )
 
     def _settle(self, update: BlockUpdate) -> Sequence[Fill]:

@@ -21,6 +21,11 @@ class Episodes:
         """Cycle id to the number of the block at whose end it was first seen open."""
         return self._journal[-1][1] if self._journal else {}
 
+    @property
+    def opened_before(self) -> Mapping[CycleId, int]:
+        """The same at what was observed before the latest block."""
+        return self._journal[-2][1] if len(self._journal) > 1 else {}
+
     def observe(self, block: Block, open_cycles: Collection[CycleId]) -> frozenset[CycleId]:
         """Take the open cycles at the end of a block; returns those that have just opened.
 

@@ -91,6 +91,7 @@ class Decided:
 
     decisions: Sequence[Decision] = ()
     incidents: Sequence[Incident] = ()
+    rewound_to: str | None = None
 
 
 class Strategy(Protocol):
@@ -147,7 +148,8 @@ class Executor(Protocol):
 @dataclass(frozen=True, slots=True)
 class Step:
     """All that one entry brought. block: where the market stands then, or what it could not follow
-    while lost. undone: fills of a branch that died; dead_blocks: its blocks' hashes, oldest first.
+    while lost. undone: fills of a branch that died; dead_blocks: its blocks' hashes, oldest first;
+    rewound_to: the block that it branched off from, None if none died.
     voided: decisions whose outcome the history cannot tell any more. evidence: what became clear
     about earlier blocks' spreads. incidents: strategies that have just failed in their own code."""
 
@@ -162,3 +164,4 @@ class Step:
     evidence: Sequence[Evidence] = ()
     dead_blocks: Sequence[str] = ()
     incidents: Sequence[Incident] = ()
+    rewound_to: str | None = None

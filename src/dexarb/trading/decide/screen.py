@@ -25,6 +25,7 @@ from dexarb.trading.decide.rules import (
     screen,
 )
 from dexarb.trading.decide.skips import (
+    NOTHING,
     REASON_CODE,
     Counters,
     SkipTally,
@@ -155,31 +156,49 @@ class Screen:
 
     def pass_over(self, counters: Counters) -> None:
         """Count the open cycles that earn nobody's minimum."""
-        view, columns = self._view, self.columns
-        block = view.market.block.number
+        view = self._view
         if not view.near_misses:
             return
         if view.stale:
             counters.times[STALE] += len(view.near_misses)
             return
-        kinds = no_counts(len(columns.kinds.scope))
         known, self._pieces = self._pieces, {}
         for miss in view.near_misses:
+            before = known.get(miss.cycle.id)
+            if before is None or before[0] is not miss:
+                before = (miss, pieces_of(miss.curve))
+            self._pieces[miss.cycle.id] = before
+        self._count_misses(view.near_misses, counters)
+
+    def reasons_against(self, miss: NearMiss) -> tuple[Codes, Ints]:
+        """By strategy, why a near miss that `pass_over` has counted is none of theirs, and the
+        best there was where the reason is a threshold."""
+        columns = self.columns
+        best = np.zeros(len(columns), dtype=np.int64)
+        if self._view.stale:
+            return np.full(len(columns), STALE, dtype=np.int8), best
+        alone = no_counts(len(columns))
+        self._count_misses((miss,), alone)
+        reasons = alone.times.argmax(axis=0).astype(np.int8)
+        known = alone.best[reasons, np.arange(len(columns))]
+        return reasons, np.where(known == NOTHING, best, known)
+
+    def _count_misses(self, misses: Sequence[NearMiss], counters: Counters) -> None:
+        view, columns = self._view, self.columns
+        block = view.market.block.number
+        kinds = no_counts(len(columns.kinds.scope))
+        for miss in misses:
             refusals = columns.refusals(view.market, miss.cycle)
             prices = self.desk.prices(miss)
             if prices is None:
                 codes = np.where(refusals == TAKEN, NO_PRICE, refusals)[columns.kinds.scope]
                 count(codes, kinds.best[NO_PRICE], block, kinds)
                 continue
-            before = known.get(miss.cycle.id)
-            if before is None or before[0] is not miss:
-                before = (miss, pieces_of(miss.curve))
-            self._pieces[miss.cycle.id] = before
-            bound_nets(before[1], prices, columns.terms_columns, self._offers.bound)
+            _, pieces = self._pieces[miss.cycle.id]
+            bound_nets(pieces, prices, columns.terms_columns, self._offers.bound)
             spread_ppm = (miss.rate - 1.0) * PPM
             pass_over(refusals, spread_ppm, self._offers.bound, columns.kinds, kinds, block)
-        min_profit = columns.thresholds.min_profit
-        count_kinds(kinds, columns.kind_of, min_profit, counters)
+        count_kinds(kinds, columns.kind_of, columns.thresholds.min_profit, counters)
 
 
 def warm_up() -> None:

@@ -6,14 +6,15 @@ is compared with each opportunity. Rules are those of docs/honest-fills.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from dexarb.core.market import Market
+from dexarb.core.route import Cycle
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, SkipReason, StrategyHash
-from dexarb.trading.decide.columns import TAKEN, Columns, Ints
+from dexarb.trading.decide.columns import TAKEN, Codes, Columns, Ints
 from dexarb.trading.decide.desk import Account, Desk
 from dexarb.trading.decide.rules import POOL_BUSY
 from dexarb.trading.decide.screen import Judged, Screen
@@ -24,11 +25,21 @@ from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Decided, View
 from dexarb.trading.strategy import StrategySettings
 
+Hear = Callable[[Cycle, Codes, Ints], None]
+"""A cycle, and by config the code of the reason against it or TAKEN, with the best there was where
+the reason is a threshold: as if the block offered nothing else."""
+
 
 class ThresholdStrategies:
-    """All configs of the built-in strategy. Settings fixed at construction, books in the ledger."""
+    """All configs of the built-in strategy. Settings fixed at construction, books in the ledger.
 
-    def __init__(self, settings: Sequence[StrategySettings], reality: Reality) -> None:
+    hear: is told of every opportunity and then of every near miss, before it is known what is sent.
+    """
+
+    def __init__(
+        self, settings: Sequence[StrategySettings], reality: Reality, *, hear: Hear | None = None
+    ) -> None:
+        self._hear = hear
         self.columns = Columns(settings)
         self._screen = Screen(self.columns, Desk(reality))
         self._triage = Triage(self.columns, reality.gas)
@@ -55,9 +66,14 @@ class ThresholdStrategies:
         for judged in self._screen.judge():
             count(judged.reasons, judged.best, block, counters)
             takers += judged.takers
+            if self._hear:
+                self._hear(judged.opportunity.cycle, judged.reasons, judged.best)
             if judged.offers:
                 wanted.append(judged)
         self._screen.pass_over(counters)
+        if self._hear:
+            for miss in view.near_misses:
+                self._hear(miss.cycle, *self._screen.reasons_against(miss))
         return Decided(tuple(self._take(wanted, counters)) if takers else ())
 
     def _take(self, wanted: Sequence[Judged], counters: Counters) -> Iterator[Decision]:

@@ -1,0 +1,39 @@
+"""What was seen in the blocks that can still die.
+
+A study that sums keeps the sums of what has settled, and beside them what each of the last blocks
+showed. A dead block is dropped before it was ever summed, so nothing needs to be taken back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from dexarb.core.market import MAX_REORG_DEPTH
+
+Shown = TypeVar("Shown")
+
+
+class Recent(Generic[Shown]):
+    """Mutable. The newest `depth` blocks, oldest first, each by its hash with what it showed."""
+
+    def __init__(self, depth: int = MAX_REORG_DEPTH) -> None:
+        self._depth = depth
+        self._blocks: deque[tuple[str, Shown]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def __iter__(self) -> Iterator[Shown]:
+        return (shown for _, shown in self._blocks)
+
+    def add(self, block_hash: str, shown: Shown) -> Shown | None:
+        """The next block; returns what the one showed that can no longer die, if there is one."""
+        self._blocks.append((block_hash, shown))
+        return self._blocks.popleft()[1] if len(self._blocks) > self._depth else None
+
+    def rewind(self, block_hash: str) -> None:
+        """Forget the blocks behind this one: all of them where it came before the oldest."""
+        while self._blocks and self._blocks[-1][0] != block_hash:
+            self._blocks.pop()

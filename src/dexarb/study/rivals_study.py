@@ -1,0 +1,131 @@
+"""Who really took the spreads of a recorded history: its arbitrages, put down to who made them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from dexarb.core.block import Transaction
+from dexarb.core.market import Market, Swap
+from dexarb.core.route import Hop, cycle_id
+from dexarb.core.token import Address
+from dexarb.study.recent import Recent
+from dexarb.study.rivals import Rival, Take, rivals
+from dexarb.study.searching import MAX_HOPS
+from dexarb.study.walk import Moment
+from dexarb.trading.models.rivals import Arbitrage, arbitrages
+
+Who = Callable[[Transaction], str | None]
+"""Whom a transaction is put down to."""
+
+
+@dataclass(frozen=True, slots=True)
+class RivalsFound:
+    """opened: cycles that were first seen open at a block's end. without_receipts: blocks of
+    which the node told no transactions."""
+
+    rivals: tuple[Rival, ...]
+    takes: int
+    opened: int
+    without_receipts: int
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Mutable. Of one block, or of many. sent and failed: transactions by who."""
+
+    takes: list[Take] = field(default_factory=list)
+    sent: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    opened: int = 0
+    without_receipts: int = 0
+
+    def fold(self, other: _Sums) -> None:
+        self.takes += other.takes
+        self.sent.update(other.sent)
+        self.failed.update(other.failed)
+        self.opened += other.opened
+        self.without_receipts += other.without_receipts
+
+
+class RivalsStudy:
+    """A study of a walk's moments."""
+
+    def __init__(self, who_of: Who) -> None:
+        self._who_of = who_of
+        self._settled = _Sums()
+        self._recent = Recent[_Sums]()
+
+    def add(self, seen: Moment) -> None:
+        settled = self._recent.add(seen.update.block.hash, self._look(seen))
+        if settled is not None:
+            self._settled.fold(settled)
+
+    def rewind(self, block_hash: str) -> None:
+        self._recent.rewind(block_hash)
+
+    def answer(self) -> RivalsFound:
+        sums = _Sums()
+        for each in (self._settled, *self._recent):
+            sums.fold(each)
+        found = tuple(rivals(sums.takes, sums.sent, sums.failed))
+        return RivalsFound(found, len(sums.takes), sums.opened, sums.without_receipts)
+
+    def _look(self, moment: Moment) -> _Sums:
+        update, who_of = moment.update, self._who_of
+        found = _Sums(without_receipts=int(not update.has_receipts))
+        for transaction in update.transactions:
+            who = who_of(transaction)
+            if who is not None:
+                found.sent[who] += 1
+                found.failed[who] += not transaction.succeeded
+        found.opened = sum(number == update.block.number for number in moment.opened.values())
+        transactions = {each.index: each for each in update.transactions}
+        for each in arbitrages(moment.market):
+            transaction_of = transactions.get(each.transaction_index)
+            found.takes.append(_take(each, transaction_of, moment, who_of))
+        return found
+
+
+def _take(each: Arbitrage, transaction: Transaction | None, moment: Moment, who_of: Who) -> Take:
+    block, valuation = moment.update.block, moment.valuation
+    who = sender = bid = None
+    if transaction is not None:
+        who, sender = who_of(transaction), transaction.sender
+        priority_fee = transaction.effective_gas_price - block.base_fee_per_gas
+        native = moment.market.profile.wrapped_native
+        bid = valuation.cost_micro_usd(native, priority_fee * transaction.gas_used)
+    gain = each.gain_micro_usd(valuation)
+    return Take(who, sender, block.number, gain, bid, _blocks_after(each, moment))
+
+
+def _blocks_after(each: Arbitrage, moment: Moment) -> int | None:
+    """Since the block at whose end the cycle was first seen open; see Take."""
+    hops = hops_of(each.swaps)
+    if hops is None or not _is_searched(hops, moment.market):
+        return None
+    opened = moment.opened_before.get(cycle_id(hops))
+    return 0 if opened is None else moment.update.block.number - opened
+
+
+def hops_of(swaps: Sequence[Swap]) -> list[Hop] | None:
+    """The swaps as one cycle, in the order in which tokens pass; None where they are not one.
+
+    A flash swap's events do not come in that order.
+    """
+    by_token: dict[Address, Hop] = {}
+    for swap in swaps:
+        by_token[swap.token_in] = Hop(swap.pool.key, swap.token_in, swap.token_out)
+    token = next(iter(by_token))
+    hops: list[Hop] = []
+    while token in by_token:
+        hops.append(by_token.pop(token))
+        token = hops[-1].token_out
+    whole = len(hops) == len(swaps) and token == hops[0].token_in
+    return hops if whole else None
+
+
+def _is_searched(hops: Sequence[Hop], market: Market) -> bool:
+    starts = set(market.profile.start_tokens)
+    return len(hops) <= MAX_HOPS and any(hop.token_in in starts for hop in hops)

@@ -1,0 +1,252 @@
+"""What a block shows of spreads: of the pools that its events moved, and of the open cycles."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
+
+from dexarb.core.market import Market
+from dexarb.core.pool import Pool, PoolKey
+from dexarb.core.route import Cycle, CycleId
+from dexarb.core.route import run as run_cycle
+from dexarb.core.token import Address, Pair, pairs_of
+from dexarb.core.trade import Opportunity
+from dexarb.core.units import BPS
+from dexarb.errors import PoolError
+from dexarb.search.result import hop_work
+from dexarb.study.spreads import Sides, kept_after_fees, nearer_to_paying, sides_of
+from dexarb.study.walk import Moment
+from dexarb.trading.models.reality import REALITY
+from dexarb.trading.models.value import Valuation
+
+PoolPair = tuple[PoolKey, PoolKey]
+PairingKey = tuple[Pair, PoolKey, PoolKey]
+"""Of tokens, in two pools."""
+
+
+class Pairing(NamedTuple):
+    """Two pools of a market that trade the same tokens. bought: what a round trip buys with `paid`
+    and sells again. kept: the share that both fees leave."""
+
+    key: PairingKey
+    bought: Address
+    paid: Address
+    kept: float
+
+    @property
+    def tokens(self) -> Pair:
+        return self.key[0]
+
+    @property
+    def pools(self) -> PoolPair:
+        return self.key[1:]
+
+    @property
+    def fees_bps(self) -> float:
+        """The raw spread that pays for both fees."""
+        return (1 / self.kept - 1) * BPS
+
+
+class PairSeen(NamedTuple):
+    """How far two pools stood apart at the end of the block, as in PairCourse."""
+
+    pairing: Pairing
+    raw_bps: float | None
+    executable_bps: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadsSeen:
+    """All that a block adds to what the block before it showed.
+
+    groups: the tokens that some pool was moved of, with all their pairs of pools. offers: open
+    cycles with their net micro-USD at each size. opened: as in Moment. pools: all there are, where
+    they are others than before; what is not said of others is not known from this block on.
+    """
+
+    number: int
+    pairs: Sequence[PairSeen]
+    groups: Sequence[tuple[Pair, Sequence[PairingKey]]]
+    offers: Sequence[tuple[Cycle, Sequence[int | None]]]
+    opened: Mapping[CycleId, int]
+    pools: Mapping[PoolKey, Pool] | None = None
+
+
+class _Quotes(NamedTuple):
+    """Of a cycle on these pools: what an input gives."""
+
+    pools: Sequence[Pool]
+    by_amount: dict[int, tuple[int, int] | None]
+
+
+class Sight:
+    """Mutable: remembers only what does not depend on the blocks that were looked at before.
+
+    sizes: micro-USD; size: index of the one at which spreads are executed.
+    """
+
+    def __init__(self, sizes: tuple[int, ...], size: int) -> None:
+        self._sizes, self._size = sizes, size
+        self._gas = REALITY.gas
+        self._order: dict[PoolKey, None] = {}
+        """All pools so far: a pair is the same pair when its pools have been away."""
+        self._by_tokens: dict[Pair, list[Pairing]] = {}
+        self._keys: dict[Pair, tuple[PairingKey, ...]] = {}
+        self._sides: dict[tuple[PoolKey, Address, Address], tuple[Pool, Sides]] = {}
+        self._quotes: dict[CycleId, _Quotes] = {}
+
+    def look(self, moment: Moment, *, goes_on: bool) -> SpreadsSeen:
+        """goes_on: the block before was looked at too, so what did not move has been told."""
+        market, logs = moment.market, moment.update.logs
+        pools = market.ahead
+        if not goes_on or moment.has_other_pools:
+            self._begin(market)
+            goes_on = False
+        # In the order of the events: what is told must not depend on hashes of strings.
+        told = (key for log in logs if (key := market.key_of(log)) is not None)
+        moved = dict.fromkeys((*told, *market.timed)) if goes_on else dict.fromkeys(pools)
+        tokens = dict.fromkeys(pair for key in moved for pair in pairs_of(pools[key].tokens))
+        amounts = _Amounts(moment.valuation)
+        return SpreadsSeen(
+            moment.update.block.number,
+            [
+                self._pair(pairing, pools, amounts)
+                for pair in tokens
+                for pairing in self._by_tokens[pair]
+                if pairing.key[1] in moved or pairing.key[2] in moved
+            ],
+            [(pair, self._keys[pair]) for pair in tokens],
+            list(self._offers(moment.opportunities, market, amounts)),
+            moment.opened,
+            None if goes_on else dict(market.pools),
+        )
+
+    def _begin(self, market: Market) -> None:
+        """Other pools, or the same with other fees."""
+        self._order |= dict.fromkeys(market.pools)
+        of_pair: dict[Pair, list[Pool]] = defaultdict(list)
+        for key in self._order:
+            pool = market.pools.get(key)
+            for pair in pairs_of(pool.tokens) if pool else ():
+                of_pair[pair].append(market.pools[key])
+        starts = market.profile.start_tokens
+        self._by_tokens = {
+            tokens: list(_pairings(tokens, pools, starts)) for tokens, pools in of_pair.items()
+        }
+        self._keys = {
+            tokens: tuple(each.key for each in pairings)
+            for tokens, pairings in self._by_tokens.items()
+        }
+
+    # -- pairs of pools -----------------------------------------------------------------------
+
+    def _pair(self, pairing: Pairing, pools: Mapping[PoolKey, Pool], amounts: _Amounts) -> PairSeen:
+        one, other = (pools[key] for key in pairing.pools)
+        bought, paid = pairing.bought, pairing.paid
+        found = nearer_to_paying(
+            self._sides_of(one, bought, paid), self._sides_of(other, bought, paid)
+        )
+        if found is None:
+            return PairSeen(pairing, None, None)
+        after_fees, buys_in_one = found
+        raw_bps = (after_fees / pairing.kept - 1) * BPS
+        amount = amounts.of(paid, self._sizes[self._size])
+        if not amount:
+            return PairSeen(pairing, raw_bps, None)
+        buy, sell = (one, other) if buys_in_one else (other, one)
+        try:
+            out = sell.swap(bought, buy.swap(paid, amount, bought).amount_out, paid).amount_out
+        except PoolError:
+            return PairSeen(pairing, raw_bps, None)
+        return PairSeen(pairing, raw_bps, (out / amount - 1) * BPS)
+
+    def _sides_of(self, pool: Pool, token: Address, paid: Address) -> Sides:
+        key = (pool.key, token, paid)
+        known = self._sides.get(key)
+        if known is None or known[0] is not pool:
+            known = self._sides[key] = (pool, sides_of(pool, token, paid))
+        return known[1]
+
+    # -- opportunities ------------------------------------------------------------------------
+
+    def _offers(
+        self, opportunities: Iterable[Opportunity], market: Market, amounts: _Amounts
+    ) -> Iterator[tuple[Cycle, Sequence[int | None]]]:
+        """Micro-USD after gas at the chain's default bid, at most at each size."""
+        native = market.profile.wrapped_native
+        gas_price = market.block.base_fee_per_gas + market.profile.default_priority_fee
+        for each in opportunities:
+            token, best = each.cycle.start_token, each.amount_in
+            nets: list[int | None] = []
+            at = 0
+            for size in self._sizes:
+                cap = amounts.of(token, size) or 0
+                # From the best size on more money changes nothing.
+                if not nets or at != best or cap < best:
+                    at = min(cap, best)
+                    quote = self._quote(each, at, market) if at else None
+                    nets.append(amounts.net(token, native, gas_price, quote))
+                else:
+                    nets.append(nets[-1])
+            yield each.cycle, nets
+
+    def _quote(
+        self, opportunity: Opportunity, amount_in: int, market: Market
+    ) -> tuple[int, int] | None:
+        """(profit, gas units) of the cycle at this input; None where the pools cannot fill it.
+
+        Computed once as long as the pools stay as they are: some spreads stand for days.
+        """
+        if amount_in == opportunity.amount_in:
+            return opportunity.profit, opportunity.gas_units
+        cycle = opportunity.cycle
+        ahead = market.ahead
+        pools = [ahead[pool] for pool in cycle.pools]
+        known = self._quotes.get(cycle.id)
+        if known is None or any(x is not y for x, y in zip(known.pools, pools, strict=True)):
+            known = self._quotes[cycle.id] = _Quotes(pools, {})
+        if amount_in not in known.by_amount:
+            try:
+                results = run_cycle(cycle, amount_in, ahead.__getitem__)
+            except PoolError:
+                known.by_amount[amount_in] = None
+            else:
+                gas_units = self._gas.units(hop_work(pools, results))
+                known.by_amount[amount_in] = results[-1].amount_out - amount_in, gas_units
+        return known.by_amount[amount_in]
+
+
+class _Amounts:
+    """What money buys at the end of one block, each amount computed once."""
+
+    def __init__(self, valuation: Valuation) -> None:
+        self._valuation = valuation
+        self._known: dict[tuple[Address, int], int | None] = {}
+
+    def of(self, token: Address, micro_usd: int) -> int | None:
+        """In smallest units; None without a price."""
+        key = (token, micro_usd)
+        if key not in self._known:
+            self._known[key] = self._valuation.amount(token, micro_usd)
+        return self._known[key]
+
+    def net(
+        self, token: Address, native: Address, gas_price: int, quote: tuple[int, int] | None
+    ) -> int | None:
+        """Micro-USD of (profit, gas units); None without them, or without a price."""
+        if quote is None:
+            return None
+        gross = self._valuation.micro_usd(token, quote[0])
+        gas = self._valuation.cost_micro_usd(native, quote[1] * gas_price)
+        return None if gross is None or gas is None else gross - gas
+
+
+def _pairings(tokens: Pair, pools: Sequence[Pool], starts: Sequence[Address]) -> Iterator[Pairing]:
+    """Paid is the first start token that they trade, else the second of the two."""
+    paid = next((token for token in starts if token in tokens), tokens[1])
+    bought = tokens[0] if paid == tokens[1] else tokens[1]
+    for one, other in combinations(pools, 2):
+        yield Pairing((tokens, one.key, other.key), bought, paid, kept_after_fees(one, other))

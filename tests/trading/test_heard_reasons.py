@@ -1,0 +1,77 @@
+"""What is heard about an opportunity is what the strategy says when it is offered nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from dexarb.core.market import Market
+from dexarb.core.route import Cycle
+from dexarb.core.token import Address
+from dexarb.core.trade import SkipReason, StrategyHash
+from dexarb.trading.decide.columns import TAKEN, Codes, Ints
+from dexarb.trading.decide.skips import REASONS, SkipTally
+from dexarb.trading.decide.threshold import ThresholdStrategies
+from dexarb.trading.models.reality import REALITY
+from dexarb.trading.models.value import Valuation
+from dexarb.trading.seams import Decided, View
+from dexarb.trading.strategy import StrategySettings
+from tests.search.world import rng_of
+from tests.trading.random_trading import engine, keyframe, random_block, settings_drawn
+
+Said = tuple[Cycle, SkipReason | None, int | None]
+"""The cycle, the reason against it, and the best there was where that is a threshold."""
+
+THRESHOLDS = (SkipReason.SPREAD, SkipReason.PROFIT)
+
+
+class AskedAgain:
+    """Decides, and is then asked about every cycle by itself."""
+
+    def __init__(self, drawn: StrategySettings) -> None:
+        self._inner = ThresholdStrategies([drawn], REALITY, hear=self._hear)
+        self._again = ThresholdStrategies([drawn], REALITY)
+        self.heard: list[Said] = []
+        self.asked: list[Said] = []
+
+    @property
+    def hashes(self) -> Sequence[StrategyHash]:
+        return self._inner.hashes
+
+    def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
+        return self._inner.least_gross(token, market, valuation)
+
+    def decide(self, view: View, skips: SkipTally) -> Decided:
+        decided = self._inner.decide(view, skips)
+        for each in view.opportunities:
+            self._ask(each.cycle, replace(view, opportunities=(each,), near_misses=()))
+        for miss in view.near_misses:
+            self._ask(miss.cycle, replace(view, opportunities=(), near_misses=(miss,)))
+        return decided
+
+    def _ask(self, cycle: Cycle, alone: View) -> None:
+        tally = SkipTally()
+        self._again.decide(alone, tally)
+        skip = next(iter(tally.drain(0)), None)
+        self.asked.append((cycle, skip.reason if skip else None, skip.best if skip else None))
+
+    def _hear(self, cycle: Cycle, reasons: Codes, best: Ints) -> None:
+        code = int(reasons[0])
+        reason = None if code == TAKEN else REASONS[code]
+        self.heard.append((cycle, reason, int(best[0]) if reason in THRESHOLDS else None))
+
+
+@examples(max_examples=30)
+@given(seed=st.integers(0, 10**6), drawn=settings_drawn, least=st.sampled_from([1, 10**6, 10**12]))
+def test_it_is_heard_as_it_would_be_asked(seed: int, drawn: StrategySettings, least: int) -> None:
+    """least: the search offers what earns so much; everything else is a near miss."""
+    rng = rng_of("heard", seed)
+    strategy = AskedAgain(drawn)
+    made = engine(keyframe(seed), [strategy], min_gross=lambda _: least)
+    for _ in range(8):
+        made.step(random_block(made.market, rng, moved=int(rng.integers(0, 5))))
+        assert strategy.heard == strategy.asked
