@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -80,9 +80,12 @@ def strategies(hubs: HubMarket) -> list[StrategySettings]:
     ]
 
 
-def read(reader: HistoryReader) -> None:
-    for _ in follow(reader, first_keyframe(reader)):
-        pass
+def against_reading(name: str, ours: Callable[[], None], reader: HistoryReader) -> Row:
+    def read() -> None:
+        for _ in follow(reader, first_keyframe(reader)):
+            pass
+
+    return compare(name, ours, read, goal=0.1, unit="s", repeat=1, repeat_baseline=1)
 
 
 def spreads(reader: HistoryReader, chosen: Sequence[StrategySettings]) -> Row:
@@ -91,15 +94,8 @@ def spreads(reader: HistoryReader, chosen: Sequence[StrategySettings]) -> Row:
     def ours() -> None:
         run(SpreadsStudy(*chosen_sizes(chosen, None), chosen), walk(asked))
 
-    return compare(
-        f"spreads over {BLOCKS} blocks, {POOLS} pools, 6 sizes; reading and applying",
-        ours,
-        lambda: read(reader),
-        goal=0.1,
-        unit="s",
-        repeat=1,
-        repeat_baseline=1,
-    )
+    name = f"spreads over {BLOCKS} blocks, {POOLS} pools, 6 sizes; reading and applying"
+    return against_reading(name, ours, reader)
 
 
 def side_by_side(reader: HistoryReader, two: Sequence[StrategySettings]) -> Row:
@@ -117,12 +113,5 @@ def side_by_side(reader: HistoryReader, two: Sequence[StrategySettings]) -> Row:
         )
         run(SideBySide(keys), feed)
 
-    return compare(
-        f"two strategies decide again over {BLOCKS} blocks; reading and applying",
-        ours,
-        lambda: read(reader),
-        goal=0.1,
-        unit="s",
-        repeat=1,
-        repeat_baseline=1,
-    )
+    name = f"two strategies decide again over {BLOCKS} blocks; reading and applying"
+    return against_reading(name, ours, reader)

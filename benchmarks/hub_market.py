@@ -10,7 +10,8 @@ import numpy as np
 
 from dexarb.amm.tick_math import get_tick_at_sqrt_ratio
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
-from dexarb.amm.uniswap_v3 import SWAP, UniswapV3Pool
+from dexarb.amm.uniswap_v3 import UniswapV3Pool
+from dexarb.amm.v3_events import SWAP
 from dexarb.core.block import Block, BlockUpdate, Log
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import PIPS, Pool

@@ -21,7 +21,8 @@ from dexarb.amm.tick_math import (
     MIN_TICK,
     get_sqrt_ratio_at_tick,
 )
-from dexarb.amm.uniswap_v3 import BURN, INT256_MAX, MINT, SWAP
+from dexarb.amm.uniswap_v3 import INT256_MAX
+from dexarb.amm.v3_events import BURN, MINT, SWAP
 from dexarb.core.pool import SwapResult
 from dexarb.errors import PoolError
 from tests.amm.pools import TOKEN0, TOKEN1, event, magnitudes, v3_pool, v3_pools

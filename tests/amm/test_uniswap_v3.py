@@ -18,7 +18,8 @@ from dexarb.amm.tick_math import (
     get_sqrt_ratio_at_tick,
     get_tick_at_sqrt_ratio,
 )
-from dexarb.amm.uniswap_v3 import INT256_MAX, SWAP
+from dexarb.amm.uniswap_v3 import INT256_MAX
+from dexarb.amm.v3_events import SWAP
 from dexarb.core.pool import SwapResult
 from dexarb.core.token import Address
 from dexarb.errors import (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dexarb.amm import UniswapV3Pool, uniswap_v3_load
 from dexarb.amm.tick_math import MAX_SQRT_RATIO, MIN_SQRT_RATIO, get_sqrt_ratio_at_tick
-from dexarb.amm.uniswap_v3 import BURN, INITIALIZE, MINT, SWAP
+from dexarb.amm.v3_events import BURN, INITIALIZE, MINT, SWAP
 from dexarb.core.block import Log
 from dexarb.errors import InvalidPoolState
 from tests.amm.pools import STRANGER, Position, event, v3_pool, v3_pools

@@ -12,7 +12,8 @@ from dexarb.amm.tick_math import (
     MIN_SQRT_RATIO,
     get_sqrt_ratio_at_tick,
 )
-from dexarb.amm.uniswap_v3 import INT256_MAX, SWAP, UniswapV3Pool
+from dexarb.amm.uniswap_v3 import INT256_MAX, UniswapV3Pool
+from dexarb.amm.v3_events import SWAP
 from dexarb.core.pool import FoundPool, PoolKey, SwapResult
 from dexarb.errors import InsufficientLiquidity, InvalidAmount, PoolError
 from tests.amm.evm_world import OWNER, V3_TIERS, Reverted, World

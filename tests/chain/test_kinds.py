@@ -7,7 +7,7 @@ import re
 from eth_hash.auto import keccak
 
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool
-from dexarb.amm.uniswap_v3 import SWAP
+from dexarb.amm.v3_events import SWAP
 from dexarb.chain.bootstrap.kinds import other_events
 from dexarb.chain.bootstrap.multicall import PinnedReader
 from dexarb.chain.bootstrap.sync import bootstrap

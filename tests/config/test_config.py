@@ -195,6 +195,18 @@ def test_an_unset_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "polygon.toml",
             "[tokens]\n",
+            'exclude_pools = ["0x12:7"]\n[tokens]\n',
+            "is not an address",
+        ),
+        (
+            "polygon.toml",
+            "[tokens]\n",
+            f'exclude_pools = ["0x{"12" * 20}:"]\n[tokens]\n',
+            "is not an address",
+        ),
+        (
+            "polygon.toml",
+            "[tokens]\n",
             'header_fields = ["parentHash", "number"]\n[tokens]\n',
             "header_fields: lacks receiptsRoot, logsBloom",
         ),

@@ -7,7 +7,7 @@ from itertools import pairwise
 from statistics import median
 
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool
-from dexarb.amm.uniswap_v3 import BURN, MINT
+from dexarb.amm.v3_events import BURN, MINT
 from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
 from dexarb.demo.driver import Driver

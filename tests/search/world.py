@@ -11,7 +11,8 @@ import numpy as np
 
 from dexarb.amm.tick_math import get_sqrt_ratio_at_tick, get_tick_at_sqrt_ratio
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
-from dexarb.amm.uniswap_v3 import BURN, INITIALIZE, MINT, SWAP, UniswapV3Pool
+from dexarb.amm.uniswap_v3 import UniswapV3Pool
+from dexarb.amm.v3_events import BURN, INITIALIZE, MINT, SWAP
 from dexarb.core.block import Block, BlockUpdate, Log
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import Pool

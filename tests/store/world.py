@@ -9,7 +9,8 @@ from dataclasses import replace
 from itertools import islice
 
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
-from dexarb.amm.uniswap_v3 import MINT, SWAP, UniswapV3Pool
+from dexarb.amm.uniswap_v3 import UniswapV3Pool
+from dexarb.amm.v3_events import MINT, SWAP
 from dexarb.core.block import Block, BlockRef, BlockUpdate, Log, Transaction
 from dexarb.core.market import Keyframe, Market, PoolsChanged
 from dexarb.core.pool import Pool, PoolKey

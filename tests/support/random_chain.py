@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
-from dexarb.amm.uniswap_v3 import SWAP, UniswapV3Pool
+from dexarb.amm.uniswap_v3 import UniswapV3Pool
+from dexarb.amm.v3_events import SWAP
 from dexarb.core.block import Block, BlockUpdate, Log, Transaction
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import Pool, PoolKey

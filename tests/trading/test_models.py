@@ -9,6 +9,7 @@ from math import ceil
 
 import pytest
 
+from dexarb.amm import POOL_TYPES
 from dexarb.core.trade import Decision, Fill, FillStatus, Position
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.reality import REALITY, Reality
@@ -131,3 +132,12 @@ def test_models_do_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
         REALITY.gas = FlatGas()  # type: ignore[misc]
     assert replace(REALITY) == REALITY
+
+
+def test_the_version_of_the_gas_model_stands_for_the_gas_of_the_kinds() -> None:
+    """Other figures are another reality: raise GasModel.VERSION and put them here."""
+    assert GasModel.VERSION == 1
+    assert {kind: tuple(pool.gas) for kind, pool in POOL_TYPES.items()} == {
+        "uniswap_v2": (53_500, 6_250, 10_400, 31_800, False, False),
+        "uniswap_v3": (61_100, 9_600, 3_500, 10_800, True, True),
+    }

@@ -23,7 +23,7 @@ from dexarb.trading.strategy import StrategySettings
 from tests.search.world import rng_of
 from tests.trading.random_trading import engine, keyframe, random_block, settings_drawn
 
-Said = tuple[Cycle, SkipReason | None, int | None]
+Seen = tuple[Cycle, SkipReason | None, int | None]
 """The cycle, the reason against it, and the best there was where that is a threshold."""
 
 THRESHOLDS = (SkipReason.SPREAD, SkipReason.PROFIT)
@@ -33,10 +33,10 @@ class AskedAgain:
     """Decides, and is then asked about every cycle by itself."""
 
     def __init__(self, drawn: StrategySettings) -> None:
-        self._inner = ThresholdStrategies([drawn], REALITY, hear=self._hear)
+        self._inner = ThresholdStrategies([drawn], REALITY, witness=self._note)
         self._again = ThresholdStrategies([drawn], REALITY)
-        self.heard: list[Said] = []
-        self.asked: list[Said] = []
+        self.witnessed: list[Seen] = []
+        self.asked: list[Seen] = []
 
     @property
     def hashes(self) -> Sequence[StrategyHash]:
@@ -59,19 +59,21 @@ class AskedAgain:
         skip = next(iter(tally.drain(0)), None)
         self.asked.append((cycle, skip.reason if skip else None, skip.best if skip else None))
 
-    def _hear(self, cycle: Cycle, reasons: Codes, best: Ints) -> None:
+    def _note(self, cycle: Cycle, reasons: Codes, best: Ints) -> None:
         code = int(reasons[0])
         reason = None if code == TAKEN else REASONS[code]
-        self.heard.append((cycle, reason, int(best[0]) if reason in THRESHOLDS else None))
+        self.witnessed.append((cycle, reason, int(best[0]) if reason in THRESHOLDS else None))
 
 
 @examples(max_examples=30)
 @given(seed=st.integers(0, 10**6), drawn=settings_drawn, least=st.sampled_from([1, 10**6, 10**12]))
-def test_it_is_heard_as_it_would_be_asked(seed: int, drawn: StrategySettings, least: int) -> None:
+def test_what_is_witnessed_is_what_it_would_say_if_asked(
+    seed: int, drawn: StrategySettings, least: int
+) -> None:
     """least: the search offers what earns so much; everything else is a near miss."""
     rng = rng_of("heard", seed)
     strategy = AskedAgain(drawn)
     made = engine(keyframe(seed), [strategy], min_gross=lambda _: least)
     for _ in range(8):
         made.step(random_block(made.market, rng, moved=int(rng.integers(0, 5))))
-        assert strategy.heard == strategy.asked
+        assert strategy.witnessed == strategy.asked

@@ -12,7 +12,8 @@ import pytest
 from dexarb import cli
 from dexarb.amm.abi import unsigned
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
-from dexarb.amm.uniswap_v3 import MINT, SWAP, UniswapV3Pool
+from dexarb.amm.uniswap_v3 import UniswapV3Pool
+from dexarb.amm.v3_events import MINT, SWAP
 from dexarb.core.block import BlockUpdate, Log
 from dexarb.core.market import Entry, Keyframe
 from dexarb.core.pool import Pool, SwapStyle

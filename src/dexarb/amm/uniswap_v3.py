@@ -15,16 +15,17 @@ from dexarb.amm.abi import signed, unsigned
 from dexarb.amm.executor_guard import ticked_most_out
 from dexarb.amm.packed_ticks import PackedTicks
 from dexarb.amm.pair import PairPool
-from dexarb.amm.sqrt_price_math import Q96
 from dexarb.amm.tick_math import (
     MAX_SQRT_RATIO,
     MAX_TICK,
     MIN_SQRT_RATIO,
     MIN_TICK,
     get_sqrt_ratio_at_tick,
-    get_tick_at_sqrt_ratio,
 )
 from dexarb.amm.uniswap_v3_load import find_pools, read_pool
+from dexarb.amm.v3_events import EVENT_SHAPES, INITIALIZE, MINT, QUIET, SWAP
+from dexarb.amm.v3_segments import selling_token0, selling_token1
+from dexarb.amm.v3_state import UINT128_MAX, impossible
 from dexarb.amm.v3_swap import Reached, swap
 from dexarb.core.block import Log
 from dexarb.core.pool import (
@@ -43,41 +44,10 @@ from dexarb.core.pool import (
 from dexarb.core.token import Address
 from dexarb.errors import InsufficientLiquidity, InvalidAmount, InvalidPoolState, PoolError
 
-UINT128_MAX = (1 << 128) - 1
 INT256_MAX = (1 << 255) - 1
-
-# keccak256 of Initialize(uint160,int24), Mint(address,address,int24,int24,uint128,uint256,uint256),
-# Burn(address,int24,int24,uint128,uint256,uint256) and
-# Swap(address,address,int256,int256,uint160,uint128,int24)
-INITIALIZE = bytes.fromhex("98636036cb66a9c19a37435efc1e90142190214e8abeb821bdba3f2990dd4c95")
-MINT = bytes.fromhex("7a53080ba414158be7ec69b987b5fb7d07dee101fe85488f0853ae16239d0bde")
-BURN = bytes.fromhex("0c396cd989a39f4459b5fa1aed6a9a8dcdbc45908acfd67e028cd568da98982c")
-SWAP = bytes.fromhex("c42079f94a6350d7e6235f29174924f928cc2ac818eb64fed8004e115fbcca67")
-
-# keccak256 of Collect(address,address,int24,int24,uint128,uint128),
-# CollectProtocol(address,address,uint128,uint128),
-# Flash(address,address,uint256,uint256,uint256,uint256),
-# IncreaseObservationCardinalityNext(uint16,uint16) and SetFeeProtocol(uint8,uint8,uint8,uint8).
-# The protocol's fee is a part of the fee that liquidity providers would get: what a swap takes and
-# gives does not depend on it, only its gas does, since one more slot is written.
-QUIET = frozenset(
-    map(
-        bytes.fromhex,
-        (
-            "70935338e69775456a85ddef226c395fb668b63fa0115f5f20610b388e6ca9c0",
-            "596b573906218d3411850b26a6b437d6c4522fdb43d2d2386263f86d50b8b151",
-            "bdbdb71d7860376ba52b25a5028beea23581364a40522f6bcfb86bb1f2dca633",
-            "ac49e518f90a358f652e4400164f05a5d8f7e35e7747279bc3a93dbf584e125a",
-            "973d8d92bb299f4af6ce49b52a8adb85ae46b9f214c4c4fc06ac77401237b133",
-        ),
-    )
-)
 
 _EXECUTOR_FIELD = 1 << 24
 """The executor's data word of a pool: the fee, and above this the tick spacing."""
-
-_EVENT_SHAPES = {INITIALIZE: (1, 64), MINT: (4, 128), BURN: (4, 96), SWAP: (3, 160)}
-"""Topics and bytes of data of each event."""
 
 
 @cache
@@ -86,23 +56,6 @@ def _compiled_swap() -> Callable[..., Reached | None]:
     from dexarb.amm import limb_swap
 
     return limb_swap.swap
-
-
-def _selling_token0(kept: float, price: int, boundary: int, liquidity: int) -> Segment:
-    """From a price down to a boundary: rate γP and depth γ√P/L. kept: γ, 1 less the fee.
-
-    Differences of prices are taken in integers: in floats they would cancel.
-    """
-    root = price / Q96
-    net_limit = liquidity / root * ((price - boundary) / boundary)
-    return Segment(kept * root * root, kept * root / liquidity, net_limit / kept)
-
-
-def _selling_token1(kept: float, price: int, boundary: int, liquidity: int) -> Segment:
-    """From a price up to a boundary: rate γ/P and depth γ/(L√P)."""
-    root = price / Q96
-    net_limit = liquidity * ((boundary - price) / Q96)
-    return Segment(kept / root / root, kept / root / liquidity, net_limit / kept)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +67,7 @@ class UniswapV3Pool(PairPool):
     """
 
     kind: ClassVar[str] = "uniswap_v3"
-    topics: ClassVar[frozenset[bytes]] = frozenset(_EVENT_SHAPES)
+    topics: ClassVar[frozenset[bytes]] = frozenset(EVENT_SHAPES)
     quiet_topics: ClassVar[frozenset[bytes]] = QUIET
     gas: ClassVar[SwapGas] = SwapGas(
         swap=61_100,
@@ -142,7 +95,13 @@ class UniswapV3Pool(PairPool):
         object.__setattr__(self, "ticks", dict(self.ticks))
         object.__setattr__(self, "_initialized", tuple(sorted(self.ticks)))
         object.__setattr__(self, "_packed", PackedTicks())
-        problem = self._problem()
+        problem = self._problem_of_pair() or impossible(
+            tick_spacing=self.tick_spacing,
+            sqrt_price_x96=self.sqrt_price_x96,
+            tick=self.tick,
+            liquidity=self.liquidity,
+            ticks=self.ticks,
+        )
         if problem:
             raise InvalidPoolState(self.address, problem)
 
@@ -194,13 +153,12 @@ class UniswapV3Pool(PairPool):
     def segments(self, token_in: Address, token_out: Address | None = None) -> Iterator[Segment]:
         """One segment a range between initialised ticks that has liquidity, in gross input."""
         zero_for_one = self._sells_token0(token_in, token_out)
-        segment = _selling_token0 if zero_for_one else _selling_token1
+        segment = selling_token0 if zero_for_one else selling_token1
         kept = (PIPS - self.fee_pips) / PIPS
         price, liquidity = self.sqrt_price_x96, self.liquidity
         index = bisect_right(self._initialized, self.tick)
-        for tick in (
-            reversed(self._initialized[:index]) if zero_for_one else self._initialized[index:]
-        ):
+        ahead = reversed(self._initialized[:index]) if zero_for_one else self._initialized[index:]
+        for tick in ahead:
             boundary = get_sqrt_ratio_at_tick(tick)
             if liquidity and boundary != price:
                 yield segment(kept, price, boundary, liquidity)
@@ -217,8 +175,8 @@ class UniswapV3Pool(PairPool):
             if below != price != above:
                 kept = (PIPS - self.fee_pips) / PIPS
                 return (
-                    _selling_token0(kept, price, below, liquidity),
-                    _selling_token1(kept, price, above, liquidity),
+                    selling_token0(kept, price, below, liquidity),
+                    selling_token1(kept, price, above, liquidity),
                 )
         return (
             next(self.segments(self.token0), NO_SEGMENT),
@@ -233,7 +191,7 @@ class UniswapV3Pool(PairPool):
         if not log.topics or log.address != self.address:
             return self
         event, data = log.topics[0], log.data
-        shape = _EVENT_SHAPES.get(event)
+        shape = EVENT_SHAPES.get(event)
         if shape is None:
             return self
         if shape != (len(log.topics), len(data)):
@@ -440,36 +398,3 @@ class UniswapV3Pool(PairPool):
             "tick": self.tick,
             "liquidity": str(self.liquidity),
         }
-
-    def _problem(self) -> str | None:
-        """What no contract could be in, or None."""
-        spacing, ticks, price = self.tick_spacing, self.ticks, self.sqrt_price_x96
-        problem = self._problem_of_pair()
-        if problem:
-            return problem
-        if not 0 < spacing < 16384:
-            return f"tick spacing {spacing}"
-        if not price:
-            return (
-                "not initialised, but not empty" if self.tick or ticks or self.liquidity else None
-            )
-        if not MIN_SQRT_RATIO <= price < MAX_SQRT_RATIO:
-            return f"sqrt price {price} is out of range"
-        # After moving down to a boundary the tick is the one below it.
-        on_boundary = (self.tick + 1) % spacing == 0 and MIN_TICK <= self.tick < MAX_TICK
-        if get_tick_at_sqrt_ratio(price) != self.tick and not (
-            on_boundary and get_sqrt_ratio_at_tick(self.tick + 1) == price
-        ):
-            return f"sqrt price {price} is not in tick {self.tick}"
-        for tick, (gross, net) in ticks.items():
-            if tick % spacing or not MIN_TICK <= tick <= MAX_TICK:
-                return f"tick {tick} does not fit the tick spacing {spacing}"
-            # Every position adds its liquidity to gross and adds it to, or takes it from, net.
-            if not abs(net) <= gross <= UINT128_MAX or not gross or (gross - net) % 2:
-                return f"tick {tick} has liquidity_gross {gross} and liquidity_net {net}"
-        if sum(net for _, net in ticks.values()):
-            return "liquidity_net does not sum to zero"
-        in_range = sum(net for tick, (_, net) in ticks.items() if tick <= self.tick)
-        if in_range != self.liquidity:
-            return f"liquidity is {self.liquidity}, but liquidity_net sums to {in_range}"
-        return None

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple, NewType, Protocol, Self
 
 from dexarb.core.block import Log
 from dexarb.core.token import Address, to_address
+from dexarb.errors import InvalidAddress
 
 PIPS = 1_000_000
 """Fees are in pips: hundredths of a basis point, 3000 pips = 0.3 %."""
@@ -22,6 +23,8 @@ PoolKey = NewType("PoolKey", str)
 def to_pool_key(text: str) -> PoolKey:
     """As people write it. Raises InvalidAddress."""
     emitter, colon, inside = text.partition(":")
+    if colon and not inside:
+        raise InvalidAddress(text)
     return PoolKey(to_address(emitter) + colon + inside.lower())
 
 

@@ -20,15 +20,18 @@ class EdgeTable:
     def __init__(self) -> None:
         self.slots: dict[PoolKey, int] = {}
         self.keys: list[PoolKey] = []
-        self._ways: list[list[tuple[Address, Address]]] = []
+        self._edges: list[tuple[int, Address, Address]] = []
+        """By edge: its slot, the token sold and the token bought."""
         self._free: dict[int, list[int]] = {}
-        self.number = 0
-        """Of edges."""
         self.rows: Ints = np.zeros((16, 2), dtype=np.int64)
         """By slot: its first edge and how many it has."""
         self.slot_of: Ints = np.zeros(16, dtype=np.int64)
-        """By edge, for kernels; `slots_of` is for Python."""
-        self._slot_of: list[int] = []
+        """By edge, for the kernels."""
+
+    @property
+    def number(self) -> int:
+        """Of edges."""
+        return len(self._edges)
 
     def add(self, pool: Pool) -> int:
         """Give the pool a slot."""
@@ -36,24 +39,23 @@ class EdgeTable:
         free = self._free.get(len(there))
         if free:
             slot = free.pop()
-            self.keys[slot], self._ways[slot] = pool.key, there
+            self.keys[slot] = pool.key
         else:
             slot = len(self.keys)
             self.keys.append(pool.key)
-            self._ways.append(there)
             self.rows = longer(self.rows, slot + 1)
             self.rows[slot] = self.number, len(there)
             self.slot_of = grown(self.slot_of, self.number + len(there))
             self.slot_of[self.number : self.number + len(there)] = slot
-            self._slot_of += [slot] * len(there)
-            self.number += len(there)
+        first = int(self.rows[slot, 0])
+        self._edges[first : first + len(there)] = [(slot, *way) for way in there]
         self.slots[pool.key] = slot
         return slot
 
     def remove(self, key: PoolKey) -> int:
         """Returns the slot that it had."""
         slot = self.slots.pop(key)
-        self._free.setdefault(len(self._ways[slot]), []).append(slot)
+        self._free.setdefault(len(self.of(slot)), []).append(slot)
         return slot
 
     def of(self, slot: int) -> range:
@@ -63,9 +65,8 @@ class EdgeTable:
 
     def slots_of(self, route: Iterable[int]) -> list[int]:
         """The pools of these edges."""
-        return [self._slot_of[edge] for edge in route]
+        return [self._edges[edge][0] for edge in route]
 
     def way(self, edge: int) -> tuple[Address, Address]:
         """The token sold and the token bought."""
-        slot = self._slot_of[edge]
-        return self._ways[slot][edge - int(self.rows[slot, 0])]
+        return self._edges[edge][1:]

@@ -62,24 +62,13 @@ class Sized(NamedTuple):
 
 
 def polish(
-    cycle: Cycle,
-    amount_in: float,
-    profit: float,
-    pools: Mapping[PoolKey, Pool],
-    *,
-    is_exact: bool = True,
+    cycle: Cycle, amount_in: float, profit: float, pools: Mapping[PoolKey, Pool]
 ) -> Sized | None:
     """The best integers near the best real size and its profit, or None if they earn nothing.
 
-    Where the pools cannot take the size it is first cut to what they can. is_exact: no pool's
-    segments are an approximation.
+    Where the pools cannot take the size it is first cut to what they can.
     """
     start = max(1, round(amount_in))
-    if not is_exact:
-        trades = _Trades(cycle, pools, ())
-        start, profit = _by_section(trades, start)
-        best = _on_grid(trades, start, profit, grain_is_enough=False)
-        return best if best and best.profit > 0 else None
     try:
         results = run(cycle, start, pools.__getitem__)
     except PoolError:
@@ -94,14 +83,25 @@ def polish(
             fits = True
         if fits:
             return Sized(start, results) if gain > 0 else None
-    best = _on_grid(_Trades(cycle, pools, results), start, profit)
+    best = _on_grid(_Trades(cycle, pools, results), start, profit, profit)
     return best if best and best.profit > 0 else None
 
 
-def _on_grid(
-    trades: _Trades, start: int, profit: float, *, grain_is_enough: bool = True
-) -> Sized | None:
-    """The best of this input and of those with amounts of the coarsest token close to its own."""
+def polish_inexact(cycle: Cycle, amount_in: float, pools: Mapping[PoolKey, Pool]) -> Sized | None:
+    """The same where the best real size is only near the best one: segments of a pool are an
+    approximation."""
+    trades = _Trades(cycle, pools, ())
+    start, profit = _by_section(trades, max(1, round(amount_in)))
+    best = _on_grid(trades, start, profit, inf)
+    return best if best and best.profit > 0 else None
+
+
+def _on_grid(trades: _Trades, start: int, profit: float, most: float) -> Sized | None:
+    """The best of this input and of those with amounts of the coarsest token close to its own.
+
+    profit: about what there is to earn. most: what no integers earn more than, so that the search
+    ends within a grain of it.
+    """
     results = trades.results(start)
     if results is None:
         start = trades.largest_below(start)
@@ -115,7 +115,7 @@ def _on_grid(
     # The last of equals: a grid on the output side spares the rounding of the last hop.
     place = min(range(len(amounts)), key=lambda i: (amounts[i], -i))
     middle = max(1, amounts[place])
-    enough = profit - max(start / middle, CLOSE * profit) if grain_is_enough else inf
+    enough = most - max(start / middle, CLOSE * profit)
     top = middle
     for amount in _around(middle, start, profit):
         candidate = trades.buying(place, amount)

@@ -14,7 +14,7 @@ from dexarb.core.token import Address
 from dexarb.core.trade import NearMiss, Opportunity
 from dexarb.search.cycles import CycleIndex, Route
 from dexarb.search.packed import Floats, Ints
-from dexarb.search.polish import Sized, polish
+from dexarb.search.polish import Sized, polish, polish_inexact
 from dexarb.search.rates import RateMirror
 from dexarb.search.result import GasModel, MinGross, OpenCycle, Scan, any_gain, hop_work
 from dexarb.search.sizing import Sizes, curve_of, room_for, size_cycles
@@ -187,12 +187,14 @@ class Scanner:
                 self._passed_over.append(each)
 
     def _polish(
-        self, each: _Open, ahead: Mapping[PoolKey, Pool], inexact: Collection[PoolKey]
+        self, each: _Open, ahead: Mapping[PoolKey, Pool], inexact: frozenset[PoolKey]
     ) -> None:
         cycle = each.entry.cycle
         each.polished = True
-        is_exact = not inexact or not any(key in inexact for key in cycle.pools)
-        each.sized = polish(cycle, each.amount_in, each.profit, ahead, is_exact=is_exact)
+        if inexact and not inexact.isdisjoint(cycle.pools):
+            each.sized = polish_inexact(cycle, each.amount_in, ahead)
+        else:
+            each.sized = polish(cycle, each.amount_in, each.profit, ahead)
         if each.sized:
             pools = [ahead[key] for key in cycle.pools]
             each.gas_units = self._gas_units(hop_work(pools, each.sized.results))

@@ -122,8 +122,8 @@ class StateWriter:
             return known[1]
         symbols = [tokens[token].symbol if token in tokens else token for token in pool.tokens]
         named = {} if str(pool.key) == pool.address else {"key": pool.key}
-        told = {"kind": pool.kind, "symbols": symbols, **named, **pool.summary()}
-        raw = msgspec.Raw(msgspec.json.encode(told))
+        fields = {"kind": pool.kind, "symbols": symbols, **named, **pool.summary()}
+        raw = msgspec.Raw(msgspec.json.encode(fields))
         self._encoded[pool.key] = pool, raw
         return raw
 

@@ -13,7 +13,7 @@ from dexarb.trading.models.reality import Reality
 from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 
-class Told(NamedTuple):
+class Booked(NamedTuple):
     """Of an entry: what the built-in strategy and own ones sent, and what came of what was open.
 
     None: the ledger does not say, or it comes to the same when it is done again.
@@ -71,10 +71,10 @@ class Past:
         active = {epoch.strategy for epoch in self._epochs if epoch.holds(seq)}
         return tuple(each for key, each in self._known.items() if key in active)
 
-    def told(self, seq: int) -> Told:
+    def booked(self, seq: int) -> Booked:
         sent, fills = self._sent.pop(seq, []), self._filled.pop(seq, [])
         own = [each for each in sent if self._is_own(each.strategy)]
         begun = [name for from_seq, name in self._eras if from_seq <= seq]
         if not begun or begun[-1] == self._now:
-            return Told(own=own)
-        return Told([each for each in sent if not self._is_own(each.strategy)], own, fills)
+            return Booked(own=own)
+        return Booked([each for each in sent if not self._is_own(each.strategy)], own, fills)

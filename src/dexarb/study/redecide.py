@@ -65,14 +65,14 @@ class _Witness:
     """A strategy whose reasons are written down."""
 
     def __init__(self, settings: StrategySettings) -> None:
-        self._inner = ThresholdStrategies([settings], REALITY, hear=self._hear)
+        self._inner = ThresholdStrategies([settings], REALITY, witness=self._note)
         self._hash = settings.hash
         self._needed: Mapping[SkipReason, int] = {
             SkipReason.SPREAD: settings.min_spread_ppm,
             SkipReason.PROFIT: settings.min_profit_micro_usd,
         }
-        self._heard: list[tuple[Cycle, Skip | None]] = []
-        self.said: list[Verdict] = []
+        self._reasons: list[tuple[Cycle, Skip | None]] = []
+        self.verdicts: list[Verdict] = []
 
     @property
     def hashes(self) -> Sequence[StrategyHash]:
@@ -82,10 +82,10 @@ class _Witness:
         return self._inner.least_gross(token, market, valuation)
 
     def decide(self, view: View, skips: SkipTally) -> Decided:
-        self._heard.clear()
+        self._reasons.clear()
         decided = self._inner.decide(view, skips)
         taken = {decision.cycle.id: decision for decision in decided.decisions}
-        self.said = [self._verdict(cycle, skip, view, taken) for cycle, skip in self._heard]
+        self.verdicts = [self._verdict(cycle, skip, view, taken) for cycle, skip in self._reasons]
         return decided
 
     def _verdict(
@@ -94,15 +94,15 @@ class _Witness:
         decision = taken.get(cycle.id)
         return Verdict(self._hash, cycle, view.opened[cycle.id], decision, skip)
 
-    def _hear(self, cycle: Cycle, reasons: Codes, best: Ints) -> None:
+    def _note(self, cycle: Cycle, reasons: Codes, best: Ints) -> None:
         code = int(reasons[0])
         if code == TAKEN:
-            self._heard.append((cycle, None))
+            self._reasons.append((cycle, None))
             return
         reason = REASONS[code]
         needed = self._needed.get(reason)
         skip = Skip(reason, needed, None if needed is None else int(best[0]))
-        self._heard.append((cycle, skip))
+        self._reasons.append((cycle, skip))
 
 
 def redecided(
@@ -133,7 +133,7 @@ def redecided(
         if step.rewound_to is not None:
             yield Died(step.rewound_to)
         if isinstance(entry, BlockUpdate) and step.block is entry.block and not engine.is_lost:
-            said = [verdict for each in witnesses.values() for verdict in each.said]
+            verdicts = [verdict for each in witnesses.values() for verdict in each.verdicts]
             for each in witnesses.values():
-                each.said = []
-            yield Redecided(entry.block, said)
+                each.verdicts = []
+            yield Redecided(entry.block, verdicts)

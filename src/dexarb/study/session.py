@@ -18,7 +18,7 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_notes import FIRST_SEQ, SKIPS_SEQ, STATE_AGES, StateAge
 from dexarb.store.ledger_rows import RealityRow, StrategyRow
-from dexarb.study.past import Past, Told
+from dexarb.study.past import Booked, Past
 from dexarb.study.searching import scanner_of
 from dexarb.trading.decide.custom import Factories, OwnStrategies
 from dexarb.trading.decide.recorded import Recorded
@@ -135,11 +135,12 @@ class Session:
         self.engine.use(self._strategies)
         self.engine.deciding = True
 
-    def _believe(self, told: Told) -> None:
-        """Of the next entry, what the ledger says instead of trading it again."""
-        for strategy, decisions in zip(self._strategies, (told.built_in, told.own), strict=False):
+    def _take_over(self, booked: Booked) -> None:
+        """Of the next entry, what the ledger has instead of trading it again."""
+        both = (booked.built_in, booked.own)
+        for strategy, decisions in zip(self._strategies, both, strict=False):
             strategy.decisions = decisions
-        self.engine.known_fills = told.fills
+        self.engine.known_fills = booked.fills
 
     def take(self, entry: Entry) -> Step | None:
         """Move on by one entry; None for the very first one."""
@@ -198,7 +199,7 @@ class Session:
         if settings and settings != self._settings:
             self.use(settings)
             self._announced = None
-        self._believe(self._past.told(entry.seq))
+        self._take_over(self._past.booked(entry.seq))
         for seq, age in self._state_ages:
             if seq <= entry.seq:
                 engine.max_state_age_s = age
@@ -209,7 +210,7 @@ class Session:
             self._drain(self._hour)
         if entry.seq == self.ledger_seq:
             self._seen = engine.ledger.column("seen").copy()
-            self._believe(Told())
+            self._take_over(Booked())
             if not self._past.goes_on:
                 self._announced = self._settings
             if self._ledger.last_block != (step.block.number, step.block.hash):

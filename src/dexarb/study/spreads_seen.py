@@ -106,8 +106,8 @@ class Sight:
             self._begin(market)
             goes_on = False
         # In the order of the events: what is told must not depend on hashes of strings.
-        told = (key for log in logs if (key := market.key_of(log)) is not None)
-        moved = dict.fromkeys((*told, *market.timed)) if goes_on else dict.fromkeys(pools)
+        by_events = (key for log in logs if (key := market.key_of(log)) is not None)
+        moved = dict.fromkeys((*by_events, *market.timed)) if goes_on else dict.fromkeys(pools)
         tokens = dict.fromkeys(pair for key in moved for pair in pairs_of(pools[key].tokens))
         amounts = _Amounts(moment.valuation)
         return SpreadsSeen(

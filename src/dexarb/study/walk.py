@@ -131,7 +131,7 @@ def _on_the_branch(entry: PoolsChanged, market: Market) -> PoolsChanged:
     """What is left of a change at a dead block that was left out: what joined is gone with it, what
     left is gone."""
     here = BlockRef(market.block.number, market.block.hash)
-    if entry.block == here or market.remembers(entry.block.hash):
+    if entry.block == here:
         return entry
     left = tuple(pool for pool in entry.left if pool in market.pools)
     return replace(entry, block=here, joined=(), left=left)

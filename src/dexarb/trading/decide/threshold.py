@@ -25,7 +25,7 @@ from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Decided, View
 from dexarb.trading.strategy import StrategySettings
 
-Hear = Callable[[Cycle, Codes, Ints], None]
+Witness = Callable[[Cycle, Codes, Ints], None]
 """A cycle, and by config the code of the reason against it or TAKEN, with the best there was where
 the reason is a threshold: as if the block offered nothing else."""
 
@@ -33,13 +33,17 @@ the reason is a threshold: as if the block offered nothing else."""
 class ThresholdStrategies:
     """All configs of the built-in strategy. Settings fixed at construction, books in the ledger.
 
-    hear: is told of every opportunity and then of every near miss, before it is known what is sent.
+    witness: is shown every opportunity and then every near miss, before it is known what is sent.
     """
 
     def __init__(
-        self, settings: Sequence[StrategySettings], reality: Reality, *, hear: Hear | None = None
+        self,
+        settings: Sequence[StrategySettings],
+        reality: Reality,
+        *,
+        witness: Witness | None = None,
     ) -> None:
-        self._hear = hear
+        self._witness = witness
         self.columns = Columns(settings)
         self._screen = Screen(self.columns, Desk(reality))
         self._triage = Triage(self.columns, reality.gas)
@@ -66,14 +70,14 @@ class ThresholdStrategies:
         for judged in self._screen.judge():
             count(judged.reasons, judged.best, block, counters)
             takers += judged.takers
-            if self._hear:
-                self._hear(judged.opportunity.cycle, judged.reasons, judged.best)
+            if self._witness:
+                self._witness(judged.opportunity.cycle, judged.reasons, judged.best)
             if judged.offers:
                 wanted.append(judged)
         self._screen.pass_over(counters)
-        if self._hear:
+        if self._witness:
             for miss in view.near_misses:
-                self._hear(miss.cycle, *self._screen.reasons_against(miss))
+                self._witness(miss.cycle, *self._screen.reasons_against(miss))
         return Decided(tuple(self._take(wanted, counters)) if takers else ())
 
     def _take(self, wanted: Sequence[Judged], counters: Counters) -> Iterator[Decision]:

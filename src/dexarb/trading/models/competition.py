@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 from dexarb.core.route import CycleId
@@ -27,7 +28,8 @@ class CompetitionModel(Model):
         return rate_ppm > 0 and toss_ppm(chain_id, cycle_id, opened_block) < rate_ppm
 
 
+@lru_cache(maxsize=1024)
 def toss_ppm(chain_id: int, cycle_id: CycleId, opened_block: int) -> int:
-    """A number in [0, 1,000,000) that depends on nothing but the episode."""
+    """A number in [0, 1,000,000) that depends on nothing but the episode: all strategies ask."""
     seed = f"{chain_id}:{cycle_id}:{opened_block}".encode()
     return int.from_bytes(hashlib.sha256(seed).digest()[:8], "big") * PPM >> 64

@@ -27,6 +27,8 @@ class GasModel(Model):
     it began, which a revert does not get. moved: the executor's own steps until it has read what
     the pools offer, and refuses. refused_hop: until a pool says no to an amount.
     nothing_sent: less for a pool whose output is zero, where a kind has that.
+
+    Its version stands for the gas of the pool kinds as well, which stands with them.
     """
 
     NAME: ClassVar[str] = "executor"

@@ -20,9 +20,5 @@ class Model:
 
     @property
     def spec(self) -> Spec:
-        parameters = {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+        parameters = {each.name: getattr(self, each.name) for each in fields(self)}
         return {"name": self.NAME, "version": self.VERSION, "parameters": parameters}
-
-
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value
