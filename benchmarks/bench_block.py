@@ -11,8 +11,8 @@ from benchmarks.harness import ROUNDS, Round, Row, compared
 from benchmarks.hub_market import HubMarket, block_of
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
-from dexarb.search.result import HopWork, Scan
-from dexarb.search.scan import Scanner
+from dexarb.search.result import HopWork
+from dexarb.search.scan import Scan, Scanner
 from dexarb.store.codec import decode, encode_block
 from dexarb.trading.models.reality import REALITY
 from tests.oracles.simple import SimpleScanner

@@ -44,7 +44,7 @@ def scene(*, own_bids: bool) -> Scene:
     made = engine(chain.first, ())
     found = made.step(chain.mine(busy=0)).opportunities[:OPPORTUNITIES]
     assert len(found) == OPPORTUNITIES
-    view = View(made.market, made.valuation, made.ledger, found, made.episodes.opened, stale=False)
+    view = View(made.market, made.valuation, made.ledger, made.scan, made.episodes, stale=False)
     decisions = [varied(view, found, number, own_bids=own_bids) for number in range(DECISIONS)]
     market, update = Market(made.market.keyframe()), chain.mine(busy=6)
     market.apply(update)

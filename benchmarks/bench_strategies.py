@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.harness import Row, compare, figure
-from dexarb.core.trade import Funding, Opportunity
+from dexarb.core.trade import Funding
 from dexarb.search.scan import warm_up
 from dexarb.trading.decide.screen import warm_up as warm_up_deciding
 from dexarb.trading.decide.skips import SkipTally
@@ -26,6 +26,7 @@ from dexarb.trading.seams import View
 from dexarb.trading.strategy import StrategySettings
 from tests.oracles.deciding import PlainLoop
 from tests.search.world import rng_of
+from tests.support.scans import narrowed
 from tests.trading.random_trading import GWEI, PAIRS, engine, keyframe, random_block
 
 STRATEGIES = 10_000
@@ -91,13 +92,13 @@ def block_with(count: int, strategies: Sequence[StrategySettings]) -> tuple[Engi
     while len(made.scan.opportunities) < count or made.market.block.base_fee_per_gas > 20 * GWEI:
         update = random_block(made.market, rng, moved=3)
         made.step(replace(update, block=replace(update.block, seen_at=None)))
-    found = sorted(made.scan.opportunities, key=lambda each: each.rate)
-    chosen: list[Opportunity] = found[:: len(found) // count][:count]
+    offered = zip(made.scan.opportunities, made.scan.offered.tolist(), strict=True)
+    found = [row for _, row in sorted(offered, key=lambda each: each[0].rate)]
+    chosen = narrowed(made.scan, found[:: len(found) // count][:count])
     for column, every in (("day_trades", 3), ("consecutive_losses", 7)):
         made.ledger.column(column)[::every] = 5
     made.ledger.column("last_loss_block")[:] = made.market.block.number - 5
-    opened = {each.cycle.id: made.market.block.number - 3 for each in chosen}
-    return made, View(made.market, made.valuation, made.ledger, chosen, opened, stale=False)
+    return made, View(made.market, made.valuation, made.ledger, chosen, made.episodes, stale=False)
 
 
 def deciding(name: str, strategies: Sequence[StrategySettings], goal: float | None = 40) -> Row:

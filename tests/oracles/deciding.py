@@ -14,7 +14,7 @@ from math import ceil, floor
 from dexarb.core.market import Market
 from dexarb.core.route import Cycle, run
 from dexarb.core.token import Address, pair_of
-from dexarb.core.trade import Decision, Funding, NearMiss, Opportunity, SkipReason, StrategyHash
+from dexarb.core.trade import Decision, Funding, Opportunity, SkipReason, StrategyHash
 from dexarb.errors import PoolError
 from dexarb.search.result import HopWork, hop_work
 from dexarb.trading.decide.desk import decision_id
@@ -28,13 +28,17 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True)
 class Skip:
-    """best: exact where an opportunity misses a threshold, None for one that was never sized."""
+    """best: exact where an opportunity misses a threshold, None for one that was never sized.
+
+    is_dust: nobody's nearest miss.
+    """
 
     strategy: str
     cycle: str
     reason: SkipReason
     needed: int | None = None
     best: int | None = None
+    is_dust: bool = False
 
 
 @dataclass
@@ -67,6 +71,7 @@ class Facts:
     dexes: frozenset[str]
     spread_ppm: float
     is_new: bool
+    is_dust: bool
 
 
 class PlainLoop:
@@ -84,22 +89,43 @@ class PlainLoop:
         self.quotes: dict[tuple[str, int, bool], tuple[int, int]] = {}
         self.trades: dict[tuple[object, ...], Trade | None] = {}
         self.caps: dict[tuple[Address, int], int | None] = {}
-        opportunities = [(each, self._facts(each)) for each in view.opportunities]
-        near_misses = [self._facts(each) for each in view.near_misses]
+        by_cycle = {cycle.id: row for row, cycle in view.scan.table.cycles()}
+        opportunities = [
+            (each, self._facts(by_cycle.pop(each.cycle.id), each.cycle))
+            for each in view.opportunities
+        ]
+        near_misses = [self._facts(row, view.scan.table.cycle(row)) for row in by_cycle.values()]
         outcome = Outcome()
         for i in range(len(self.settings)):
             self._one(i, opportunities, near_misses, outcome)
         return outcome
 
-    def _facts(self, found: Opportunity | NearMiss) -> Facts:
-        cycle, view = found.cycle, self.view
+    def _facts(self, row: int, cycle: Cycle) -> Facts:
+        view, rows = self.view, self.view.scan.table.rows
         return Facts(
             cycle,
             frozenset(pair_of(hop.token_in, hop.token_out) for hop in cycle.hops),
             frozenset(view.market.pools[pool].dex for pool in cycle.pools),
-            (found.rate - 1.0) * MILLION,
-            view.opened.get(cycle.id) == view.market.block.number,
+            (float(rows.rate[row]) - 1.0) * MILLION,
+            view.episodes.opened(cycle) == view.market.block.number,
+            self._is_dust(cycle, float(rows.profit[row])),
         )
+
+    def _is_dust(self, cycle: Cycle, profit: float) -> bool:
+        """It earns less than the least gas at the base fee: of two hops of the cheapest kinds."""
+        market, valuation = self.view.market, self.view.valuation
+        price = valuation.price(cycle.start_token)
+        native = valuation.price(market.profile.wrapped_native)
+        if not price or not native:
+            return True
+        pools = [HopWork(gas, 0) for gas in market.swap_gas]
+        units = min(
+            self.gas.units((one, other), flash=flash)
+            for one in pools
+            for other in pools
+            for flash in (False, True)
+        )
+        return Fraction(profit) * price < units * market.block.base_fee_per_gas * native
 
     def _one(
         self,
@@ -120,14 +146,15 @@ class PlainLoop:
             if trade is None:
                 skips.append(Skip(name, cycle, SkipReason.SIZE))
             elif trade.net < needed:
-                skips.append(Skip(name, cycle, SkipReason.PROFIT, needed, trade.net))
+                best = None if facts.is_dust else trade.net
+                skips.append(Skip(name, cycle, SkipReason.PROFIT, needed, best, facts.is_dust))
             else:
                 wanted.append(trade)
         for facts in near_misses:
             skip = self._skip(i, facts, outcome)
             if skip is None:
                 cycle, needed = facts.cycle.id, settings.min_profit_micro_usd
-                skip = Skip(name, cycle, SkipReason.PROFIT, needed)
+                skip = Skip(name, cycle, SkipReason.PROFIT, needed, None, facts.is_dust)
                 if not self._cap(facts.cycle.start_token, settings.max_trade_size_micro_usd):
                     skip = Skip(name, cycle, SkipReason.SIZE)
             skips.append(skip)
@@ -147,7 +174,8 @@ class PlainLoop:
             return Skip(name, cycle.id, SkipReason.NO_PRICE)
         needed = settings.min_spread_ppm
         if facts.spread_ppm < needed:
-            return Skip(name, cycle.id, SkipReason.SPREAD, needed, floor(facts.spread_ppm))
+            best = None if facts.is_dust else floor(facts.spread_ppm)
+            return Skip(name, cycle.id, SkipReason.SPREAD, needed, best, facts.is_dust)
         return None
 
     def _take(self, i: int, wanted: list[Trade], outcome: Outcome) -> None:
@@ -313,7 +341,7 @@ class PlainLoop:
         price = valuation.price(cycle.start_token)
         assert price is not None
         on_chain = ceil(Fraction(settings.min_profit_onchain_micro_usd * 2**96, price))
-        toss = toss_ppm(market.chain_id, cycle.id, self.view.opened[cycle.id])
+        toss = toss_ppm(market.chain_id, cycle.id, self.view.episodes.opened(cycle))
         first = block.number + settings.latency_blocks
         return Decision(
             id=decision_id(name, block.hash, cycle.id),

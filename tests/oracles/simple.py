@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+import numpy as np
+
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import Cycle, Hop, run
 from dexarb.core.token import Address
-from dexarb.core.trade import Curve, NearMiss, Opportunity, Piece
+from dexarb.core.trade import Curve, Opportunity, Piece
 from dexarb.errors import PoolError
-from dexarb.search.result import GasModel, MinGross, OpenCycle, Scan, any_gain, hop_work
+from dexarb.search.cycles import CycleIndex
+from dexarb.search.open_cycles import OpenCycles
+from dexarb.search.result import GasModel, MinGross, any_gain, hop_work
+from dexarb.search.scan import Scan
+from dexarb.search.sizing import room_for
 
 LARGEST_AMOUNT = 2**112
 """No ERC-20 pool of the kinds we know trades more than this."""
@@ -33,34 +39,47 @@ class SimpleScanner:
         self._min_gross = min_gross
         self._start_tokens = tuple(start_tokens)
         self._gas_units = gas_units
+        self._index = CycleIndex(start_tokens, 2)
+        self._table = OpenCycles(self._index)
+        self._table.floors[:] = 0.0
         self.scan = self.update(market, market.pools)
 
     def update(self, market: Market, touched: Collection[PoolKey]) -> Scan:  # noqa: ARG002
         """The open two-pool cycles of the market as it is, whatever was touched."""
-        found: list[tuple[OpenCycle, Opportunity | None]] = []
+        edges = self._index.edges
+        for key, pool in market.pools.items():
+            if key not in edges.slots:
+                self._index.add(pool)
+        found: list[tuple[Cycle, float, Opportunity | None]] = []
         for cycle in self._cycles(market.pools.values()):
             rate = marginal_rate(cycle, market)
             if rate > 1.0:
-                opportunity = self._opportunity(market, cycle, rate)
-                if opportunity and opportunity.profit < self._min_gross(cycle.start_token):
-                    opportunity = None
-                found.append((OpenCycle(cycle, rate), opportunity))
-        found.sort(key=lambda item: item[0].cycle.id)
-        self._near_misses = tuple(
-            NearMiss(entry.cycle, entry.rate, Curve(()))
-            for entry, opportunity in found
-            if opportunity is None
+                found.append((cycle, rate, self._opportunity(market, cycle, rate)))
+        found.sort(key=lambda each: each[0].id)
+        sizes = room_for(len(found), len(found))
+        for place, (_, _, each) in enumerate(found):
+            sizes.profit[place] = each.profit if each else 0.0
+            sizes.pieces[place] = each.curve.pieces[0] if each else 0.0
+            sizes.first[place], sizes.number[place] = place, each is not None
+        sizes.used[0] = len(found)
+        gone = [key for key in edges.slots if key not in market.pools]
+        changes = self._table.update(
+            np.array(list(edges.slots.values()), dtype=np.int64),
+            np.array([self._index.route_of(cycle) for cycle, _, _ in found]).reshape(-1, 4),
+            np.array([rate for _, rate, _ in found]),
+            sizes,
+            np.array([edge for key in gone for edge in edges.of_pool(key)], dtype=np.int64),
         )
-        self.scan = Scan(
-            block=market.block,
-            opportunities=tuple(opportunity for _, opportunity in found if opportunity),
-            open_cycles={entry.cycle.id: entry for entry, _ in found},
-        )
+        for key in gone:
+            self._index.remove(key)
+        offered = [
+            each
+            for *_, each in found
+            if each and each.profit >= self._min_gross(each.cycle.start_token)
+        ]
+        rows = np.array([self._table.row(each.cycle) for each in offered], dtype=np.int64)
+        self.scan = Scan(market.block, tuple(offered), rows, self._table, changes)
         return self.scan
-
-    def near_misses(self) -> tuple[NearMiss, ...]:
-        """Without a curve: nothing is earned."""
-        return self._near_misses
 
     def _cycles(self, pools: Collection[Pool]) -> Iterator[Cycle]:
         for first in pools:

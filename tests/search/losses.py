@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from dexarb.core.route import Cycle
 from dexarb.core.trade import Opportunity
-from dexarb.search.result import Scan
+from dexarb.search.scan import Scan
 from tests.search.optimiser import Best, ExactCycle
 
 CLOSE = 1e-9

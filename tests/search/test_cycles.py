@@ -10,8 +10,7 @@ import pytest
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
-from dexarb.search.result import Scan
-from dexarb.search.scan import Scanner
+from dexarb.search.scan import Scan, Scanner
 from tests.search.markets import dead_pools
 from tests.search.world import (
     World,

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from dexarb.core.market import Market
-from dexarb.search.result import Scan
+from dexarb.search.scan import Scan
 from tests.search.losses import Tally, offers
 from tests.search.optimiser import ExactCycle
 from tests.search.rings import (

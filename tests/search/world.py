@@ -20,7 +20,7 @@ from dexarb.core.profile import ChainProfile
 from dexarb.core.route import Cycle, CycleId, Hop
 from dexarb.core.token import Address
 from dexarb.search.result import HopWork
-from dexarb.search.scan import Scanner
+from dexarb.search.scan import Scan, Scanner
 
 SPACINGS = {100: 1, 500: 10, 3000: 60, 10000: 200}
 """Tick spacing of each V3 fee tier, in pips."""
@@ -271,3 +271,8 @@ def rng_of(*about: object) -> np.random.Generator:
     return np.random.default_rng(
         int.from_bytes(hashlib.sha256(repr(about).encode()).digest()[:8], "big")
     )
+
+
+def content(scan: Scan) -> tuple[object, ...]:
+    """What two scans of the same market have in common, whatever the way there."""
+    return scan.block, scan.opportunities, scan.open_cycles

@@ -77,7 +77,7 @@ def test_a_changed_pool_set_keeps_windows_of_prices_and_episodes() -> None:
     for price in (2_500, 2_450, 2_450, 2_450):
         made.step(chain.mine(weth_pool(CHEAP, price), weth_pool(DEAR, 2_500)))
     prices = {token: made.valuation.price(token) for token in made.market.tokens}
-    opened = dict(made.episodes.opened)
+    opened = made.episodes.by_id()
     assert opened
     # One mispriced block end must not become the only one there is.
     made.step(chain.mine(weth_pool(DEAR, 9_000), weth_pool(CHEAP, 2_450)))
@@ -85,7 +85,7 @@ def test_a_changed_pool_set_keeps_windows_of_prices_and_episodes() -> None:
     step = made.step(replace(made.market.keyframe(), seq=99, pools=tuple(fewer)))
     assert not step.voided
     assert {token: made.valuation.price(token) for token in prices} == prices
-    assert opened.items() <= made.episodes.opened.items()
+    assert opened.items() <= made.episodes.by_id().items()
 
 
 # -- pools -------------------------------------------------------------------------------------

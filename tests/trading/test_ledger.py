@@ -297,7 +297,7 @@ def test_an_engine_after_a_reorg_equals_one_that_never_saw_the_dead_branch(
             did_not.evidence,
         )
     assert one.market.pools == other.market.pools
-    assert one.episodes.opened == other.episodes.opened
+    assert one.episodes.by_id() == other.episodes.by_id()
     assert one.scan.open_cycles == other.scan.open_cycles
     for token in one.market.tokens:
         assert one.valuation.price(token) == other.valuation.price(token)

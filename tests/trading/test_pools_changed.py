@@ -90,8 +90,8 @@ def test_a_pool_that_joins_is_traded_through_from_the_next_block_on() -> None:
     made.step(chain.mine())
     step = made.step(changed(made, joined=(weth_pool(THIRD, 2_450),)))
     assert (step.decisions, step.opportunities) == ((), ())
-    cycles = {cycle for cycle in made.scan.open_cycles if cycle in made.episodes.opened}
-    assert {made.episodes.opened[cycle] for cycle in cycles} == {101}
+    assert made.episodes.by_id().keys() == made.scan.open_cycles.keys()
+    assert set(made.episodes.by_id().values()) == {101}
     decisions = made.step(chain.mine()).decisions
     assert decisions
     assert all(THIRD in decision.cycle.pools for decision in decisions)
@@ -168,7 +168,7 @@ def test_pools_that_no_cycle_passes_change_nothing(seed: int) -> None:
     assert list(map(told, steps)) == list(map(told, others))
     for name in ("sent", *OUTCOMES, "profit_micro_usd", "band_low_micro_usd"):
         assert (made.ledger.column(name) == other.ledger.column(name)).all()
-    assert made.episodes.opened == other.episodes.opened
+    assert made.episodes.by_id() == other.episodes.by_id()
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -232,7 +232,7 @@ def test_after_any_changes_and_reorganisations_the_search_is_a_new_ones_and_the_
             assert all(set(each.decision.cycle.pools) <= there.keys() for each in step.fills)
             fresh = random_chain.scanner(made.market).scan
             assert made.scan.open_cycles == fresh.open_cycles
-            assert set(made.episodes.opened) == set(fresh.open_cycles)
+            assert made.episodes.by_id().keys() == fresh.open_cycles.keys()
             columns = {name: made.ledger.column(name) for name in ("sent", *OUTCOMES)}
             assert (columns["sent"] == sum(columns[name] for name in OUTCOMES)).all()
             kinds |= {name for name in ("undone", "voided", "fills") if getattr(step, name)}

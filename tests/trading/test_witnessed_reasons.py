@@ -14,13 +14,14 @@ from dexarb.core.route import Cycle
 from dexarb.core.token import Address
 from dexarb.core.trade import SkipReason, StrategyHash
 from dexarb.trading.decide.columns import TAKEN, Codes, Ints
-from dexarb.trading.decide.skips import REASONS, SkipTally
+from dexarb.trading.decide.skips import NOTHING, REASONS, SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Decided, View
 from dexarb.trading.strategy import StrategySettings
 from tests.search.world import rng_of
+from tests.support.scans import narrowed
 from tests.trading.random_trading import engine, keyframe, random_block, settings_drawn
 
 Seen = tuple[Cycle, SkipReason | None, int | None]
@@ -47,10 +48,10 @@ class AskedAgain:
 
     def decide(self, view: View, skips: SkipTally) -> Decided:
         decided = self._inner.decide(view, skips)
-        for each in view.opportunities:
-            self._ask(each.cycle, replace(view, opportunities=(each,), near_misses=()))
-        for miss in view.near_misses:
-            self._ask(miss.cycle, replace(view, opportunities=(), near_misses=(miss,)))
+        offered = view.scan.offered.tolist()
+        misses = [each for each in view.scan.table.cycles() if each[0] not in offered]
+        for row, cycle in [*((row, view.scan.table.cycle(row)) for row in offered), *misses]:
+            self._ask(cycle, replace(view, scan=narrowed(view.scan, [row])))
         return decided
 
     def _ask(self, cycle: Cycle, alone: View) -> None:
@@ -62,7 +63,11 @@ class AskedAgain:
     def _note(self, cycle: Cycle, reasons: Codes, best: Ints) -> None:
         code = int(reasons[0])
         reason = None if code == TAKEN else REASONS[code]
-        self.witnessed.append((cycle, reason, int(best[0]) if reason in THRESHOLDS else None))
+        self.witnessed.append((cycle, reason, best_of(reason, best)))
+
+
+def best_of(reason: SkipReason | None, best: Ints) -> int | None:
+    return int(best[0]) if reason in THRESHOLDS and best[0] != NOTHING else None
 
 
 @examples(max_examples=30)

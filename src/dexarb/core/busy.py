@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dexarb.core.pool import PoolKey
-from dexarb.core.route import CycleId
+from dexarb.core.route import Cycle, CycleId
 from dexarb.core.trade import Decision, DecisionId
 
 
@@ -23,7 +23,7 @@ class Hold:
 
     decision: DecisionId
     row: int
-    cycle: CycleId
+    cycle: Cycle
     pools: tuple[PoolKey, ...]
 
 
@@ -41,7 +41,7 @@ class BusyPools:
 
     def take(self, decision: Decision, row: int) -> None:
         """A decision has been sent."""
-        hold = Hold(decision.id, row, decision.cycle.id, decision.cycle.pools)
+        hold = Hold(decision.id, row, decision.cycle, decision.cycle.pools)
         self._unsettled[decision.id] = hold
         for pool in hold.pools:
             counts = self._counts.get(pool)
@@ -56,24 +56,26 @@ class BusyPools:
     def settle(self, decision: DecisionId) -> None:
         """The decision has its outcome: from now on a closed cycle frees the pools."""
         hold = self._unsettled.pop(decision)
-        self._unclosed.setdefault(hold.cycle, {})[decision] = hold
+        self._unclosed.setdefault(hold.cycle.id, {})[decision] = hold
 
     def unsettle(self, decision: DecisionId, cycle: CycleId) -> None:
         """Undo `settle`."""
         self._unsettled[decision] = self._unclosed[cycle].pop(decision)
 
-    def release(self, open_cycles: Container[CycleId]) -> list[Hold]:
+    def release(self, open_cycles: Container[Cycle]) -> list[Hold]:
         """At a block's end: let go what is settled and closed now. Returns it, for `reclaim`."""
         released: list[Hold] = []
-        for cycle in [each for each in self._unclosed if each not in open_cycles]:
-            released += self._unclosed.pop(cycle).values()
+        for cycle, holds in list(self._unclosed.items()):
+            hold = next(iter(holds.values()), None)
+            if hold is None or hold.cycle not in open_cycles:
+                released += self._unclosed.pop(cycle).values()
         self._count(released, -1)
         return released
 
     def reclaim(self, released: Sequence[Hold]) -> None:
         """Undo `release`."""
         for hold in released:
-            self._unclosed.setdefault(hold.cycle, {})[hold.decision] = hold
+            self._unclosed.setdefault(hold.cycle.id, {})[hold.decision] = hold
         self._count(released, +1)
 
     def _count(self, holds: Sequence[Hold], change: int) -> None:

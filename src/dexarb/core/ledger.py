@@ -16,7 +16,7 @@ import numpy.typing as npt
 from dexarb.core.busy import BusyPools, Hold
 from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.core.pool import PoolKey
-from dexarb.core.route import CycleId
+from dexarb.core.route import Cycle
 from dexarb.core.trade import Decision, Fill, FillStatus, StrategyHash
 
 SECONDS_PER_DAY = 86_400
@@ -137,9 +137,9 @@ class Ledger:
     def start_block(self, block_hash: str) -> None:
         self._journal.append(_BlockJournal(block_hash))
 
-    def see(self, rows: npt.NDArray[np.intp]) -> None:
-        """Count one more episode for these rows."""
-        self.column("seen")[rows] += 1
+    def see(self, rows: npt.NDArray[np.intp], episodes: Column) -> None:
+        """Count so many more episodes for each of these rows."""
+        self.column("seen")[rows] += episodes
 
     def send(self, decision: Decision) -> None:
         """A decision counts, binds money and makes its pools busy from now on."""
@@ -204,7 +204,7 @@ class Ledger:
         """Rows that may not use one of these pools now, in no order; one can be named twice."""
         return self._busy.rows(pools)
 
-    def release(self, open_cycles: Container[CycleId]) -> None:
+    def release(self, open_cycles: Container[Cycle]) -> None:
         """At a block end: free a pool for a strategy when everything that the strategy has taken
         through it is settled, and its cycle was closed at the end of the inclusion block or of a
         later one."""

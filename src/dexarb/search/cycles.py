@@ -12,10 +12,11 @@ import numpy as np
 
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import Cycle, Hop
-from dexarb.core.token import Address
+from dexarb.core.token import Address, Pair, pair_of
 from dexarb.search.edges import EdgeTable
 from dexarb.search.packed import Floats, Ints, Rows, grown
 from dexarb.search.probe import UNTOUCHED, Found, Graph, find_open, reprice
+from dexarb.search.route_map import Routes
 
 Route = tuple[int, ...]
 """A cycle inside the search: its edges in hop order, from its first start token."""
@@ -26,6 +27,8 @@ REMEMBERED = 1 << 14
 
 class CycleIndex:
     """Pools have slots, tokens and pairs have numbers; probe.py says what the arrays mean.
+
+    pairs: by number.
 
     Tokens and pairs stay when pools go: without a pool a pair has rate 0 both ways, so no probe
     gets past it.
@@ -40,6 +43,7 @@ class CycleIndex:
         self._tokens: list[Address] = []
         self._numbers: dict[Address, int] = {}
         self._lanes: dict[tuple[int, int], int] = {}
+        self.pairs: list[Pair] = []
         self._neighbours: list[set[int]] = []
         self._ranked = Rows(1, np.int64)
         self._lanes_from = Rows(1, np.int64)
@@ -60,7 +64,7 @@ class CycleIndex:
             self._number(token)
         self._start: Ints = np.arange(starts, dtype=np.int64)
         self._place[:starts] = self._start
-        self._graph = self._pack()
+        self.graph = self._pack()
         self.cycle = lru_cache(maxsize=REMEMBERED)(self._cycle)
         """The cycle that these edges are."""
 
@@ -75,7 +79,7 @@ class CycleIndex:
             lane = self._lane(self._number(token_in), self._number(token_out))
             self._lane_of[edge] = lane
             self._ranked.append(lane, edge)
-        self._graph = self._pack()
+        self.graph = self._pack()
         return slot
 
     def remove(self, key: PoolKey) -> int:
@@ -88,7 +92,7 @@ class CycleIndex:
 
     def reprice(self, edges: Ints, rates: Floats) -> None:
         """Give edges new marginal rates (token_out per token_in, smallest units, after the fee)."""
-        reprice(self._graph, edges, rates)
+        reprice(self.graph, edges, rates)
 
     def find_open(self, slots: Iterable[int]) -> tuple[Ints, Floats]:
         """The open cycles through the pools in these slots, in no order.
@@ -96,12 +100,25 @@ class CycleIndex:
         Returns a row of four edges for each, -1 behind the last, and their rates.
         """
         touched = np.fromiter(slots, dtype=np.int64)
-        find_open(self._graph, touched, self.max_hops, self._found)
+        find_open(self.graph, touched, self.max_hops, self._found)
         total = int(self._found.total[0])
         if total > len(self._found.rate):
             self._found = _room_for(2 * total)
-            find_open(self._graph, touched, self.max_hops, self._found)
+            find_open(self.graph, touched, self.max_hops, self._found)
         return self._found.edges[:total], self._found.rate[:total]
+
+    def route_of(self, cycle: Cycle) -> Routes | None:
+        """The edges that this cycle is, as one row of four; None where it is not searched."""
+        start = next((token for token in self.start_tokens if token in cycle.tokens), None)
+        if start is None or len(cycle.hops) > self.max_hops:
+            return None
+        route = np.full(4, -1, dtype=np.int32)
+        for place, hop in enumerate(cycle.starting_at(start).hops):
+            edge = self.edges.between(hop.pool, hop.token_in, hop.token_out)
+            if edge is None:
+                return None
+            route[place] = edge
+        return route
 
     def _cycle(self, edges: Route) -> Cycle:
         return Cycle(tuple(self._hop(edge) for edge in edges))
@@ -131,6 +148,7 @@ class CycleIndex:
         low, high = sorted((tail, tip))
         up = len(self._lanes)
         self._lanes[low, high], self._lanes[high, low] = up, up + 1
+        self.pairs.append(pair_of(self._tokens[low], self._tokens[high]))
         self._best = grown(self._best, up + 2)
         self._head = grown(self._head, up + 2)
         self._head[up], self._head[up + 1] = high, low

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import numpy as np
 
-from dexarb.core.pool import Pool, PoolKey, ways
+from dexarb.core.pool import Pool, PoolKey, SwapGas, ways
 from dexarb.core.token import Address
+from dexarb.search.merge import KINDS, Small
 from dexarb.search.packed import Ints, grown, longer
+
+Each = TypeVar("Each")
 
 
 class EdgeTable:
     """Mutable. A pool has a slot, and its edges follow each other in the order of its `ways`.
 
-    keys: by slot. A slot is used again, after its pool is gone, for one with as many ways.
+    keys: by slot. A slot is used again, after its pool is gone, for one with as many ways. kinds,
+    dexes: those of all pools so far, and kind_of, dex_of by slot which of these.
     """
 
     def __init__(self) -> None:
@@ -27,6 +32,10 @@ class EdgeTable:
         """By slot: its first edge and how many it has."""
         self.slot_of: Ints = np.zeros(16, dtype=np.int64)
         """By edge, for the kernels."""
+        self.kinds: list[SwapGas] = []
+        self.dexes: list[str] = []
+        self.kind_of: Small = np.zeros(16, dtype=np.int32)
+        self.dex_of: Small = np.zeros(16, dtype=np.int32)
 
     @property
     def number(self) -> int:
@@ -47,6 +56,12 @@ class EdgeTable:
             self.rows[slot] = self.number, len(there)
             self.slot_of = grown(self.slot_of, self.number + len(there))
             self.slot_of[self.number : self.number + len(there)] = slot
+            self.kind_of = grown(self.kind_of, slot + 1)
+            self.dex_of = grown(self.dex_of, slot + 1)
+        self.kind_of[slot] = _number_of(pool.gas, self.kinds)
+        self.dex_of[slot] = _number_of(pool.dex, self.dexes)
+        if len(self.kinds) > KINDS:
+            raise ValueError(f"pools of more than {KINDS} kinds are not searched together")
         first = int(self.rows[slot, 0])
         self._edges[first : first + len(there)] = [(slot, *way) for way in there]
         self.slots[pool.key] = slot
@@ -63,10 +78,26 @@ class EdgeTable:
         first, count = self.rows[slot].tolist()
         return range(first, first + count)
 
+    def of_pool(self, key: PoolKey) -> range:
+        return self.of(self.slots[key])
+
     def slots_of(self, route: Iterable[int]) -> list[int]:
         """The pools of these edges."""
         return [self._edges[edge][0] for edge in route]
 
+    def between(self, key: PoolKey, token_in: Address, token_out: Address) -> int | None:
+        """The edge of a pool from one of its tokens to another, if it is known."""
+        slot = self.slots.get(key)
+        edges = () if slot is None else self.of(slot)
+        return next((e for e in edges if self.way(e) == (token_in, token_out)), None)
+
     def way(self, edge: int) -> tuple[Address, Address]:
         """The token sold and the token bought."""
         return self._edges[edge][1:]
+
+
+def _number_of(each: Each, known: list[Each]) -> int:
+    """Its place in the list, at the end if it is new."""
+    if each not in known:
+        known.append(each)
+    return known.index(each)

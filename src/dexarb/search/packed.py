@@ -25,11 +25,12 @@ def grown(array: NDArray[Any], length: int, fill: float = 0) -> NDArray[Any]:
     return larger
 
 
-def longer(array: NDArray[Any], length: int) -> NDArray[Any]:
-    """The same along the first axis, with zeros in what is new."""
+def longer(array: NDArray[Any], length: int, fill: float = 0) -> NDArray[Any]:
+    """The same along the first axis."""
     if length <= len(array):
         return array
-    larger = np.zeros((max(length, 2 * len(array), 16), *array.shape[1:]), dtype=array.dtype)
+    room = max(length, 2 * len(array), 16)
+    larger = np.full((room, *array.shape[1:]), fill, dtype=array.dtype)
     larger[: len(array)] = array
     return larger
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dexarb.core.block import Block
 from dexarb.core.pool import Pool, SwapGas, SwapResult
-from dexarb.core.route import Cycle, CycleId
+from dexarb.core.route import Cycle
 from dexarb.core.token import Address
-from dexarb.core.trade import Opportunity
 
 
 class HopWork(NamedTuple):
@@ -31,35 +29,32 @@ MinGross = Callable[[Address], int]
 """By start token: the least gross profit, in its smallest unit, that any strategy could want."""
 
 
+Dust = Callable[[Address], float]
+"""By start token, in its smallest unit: what earns less gross profit than this is worth nothing to
+anybody, whoever they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenCycle:
     """A cycle whose marginal rate after fees is above 1 at a block's end, whatever gas and size.
 
     rate: amount out per amount in at zero size, a float; see docs/search.md for how close to 1
-    it can be on the wrong side.
+    it can be on the wrong side. A cycle is entered from the first configured start token that it
+    passes; one that passes none is not offered at all.
     """
 
     cycle: Cycle
     rate: float
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """What is open at the end of `block`.
-
-    opportunities: exact and sized, by ascending cycle id; only those that pass the triage.
-    open_cycles: all open cycles by id, in the same order. A cycle is entered from the first
-    configured start token that it passes; one that passes none is not offered at all.
-    """
-
-    block: Block
-    opportunities: tuple[Opportunity, ...]
-    open_cycles: Mapping[CycleId, OpenCycle]
-
-
 def any_gain(_token: Address) -> int:
     """The triage that drops nothing which earns at least one grain."""
     return 1
+
+
+def no_dust(_token: Address) -> float:
+    """Every open cycle is looked at."""
+    return 0.0
 
 
 def hop_work(pools: Sequence[Pool], results: Sequence[SwapResult]) -> tuple[HopWork, ...]:

@@ -2,42 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
+
+import numpy as np
 
 from dexarb.compiled import require_writable_cache
 from dexarb.core.block import Block
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool, PoolKey
+from dexarb.core.route import Cycle, CycleId
 from dexarb.core.token import Address
-from dexarb.core.trade import NearMiss, Opportunity
-from dexarb.search.cycles import CycleIndex, Route
+from dexarb.core.trade import Curve, Opportunity
+from dexarb.search.cycles import CycleIndex
+from dexarb.search.open_cycles import Changes, OpenCycles, warm_up_table
 from dexarb.search.packed import Floats, Ints
-from dexarb.search.polish import Sized, polish, polish_inexact
+from dexarb.search.polish import polish, polish_inexact
 from dexarb.search.rates import RateMirror
-from dexarb.search.result import GasModel, MinGross, OpenCycle, Scan, any_gain, hop_work
-from dexarb.search.sizing import Sizes, curve_of, room_for, size_cycles
+from dexarb.search.result import (
+    Dust,
+    GasModel,
+    MinGross,
+    OpenCycle,
+    any_gain,
+    hop_work,
+    no_dust,
+)
+from dexarb.search.sizing import Sizes, room_for, size_cycles
 
 FLOAT_MARGIN = 1.0 + 1e-6
 """The triage drops by the float profit only what misses the minimum by more than this."""
 
+MODEST, ROOMY = 1.0 / 8.0, 64.0
+"""A floor is set to this share of what it has to stay below, and anew when it is above that, or
+below by this much: gas and prices move all the time, and each new floor looks at all rows."""
 
-@dataclass(slots=True)
-class _Open:
-    """An open cycle with its best real size. The exact one is found when it is first wanted.
 
-    pieces: those of its curve, as `Sizes` has them.
+@dataclass(frozen=True, slots=True, eq=False)
+class Scan:
+    """What is open at the end of `block`.
+
+    opportunities: exact and sized, by ascending cycle id; only those that pass the triage. offered:
+    their rows of the table, in that order. table: the open cycles, and changes what is new there;
+    these two go on with the next update.
     """
 
-    entry: OpenCycle
-    amount_in: float
-    profit: float
-    pieces: Floats
-    sized: Sized | None = None
-    gas_units: int = 0
-    polished: bool = False
-    near_miss: NearMiss | None = None
+    block: Block
+    opportunities: tuple[Opportunity, ...]
+    offered: Ints
+    table: OpenCycles
+    changes: Changes
+
+    @property
+    def open_cycles(self) -> dict[CycleId, OpenCycle]:
+        """All that are open, by ascending id, made for whoever looks."""
+        rates = self.table.rows.rate
+        return {c.id: OpenCycle(c, float(rates[row])) for row, c in self.table.cycles()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Exact:
+    """What a row is with integers, as long as its version is this one. amount_out: 0 where it earns
+    nothing."""
+
+    version: int
+    cycle: Cycle
+    amount_in: int
+    amount_out: int
+    gas_units: int
+    curve: Curve
 
 
 class Scanner:
@@ -47,7 +80,8 @@ class Scanner:
     start_tokens: amounts are in the first of them that a cycle passes; others are not searched.
     max_hops: 2 to 4. gas_units: the gas of a trade by what its hops do. Excluded pools and tokens
     are never looked at: fee-on-transfer and rebasing tokens break every formula. min_gross is asked
-    anew in every update, so it can follow prices and configurations.
+    anew in every update, so it can follow prices and configurations; so is dust, which says what
+    nobody ever looks at one by one, however modest: that stays open and is counted, no more.
     """
 
     def __init__(
@@ -60,20 +94,19 @@ class Scanner:
         exclude_pools: Iterable[PoolKey] = (),
         exclude_tokens: Iterable[Address] = (),
         min_gross: MinGross = any_gain,
+        dust: Dust = no_dust,
     ) -> None:
         self._gas_units = gas_units
         self._min_gross = min_gross
+        self._dust = dust
         self._excluded = frozenset(exclude_pools)
         self._excluded_tokens = frozenset(exclude_tokens)
         self._index = CycleIndex(start_tokens, max_hops)
         self._mirror = RateMirror(self._index.edges)
-        self._open: dict[Route, _Open] = {}
-        self._through: dict[int, set[Route]] = {}
-        self._in_order: tuple[_Open, ...] = ()
-        self._passed_over: list[_Open] = []
+        self._table = OpenCycles(self._index)
+        self._exact: dict[int, _Exact] = {}
         self._sizes = room_for(64, 256)
-        self.scan = Scan(market.block, (), MappingProxyType({}))
-        self.update(market, market.pools)
+        self.scan = self.update(market, market.pools)
 
     def update(self, market: Market, touched: Collection[PoolKey]) -> Scan:
         """The scan of the market as it is now.
@@ -82,12 +115,26 @@ class Scanner:
         or went. Pools whose fees move with time are read anew in any case.
         """
         slots, gone = self._read(market, touched)
-        if slots:
-            self._reopen(slots)
+        minima = self._minima()
+        edges, rates = self._index.find_open(slots)
+        leaving = [edge for key in gone for edge in self._index.edges.of_pool(key)]
+        changes = self._table.update(
+            np.array(slots, dtype=np.int64),
+            edges,
+            rates,
+            self._size(edges),
+            np.array(leaving, dtype=np.int64),
+        )
         for key in gone:
-            self._through.pop(self._index.remove(key), None)
-        offers = tuple(self._offers(market))
-        self.scan = Scan(market.block, offers, self.scan.open_cycles)
+            self._index.remove(key)
+        offers = self._offers(market, minima)
+        self.scan = Scan(
+            market.block,
+            tuple([opportunity for opportunity, _ in offers]),
+            np.array([row for _, row in offers], dtype=np.int64),
+            self._table,
+            changes,
+        )
         return self.scan
 
     def _read(
@@ -117,33 +164,15 @@ class Scanner:
     def _admits(self, pool: Pool) -> bool:
         return pool.key not in self._excluded and self._excluded_tokens.isdisjoint(pool.tokens)
 
-    def _reopen(self, slots: list[int]) -> None:
-        """Replace all open cycles through these pools by those that are open now."""
-        edges, rates = self._index.find_open(slots)
-        sizes = self._size(edges)
-        before: dict[Route, _Open] = {}
-        for slot in slots:
-            for key in self._through.get(slot, ()):
-                if key in self._open:
-                    before[key] = self._open.pop(key)
-        pieces = sizes.pieces[: sizes.used[0]].copy()
-        columns = (sizes.amount_in, sizes.profit, sizes.first, sizes.number)
-        size_rows = zip(*(column[: len(edges)].tolist() for column in columns), strict=True)
-        for row, rate, (amount_in, profit, first, number) in zip(
-            edges.tolist(), rates.tolist(), size_rows, strict=True
-        ):
-            key = tuple([edge for edge in row if edge >= 0])
-            entry = OpenCycle(self._index.cycle(key), rate)
-            self._open[key] = _Open(entry, amount_in, profit, pieces[first : first + number])
-            if not before.pop(key, None):
-                for slot in self._index.edges.slots_of(key):
-                    self._through.setdefault(slot, set()).add(key)
-        for key in before:
-            for slot in self._index.edges.slots_of(key):
-                self._through[slot].discard(key)
-        self._in_order = tuple(sorted(self._open.values(), key=lambda each: each.entry.cycle.id))
-        table = {each.entry.cycle.id: each.entry for each in self._in_order}
-        self.scan = Scan(self.scan.block, (), MappingProxyType(table))
+    def _minima(self) -> Floats:
+        """What has to be sized exactly, by start token; the floors follow it and the dust."""
+        minima = np.empty(len(self._index.start_tokens))
+        for start, token in enumerate(self._index.start_tokens):
+            minima[start] = max(1, self._min_gross(token)) / FLOAT_MARGIN
+            limit = min(minima[start], self._dust(token))
+            if not limit / ROOMY <= self._table.floors[start] <= limit:
+                self._table.set_floor(start, limit * MODEST, self._size)
+        return minima
 
     def _size(self, cycles: Ints) -> Sizes:
         """Best real sizes, reading on in pools wherever the known segments do not reach."""
@@ -160,55 +189,48 @@ class Scanner:
             elif not missing:
                 return self._sizes
 
-    def near_misses(self) -> tuple[NearMiss, ...]:
-        """The open cycles that the last update did not offer, by ascending cycle id."""
-        found = []
-        for each in self._passed_over:
-            if each.near_miss is None:
-                each.near_miss = NearMiss(each.entry.cycle, each.entry.rate, curve_of(each.pieces))
-            found.append(each.near_miss)
-        return tuple(found)
+    def _offers(self, market: Market, minima: Floats) -> list[tuple[Opportunity, int]]:
+        """What earns enough with integers as well, with its row, by ascending cycle id."""
+        rows = self._table.earning(minima).tolist()
+        before, self._exact = self._exact, {}
+        versions = self._table.rows.version[rows].tolist()
+        offers = []
+        for row, version in zip(rows, versions, strict=True):
+            exact = before.get(row)
+            if exact is None or exact.version != version:
+                exact = self._polish(row, version, market)
+            self._exact[row] = exact
+            gain = exact.amount_out - exact.amount_in
+            if gain > 0 and gain >= self._min_gross(exact.cycle.start_token):
+                offers.append((self._opportunity(row, exact, market.block), row))
+        offers.sort(key=lambda offer: offer[0].cycle.id)
+        return offers
 
-    def _offers(self, market: Market) -> Iterable[Opportunity]:
-        self._passed_over = []
-        minima: dict[Address, int] = {}
-        ahead = market.ahead
-        for each in self._in_order:
-            cycle = each.entry.cycle
-            start = cycle.start_token
-            if start not in minima:
-                minima[start] = max(1, self._min_gross(start))
-            could = each.profit * FLOAT_MARGIN >= minima[start]
-            if could and not each.polished:
-                self._polish(each, ahead, market.inexact)
-            if could and each.sized and each.sized.profit >= minima[start]:
-                yield self._opportunity(each, each.sized, market.block)
-            else:
-                self._passed_over.append(each)
-
-    def _polish(
-        self, each: _Open, ahead: Mapping[PoolKey, Pool], inexact: frozenset[PoolKey]
-    ) -> None:
-        cycle = each.entry.cycle
-        each.polished = True
-        if inexact and not inexact.isdisjoint(cycle.pools):
-            each.sized = polish_inexact(cycle, each.amount_in, ahead)
+    def _polish(self, row: int, version: int, market: Market) -> _Exact:
+        cycle, ahead = self._table.cycle(row), market.ahead
+        amount_in, profit = (
+            float(column[row]) for column in (self._table.rows.amount_in, self._table.rows.profit)
+        )
+        if market.inexact and not market.inexact.isdisjoint(cycle.pools):
+            sized = polish_inexact(cycle, amount_in, ahead)
         else:
-            each.sized = polish(cycle, each.amount_in, each.profit, ahead)
-        if each.sized:
-            pools = [ahead[key] for key in cycle.pools]
-            each.gas_units = self._gas_units(hop_work(pools, each.sized.results))
+            sized = polish(cycle, amount_in, profit, ahead)
+        if sized is None:
+            return _Exact(version, cycle, 0, 0, 0, Curve(()))
+        gas_units = self._gas_units(hop_work([ahead[key] for key in cycle.pools], sized.results))
+        amount_out = sized.results[-1].amount_out
+        curve = self._table.curve(row)
+        return _Exact(version, cycle, sized.amount_in, amount_out, gas_units, curve)
 
-    @staticmethod
-    def _opportunity(each: _Open, sized: Sized, block: Block) -> Opportunity:
+    def _opportunity(self, row: int, exact: _Exact, block: Block) -> Opportunity:
         return Opportunity(
             block=block,
-            cycle=each.entry.cycle,
-            amount_in=sized.amount_in,
-            amount_out=sized.results[-1].amount_out,
-            rate=each.entry.rate,
-            gas_units=each.gas_units,
-            curve=curve_of(each.pieces),
+            cycle=exact.cycle,
+            amount_in=exact.amount_in,
+            amount_out=exact.amount_out,
+            rate=float(self._table.rows.rate[row]),
+            gas_units=exact.gas_units,
+            curve=exact.curve,
         )
 
 
@@ -219,8 +241,10 @@ def warm_up() -> None:
     cannot be written.
     """
     require_writable_cache()
-    index = CycleIndex((), 4)
+    index = CycleIndex((Address(""),), 4)
     mirror = RateMirror(index.edges)
     index.reprice(*mirror.read({}))
-    edges, _ = index.find_open(())
-    size_cycles(mirror.segments, edges, room_for(1, 1))
+    edges, rates = index.find_open(())
+    sizes = room_for(1, 1)
+    size_cycles(mirror.segments, edges, sizes)
+    warm_up_table(index, edges, rates, sizes)

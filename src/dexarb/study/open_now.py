@@ -70,7 +70,7 @@ class OpenNow:
         market, valuation = self._now
         scan = scanner_of(market, REALITY.gas).scan
         found = findings(market, valuation, scan.opportunities)
-        return Open(market, tuple(found), len(scan.open_cycles))
+        return Open(market, tuple(found), len(scan.table))
 
 
 # -- the way to a block ---------------------------------------------------------------------------

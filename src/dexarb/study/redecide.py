@@ -20,7 +20,7 @@ from dexarb.store.ledger_rows import Epoch
 from dexarb.study.study import Died
 from dexarb.study.walk import engine_on
 from dexarb.trading.decide.columns import TAKEN, Codes, Ints
-from dexarb.trading.decide.skips import REASONS, SkipTally
+from dexarb.trading.decide.skips import NOTHING, REASONS, SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
@@ -31,7 +31,7 @@ from dexarb.trading.strategy import StrategySettings
 @dataclass(frozen=True, slots=True)
 class Skip:
     """Why not, as if the block offered nothing else. needed and best: where the reason is a
-    threshold, as in SkipCount."""
+    threshold, as in SkipCount; no best where nobody could have earned the gas."""
 
     reason: SkipReason
     needed: int | None = None
@@ -92,7 +92,7 @@ class _Witness:
         self, cycle: Cycle, skip: Skip | None, view: View, taken: Mapping[CycleId, Decision]
     ) -> Verdict:
         decision = taken.get(cycle.id)
-        return Verdict(self._hash, cycle, view.opened[cycle.id], decision, skip)
+        return Verdict(self._hash, cycle, view.episodes.opened(cycle), decision, skip)
 
     def _note(self, cycle: Cycle, reasons: Codes, best: Ints) -> None:
         code = int(reasons[0])
@@ -101,7 +101,8 @@ class _Witness:
             return
         reason = REASONS[code]
         needed = self._needed.get(reason)
-        skip = Skip(reason, needed, None if needed is None else int(best[0]))
+        known = None if needed is None or best[0] == NOTHING else int(best[0])
+        skip = Skip(reason, needed, known)
         self._reasons.append((cycle, skip))
 
 

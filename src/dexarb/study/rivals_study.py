@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from dexarb.core.block import Transaction
 from dexarb.core.market import Market, Swap
-from dexarb.core.route import Hop, cycle_id
+from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
 from dexarb.study.recent import Recent
 from dexarb.study.rivals import Rival, Take, rivals
@@ -80,7 +80,7 @@ class RivalsStudy:
             if who is not None:
                 found.sent[who] += 1
                 found.failed[who] += not transaction.succeeded
-        found.opened = sum(number == update.block.number for number in moment.opened.values())
+        found.opened = moment.began
         transactions = {each.index: each for each in update.transactions}
         for each in arbitrages(moment.market):
             transaction_of = transactions.get(each.transaction_index)
@@ -105,7 +105,7 @@ def _blocks_after(each: Arbitrage, moment: Moment) -> int | None:
     hops = hops_of(each.swaps)
     if hops is None or not _is_searched(hops, moment.market):
         return None
-    opened = moment.opened_before.get(cycle_id(hops))
+    opened = moment.opened_before(Cycle(tuple(hops)))
     return 0 if opened is None else moment.update.block.number - opened
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dexarb.config.where import where
 from dexarb.core.block import BlockRef, BlockUpdate
 from dexarb.core.market import Entry, Keyframe, Market, PoolsChanged
-from dexarb.core.route import CycleId
+from dexarb.core.route import Cycle, CycleId
 from dexarb.core.trade import Opportunity
 from dexarb.errors import InputError, StoreError
 from dexarb.search.scan import Scanner
@@ -42,8 +42,9 @@ class Span:
 class Moment:
     """The end of a block. market and valuation move on with the next one.
 
-    opened_before and opened: open cycles at the ends of the block before and of this one, by id,
-    with the number of the block at whose end they were first seen open. has_other_pools: pools have
+    opened: open cycles at the end of the block, by id, with the number of the block at whose end
+    they were first seen open. opened_before: that of a cycle at the end of the block before. began:
+    how many have opened at this one. has_other_pools: pools have
     joined, left or been put right since the moment before, or the market is another one.
     """
 
@@ -51,8 +52,9 @@ class Moment:
     market: Market
     valuation: Valuation
     opportunities: Sequence[Opportunity]
-    opened_before: Mapping[CycleId, int]
+    opened_before: Callable[[Cycle], int | None]
     opened: Mapping[CycleId, int]
+    began: int
     has_other_pools: bool
 
 
@@ -121,7 +123,8 @@ def moments(engine: Engine, entries: Iterable[Entry]) -> Iterator[Moment | Died]
                 engine.valuation,
                 step.opportunities,
                 engine.episodes.opened_before,
-                engine.episodes.opened,
+                engine.episodes.by_id(),
+                len(engine.episodes.began),
                 has_other_pools,
             )
             has_other_pools = False

@@ -23,7 +23,6 @@ from dexarb.trading.seams import (
     Decided,
     Executor,
     ScannerFactory,
-    ScanResult,
     Step,
     Strategy,
     View,
@@ -73,25 +72,27 @@ class Engine:
         self.evidence = EvidenceTracker()
         self.seq = keyframe.seq
         self.market: Market
+        self.episodes: Episodes
         self._start(self._follower.take(keyframe))
 
     def _start(self, move: Move) -> None:
         """Begin with another market; where the block is the same, go on with what still holds."""
         assert self._follower.market is not None
         goes_on = move.kind is Kind.RESTATED
-        before = self.valuation if goes_on else None
+        prices_before = self.valuation if goes_on else None
         known = self.market.pools.keys() if goes_on else frozenset[PoolKey]()
         self.market = self._follower.market
         restated = move.touched & known & self.market.pools.keys()
-        self.valuation: Valuation = self._value.valuation(self.market, before, restated)
-        if not goes_on:
-            self.episodes = Episodes()
+        self.valuation: Valuation = self._value.valuation(self.market, prices_before, restated)
         self._scanner = self._scanner_factory(self.market)
-        scan = self._scanner.update(self.market, self.market.pools.keys())
-        self.episodes.observe(self.market.block, scan.open_cycles.keys())
-        self.scan: ScanResult = scan
+        self.scan = self._scanner.update(self.market, self.market.pools.keys())
+        before = self.episodes if goes_on else None
+        self.episodes = Episodes(self.scan.table.index)
+        self.episodes.observe(self.market.block, self.scan.table, self.scan.table.everything())
+        if before is not None:
+            self.episodes.go_on_from(before)
         self.ledger.restart(self.market.block.hash)
-        self.ledger.release(scan.open_cycles.keys())
+        self.ledger.release(self.scan.table)
         self.evidence.restart(self.market.block.hash, self._unchanged(move))
 
     def _unchanged(self, move: Move) -> frozenset[PoolKey]:
@@ -141,11 +142,10 @@ class Engine:
         self.ledger.settle(fills)
         self.valuation.observe(self.market, move.touched)
         self.scan = self._scanner.update(self.market, move.touched)
-        open_cycles = self.scan.open_cycles.keys()
-        self.episodes.observe(update.block, open_cycles)
+        self.episodes.observe(update.block, self.scan.table, self.scan.changes)
         self.ledger.start_day(update.block.timestamp)
-        self.ledger.release(open_cycles)
-        evidence = self.evidence.observe(self.market, update, open_cycles)
+        self.ledger.release(self.scan.table)
+        evidence = self.evidence.observe(self.market, update, self.scan.table)
         stale = update.backfilled or self._is_stale(update.block)
         decided = self._decide(stale) if self.deciding else Decided()
         return Step(
@@ -177,8 +177,8 @@ class Engine:
             self.evidence.keep(stayed)
         self.valuation.amend(self.market, touched, entry.corrected)
         self.scan = self._scanner.update(self.market, touched)
-        self.episodes.observe(self.market.block, self.scan.open_cycles.keys())
-        self.ledger.release(self.scan.open_cycles.keys())
+        self.episodes.observe(self.market.block, self.scan.table, self.scan.changes)
+        self.ledger.release(self.scan.table)
         return voided
 
     def _withdraw(self, pools: Container[PoolKey]) -> tuple[Decision, ...]:
@@ -210,10 +210,9 @@ class Engine:
             self.market,
             self.valuation,
             self.ledger,
-            self.scan.opportunities,
-            self.episodes.opened,
+            self.scan,
+            self.episodes,
             stale,
-            self._scanner.near_misses(),
         )
         decisions: list[Decision] = []
         incidents: list[Incident] = []

@@ -18,7 +18,7 @@ Behind the paper executor and the strategies stands the model of reality: `model
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,17 +27,17 @@ from dexarb.core.evidence import Evidence
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool, PoolKey
-from dexarb.core.route import CycleId
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, Fill, Incident, NearMiss, Opportunity, StrategyHash
+from dexarb.core.trade import Decision, Fill, Incident, Opportunity, StrategyHash
+from dexarb.search.scan import Scan
 from dexarb.trading.decide.skips import SkipTally
+from dexarb.trading.episodes import Episodes
 from dexarb.trading.models.value import Valuation
 
 __all__ = [
     "Decided",
     "Executor",
     "Pool",
-    "ScanResult",
     "Scanner",
     "ScannerFactory",
     "Step",
@@ -46,21 +46,10 @@ __all__ = [
 ]
 
 
-class ScanResult(Protocol):
-    @property
-    def opportunities(self) -> Sequence[Opportunity]: ...
-    @property
-    def open_cycles(self) -> Mapping[CycleId, object]: ...
-
-
 class Scanner(Protocol):
     """Finds and sizes the open cycles; `dexarb.search` has the implementation."""
 
-    def update(self, market: Market, touched: Collection[PoolKey]) -> ScanResult: ...
-
-    def near_misses(self) -> Sequence[NearMiss]:
-        """The open cycles that the last update did not make opportunities of."""
-        ...
+    def update(self, market: Market, touched: Collection[PoolKey]) -> Scan: ...
 
 
 class ScannerFactory(Protocol):
@@ -71,18 +60,21 @@ class ScannerFactory(Protocol):
 class View:
     """All that a strategy may look at after a block: nothing in it is younger than that block.
 
-    opportunities: the open cycles that could be worth something to somebody, at their best size.
-    near_misses: the other open ones. opened: cycle id to the block where its episode began. stale:
-    the block reached us too old to act on.
+    scan: the open cycles; those that could be worth something to somebody at their best size, and
+    the others as columns. episodes: since when they are open. stale: the block reached us too old
+    to act on.
     """
 
     market: Market
     valuation: Valuation
     ledger: Ledger
-    opportunities: Sequence[Opportunity]
-    opened: Mapping[CycleId, int]
+    scan: Scan
+    episodes: Episodes
     stale: bool
-    near_misses: Sequence[NearMiss] = ()
+
+    @property
+    def opportunities(self) -> Sequence[Opportunity]:
+        return self.scan.opportunities
 
 
 @dataclass(frozen=True, slots=True)

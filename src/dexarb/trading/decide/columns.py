@@ -13,9 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dexarb.core.ledger import Ledger
-from dexarb.core.market import Market
-from dexarb.core.route import Cycle
-from dexarb.core.token import Pair, pair_of
+from dexarb.core.token import Pair
 from dexarb.core.trade import Funding, SkipReason
 from dexarb.core.units import PPM
 from dexarb.trading.decide.skips import REASON_CODE
@@ -34,19 +32,11 @@ TAKEN = -1
 
 
 class Scope(NamedTuple):
-    """Which cycles a strategy looks at."""
+    """Which cycles a strategy looks at. dexes: empty for all of them."""
 
     pairs: frozenset[Pair]
     max_hops: int
     dexes: frozenset[str]
-
-    def refuses(self, pairs: frozenset[Pair], hops: int, dexes: frozenset[str]) -> int:
-        """The code of the reason against a cycle, or TAKEN."""
-        if not pairs <= self.pairs:
-            return REASON_CODE[SkipReason.PAIR]
-        if hops > self.max_hops or (self.dexes and not dexes <= self.dexes):
-            return REASON_CODE[SkipReason.HOPS]
-        return TAKEN
 
 
 class Terms(NamedTuple):
@@ -76,11 +66,15 @@ class TermsColumns(NamedTuple):
 
 
 class Kinds(NamedTuple):
-    """The distinct (scope, terms, least spread), and the least profit that any of each asks for."""
+    """The distinct (scope, terms, least spread), and the least profit that any of each asks for.
+
+    threshold: the place of the least spread among the distinct ones.
+    """
 
     scope: Ints
     terms: Ints
     min_spread: Ints
+    threshold: Ints
     least: Ints
 
 
@@ -96,7 +90,7 @@ class Thresholds(NamedTuple):
 
 
 class Columns:
-    """The table of strategies. Immutable but for what it remembers about cycles."""
+    """The table of strategies. spreads: the distinct least ones in ppm, ascending."""
 
     def __init__(self, settings: Sequence[StrategySettings]) -> None:
         self.settings = tuple(settings)
@@ -120,14 +114,14 @@ class Columns:
         least = np.full(len(kinds), LARGEST, dtype=np.int64)
         np.minimum.at(least, self.kind_of, min_profit)
         scope, terms, spread = np.array(kinds, dtype=np.int64).reshape(-1, 3).T.copy()
-        self.kinds = Kinds(scope, terms, spread, least)
+        self.spreads: Ints = np.unique(spread)
+        self.kinds = Kinds(scope, terms, spread, np.searchsorted(self.spreads, spread), least)
         self.least = np.full(len(self.terms), LARGEST, dtype=np.int64)
         np.minimum.at(self.least, terms, least)
         self.daily_trades = self._column(lambda s: s.max_daily_trades)
         self.daily_loss = self._column(lambda s: s.daily_loss_limit_micro_usd)
         self.losses_in_a_row = self._column(lambda s: s.max_consecutive_losses)
         self.cooldown = self._column(lambda s: s.cooldown_blocks)
-        self._refusals: dict[str, Codes] = {}
         self._ledger: Ledger | None = None
         self._rows: Rows = np.zeros(0, dtype=np.intp)
 
@@ -143,25 +137,6 @@ class Columns:
             self._ledger = ledger
             self._rows = np.array([ledger.rows[name] for name in self.hashes], dtype=np.intp)
         return self._rows
-
-    def refusals(self, market: Market, cycle: Cycle) -> Codes:
-        """By scope: the code of the reason against the cycle, or TAKEN."""
-        known = self._refusals.get(cycle.id)
-        if known is None:
-            pairs = frozenset(pair_of(hop.token_in, hop.token_out) for hop in cycle.hops)
-            dexes = frozenset(market.pools[pool].dex for pool in cycle.pools)
-            hops = len(cycle.hops)
-            known = np.array(
-                [scope.refuses(pairs, hops, dexes) for scope in self.scopes], dtype=np.int8
-            )
-            self._refusals[cycle.id] = known
-        return known
-
-    def forget_closed(self, open_cycles: Iterable[str]) -> None:
-        """Remember nothing about cycles that are not open."""
-        self._refusals = {
-            cycle: self._refusals[cycle] for cycle in open_cycles if cycle in self._refusals
-        }
 
     def limits(self, ledger: Ledger, number: int) -> Codes:
         """The limit on trades or losses that stops each strategy at the end of a block, or TAKEN.

@@ -40,7 +40,7 @@ from dexarb.trading.decide.columns import LARGEST, TAKEN, Columns
 from dexarb.trading.decide.desk import Desk, Offer
 from dexarb.trading.decide.screen import NO_PRICE, STALE, Judged, Screen
 from dexarb.trading.decide.skips import REASON_CODE, SkipTally, count
-from dexarb.trading.decide.triage import Triage
+from dexarb.trading.decide.triage import LeastGas, Triage
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Decided, View
@@ -108,7 +108,7 @@ class MarketView:
 
     def open_since(self, opportunity: Opportunity) -> int:
         """The block at whose end the cycle was first seen open."""
-        return self._view.opened[opportunity.cycle.id]
+        return self._view.episodes.opened(opportunity.cycle)
 
 
 class Books:
@@ -162,6 +162,7 @@ class OwnStrategies:
     def __init__(self, factories: Factories, reality: Reality) -> None:
         self._factories = factories
         self._gas = reality.gas
+        self._least_gas = LeastGas(reality.gas)
         self._desk = Desk(reality)
         self._running: dict[str, OwnStrategy] = {}
         self._failed: dict[str, StrategySettings] = {}
@@ -202,7 +203,7 @@ class OwnStrategies:
 
     def _arrange(self) -> None:
         columns = Columns([each for each in self._settings if each.hash in self._running])
-        self._screen = Screen(columns, self._desk)
+        self._screen = Screen(columns, self._desk, self._least_gas)
         self._triage = Triage(columns, self._gas, free_bid=True)
         self._out = Columns(list(self._failed.values()))
 
@@ -223,7 +224,7 @@ class OwnStrategies:
         if self._failed:
             spread, profit = self._out.thresholds.min_spread, self._out.thresholds.min_profit
             idle = skips.counters(self._out.hashes, spread, profit)
-            idle.times[DISABLED] += len(view.opportunities) + len(view.near_misses)
+            idle.times[DISABLED] += len(view.scan.table)
         counters = self._screen.start(view, skips)
         found = list(self._screen.judge())
         decisions: list[Decision] = []
@@ -233,7 +234,7 @@ class OwnStrategies:
             for token in {each.opportunity.cycle.start_token for each in found}
         }
         for index, settings in enumerate(self._screen.columns.settings):
-            offered = self._offered(view, found, least, index)
+            offered = self._offered(found, least, index)
             try:
                 choices = self._ask(view, settings, offered)
             except KeyboardInterrupt:
@@ -256,7 +257,6 @@ class OwnStrategies:
 
     def _offered(
         self,
-        view: View,
         found: Sequence[Judged],
         least: Mapping[Address, Sequence[int]],
         index: int,
@@ -272,7 +272,7 @@ class OwnStrategies:
         for judged in found:
             opportunity = judged.opportunity
             if (
-                columns.refusals(view.market, opportunity.cycle)[scope] == TAKEN
+                judged.refusals[scope] == TAKEN
                 and judged.reasons[index] not in HIDDEN
                 and not self._screen.busy(opportunity.cycle.pools)[index]
                 and opportunity.profit >= least[opportunity.cycle.start_token][terms]

@@ -10,26 +10,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from dexarb.core.pool import Pool, PoolKey, SwapGas
+import numpy as np
+
+from dexarb.core.market import Market
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import Cycle, CycleId, run
 from dexarb.core.token import Address
 from dexarb.core.trade import (
     Decision,
     DecisionId,
     Funding,
-    NearMiss,
     Opportunity,
     SkipReason,
     StrategyHash,
 )
 from dexarb.core.units import PPM
 from dexarb.errors import PoolError
+from dexarb.search.open_cycles import OpenCycles
 from dexarb.search.result import HopWork, hop_work
-from dexarb.trading.decide.columns import TAKEN, Terms, capital_limit
-from dexarb.trading.decide.rules import Prices
+from dexarb.trading.decide.columns import LARGEST, TAKEN, Terms, capital_limit
+from dexarb.trading.decide.rules import GasPrices, PriceList
 from dexarb.trading.decide.skips import REASONS
 from dexarb.trading.models.reality import Reality
-from dexarb.trading.models.value import MOST_MICRO_USD, PRICE_SHIFT, rounded_down
+from dexarb.trading.models.value import MOST_MICRO_USD, PRICE_SHIFT, Valuation
 from dexarb.trading.seams import View
 from dexarb.trading.strategy import StrategySettings
 
@@ -104,8 +107,11 @@ class Desk:
         self._amounts: dict[tuple[Address, int], int | None] = {}
         self._gas_costs: dict[int, int] = {}
         self._cycle_pools: dict[str, tuple[PoolKey, ...]] = {}
+        self._table: OpenCycles | None = None
+        self._mixes: list[tuple[int, int]] = []
+        """Of that table: the gas of a cycle through such pools, without a tick crossed, with own
+        capital and with a flash swap."""
         self._valued: dict[tuple[str, int, bool], _Valued] = {}
-        self._least_gas: dict[tuple[SwapGas, ...], tuple[int, int]] = {}
 
     def open(self, view: View) -> None:
         """Trade at the end of this block. Quotes of pools that did not change stay good."""
@@ -127,41 +133,35 @@ class Desk:
                 known = _Quotes(pools, {})
             self._quotes[cycle.id] = known
 
-    def prices(self, found: Opportunity | NearMiss) -> Prices | None:
-        """None where the start token or the gas has no price, or one that cannot be true."""
-        view = self._view
-        profile = view.market.profile
-        unit = view.valuation.price(found.cycle.start_token)
-        wei = view.valuation.price(profile.wrapped_native)
-        if not unit or not wei:
-            return None
-        if isinstance(found, Opportunity):
-            worth = rounded_down(found.amount_out * unit)
-            if worth > MOST_MICRO_USD:
-                return None
-        least_size = view.valuation.cost_micro_usd(found.cycle.start_token, 1)
-        assert least_size is not None
-        gas, flash_gas = self._least_gas_units(
-            tuple(view.market.pools[pool].gas for pool in found.cycle.pools)
-        )
-        return Prices(
-            unit / PRICE_UNIT,
-            wei / PRICE_UNIT,
-            least_size,
-            float(gas),
-            float(flash_gas),
-            float(view.market.block.base_fee_per_gas),
-            float(profile.default_priority_fee),
+    def price_list(self, table: OpenCycles) -> PriceList:
+        """At the end of the block, for the start tokens and mixes of pools in the table."""
+        valuation = self._view.valuation
+        prices = gas_prices(self._view.market, valuation)
+        units, least_sizes = [], []
+        for token in table.index.start_tokens:
+            unit = (valuation.price(token) or 0) if prices.wei else 0
+            units.append(unit / PRICE_UNIT)
+            least = valuation.cost_micro_usd(token, 1) if unit else 0
+            least_sizes.append(min(least or 0, LARGEST))
+        if table is not self._table:
+            self._table, self._mixes = table, []
+        while len(self._mixes) < table.mixes:
+            work = [HopWork(cost, 0) for cost in table.mix(len(self._mixes))]
+            self._mixes.append((self._gas.units(work), self._gas.units(work, flash=True)))
+        gas = np.array(self._mixes, dtype=np.float64).reshape(-1, 2)
+        return PriceList(
+            np.array(units, dtype=np.float64),
+            np.array(least_sizes, dtype=np.int64),
+            gas[:, 0].copy(),
+            gas[:, 1].copy(),
+            prices,
         )
 
-    def _least_gas_units(self, costs: tuple[SwapGas, ...]) -> tuple[int, int]:
-        """With own capital and with a flash swap: no tick crossed."""
-        known = self._least_gas.get(costs)
-        if known is None:
-            work = [HopWork(cost, 0) for cost in costs]
-            known = (self._gas.units(work), self._gas.units(work, flash=True))
-            self._least_gas[costs] = known
-        return known
+    def can_be_true(self, opportunity: Opportunity) -> bool:
+        """Whether its start token and gas have prices, and not such that nothing is worth that."""
+        view = self._view
+        worth = view.valuation.micro_usd(opportunity.cycle.start_token, opportunity.amount_out)
+        return bool(worth is not None and worth <= MOST_MICRO_USD)
 
     # -- quoting ------------------------------------------------------------------------------
 
@@ -320,7 +320,7 @@ class Desk:
             competition_lost=self._competition.is_lost(
                 view.market.chain_id,
                 cycle.id,
-                view.opened[cycle.id],
+                view.episodes.opened(cycle),
                 settings.competition_rate_ppm,
             ),
         )
@@ -339,6 +339,13 @@ class Desk:
         assert amount is not None
         worth = self._view.valuation.micro_usd(token, amount)
         return amount + (worth is not None and worth < micro_usd)
+
+
+def gas_prices(market: Market, valuation: Valuation) -> GasPrices:
+    """At the end of the block; a wei is worth 0 where the native token has no price."""
+    wei = valuation.native_price or 0
+    fee = float(market.profile.default_priority_fee)
+    return GasPrices(float(market.block.base_fee_per_gas), fee, wei / PRICE_UNIT)
 
 
 def decision_id(strategy: StrategyHash, block_hash: str, cycle_id: CycleId) -> DecisionId:

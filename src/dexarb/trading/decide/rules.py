@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dexarb.compiled import kernel, kernel_part
-from dexarb.core.trade import Curve, SkipReason
+from dexarb.core.trade import SkipReason
 from dexarb.trading.decide.columns import (
     LARGEST,
     TAKEN,
@@ -24,7 +24,7 @@ from dexarb.trading.decide.columns import (
     TermsColumns,
     Thresholds,
 )
-from dexarb.trading.decide.skips import REASON_CODE, Counters, note
+from dexarb.trading.decide.skips import REASON_CODE
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -47,20 +47,28 @@ TOO_SMALL = -(2**63)
 """In place of a net: the size buys nothing of the start token."""
 
 
-class Prices(NamedTuple):
-    """What a block and a start token cost, as floats: micro-USD per smallest unit and per wei.
+class GasPrices(NamedTuple):
+    """base_fee and fee, the chain's default bid, in wei per gas; and what a wei is worth, in
+    micro-USD."""
 
-    least_size: micro-USD that buy one unit. gas, flash_gas: the least that executing the cycle
-    uses. base_fee and fee (the chain's default bid) in wei per gas.
-    """
-
-    unit: float
-    wei: float
-    least_size: int
-    gas: float
-    flash_gas: float
     base_fee: float
     fee: float
+    wei: float
+
+
+class PriceList(NamedTuple):
+    """What a block, its start tokens and its mixes of pools cost, as floats.
+
+    unit: by rank of the start token, micro-USD per smallest unit; 0 where it or the gas has no
+    price. least_size: micro-USD that buy one unit. gas, flash_gas: by mix, the least that executing
+    such a cycle uses.
+    """
+
+    unit: Floats
+    least_size: Ints
+    gas: Floats
+    flash_gas: Floats
+    per_gas: GasPrices
 
 
 class Offers(NamedTuple):
@@ -86,37 +94,69 @@ class Standing(NamedTuple):
     busy: Mask
 
 
-def pieces_of(curve: Curve) -> Floats:
-    """(input from, output from, rate, depth) of each piece."""
-    return np.array(curve.pieces, dtype=np.float64).reshape(-1, 4)
+def costs_of(terms: TermsColumns, gas: float, flash_gas: float, prices: GasPrices) -> Floats:
+    """By terms: what a trade costs in micro-USD that uses so much gas, and bids as they say."""
+    fee = np.where(terms.fee < 0, prices.fee, terms.fee)
+    measured = np.where(terms.flash, flash_gas, gas) * (prices.base_fee + fee) * prices.wei
+    costs: Floats = np.where(terms.fixed_cost < 0, measured, terms.fixed_cost)
+    return costs
 
 
 @kernel
-def bound_nets(pieces: Floats, prices: Prices, terms: TermsColumns, bound: Ints) -> None:
-    """What each of the terms could net at most, into `bound`; TOO_SMALL where it buys nothing."""
+def bound_nets(
+    pieces: Floats,
+    first: int,
+    end: int,
+    prices: PriceList,
+    start: int,
+    mix: int,
+    terms: TermsColumns,
+    bound: Ints,
+) -> None:
+    """What each of the terms could net at most, into `bound`; TOO_SMALL where it buys nothing.
+
+    pieces[first:end]: the cycle's curve, (input from, output from, rate, depth) each.
+    """
     for k in range(len(terms.size)):
-        if terms.size[k] < prices.least_size:
+        if terms.size[k] < prices.least_size[start]:
             bound[k] = TOO_SMALL
-            continue
-        amount_in, amount_out = on_curve(pieces, terms.size[k] / prices.unit)
-        value = (amount_out - amount_in) * prices.unit
-        value += MARGIN * (amount_out + amount_in) * prices.unit + ROUNDINGS
-        if value > 0.0:
-            value *= terms.keep[k]
-        if terms.fixed_cost[k] >= 0:
-            cost = float(terms.fixed_cost[k])
         else:
-            gas = prices.flash_gas if terms.flash[k] else prices.gas
-            fee = prices.fee if terms.fee[k] < 0 else float(terms.fee[k])
-            cost = gas * (prices.base_fee + fee) * prices.wei
-        bound[k] = ceil(min(max(value - cost, -float(LARGEST)), float(LARGEST)))
+            bound[k] = net_at_most(pieces, first, end, prices, start, mix, terms, k)
 
 
 @kernel_part
-def on_curve(pieces: Floats, most: float) -> tuple[float, float]:
+def net_at_most(
+    pieces: Floats,
+    first: int,
+    end: int,
+    prices: PriceList,
+    start: int,
+    mix: int,
+    terms: TermsColumns,
+    k: int,
+) -> int:
+    """On terms whose size buys something."""
+    unit = prices.unit[start]
+    amount_in, amount_out = on_curve(pieces, first, end, terms.size[k] / unit)
+    value = (amount_out - amount_in) * unit
+    value += MARGIN * (amount_out + amount_in) * unit + ROUNDINGS
+    if value > 0.0:
+        value *= terms.keep[k]
+    if terms.fixed_cost[k] >= 0:
+        cost = float(terms.fixed_cost[k])
+    else:
+        gas = prices.flash_gas[mix] if terms.flash[k] else prices.gas[mix]
+        fee = prices.per_gas.fee if terms.fee[k] < 0 else float(terms.fee[k])
+        cost = gas * (prices.per_gas.base_fee + fee) * prices.per_gas.wei
+    net: int = ceil(min(max(value - cost, -float(LARGEST)), float(LARGEST)))
+    return net
+
+
+@kernel_part
+def on_curve(pieces: Floats, first: int, end: int, most: float) -> tuple[float, float]:
     """The best input up to `most` and its output. Beyond the best size no more is put in."""
     last = -1
-    for i in range(len(pieces)):
+    for i in range(first, end):
         if pieces[i, 0] > most:
             break
         last = i
@@ -196,20 +236,3 @@ def screen(
             reasons[i] = TAKEN
             takers += 1
     return takers
-
-
-@kernel
-def pass_over(
-    refusals: Codes, spread_ppm: float, bound: Ints, kinds: Kinds, counters: Counters, block: int
-) -> None:
-    """Count a near miss for each kind of strategies."""
-    for i in range(len(kinds.scope)):
-        code = refusals[kinds.scope[i]]
-        if code >= 0:
-            counters.times[code, i] += 1
-        elif spread_ppm < kinds.min_spread[i]:
-            note(counters, SPREAD, i, floor(spread_ppm), block)
-        elif bound[kinds.terms[i]] == TOO_SMALL:
-            counters.times[SIZE, i] += 1
-        else:
-            note(counters, PROFIT, i, bound[kinds.terms[i]], block)

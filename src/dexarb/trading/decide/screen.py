@@ -8,20 +8,25 @@ from typing import NamedTuple
 import numpy as np
 
 from dexarb.core.pool import PoolKey
-from dexarb.core.trade import NearMiss, Opportunity, SkipReason
+from dexarb.core.route import Cycle
+from dexarb.core.token import Address
+from dexarb.core.trade import Opportunity, SkipReason
 from dexarb.core.units import PPM
+from dexarb.search.cycles import CycleIndex
+from dexarb.search.open_cycles import OpenCycles
+from dexarb.trading import episodes
+from dexarb.trading.decide import near_misses
 from dexarb.trading.decide.columns import LARGEST, TAKEN, Codes, Columns, Ints
 from dexarb.trading.decide.desk import Account, Desk, Offer
+from dexarb.trading.decide.near_misses import NearMisses
 from dexarb.trading.decide.rules import (
     Floats,
     Mask,
     Offers,
-    Prices,
+    PriceList,
     Standing,
     ask_for,
     bound_nets,
-    pass_over,
-    pieces_of,
     screen,
 )
 from dexarb.trading.decide.skips import (
@@ -33,6 +38,7 @@ from dexarb.trading.decide.skips import (
     count_kinds,
     no_counts,
 )
+from dexarb.trading.decide.triage import LeastGas
 from dexarb.trading.seams import View
 
 STALE = REASON_CODE[SkipReason.STALE]
@@ -42,11 +48,13 @@ NO_PRICE = REASON_CODE[SkipReason.NO_PRICE]
 class Judged(NamedTuple):
     """An opportunity as all strategies see it.
 
-    reasons: by strategy a code, or TAKEN. best: where the reason is a threshold, the best there
-    was. offers: by the place of the terms, those that were asked for.
+    refusals: by scope. reasons: by strategy a code, or TAKEN. best: where the reason is a
+    threshold, the best there was, NOTHING of dust. offers: by the place of the terms, those that
+    were asked for.
     """
 
     opportunity: Opportunity
+    refusals: Codes
     reasons: Codes
     best: Ints
     offers: dict[int, Offer]
@@ -56,9 +64,11 @@ class Judged(NamedTuple):
 class Screen:
     """Mutable: `start` a block, then ask. Holds nothing but the block and scratch."""
 
-    def __init__(self, columns: Columns, desk: Desk) -> None:
+    def __init__(self, columns: Columns, desk: Desk, least_gas: LeastGas) -> None:
         self.columns = columns
         self.desk = desk
+        self._least_gas = least_gas
+        self._near_misses = NearMisses(columns)
         terms = len(columns.terms)
         self._asked = np.zeros(terms, dtype=bool)
         self._offers = Offers(
@@ -68,23 +78,28 @@ class Screen:
             capital=np.zeros(terms, dtype=np.int64),
             gas=np.zeros(terms, dtype=np.int64),
         )
-        self._pieces: dict[str, tuple[NearMiss, Floats]] = {}
         self._view: View
+        self._prices: PriceList
+        self._dust: Floats
         self._standing: Standing
         self._trades: Ints
 
     def start(self, view: View, skips: SkipTally) -> Counters:
         """Look at this block from now on; returns what to count its skips in."""
-        columns, ledger = self.columns, view.ledger
+        columns, ledger, table = self.columns, view.ledger, view.scan.table
         rows = columns.rows(ledger)
         self._view = view
         self.desk.open(view)
-        columns.forget_closed(view.opened)
-        for found in (view.opportunities, view.near_misses):
-            for cycle in (each.cycle for each in found):
-                if view.opened.get(cycle.id) == view.market.block.number:
-                    wanted = columns.refusals(view.market, cycle) == TAKEN
-                    ledger.see(rows[wanted[columns.thresholds.scope]])
+        self._near_misses.follow(table)
+        began = table.rows_of(view.episodes.began)
+        ledger.see(rows, self._near_misses.allowed(began)[columns.thresholds.scope])
+        self._prices = self.desk.price_list(table)
+        self._dust = np.array(
+            [
+                self._least_gas.dust(token, view.market, view.valuation)
+                for token in table.index.start_tokens
+            ]
+        )
         self._standing = Standing(
             capital=ledger.column("open_capital_micro_usd")[rows],
             gas=ledger.column("open_gas_micro_usd")[rows],
@@ -107,24 +122,26 @@ class Screen:
 
     def judge(self) -> Iterator[Judged]:
         """Every opportunity of the block, by ascending cycle id."""
-        for opportunity in sorted(self._view.opportunities, key=lambda each: each.cycle.id):
-            yield self._judge(opportunity)
+        scan = self._view.scan
+        for opportunity, row in zip(scan.opportunities, scan.offered.tolist(), strict=True):
+            yield self._judge(opportunity, row)
 
-    def _judge(self, opportunity: Opportunity) -> Judged:
-        view, columns = self._view, self.columns
+    def _judge(self, opportunity: Opportunity, row: int) -> Judged:
+        columns, prices, table = self.columns, self._prices, self._view.scan.table
+        refusals = self._near_misses.refusals(row)
         reasons = np.empty(len(columns), dtype=np.int8)
         best = np.zeros(len(columns), dtype=np.int64)
-        if view.stale:
+        if self._view.stale:
             reasons[:] = STALE
-            return Judged(opportunity, reasons, best, {}, 0)
-        refusals = columns.refusals(view.market, opportunity.cycle)
-        prices = self.desk.prices(opportunity)
-        if prices is None:
+            return Judged(opportunity, refusals, reasons, best, {}, 0)
+        start, mix = int(table.rows.start[row]), int(table.rows.mix[row])
+        if not prices.unit[start] or not self.desk.can_be_true(opportunity):
             reasons[:] = np.where(refusals == TAKEN, NO_PRICE, refusals)[columns.thresholds.scope]
-            return Judged(opportunity, reasons, best, {}, 0)
+            return Judged(opportunity, refusals, reasons, best, {}, 0)
         spread_ppm = (opportunity.rate - 1.0) * PPM
-        bound = self._offers.bound
-        bound_nets(pieces_of(opportunity.curve), prices, columns.terms_columns, bound)
+        bound, first = self._offers.bound, int(table.rows.first[row])
+        end = first + int(table.rows.number[row])
+        bound_nets(table.pieces, first, end, prices, start, mix, columns.terms_columns, bound)
         offers: dict[int, Offer] = {}
         np.copyto(self._offers.exact, bound)
         if ask_for(refusals, spread_ppm, bound, columns.kinds, self._asked):
@@ -134,7 +151,9 @@ class Screen:
         takers = screen(
             refusals, spread_ppm, self._offers, columns.thresholds, self._standing, reasons, best
         )
-        return Judged(opportunity, reasons, best, offers, takers)
+        if table.rows.profit[row] < self._dust[start]:
+            best[:] = NOTHING
+        return Judged(opportunity, refusals, reasons, best, offers, takers)
 
     def _ask(self, opportunity: Opportunity, place: int, offers: dict[int, Offer]) -> None:
         terms = self.columns.terms[place]
@@ -156,49 +175,35 @@ class Screen:
 
     def pass_over(self, counters: Counters) -> None:
         """Count the open cycles that earn nobody's minimum."""
-        view = self._view
-        if not view.near_misses:
-            return
-        if view.stale:
-            counters.times[STALE] += len(view.near_misses)
-            return
-        known, self._pieces = self._pieces, {}
-        for miss in view.near_misses:
-            before = known.get(miss.cycle.id)
-            if before is None or before[0] is not miss:
-                before = (miss, pieces_of(miss.curve))
-            self._pieces[miss.cycle.id] = before
-        self._count_misses(view.near_misses, counters)
-
-    def reasons_against(self, miss: NearMiss) -> tuple[Codes, Ints]:
-        """By strategy, why a near miss that `pass_over` has counted is none of theirs, and the
-        best there was where the reason is a threshold."""
-        columns = self.columns
-        best = np.zeros(len(columns), dtype=np.int64)
+        scan = self._view.scan
         if self._view.stale:
-            return np.full(len(columns), STALE, dtype=np.int8), best
-        alone = no_counts(len(columns))
-        self._count_misses((miss,), alone)
-        reasons = alone.times.argmax(axis=0).astype(np.int8)
-        known = alone.best[reasons, np.arange(len(columns))]
-        return reasons, np.where(known == NOTHING, best, known)
+            counters.times[STALE] += len(scan.table) - len(scan.offered)
+            return
+        number = scan.block.number
+        kinds = self._near_misses.count(scan.offered, number, self._prices, self._dust)
+        self._count_kinds(kinds, counters)
 
-    def _count_misses(self, misses: Sequence[NearMiss], counters: Counters) -> None:
-        view, columns = self._view, self.columns
-        block = view.market.block.number
-        kinds = no_counts(len(columns.kinds.scope))
-        for miss in misses:
-            refusals = columns.refusals(view.market, miss.cycle)
-            prices = self.desk.prices(miss)
-            if prices is None:
-                codes = np.where(refusals == TAKEN, NO_PRICE, refusals)[columns.kinds.scope]
-                count(codes, kinds.best[NO_PRICE], block, kinds)
-                continue
-            _, pieces = self._pieces[miss.cycle.id]
-            bound_nets(pieces, prices, columns.terms_columns, self._offers.bound)
-            spread_ppm = (miss.rate - 1.0) * PPM
-            pass_over(refusals, spread_ppm, self._offers.bound, columns.kinds, kinds, block)
+    def _count_kinds(self, kinds: Counters, counters: Counters) -> None:
+        columns = self.columns
         count_kinds(kinds, columns.kind_of, columns.thresholds.min_profit, counters)
+
+    def near_misses(self) -> Iterator[tuple[Cycle, Codes, Ints]]:
+        """One by one, by ascending cycle id: by strategy the reason against it, and the best there
+        was where that is a threshold, NOTHING for dust."""
+        scan, every = self._view.scan, np.arange(len(self.columns))
+        offered = set(scan.offered.tolist())
+        for row, cycle in scan.table.cycles():
+            if row in offered:
+                continue
+            alone = no_counts(len(self.columns))
+            if self._view.stale:
+                alone.times[STALE] += 1
+            else:
+                number = scan.block.number
+                kinds = self._near_misses.count_one(row, number, self._prices, self._dust)
+                self._count_kinds(kinds, alone)
+            reasons = alone.times.argmax(axis=0).astype(np.int8)
+            yield cycle, reasons, alone.best[reasons, every]
 
 
 def warm_up() -> None:
@@ -206,17 +211,17 @@ def warm_up() -> None:
 
     Call it before the first block is wanted.
     """
+    table = OpenCycles(CycleIndex((Address(""),), 4))
+    episodes.warm_up(table.index)
+    near_misses.warm_up(table)
     columns = Columns(())
     nothing, no_spread = columns.kinds.scope, 0.0
-    codes, reals = nothing.astype(np.int8), nothing.astype(np.float64)
+    codes = nothing.astype(np.int8)
     mask = nothing.astype(bool)
     offers = Offers(nothing, nothing, mask, nothing, nothing)
     counters = no_counts(0)
-    prices = Prices(1.0, 1.0, 1, 1.0, 1.0, 1.0, 1.0)
-    bound_nets(reals.reshape(-1, 4), prices, columns.terms_columns, nothing)
     ask_for(codes, no_spread, nothing, columns.kinds, mask)
     standing = Standing(nothing, nothing, codes, mask)
     screen(codes, no_spread, offers, columns.thresholds, standing, codes, nothing)
-    pass_over(codes, no_spread, nothing, columns.kinds, counters, 0)
     count(codes, nothing, 0, counters)
     count_kinds(counters, columns.kind_of, nothing, counters)

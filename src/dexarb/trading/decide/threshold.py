@@ -19,7 +19,7 @@ from dexarb.trading.decide.desk import Account, Desk
 from dexarb.trading.decide.rules import POOL_BUSY
 from dexarb.trading.decide.screen import Judged, Screen
 from dexarb.trading.decide.skips import REASON_CODE, Counters, SkipTally, count
-from dexarb.trading.decide.triage import Triage
+from dexarb.trading.decide.triage import LeastGas, Triage
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Decided, View
@@ -45,7 +45,7 @@ class ThresholdStrategies:
     ) -> None:
         self._witness = witness
         self.columns = Columns(settings)
-        self._screen = Screen(self.columns, Desk(reality))
+        self._screen = Screen(self.columns, Desk(reality), LeastGas(reality.gas))
         self._triage = Triage(self.columns, reality.gas)
 
     @property
@@ -76,8 +76,8 @@ class ThresholdStrategies:
                 wanted.append(judged)
         self._screen.pass_over(counters)
         if self._witness:
-            for miss in view.near_misses:
-                self._witness(miss.cycle, *self._screen.reasons_against(miss))
+            for near_miss in self._screen.near_misses():
+                self._witness(*near_miss)
         return Decided(tuple(self._take(wanted, counters)) if takers else ())
 
     def _take(self, wanted: Sequence[Judged], counters: Counters) -> Iterator[Decision]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import product
-from math import floor
+from math import floor, inf
 
 import numpy as np
 
@@ -17,8 +17,8 @@ from dexarb.core.pool import SwapGas
 from dexarb.core.token import Address
 from dexarb.search.result import HopWork
 from dexarb.trading.decide.columns import Columns
-from dexarb.trading.decide.desk import PRICE_UNIT
-from dexarb.trading.decide.rules import MARGIN, ROUNDINGS
+from dexarb.trading.decide.desk import PRICE_UNIT, gas_prices
+from dexarb.trading.decide.rules import MARGIN, ROUNDINGS, costs_of
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.value import Valuation
 
@@ -35,8 +35,7 @@ class Triage:
     def __init__(self, columns: Columns, gas: GasModel, *, free_bid: bool = False) -> None:
         self._columns = columns
         self._free_bid = free_bid
-        self._gas = gas
-        self._least: dict[frozenset[SwapGas], tuple[int, int]] = {}
+        self._gas = LeastGas(gas)
 
     def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
         """In the token's smallest unit, at least 1, at the prices and the base fee of the block."""
@@ -46,36 +45,43 @@ class Triage:
     def by_terms(self, token: Address, market: Market, valuation: Valuation) -> list[int]:
         """The same for each of the distinct terms."""
         terms = self._columns.terms_columns
-        unit = valuation.price(token)
-        wei = valuation.price(market.profile.wrapped_native)
-        if not unit or not wei:
-            # Nobody can trade, and the reason for that is not the profit.
-            return [1] * len(terms.size)
-        default = market.profile.default_priority_fee
-        fee = np.where(terms.fee < 0, default, terms.fee).astype(np.float64)
+        unit, prices = valuation.price(token), gas_prices(market, valuation)
+        if not unit or not prices.wei:
+            return [NOBODY] * len(terms.size)
         keep = terms.keep
         if self._free_bid:
-            fee, keep = np.zeros_like(fee), np.ones_like(keep)
-        own, flash = self._least_units(market)
-        gas = np.where(terms.flash, flash, own)
-        measured = gas * (market.block.base_fee_per_gas + fee) * (wei / PRICE_UNIT)
-        cost = np.where(terms.fixed_cost < 0, measured, terms.fixed_cost)
-        kept = self._columns.least + cost
+            terms, keep = terms._replace(fee=np.zeros_like(terms.fee)), np.ones_like(keep)
+        kept = self._columns.least + costs_of(terms, *self._gas.of(market), prices)
         # The bound on the net of rules.py, turned round: what it takes to reach the minimum.
         with np.errstate(divide="ignore"):
             gross = np.where(kept <= ROUNDINGS, 0.0, kept / keep - ROUNDINGS)
         units = gross * (1.0 - MARGIN) / (unit / PRICE_UNIT) - 1.0
         return [max(1, floor(min(each, float(NOBODY)))) for each in units.tolist()]
 
-    def _least_units(self, market: Market) -> tuple[int, int]:
-        """Of any cycle, with own capital and with a flash swap."""
-        known = self._least.get(market.swap_gas)
-        if known is None:
-            own, flash = (
-                least_units(self._gas, market.swap_gas, flash=each) for each in (False, True)
-            )
-            known = self._least[market.swap_gas] = own, flash
-        return known
+
+class LeastGas:
+    """The least gas units that any cycle of a market uses, remembered."""
+
+    def __init__(self, gas: GasModel) -> None:
+        self._gas = gas
+        self._known: dict[frozenset[SwapGas], tuple[int, int]] = {}
+
+    def of(self, market: Market) -> tuple[int, int]:
+        """With own capital, and with a flash swap."""
+        pools = market.swap_gas
+        if pools not in self._known:
+            own, flash = (least_units(self._gas, pools, flash=each) for each in (False, True))
+            self._known[pools] = own, flash
+        return self._known[pools]
+
+    def dust(self, token: Address, market: Market, valuation: Valuation) -> float:
+        """In the token's smallest unit: a cycle that earns less than this before gas cannot pay for
+        the cheapest trade at the base fee. All of them, where nobody can trade for want of a price.
+        """
+        unit, prices = valuation.price(token), gas_prices(market, valuation)
+        if not unit or not prices.wei:
+            return inf
+        return min(self.of(market)) * prices.base_fee * prices.wei / (unit / PRICE_UNIT)
 
 
 def least_units(gas: GasModel, pools: Collection[SwapGas], *, flash: bool) -> int:

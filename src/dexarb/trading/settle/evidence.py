@@ -80,7 +80,7 @@ class EvidenceTracker:
             seen.begun = [watch for watch in seen.begun if _passes_only(pools, watch)]
 
     def observe(
-        self, market: Market, update: BlockUpdate, open_cycles: Container[CycleId]
+        self, market: Market, update: BlockUpdate, open_cycles: Container[Cycle]
     ) -> tuple[Evidence, ...]:
         """Take the block that the market has just applied; returns what is known now.
 
@@ -97,7 +97,7 @@ class EvidenceTracker:
                     by_index = {each.transaction_index: each for each in arbitrages(market)}
                 watch = _moved(watch, update, touching[0], by_index.get(touching[0]))
                 self._watches[key] = watch
-            evidence = _conclusion(watch, update.block, watch.cycle.id in open_cycles)
+            evidence = _conclusion(watch, update.block, watch.cycle in open_cycles)
             if evidence is not None:
                 found.append(evidence)
                 del self._watches[key]

@@ -1,0 +1,217 @@
+"""The open cycles that earn nobody's minimum: counted for each kind of strategies."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from dexarb.core.token import Pair
+from dexarb.search.cycles import CycleIndex
+from dexarb.search.open_cycles import OpenCycles
+from dexarb.search.packed import grown, longer
+from dexarb.trading.decide.columns import TAKEN, Codes, Columns, Ints
+from dexarb.trading.decide.counting import (
+    NOT_COUNTED,
+    Counted,
+    ScopeColumns,
+    Sums,
+    add_all,
+    count_sums,
+    nearest,
+    no_sums,
+    recount,
+)
+from dexarb.trading.decide.rules import (
+    MARGIN,
+    Floats,
+    GasPrices,
+    PriceList,
+    bound_nets,
+    costs_of,
+)
+from dexarb.trading.decide.skips import Counters, no_counts
+
+NEVER = -1
+
+
+class NearMisses:
+    """Of a table of strategies. Mutable: `follow` a scan, then ask about it.
+
+    A cycle that does not earn the gas of the cheapest trade is dust: it is counted, and nobody's
+    nearest miss.
+    """
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self._table: OpenCycles | None = None
+        self._mark = 0
+        self._begin(0)
+
+    def _begin(self, starts: int) -> None:
+        """Without any cycle."""
+        scopes, columns = self._columns.scopes, self._columns
+        number = len(scopes)
+        self._pairs_known = self._dexes_known = 0
+        self._interested: dict[Pair, list[int]] = defaultdict(list)
+        for place, scope in enumerate(scopes):
+            for pair in scope.pairs:
+                self._interested[pair].append(place)
+        self._scopes = ScopeColumns(
+            pairs=np.zeros((number, 0), dtype=np.bool_),
+            dexes=np.zeros((number, 0), dtype=np.bool_),
+            max_hops=np.array([scope.max_hops for scope in scopes], dtype=np.int64),
+            spreads=columns.spreads,
+        )
+        self._counted = Counted(
+            codes=np.zeros((0, number), dtype=np.int8),
+            reached=np.zeros(0, dtype=np.int32),
+            start=np.zeros(0, dtype=np.int32),
+        )
+        self._sums = no_sums(number, starts, len(columns.spreads))
+        self._below = np.zeros_like(self._sums.allowed)
+        self._best_spread = np.zeros((number, len(columns.spreads) + 1), dtype=np.int64)
+
+    def follow(self, table: OpenCycles) -> None:
+        """Take in what has changed there; it comes before everything else."""
+        if table is not self._table:
+            self._table, self._mark = table, NEVER
+            self._begin(len(table.index.start_tokens))
+        self._know(table.index)
+        room, counted = len(table.rows.rate), self._counted
+        self._counted = Counted(
+            longer(counted.codes, room),
+            longer(counted.reached, room, NOT_COUNTED),
+            longer(counted.start, room),
+        )
+        changed, self._mark = table.set_since(self._mark)
+        if changed is None:
+            self._counted.reached[:] = NOT_COUNTED
+            self._sums.refused[:] = 0
+            self._sums.allowed[:] = 0
+        recount(
+            table.all_rows() if changed is None else changed.astype(np.int64),
+            table.rows,
+            table.index.graph,
+            table.index.edges.dex_of,
+            self._scopes,
+            self._counted,
+            self._sums,
+        )
+
+    def _know(self, index: CycleIndex) -> None:
+        """Pairs and DEXes that are new."""
+        pairs, dexes, scopes = index.pairs, index.edges.dexes, self._scopes
+        if len(pairs) > self._pairs_known:
+            allowed = grown(scopes.pairs, len(pairs))
+            for number in range(self._pairs_known, len(pairs)):
+                allowed[self._interested.get(pairs[number], []), number] = True
+            self._pairs_known = len(pairs)
+            scopes = scopes._replace(pairs=allowed)
+        if len(dexes) > self._dexes_known:
+            allowed = grown(scopes.dexes, len(dexes))
+            for number in range(self._dexes_known, len(dexes)):
+                for place, scope in enumerate(self._columns.scopes):
+                    allowed[place, number] = not scope.dexes or dexes[number] in scope.dexes
+            self._dexes_known = len(dexes)
+            scopes = scopes._replace(dexes=allowed)
+        self._scopes = scopes
+
+    def refusals(self, row: int) -> Codes:
+        """By scope: the code of the reason against an open cycle, or TAKEN."""
+        codes: Codes = self._counted.codes[row]
+        return codes
+
+    def allowed(self, rows: Ints) -> Ints:
+        """By scope: how many of these it looks at; a row that is ABSENT is none."""
+        numbers: Ints = np.count_nonzero(self._counted.codes[rows[rows >= 0]] == TAKEN, axis=0)
+        return numbers
+
+    def count(self, offered: Ints, block: int, prices: PriceList, dust: Floats) -> Counters:
+        """All but the rows that were offered, for each kind of strategies.
+
+        dust: in the smallest unit of each start token, by its rank.
+        """
+        assert self._table is not None
+        awake = self._table.awake.astype(np.int64)
+        awake = awake[~np.isin(awake, offered)]
+        add_all(offered, self._counted, self._sums, -1)
+        counters = self._count(self._sums, awake, block, prices, dust)
+        add_all(offered, self._counted, self._sums, 1)
+        return counters
+
+    def count_one(self, row: int, block: int, prices: PriceList, dust: Floats) -> Counters:
+        """The same of this row alone."""
+        assert self._table is not None
+        scopes, starts, reaches = self._sums.allowed.shape
+        sums, rows = no_sums(scopes, starts, reaches - 1), np.array([row], dtype=np.int64)
+        add_all(rows, self._counted, sums, 1)
+        awake = rows[self._table.rows.place[rows] >= 0]
+        return self._count(sums, awake, block, prices, dust)
+
+    def _count(
+        self, sums: Sums, awake: Ints, block: int, prices: PriceList, dust: Floats
+    ) -> Counters:
+        assert self._table is not None
+        columns, table = self._columns, self._table
+        terms, kinds = columns.terms_columns, columns.kinds
+        counters = no_counts(len(kinds.scope))
+        count_sums(sums, prices, terms.size, kinds, self._below, counters)
+        rows, values = _worth_a_look(table, awake, prices, dust)
+        if len(rows):
+            least_costs = costs_of(terms, prices.gas.min(), prices.flash_gas.min(), prices.per_gas)
+            nearest(
+                rows,
+                values,
+                table.rows,
+                table.pieces,
+                self._counted,
+                prices,
+                terms,
+                least_costs,
+                kinds,
+                self._best_spread,
+                block,
+                counters,
+            )
+        return counters
+
+
+def _worth_a_look(
+    table: OpenCycles, rows: Ints, prices: PriceList, dust: Floats
+) -> tuple[Ints, Floats]:
+    """Those that are not dust and have a price, by what they could be worth at most, descending."""
+    columns = table.rows
+    start, profit = columns.start[rows], columns.profit[rows]
+    kept = (profit >= dust[start]) & (prices.unit[start] > 0.0)
+    rows, start, profit = rows[kept], start[kept], profit[kept]
+    # More than the margin of the rules: sums of floats come out a little different here.
+    most = profit + 2.0 * MARGIN * (2.0 * columns.amount_in[rows] + profit)
+    values = most * prices.unit[start]
+    order = np.argsort(-values, kind="stable")
+    return rows[order], values[order]
+
+
+def warm_up(table: OpenCycles) -> None:
+    """Compile the kernels. table: an empty one."""
+    columns = Columns(())
+    near_misses = NearMisses(columns)
+    near_misses.follow(table)
+    none, reals = np.zeros(0, dtype=np.int64), np.zeros(0)
+    prices = PriceList(reals, none, reals, reals, GasPrices(0.0, 0.0, 0.0))
+    near_misses.count(none, 0, prices, reals)
+    nearest(
+        none,
+        reals,
+        table.rows,
+        table.pieces,
+        near_misses._counted,
+        prices,
+        columns.terms_columns,
+        reals,
+        columns.kinds,
+        near_misses._best_spread,
+        0,
+        no_counts(0),
+    )
+    bound_nets(table.pieces, 0, 0, prices, 0, 0, columns.terms_columns, none)
