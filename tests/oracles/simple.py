@@ -81,6 +81,10 @@ class SimpleScanner:
         self.scan = Scan(market.block, tuple(offered), rows, self._table, changes)
         return self.scan
 
+    def widen(self, max_hops: int) -> bool:
+        """It knows cycles of two hops and no others."""
+        return max_hops < 2
+
     def _cycles(self, pools: Collection[Pool]) -> Iterator[Cycle]:
         for first in pools:
             for second in pools:

@@ -15,7 +15,14 @@ from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address, Pair, pair_of
 from dexarb.search.edges import EdgeTable
 from dexarb.search.packed import Floats, Ints, Rows, grown
-from dexarb.search.probe import UNTOUCHED, Found, Graph, find_open, reprice
+from dexarb.search.probe import (
+    UNTOUCHED,
+    Found,
+    Graph,
+    find_open,
+    raise_all_bounds,
+    reprice,
+)
 from dexarb.search.route_map import Routes
 
 Route = tuple[int, ...]
@@ -81,6 +88,22 @@ class CycleIndex:
             self._ranked.append(lane, edge)
         self.graph = self._pack()
         return slot
+
+    def widen(self, max_hops: int) -> None:
+        """Search longer cycles from now on."""
+        if self.max_hops < 3 <= max_hops:
+            for (low, high), lane in list(self._lanes.items()):
+                if lane % 2 == 0:
+                    for third in self._neighbours[low] & self._neighbours[high]:
+                        if third > max(low, high) and min(low, high) < len(self.start_tokens):
+                            self._add_triangle(low, high, third)
+        if self.max_hops < 4 <= max_hops:
+            self._out_bound = np.zeros((len(self.start_tokens), len(self._place)))
+            self._back_bound = np.zeros_like(self._out_bound)
+        self.max_hops = max_hops
+        self.graph = self._pack()
+        if max_hops == 4:
+            raise_all_bounds(self.graph, len(self._lanes))
 
     def remove(self, key: PoolKey) -> int:
         """Take a pool out whose edges have been repriced to 0; returns the slot that it had."""

@@ -122,13 +122,16 @@ def merge(
     found: Found,
     floors: Floats,
     pieces: Floats,
+    rows: Small,
     log: Small,
+    opened: Routes,
     closed: Routes,
 ) -> int:
     """Replace all rows through the pools in these slots by what was found there.
 
-    m: rows by route. log: gets the rows that were set or freed. closed: gets the routes of those
-    that are not open any more; returns how many. There has to be room everywhere.
+    m: rows by route. rows: gets those of what was found. log: gets the rows that were set or freed.
+    opened, closed: get the routes that are new, and those that are not open any more; returns how
+    many have closed. There has to be room everywhere.
     """
     c = t.counts
     c[TURN] += 1
@@ -145,10 +148,10 @@ def merge(
             node = t.after[row, node & 3]
     c[STEPS] += passing
     for i in range(len(found.rate)):
-        row = m.value[place_of(m, found.routes, i)]
-        if row >= 0:
-            t.mark[row] = NONE
-    logged = ended = 0
+        rows[i] = m.value[place_of(m, found.routes, i)]
+        if rows[i] >= 0:
+            t.mark[rows[i]] = NONE
+    logged = began = ended = 0
     for i in range(passing):
         row = t.passing[i]
         if t.mark[row] == c[TURN]:
@@ -159,10 +162,13 @@ def merge(
             log[logged] = row
             logged += 1
     for i in range(len(found.rate)):
-        place = place_of(m, found.routes, i)
-        if m.value[place] < 0:
-            put(m, found.routes, i, place, enter(t, g, kind_of, found.routes, i))
-        row = m.value[place]
+        if rows[i] < 0:
+            rows[i] = enter(t, g, kind_of, found.routes, i)
+            put(m, found.routes, i, place_of(m, found.routes, i), rows[i])
+            for hop in range(4):
+                opened[began, hop] = found.routes[i, hop]
+            began += 1
+        row = rows[i]
         t.rate[row], t.version[row] = found.rate[i], c[TURN]
         t.amount_in[row], t.profit[row] = found.amount_in[i], found.profit[i]
         if found.profit[i] >= floors[t.start[row]]:

@@ -44,11 +44,11 @@ LEAST_ROOM = 256
 class Changes(NamedTuple):
     """What an update has brought.
 
-    found: the open cycles through touched pools, new ones and others. closed: those that were open
-    before and are not now. gone: the edges of pools that have left; their numbers are used again.
+    opened: what was not open before. closed: what is not open any more. gone: the edges of pools
+    that have left; their numbers are used again.
     """
 
-    found: Routes
+    opened: Routes
     closed: Routes
     gone: Ints
 
@@ -155,9 +155,11 @@ class OpenCycles:
         """
         found = _found(edges, rates, sizes)
         self._make_room(len(edges), int(sizes.used[0]))
-        closed: Routes = np.empty((len(self), 4), dtype=np.int32)
+        before = len(self)
+        closed: Routes = np.empty((before, 4), dtype=np.int32)
+        opened = np.empty_like(found.routes)
         logged = int(self.rows.counts[SET]) - self._logged_before
-        number = merge(
+        ended = merge(
             self.rows,
             self.routes.places,
             self.index.graph,
@@ -166,10 +168,13 @@ class OpenCycles:
             found,
             self.floors,
             self.pieces,
+            np.empty(len(edges), dtype=np.int32),
             self._log[logged:],
+            opened,
             closed,
         )
-        return Changes(found.routes, closed[:number].copy(), gone)
+        began = len(self) - before + ended
+        return Changes(opened[:began].copy(), closed[:ended].copy(), gone)
 
     def set_floor(self, start: int, floor: float, size: Callable[[Ints], Sizes]) -> None:
         """Of a start token, by its rank. size: gives the sizes of cycles."""

@@ -100,6 +100,14 @@ def reprice(g: Graph, edges: Ints, rates: Floats) -> None:
             raise_bounds(g, int(lane))
 
 
+@kernel
+def raise_all_bounds(g: Graph, lanes: int) -> None:
+    """Let the bounds hold that there were none of."""
+    for lane in range(lanes):
+        if g.best[lane] > 0.0:
+            raise_bounds(g, lane)
+
+
 @kernel_part
 def raise_bounds(g: Graph, lane: int) -> None:
     """Let the bounds of all two-hop ways over this lane hold again after its best rate rose."""

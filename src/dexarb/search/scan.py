@@ -18,6 +18,7 @@ from dexarb.search.cycles import CycleIndex
 from dexarb.search.open_cycles import Changes, OpenCycles, warm_up_table
 from dexarb.search.packed import Floats, Ints
 from dexarb.search.polish import polish, polish_inexact
+from dexarb.search.probe import raise_all_bounds
 from dexarb.search.rates import RateMirror
 from dexarb.search.result import (
     Dust,
@@ -106,7 +107,16 @@ class Scanner:
         self._table = OpenCycles(self._index)
         self._exact: dict[int, _Exact] = {}
         self._sizes = room_for(64, 256)
+        self._is_wider = False
         self.scan = self.update(market, market.pools)
+
+    def widen(self, max_hops: int) -> bool:
+        """Find cycles of so many hops as well from the next update on; whether that is new."""
+        if max_hops <= self._index.max_hops:
+            return False
+        self._index.widen(max_hops)
+        self._is_wider = True
+        return True
 
     def update(self, market: Market, touched: Collection[PoolKey]) -> Scan:
         """The scan of the market as it is now.
@@ -115,6 +125,8 @@ class Scanner:
         or went. Pools whose fees move with time are read anew in any case.
         """
         slots, gone = self._read(market, touched)
+        if self._is_wider:
+            slots, self._is_wider = list(self._index.edges.slots.values()), False
         minima = self._minima()
         edges, rates = self._index.find_open(slots)
         leaving = [edge for key in gone for edge in self._index.edges.of_pool(key)]
@@ -244,6 +256,7 @@ def warm_up() -> None:
     index = CycleIndex((Address(""),), 4)
     mirror = RateMirror(index.edges)
     index.reprice(*mirror.read({}))
+    raise_all_bounds(index.graph, 0)
     edges, rates = index.find_open(())
     sizes = room_for(1, 1)
     size_cycles(mirror.segments, edges, sizes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,11 +25,14 @@ from dexarb.trading.decide.custom import Factories, OwnStrategies
 from dexarb.trading.decide.recorded import Recorded
 from dexarb.trading.decide.skips import SECONDS_PER_HOUR
 from dexarb.trading.decide.threshold import ThresholdStrategies
-from dexarb.trading.decide.triage import NOBODY
+from dexarb.trading.decide.triage import NOBODY, LeastGas
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.seams import Executor, Step
 from dexarb.trading.strategy import THRESHOLD, StrategySettings
+
+FEWEST_HOPS = 2
+"""As far as the search goes before a strategy wants more."""
 
 STRATEGIES_PER_FLUSHED_BLOCK = 100
 """Skip counters go to the ledger after every block for so many strategies; more, less often."""
@@ -70,6 +74,7 @@ class Session:
         self._executor = executor
         self._reality = reality
         self._own = OwnStrategies(factories or {}, reality)
+        self._least_gas = LeastGas(reality.gas)
         self._strategies: tuple[Recorded, ...] = ()
         self._engine: Engine | None = None
         self._settings: tuple[StrategySettings, ...] = ()
@@ -112,7 +117,19 @@ class Session:
         return self._settings
 
     def _scanner(self, market: Market) -> Scanner:
-        return scanner_of(market, self._reality.gas, self._min_gross)
+        return scanner_of(
+            market,
+            self._reality.gas,
+            max_hops=FEWEST_HOPS,
+            min_gross=self._min_gross,
+            dust=self._dust,
+        )
+
+    def _dust(self, token: Address) -> float:
+        """What nobody looks at one by one."""
+        if self._engine is None:
+            return math.inf
+        return self._least_gas.dust(token, self._engine.market, self._engine.valuation)
 
     def _min_gross(self, token: Address) -> int:
         """The triage of the search: what is below everybody's minimum is not sized exactly."""
@@ -133,6 +150,7 @@ class Session:
         threshold = ThresholdStrategies(built_in, self._reality)
         self._strategies = (Recorded(threshold), Recorded(self._own))
         self.engine.use(self._strategies)
+        self.engine.search(max((each.max_hops for each in self._settings), default=FEWEST_HOPS))
         self.engine.deciding = True
 
     def _take_over(self, booked: Booked) -> None:

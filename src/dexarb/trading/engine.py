@@ -61,6 +61,7 @@ class Engine:
         self._value = reality.value
         self.max_state_age_s = max_state_age_s
         self._strategies: list[Strategy] = []
+        self._max_hops = 0
         self.deciding = False
         self.known_fills: Sequence[Fill] | None = None
         """Of the next block, where a ledger says what came out: that is not found out again."""
@@ -85,6 +86,7 @@ class Engine:
         restated = move.touched & known & self.market.pools.keys()
         self.valuation: Valuation = self._value.valuation(self.market, prices_before, restated)
         self._scanner = self._scanner_factory(self.market)
+        self._scanner.widen(self._max_hops)
         self.scan = self._scanner.update(self.market, self.market.pools.keys())
         before = self.episodes if goes_on else None
         self.episodes = Episodes(self.scan.table.index)
@@ -105,6 +107,12 @@ class Engine:
         """Trade with these from the next block on. Books of strategies that stay are kept."""
         self._strategies = list(strategies)
         self.ledger.open_rows(name for each in strategies for name in each.hashes)
+
+    def search(self, max_hops: int) -> None:
+        """Look for cycles of so many hops from this block on, if it did not before."""
+        self._max_hops = max(self._max_hops, max_hops)
+        if self._scanner.widen(self._max_hops):
+            self._search(frozenset())
 
     def step(self, entry: Entry) -> Step:
         """Take the next entry of the history."""
@@ -176,10 +184,14 @@ class Engine:
         if entry.left:
             self.evidence.keep(stayed)
         self.valuation.amend(self.market, touched, entry.corrected)
+        self._search(touched)
+        return voided
+
+    def _search(self, touched: Set[PoolKey]) -> None:
+        """The open cycles of the market as it is; a block may be looked at more than once."""
         self.scan = self._scanner.update(self.market, touched)
         self.episodes.observe(self.market.block, self.scan.table, self.scan.changes)
         self.ledger.release(self.scan.table)
-        return voided
 
     def _withdraw(self, pools: Container[PoolKey]) -> tuple[Decision, ...]:
         """The history goes on with these pools: void the decisions that pass others."""

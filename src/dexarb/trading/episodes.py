@@ -44,9 +44,9 @@ class Episodes:
         self._index = index
         self._since = RouteMap()
         self._journal: deque[_Observed] = deque(maxlen=MAX_REORG_DEPTH + 1)
-        self._come_back: list[Routes] = []
-        """What a rewind has let be open again. It had been closed for the table already, which
-        will not say so a second time."""
+        self._undone: list[Routes] = []
+        """What a rewind has opened or closed again: the table, which has not been taken back, may
+        have nothing to say of it."""
 
     def __len__(self) -> int:
         """Of what is open."""
@@ -97,16 +97,20 @@ class Episodes:
 
         The same block again: other pools are there at its end than were first seen.
         """
-        for routes in self._come_back:
-            ended = routes[table.rows_of(routes) == ABSENT]
-            changes = changes._replace(closed=np.concatenate([changes.closed, ended]))
-        self._come_back.clear()
+        if self._undone:
+            undone = np.concatenate(self._undone)
+            self._undone.clear()
+            is_open = table.rows_of(undone) != ABSENT
+            changes = changes._replace(
+                opened=np.concatenate([changes.opened, undone[is_open]]),
+                closed=np.concatenate([changes.closed, undone[~is_open]]),
+            )
         if not self._journal or self._journal[-1].block_hash != block.hash:
             self._journal.append(_Observed(block.hash))
-        self._since.room_for(len(changes.found))
-        began, ended = np.empty_like(changes.found), np.empty_like(changes.closed)
+        self._since.room_for(len(changes.opened))
+        began, ended = np.empty_like(changes.opened), np.empty_like(changes.closed)
         since: Ints = np.empty(len(ended), dtype=np.int64)
-        begun = begin(self._since.places, changes.found, block.number, began)
+        begun = begin(self._since.places, changes.opened, block.number, began)
         number = end(self._since.places, changes.closed, ended, since)
         if begun or number:
             change = _Change(began[:begun].copy(), ended[:number].copy(), since[:number].copy())
@@ -134,7 +138,7 @@ class Episodes:
             for change in reversed(self._journal.pop().changes):
                 self._since.room_for(len(change.ended))
                 discard(self._since.places, change.began)
-                self._come_back.append(change.ended)
+                self._undone += [change.began, change.ended]
                 restore(self._since.places, change.ended, change.ended_since)
 
 

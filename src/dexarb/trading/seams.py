@@ -51,6 +51,10 @@ class Scanner(Protocol):
 
     def update(self, market: Market, touched: Collection[PoolKey]) -> Scan: ...
 
+    def widen(self, max_hops: int) -> bool:
+        """Find cycles of so many hops as well from the next update on; whether that is new."""
+        ...
+
 
 class ScannerFactory(Protocol):
     def __call__(self, market: Market) -> Scanner: ...

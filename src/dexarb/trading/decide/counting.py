@@ -168,6 +168,7 @@ def count_sums(
 def nearest(
     rows: Ints,
     values: Floats,
+    in_order: int,
     t: Table,
     pieces: Floats,
     counted: Counted,
@@ -181,9 +182,9 @@ def nearest(
 ) -> None:
     """The nearest misses of each kind of strategies among these rows, which have prices.
 
-    values: no less than what each row could earn, in micro-USD before gas and bid; descending.
-    least_cost: by terms, no more than what any trade costs. best_spread: scratch by scope and
-    thresholds reached.
+    values: no less than what each row could earn, in micro-USD before gas and bid; the first
+    `in_order` of them are descending, and no less than the others. least_cost: by terms, no more
+    than what any trade costs. best_spread: scratch by scope and thresholds reached.
     """
     best_spread[:] = NOTHING
     for at in range(len(rows)):
@@ -204,7 +205,9 @@ def nearest(
         for at in range(len(rows)):
             most = values[at] + ROUNDINGS
             if best != NOTHING and most * terms.keep[k] - least_cost[k] <= best:
-                break
+                if at < in_order:
+                    break
+                continue
             row = rows[at]
             if (
                 counted.codes[row, scope] == TAKEN

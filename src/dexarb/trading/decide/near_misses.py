@@ -33,6 +33,7 @@ from dexarb.trading.decide.rules import (
 from dexarb.trading.decide.skips import Counters, no_counts
 
 NEVER = -1
+IN_ORDER = 256
 
 
 class NearMisses:
@@ -163,6 +164,7 @@ class NearMisses:
             nearest(
                 rows,
                 values,
+                IN_ORDER,
                 table.rows,
                 table.pieces,
                 self._counted,
@@ -180,7 +182,8 @@ class NearMisses:
 def _worth_a_look(
     table: OpenCycles, rows: Ints, prices: PriceList, dust: Floats
 ) -> tuple[Ints, Floats]:
-    """Those that are not dust and have a price, by what they could be worth at most, descending."""
+    """Those that are not dust and have a price, and what they could be worth at most; the first
+    IN_ORDER of them are the best, in descending order."""
     columns = table.rows
     start, profit = columns.start[rows], columns.profit[rows]
     kept = (profit >= dust[start]) & (prices.unit[start] > 0.0)
@@ -188,7 +191,10 @@ def _worth_a_look(
     # More than the margin of the rules: sums of floats come out a little different here.
     most = profit + 2.0 * MARGIN * (2.0 * columns.amount_in[rows] + profit)
     values = most * prices.unit[start]
-    order = np.argsort(-values, kind="stable")
+    # Only the first few are read as a rule, so the others need no order.
+    order = np.argpartition(-values, IN_ORDER) if len(rows) > IN_ORDER else np.arange(len(rows))
+    first = order[:IN_ORDER]
+    order[:IN_ORDER] = first[np.argsort(-values[first])]
     return rows[order], values[order]
 
 
@@ -203,6 +209,7 @@ def warm_up(table: OpenCycles) -> None:
     nearest(
         none,
         reals,
+        IN_ORDER,
         table.rows,
         table.pieces,
         near_misses._counted,
