@@ -24,7 +24,7 @@ from dexarb.trading.seams import Decided, View
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings
 from tests.oracles.near_misses import near_misses
-from tests.search.world import next_block, rng_of
+from tests.search.world import next_block, rng_of, token
 from tests.trading.random_trading import (
     GWEI,
     PAIRS,
@@ -55,8 +55,10 @@ def crowded(seed: int, pools: int) -> Keyframe:
 class Compared:
     """Near misses of strategies, one by one and by columns; nobody wants anything."""
 
-    def __init__(self, settings: Sequence[StrategySettings]) -> None:
+    def __init__(self, settings: Sequence[StrategySettings], every: int) -> None:
+        """every: which blocks are compared."""
         self.settings = list(settings)
+        self._every = every
         self.columns = ThresholdStrategies(settings, REALITY)
         self.most_open = 0
 
@@ -70,7 +72,7 @@ class Compared:
     def decide(self, view: View, skips: SkipTally) -> Decided:  # noqa: ARG002
         counted = SkipTally()
         assert not self.columns.decide(view, counted).decisions
-        if not view.stale:
+        if not view.stale and view.market.block.number % self._every == 0:
             missed = near_misses(view, whole(view.market).scan, self.settings)
             assert {
                 (each.strategy, each.reason): (each.times, each.best)
@@ -116,11 +118,14 @@ def on_branch(update: BlockUpdate, branch: str) -> BlockUpdate:
 
 
 def lived_through(
-    first: Keyframe, before: Sequence[StrategySettings], after: Sequence[StrategySettings]
+    first: Keyframe,
+    before: Sequence[StrategySettings],
+    after: Sequence[StrategySettings],
+    every: int = 1,
 ) -> int:
     """Blocks, a reload, a reorganisation; returns how many cycles were open at most."""
     rng, made = rng_of("lived", first.block.hash), engine(first)
-    one, other = Compared(before), Compared(after)
+    one, other = Compared(before, every), Compared(after, every)
     made.use([one])
     other_branch = Market(first)
     for number in range(5):
@@ -170,20 +175,35 @@ def test_near_misses_are_those_of_one_by_one_where_tens_of_thousands_are_open() 
     wide = strategy("wide", min_spread_ppm=3_000)
     small = strategy("small", max_trade_size_micro_usd=20_000, gas_cost_micro_usd=500)
     few = strategy("few", pairs=PAIRS[:5], max_hops=2, bid_ppm=300_000)
-    assert lived_through(crowded(1, 150), [wide, few], [small, wide]) > 20_000
+    assert lived_through(crowded(1, 130), [wide, few], [small, wide], every=2) > 20_000
 
 
-def cost_of_blocks(pools: int) -> tuple[int, int]:
-    """Rows looked at in blocks that touch one deep pool, and cycles open then: gas prices move as
-    they do, within an eighth."""
-    made = engine(crowded(2, pools))
-    made.use([ThresholdStrategies([strategy("plain")], REALITY)])
-    rng = rng_of("cost")
-    deep = [pool for pool in made.market.pools.values() if int(pool.address[4:], 16) < 1000]
-    made.step(random_block(made.market, rng, moved=0))
-    before = made.scan.table.steps
+def rows_looked_at(parallel: int) -> tuple[int, int]:
+    """In blocks that touch a pool which no cycle through the parallel ones passes; and how many
+    cycles are open. Gas prices move as they do, by an eighth."""
+    first, made = keyframe(2, pools=0), world(rng_of("beside"))
+    crowd = world(rng_of("crowd"))
+    dead = [
+        crowd.pool(1000 + number, (token(0), token(2)), noise=0.02, value=0.1)
+        for number in range(parallel)
+    ]
+    beside = [made.pool(900 + number, (token(1), token(3)), noise=0.02) for number in range(2)]
+    running = engine(replace(first, pools=(*first.pools, *beside, *dead)))
+    running.use([ThresholdStrategies([strategy("plain")], REALITY)])
+    steps = []
     for number in range(20):
-        update = next_block(made.market, deep[:1])
+        update = next_block(running.market, [beside[0], made.pool(901, (token(1), token(3)))])
         base_fee = 10 * GWEI * (16 + number % 3) // 16
-        made.step(replace(update, block=replace(update.block, base_fee_per_gas=base_fee)))
-    return made.scan.table.steps - before, len(made.scan.table)
+        running.step(replace(update, block=replace(update.block, base_fee_per_gas=base_fee)))
+        steps.append(running.scan.table.steps)
+    # The first block has to find out what is dust.
+    return steps[-1] - steps[0], len(running.scan.table)
+
+
+def test_a_block_costs_what_it_touches() -> None:
+    """As many rows are looked at where thousands lie around as where nothing does."""
+    steps, few = rows_looked_at(0)
+    assert steps > 0
+    same, many = rows_looked_at(150)
+    assert many > 5_000 > 100 * few
+    assert same == steps

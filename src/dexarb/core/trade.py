@@ -66,15 +66,6 @@ class Opportunity:
         return self.amount_out - self.amount_in
 
 
-@dataclass(frozen=True, slots=True)
-class NearMiss:
-    """An open cycle that is not worth sizing exactly: it earns less than any strategy asks for."""
-
-    cycle: Cycle
-    rate: float
-    curve: Curve
-
-
 class Funding(StrEnum):
     """Where the input comes from: the strategy's own capital, or a flash swap of the first pool,
     which is paid at the end out of what the other pools gave (no fee beyond the pool's own)."""
@@ -158,10 +149,11 @@ class SkipReason(StrEnum):
 class SkipCount(NamedTuple):
     """How often a strategy, by hash, skipped for a reason in a UTC hour (hours since 1970).
 
-    The nearest miss of these is set where the reason is a threshold: what was needed
-    and the best there was, in micro-USD for PROFIT and in ppm for SPREAD, and the block. The best
-    profit is exact where it had a chance to be enough; elsewhere it is what there could have been
-    at most by the float curve, without the gas of ticks crossed.
+    The nearest miss of these is set where the reason is a threshold and one of them was more than
+    dust (docs/search.md): what was needed and the best there was, in micro-USD for PROFIT and in
+    ppm for SPREAD, and the block. The best profit is exact where it had a chance to be enough;
+    elsewhere it is what there could have been at most by the float curve, without the gas of
+    ticks crossed.
     """
 
     strategy: StrategyHash

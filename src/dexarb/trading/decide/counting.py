@@ -216,7 +216,15 @@ def nearest(
             ):
                 first = t.first[row]
                 net = net_at_most(
-                    pieces, first, first + t.number[row], prices, t.start[row], t.mix[row], terms, k
+                    pieces,
+                    first,
+                    first + t.number[row],
+                    t.amount_in[row],
+                    prices,
+                    t.start[row],
+                    t.mix[row],
+                    terms,
+                    k,
                 )
                 best = max(best, net)
         if best != NOTHING:

@@ -221,4 +221,4 @@ def warm_up(table: OpenCycles) -> None:
         0,
         no_counts(0),
     )
-    bound_nets(table.pieces, 0, 0, prices, 0, 0, columns.terms_columns, none)
+    bound_nets(table.pieces, 0, 0, 0.0, prices, 0, 0, columns.terms_columns, none)

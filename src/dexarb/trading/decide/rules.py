@@ -7,7 +7,7 @@ The bound is a function of the opportunity and of the strategy's own terms, whoe
 
 from __future__ import annotations
 
-from math import ceil, floor, sqrt
+from math import ceil, floor
 from typing import NamedTuple
 
 import numpy as np
@@ -107,6 +107,7 @@ def bound_nets(
     pieces: Floats,
     first: int,
     end: int,
+    best: float,
     prices: PriceList,
     start: int,
     mix: int,
@@ -115,13 +116,14 @@ def bound_nets(
 ) -> None:
     """What each of the terms could net at most, into `bound`; TOO_SMALL where it buys nothing.
 
-    pieces[first:end]: the cycle's curve, (input from, output from, rate, depth) each.
+    pieces[first:end]: the cycle's curve, (input from, output from, rate, depth) each, up to its
+    best input.
     """
     for k in range(len(terms.size)):
         if terms.size[k] < prices.least_size[start]:
             bound[k] = TOO_SMALL
         else:
-            bound[k] = net_at_most(pieces, first, end, prices, start, mix, terms, k)
+            bound[k] = net_at_most(pieces, first, end, best, prices, start, mix, terms, k)
 
 
 @kernel_part
@@ -129,6 +131,7 @@ def net_at_most(
     pieces: Floats,
     first: int,
     end: int,
+    best: float,
     prices: PriceList,
     start: int,
     mix: int,
@@ -137,7 +140,7 @@ def net_at_most(
 ) -> int:
     """On terms whose size buys something."""
     unit = prices.unit[start]
-    amount_in, amount_out = on_curve(pieces, first, end, terms.size[k] / unit)
+    amount_in, amount_out = on_curve(pieces, first, end, min(terms.size[k] / unit, best))
     value = (amount_out - amount_in) * unit
     value += MARGIN * (amount_out + amount_in) * unit + ROUNDINGS
     if value > 0.0:
@@ -153,21 +156,17 @@ def net_at_most(
 
 
 @kernel_part
-def on_curve(pieces: Floats, first: int, end: int, most: float) -> tuple[float, float]:
-    """The best input up to `most` and its output. Beyond the best size no more is put in."""
+def on_curve(pieces: Floats, first: int, end: int, amount_in: float) -> tuple[float, float]:
+    """This input and its output."""
     last = -1
     for i in range(first, end):
-        if pieces[i, 0] > most:
+        if pieces[i, 0] > amount_in:
             break
         last = i
     if last < 0:
         return 0.0, 0.0
-    rate, depth = pieces[last, 2], pieces[last, 3]
-    # Where the marginal rate of this piece falls to 1; within a piece that another one follows it
-    # never does.
-    best = (sqrt(rate) - 1.0) / depth if rate > 1.0 else 0.0
-    x = min(most - pieces[last, 0], best)
-    return pieces[last, 0] + x, pieces[last, 1] + rate * x / (1.0 + depth * x)
+    x = amount_in - pieces[last, 0]
+    return amount_in, pieces[last, 1] + pieces[last, 2] * x / (1.0 + pieces[last, 3] * x)
 
 
 @kernel

@@ -140,8 +140,9 @@ class Screen:
             return Judged(opportunity, refusals, reasons, best, {}, 0)
         spread_ppm = (opportunity.rate - 1.0) * PPM
         bound, first = self._offers.bound, int(table.rows.first[row])
-        end = first + int(table.rows.number[row])
-        bound_nets(table.pieces, first, end, prices, start, mix, columns.terms_columns, bound)
+        end, best_size = first + int(table.rows.number[row]), float(table.rows.amount_in[row])
+        terms = columns.terms_columns
+        bound_nets(table.pieces, first, end, best_size, prices, start, mix, terms, bound)
         offers: dict[int, Offer] = {}
         np.copyto(self._offers.exact, bound)
         if ask_for(refusals, spread_ppm, bound, columns.kinds, self._asked):
