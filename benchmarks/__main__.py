@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 
 from benchmarks import (
+    bench_crowd,
     bench_limbs,
     bench_proof,
     bench_settlement,
@@ -26,6 +27,7 @@ if __name__ == "__main__":
             *sizing_rows(),
             *market_rows(),
             *block_rows(),
+            *bench_crowd.rows(),
             *bench_limbs.rows(),
             *bench_strategies.rows(),
             *bench_settlement.rows(),

@@ -192,13 +192,14 @@ class Scanner:
             if len(cycles) > len(self._sizes.profit):
                 self._sizes = room_for(2 * len(cycles), len(self._sizes.pieces))
             size_cycles(self._mirror.segments, cycles, self._sizes)
-            missing = {edge for edge in self._sizes.missing[: len(cycles)].tolist() if edge >= 0}
-            for edge in missing:
+            missing = self._sizes.missing[: len(cycles)]
+            missing = np.unique(missing[missing >= 0])
+            for edge in missing.tolist():
                 self._mirror.read_on(edge)
             used = int(self._sizes.used[0])
             if used > len(self._sizes.pieces):
                 self._sizes = room_for(len(self._sizes.profit), 2 * used)
-            elif not missing:
+            elif not len(missing):
                 return self._sizes
 
     def _offers(self, market: Market, minima: Floats) -> list[tuple[Opportunity, int]]:
