@@ -58,6 +58,7 @@ class SimpleScanner:
         found.sort(key=lambda each: each[0].id)
         sizes = room_for(len(found), len(found))
         for place, (_, _, each) in enumerate(found):
+            sizes.amount_in[place] = each.amount_in if each else 0.0
             sizes.profit[place] = each.profit if each else 0.0
             sizes.pieces[place] = each.curve.pieces[0] if each else 0.0
             sizes.first[place], sizes.number[place] = place, each is not None
