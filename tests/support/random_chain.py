@@ -17,9 +17,12 @@ from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, Token
 from dexarb.errors import PoolError
-from dexarb.search.scan import Scanner
+from dexarb.search.result import Dust
+from dexarb.search.scan import Scan, Scanner
+from dexarb.trading.decide.triage import LeastGas
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY
+from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Strategy
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from tests.search.world import World, address, rng_of, token
@@ -162,13 +165,20 @@ def _words(*values: int) -> bytes:
     return b"".join((value % 2**256).to_bytes(32, "big") for value in values)
 
 
-def scanner(market: Market) -> Scanner:
+def scanner(market: Market, dust: Dust) -> Scanner:
     return Scanner(
         market,
         start_tokens=market.profile.start_tokens,
         gas_units=REALITY.gas.units,
         max_hops=3,
+        dust=dust,
     )
+
+
+def scanned_anew(market: Market, valuation: Valuation) -> Scan:
+    """What a new search finds there, with the same dust as an engine's."""
+    least_gas = LeastGas(REALITY.gas)
+    return scanner(market, lambda token: least_gas.dust(token, market, valuation)).scan
 
 
 def engine(first: Keyframe, strategies: Sequence[Strategy]) -> Engine:

@@ -13,6 +13,7 @@ from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import PoolKey
 from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, Token, pair_of
+from dexarb.search.result import Dust
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY, Reality
@@ -135,7 +136,7 @@ def settings(name: str = "test", **changes: object) -> StrategySettings:
     return StrategySettings(**(values | changes))  # type: ignore[arg-type]
 
 
-def scanner(market: Market) -> SimpleScanner:
+def scanner(market: Market, _dust: Dust) -> SimpleScanner:
     return SimpleScanner(
         market, start_tokens=market.profile.start_tokens, gas_units=REALITY.gas.units
     )

@@ -16,7 +16,7 @@ from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, Token, pair_of
 from dexarb.core.trade import Funding, Position
 from dexarb.errors import PoolError
-from dexarb.search.result import any_gain
+from dexarb.search.result import Dust, any_gain
 from dexarb.search.scan import Scanner
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY
@@ -106,7 +106,7 @@ def engine(
 ) -> Engine:
     """An engine with the real search that decides from the next block on."""
 
-    def scanner(market: Market) -> Scanner:
+    def scanner(market: Market, _dust: Dust) -> Scanner:
         start_tokens = market.profile.start_tokens
         return Scanner(
             market,

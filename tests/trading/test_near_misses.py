@@ -13,10 +13,11 @@ from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.token import Address
 from dexarb.core.trade import StrategyHash
+from dexarb.search.result import Dust
 from dexarb.search.scan import Scanner
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
-from dexarb.trading.decide.triage import NOBODY, LeastGas
+from dexarb.trading.decide.triage import NOBODY
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
@@ -92,13 +93,7 @@ def whole(market: Market) -> Scanner:
 
 
 def engine(first: Keyframe) -> Engine:
-    made: list[Engine] = []
-    least_gas = LeastGas(REALITY.gas)
-
-    def dust(token: Address) -> float:
-        return least_gas.dust(token, made[0].market, made[0].valuation) if made else 0.0
-
-    def scanner(market: Market) -> Scanner:
+    def scanner(market: Market, dust: Dust) -> Scanner:
         return Scanner(
             market,
             start_tokens=market.profile.start_tokens,
@@ -108,9 +103,9 @@ def engine(first: Keyframe) -> Engine:
             dust=dust,
         )
 
-    made.append(Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=1e9))
-    made[0].deciding = True
-    return made[0]
+    made = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=1e9)
+    made.deciding = True
+    return made
 
 
 def on_branch(update: BlockUpdate, branch: str) -> BlockUpdate:

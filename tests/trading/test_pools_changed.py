@@ -230,8 +230,9 @@ def test_after_any_changes_and_reorganisations_the_search_is_a_new_ones_and_the_
             assert all(set(each.cycle.pools) <= there.keys() for each in step.decisions)
             assert all(set(each.cycle.pools) <= there.keys() for each in step.evidence)
             assert all(set(each.decision.cycle.pools) <= there.keys() for each in step.fills)
-            fresh = random_chain.scanner(made.market).scan
+            fresh = random_chain.scanned_anew(made.market, made.valuation)
             assert made.scan.open_cycles == fresh.open_cycles
+            assert made.scan.opportunities == fresh.opportunities
             assert made.episodes.by_id().keys() == fresh.open_cycles.keys()
             columns = {name: made.ledger.column(name) for name in ("sent", *OUTCOMES)}
             assert (columns["sent"] == sum(columns[name] for name in OUTCOMES)).all()
@@ -243,7 +244,8 @@ def test_after_any_changes_and_reorganisations_the_search_is_a_new_ones_and_the_
             joined = tuple(truth[a] for a in absent if rng.random() < 0.4)
             entries.append(changed(made, joined=joined, left=left))
             made.step(entries.pop())
-            assert made.scan.open_cycles == random_chain.scanner(made.market).scan.open_cycles
+            fresh = random_chain.scanned_anew(made.market, made.valuation)
+            assert made.scan.opportunities == fresh.opportunities
         for name, pool in made.market.pools.items():
             assert chain.states_at(update.block)[name] == pool
     assert kinds == {"undone", "voided", "fills"}

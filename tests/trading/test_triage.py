@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dexarb.core.market import Market
 from dexarb.core.token import Address
 from dexarb.core.trade import SkipCount
+from dexarb.search.result import Dust
 from dexarb.search.scan import Scanner
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.decide.triage import NOBODY
@@ -111,7 +112,7 @@ def test_what_the_triage_drops_is_still_a_near_miss() -> None:
     strict = small_chain.settings(min_profit_micro_usd=10**9)
     first = small_chain.keyframe()
 
-    def scanner(market: Market) -> Scanner:
+    def scanner(market: Market, _dust: Dust) -> Scanner:
         return Scanner(
             market,
             start_tokens=(USDC,),
