@@ -15,7 +15,7 @@ from dexarb.amm.uniswap_v2 import SYNC
 from dexarb.chain import contents, decode, proof
 from dexarb.chain.contents import Events, Watched
 from dexarb.chain.decode import Header, Receipt
-from dexarb.core.block import Block
+from dexarb.core.block import Block, BlockHash
 from dexarb.core.token import Address
 
 RECEIPTS, LOGS, POOLS = 200, 943, 300
@@ -129,7 +129,15 @@ def busy_block(rng: Random, pools: Sequence[Address]) -> list[Json]:
 
 def header_of(receipts: Sequence[Json]) -> Header:
     gas = int(receipts[-1]["cumulativeGasUsed"], 16)
-    block = Block(100_000_000, "0x" + "b1" * 32, "0x" + "b0" * 32, 1, 30 * 10**9, gas, gas)
+    block = Block(
+        100_000_000,
+        BlockHash("0x" + "b1" * 32),
+        BlockHash("0x" + "b0" * 32),
+        1,
+        30 * 10**9,
+        gas,
+        gas,
+    )
     root = _hex(root_by_libraries(receipts))
     return Header(block, None, root, transaction_count=RECEIPTS, hash_matches=True)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.harness import Row, compare
 from benchmarks.hub_market import HubMarket, block_of
-from dexarb.core.block import BlockUpdate
+from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.profile import ReferencePool
 from dexarb.core.token import Address, Token, pair_of
 from dexarb.core.units import MICRO_USD
@@ -60,7 +60,9 @@ def recorded(folder: Path, hubs: HubMarket) -> HistoryReader:
     def updates() -> Iterator[BlockUpdate]:
         for pools in islice(hubs.blocks(LOGS, OPENED), BLOCKS):
             made = block_of(market, pools)
-            made = replace(made, block=replace(made.block, hash=f"0x{made.block.number}"))
+            made = replace(
+                made, block=replace(made.block, hash=BlockHash(f"0x{made.block.number}"))
+            )
             market.apply(made)
             yield made
 

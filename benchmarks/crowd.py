@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.hub_market import HubMarket, address, block_of, v3_pool
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
-from dexarb.core.block import Block, BlockUpdate
+from dexarb.core.block import Block, BlockHash, BlockUpdate
 from dexarb.core.market import Keyframe
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.profile import ChainProfile, ReferencePool
@@ -81,7 +81,9 @@ class Crowd:
             lonely.append(made(pair, worth, off * float(rng.normal()), is_v3))
         known = tuple(Token(137, *each) for each in zip(names, names, decimals, strict=True))
         profile = _profile(names, deep)
-        block = Block(100, "0x100", "0x99", 1_700_000_000, 30 * GWEI, 0, 30_000_000)
+        block = Block(
+            100, BlockHash("0x100"), BlockHash("0x99"), 1_700_000_000, 30 * GWEI, 0, 30_000_000
+        )
         keyframe = Keyframe(block.number, block, profile, known, (*deep, *lonely))
         return cls(keyframe)
 

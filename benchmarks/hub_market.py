@@ -12,7 +12,7 @@ from dexarb.amm.tick_math import get_tick_at_sqrt_ratio
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.amm.v3_events import SWAP
-from dexarb.core.block import Block, BlockUpdate, Log
+from dexarb.core.block import Block, BlockHash, BlockUpdate, Log
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import PIPS, Pool
 from dexarb.core.profile import ChainProfile
@@ -146,7 +146,7 @@ class HubMarket:
 
 
 def market_of(pools: Iterable[Pool]) -> Market:
-    block = Block(0, "0x0", "", 1_700_000_000, 10**9, 0, 30_000_000)
+    block = Block(0, BlockHash("0x0"), BlockHash(""), 1_700_000_000, 10**9, 0, 30_000_000)
     gas_token = address(0xAA, 0)
     profile = ChainProfile(1, "bench", "fee", gas_token, gas_token, {}, (), {}, 0)
     return Market(Keyframe(0, block, profile, (), tuple(pools)))
@@ -196,8 +196,7 @@ def block_of(market: Market, pools: Iterable[Pool]) -> BlockUpdate:
             words = [1, 2**256 - 1, pool.sqrt_price_x96, pool.liquidity, pool.tick % 2**256]
         data = b"".join(word.to_bytes(32, "big") for word in words)
         logs.append(Log(pool.address, topics, data, index, index))
-    block = Block(
-        number, f"{market.block.hash}.{number}", market.block.hash, 1_700_000_000 + number, 10**9,
-        0, 30_000_000,
-    )  # fmt: skip
+    parent = market.block.hash
+    own = BlockHash(f"{parent}.{number}")
+    block = Block(number, own, parent, 1_700_000_000 + number, 10**9, 0, 30_000_000)
     return BlockUpdate(number, block, tuple(logs), ())

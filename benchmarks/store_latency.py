@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
-from dexarb.core.block import Block, BlockUpdate, Log, Transaction
+from dexarb.core.block import Block, BlockHash, BlockUpdate, Log, Transaction
 from dexarb.core.market import Keyframe
 from dexarb.core.pool import PoolKey
 from dexarb.core.profile import ChainProfile
@@ -37,12 +37,20 @@ LOGS, TRANSACTIONS, POOLS = 60, 100, 200
 random_ = random.Random(1)
 
 
-def text(size: int) -> Address:
-    return Address("0x" + random_.randbytes(size).hex())
+def hexadecimal(size: int) -> str:
+    return "0x" + random_.randbytes(size).hex()
 
 
-WETH, USDC = text(20), text(20)
-ADDRESSES = [text(20) for _ in range(POOLS)]
+def address() -> Address:
+    return Address(hexadecimal(20))
+
+
+def block_hash() -> BlockHash:
+    return BlockHash(hexadecimal(32))
+
+
+WETH, USDC = address(), address()
+ADDRESSES = [address() for _ in range(POOLS)]
 
 
 def keyframe() -> Keyframe:
@@ -52,21 +60,25 @@ def keyframe() -> Keyframe:
     )
     tokens = (Token(1, WETH, "WETH", 18), Token(1, USDC, "USDC", 6))
     profile = ChainProfile(1, "bench", "fee", WETH, USDC, {"WETH": WETH}, (WETH,), {}, 10**9)
-    block = Block(0, text(32), text(32), 1_700_000_000, 10**9, 0, 30_000_000)
+    block = Block(0, block_hash(), block_hash(), 1_700_000_000, 10**9, 0, 30_000_000)
     return Keyframe(0, block, profile, tokens, pools)
 
 
 def blocks(parent: Block) -> Iterator[BlockUpdate]:
     while True:
         block = replace(
-            parent, number=parent.number + 1, hash=text(32), parent_hash=parent.hash, seen_at=1.0
+            parent,
+            number=parent.number + 1,
+            hash=block_hash(),
+            parent_hash=parent.hash,
+            seen_at=1.0,
         )
         logs = tuple(
             Log(random_.choice(ADDRESSES), (SYNC,), random_.randbytes(64), index, index)
             for index in range(LOGS)
         )
         transactions = tuple(
-            Transaction(index, text(32), text(20), text(20), 2 * 10**9, 150_000, True)
+            Transaction(index, hexadecimal(32), address(), address(), 2 * 10**9, 150_000, True)
             for index in range(TRANSACTIONS)
         )
         yield BlockUpdate(0, block, logs, transactions)

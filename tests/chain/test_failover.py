@@ -10,7 +10,7 @@ from dexarb.chain.endpoints.choice import MOMENT_S
 from dexarb.chain.endpoints.trouble import Trouble, trouble
 from dexarb.chain.endpoints.usage import Budget, Usage
 from dexarb.chain.rpc import Rpc
-from dexarb.core.block import BlockRef
+from dexarb.core.block import BlockHash, BlockRef
 from dexarb.errors import Refused, RpcError, TransportError
 from tests.support.chain_driver import run
 from tests.support.scripted_nodes import Answer, failing, fixed, scripted
@@ -221,7 +221,7 @@ def test_all_on_another_chain_is_an_error_that_says_so() -> None:
 
 
 def test_one_with_another_block_than_ours_is_used_only_when_all_have_another() -> None:
-    known = [BlockRef(90, "0xa90")]
+    known = [BlockRef(90, BlockHash("0xa90"))]
 
     async def check() -> None:
         rpc, nodes = scripted(chain(100), chain(100, branch="b"))
@@ -241,13 +241,15 @@ def test_one_with_another_block_than_ours_is_used_only_when_all_have_another() -
 def test_one_that_does_not_know_our_block_cannot_be_judged_and_is_used() -> None:
     async def check() -> None:
         rpc, nodes = scripted(chain(80))
-        rpc.expect(137, lambda: [BlockRef(90, "0xa90"), BlockRef(91, "0xa91")])
+        rpc.expect(
+            137, lambda: [BlockRef(90, BlockHash("0xa90")), BlockRef(91, BlockHash("0xa91"))]
+        )
         assert await rpc.call("eth_blockNumber") == hex(80)
         assert await rpc.call("eth_blockNumber") == hex(80)
         assert nodes[0].seen.count("eth_chainId") == 1
         nodes[0].clock.now += 60  # it may know it by now
         nodes[0].answer = chain(91, branch="b")
-        rpc.expect(137, lambda: [BlockRef(90, "0xb90")])
+        rpc.expect(137, lambda: [BlockRef(90, BlockHash("0xb90"))])
         assert await rpc.call("eth_blockNumber") == hex(91)
         assert nodes[0].seen.count("eth_chainId") == 2
         assert rpc.endpoints[0].state == "ready"
@@ -259,7 +261,7 @@ def test_the_first_known_block_that_it_has_decides() -> None:
     async def check() -> None:
         for branch, state, asked in (("a", "ready", 2), ("b", "estranged", 4)):
             rpc, nodes = scripted(chain(100, branch=branch))
-            rpc.expect(137, lambda: [BlockRef(n, f"0xa{n}") for n in (190, 95, 100)])
+            rpc.expect(137, lambda: [BlockRef(n, BlockHash(f"0xa{n}")) for n in (190, 95, 100)])
             await rpc.each("eth_blockNumber")
             assert rpc.endpoints[0].state == state
             assert nodes[0].seen.count("eth_getBlockByNumber") == asked

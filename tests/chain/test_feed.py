@@ -10,7 +10,7 @@ import pytest
 
 from dexarb.chain.feed.feed import BlockFeed
 from dexarb.chain.rpc import Rpc
-from dexarb.core.block import Block, BlockRef, BlockUpdate
+from dexarb.core.block import Block, BlockHash, BlockRef, BlockUpdate
 from dexarb.errors import ReorgTooDeep
 from tests.support.anvil import Node
 from tests.support.chain_driver import (
@@ -251,7 +251,7 @@ def test_another_chain_is_too_deep_a_reorganisation(
     async def check() -> None:
         async with driving(fresh_node) as driver:
             await driver.rpc.call("anvil_mine", hex(blocks))
-            ours = [BlockRef(number, f"0x{number:064x}") for number in range(100, 105)]
+            ours = [BlockRef(number, BlockHash(f"0x{number:064x}")) for number in range(100, 105)]
             async with following(url(fresh_node, scheme), known=ours) as follower:
                 assert follower.task is not None
                 with pytest.raises(ReorgTooDeep):
@@ -331,6 +331,8 @@ def test_a_feed_outside_its_block_or_without_a_start_is_a_mistake(fresh_node: No
             with pytest.raises(ValueError, match="start from"):
                 BlockFeed(rpc, watched=WATCHING, known=())
             with pytest.raises(RuntimeError, match="async with"):
-                await anext(BlockFeed(rpc, watched=WATCHING, known=[BlockRef(0, "0x00")]))
+                await anext(
+                    BlockFeed(rpc, watched=WATCHING, known=[BlockRef(0, BlockHash("0x00"))])
+                )
 
     run(check())

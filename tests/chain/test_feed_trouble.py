@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from dexarb.chain.rpc import Rpc
-from dexarb.core.block import BlockRef
+from dexarb.core.block import BlockHash, BlockRef
 from dexarb.errors import TransportError
 from tests.support.anvil import Node, free_port, running_anvil
 from tests.support.chain_driver import Driver, run, until
@@ -322,7 +322,7 @@ def test_nothing_to_connect_to_is_told_and_cancelled_at_once() -> None:
     async def check() -> None:
         port = free_port()
         urls = (f"ws://127.0.0.1:{port}", f"http://127.0.0.1:{port}")
-        async with following(*urls, known=[BlockRef(0, "0x" + "00" * 32)]) as follower:
+        async with following(*urls, known=[BlockRef(0, BlockHash("0x" + "00" * 32))]) as follower:
             await until(lambda: len(follower.troubles) > 3)
             assert follower.task is not None
             assert not follower.task.done()

@@ -11,7 +11,7 @@ from eth_abi.abi import encode
 from dexarb.chain.bootstrap.multicall import MULTICALL3, PinnedReader
 from dexarb.chain.bootstrap.sync import bootstrap
 from dexarb.chain.rpc import Rpc
-from dexarb.core.block import Block
+from dexarb.core.block import Block, BlockHash
 from dexarb.core.pool import Call
 from dexarb.core.token import Address, Token
 from dexarb.demo.artifacts import multicall3_code
@@ -186,7 +186,7 @@ def test_a_contract_in_the_place_of_multicall3_is_not_used(fresh_node: Node) -> 
 def test_a_state_is_known_by_number_parent_and_time(
     number: int | None, parent: int, timestamp: int, problem: type[Exception] | None
 ) -> None:
-    block = Block(7, f"0x{1:064x}", f"0x{0xABC:064x}", 1000, 0, 0, 0)
+    block = Block(7, BlockHash(f"0x{1:064x}"), BlockHash(f"0x{0xABC:064x}"), 1000, 0, 0, 0)
     told = [
         (False, b"") if value is None else (True, word(value))
         for value in (number, parent, timestamp)

@@ -9,7 +9,7 @@ import pytest
 
 from dexarb.chain.decode import Header
 from dexarb.chain.feed.way import Dialogue, ParentMissing, T, fork_point, way_to
-from dexarb.core.block import Block, BlockRef
+from dexarb.core.block import Block, BlockHash, BlockRef
 from dexarb.errors import ReorgTooDeep
 
 
@@ -33,7 +33,7 @@ class Chain:
             value: T = end.value
             return value
 
-    def _answer(self, question: str | int) -> Header | None:
+    def _answer(self, question: BlockHash | int) -> Header | None:
         if isinstance(question, int):
             return self._by_number.get(question)
         return self._by_hash.get(question)
@@ -42,8 +42,8 @@ class Chain:
 def header(number: int, branch: str, parent: Header | None = None) -> Header:
     block = Block(
         number=number,
-        hash=f"0x{branch}{number}",
-        parent_hash=parent.block.hash if parent else "0xnone",
+        hash=BlockHash(f"0x{branch}{number}"),
+        parent_hash=parent.block.hash if parent else BlockHash("0xnone"),
         timestamp=1_000 + number,
         base_fee_per_gas=0,
         gas_used=0,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dexarb.core.block import BlockRef
+from dexarb.core.block import BlockHash, BlockRef
 from dexarb.core.following import Follower, Kind, Move
 from dexarb.core.market import Break, Entry, PoolsChanged
 from dexarb.errors import MarketError, NotNextBlock, PoolError, RewindTooDeep
@@ -62,7 +62,7 @@ def test_a_block_that_is_on_the_branch_is_not_taken_twice(index: int) -> None:
 
 def test_a_block_that_died_and_came_back_is_taken_again() -> None:
     one, two = BLOCKS[:2]
-    other = replace(two, block=replace(two.block, hash="0x0e"))
+    other = replace(two, block=replace(two.block, hash=BlockHash("0x0e")))
     _, moves = follower(one, two, other, two)
     assert kinds(moves[1:]) == [Kind.APPLIED] * 4
 
@@ -158,7 +158,7 @@ def test_pools_that_join_and_leave_are_named() -> None:
     assert made.market is market
     assert list(market.pools) == [world.V2_ONE, world.V3]
     assert made.take(BLOCKS[5]).kind is Kind.APPLIED
-    again = made.take(replace(BLOCKS[4], block=replace(BLOCKS[4].block, hash="0x0e")))
+    again = made.take(replace(BLOCKS[4], block=replace(BLOCKS[4].block, hash=BlockHash("0x0e"))))
     assert (again.kind, again.rewound_to) == (Kind.APPLIED, BLOCKS[3].block.hash)
     assert world.V3 in again.touched
     assert list(market.pools) == [world.V2_ONE]

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
-from dexarb.core.block import Block, BlockRef, BlockUpdate
+from dexarb.core.block import Block, BlockHash, BlockRef, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market, PoolsChanged
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address, Token
@@ -104,7 +104,7 @@ def unfitting(market: Market, random_: random.Random, count: int) -> PoolsChange
     """One of the many that cannot be."""
     good = change(market, random_, count)
     there, absent = min(market.pools, default=None), set(ADDRESSES) - market.pools.keys()
-    bad = [replace(good, block=BlockRef(good.block.number, "0xother"))]
+    bad = [replace(good, block=BlockRef(good.block.number, BlockHash("0xother")))]
     if there is not None and there not in good.left:
         bad.append(replace(good, joined=(*good.joined, pool(there, random_))))
     if there is not None:

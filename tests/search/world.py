@@ -13,7 +13,7 @@ from dexarb.amm.tick_math import get_sqrt_ratio_at_tick, get_tick_at_sqrt_ratio
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.amm.v3_events import BURN, INITIALIZE, MINT, SWAP
-from dexarb.core.block import Block, BlockUpdate, Log
+from dexarb.core.block import Block, BlockHash, BlockUpdate, Log
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import Pool
 from dexarb.core.profile import ChainProfile
@@ -165,11 +165,11 @@ class World:
 
 def market_of(pools: Iterable[Pool]) -> Market:
     profile = ChainProfile(1, "test", "fee", token(0), token(0), {}, (), {}, 0)
-    return Market(Keyframe(0, _block(0, "0", ""), profile, (), tuple(pools)))
+    return Market(Keyframe(0, _block(0, "0", BlockHash("")), profile, (), tuple(pools)))
 
 
-def _block(number: int, name: str, parent: str) -> Block:
-    return Block(number, name, parent, 1_700_000_000 + number, 10**9, 0, 30_000_000)
+def _block(number: int, name: str, parent: BlockHash) -> Block:
+    return Block(number, BlockHash(name), parent, 1_700_000_000 + number, 10**9, 0, 30_000_000)
 
 
 def block_after(market: Market, name: str) -> Block:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from dexarb.core.block import Block
+from dexarb.core.block import Block, BlockHash
 from dexarb.core.evidence import Evidence, Mover, Outcome
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
@@ -40,7 +40,7 @@ STRATEGIES = tuple(
 
 
 def block(number: int, branch: str = "") -> Block:
-    own, parent = (f"0x{branch}{each:064d}"[:66] for each in (number, number - 1))
+    own, parent = (BlockHash(f"0x{branch}{each:064d}"[:66]) for each in (number, number - 1))
     return Block(number, own, parent, 1_700_000_000 + 2 * number, 2**70, 1, 2, 0.5 + number)
 
 

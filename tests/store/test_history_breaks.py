@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.core.block import BlockRef, BlockUpdate
+from dexarb.core.block import BlockHash, BlockRef, BlockUpdate
 from dexarb.core.market import Break, Keyframe, Market
 from dexarb.errors import StoreError
 from dexarb.store.branch import Branch
@@ -34,13 +34,20 @@ def market_after(count: int) -> Market:
     return world.market_after(BLOCKS[:count])
 
 
+def mined(index: int) -> BlockHash:
+    return BlockHash(f"0x{index:064x}")
+
+
 def other_branch(above: int, count: int) -> tuple[Keyframe, list[BlockUpdate]]:
     """Blocks that fork off behind the block `above`: the market after the first, and the rest."""
     market = market_after(above)
     moved = [
-        replace(update, block=replace(update.block, hash=f"0x{index:064x}", parent_hash=parent))
+        replace(
+            update,
+            block=replace(update.block, hash=mined(index), parent_hash=parent),
+        )
         for index, update in enumerate(world.fork_behind(10**9, 300)[above : above + count], 1)
-        for parent in [BLOCKS[above - 1].block.hash if index == 1 else f"0x{index - 1:064x}"]
+        for parent in [BLOCKS[above - 1].block.hash if index == 1 else mined(index - 1)]
     ]
     market.apply(moved[0])
     return market.keyframe(), moved[1:]
@@ -88,7 +95,7 @@ def test_blocks_behind_a_fork_point_leave_the_branch(
 
 
 def replace_hash(of: BlockRef) -> BlockRef:
-    return BlockRef(of.number, "0x" + "ee" * 32)
+    return BlockRef(of.number, BlockHash("0x" + "ee" * 32))
 
 
 def test_only_a_keyframe_can_follow_a_break_also_after_a_restart(tmp_path: Path) -> None:
@@ -148,7 +155,7 @@ def test_a_fork_point_that_is_not_on_the_branch_is_refused(tmp_path: Path) -> No
 def test_no_keyframe_comes_below_or_beside_the_own_head(tmp_path: Path) -> None:
     record(tmp_path, BLOCKS[:40])
     with open_writer(tmp_path) as writer:
-        beside = replace(BLOCKS[39].block, hash="0x" + "be" * 32)
+        beside = replace(BLOCKS[39].block, hash=BlockHash("0x" + "be" * 32))
         for keyframe in (
             market_after(20).keyframe(),
             world.first_keyframe(),
@@ -167,7 +174,7 @@ def test_after_a_break_blocks_can_be_reorganised_as_deep_as_ever(tmp_path: Path)
         writer.append_break(ref(149), "why")
         writer.append_keyframe(market_after(150).keyframe())
         assert len(writer.recent_chain()) == 128
-        fork = replace(BLOCKS[100].block, hash="0x" + "f0" * 32)
+        fork = replace(BLOCKS[100].block, hash=BlockHash("0x" + "f0" * 32))
         writer.append(replace(BLOCKS[100], block=fork))
         assert writer.last_block == (fork.number, fork.hash)
 
@@ -196,7 +203,7 @@ def test_start_takes_the_newest_keyframe_that_is_deep_enough(tmp_path: Path) -> 
 def test_a_keyframe_whose_block_died_and_came_back_is_no_start(tmp_path: Path) -> None:
     """What follows it forks off below it, so it leads to nothing, though its block stands."""
     one, two, three = BLOCKS[49], BLOCKS[50], BLOCKS[51]
-    other = replace(one, block=replace(one.block, hash="0x" + "0e" * 32))
+    other = replace(one, block=replace(one.block, hash=BlockHash("0x" + "0e" * 32)))
     record(tmp_path, [*BLOCKS[:50], other, one, two, three], segment_blocks=SEGMENT)
     reader = HistoryReader(tmp_path)
     assert [header.seq for header in reader.keyframe_headers()][:1] == [52]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dexarb.core.block import BlockUpdate
+from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import PoolKey
 from dexarb.errors import StoreError
@@ -80,7 +80,7 @@ def test_a_block_recorded_twice_is_a_duplicate_and_one_that_came_back_is_not(
     tmp_path: Path,
 ) -> None:
     one, two = (u for u in world.first_updates(2))
-    other = replace(two, block=replace(two.block, hash="0x" + "0e" * 32))
+    other = replace(two, block=replace(two.block, hash=BlockHash("0x" + "0e" * 32)))
     record(tmp_path, [one, two, other, two])
     found = check(tmp_path)
     assert (found.ok, found.duplicates, found.blocks, found.dead_blocks) == (True, 0, 2, 2)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dexarb.core.block import Block, BlockRef, BlockUpdate, Log, Transaction
+from dexarb.core.block import Block, BlockHash, BlockRef, BlockUpdate, Log, Transaction
 from dexarb.core.market import Break, Keyframe, PoolsChanged
 from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
@@ -94,7 +94,7 @@ def test_a_keyframe_survives_the_round_trip_with_its_pools(blocks: int, continue
 
 
 def test_the_line_of_a_block_is_the_documented_one() -> None:
-    block = Block(9, "0x0a", "0x0b", 1_700_000_000, 2**60, 1, 2, None)
+    block = Block(9, BlockHash("0x0a"), BlockHash("0x0b"), 1_700_000_000, 2**60, 1, 2, None)
     log = Log(Address(world.V2_ONE), (b"\x01" * 32,), b"\xff", 3, 4)
     transaction = Transaction(3, "0x0c", world.TRADER, None, 5, 6, False)
     line = codec.encode_block(BlockUpdate(8, block, (log,), (transaction,), True, 2, True))
@@ -220,7 +220,7 @@ def test_a_keyframe_is_a_keyframe() -> None:
     assert isinstance(codec.decode(line, "here"), Keyframe)
 
 
-@pytest.mark.parametrize("fork_point", [None, BlockRef(9, "0x0a")])
+@pytest.mark.parametrize("fork_point", [None, BlockRef(9, BlockHash("0x0a"))])
 def test_a_break_survives_the_round_trip(fork_point: BlockRef | None) -> None:
     entry = Break(7, fork_point, 'why "so"')
     line = codec.encode_break(entry)
@@ -251,7 +251,9 @@ def test_pools_that_change_survive_the_round_trip(
 
 
 def test_the_line_of_pools_that_change_is_the_documented_one() -> None:
-    entry = PoolsChanged(9, BlockRef(8, "0x0a"), world.TOKENS[:1], world.pools()[:1], (world.V3,))
+    entry = PoolsChanged(
+        9, BlockRef(8, BlockHash("0x0a")), world.TOKENS[:1], world.pools()[:1], (world.V3,)
+    )
     state = dict(world.pools()[0].state())
     assert json.loads(codec.encode_pools_changed(entry)) == {
         "kind": "pools",
@@ -269,6 +271,6 @@ def test_a_token_with_absurd_decimals_is_refused() -> None:
     line = codec.encode_keyframe(world.first_keyframe(), continues=False)
     with pytest.raises(StoreError, match="decimals"):
         codec.decode(line.replace(b'"decimals":18', b'"decimals":1000000'), "here")
-    line = codec.encode_pools_changed(PoolsChanged(9, BlockRef(8, "0x0a"), world.TOKENS))
+    line = codec.encode_pools_changed(PoolsChanged(9, BlockRef(8, BlockHash("0x0a")), world.TOKENS))
     with pytest.raises(StoreError, match="decimals"):
         codec.decode(line.replace(b'"decimals":18', b'"decimals":1000000'), "here")

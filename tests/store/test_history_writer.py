@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.core.block import BlockUpdate
+from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.market import Entry, Keyframe, Market, PoolsChanged
 from dexarb.errors import StoreError
 from dexarb.store.history_reader import HistoryReader
@@ -164,7 +164,12 @@ def test_the_recent_chain_is_the_branch_without_dead_blocks(
 def test_the_recent_chain_has_no_holes(tmp_path: Path) -> None:
     updates = world.first_updates(10)
     record(tmp_path, updates)
-    far = replace(updates[-1].block, number=9_000, hash="0x" + "fa" * 32, parent_hash="0x")
+    far = replace(
+        updates[-1].block,
+        number=9_000,
+        hash=BlockHash("0x" + "fa" * 32),
+        parent_hash=BlockHash("0x"),
+    )
     with open_writer(tmp_path) as writer:
         writer.append_keyframe(replace(world.first_keyframe(), block=far))
     assert HistoryReader(tmp_path).recent_chain() == [(9_000, far.hash)]
@@ -176,7 +181,7 @@ def test_a_block_that_follows_nothing_known_is_refused(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="no keyframe to go on from"):
             writer.append(updates[0])
         writer.append_keyframe(world.first_keyframe())
-        stranger = replace(updates[0].block, parent_hash="0x" + "99" * 32)
+        stranger = replace(updates[0].block, parent_hash=BlockHash("0x" + "99" * 32))
         with pytest.raises(StoreError, match="does not follow any"):
             writer.append(replace(updates[0], block=stranger))
         assert writer.append(updates[0]).seq == 2

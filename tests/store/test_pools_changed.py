@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.core.block import BlockRef, BlockUpdate
+from dexarb.core.block import BlockHash, BlockRef, BlockUpdate
 from dexarb.core.market import Entry, Keyframe, PoolsChanged
 from dexarb.core.pool import PoolKey
 from dexarb.errors import StoreError
@@ -106,7 +106,7 @@ def test_pools_change_at_the_last_block_and_nowhere_else(tmp_path: Path) -> None
         open_writer(tmp_path) as writer,
         pytest.raises(StoreError, match="no keyframe to go on from"),
     ):
-        writer.append_pools_changed(leaving(BlockRef(0, "0x")))
+        writer.append_pools_changed(leaving(BlockRef(0, BlockHash("0x"))))
     record(tmp_path, updates)
     with open_writer(tmp_path) as writer:
         before = writer.recent_chain(2)[0]

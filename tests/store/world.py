@@ -11,7 +11,7 @@ from itertools import islice
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.amm.v3_events import MINT, SWAP
-from dexarb.core.block import Block, BlockRef, BlockUpdate, Log, Transaction
+from dexarb.core.block import Block, BlockHash, BlockRef, BlockUpdate, Log, Transaction
 from dexarb.core.market import Keyframe, Market, PoolsChanged
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.profile import ChainProfile, ReferencePool
@@ -41,7 +41,8 @@ PROFILE = ChainProfile(
 
 
 def first_keyframe() -> Keyframe:
-    return Keyframe(0, _block(START_BLOCK, "0x" + "00" * 32, "genesis"), PROFILE, TOKENS, pools())
+    block = _block(START_BLOCK, BlockHash("0x" + "00" * 32), "genesis")
+    return Keyframe(0, block, PROFILE, TOKENS, pools())
 
 
 def pools() -> tuple[Pool, ...]:
@@ -210,7 +211,7 @@ def _event(pool: Pool, random_: random.Random) -> Log:
     return Log(pool.address, (SWAP, _word(1), _word(2)), data, 0, 0)
 
 
-def _block(number: int, parent_hash: str, name: str) -> Block:
+def _block(number: int, parent_hash: BlockHash, name: str) -> Block:
     return Block(
         number=number,
         hash=_hash(name),
@@ -223,8 +224,8 @@ def _block(number: int, parent_hash: str, name: str) -> Block:
     )
 
 
-def _hash(name: str) -> str:
-    return "0x" + hashlib.sha256(name.encode()).hexdigest()
+def _hash(name: str) -> BlockHash:
+    return BlockHash("0x" + hashlib.sha256(name.encode()).hexdigest())
 
 
 def _word(value: int) -> bytes:

@@ -11,7 +11,7 @@ import numpy as np
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.amm.v3_events import SWAP
-from dexarb.core.block import Block, BlockUpdate, Log, Transaction
+from dexarb.core.block import Block, BlockHash, BlockUpdate, Log, Transaction
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.profile import ChainProfile, ReferencePool
@@ -71,7 +71,7 @@ class RandomChain:
             default_priority_fee=30 * GWEI,
         )
         self.seq = 1
-        first = Block(100, "0x100", "0x99", GENESIS, BASE_FEE, 0, 30_000_000)
+        first = Block(100, BlockHash("0x100"), BlockHash("0x99"), GENESIS, BASE_FEE, 0, 30_000_000)
         self.first = Keyframe(1, first, profile, TOKENS, tuple(pools))
         self.tip = first
         self._states = {first.hash: {pool.key: pool for pool in pools}}
@@ -85,7 +85,7 @@ class RandomChain:
         number = above.number + 1
         self.tip = Block(
             number,
-            f"0x{number}.{self.seq}",
+            BlockHash(f"0x{number}.{self.seq}"),
             above.hash,
             GENESIS + number,
             base_fee,

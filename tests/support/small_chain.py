@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
-from dexarb.core.block import Block, BlockUpdate, Log, Transaction
+from dexarb.core.block import Block, BlockHash, BlockUpdate, Log, Transaction
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import PoolKey
 from dexarb.core.profile import ChainProfile, ReferencePool
@@ -73,8 +73,8 @@ def block(
 ) -> Block:
     return Block(
         number=number,
-        hash=f"0x{branch}{number}",
-        parent_hash=parent.hash if parent else "0xgenesis",
+        hash=BlockHash(f"0x{branch}{number}"),
+        parent_hash=parent.hash if parent else BlockHash("0xgenesis"),
         timestamp=GENESIS + number,
         base_fee_per_gas=base_fee,
         gas_used=0,

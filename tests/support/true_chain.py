@@ -15,7 +15,7 @@ from typing import Any, Literal
 from eth_hash.auto import keccak
 
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
-from dexarb.core.block import Block
+from dexarb.core.block import Block, BlockHash
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address
 from dexarb.errors import PoolError
@@ -71,8 +71,8 @@ class TrueBlock:
     parent: TrueBlock | None
 
     @property
-    def hash(self) -> str:
-        return str(self.header["hash"])
+    def hash(self) -> BlockHash:
+        return BlockHash(self.header["hash"])
 
     @property
     def number(self) -> int:

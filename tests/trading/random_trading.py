@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from hypothesis import strategies as st
 
-from dexarb.core.block import Block, BlockUpdate
+from dexarb.core.block import Block, BlockHash, BlockUpdate
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.profile import ChainProfile, ReferencePool
@@ -67,7 +67,7 @@ def keyframe(seed: int, *, pools: int = 10, v3_share: float = 0.5) -> Keyframe:
         Token(1, each, f"T{i}", DECIMALS[i] if i < len(DECIMALS) else 18)
         for i, each in enumerate(TOKENS)
     )
-    block = Block(100, "0xfirst", "", 1_700_000_000, 10 * GWEI, 0, 30_000_000)
+    block = Block(100, BlockHash("0xfirst"), BlockHash(""), 1_700_000_000, 10 * GWEI, 0, 30_000_000)
     return Keyframe(1, block, profile, tokens, tuple(found))
 
 

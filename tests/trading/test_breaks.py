@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dexarb.core.block import BlockRef
+from dexarb.core.block import BlockHash, BlockRef
 from dexarb.core.market import Break
 from dexarb.core.pool import PoolKey
 from dexarb.trading.engine import Engine
@@ -41,14 +41,14 @@ def test_a_break_undoes_what_a_reorganisation_would() -> None:
     broken, chain = traded()
     forked, other = traded()
     decided = forked.market.block
-    fork = BlockRef(101, "0x101")
+    fork = BlockRef(101, BlockHash("0x101"))
     step = broken.step(Break(5, fork, "too deep for the collector"))
     assert [fill.block.number for fill in step.undone] == [102]
     assert step.dead_blocks == ("0x102", "0x103")
     assert (step.block.number, step.stale) == (101, False)
     assert columns(broken)["open"] == 1
     assert not broken.step(replace(broken.market.keyframe(), seq=6)).voided
-    parent = replace(decided, number=101, hash="0x101")
+    parent = replace(decided, number=101, hash=BlockHash("0x101"))
     steps = [
         made.step(each.mine(weth_pool(CHEAP, 2_500), parent=parent, branch="b"))
         for made, each in ((broken, chain), (forked, other))

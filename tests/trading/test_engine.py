@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dexarb.core.block import BlockHash
 from dexarb.core.market import Market
 from dexarb.core.route import run
 from dexarb.core.trade import FillStatus
@@ -227,7 +228,9 @@ def test_a_resync_voids_what_can_no_longer_be_told() -> None:
     made, chain = engine(first), SmallChain(first)
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     far = keyframe()
-    step = made.step(replace(far, seq=9, block=replace(far.block, number=900, hash="0xfar")))
+    step = made.step(
+        replace(far, seq=9, block=replace(far.block, number=900, hash=BlockHash("0xfar")))
+    )
     assert len(step.voided) == 1
     assert counts(made, settings().hash) == {"seen": 1, "sent": 1, "reorged": 1}
     assert isinstance(made.market, Market)

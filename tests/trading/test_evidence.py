@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dexarb.core.block import BlockUpdate
+from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.evidence import Evidence, Mover, Outcome
 from dexarb.core.market import Keyframe
 from dexarb.core.pool import Pool
@@ -171,7 +171,7 @@ def test_what_was_sent_in_a_dead_block_meets_the_new_branch() -> None:
 def test_a_resync_forgets() -> None:
     story = Story()
     far: Keyframe = replace(
-        keyframe(), seq=9, block=replace(story.opened, number=900, hash="0xfar")
+        keyframe(), seq=9, block=replace(story.opened, number=900, hash=BlockHash("0xfar"))
     )
     story.engine.step(far)
     story.chain.tip = far.block

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dexarb.core.block import BlockUpdate
+from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.market import Keyframe
 from dexarb.core.profile import ReferencePool
 from dexarb.core.trade import FillStatus, Funding, StrategyHash
@@ -120,7 +120,7 @@ def test_a_reorg_behind_a_resync_leaves_the_books_before_it_alone() -> None:
     made, chain = trader(first), SmallChain(first)
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     assert made.step(chain.mine()).fills
-    far = replace(keyframe(), seq=9, block=replace(chain.tip, number=900, hash="0xfar"))
+    far = replace(keyframe(), seq=9, block=replace(chain.tip, number=900, hash=BlockHash("0xfar")))
     made.step(far)
     chain.tip = far.block
     made.step(chain.mine())
@@ -153,8 +153,8 @@ def ticked_market() -> tuple[Keyframe, BlockUpdate, BlockUpdate]:
     result = ticked.swap(USD, amount_in)
     assert result.pool.most_out(USD, 1) is None
     log = swap_log(ticked, USD, result.amount_out, amount_in, result.pool)
-    one = replace(first.block, number=101, hash="0x101", parent_hash="0x100")
-    two = replace(one, number=102, hash="0x102", parent_hash="0x101")
+    one = replace(first.block, number=101, hash=BlockHash("0x101"), parent_hash=BlockHash("0x100"))
+    two = replace(one, number=102, hash=BlockHash("0x102"), parent_hash=BlockHash("0x101"))
     return first, BlockUpdate(2, one, (), ()), BlockUpdate(3, two, (log,), ())
 
 

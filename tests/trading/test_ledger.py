@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dexarb.core.block import Block, BlockRef, BlockUpdate
+from dexarb.core.block import Block, BlockHash, BlockRef, BlockUpdate
 from dexarb.core.ledger import SECONDS_PER_DAY, is_loss
 from dexarb.core.market import Entry, Keyframe, PoolsChanged
 from dexarb.core.pool import PoolKey
@@ -181,7 +181,12 @@ class Life:
             pools += [pool for pool in self.first.pools if pool.key not in known]
         elif kind == "resync":
             number = block.number + 7
-            block = replace(block, number=number, hash=f"0xr{self.chain.seq}", parent_hash="0x")
+            block = replace(
+                block,
+                number=number,
+                hash=BlockHash(f"0xr{self.chain.seq}"),
+                parent_hash=BlockHash("0x"),
+            )
         changed = {pool.key for pool in pools} != self.engine.market.pools.keys()
         if changed or kind == "resync":
             self.blocks = [block]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dexarb.core.block import BlockUpdate
+from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.token import Address
 from dexarb.core.trade import StrategyHash
@@ -109,7 +109,7 @@ def engine(first: Keyframe) -> Engine:
 
 
 def on_branch(update: BlockUpdate, branch: str) -> BlockUpdate:
-    return replace(update, block=replace(update.block, hash=update.block.hash + branch))
+    return replace(update, block=replace(update.block, hash=BlockHash(update.block.hash + branch)))
 
 
 def lived_through(

@@ -14,7 +14,7 @@ from dexarb.amm.abi import unsigned
 from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.amm.v3_events import MINT, SWAP
-from dexarb.core.block import BlockUpdate, Log
+from dexarb.core.block import BlockHash, BlockUpdate, Log
 from dexarb.core.market import Entry, Keyframe
 from dexarb.core.pool import Pool, SwapStyle
 from dexarb.core.token import Address
@@ -238,7 +238,7 @@ def test_styles_are_told_apart(recorded: HistoryReader) -> None:
             for word in (*words, after.sqrt_price_x96, after.liquidity, after.tick)
         )
         log = Log(pool.address, (SWAP, bytes(32), bytes(32)), data, 0, 0)
-        block = replace(market.block, hash="0xnext", parent_hash=market.block.hash)
+        block = replace(market.block, hash=BlockHash("0xnext"), parent_hash=market.block.hash)
         update = BlockUpdate(1, block, (log,), (), has_receipts=False)
         market.apply(update)
         ((judged,),) = [each.swaps for each in judge_block(market, update)]

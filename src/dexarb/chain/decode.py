@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from dexarb.chain import proof
-from dexarb.core.block import Block, Log, Transaction
+from dexarb.core.block import Block, BlockHash, Log, Transaction
 from dexarb.core.profile import ETHEREUM_HEADER
 from dexarb.core.token import Address
 from dexarb.errors import Refused
@@ -143,8 +143,8 @@ def _header(answer: Mapping[str, Any], fields: Sequence[str]) -> Header:
     try:
         block = Block(
             number=ints["number"],
-            hash=_hex(own_hash),
-            parent_hash=_hex(rest["parentHash"]),
+            hash=BlockHash(_hex(own_hash)),
+            parent_hash=BlockHash(_hex(rest["parentHash"])),
             timestamp=ints["timestamp"],
             base_fee_per_gas=ints.get("baseFeePerGas", 0),
             gas_used=ints["gasUsed"],

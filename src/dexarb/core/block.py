@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, NewType
 
 from dexarb.core.token import Address
+
+BlockHash = NewType("BlockHash", str)
+"""0x and 64 lower-case hexadecimal digits. What a node sends is none before it is decoded."""
 
 
 class BlockRef(NamedTuple):
     """Which block: its number, and the hash that says which one of that number."""
 
     number: int
-    hash: str
+    hash: BlockHash
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,8 @@ class Block:
     """
 
     number: int
-    hash: str
-    parent_hash: str
+    hash: BlockHash
+    parent_hash: BlockHash
     timestamp: int
     base_fee_per_gas: int
     gas_used: int

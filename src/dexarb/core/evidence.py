@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dexarb.core.block import BlockHash
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
 
@@ -29,7 +30,7 @@ class Mover:
     """
 
     block_number: int
-    block_hash: str
+    block_hash: BlockHash
     place: int
     transaction: str | None = None
     sender: Address | None = None
@@ -48,7 +49,7 @@ class Evidence:
 
     cycle: Cycle
     block_number: int
-    block_hash: str
+    block_hash: BlockHash
     outcome: Outcome
     closed_after: int | None
     mover: Mover | None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from dexarb.core.block import BlockUpdate
+from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.market import Break, Entry, Keyframe, Market, PoolsChanged
 from dexarb.core.pool import PoolKey
 from dexarb.errors import MarketError, PoolError
@@ -48,7 +48,7 @@ class Move:
     entry: Entry
     kind: Kind
     touched: frozenset[PoolKey] = frozenset()
-    rewound_to: str | None = None
+    rewound_to: BlockHash | None = None
     error: MarketError | PoolError | None = None
 
 

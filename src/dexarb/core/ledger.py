@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from dexarb.core.block import BlockHash
 from dexarb.core.busy import BusyPools, Hold
 from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.core.pool import PoolKey
@@ -68,7 +69,7 @@ and a trade belongs to the day of the block it was decided on."""
 class _BlockJournal:
     """What a block did, so that it can be taken back. streaks: rows and what they held before."""
 
-    block_hash: str
+    block_hash: BlockHash
     settled: list[Fill] = field(default_factory=list)
     streaks: list[tuple[Column, Column]] = field(default_factory=list)
     released: list[Hold] = field(default_factory=list)
@@ -129,12 +130,12 @@ class Ledger:
 
     # -- the fold -----------------------------------------------------------------------------
 
-    def restart(self, block_hash: str) -> None:
+    def restart(self, block_hash: BlockHash) -> None:
         """A market that cannot be taken back beyond this block."""
         self._journal.clear()
         self.start_block(block_hash)
 
-    def start_block(self, block_hash: str) -> None:
+    def start_block(self, block_hash: BlockHash) -> None:
         self._journal.append(_BlockJournal(block_hash))
 
     def see(self, rows: npt.NDArray[np.intp], episodes: Column) -> None:
@@ -214,7 +215,7 @@ class Ledger:
 
     # -- reorganisations ----------------------------------------------------------------------
 
-    def rewind(self, block_hash: str) -> tuple[Fill, ...]:
+    def rewind(self, block_hash: BlockHash) -> tuple[Fill, ...]:
         """Take back the fills of the blocks after `block_hash`; returns them, oldest first.
 
         Their decisions are open again, since a sent transaction cannot be unsent, and pools that

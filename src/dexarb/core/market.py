@@ -6,7 +6,7 @@ from collections import ChainMap, deque
 from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field
 
-from dexarb.core.block import Block, BlockRef, BlockUpdate, Log
+from dexarb.core.block import Block, BlockHash, BlockRef, BlockUpdate, Log
 from dexarb.core.pool import Pool, PoolKey, SwapGas
 from dexarb.core.profile import ChainProfile
 from dexarb.core.token import Address, Token
@@ -255,7 +255,7 @@ class Market:
             if self.tokens.get(token.address, token) != token:
                 raise MarketError(f"token {token.address} is known as another one")
 
-    def rewind(self, block_hash: str) -> frozenset[PoolKey]:
+    def rewind(self, block_hash: BlockHash) -> frozenset[PoolKey]:
         """Go back to the end of an earlier block; returns the pools that changed on the way, those
         included that have joined since and are gone.
 
@@ -276,7 +276,7 @@ class Market:
             self.block = step.parent
         return frozenset(touched)
 
-    def remembers(self, block_hash: str) -> bool:
+    def remembers(self, block_hash: BlockHash) -> bool:
         """Whether `rewind` can reach the block."""
         return block_hash == self.block.hash or any(
             step.parent.hash == block_hash for step in self._steps

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from dexarb.config.where import where
+from dexarb.core.block import BlockHash
 from dexarb.core.evidence import Evidence, Mover
 from dexarb.core.route import CycleId
 from dexarb.core.token import short
@@ -97,7 +98,7 @@ def read_fills(reader: LedgerReader, strategy: str | None, last: int) -> list[Na
         active = reader.active()
         key = find_strategy(strategy, strategies, active).hash
     rows = reader.fills(key, last=last)
-    evidence: dict[tuple[CycleId, str], Evidence] = {}
+    evidence: dict[tuple[CycleId, BlockHash], Evidence] = {}
     for cycle in {row.fill.decision.cycle.id for row in rows}:
         for each in reader.evidence(cycle):
             if each.reorged_seq is None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from dexarb.core.block import BlockRef
+from dexarb.core.block import BlockHash, BlockRef
 from dexarb.core.market import Break
 from dexarb.store.codec import ChangeHeader, EntryHeader, Header
 
@@ -38,7 +38,7 @@ class Branch:
     def __iter__(self) -> Iterator[Header]:
         return iter(self._headers)
 
-    def holds(self, block_hash: str) -> bool:
+    def holds(self, block_hash: BlockHash) -> bool:
         return any(header.hash == block_hash for header in reversed(self._headers))
 
     def follow(self, entry: EntryHeader) -> bool:

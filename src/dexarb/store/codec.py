@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import msgspec
 
 from dexarb.amm import POOL_TYPES
-from dexarb.core.block import Block, BlockRef, BlockUpdate, Log, Transaction
+from dexarb.core.block import Block, BlockHash, BlockRef, BlockUpdate, Log, Transaction
 from dexarb.core.market import Break, Entry, Keyframe, PoolsChanged
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.profile import ChainProfile
@@ -33,8 +33,8 @@ class Header(msgspec.Struct, frozen=True):
 
     seq: int
     number: int
-    hash: str
-    parent_hash: str
+    hash: BlockHash
+    parent_hash: BlockHash
     is_keyframe: bool
     continues: bool
 
@@ -87,7 +87,7 @@ class _KeyframeLine(msgspec.Struct, tag_field="kind", tag="keyframe"):
 
 class _RefLine(msgspec.Struct):
     number: _Uint32
-    hash: str
+    hash: BlockHash
 
 
 class _PoolsLine(msgspec.Struct, tag_field="kind", tag="pools"):
@@ -106,8 +106,8 @@ class _BreakLine(msgspec.Struct, tag_field="kind", tag="break"):
 
 class _Link(msgspec.Struct):
     number: _Uint32
-    hash: str
-    parent_hash: str
+    hash: BlockHash
+    parent_hash: BlockHash
 
 
 class _BlockHeader(msgspec.Struct, tag_field="kind", tag="block"):

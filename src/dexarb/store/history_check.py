@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from dexarb.core.block import BlockUpdate
+from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.following import Follower, Kind, Move
 from dexarb.core.market import MAX_REORG_DEPTH, Break, Entry, Keyframe, Market, PoolsChanged
 from dexarb.errors import StoreError
@@ -80,8 +80,8 @@ class _Standing:
 
     def __init__(self) -> None:
         self._numbers, self._witnesses, self._backfilled = array("q"), array("q"), array("b")
-        self._hashes: list[str] = []
-        self._dead: dict[int, set[str]] = {}
+        self._hashes: list[BlockHash] = []
+        self._dead: dict[int, set[BlockHash]] = {}
 
     def __len__(self) -> int:
         return len(self._numbers)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from dexarb.core.block import Block
+from dexarb.core.block import Block, BlockHash
 from dexarb.core.evidence import Evidence
 from dexarb.core.route import Cycle
 from dexarb.core.trade import Decision, Fill, Incident, SkipCount, StrategyHash
@@ -279,7 +279,7 @@ class BlockBooks:
             ],
         )
 
-    def mark_evidence_reorged(self, dead_blocks: Iterable[str]) -> None:
+    def mark_evidence_reorged(self, dead_blocks: Iterable[BlockHash]) -> None:
         """Evidence found at the end of these blocks, given by hash, does not stand any more."""
         self._many(
             """UPDATE evidence SET reorged_seq = ? WHERE reorged_seq IS NULL

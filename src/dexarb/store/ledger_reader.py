@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from dexarb.core.block import Block
+from dexarb.core.block import Block, BlockHash
 from dexarb.core.route import Cycle, CycleId
 from dexarb.core.trade import Decision, SkipCount, StrategyHash
 from dexarb.errors import StoreError
@@ -158,7 +158,7 @@ class LedgerReader:
         return int(rows[0][0]) if rows else 0
 
     @property
-    def last_block(self) -> tuple[int, str] | None:
+    def last_block(self) -> tuple[int, BlockHash] | None:
         """Number and hash of the block of entry `seq`."""
         rows = self._all("SELECT block_number, block_hash FROM progress")
         return (rows[0][0], rows[0][1]) if rows else None

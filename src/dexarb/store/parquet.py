@@ -16,7 +16,7 @@ from typing import Any
 
 import duckdb
 
-from dexarb.core.block import Block, BlockUpdate, Log, Transaction
+from dexarb.core.block import Block, BlockHash, BlockUpdate, Log, Transaction
 from dexarb.core.token import Address
 from dexarb.errors import StoreError
 from dexarb.store.codec import Header, to_hex
@@ -138,7 +138,7 @@ def read_blocks(folder: Path, from_seq: int, to_seq: int) -> Iterator[BlockUpdat
                 for seq, number, own, parent, *rest, receipts, witnesses, backfilled in rows:
                     yield BlockUpdate(
                         seq,
-                        Block(number, to_hex(own), to_hex(parent), *rest),
+                        Block(number, BlockHash(to_hex(own)), BlockHash(to_hex(parent)), *rest),
                         tuple([_log(row, addresses) for row in log_groups.take(seq)]),
                         tuple(
                             [_transaction(row, addresses) for row in transaction_groups.take(seq)]
@@ -158,7 +158,8 @@ def read_headers(folder: Path) -> Iterator[Header]:
             cursor = connection.execute(_HEADERS, {"path": str(folder / BLOCKS)})
             for rows in _fetched(cursor):
                 for seq, number, own, parent in rows:
-                    yield Header(seq, number, to_hex(own), to_hex(parent), False, True)
+                    hashes = BlockHash(to_hex(own)), BlockHash(to_hex(parent))
+                    yield Header(seq, number, *hashes, False, True)
         except duckdb.Error as error:
             raise StoreError(folder, f"cannot be read: {error}") from error
 

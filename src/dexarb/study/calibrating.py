@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dexarb.core.block import Block, BlockUpdate, Transaction
+from dexarb.core.block import Block, BlockHash, BlockUpdate, Transaction
 from dexarb.core.following import Kind
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import PoolKey, SwapStyle
@@ -114,7 +114,7 @@ class Calibration:
             elif len({swap.before.key for swap in judged.swaps}) > 1:
                 self.several_swaps += 1
 
-    def rewind(self, block_hash: str) -> None:
+    def rewind(self, block_hash: BlockHash) -> None:
         """Nothing: see the class."""
 
     def answer(self) -> Calibration:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from dexarb.core.block import BlockHash
 from dexarb.core.following import Kind, Move
 from dexarb.core.market import Keyframe, Market, PoolsChanged
 from dexarb.core.pool import Pool
@@ -61,7 +62,7 @@ class OpenNow:
     def add(self, seen: Priced) -> None:
         self._now = seen
 
-    def rewind(self, block_hash: str) -> None:
+    def rewind(self, block_hash: BlockHash) -> None:
         """Nothing: market and prices have been taken back already, by whoever follows."""
 
     def answer(self) -> Open:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
+from dexarb.core.block import BlockHash
 from dexarb.core.market import MAX_REORG_DEPTH
 
 Shown = TypeVar("Shown")
@@ -20,7 +21,7 @@ class Recent(Generic[Shown]):
 
     def __init__(self, depth: int = MAX_REORG_DEPTH) -> None:
         self._depth = depth
-        self._blocks: deque[tuple[str, Shown]] = deque()
+        self._blocks: deque[tuple[BlockHash, Shown]] = deque()
 
     def __len__(self) -> int:
         return len(self._blocks)
@@ -28,12 +29,12 @@ class Recent(Generic[Shown]):
     def __iter__(self) -> Iterator[Shown]:
         return (shown for _, shown in self._blocks)
 
-    def add(self, block_hash: str, shown: Shown) -> Shown | None:
+    def add(self, block_hash: BlockHash, shown: Shown) -> Shown | None:
         """The next block; returns what the one showed that can no longer die, if there is one."""
         self._blocks.append((block_hash, shown))
         return self._blocks.popleft()[1] if len(self._blocks) > self._depth else None
 
-    def rewind(self, block_hash: str) -> None:
+    def rewind(self, block_hash: BlockHash) -> None:
         """Forget the blocks behind this one: all of them where it came before the oldest."""
         while self._blocks and self._blocks[-1][0] != block_hash:
             self._blocks.pop()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from dexarb.core.block import Transaction
+from dexarb.core.block import BlockHash, Transaction
 from dexarb.core.market import Market, Swap
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
@@ -62,7 +62,7 @@ class RivalsStudy:
         if settled is not None:
             self._settled.fold(settled)
 
-    def rewind(self, block_hash: str) -> None:
+    def rewind(self, block_hash: BlockHash) -> None:
         self._recent.rewind(block_hash)
 
     def answer(self) -> RivalsFound:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from dexarb.core.block import BlockHash
 from dexarb.core.route import Cycle, CycleId
 from dexarb.core.trade import DecisionId, SkipReason, StrategyHash
 from dexarb.study.funnel import SCOPE
@@ -81,7 +82,7 @@ class SideBySide:
             if verdict.decision is not None:
                 self._made.add(verdict.decision.id)
 
-    def rewind(self, block_hash: str) -> None:
+    def rewind(self, block_hash: BlockHash) -> None:
         """Nothing: see the class."""
 
     def answer(self) -> BothStands:

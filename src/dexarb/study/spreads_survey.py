@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dexarb.core.block import BlockHash
 from dexarb.core.market import Market
 from dexarb.errors import MarketError
 from dexarb.search.result import HopWork
@@ -80,7 +81,7 @@ class SpreadsStudy:
         self._tip = block.hash
         self._now = (seen.market, seen.valuation)
 
-    def rewind(self, block_hash: str) -> None:
+    def rewind(self, block_hash: BlockHash) -> None:
         """Market and prices have been taken back already, by whoever walks."""
         self._recent.rewind(block_hash)
         # Where nothing is left, the next block is the first one.

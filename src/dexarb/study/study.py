@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from dexarb.core.block import BlockHash
+
 Seen_contra = TypeVar("Seen_contra", contravariant=True)
 Answer_co = TypeVar("Answer_co", covariant=True)
 Item = TypeVar("Item")
@@ -24,7 +26,7 @@ class Study(Protocol[Seen_contra, Answer_co]):
         them are missing."""
         ...
 
-    def rewind(self, block_hash: str, /) -> None:
+    def rewind(self, block_hash: BlockHash, /) -> None:
         """The blocks behind this one died. The study is then as if it had never seen them, unless
         it says that they count."""
         ...
@@ -38,7 +40,7 @@ class Study(Protocol[Seen_contra, Answer_co]):
 class Died:
     """The blocks behind this one are no longer on the branch."""
 
-    block_hash: str
+    block_hash: BlockHash
 
 
 def run(study: Study[Item, Found], feed: Iterable[Item | Died]) -> Found:

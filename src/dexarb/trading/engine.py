@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence, Set
 from dataclasses import dataclass
 
-from dexarb.core.block import Block, BlockUpdate
+from dexarb.core.block import Block, BlockHash, BlockUpdate
 from dexarb.core.following import Follower, Kind, Move
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Entry, Keyframe, Market, PoolsChanged
@@ -37,7 +37,7 @@ class _Back:
     """What going back has brought; see Step."""
 
     undone: tuple[Fill, ...] = ()
-    dead_blocks: tuple[str, ...] = ()
+    dead_blocks: tuple[BlockHash, ...] = ()
     voided: tuple[Decision, ...] = ()
 
 
@@ -206,7 +206,7 @@ class Engine:
             self.ledger.void(decision)
         return tuple(voided)
 
-    def _rewind(self, block_hash: str, touched: Set[PoolKey]) -> _Back:
+    def _rewind(self, block_hash: BlockHash, touched: Set[PoolKey]) -> _Back:
         """Everything but the market, which has been taken back.
 
         Pools that have joined since are not known there, and those that have left are nowhere.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dexarb.compiled import kernel
-from dexarb.core.block import Block
+from dexarb.core.block import Block, BlockHash
 from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.core.route import Cycle, CycleId
 from dexarb.search.cycles import CycleIndex
@@ -30,7 +30,7 @@ class _Change:
 class _Observed:
     """A block, and what has to be undone to take it back, the oldest first."""
 
-    block_hash: str
+    block_hash: BlockHash
     changes: list[_Change] = field(default_factory=list)
 
 
@@ -133,7 +133,7 @@ class Episodes:
             if route is not None and self._since.get(route) != ABSENT:
                 restore(self._since.places, route.reshape(1, 4), np.array([number]))
 
-    def rewind(self, block_hash: str) -> None:
+    def rewind(self, block_hash: BlockHash) -> None:
         while self._journal and self._journal[-1].block_hash != block_hash:
             for change in reversed(self._journal.pop().changes):
                 self._since.room_for(len(change.ended))

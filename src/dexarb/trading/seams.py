@@ -22,7 +22,7 @@ from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dexarb.core.block import Block, BlockUpdate
+from dexarb.core.block import Block, BlockHash, BlockUpdate
 from dexarb.core.evidence import Evidence
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Market
@@ -90,7 +90,7 @@ class Decided:
 
     decisions: Sequence[Decision] = ()
     incidents: Sequence[Incident] = ()
-    rewound_to: str | None = None
+    rewound_to: BlockHash | None = None
 
 
 class Strategy(Protocol):
@@ -130,7 +130,7 @@ class Executor(Protocol):
         """Instead of `settle`: take these as the outcomes in the block."""
         ...
 
-    def rewind(self, block_hash: str) -> None:
+    def rewind(self, block_hash: BlockHash) -> None:
         """The blocks after this one died: what was settled in them is open again."""
         ...
 
@@ -161,6 +161,6 @@ class Step:
     voided: Sequence[Decision] = ()
     stale: bool = False
     evidence: Sequence[Evidence] = ()
-    dead_blocks: Sequence[str] = ()
+    dead_blocks: Sequence[BlockHash] = ()
     incidents: Sequence[Incident] = ()
-    rewound_to: str | None = None
+    rewound_to: BlockHash | None = None

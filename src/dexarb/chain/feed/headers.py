@@ -12,7 +12,7 @@ from dexarb.chain import decode
 from dexarb.chain.contents import check_header
 from dexarb.chain.decode import Header, JsonObject
 from dexarb.chain.endpoints.trouble import NOT_THERE_YET
-from dexarb.chain.feed.way import Dialogue, Questions
+from dexarb.chain.feed.way import Dialogue
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import BlockRef
 from dexarb.core.profile import ETHEREUM_HEADER
@@ -84,7 +84,7 @@ class HeaderReader:
             self._is_told = False
             _log.info("headers.proven")
 
-    async def ask(self, questions: Questions) -> list[Header | None]:
+    async def ask(self, questions: Sequence[str | int]) -> list[Header | None]:
         """One header a question: hashes, numbers, tags. None where the chain has none.
 
         Raises RpcError, Refused and TransportError.

@@ -17,7 +17,7 @@ from dexarb.chain.feed.witnesses import Witnesses
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport import wire
 from dexarb.chain.transport.push import Subscription
-from dexarb.core.block import BlockRef
+from dexarb.core.block import BlockHash, BlockRef
 from dexarb.errors import OutsideError, Refused, TransportError
 
 PROBE_S = 15.0
@@ -110,7 +110,7 @@ class HeadListener:
         self._now = now
         self._stats = stats
         self._trouble = trouble
-        self._heard_at: OrderedDict[str, float] = OrderedDict()
+        self._heard_at: OrderedDict[BlockHash, float] = OrderedDict()
         self._latest: BlockRef | None = None
         self._listening = False
         self._polling = asyncio.Event()
@@ -118,7 +118,7 @@ class HeadListener:
         self._news_at = 0.0
         self._looked_at = float("-inf")
 
-    def heard_at(self, block_hash: str) -> float | None:
+    def heard_at(self, block_hash: BlockHash) -> float | None:
         """When the block was heard of as a live head."""
         return self._heard_at.get(block_hash)
 

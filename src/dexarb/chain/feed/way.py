@@ -11,14 +11,14 @@ from collections.abc import Generator, Sequence
 from typing import TypeVar
 
 from dexarb.chain.decode import Header
-from dexarb.core.block import Block, BlockRef
+from dexarb.core.block import Block, BlockHash, BlockRef
 from dexarb.errors import ReorgTooDeep
 
 WINDOW = 64
 """Headers of a branch that are asked for at once."""
 
 T = TypeVar("T")
-Questions = Sequence[str | int]
+Questions = Sequence[BlockHash | int]
 Answers = Sequence[Header | None]
 Dialogue = Generator[Questions, Answers, T]
 
@@ -44,7 +44,7 @@ def way_to(
     if target.block.number <= oldest.number:
         yield from _another_chain(target.block, newest, newest_timestamp)
         return []
-    way, heard = [target], dict[str, Header]()
+    way, heard = [target], dict[BlockHash, Header]()
     window = min(WINDOW, max(1, target.block.number - newest.number - 1))
     while way[-1].block.parent_hash not in hashes:
         child = way[-1].block

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import accumulate
 
-from dexarb.core.block import BlockRef
+from dexarb.core.block import BlockHash, BlockRef
 
 _REMEMBERED = 512
 
@@ -18,10 +18,10 @@ class Witnesses:
     """Mutable. `name` takes what an endpoint says; the rest are questions about it."""
 
     def __init__(self) -> None:
-        self._named: dict[str, OrderedDict[str, None]] = {}
+        self._named: dict[str, OrderedDict[BlockHash, None]] = {}
         self._newest: dict[str, BlockRef] = {}
 
-    def name(self, endpoint: str, block: BlockRef, parent_hash: str) -> None:
+    def name(self, endpoint: str, block: BlockRef, parent_hash: BlockHash) -> None:
         """The endpoint has the block, and with it the block's parent."""
         named = self._named.setdefault(endpoint, OrderedDict())
         for block_hash in (parent_hash, block.hash):
@@ -31,7 +31,7 @@ class Witnesses:
             named.popitem(last=False)
         self._newest[endpoint] = block
 
-    def counts(self, path: Sequence[str]) -> list[int]:
+    def counts(self, path: Sequence[BlockHash]) -> list[int]:
         """By how many endpoints each of these blocks is named; each is the next one's parent."""
         ends = [0] * len(path)
         for named in self._named.values():

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dexarb.core.block import BlockHash
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import Cycle, CycleId, run
@@ -348,7 +349,7 @@ def gas_prices(market: Market, valuation: Valuation) -> GasPrices:
     return GasPrices(float(market.block.base_fee_per_gas), fee, wei / PRICE_UNIT)
 
 
-def decision_id(strategy: StrategyHash, block_hash: str, cycle_id: CycleId) -> DecisionId:
+def decision_id(strategy: StrategyHash, block_hash: BlockHash, cycle_id: CycleId) -> DecisionId:
     """16 hexadecimal digits of SHA-256: the same decision has the same id in every run."""
     digest = hashlib.sha256(f"{strategy}:{block_hash}:{cycle_id}".encode()).hexdigest()
     return DecisionId(digest[:16])

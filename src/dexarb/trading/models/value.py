@@ -12,6 +12,7 @@ from collections.abc import Collection, Container
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dexarb.core.block import BlockHash
 from dexarb.core.market import MAX_REORG_DEPTH, Market
 from dexarb.core.pool import PIPS, Pool, PoolKey
 from dexarb.core.token import Address
@@ -89,7 +90,7 @@ class Valuation:
         self._wrapped_native = profile.wrapped_native
         self._know_numeraire(market)
         # One entry a block: the mids of every token's deep enough reference pools.
-        self._mids: deque[tuple[str, dict[Address, tuple[float, ...]]]] = deque(
+        self._mids: deque[tuple[BlockHash, dict[Address, tuple[float, ...]]]] = deque(
             maxlen=window_blocks + MAX_REORG_DEPTH
         )
         self._prices: dict[Address, int | None] = {}
@@ -153,7 +154,7 @@ class Valuation:
             mids[token] = tuple(found)
         return mids
 
-    def rewind(self, block_hash: str) -> None:
+    def rewind(self, block_hash: BlockHash) -> None:
         """Forget the blocks after `block_hash`. Pools may have gone since that was observed."""
         while len(self._mids) > 1 and self._mids[-1][0] != block_hash:
             self._mids.pop()

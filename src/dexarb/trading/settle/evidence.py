@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from dexarb.core.block import Block, BlockUpdate
+from dexarb.core.block import Block, BlockHash, BlockUpdate
 from dexarb.core.evidence import PERSISTS_AFTER_BLOCKS, Evidence, Mover, Outcome
 from dexarb.core.market import MAX_REORG_DEPTH, Market
 from dexarb.core.pool import PoolKey
@@ -18,7 +18,7 @@ from dexarb.core.token import Address
 from dexarb.core.trade import Decision
 from dexarb.trading.models.rivals import Arbitrage, arbitrages
 
-_Key = tuple[CycleId, str]
+_Key = tuple[CycleId, BlockHash]
 """Cycle id and hash of the block at whose end it was open."""
 
 
@@ -54,7 +54,7 @@ class _Watch:
 class _Seen:
     """After a block: what was being watched then, and what was decided on at its end."""
 
-    block_hash: str
+    block_hash: BlockHash
     watches: dict[_Key, _Watch]
     begun: list[_Watch]
 
@@ -64,9 +64,11 @@ class EvidenceTracker:
 
     def __init__(self) -> None:
         self._watches: dict[_Key, _Watch] = {}
-        self._journal: deque[_Seen] = deque([_Seen("", {}, [])], maxlen=MAX_REORG_DEPTH + 1)
+        self._journal: deque[_Seen] = deque(
+            [_Seen(BlockHash(""), {}, [])], maxlen=MAX_REORG_DEPTH + 1
+        )
 
-    def restart(self, block_hash: str, pools: Container[PoolKey] = ()) -> None:
+    def restart(self, block_hash: BlockHash, pools: Container[PoolKey] = ()) -> None:
         """The market begins anew at this block, with these pools: forget what has others."""
         self._watches = _within(pools, self._watches)
         self._journal.clear()
@@ -113,14 +115,14 @@ class EvidenceTracker:
                 self._watches[key] = _Watch(decision.cycle, decision.block)
                 self._journal[-1].begun.append(self._watches[key])
 
-    def rewind(self, block_hash: str) -> tuple[str, ...]:
+    def rewind(self, block_hash: BlockHash) -> tuple[BlockHash, ...]:
         """Go back to the end of an earlier block, one that the market remembers; returns the
         hashes of the dead ones, oldest first.
 
         Evidence found in those is open again. So is what was decided in them: it was sent, and
         meets the new branch.
         """
-        dead: list[str] = []
+        dead: list[BlockHash] = []
         begun: list[_Watch] = []
         while self._journal[-1].block_hash != block_hash:
             seen = self._journal.pop()

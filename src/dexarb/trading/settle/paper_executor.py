@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from dexarb.core.block import Block, BlockUpdate
+from dexarb.core.block import Block, BlockHash, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH, Market
 from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
@@ -45,7 +45,7 @@ class PaperExecutor:
         self._reality = reality
         self._open: dict[DecisionId, _Sent] = {}
         self._sent = 0
-        self._settled: deque[tuple[str, list[_Sent]]] = deque(maxlen=MAX_REORG_DEPTH + 1)
+        self._settled: deque[tuple[BlockHash, list[_Sent]]] = deque(maxlen=MAX_REORG_DEPTH + 1)
 
     def submit(self, decisions: Sequence[Decision], valuation: Valuation) -> None:
         quotes = _Quotes(valuation)
@@ -107,7 +107,7 @@ class PaperExecutor:
                 sent.earliest = block.number + 1
         return sent.in_time
 
-    def rewind(self, block_hash: str) -> None:
+    def rewind(self, block_hash: BlockHash) -> None:
         reopened: list[_Sent] = []
         while self._settled and self._settled[-1][0] != block_hash:
             reopened += self._settled.pop()[1]
