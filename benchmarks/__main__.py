@@ -10,6 +10,7 @@ from benchmarks import (
     bench_proof,
     bench_replay,
     bench_settlement,
+    bench_start,
     bench_strategies,
     bench_studies,
 )
@@ -35,5 +36,6 @@ if __name__ == "__main__":
             *bench_replay.rows(),
             *bench_proof.rows(),
             *bench_studies.rows(),
+            *bench_start.rows(),
         ]
     )

@@ -88,6 +88,11 @@ class Crowd:
         return cls(keyframe)
 
     @property
+    def tokens(self) -> list[Address]:
+        """By name; each is called by its address."""
+        return list(self.keyframe.profile.tokens.values())
+
+    @property
     def keys(self) -> list[PoolKey]:
         return [pool.key for pool in self.keyframe.pools]
 

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "store": {"core", "amm", "errors"},
     "ends": {"core", "amm", "trading", "chain", "store", "errors"},
     "config": {"core", "amm", "trading", "errors"},
-    "study": {"core", "amm", "search", "trading", "store", "config", "errors"},
+    "study": {"core", "amm", "search", "trading", "store", "config", "compiled", "errors"},
     "screens": {"core", "trading", "store", "config", "study", "errors"},
     "apps": {
         "core", "trading", "chain", "store", "ends", "config", "study", "screens", "errors",

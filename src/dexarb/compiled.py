@@ -7,8 +7,11 @@ the sources or in the user's cache folder.
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +20,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import numba
 from numba.core.caching import FunctionCache
 from numba.core.options import DefaultOptions
+from numba.core.runtime.nrt import rtsys
 
 from dexarb.errors import StoreError
 
@@ -71,8 +75,42 @@ class _Cache(FunctionCache):
         super().__init__(function)  # type: ignore[no-untyped-call]
         self._sources = sources
 
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        """numba's own fills its context first with all that it can compile. That takes longer than
+        loading every kernel, and code that is compiled already needs none of it but the runtime.
+        """
+        rtsys.initialize(target_context)
+        found = None
+        with self._guard_against_spurious_io_errors():
+            found = self._load_overload(signature, target_context)  # type: ignore[no-untyped-call]
+        if found is None:
+            _announce()
+        return found
+
     def _index_key(self, signature: Any, codegen: Any) -> Any:
         return super()._index_key(signature, codegen), self._sources  # type: ignore[no-untyped-call]
+
+
+@cache
+def _announce() -> None:
+    """Once a process, as a warning: without any set-up Python shows these, and no others."""
+    logging.getLogger(__name__).warning(
+        "compiling for this machine, which is kept: about half a minute, once"
+    )
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """While one process compiles, others with the same cache wait, and then load what it made."""
+    folder = cache_folder()
+    try:
+        lock = (Path(folder) / "compiling.lock").open("a") if folder else None
+    except OSError:
+        lock = None  # `require_writable_cache` says it
+    with lock or nullcontext():
+        if lock is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @cache

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from numba.core.options import DefaultOptions
@@ -86,3 +87,47 @@ def test_kernels_compile_without_the_private_option(monkeypatch: pytest.MonkeyPa
     monkeypatch.delattr(DefaultOptions, "_nrt")
     assert compiled.without_reference_counts() == {}
     assert compiled.kernel(total)(numbers) == 6.0
+
+
+ONE_KERNEL = """
+import numpy as np
+from dexarb import compiled
+from tests.search.test_compiled import total
+print(compiled.kernel(total)(np.arange(4.0)))
+"""
+
+
+def test_compiling_is_told_once_and_kept(tmp_path: Path) -> None:
+    first, second = (python(ONE_KERNEL, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
+    assert first.stdout == second.stdout == "6.0\n", first.stderr
+    assert first.stderr.count("compiling for this machine") == 1
+    assert not second.stderr
+
+
+WAITING = """
+import sys
+from pathlib import Path
+from dexarb import compiled
+print("before", flush=True)
+with compiled.one_at_a_time():
+    print((Path(sys.argv[0]).parent / "done").exists(), flush=True)
+"""
+
+
+def test_a_process_waits_while_another_one_compiles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    program = tmp_path / "waiting.py"
+    program.write_text(WAITING)
+    with compiled.one_at_a_time():
+        waiting = subprocess.Popen(
+            [sys.executable, str(program)],
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline() == "before\n"
+        (tmp_path / "done").write_text("")
+    assert waiting.communicate(timeout=60)[0] == "True\n"
+    assert waiting.returncode == 0

@@ -21,7 +21,6 @@ from dexarb.study.rivals import Rival
 from dexarb.study.rivals_study import RivalsStudy, Who
 from dexarb.study.study import run
 from dexarb.study.walk import Span, history_reader, span, walk
-from dexarb.study.warm_up import warm_up
 
 TARGET, SENDER = "target", "sender"
 _WHO: Mapping[str, Who] = {TARGET: lambda each: each.to, SENDER: lambda each: each.sender}
@@ -105,7 +104,6 @@ def answer(
     if by not in (TARGET, SENDER):
         raise InputError(f'--by "{by}" is neither {TARGET} nor {SENDER}')
     asked = span(history_reader(history, config), first=first, last=last, count=count)
-    warm_up()
     found = run(RivalsStudy(_WHO[by]), shown(walk(asked), "reading history", asked.blocks))
     return Rivals(asked, by, found.rivals, found.takes, found.opened, found.without_receipts)
 

@@ -21,7 +21,6 @@ from dexarb.screens.tables import plain_table
 from dexarb.study.open_now import Finding, OpenNow, priced, way_to
 from dexarb.study.study import run
 from dexarb.study.walk import history_reader
-from dexarb.study.warm_up import warm_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,6 @@ class Scan(Answer):
 def answer(history: Path | None, *, config: Path, block: int | None, min_profit_usd: float) -> Scan:
     """Raises StoreError, InputError for a block that the history does not have."""
     reader = history_reader(history, config)
-    warm_up()
     way = way_to(reader, block)
     blocks = way.number - way.first.block.number
     found = run(OpenNow(), shown(priced(reader, way), "reading history", blocks))

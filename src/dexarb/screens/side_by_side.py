@@ -28,7 +28,6 @@ from dexarb.store.ledger_reader import read_only
 from dexarb.study.redecide import redecided
 from dexarb.study.side_by_side import Episode, Reached, SideBySide, counts
 from dexarb.study.study import run
-from dexarb.study.warm_up import warm_up
 from dexarb.trading.strategy import THRESHOLD
 
 SHOWN = 30
@@ -123,7 +122,6 @@ def compare(
         epochs = reader.epochs()
         in_ledger = {row.decision.id for key in keys for row in reader.decisions(key)}
         fills = [row.fill for key in keys for row in reader.fills(key) if row.reorged_seq is None]
-    warm_up()
     feed = redecided(
         history,
         settings,

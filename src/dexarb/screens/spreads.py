@@ -11,7 +11,6 @@ from dexarb.screens.spreads_screen import Spreads
 from dexarb.study.spreads_survey import SpreadsStudy, chosen_sizes
 from dexarb.study.study import run
 from dexarb.study.walk import first_market, history_reader, span, walk
-from dexarb.study.warm_up import warm_up
 from dexarb.trading.strategy import THRESHOLD
 
 
@@ -28,7 +27,6 @@ def answer(
     alone = history is not None and size_usd is not None
     reader = history_reader(history, config)
     asked = span(reader, first=first, last=last, count=count)
-    warm_up()
     loaded = None if alone else load_paper(config)
     settings = loaded.settings(first_market(asked).profile.tokens) if loaded else ()
     settings = tuple(each for each in settings if each.kind == THRESHOLD)

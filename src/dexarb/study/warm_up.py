@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dexarb import amm
+from dexarb.compiled import one_at_a_time, require_writable_cache
 from dexarb.search import scan
 from dexarb.trading.decide import screen
 
@@ -12,6 +13,8 @@ def warm_up() -> None:
 
     Raises StoreError where the cache cannot be written.
     """
-    scan.warm_up()
-    amm.warm_up()
-    screen.warm_up()
+    require_writable_cache()
+    with one_at_a_time():
+        scan.warm_up()
+        amm.warm_up()
+        screen.warm_up()
