@@ -25,9 +25,11 @@ from dexarb.trading.models.reality import REALITY
 from dexarb.trading.seams import View
 from dexarb.trading.strategy import StrategySettings
 from tests.oracles.deciding import PlainLoop
-from tests.search.world import rng_of
 from tests.support.scans import narrowed
-from tests.trading.random_trading import GWEI, PAIRS, engine, keyframe, random_block
+from tests.support.worlds.blocks import GWEI
+from tests.support.worlds.engines import engine
+from tests.support.worlds.pools import rng_of
+from tests.support.worlds.random_trading import PAIRS, keyframe, random_block
 
 STRATEGIES = 10_000
 OPPORTUNITIES = 5

@@ -27,13 +27,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 
 from benchmarks.bench_sizing import USDC, WETH, Case
-from benchmarks.hub_market import v3_pool
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.pool import PIPS, Pool
 from dexarb.core.token import Address
 from dexarb.search.polish import polish
 from dexarb.search.scan import warm_up
+from tests.support.worlds import pools
 
 DECIMALS = {USDC: 6, WETH: 18}
 DOLLARS_PER_WETH = 2500.0
@@ -55,7 +55,7 @@ def v3(number: int, premium: float) -> UniswapV3Pool:
     price = 1e12 / DOLLARS_PER_WETH / premium
     liquidity = 4e12 * sqrt(price) * 10.0 ** rng.normal(0.0, 0.4, 160)
     ranges = [(n - 80, n - 79, int(liquidity[n])) for n in range(160)]
-    return v3_pool(Address(f"0x{3:02x}{number:038x}"), (USDC, WETH), 500, price, ranges)
+    return pools.v3(number, (USDC, WETH), price, ranges, 500)
 
 
 CASES: dict[str, tuple[Pool, Pool]] = {

@@ -15,7 +15,7 @@ from dexarb.config.strategy_table import canonical
 from dexarb.errors import InputError
 from dexarb.trading.strategy import StrategySettings
 from tests.support.own_package import install
-from tests.support.small_chain import PROFILE
+from tests.support.worlds.small_chain import PROFILE
 
 PATIENT = """
 class Patient:

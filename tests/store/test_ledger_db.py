@@ -20,8 +20,8 @@ from dexarb.store.ledger_notes import (
     Note,
 )
 from dexarb.store.ledger_rows import DecisionState, Epoch, RealityRow, Standing
-from tests.store import world
 from tests.store.books import STRATEGIES, block, decision, fill, open_ledger
+from tests.support.worlds import arrivals
 
 ONE, TWO, THREE = (strategy.hash for strategy in STRATEGIES)
 
@@ -36,7 +36,7 @@ def ledger(tmp_path: Path) -> Iterator[LedgerDb]:
 
 
 def test_a_new_ledger_is_at_no_entry(ledger: LedgerDb) -> None:
-    assert (ledger.seq, ledger.last_block, ledger.chain_id) == (0, None, world.CHAIN_ID)
+    assert (ledger.seq, ledger.last_block, ledger.chain_id) == (0, None, arrivals.CHAIN_ID)
     assert ledger.history == Path("data/history/137")
 
 

@@ -22,9 +22,9 @@ from dexarb.study.side_by_side import SideBySide
 from dexarb.study.spreads_survey import SpreadsStudy
 from dexarb.study.study import Died, Study, run
 from dexarb.study.walk import Moment, engine_on, moments, span, walk
-from tests.support.random_chain import NATIVE, USD, RandomChain
 from tests.support.recorded import record
-from tests.support.small_chain import settings
+from tests.support.worlds.random_chain import NATIVE, USD, RandomChain
+from tests.support.worlds.small_chain import settings
 
 SEEDS = range(6)
 BLOCKS = 60

@@ -13,7 +13,14 @@ from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import IncidentRow
 from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView
 from tests.support.sessions import EverySecond, paper_session
-from tests.support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, settings, weth_pool
+from tests.support.worlds.small_chain import (
+    CHAIN_ID,
+    CHEAP,
+    SmallChain,
+    keyframe,
+    settings,
+    weth_pool,
+)
 
 BLOCKS = 24
 FAILS_AT = 112

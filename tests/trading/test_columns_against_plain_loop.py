@@ -18,8 +18,9 @@ from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Decided, View
 from dexarb.trading.strategy import StrategySettings
 from tests.oracles.deciding import Outcome, PlainLoop
-from tests.search.world import rng_of
-from tests.trading.random_trading import engine, keyframe, random_block, settings_drawn
+from tests.support.worlds.engines import engine
+from tests.support.worlds.pools import rng_of
+from tests.support.worlds.random_trading import keyframe, random_block, settings_drawn
 
 
 class Both:
