@@ -114,6 +114,7 @@ def whole_blocks() -> list[Row]:
         gas_units=checks.units,
         max_hops=MAX_HOPS,
         min_gross=lambda token: int(5.0 / value[token]),
+        dust=lambda token: 0.002 / value[token],
     )
     taken = []
     for pools in islice(hubs.blocks(60, 4), 500):

@@ -18,7 +18,7 @@ from dexarb.core.profile import ChainProfile, ReferencePool
 from dexarb.core.token import Address, Token, pair_of
 from dexarb.study.searching import scanner_of
 from dexarb.trading.decide.threshold import ThresholdStrategies
-from dexarb.trading.decide.triage import NOBODY, LeastGas
+from dexarb.trading.decide.triage import NOBODY
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.settle.paper_executor import PaperExecutor
@@ -115,18 +115,12 @@ class Triage:
 
     def __init__(self, strategies: ThresholdStrategies) -> None:
         self._strategies = strategies
-        self._least_gas = LeastGas(REALITY.gas)
         self.engine: Engine | None = None
 
     def min_gross(self, token: Address) -> int:
         if self.engine is None:
             return NOBODY
         return self._strategies.least_gross(token, self.engine.market, self.engine.valuation)
-
-    def dust(self, token: Address) -> float:
-        if self.engine is None:
-            return math.inf
-        return self._least_gas.dust(token, self.engine.market, self.engine.valuation)
 
 
 def engine(crowd: Crowd) -> Engine:
@@ -149,9 +143,7 @@ def engine(crowd: Crowd) -> Engine:
     triage = Triage(strategies)
     running = Engine(
         crowd.keyframe,
-        lambda market: scanner_of(
-            market, REALITY.gas, min_gross=triage.min_gross, dust=triage.dust
-        ),
+        lambda market, dust: scanner_of(market, REALITY.gas, min_gross=triage.min_gross, dust=dust),
         PaperExecutor(REALITY),
         REALITY,
         max_state_age_s=1e9,

@@ -10,7 +10,7 @@ from dexarb.core.trade import Opportunity
 from dexarb.search.scan import Scan
 from tests.search.optimiser import Best, ExactCycle
 
-CLOSE = 1e-9
+CLOSE = 1e-6
 """Of the profit: the loss that counts for nothing."""
 
 
@@ -29,7 +29,7 @@ class Loss(NamedTuple):
 
     @property
     def bound(self) -> float:
-        """1 or less keeps the promise: a grain of the coarsest token, or 1e-9 of the profit."""
+        """1 or less keeps the promise: a grain of the coarsest token, or 1e-6 of the profit."""
         return min(self.grains, self.share / CLOSE)
 
     def __str__(self) -> str:

@@ -103,13 +103,18 @@ class ToyPool:
     def swap(
         self, token_in: Address, amount_in: int, token_out: Address | None = None
     ) -> SwapResult:
+        amount_out = self.quote(token_in, amount_in, token_out)
+        sold, bought = self._way(token_in, token_out)
+        return SwapResult(amount_in, amount_out, self._swapped(sold, bought, amount_in, amount_out))
+
+    def quote(self, token_in: Address, amount_in: int, token_out: Address | None = None) -> int:
         sold, bought = self._way(token_in, token_out)
         if amount_in <= 0:
             raise InvalidAmount(self.key, amount_in, "is not positive")
         amount_out = self._amount_out(sold, bought, amount_in)
         if not amount_out:
             raise InvalidAmount(self.key, amount_in, "is too small to buy anything")
-        return SwapResult(amount_in, amount_out, self._swapped(sold, bought, amount_in, amount_out))
+        return amount_out
 
     def swap_exact_out(
         self, token_out: Address, amount_out: int, token_in: Address | None = None

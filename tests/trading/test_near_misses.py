@@ -16,7 +16,7 @@ from dexarb.core.token import Address
 from dexarb.core.trade import StrategyHash
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
-from dexarb.trading.decide.triage import NOBODY, LeastGas
+from dexarb.trading.decide.triage import NOBODY
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
@@ -88,15 +88,7 @@ whole = partial(searching, min_gross=lambda _: NOBODY)
 
 
 def engine(first: Keyframe) -> Engine:
-    made: list[Engine] = []
-    least_gas = LeastGas(REALITY.gas)
-
-    def dust(token: Address) -> float:
-        return least_gas.dust(token, made[0].market, made[0].valuation) if made else 0.0
-
-    scanner = partial(whole, dust=dust)
-    made.append(engines.engine(first, (), scanner=scanner, max_state_age_s=1e9))
-    return made[0]
+    return engines.engine(first, (), scanner=whole, max_state_age_s=1e9)
 
 
 def on_branch(update: BlockUpdate, branch: str) -> BlockUpdate:

@@ -24,7 +24,7 @@ from dexarb.trading.seams import Step, View
 from dexarb.trading.strategy import StrategySettings
 from tests.support.worlds import random_trading
 from tests.support.worlds.blocks import GWEI
-from tests.support.worlds.engines import engine
+from tests.support.worlds.engines import engine, thorough
 from tests.support.worlds.pools import rng_of
 from tests.support.worlds.random_trading import random_block, settings_drawn
 from tests.support.worlds.small_chain import (
@@ -118,8 +118,10 @@ def test_one_that_wants_everything_trades_as_the_built_in_one(
     running = OwnStrategies({"everything": Everything}, REALITY)
     running.use(mine)
     rng = rng_of("history", seed)
-    made = engine(random_trading.keyframe(seed), [running])
-    other = engine(random_trading.keyframe(seed), [ThresholdStrategies(drawn, REALITY)])
+    made = engine(random_trading.keyframe(seed), [running], scanner=thorough)
+    other = engine(
+        random_trading.keyframe(seed), [ThresholdStrategies(drawn, REALITY)], scanner=thorough
+    )
     for _ in range(6):
         update = random_block(made.market, rng, moved=int(rng.integers(0, 5)))
         step, expected = made.step(update), other.step(update)

@@ -16,7 +16,7 @@ from dexarb.trading.engine import Engine
 from dexarb.trading.models.value import ValueModel
 from dexarb.trading.seams import Step
 from tests.support.scripted import Scripted
-from tests.support.worlds.engines import engine, searching
+from tests.support.worlds.engines import engine, scanned_anew
 from tests.support.worlds.pools import token
 from tests.support.worlds.pools import v2 as plain_pool
 from tests.support.worlds.random_chain import RandomChain
@@ -228,8 +228,9 @@ def test_after_any_changes_and_reorganisations_the_search_is_a_new_ones_and_the_
             assert all(set(each.cycle.pools) <= there.keys() for each in step.decisions)
             assert all(set(each.cycle.pools) <= there.keys() for each in step.evidence)
             assert all(set(each.decision.cycle.pools) <= there.keys() for each in step.fills)
-            fresh = searching(made.market).scan
+            fresh = scanned_anew(made.market, made.valuation)
             assert made.scan.open_cycles == fresh.open_cycles
+            assert made.scan.opportunities == fresh.opportunities
             assert made.episodes.by_id().keys() == fresh.open_cycles.keys()
             columns = {name: made.ledger.column(name) for name in ("sent", *OUTCOMES)}
             assert (columns["sent"] == sum(columns[name] for name in OUTCOMES)).all()
@@ -241,7 +242,8 @@ def test_after_any_changes_and_reorganisations_the_search_is_a_new_ones_and_the_
             joined = tuple(truth[a] for a in absent if rng.random() < 0.4)
             entries.append(changed(made, joined=joined, left=left))
             made.step(entries.pop())
-            assert made.scan.open_cycles == searching(made.market).scan.open_cycles
+            fresh = scanned_anew(made.market, made.valuation)
+            assert made.scan.opportunities == fresh.opportunities
         for name, pool in made.market.pools.items():
             assert chain.states_at(update.block)[name] == pool
     assert kinds == {"undone", "voided", "fills"}

@@ -16,7 +16,7 @@ from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.strategy import StrategySettings
 from tests.support.worlds import small_chain
-from tests.support.worlds.engines import engine, searching
+from tests.support.worlds.engines import engine, thorough
 from tests.support.worlds.pools import rng_of
 from tests.support.worlds.random_trading import keyframe, random_block, settings_drawn
 from tests.support.worlds.small_chain import USDC
@@ -32,7 +32,7 @@ def with_triage(seed: int, drawn: list[StrategySettings]) -> Engine:
         return strategies.least_gross(token, made[0].market, made[0].valuation)
 
     made.append(
-        engine(keyframe(seed), [strategies], scanner=partial(searching, min_gross=min_gross))
+        engine(keyframe(seed), [strategies], scanner=partial(thorough, min_gross=min_gross))
     )
     return made[0]
 
@@ -51,7 +51,7 @@ def test_triage_changes_no_decision_no_fill_and_no_count(
 ) -> None:
     rng = rng_of("history", seed)
     some = with_triage(seed, drawn)
-    everything = engine(keyframe(seed), [ThresholdStrategies(drawn, REALITY)])
+    everything = engine(keyframe(seed), [ThresholdStrategies(drawn, REALITY)], scanner=thorough)
     for _ in range(8):
         update = random_block(some.market, rng, moved=int(rng.integers(0, 5)))
         one, other = some.step(update), everything.step(update)
@@ -111,7 +111,7 @@ def test_nobody_wants_nothing() -> None:
 def test_what_the_triage_drops_is_still_a_near_miss() -> None:
     strict = small_chain.settings(min_profit_micro_usd=10**9)
     first = small_chain.keyframe()
-    scanner = partial(searching, min_gross=lambda _token: NOBODY)
+    scanner = partial(thorough, min_gross=lambda _token: NOBODY)
     made = engine(first, [ThresholdStrategies((strict,), REALITY)], scanner=scanner)
     chain = small_chain.SmallChain(first)
     step = made.step(chain.mine(small_chain.weth_pool(small_chain.CHEAP, 2_450)))

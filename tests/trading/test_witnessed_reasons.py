@@ -22,7 +22,7 @@ from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Decided, View
 from dexarb.trading.strategy import StrategySettings
 from tests.support.scans import narrowed
-from tests.support.worlds.engines import engine, searching
+from tests.support.worlds.engines import engine, thorough
 from tests.support.worlds.pools import rng_of
 from tests.support.worlds.random_trading import keyframe, random_block, settings_drawn
 
@@ -80,7 +80,7 @@ def test_what_is_witnessed_is_what_it_would_say_if_asked(
     """least: the search offers what earns so much; everything else is a near miss."""
     rng = rng_of("heard", seed)
     strategy = AskedAgain(drawn)
-    scanner = partial(searching, min_gross=lambda _: least)
+    scanner = partial(thorough, min_gross=lambda _: least)
     made = engine(keyframe(seed), [strategy], scanner=scanner)
     for _ in range(8):
         made.step(random_block(made.market, rng, moved=int(rng.integers(0, 5))))

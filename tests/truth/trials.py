@@ -69,11 +69,12 @@ class Trials:
         self.findings = Findings()
         self.engine = Engine(
             lab.keyframe(),
-            lambda market: Scanner(
+            lambda market, dust: Scanner(
                 market,
                 start_tokens=market.profile.start_tokens,
                 gas_units=REALITY.gas.units,
                 max_hops=4,
+                dust=dust,
             ),
             executor,
             REALITY,

@@ -21,6 +21,7 @@ from dexarb.amm.limbs import (
     equal,
     is_zero,
     less,
+    limbs_of,
     sub,
 )
 from dexarb.amm.tick_math import MAX_SQRT_RATIO, MAX_TICK, MIN_SQRT_RATIO, MIN_TICK
@@ -32,6 +33,8 @@ Rows = NDArray[np.uint64]
 
 LOWEST, HIGHEST = np.int64(MIN_TICK), np.int64(MAX_TICK)
 NO_TICK = np.int64(MAX_TICK + 1)
+LOWEST_LIMIT, HIGHEST_LIMIT = MIN_SQRT_RATIO + 1, MAX_SQRT_RATIO - 1
+LOWEST_LIMBS, HIGHEST_LIMBS = limbs_of(LOWEST_LIMIT), limbs_of(HIGHEST_LIMIT)
 
 
 def swap(
@@ -64,10 +67,32 @@ def swap(
     )
 
 
+def quote(
+    rows: Rows,
+    tick_spacing: int,
+    fee_pips: int,
+    sqrt_price_x96: int,
+    tick: int,
+    liquidity: int,
+    zero_for_one: bool,
+    amount_in: int,
+) -> int | None:
+    """What an exact input buys; None where the pool cannot take it, or `swap` is needed to tell."""
+    if not LOWEST_LIMIT < sqrt_price_x96 < HIGHEST_LIMIT:
+        return None
+    try:
+        numbers = (amount_in | (sqrt_price_x96 | liquidity << 384) << 256).to_bytes(96, "little")
+    except OverflowError:
+        return None
+    is_whole, low, high = quote_limbs(rows, numbers, tick_spacing, fee_pips, tick, zero_for_one)
+    return int(low) | int(high) << 64 if is_whole else None
+
+
 def warm_up() -> None:
     """Compile all kernels, or load them from the cache."""
     rows = np.frombuffer(b"", dtype=Limb).reshape(-1, 3)
     swap(rows, 1, 0, MIN_SQRT_RATIO, MIN_TICK, 1, False, True, 1, MAX_SQRT_RATIO - 1)
+    quote(rows, 1, 0, MIN_SQRT_RATIO, MIN_TICK, 1, False, 1)
 
 
 @kernel_part
@@ -151,12 +176,15 @@ def swap_limbs(
 ) -> tuple[Any, ...]:
     """Tick, price, liquidity, what remains and what was calculated, all but the first in limbs.
 
-    numbers: amount, price, limit and liquidity in 4, 3, 3 and 2 limbs of little-endian bytes.
+    numbers: amount, price, limit and liquidity in 4, 3, 3 and 2 limbs of little-endian bytes; a
+    limit of 0 is the end of the price range.
     """
     n = numbers
     remaining = limb_at(n, 0), limb_at(n, 1), limb_at(n, 2), limb_at(n, 3)
     price = limb_at(n, 4), limb_at(n, 5), limb_at(n, 6), N0
     limit = limb_at(n, 7), limb_at(n, 8), limb_at(n, 9), N0
+    if is_zero(limit):
+        limit = LOWEST_LIMBS if zero_for_one else HIGHEST_LIMBS
     liquidity = limb_at(n, 10), limb_at(n, 11), N0, N0
     tick, spacing = np.int64(start_tick), np.int64(tick_spacing)
     index = first_above(rows, tick)
@@ -194,3 +222,18 @@ def swap_limbs(
             break
     p, now, r, c = price, liquidity, remaining, calculated
     return tick, p[0], p[1], p[2], now[0], now[1], r[0], r[1], r[2], r[3], c[0], c[1], c[2], c[3]
+
+
+@kernel
+def quote_limbs(
+    rows: Rows,
+    numbers: bytes,
+    tick_spacing: int,
+    fee_pips: int,
+    start_tick: int,
+    zero_for_one: bool,
+) -> tuple[bool, Limb, Limb]:
+    """Whether all of an exact input is taken and what it buys fits into these two limbs."""
+    reached = swap_limbs(rows, numbers, tick_spacing, fee_pips, start_tick, zero_for_one, True)
+    rest = reached[6] | reached[7] | reached[8] | reached[9] | reached[12] | reached[13]
+    return reached[0] != NO_TICK and rest == N0, reached[10], reached[11]

@@ -30,6 +30,12 @@ ZERO: Limbs = (N0, N0, N0, N0)
 ONE: Limbs = (N1, N0, N0, N0)
 
 
+def limbs_of(number: int) -> Limbs:
+    """For constants."""
+    limbs = [Limb(number >> shift & (1 << 64) - 1) for shift in (0, 64, 128, 192)]
+    return limbs[0], limbs[1], limbs[2], limbs[3]
+
+
 def _high_product(_typing: Any, _x: Any, _y: Any) -> Any:
     """The upper limb of the product of two limbs: one instruction that Python cannot spell."""
 

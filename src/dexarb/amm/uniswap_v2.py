@@ -113,9 +113,12 @@ class UniswapV2Pool(PairPool):
         Raises UnknownToken, InvalidAmount (also where the amount is too small to buy one unit:
         the pair reverts), InsufficientLiquidity and PoolOverflow.
         """
-        sells_token0 = self._sells_token0(token_in, token_out)
+        amount_out = self.quote(token_in, amount_in, token_out)
+        return self._swapped(token_in == self.token0, amount_in, amount_out)
+
+    def quote(self, token_in: Address, amount_in: int, token_out: Address | None = None) -> int:
         reserve_in, reserve_out = self.reserve0, self.reserve1
-        if not sells_token0:
+        if not self._sells_token0(token_in, token_out):
             reserve_in, reserve_out = reserve_out, reserve_in
         if amount_in <= 0:
             raise InvalidAmount(self.address, amount_in, "is not positive")
@@ -126,7 +129,7 @@ class UniswapV2Pool(PairPool):
         amount_out = self._amount_out(reserve_in, reserve_out, amount_in)
         if not amount_out:
             raise InvalidAmount(self.address, amount_in, "is too small to buy anything")
-        return self._swapped(sells_token0, amount_in, amount_out)
+        return amount_out
 
     def most_out(
         self, token_in: Address, amount_in: int, token_out: Address | None = None

@@ -58,6 +58,13 @@ def _compiled_swap() -> Callable[..., Reached | None]:
     return limb_swap.swap
 
 
+@cache
+def _compiled_quote() -> Callable[..., int | None]:
+    from dexarb.amm import limb_swap
+
+    return limb_swap.quote
+
+
 @dataclass(frozen=True, kw_only=True)
 class UniswapV3Pool(PairPool):
     """A pool at one moment. A sqrt_price_x96 of 0: created but not yet initialised.
@@ -121,6 +128,23 @@ class UniswapV3Pool(PairPool):
         """
         zero_for_one = self._sells_token0(token_in, token_out)
         return self._swap(zero_for_one, True, amount_in, sqrt_price_limit_x96)
+
+    def quote(self, token_in: Address, amount_in: int, token_out: Address | None = None) -> int:
+        zero_for_one = self._sells_token0(token_in, token_out)
+        if 0 < amount_in <= INT256_MAX:
+            amount_out = _compiled_quote()(
+                self._packed.rows(self.ticks, self._initialized),
+                self.tick_spacing,
+                self.fee_pips,
+                self.sqrt_price_x96,
+                self.tick,
+                self.liquidity,
+                zero_for_one,
+                amount_in,
+            )
+            if amount_out is not None:
+                return amount_out
+        return self._swap(zero_for_one, True, amount_in, None).amount_out
 
     def most_out(
         self, token_in: Address, amount_in: int, token_out: Address | None = None

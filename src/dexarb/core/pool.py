@@ -166,6 +166,10 @@ class Pool(Protocol):
         """Sell exactly amount_in."""
         ...
 
+    def quote(self, token_in: Address, amount_in: int, token_out: Address | None = None) -> int:
+        """What `swap` gives, without the pool behind it. Raises as it does."""
+        ...
+
     def swap_exact_out(
         self, token_out: Address, amount_out: int, token_in: Address | None = None
     ) -> SwapResult:

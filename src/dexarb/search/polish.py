@@ -5,11 +5,11 @@ in the coarsest token, the one whose amounts are the smallest numbers: one unit 
 the largest part of the trade. No integers earn more than the best real size does.
 
 So the nearest integer input is tried first. It is taken if it loses less than one unit of the start
-token, which nothing can better, or less than a grain that is a millionth of the profit at most.
-Else amounts of the coarsest token are enumerated, each with the least input that buys it, until one
-is within a grain of the real profit. Where roundings add up, of several coarse tokens or at ticks,
-it goes on over the width in which the real profit hardly falls, and then climbs from the best that
-was seen.
+token, which nothing can better, or less than is worth looking for: a millionth of the profit, or
+what the caller says. Else amounts of the coarsest token are enumerated, each with the least input
+that buys it, until one is so close to the real profit, or within a grain of it. Where roundings add
+up, of several coarse tokens or at ticks, it goes on over the width in which the real profit hardly
+falls, and then climbs from the best that was seen.
 
 Where a pool's segments are not exact, the best real size is not either: then integers find the
 middle first, by golden section, and all the rest follows from there.
@@ -26,11 +26,8 @@ from dexarb.core.route import Cycle, run
 from dexarb.core.token import Address
 from dexarb.errors import InvalidAmount, PoolError
 
-CLOSE = 1e-9
-"""Relative to the profit: where grains are smaller than this they do not matter."""
-
-SMALL = 1e-6
-"""Relative to the profit: a grain larger than this is worth trying other integers for."""
+CLOSE = 1e-6
+"""Relative to the profit: to lose less than this is not worth trying other integers."""
 
 GOLDEN = (sqrt(5.0) - 1.0) / 2.0
 SECTION_BITS = 24
@@ -42,32 +39,34 @@ SAMPLES = 16
 STEPS = tuple(sign * step for step in (1, 2, 4, 8, 16) for sign in (1, -1))
 """Units of the coarsest token that the climb looks up and down."""
 
-Results = tuple[SwapResult, ...]
+Amounts = tuple[int, ...]
+"""The input of a trade and the output of each hop."""
 
 
 class Sized(NamedTuple):
     """The input, and what each hop makes of it."""
 
     amount_in: int
-    results: Results
+    results: tuple[SwapResult, ...]
 
     @property
     def profit(self) -> int:
         return self.results[-1].amount_out - self.amount_in
 
-    @property
-    def gain(self) -> tuple[int, int]:
-        """What decides between two: the profit, then the smaller input."""
-        return self.profit, -self.amount_in
-
 
 def polish(
-    cycle: Cycle, amount_in: float, profit: float, pools: Mapping[PoolKey, Pool]
+    cycle: Cycle,
+    amount_in: float,
+    profit: float,
+    pools: Mapping[PoolKey, Pool],
+    worth: float = 0.0,
 ) -> Sized | None:
     """The best integers near the best real size and its profit, or None if they earn nothing.
 
-    Where the pools cannot take the size it is first cut to what they can.
+    worth: in the smallest unit of the start token, what is worth looking for; to lose less than
+    that is fine. Where the pools cannot take the size it is first cut to what they can.
     """
+    fine = max(CLOSE * profit, worth)
     start = max(1, round(amount_in))
     try:
         results = run(cycle, start, pools.__getitem__)
@@ -75,53 +74,45 @@ def polish(
         results = ()
     if results and results[-1].amount_out:
         gain = results[-1].amount_out - start
-        loss = profit - gain
-        if loss >= 1.0 and loss >= CLOSE * profit:
-            grain = start / min([result.amount_out for result in results])
-            fits = loss < grain and loss < SMALL * profit
-        else:
-            fits = True
-        if fits:
+        if profit - gain < max(1.0, fine):
             return Sized(start, results) if gain > 0 else None
-    best = _on_grid(_Trades(cycle, pools, results), start, profit, profit)
-    return best if best and best.profit > 0 else None
+    trades = _Trades(cycle, pools)
+    return trades.made(_on_grid(trades, start, profit, profit, fine))
 
 
 def polish_inexact(cycle: Cycle, amount_in: float, pools: Mapping[PoolKey, Pool]) -> Sized | None:
     """The same where the best real size is only near the best one: segments of a pool are an
     approximation."""
-    trades = _Trades(cycle, pools, ())
+    trades = _Trades(cycle, pools)
     start, profit = _by_section(trades, max(1, round(amount_in)))
-    best = _on_grid(trades, start, profit, inf)
-    return best if best and best.profit > 0 else None
+    return trades.made(_on_grid(trades, start, profit, inf, 0.0))
 
 
-def _on_grid(trades: _Trades, start: int, profit: float, most: float) -> Sized | None:
+def _on_grid(
+    trades: _Trades, start: int, profit: float, most: float, fine: float
+) -> Amounts | None:
     """The best of this input and of those with amounts of the coarsest token close to its own.
 
     profit: about what there is to earn. most: what no integers earn more than, so that the search
-    ends within a grain of it.
+    ends within a grain of it, or what is `fine`.
     """
-    results = trades.results(start)
-    if results is None:
+    amounts = trades.amounts(start)
+    if amounts is None:
         start = trades.largest_below(start)
-        results = trades.results(start) or ()
-    if not start:
+        amounts = trades.amounts(start)
+    if not start or amounts is None:
         return None
-    best = trades.complete(start, results)
-    amounts = [result.amount_out for result in results]
-    if best is None:
-        amounts.append(0)
+    best = trades.complete(amounts)
     # The last of equals: a grid on the output side spares the rounding of the last hop.
-    place = min(range(len(amounts)), key=lambda i: (amounts[i], -i))
+    place = min(range(1, len(amounts)), key=lambda i: (amounts[i], -i))
     middle = max(1, amounts[place])
-    enough = most - max(start / middle, CLOSE * profit)
+    enough = most - max(start / middle, fine)
     top = middle
     for amount in _around(middle, start, profit):
         candidate = trades.buying(place, amount)
         if is_better(candidate, best):
             best, top = candidate, amount
-        if best and best.profit >= enough:
+        if best and profit_of(best) >= enough:
             return best
     return _climbed(trades, place, top, best, enough)
 
@@ -133,9 +124,8 @@ def _by_section(trades: _Trades, near: int) -> tuple[int, float]:
     """
 
     def profit(amount: int) -> int:
-        results = trades.results(amount) if amount > 0 else None
-        trade = trades.complete(amount, results or ())
-        return trade.profit if trade else -amount
+        trade = trades.complete(trades.amounts(amount)) if amount > 0 else None
+        return profit_of(trade) if trade else -amount
 
     low, high = near // 2, 2 * near + 1
     while low and profit(low // 2) > profit(low):
@@ -154,19 +144,26 @@ def _by_section(trades: _Trades, near: int) -> tuple[int, float]:
     return max(1, best), max(1.0, float(profit(best)))
 
 
-def is_better(one: Sized | None, other: Sized | None) -> bool:
-    return one is not None and (other is None or one.gain > other.gain)
+def profit_of(amounts: Amounts) -> int:
+    return amounts[-1] - amounts[0]
+
+
+def is_better(one: Amounts | None, other: Amounts | None) -> bool:
+    """By the profit, then by the smaller input."""
+    if one is None or other is None:
+        return one is not None
+    return (profit_of(one), -one[0]) > (profit_of(other), -other[0])
 
 
 def _climbed(
-    trades: _Trades, place: int, amount: int, best: Sized | None, enough: float
-) -> Sized | None:
+    trades: _Trades, place: int, amount: int, best: Amounts | None, enough: float
+) -> Amounts | None:
     """From an amount to better ones, doubling each step that gains.
 
     A best real size often ends just on a tick. The integers get there some units later, because
     every tick on the way has rounded against the trader, and lose all of the slope between.
     """
-    while best is None or best.profit < enough:
+    while best is None or profit_of(best) < enough:
         for step in STEPS:
             better = trades.buying(place, amount + step)
             if is_better(better, best):
@@ -196,62 +193,64 @@ def _around(middle: int, amount_in: int, profit: float) -> Iterator[int]:
 
 
 class _Trades:
-    """A cycle at its pools, with different amounts. Swaps are remembered: trials share many."""
+    """A cycle at its pools, with different amounts. Quotes are remembered: trials share many."""
 
-    def __init__(self, cycle: Cycle, pools: Mapping[PoolKey, Pool], made: Results) -> None:
-        """made: the swaps of a trade that is known already, or none."""
-        self._hops: list[tuple[Pool, Address, Address, dict[int, SwapResult]]] = [
+    def __init__(self, cycle: Cycle, pools: Mapping[PoolKey, Pool]) -> None:
+        self._cycle, self._pools = cycle, pools
+        self._hops: list[tuple[Pool, Address, Address, dict[int, int]]] = [
             (pools[hop.pool], hop.token_in, hop.token_out, {}) for hop in cycle.hops
         ]
-        for (*_, known), result in zip(self._hops, made, strict=False):
-            known[result.amount_in] = result
 
-    def results(self, amount_in: int) -> Results | None:
-        """What each hop makes of an input, up to the last that gives something.
+    def amounts(self, amount_in: int) -> Amounts | None:
+        """The input and what each hop makes of it; ends with the first 0.
 
         None if a pool cannot take so much.
         """
-        results: list[SwapResult] = []
-        amount = amount_in
+        amounts = [amount_in]
         for pool, token_in, token_out, known in self._hops:
-            result = known.get(amount)
-            if result is None:
+            amount = known.get(amounts[-1])
+            if amount is None:
                 try:
-                    result = known[amount] = pool.swap(token_in, amount, token_out)
+                    amount = pool.quote(token_in, amounts[-1], token_out)
                 except InvalidAmount:
-                    break
+                    amount = 0
                 except PoolError:
                     return None
-            amount = result.amount_out
+                known[amounts[-1]] = amount
+            amounts.append(amount)
             if not amount:
                 break
-            results.append(result)
-        return tuple(results)
+        return tuple(amounts)
 
     def largest_below(self, amount_in: int) -> int:
         """The largest input that all pools take, to a part in 2^40 of it."""
         low, high = 0, amount_in
         while high - low > 1 + (low >> 40):
             middle = (low + high) // 2
-            if self.results(middle) is None:
+            if self.amounts(middle) is None:
                 high = middle
             else:
                 low = middle
         return low
 
-    def buying(self, place: int, amount: int) -> Sized | None:
-        """The trade with the least input that buys this amount behind hop `place`."""
+    def buying(self, place: int, amount: int) -> Amounts | None:
+        """The trade with the least input that makes the amount at this place so large."""
         if amount <= 0:
             return None
         least = amount
         try:
-            for pool, token_in, token_out, _ in reversed(self._hops[: place + 1]):
+            for pool, token_in, token_out, _ in reversed(self._hops[:place]):
                 least = pool.swap_exact_out(token_out, least, token_in).amount_in
         except PoolError:
             return None
-        results = self.results(least)
-        return self.complete(least, results or ())
+        return self.complete(self.amounts(least))
 
-    def complete(self, amount_in: int, results: Results) -> Sized | None:
+    def complete(self, amounts: Amounts | None) -> Amounts | None:
         """The trade, if every hop gives something."""
-        return Sized(amount_in, results) if len(results) == len(self._hops) else None
+        return amounts if amounts and amounts[-1] else None
+
+    def made(self, amounts: Amounts | None) -> Sized | None:
+        """The trade for real, if it earns anything."""
+        if amounts is None or profit_of(amounts) <= 0:
+            return None
+        return Sized(amounts[0], run(self._cycle, amounts[0], self._pools.__getitem__))

@@ -31,7 +31,7 @@ MinGross = Callable[[Address], int]
 
 Dust = Callable[[Address], float]
 """By start token, in its smallest unit: what earns less gross profit than this is worth nothing to
-anybody, whoever they are."""
+anybody, whoever they are. Infinite where nothing has a price."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from math import floor, inf, log2
 
 import numpy as np
 
@@ -39,6 +40,10 @@ MODEST, ROOMY = 1.0 / 8.0, 64.0
 below by this much: gas and prices move all the time, and each new floor looks at all rows."""
 
 
+FINE_SHARE = 2**-8
+"""Of the dust: to lose less than that is not worth trying other integers."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scan:
     """What is open at the end of `block`.
@@ -63,10 +68,11 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class _Exact:
-    """What a row is with integers, as long as its version is this one. amount_out: 0 where it earns
-    nothing."""
+    """What a row is with integers, as long as its version is this one, and what is worth looking
+    for. amount_out: 0 where it earns nothing."""
 
     version: int
+    worth: float
     cycle: Cycle
     amount_in: int
     amount_out: int
@@ -82,7 +88,8 @@ class Scanner:
     max_hops: 2 to 4. gas_units: the gas of a trade by what its hops do. Excluded pools and tokens
     are never looked at: fee-on-transfer and rebasing tokens break every formula. min_gross is asked
     anew in every update, so it can follow prices and configurations; so is dust, which says what
-    nobody ever looks at one by one, however modest: that stays open and is counted, no more.
+    nobody ever looks at one by one, however modest: that stays open and is counted, no more. Sizes
+    are exact to a small share of it.
     """
 
     def __init__(
@@ -106,6 +113,7 @@ class Scanner:
         self._mirror = RateMirror(self._index.edges)
         self._table = OpenCycles(self._index)
         self._exact: dict[int, _Exact] = {}
+        self._worth = [0.0] * len(start_tokens)
         self._sizes = room_for(64, 256)
         self._is_wider = False
         self.scan = self.update(market, market.pools)
@@ -181,7 +189,9 @@ class Scanner:
         minima = np.empty(len(self._index.start_tokens))
         for start, token in enumerate(self._index.start_tokens):
             minima[start] = max(1, self._min_gross(token)) / FLOAT_MARGIN
-            limit = min(minima[start], self._dust(token))
+            dust = self._dust(token)
+            self._worth[start] = _worth_of(dust)
+            limit = min(minima[start], dust)
             if not limit / ROOMY <= self._table.floors[start] <= limit:
                 self._table.set_floor(start, limit * MODEST, self._size)
         return minima
@@ -207,11 +217,12 @@ class Scanner:
         rows = self._table.earning(minima).tolist()
         before, self._exact = self._exact, {}
         versions = self._table.rows.version[rows].tolist()
+        starts = self._table.rows.start[rows].tolist()
         offers = []
-        for row, version in zip(rows, versions, strict=True):
-            exact = before.get(row)
-            if exact is None or exact.version != version:
-                exact = self._polish(row, version, market)
+        for row, version, start in zip(rows, versions, starts, strict=True):
+            exact, worth = before.get(row), self._worth[start]
+            if exact is None or exact.version != version or exact.worth != worth:
+                exact = self._polish(row, version, worth, market)
             self._exact[row] = exact
             gain = exact.amount_out - exact.amount_in
             if gain > 0 and gain >= self._min_gross(exact.cycle.start_token):
@@ -219,7 +230,7 @@ class Scanner:
         offers.sort(key=lambda offer: offer[0].cycle.id)
         return offers
 
-    def _polish(self, row: int, version: int, market: Market) -> _Exact:
+    def _polish(self, row: int, version: int, worth: float, market: Market) -> _Exact:
         cycle, ahead = self._table.cycle(row), market.ahead
         amount_in, profit = (
             float(column[row]) for column in (self._table.rows.amount_in, self._table.rows.profit)
@@ -227,13 +238,13 @@ class Scanner:
         if market.inexact and not market.inexact.isdisjoint(cycle.pools):
             sized = polish_inexact(cycle, amount_in, ahead)
         else:
-            sized = polish(cycle, amount_in, profit, ahead)
+            sized = polish(cycle, amount_in, profit, ahead, worth)
         if sized is None:
-            return _Exact(version, cycle, 0, 0, 0, Curve(()))
+            return _Exact(version, worth, cycle, 0, 0, 0, Curve(()))
         gas_units = self._gas_units(hop_work([ahead[key] for key in cycle.pools], sized.results))
         amount_out = sized.results[-1].amount_out
         curve = self._table.curve(row)
-        return _Exact(version, cycle, sized.amount_in, amount_out, gas_units, curve)
+        return _Exact(version, worth, cycle, sized.amount_in, amount_out, gas_units, curve)
 
     def _opportunity(self, row: int, exact: _Exact, block: Block) -> Opportunity:
         return Opportunity(
@@ -245,6 +256,13 @@ class Scanner:
             gas_units=exact.gas_units,
             curve=exact.curve,
         )
+
+
+def _worth_of(dust: float) -> float:
+    """A power of two, as dust moves with every block and sizes need not."""
+    if not 0.0 < dust < inf:
+        return 0.0
+    return float(2.0 ** floor(log2(FINE_SHARE * dust)))
 
 
 def warm_up() -> None:

@@ -17,6 +17,7 @@ from dexarb.store.follow import follow, start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.searching import scanner_of
 from dexarb.study.study import Died
+from dexarb.trading.decide.triage import LeastGas
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
 
@@ -69,7 +70,10 @@ class OpenNow:
         if self._now is None:
             raise MarketError("no block has been looked at yet")
         market, valuation = self._now
-        scan = scanner_of(market, REALITY.gas).scan
+        least_gas = LeastGas(REALITY.gas)
+        scan = scanner_of(
+            market, REALITY.gas, dust=lambda token: least_gas.dust(token, market, valuation)
+        ).scan
         found = findings(market, valuation, scan.opportunities)
         return Open(market, tuple(found), len(scan.table))
 

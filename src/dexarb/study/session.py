@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from dexarb.core.market import Break, Entry, Keyframe, Market, PoolsChanged
 from dexarb.core.token import Address
 from dexarb.core.trade import SkipCount, StrategyHash
 from dexarb.errors import StoreError
+from dexarb.search.result import Dust
 from dexarb.search.scan import Scanner
 from dexarb.store.follow import start
 from dexarb.store.history_reader import HistoryReader
@@ -25,7 +25,7 @@ from dexarb.trading.decide.custom import Factories, OwnStrategies
 from dexarb.trading.decide.recorded import Recorded
 from dexarb.trading.decide.skips import SECONDS_PER_HOUR
 from dexarb.trading.decide.threshold import ThresholdStrategies
-from dexarb.trading.decide.triage import NOBODY, LeastGas
+from dexarb.trading.decide.triage import NOBODY
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.seams import Executor, Step
@@ -74,7 +74,6 @@ class Session:
         self._executor = executor
         self._reality = reality
         self._own = OwnStrategies(factories or {}, reality)
-        self._least_gas = LeastGas(reality.gas)
         self._strategies: tuple[Recorded, ...] = ()
         self._engine: Engine | None = None
         self._settings: tuple[StrategySettings, ...] = ()
@@ -116,20 +115,14 @@ class Session:
     def settings(self) -> tuple[StrategySettings, ...]:
         return self._settings
 
-    def _scanner(self, market: Market) -> Scanner:
+    def _scanner(self, market: Market, dust: Dust) -> Scanner:
         return scanner_of(
             market,
             self._reality.gas,
             max_hops=FEWEST_HOPS,
             min_gross=self._min_gross,
-            dust=self._dust,
+            dust=dust,
         )
-
-    def _dust(self, token: Address) -> float:
-        """What nobody looks at one by one."""
-        if self._engine is None:
-            return math.inf
-        return self._least_gas.dust(token, self._engine.market, self._engine.valuation)
 
     def _min_gross(self, token: Address) -> int:
         """The triage of the search: what is below everybody's minimum is not sized exactly."""

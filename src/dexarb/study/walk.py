@@ -13,6 +13,7 @@ from dexarb.core.market import Entry, Keyframe, Market, PoolsChanged
 from dexarb.core.route import Cycle, CycleId
 from dexarb.core.trade import Opportunity
 from dexarb.errors import InputError, StoreError
+from dexarb.search.result import Dust
 from dexarb.search.scan import Scanner
 from dexarb.store.follow import first_keyframe, start
 from dexarb.store.history_reader import HistoryReader
@@ -89,8 +90,8 @@ def span(reader: HistoryReader, *, first: int | None, last: int | None, count: i
 def engine_on(keyframe: Keyframe, *, max_state_age_s: float = math.inf) -> Engine:
     """An engine as the paper trader's, without strategies."""
 
-    def scanner(market: Market) -> Scanner:
-        return scanner_of(market, REALITY.gas)
+    def scanner(market: Market, dust: Dust) -> Scanner:
+        return scanner_of(market, REALITY.gas, dust=dust)
 
     executor = PaperExecutor(REALITY)
     return Engine(keyframe, scanner, executor, REALITY, max_state_age_s=max_state_age_s)

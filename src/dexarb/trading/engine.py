@@ -14,8 +14,10 @@ from dexarb.core.following import Follower, Kind, Move
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Entry, Keyframe, Market, PoolsChanged
 from dexarb.core.pool import PoolKey
+from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, Incident
 from dexarb.trading.decide.skips import SkipTally
+from dexarb.trading.decide.triage import LeastGas
 from dexarb.trading.episodes import Episodes
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import Valuation
@@ -59,6 +61,7 @@ class Engine:
         self._scanner_factory = scanner_factory
         self._executor = executor
         self._value = reality.value
+        self._least_gas = LeastGas(reality.gas)
         self.max_state_age_s = max_state_age_s
         self._strategies: list[Strategy] = []
         self._max_hops = 0
@@ -85,7 +88,7 @@ class Engine:
         self.market = self._follower.market
         restated = move.touched & known & self.market.pools.keys()
         self.valuation: Valuation = self._value.valuation(self.market, prices_before, restated)
-        self._scanner = self._scanner_factory(self.market)
+        self._scanner = self._scanner_factory(self.market, self._dust)
         self._scanner.widen(self._max_hops)
         self.scan = self._scanner.update(self.market, self.market.pools.keys())
         before = self.episodes if goes_on else None
@@ -96,6 +99,9 @@ class Engine:
         self.ledger.restart(self.market.block.hash)
         self.ledger.release(self.scan.table)
         self.evidence.restart(self.market.block.hash, self._unchanged(move))
+
+    def _dust(self, token: Address) -> float:
+        return self._least_gas.dust(token, self.market, self.valuation)
 
     def _unchanged(self, move: Move) -> frozenset[PoolKey]:
         """The pools whose future the history goes on to tell."""

@@ -29,6 +29,7 @@ from dexarb.core.market import Market
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, Incident, Opportunity, StrategyHash
+from dexarb.search.result import Dust
 from dexarb.search.scan import Scan
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.episodes import Episodes
@@ -57,7 +58,9 @@ class Scanner(Protocol):
 
 
 class ScannerFactory(Protocol):
-    def __call__(self, market: Market) -> Scanner: ...
+    def __call__(self, market: Market, dust: Dust, /) -> Scanner:
+        """dust: of the market as it is priced whenever it is asked."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
