@@ -11,7 +11,7 @@ from dexarb.core.block import BlockHash, BlockRef, BlockUpdate
 from dexarb.core.market import Break, Keyframe, Market
 from dexarb.errors import StoreError
 from dexarb.store.branch import Branch
-from dexarb.store.codec import Header
+from dexarb.store.codec import LinkHeader
 from dexarb.store.compaction import close_segments
 from dexarb.store.follow import follow, newest_market, start
 from dexarb.store.history_check import check
@@ -219,7 +219,7 @@ def test_a_deep_branch_costs_reading_each_header_a_few_times(
     count = len(BLOCKS)
     follow, followed = Branch.follow, 0
 
-    def counted(self: Branch, entry: Header | Break) -> bool:
+    def counted(self: Branch, entry: LinkHeader | Break) -> bool:
         nonlocal followed
         followed += 1
         return follow(self, entry)

@@ -74,7 +74,7 @@ def test_a_block_survives_the_round_trip(update: BlockUpdate) -> None:
     assert b"\n" not in line
     assert codec.decode(line, "here") == update
     header = codec.decode_header(line, "here")
-    assert isinstance(header, codec.Header)
+    assert isinstance(header, codec.LinkHeader)
     assert (header.seq, header.number) == (update.seq, update.block.number)
     assert (header.hash, header.parent_hash) == (update.block.hash, update.block.parent_hash)
     assert not header.is_keyframe
@@ -88,7 +88,7 @@ def test_a_keyframe_survives_the_round_trip_with_its_pools(blocks: int, continue
     assert b"\n" not in line
     assert codec.decode(line, "here") == keyframe
     header = codec.decode_header(line, "here")
-    assert isinstance(header, codec.Header)
+    assert isinstance(header, codec.LinkHeader)
     assert header.is_keyframe
     assert header.continues is continues
     assert (header.seq, header.hash) == (7, market.block.hash)

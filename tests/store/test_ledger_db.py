@@ -19,7 +19,7 @@ from dexarb.store.ledger_notes import (
     TRADER,
     Note,
 )
-from dexarb.store.ledger_rows import DecisionState, Epoch, RealityRow, Standing
+from dexarb.store.ledger_rows import DecisionState, Epoch, RealityRow, StrategyTotals
 from tests.store.books import STRATEGIES, block, decision, fill, open_ledger
 from tests.support.worlds import arrivals
 
@@ -141,7 +141,7 @@ def test_a_fill_of_a_dead_branch_stays_marked_and_its_decision_is_open_again(
     assert rows[2].fill == fill(made, block(2, "b"), net=-3, status="reverted")
     states = [row.state for row in ledger.decisions()]
     assert states == [DecisionState.SETTLED, DecisionState.VOID]
-    assert ledger.standings()[0] == Standing(
+    assert ledger.totals()[0] == StrategyTotals(
         hash=ONE,
         name="Strategy 0",
         seen=0,

@@ -172,16 +172,11 @@ def test_kill_9_at_any_moment_gives_the_ledger_of_an_uninterrupted_run(tmp_path:
     with read_only(killed) as one, read_only(whole) as other:
         assert (one.seq, one.last_block) == (other.seq, other.last_block)
         assert one.digest() == other.digest()
-        assert one.standings() == other.standings()
+        assert one.totals() == other.totals()
         assert one.epochs() == other.epochs()
         assert one.fills() == other.fills()
         assert len(one.fills()) > 200
-        for standing in one.standings():
-            assert standing.sent == (
-                standing.filled
-                + standing.reverted
-                + standing.lost
-                + standing.expired
-                + standing.reorged
-                + standing.open
+        for row in one.totals():
+            assert row.sent == (
+                row.filled + row.reverted + row.lost + row.expired + row.reorged + row.open
             )

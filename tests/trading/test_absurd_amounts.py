@@ -11,7 +11,7 @@ from dexarb.core.trade import FillStatus, Position
 from dexarb.core.units import PPM
 from dexarb.trading.decide.desk import QUOTES_KEPT
 from dexarb.trading.decide.threshold import ThresholdStrategies
-from dexarb.trading.models.order import Places, block_end
+from dexarb.trading.models.order import BlockPlaces, block_end
 from dexarb.trading.models.value import MOST_MICRO_USD
 from tests.support.worlds.small_chain import (
     CHEAP,
@@ -94,7 +94,7 @@ def test_a_place_counts_the_transactions_of_the_block_also_where_some_are_missin
     gappy = replace(update, transactions=others)
     made.step(gappy)
     assert block_end(gappy) == 8
-    places = Places(made.market, gappy, made.valuation)
+    places = BlockPlaces(made.market, gappy, made.valuation)
     assert places.of(Position.BOTTOM, 0, lambda _: 0) == 8
     # Nobody comes before the chain's own, whatever the bid.
     assert places.of(Position.FEE, 10**6 * PPM, lambda _: 0) == 4

@@ -28,7 +28,7 @@ class PluginError(Exception):
     """Why an own strategy cannot be used; apps.config turns it into a ConfigError with its line."""
 
 
-class Kinds(Mapping[str, "StrategyFactory"]):
+class StrategyTypes(Mapping[str, "StrategyFactory"]):
     """Kind to factory, of the installed packages; they are looked for at the first use.
 
     Reading a kind imports it: raises KeyError for one that nobody offers, PluginError for one that

@@ -17,7 +17,7 @@ from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
 from dexarb.screens.progress import shown
 from dexarb.store.history_reader import HistoryReader
-from dexarb.study.calibrating import Calibration, Difference, beginning, followed
+from dexarb.study.calibrating import Calibration, Disagreement, beginning, followed
 from dexarb.study.study import run
 from dexarb.study.walk import history_reader
 
@@ -167,7 +167,7 @@ def _odd_pairs(found: Calibration) -> Iterator[Text]:
         )
 
 
-def _difference(each: Difference) -> Text:
+def _difference(each: Disagreement) -> Text:
     line = f"Block {each.block}, transaction {each.transaction}: {each.problem}"
     if each.pool:
         line += f" in {each.pool}"

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dexarb.config.where import Where
+from dexarb.config.paths import ConfigPaths
 from dexarb.core.trade import DecisionId, StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
@@ -26,7 +26,7 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_notes import FIRST_SEQ
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.redecide import redecided
-from dexarb.study.side_by_side import Episode, Reached, SideBySide, counts
+from dexarb.study.side_by_side import Episode, Furthest, SideBySide, counts
 from dexarb.study.study import run
 from dexarb.study.warm_up import warm_up
 from dexarb.trading.strategy import THRESHOLD
@@ -101,7 +101,7 @@ class Comparison(Answer):
 
 
 def compare(
-    files: Where, explanations: tuple[Explanation, Explanation], names: Names
+    files: ConfigPaths, explanations: tuple[Explanation, Explanation], names: Names
 ) -> Comparison:
     """Decide again, with both strategies, all that the ledger has.
 
@@ -143,7 +143,7 @@ def compare(
     )
 
 
-def _outcome(stand: Reached, found: Comparison) -> str:
+def _outcome(stand: Furthest, found: Comparison) -> str:
     """`filled +3.10`, `profit: 0.41 of 5.00 USD`, `pair`"""
     if stand.sent:
         last = stand.sent[-1]
@@ -161,7 +161,7 @@ def _outcome(stand: Reached, found: Comparison) -> str:
     return f"{text}: {best} of {needed} {unit}"
 
 
-def _stand_json(stand: Reached, found: Comparison) -> dict[str, Any]:
+def _stand_json(stand: Furthest, found: Comparison) -> dict[str, Any]:
     last = stand.sent[-1] if stand.sent else None
     net = found.nets.get(last) if last else None
     return {

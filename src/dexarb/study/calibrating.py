@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dexarb.core.block import Block, BlockHash, BlockUpdate, Transaction
-from dexarb.core.following import Kind
+from dexarb.core.following import MoveKind
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import PoolKey, SwapStyle
 from dexarb.core.token import Address
@@ -32,7 +32,7 @@ OTHER_STYLE = "a swap of another style"
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Disagreement:
     """Where our integers and the chain do not agree. Amounts in smallest units."""
 
     block: int
@@ -74,7 +74,7 @@ class Calibration:
     several_swaps: int = 0
     gas: dict[Address | None, list[float]] = field(default_factory=lambda: defaultdict(list))
     gas_not_compared: Counter[str] = field(default_factory=Counter)
-    differences: list[Difference] = field(default_factory=list)
+    differences: list[Disagreement] = field(default_factory=list)
     _by_pair: dict[PoolKey, Counter[SwapStyle]] = field(
         default_factory=lambda: defaultdict(Counter)
     )
@@ -99,7 +99,7 @@ class Calibration:
         block = update.block
         if market is None:
             self.differences.append(
-                Difference(block.number, -1, f"events cannot follow: {seen.error}")
+                Disagreement(block.number, -1, f"events cannot follow: {seen.error}")
             )
             return
         self.blocks += 1
@@ -130,7 +130,7 @@ class Calibration:
                 self._fees[pool].append(fee)
         if swap.style is SwapStyle.MISMATCH:
             self.differences.append(
-                Difference(
+                Disagreement(
                     block.number,
                     judged.index,
                     "a swap",
@@ -164,7 +164,7 @@ class Calibration:
             self.errors_wei.append(judged.predicted - judged.amount_out)
         if judged.predicted != judged.amount_out:
             self.differences.append(
-                Difference(
+                Disagreement(
                     block.number,
                     judged.index,
                     "an arbitrage as a whole",
@@ -227,5 +227,5 @@ def followed(
             continue
         if isinstance(move.error, PoolError):
             yield Followed(entry, None, move.error)
-        elif market is not None and move.kind is Kind.APPLIED:
+        elif market is not None and move.kind is MoveKind.APPLIED:
             yield Followed(entry, market)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dexarb.core.ledger import Column
+from dexarb.core.ledger import IntColumn
 from dexarb.core.market import Break, Entry, Keyframe, Market, PoolsChanged
 from dexarb.core.token import Address
 from dexarb.core.trade import SkipCount, StrategyHash
@@ -79,7 +79,7 @@ class Session:
         self._settings: tuple[StrategySettings, ...] = ()
         self._unwritten: _Unwritten | None = None
         self._announced: tuple[StrategySettings, ...] | None = None
-        self._seen: Column = np.zeros(0, dtype=np.int64)
+        self._seen: IntColumn = np.zeros(0, dtype=np.int64)
         self._blocks_since_flush = 0
         self._hour = 0
         self.ledger_seq = ledger.seq

@@ -15,7 +15,7 @@ _ORDER = {reason: number for number, reason in enumerate(SkipReason)}
 
 
 @dataclass(slots=True)
-class Reached:
+class Furthest:
     """How far a strategy came with an episode. sent: decision ids. reason: the latest stage that
     it reached in any block of the episode, with what was needed and the best, as in SkipCount."""
 
@@ -47,7 +47,7 @@ class Episode:
 
     cycle: Cycle
     opened: int
-    stands: dict[StrategyHash, Reached]
+    stands: dict[StrategyHash, Furthest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class SideBySide:
             key = (verdict.cycle.id, verdict.opened)
             episode = self._episodes.get(key)
             if episode is None:
-                stands = {each: Reached() for each in self._keys}
+                stands = {each: Furthest() for each in self._keys}
                 episode = Episode(verdict.cycle, verdict.opened, stands)
                 self._episodes[key] = episode
             episode.stands[verdict.strategy].add(verdict)

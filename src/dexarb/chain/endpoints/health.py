@@ -178,7 +178,7 @@ class Endpoint:
         self.latency_s = before + _LATENCY_WEIGHT * (latency_s - before)
         self._samples += 1
 
-    def heard(self, number: int, block_hash: str, now: float) -> None:
+    def note_head(self, number: int, block_hash: str, now: float) -> None:
         self.newest = Newest(number, block_hash, now)
 
     def judged(self, standing: Standing, reason: str, now: float) -> None:

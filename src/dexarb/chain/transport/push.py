@@ -98,8 +98,8 @@ class PushedTransport(NodeUrl, ABC):
         try:
             (message,) = wire.decode(answer)
             if message.error is not None:
-                said = self.scrub(message.error.message)
-                raise RpcError("eth_subscribe", message.error.code, said)
+                problem = self.scrub(message.error.message)
+                raise RpcError("eth_subscribe", message.error.code, problem)
             name = msgspec.json.decode(message.result, type=str)
         except (*wire.UNREADABLE, ValueError):
             raise self._error("malformed answer to eth_subscribe") from None
@@ -226,7 +226,7 @@ class _Connection:
 
     def _notify(self, message: wire.Message) -> None:
         with contextlib.suppress(*wire.UNREADABLE):
-            notice = msgspec.json.decode(message.params, type=wire.Notice)
+            notice = msgspec.json.decode(message.params, type=wire.Notification)
             known = notice.subscription in self._subscriptions
             if known or len(self._subscriptions) < _MAX_SUBSCRIPTIONS:
                 self.subscription(notice.subscription).push(bytes(notice.result))
