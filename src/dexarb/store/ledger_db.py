@@ -5,8 +5,9 @@ After kill -9 at any moment it is what it was after some block, and `seq` says w
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -227,11 +228,17 @@ class BlockBooks:
 
     def add_fills(self, fills: Iterable[Fill]) -> None:
         """Outcomes in this block: their decisions are settled."""
-        query = FILL.insert("fills", "seq", "decision")
-        for fill in fills:
+        rows = list(fills)
+        for fill in rows:
             self._expect_this_block(fill.block, f"fill of decision {fill.decision.id}")
-            row = self._move(fill.decision, "settled")
-            self._one(query, (self._seq, row, *FILL.values(fill)))
+        numbers = self._move([fill.decision for fill in rows], "settled")
+        self._many(
+            FILL.insert("fills", "seq", "decision"),
+            [
+                (self._seq, number, *FILL.values(fill))
+                for number, fill in zip(numbers, rows, strict=True)
+            ],
+        )
 
     def mark_reorged(self, fills: Iterable[Fill]) -> None:
         """Fills of a branch that died: they stay, marked, and their decisions are open again."""
@@ -251,8 +258,7 @@ class BlockBooks:
 
     def void(self, decisions: Iterable[Decision]) -> None:
         """Open decisions whose outcome the history cannot tell any more: counted as reorged."""
-        for decision in decisions:
-            self._move(decision, "void")
+        self._move(list(decisions), "void")
 
     def add_skips(self, counters: Iterable[SkipCount]) -> None:
         """Add to the counters, and keep the nearest miss of each."""
@@ -287,15 +293,20 @@ class BlockBooks:
             [(self._seq, block_hash) for block_hash in dead_blocks],
         )
 
-    def _move(self, decision: Decision, state: str) -> int:
-        """Take an open decision into another state; returns its row."""
-        rows = self._one(
-            "UPDATE decisions SET state = ? WHERE id = ? AND state = 'open' RETURNING n",
-            (state, decision.id),
+    def _move(self, decisions: Sequence[Decision], state: str) -> list[int]:
+        """Take open decisions into another state; returns their rows."""
+        if not decisions:
+            return []
+        moved = self._one(
+            """UPDATE decisions SET state = ? WHERE state = 'open'
+                AND id IN (SELECT value FROM json_each(?)) RETURNING id, n""",
+            (state, json.dumps([each.id for each in decisions])),
         )
-        if not rows:
-            raise StoreError(self._path, f"has no open decision {decision.id}")
-        return int(rows[0][0])
+        rows: dict[str, int] = dict(moved)
+        for decision in decisions:
+            if decision.id not in rows:
+                raise StoreError(self._path, f"has no open decision {decision.id}")
+        return [rows[decision.id] for decision in decisions]
 
     def _expect_this_block(self, block: Block, what: str) -> None:
         if block != self._block:

@@ -82,6 +82,11 @@ GROUP BY d.strategy
 _ROUTE_OF = "JOIN routes r ON r.cycle = {0}.cycle AND r.start_pool = {0}.start_pool"
 
 
+def _of(strategy: StrategyHash | None) -> str:
+    """Said outright: an index is of no use behind an OR."""
+    return "TRUE" if strategy is None else "d.strategy = :strategy"
+
+
 def _facts(block: str, columns: Columns[Any], alias: str) -> str:
     """What block they are of, then the noun's facts; its route is told by the hops."""
     told = [f"{alias}.{each.name}" for each in columns.columns if each.name != "start_pool"]
@@ -213,8 +218,7 @@ class LedgerReader:
         rows = self._all(
             f"""SELECT {_DECISION}, d.state
             FROM decisions d JOIN blocks b ON b.seq = d.seq {_ROUTE_OF.format("d")}
-            WHERE (:strategy IS NULL OR d.strategy = :strategy)
-                AND (:state IS NULL OR d.state = :state)
+            WHERE {_of(strategy)} AND (:state IS NULL OR d.state = :state)
             ORDER BY d.n""",
             {"strategy": strategy, "state": state},
         )
@@ -236,7 +240,7 @@ class LedgerReader:
                 FROM fills f JOIN decisions d ON d.n = f.decision
                 JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
                 {_ROUTE_OF.format("d")}
-                WHERE :strategy IS NULL OR d.strategy = :strategy
+                WHERE {_of(strategy)}
                 ORDER BY f.n DESC LIMIT :last)
             ORDER BY n""",
             {"strategy": strategy, "last": -1 if last is None else last},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,18 +36,26 @@ FEWEST_HOPS = 2
 """As far as the search goes before a strategy wants more."""
 
 STRATEGIES_PER_FLUSHED_BLOCK = 100
-"""Skip counters go to the ledger after every block for so many strategies; more, less often."""
+"""Counters, of skips and of episodes seen, go to the ledger after every block for so many
+strategies; more, less often."""
+
+
+class _Counted(NamedTuple):
+    """Up to which entry counters go that are on the way to the ledger. seen: episodes, by row."""
+
+    seq: int
+    seen: Column
 
 
 @dataclass(slots=True)
 class _Unwritten:
-    """What one entry brings into the ledger, kept until the disk has taken it."""
+    """What one entry brings into the ledger, kept until the disk has taken it. counted: None where
+    counters wait for more."""
 
     step: Step
     strategies: Sequence[StrategySettings] | None
     skips: Sequence[SkipCount]
-    skips_seq: int | None
-    seen: dict[StrategyHash, int]
+    counted: _Counted | None
 
 
 class Session:
@@ -170,18 +179,18 @@ class Session:
             return self._replay(entry)
         hour = self._hour_of(entry)
         skips: list[SkipCount] = []
-        flushed_seq: int | None = None
+        counted: _Counted | None = None
         if hour != self._hour and self._blocks_since_flush:
             skips += self._drain(self._hour)
-            flushed_seq = self._engine.seq
+            counted = self._counted()
         self._engine.max_state_age_s = self.max_state_age_s
         step = self._engine.step(entry)
         self._hour = hour
         self._blocks_since_flush += 1
         if self._blocks_since_flush * STRATEGIES_PER_FLUSHED_BLOCK >= len(self._settings):
             skips += self._drain(hour)
-            flushed_seq = entry.seq
-        self._unwritten = _Unwritten(step, self._announced, skips, flushed_seq, self._newly_seen())
+            counted = self._counted()
+        self._unwritten = _Unwritten(step, self._announced, skips, counted)
         self._announced = None
         return step
 
@@ -195,9 +204,11 @@ class Session:
         self._blocks_since_flush = 0
         return list(self.engine.skips.drain(hour))
 
-    def _newly_seen(self) -> dict[StrategyHash, int]:
+    def _counted(self) -> _Counted:
+        return _Counted(self.engine.seq, self.engine.ledger.column("seen").copy())
+
+    def _newly_seen(self, seen: Column) -> dict[StrategyHash, int]:
         """Episode counts that the ledger does not have yet."""
-        seen = self.engine.ledger.column("seen")
         known = np.zeros_like(seen)
         known[: len(self._seen)] = self._seen
         hashes = tuple(self.engine.ledger.rows)
@@ -219,8 +230,9 @@ class Session:
         self._blocks_since_flush += 1
         if entry.seq <= self._skips_seq or not self.has_begun:
             self._drain(self._hour)
+        if entry.seq == self._skips_seq:
+            self._seen = self._counted().seen
         if entry.seq == self.ledger_seq:
-            self._seen = engine.ledger.column("seen").copy()
             self._take_over(Booked())
             if not self._past.goes_on:
                 self._announced = self._settings
@@ -254,17 +266,18 @@ class Session:
             books.add_decisions(pending.step.decisions)
             books.add_evidence(pending.step.evidence)
             books.add_incidents(pending.step.incidents)
-            books.set_seen(pending.seen)
             books.add_skips(pending.skips)
             ages, age = self._state_ages, self.engine.max_state_age_s
             if not ages or ages[-1].max_state_age_s != age:
                 ages = (*ages, StateAge(pending.step.seq, age))
                 books.set_note(STATE_AGES, ages)
-            if pending.skips_seq is not None:
-                books.set_note(SKIPS_SEQ, pending.skips_seq)
+            if pending.counted is not None:
+                books.set_seen(self._newly_seen(pending.counted.seen))
+                books.set_note(SKIPS_SEQ, pending.counted.seq)
         self.ledger_seq = pending.step.seq
         self._state_ages = ages
-        self._seen = self.engine.ledger.column("seen").copy()
+        if pending.counted is not None:
+            self._seen = pending.counted.seen
         self._unwritten = None
 
 
