@@ -44,7 +44,7 @@ class _Counted(NamedTuple):
     """Up to which entry counters go that are on the way to the ledger. seen: episodes, by row."""
 
     seq: int
-    seen: Column
+    seen: IntColumn
 
 
 @dataclass(slots=True)
@@ -207,7 +207,7 @@ class Session:
     def _counted(self) -> _Counted:
         return _Counted(self.engine.seq, self.engine.ledger.column("seen").copy())
 
-    def _newly_seen(self, seen: Column) -> dict[StrategyHash, int]:
+    def _newly_seen(self, seen: IntColumn) -> dict[StrategyHash, int]:
         """Episode counts that the ledger does not have yet."""
         known = np.zeros_like(seen)
         known[: len(self._seen)] = self._seen
