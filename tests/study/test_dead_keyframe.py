@@ -43,7 +43,7 @@ def test_scan_finds_the_market_of_any_block(reader: HistoryReader, block: int | 
 
 
 def test_calibrate_judges_the_blocks_it_was_asked_for(reader: HistoryReader) -> None:
-    found = calibrate(reader, DEAD + 40)
+    found = calibrate(reader, DEAD + 40).whole
     assert (found.first_block, found.blocks) == (DEAD + 40, BLOCKS - SEGMENT - 39)
 
 

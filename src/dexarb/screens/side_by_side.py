@@ -37,14 +37,15 @@ BETTER_FIRST = "another trade of the same block came first"
 
 @dataclass(frozen=True, slots=True)
 class Comparison(Answer):
-    """explanations: of the two strategies. episodes: those within the scope of either, oldest
-    first. differing: decisions that deciding again gave and the ledger does not have, or the other
-    way round."""
+    """explanations: of the two strategies. episodes: those within the scope of either, on the
+    blocks that stand, oldest first. differing: decisions that deciding again gave and the ledger
+    does not have, or the other way round. died: decisions made on blocks that died."""
 
     explanations: tuple[Explanation, Explanation]
     names: Names
     episodes: tuple[Episode, ...]
     differing: int
+    died: int
     outcomes: Mapping[DecisionId, str]
     nets: Mapping[DecisionId, int]
 
@@ -65,6 +66,7 @@ class Comparison(Answer):
             "strategies": [{"name": each.name, "hash": each.hash} for each in rows],
             **asdict(counts(self.keys, self.episodes)),
             "decisions_differing_from_ledger": self.differing,
+            "decisions_on_blocks_that_died": self.died,
             "episodes": [
                 {
                     "cycle": each.cycle.id,
@@ -138,6 +140,7 @@ def compare(
         names,
         found.episodes,
         len(found.made ^ in_ledger),
+        len(found.died),
         {fill.decision.id: fill.status.value for fill in fills},
         {fill.decision.id: fill.net_micro_usd for fill in fills},
     )
