@@ -135,7 +135,8 @@ def test_models_do_not_change() -> None:
 
 
 def test_the_version_of_the_gas_model_stands_for_the_gas_of_the_kinds() -> None:
-    """Other figures are another reality: raise GasModel.VERSION and put them here."""
+    """Other figures are another reality: raise GasModel.VERSION and put them here. A new kind is
+    none, since nothing was traded through it: put it here."""
     assert GasModel.VERSION == 1
     assert {kind: tuple(pool.gas) for kind, pool in POOL_TYPES.items()} == {
         "uniswap_v2": (53_500, 6_250, 10_400, 31_800, False, False),
