@@ -136,14 +136,14 @@ class Endpoints:
 
     def _notify(self, endpoint: Endpoint, now: float) -> None:
         away = endpoint.away(now)
-        if away is not None and endpoint.told != away.kind:
+        if away is not None and endpoint.logged_trouble != away.kind:
             self._notice("endpoint.left", endpoint.name, away.reason)
-        elif away is None and endpoint.told is not None:
+        elif away is None and endpoint.logged_trouble is not None:
             # A rest that has merely run out proves nothing yet.
             if endpoint.rests_for_s(now) or endpoint.barred_for_s(now):
                 return
             self._notice("endpoint.back", endpoint.name, "answers as it should")
-        endpoint.told = away.kind if away is not None else None
+        endpoint.logged_trouble = away.kind if away is not None else None
 
     # -- questions ----------------------------------------------------------------------------
 
@@ -210,8 +210,8 @@ class Endpoints:
 
     def _is_within_budget(self, endpoint: Endpoint, utc_s: float) -> bool:
         spent = self.usage.rest(endpoint.name, self._budgets[endpoint.index], utc_s)
-        if (spent is not None) != endpoint.told_budget:
-            endpoint.told_budget = spent is not None
+        if (spent is not None) != endpoint.budget_is_logged:
+            endpoint.budget_is_logged = spent is not None
             if spent is None:
                 self._notice("endpoint.back", endpoint.name, "its budget has begun anew")
             else:

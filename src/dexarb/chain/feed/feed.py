@@ -287,7 +287,7 @@ class BlockFeed:
         if is_far:
             header = await self._headers.one(newest.number + WINDOW)
         live = head.live and header is head.header
-        heard_at = self.listener.heard_at(head.header.block.hash) if live else None
+        seen_at = self.listener.seen_at(head.header.block.hash) if live else None
         way = await self._way_to(header)
         is_lower = bool(way) and way[-1].block.number <= newest.number
         if is_lower and await self._headers.stands(newest):
@@ -295,7 +295,7 @@ class BlockFeed:
         self._path_is_live = live
         self._path_is_late = head.late or is_far
         self._path = deque(
-            _seen(each, self.listener.heard_at(each.block.hash) or heard_at) for each in way
+            _seen(each, self.listener.seen_at(each.block.hash) or seen_at) for each in way
         )
 
     async def _another_head(self) -> Header:
