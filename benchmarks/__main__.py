@@ -8,6 +8,7 @@ from benchmarks import (
     bench_crowd,
     bench_limbs,
     bench_proof,
+    bench_replay,
     bench_settlement,
     bench_strategies,
     bench_studies,
@@ -31,6 +32,7 @@ if __name__ == "__main__":
             *bench_limbs.rows(),
             *bench_strategies.rows(),
             *bench_settlement.rows(),
+            *bench_replay.rows(),
             *bench_proof.rows(),
             *bench_studies.rows(),
         ]

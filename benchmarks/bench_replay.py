@@ -44,9 +44,9 @@ def recorded(folder: Path) -> HistoryReader:
 
 
 def replay(reader: HistoryReader, ledger: Path) -> tuple[float, float]:
-    """Seconds in all, and of these in the ledger."""
+    """Seconds in all, from when strategies are known, and of these in the ledger."""
     strategies = grid(STRATEGIES, profits(34 * USD, 60 * USD, 40))
-    writing, start = 0.0, time.process_time()
+    writing = start = 0.0
     with LedgerDb.open(ledger, chain_id=1, history=reader.folder) as books:
         session = paper_session(reader, books, max_state_age_s=1e9)
         for entry in reader.entries(session.from_seq):
@@ -55,6 +55,8 @@ def replay(reader: HistoryReader, ledger: Path) -> tuple[float, float]:
                 session.use(strategies)
             before = time.process_time()
             session.write()
+            if entry.seq == session.from_seq + 1:  # Now the strategies are in the ledger.
+                before = start = time.process_time()
             writing += time.process_time() - before
     return time.process_time() - start, writing
 

@@ -114,6 +114,7 @@ class Scanner:
         self._table = OpenCycles(self._index)
         self._exact: dict[int, _Exact] = {}
         self._worth = [0.0] * len(start_tokens)
+        self._least: dict[Address, int] = {}
         self._sizes = room_for(64, 256)
         self._is_wider = False
         self.scan = self.update(market, market.pools)
@@ -188,7 +189,8 @@ class Scanner:
         """What has to be sized exactly, by start token; the floors follow it and the dust."""
         minima = np.empty(len(self._index.start_tokens))
         for start, token in enumerate(self._index.start_tokens):
-            minima[start] = max(1, self._min_gross(token)) / FLOAT_MARGIN
+            self._least[token] = max(1, self._min_gross(token))
+            minima[start] = self._least[token] / FLOAT_MARGIN
             dust = self._dust(token)
             self._worth[start] = _worth_of(dust)
             limit = min(minima[start], dust)
@@ -225,7 +227,7 @@ class Scanner:
                 exact = self._polish(row, version, worth, market)
             self._exact[row] = exact
             gain = exact.amount_out - exact.amount_in
-            if gain > 0 and gain >= self._min_gross(exact.cycle.start_token):
+            if gain >= self._least[exact.cycle.start_token]:
                 offers.append((self._opportunity(row, exact, market.block), row))
         offers.sort(key=lambda offer: offer[0].cycle.id)
         return offers

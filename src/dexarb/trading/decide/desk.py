@@ -107,7 +107,8 @@ class Desk:
         self._quotes: dict[str, _Quotes] = {}
         self._amounts: dict[tuple[Address, int], int | None] = {}
         self._gas_costs: dict[int, int] = {}
-        self._cycle_pools: dict[str, tuple[PoolKey, ...]] = {}
+        self._cycle_pools: dict[CycleId, tuple[PoolKey, ...]] = {}
+        self._opened: dict[CycleId, int] = {}
         self._table: OpenCycles | None = None
         self._mixes: list[tuple[int, int]] = []
         """Of that table: the gas of a cycle through such pools, without a tick crossed, with own
@@ -120,6 +121,7 @@ class Desk:
         self._amounts.clear()
         self._gas_costs.clear()
         self._cycle_pools.clear()
+        self._opened.clear()
         self._valued.clear()
         self._pools = view.market.ahead
         before, self._quotes = self._quotes, {}
@@ -321,7 +323,7 @@ class Desk:
             competition_lost=self._competition.is_lost(
                 view.market.chain_id,
                 cycle.id,
-                view.episodes.opened(cycle),
+                self._opened_at(cycle),
                 settings.competition_rate_ppm,
             ),
         )
@@ -330,6 +332,12 @@ class Desk:
         known = self._cycle_pools.get(cycle.id)
         if known is None:
             known = self._cycle_pools[cycle.id] = cycle.pools
+        return known
+
+    def _opened_at(self, cycle: Cycle) -> int:
+        known = self._opened.get(cycle.id)
+        if known is None:
+            known = self._opened[cycle.id] = self._view.episodes.opened(cycle)
         return known
 
     def _amount_up(self, token: Address, micro_usd: int) -> int:
