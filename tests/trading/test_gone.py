@@ -18,7 +18,7 @@ from dexarb.trading.models.reality import REALITY
 from dexarb.trading.seams import Step
 from tests.support.scripted import Scripted
 from tests.support.worlds import small_chain
-from tests.support.worlds.blocks import GWEI
+from tests.support.worlds.blocks import GWEI, Chain
 from tests.support.worlds.engines import engine, plain
 from tests.support.worlds.events import swap_log
 from tests.support.worlds.pools import RandomPools, rng_of, v3
@@ -151,9 +151,8 @@ def ticked_market() -> tuple[Keyframe, BlockUpdate, BlockUpdate]:
     result = ticked.swap(USD, amount_in)
     assert result.pool.most_out(USD, 1) is None
     log = swap_log(USD, amount_in, result.amount_out, result.pool)
-    one = replace(first.block, number=101, hash=BlockHash("0x101"), parent_hash=BlockHash("0x100"))
-    two = replace(one, number=102, hash=BlockHash("0x102"), parent_hash=BlockHash("0x101"))
-    return first, BlockUpdate(2, one, (), ()), BlockUpdate(3, two, (log,), ())
+    chain = Chain(first)
+    return first, chain.add("0x101"), chain.add("0x102", [log])
 
 
 @pytest.mark.parametrize("funding", list(Funding))

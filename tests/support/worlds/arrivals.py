@@ -17,6 +17,7 @@ from dexarb.core.profile import ReferencePool
 from dexarb.core.token import Address, Token
 from tests.support.worlds.blocks import GENESIS, block, profile, ref_of, transaction
 from tests.support.worlds.events import position_log, state_log
+from tests.support.worlds.pools import v2_pool, v3_pool
 
 CHAIN_ID = 137
 START_BLOCK = 5_000
@@ -42,35 +43,11 @@ def first_keyframe() -> Keyframe:
 
 
 def pools() -> tuple[Pool, ...]:
+    wide = (-100_000, 100_000, 10**20)
     return (
-        UniswapV2Pool(
-            address=Address(V2_ONE),
-            token0=WETH,
-            token1=USDC,
-            reserve0=10**21,
-            reserve1=2 * 10**12,
-            dex="A",
-        ),
-        UniswapV2Pool(
-            address=Address(V2_TWO),
-            token0=USDC,
-            token1=WBTC,
-            reserve0=10**12,
-            reserve1=10**9,
-            dex="B",
-        ),
-        UniswapV3Pool(
-            address=Address(V3),
-            token0=WETH,
-            token1=USDC,
-            fee_pips=500,
-            tick_spacing=10,
-            sqrt_price_x96=1 << 96,
-            tick=0,
-            liquidity=10**20,
-            ticks={-100_000: (10**20, 10**20), 100_000: (10**20, -(10**20))},
-            dex="C",
-        ),
+        v2_pool(V2_ONE, (WETH, USDC), 10**21, 2 * 10**12, dex="A"),
+        v2_pool(V2_TWO, (USDC, WBTC), 10**12, 10**9, dex="B"),
+        v3_pool(V3, (WETH, USDC), 1 << 96, 0, [wide], fee=500, dex="C"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,15 +34,55 @@ def token(number: int) -> Address:
     return address(0xAA, number)
 
 
-def v2(number: int, tokens: tuple[Address, Address], *reserves: int, fee: int = 3000) -> Pool:
+def v2_pool(
+    at: str, tokens: Sequence[Address], *reserves: int, fee: int = 3000, dex: str = ""
+) -> UniswapV2Pool:
     return UniswapV2Pool(
-        address=address(2, number),
+        address=Address(at),
         token0=tokens[0],
         token1=tokens[1],
         reserve0=reserves[0],
         reserve1=reserves[1],
         fee_pips=fee,
+        dex=dex,
     )
+
+
+def v3_pool(
+    at: str,
+    tokens: Sequence[Address],
+    sqrt_price_x96: int,
+    tick: int,
+    positions: Iterable[tuple[int, int, int]],
+    *,
+    fee: int = 3000,
+    spacing: int | None = None,
+    dex: str = "",
+) -> UniswapV3Pool:
+    """positions: (lower tick, upper tick, liquidity); overlapping ones add up."""
+    ticks: dict[int, tuple[int, int]] = {}
+    liquidity = 0
+    for lower, upper, amount in positions:
+        for boundary, change in ((lower, amount), (upper, -amount)):
+            gross, net = ticks.get(boundary, (0, 0))
+            ticks[boundary] = gross + amount, net + change
+        liquidity += amount if lower <= tick < upper else 0
+    return UniswapV3Pool(
+        address=Address(at),
+        token0=tokens[0],
+        token1=tokens[1],
+        fee_pips=fee,
+        tick_spacing=spacing or SPACINGS[fee],
+        sqrt_price_x96=sqrt_price_x96,
+        tick=tick,
+        liquidity=liquidity,
+        ticks=ticks,
+        dex=dex,
+    )
+
+
+def v2(number: int, tokens: tuple[Address, Address], *reserves: int, fee: int = 3000) -> Pool:
+    return v2_pool(address(2, number), tokens, *reserves, fee=fee)
 
 
 def v3(
@@ -68,40 +108,17 @@ def v3(
     if on_boundary:
         sqrt_price_x96 = get_sqrt_ratio_at_tick(middle * spacing)
     tick = get_tick_at_sqrt_ratio(sqrt_price_x96) - from_above
-    ticks: dict[int, tuple[int, int]] = {}
-    liquidity = 0
-    for lower, upper, amount in positions:
-        low, high = (middle + lower) * spacing, (middle + upper) * spacing
-        for at, change in ((low, amount), (high, -amount)):
-            gross, net = ticks.get(at, (0, 0))
-            ticks[at] = gross + amount, net + change
-        liquidity += amount if low <= tick < high else 0
-    return UniswapV3Pool(
-        address=address(3, number),
-        token0=tokens[0],
-        token1=tokens[1],
-        fee_pips=fee,
-        tick_spacing=spacing,
-        sqrt_price_x96=sqrt_price_x96,
-        tick=tick,
-        liquidity=liquidity,
-        ticks=ticks,
-    )
+    at_ticks = [
+        ((middle + lower) * spacing, (middle + upper) * spacing, amount)
+        for lower, upper, amount in positions
+    ]
+    at = address(3, number)
+    return v3_pool(at, tokens, sqrt_price_x96, tick, at_ticks, fee=fee, spacing=spacing)
 
 
 def uninitialised(number: int, tokens: tuple[Address, Address]) -> UniswapV3Pool:
     """A pool that was created and has no price yet."""
-    return UniswapV3Pool(
-        address=address(3, number),
-        token0=tokens[0],
-        token1=tokens[1],
-        fee_pips=3000,
-        tick_spacing=60,
-        sqrt_price_x96=0,
-        tick=0,
-        liquidity=0,
-        ticks={},
-    )
+    return v3_pool(address(3, number), tokens, 0, 0, ())
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from dexarb.trading.strategy import StrategySettings
 from tests.support.worlds.blocks import GWEI, Chain, block, profile, transaction
 from tests.support.worlds.engines import engine, plain
 from tests.support.worlds.events import state_log
+from tests.support.worlds.pools import v2_pool
 
 CHAIN_ID = 137
 WETH, USDC, WMATIC = (Address("0x" + byte * 20) for byte in ("01", "02", "03"))
@@ -45,17 +46,10 @@ PROFILE = profile(
 
 
 def v2(key: PoolKey, token: Address, reserve: int, usdc: int) -> UniswapV2Pool:
-    token0, token1 = sorted((token, USDC))
     reserves = {token: reserve, USDC: usdc}
-    return UniswapV2Pool(
-        address=Address(key),
-        token0=token0,
-        token1=token1,
-        reserve0=reserves[token0],
-        reserve1=reserves[token1],
-        fee_pips=3000,
-        dex={CHEAP: "QuickSwap"}.get(key, "SushiSwap"),
-    )
+    tokens = sorted(reserves)
+    dex = {CHEAP: "QuickSwap"}.get(key, "SushiSwap")
+    return v2_pool(key, tokens, *(reserves[each] for each in tokens), dex=dex)
 
 
 def weth_pool(key: PoolKey, price: int, *, weth: int = 1_000) -> UniswapV2Pool:
