@@ -100,21 +100,23 @@ def test_a_head_that_lags_on_our_own_chain_leads_nowhere(back: int) -> None:
 def test_a_fork_below_all_that_we_know_is_too_deep() -> None:
     other = fork(150, 160)
     with pytest.raises(ReorgTooDeep):
-        Chain(other).lead(way_to(other[-1], refs(MAIN[60:160]), 1_259))
+        Chain(other).lead(way_to(other[-1], refs(MAIN[60:160]), MAIN[159].block.timestamp))
 
 
 def test_a_lower_head_that_is_younger_than_ours_is_of_another_chain() -> None:
     """Whatever it says of our number: times rise along a chain."""
     restarted = line(0, 5, "new")
     with pytest.raises(ReorgTooDeep):
-        Chain(restarted).lead(way_to(restarted[-1], refs(MAIN[-3:]), 900))
+        Chain(restarted).lead(
+            way_to(restarted[-1], refs(MAIN[-3:]), restarted[-1].block.timestamp - 100)
+        )
 
 
 def test_a_lower_head_whose_chain_has_another_block_in_our_place_is_no_lag() -> None:
     other = fork(150, 300)
     head = next(each for each in other if each.block.number == 290)
     with pytest.raises(ReorgTooDeep):
-        Chain(other).lead(way_to(head, refs(MAIN[-3:]), 2_000))
+        Chain(other).lead(way_to(head, refs(MAIN[-3:]), MAIN[-1].block.timestamp))
 
 
 def test_a_parent_that_is_not_to_be_had_is_said() -> None:
