@@ -8,7 +8,7 @@ from itertools import islice
 from statistics import median
 
 from benchmarks.harness import ROUNDS, Round, Row, compared
-from benchmarks.hub_market import HubMarket, block_of
+from benchmarks.hub_market import HubMarket
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.search.result import HopWork
@@ -16,6 +16,7 @@ from dexarb.search.scan import Scan, Scanner
 from dexarb.store.codec import decode, encode_block
 from dexarb.trading.models.reality import REALITY
 from tests.oracles.simple import SimpleScanner
+from tests.support.worlds.blocks import next_block
 
 LOGS, OPENED = 60, 42
 BLOCKS = 6
@@ -59,7 +60,7 @@ def whole_block() -> Row:
         mine: list[float] = []
         others: list[float] = []
         for pools in islice(blocks, BLOCKS):
-            line = encode_block(block_of(fast_market, pools))
+            line = encode_block(next_block(fast_market, pools))
             checks.asked = 0
             start = time.perf_counter()
             ours = step(line, fast_market, fast)
@@ -102,7 +103,7 @@ def triage() -> Row:
         taken: dict[Scanner, list[float]] = {everything: [], wanted: []}
         for pools in islice(blocks, BLOCKS):
             for market, search in zip(markets, (everything, wanted), strict=True):
-                touched = market.apply(block_of(market, pools))
+                touched = market.apply(next_block(market, pools))
                 checks.asked = 0
                 start = time.perf_counter()
                 search.update(market, touched)

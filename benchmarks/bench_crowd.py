@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.crowd import Crowd, engine, turns
 from benchmarks.harness import ROUNDS, Round, Row, compared, figure
-from benchmarks.hub_market import HubMarket, block_of
+from benchmarks.hub_market import HubMarket
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.search.edges import EdgeTable
@@ -33,6 +33,7 @@ from dexarb.study.warm_up import warm_up
 from dexarb.trading.decide.triage import NOBODY
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY
+from tests.support.worlds.blocks import next_block
 
 BLOCKS = 12
 TOUCHED = 40
@@ -117,7 +118,7 @@ def whole_blocks() -> list[Row]:
     )
     taken = []
     for pools in islice(hubs.blocks(60, 4), 500):
-        line = encode_block(block_of(market, pools))
+        line = encode_block(next_block(market, pools))
         start = time.process_time()
         entry = decode(line, "benchmark")
         assert isinstance(entry, BlockUpdate)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness import ROUNDS, Action, Row, compared, figure, timed
-from benchmarks.hub_market import address, v3_pool
 from dexarb.amm import v3_swap, warm_up
 from dexarb.amm.limb_math import compute_swap_step as compiled_step
 from dexarb.amm.limbs import N0, Limb
@@ -19,6 +18,7 @@ from dexarb.amm.tick_math import get_sqrt_ratio_at_tick
 from dexarb.amm.uniswap_v3 import INT256_MAX, UniswapV3Pool
 from dexarb.compiled import kernel
 from dexarb.core.pool import SwapResult
+from tests.support.worlds.pools import token, v3
 
 FEE_PIPS, SPACING = 500, 10
 STEPS = 200
@@ -26,7 +26,7 @@ PAIRS = 100
 TICKS_CROSSED = {0: 1.0, 1: 1.0, 5: 2.0, 20: 4.0, 100: 4.0}
 """And the goal: at worst no slower where objects, not arithmetic, take the time."""
 
-A, B = address(0xAA, 1), address(0xAA, 2)
+A, B = token(1), token(2)
 
 
 def rows() -> list[Row]:
@@ -98,7 +98,7 @@ def pool_of(ranges: int) -> UniswapV3Pool:
     positions = [(-8_800, 8_800, 10**20)]
     for place in range(-ranges // 2, ranges // 2):
         positions.append((place, place + 1 + place % 3, 10**18 + place))
-    return v3_pool(address(3, 1), (A, B), FEE_PIPS, 1.00055, positions)
+    return v3(1, (A, B), 1.00055, positions, FEE_PIPS)
 
 
 def swap_in_python(pool: UniswapV3Pool, amount_in: int) -> SwapResult:

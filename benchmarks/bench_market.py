@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.baselines import every_cycle, full_scan
 from benchmarks.harness import ROUNDS, Round, Row, compared, figure
-from benchmarks.hub_market import HubMarket, block_of
+from benchmarks.hub_market import HubMarket
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address
 from dexarb.search.cycles import CycleIndex
@@ -20,6 +20,7 @@ from dexarb.search.packed import Floats, Ints
 from dexarb.search.rates import RateMirror
 from dexarb.search.scan import Scanner
 from dexarb.search.sizing import room_for, size_cycles
+from tests.support.worlds.blocks import next_block
 
 TOUCHED, OPENED = 40, 2
 BLOCKS = 40
@@ -157,7 +158,7 @@ def whole_update(hubs: HubMarket) -> Row:
         mine: list[float] = []
         others: list[float] = []
         for pools in islice(blocks, BLOCKS):
-            touched = market.apply(block_of(market, pools))
+            touched = market.apply(next_block(market, pools))
             start = time.perf_counter()
             ours.update(market, touched)
             mine.append(time.perf_counter() - start)
@@ -216,7 +217,7 @@ def growth() -> list[Row]:
         for _ in range(ROUNDS):
             taken = []
             for moved in islice(blocks, BLOCKS // 2):
-                touched = market.apply(block_of(market, moved))
+                touched = market.apply(next_block(market, moved))
                 start = time.perf_counter()
                 ours.update(market, touched)
                 taken.append(time.perf_counter() - start)

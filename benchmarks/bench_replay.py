@@ -17,10 +17,10 @@ from dexarb.core.market import Market
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.study.warm_up import warm_up
-from tests.search.world import rng_of
 from tests.support.recorded import record
 from tests.support.sessions import paper_session
-from tests.trading.random_trading import keyframe, random_block
+from tests.support.worlds.pools import rng_of
+from tests.support.worlds.random_trading import keyframe, random_block
 
 BLOCKS = 300
 STRATEGIES = 10_000

@@ -17,8 +17,10 @@ from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import View
 from dexarb.trading.settle.paper_executor import PaperExecutor
-from tests.support.random_chain import GWEI, RandomChain, engine
 from tests.support.scripted import plain_decision
+from tests.support.worlds.blocks import GWEI
+from tests.support.worlds.engines import engine
+from tests.support.worlds.random_chain import RandomChain
 
 DECISIONS = 10_000
 OPPORTUNITIES = 5

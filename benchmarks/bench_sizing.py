@@ -11,7 +11,6 @@ from scipy.optimize import minimize_scalar
 
 from benchmarks.baselines import brent_max, compiled_profit, exact_profit, v2_formula
 from benchmarks.harness import Row, compare, figure
-from benchmarks.hub_market import address, market_of, v3_pool
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import Cycle, Hop
@@ -22,8 +21,10 @@ from dexarb.search.polish import Sized, polish
 from dexarb.search.rates import RateMirror
 from dexarb.search.sizing import IN_TO, Sizes, room_for, size_cycles
 from tests.oracles.simple import best_amount_in
+from tests.support.worlds.blocks import market_of
+from tests.support.worlds.pools import address, token, v3
 
-USDC, WETH = address(0xAA, 1), address(0xAA, 2)
+USDC, WETH = token(1), token(2)
 """With 6 and 18 decimals: amounts of USDC are the coarse ones."""
 MANY, SOME, FEW = 3_000, 100, 10
 """Cycles sized in one call: so many that all calls take tens of microseconds, ours and theirs."""
@@ -137,7 +138,7 @@ def ticked(price: float, number: int) -> Pool:
     rng = np.random.default_rng(number)
     spread = 10.0 ** rng.normal(0.0, 0.4, 160)
     positions = [(n - 80, n - 79, int(1e20 * spread[n])) for n in range(160)]
-    return v3_pool(address(3, number), (USDC, WETH), 500, price, positions)
+    return v3(number, (USDC, WETH), price, positions, 500)
 
 
 def crossing(wanted: int, seed: int, many: int) -> Case:

@@ -25,9 +25,11 @@ from dexarb.trading.models.reality import REALITY
 from dexarb.trading.seams import View
 from dexarb.trading.strategy import StrategySettings
 from tests.oracles.deciding import PlainLoop
-from tests.search.world import rng_of
 from tests.support.scans import narrowed
-from tests.trading.random_trading import GWEI, PAIRS, engine, keyframe, random_block
+from tests.support.worlds.blocks import GWEI
+from tests.support.worlds.engines import engine, thorough
+from tests.support.worlds.pools import rng_of
+from tests.support.worlds.random_trading import PAIRS, keyframe, random_block
 
 STRATEGIES = 10_000
 OPPORTUNITIES = 5
@@ -86,7 +88,9 @@ def profits(least: int, most: int, steps: int) -> list[int]:
 
 def block_with(count: int, strategies: Sequence[StrategySettings]) -> tuple[Engine, View]:
     """A block of a random market with so many opportunities, none of them new."""
-    made = engine(keyframe(1, pools=14), [ThresholdStrategies(strategies, REALITY)])
+    made = engine(
+        keyframe(1, pools=14), [ThresholdStrategies(strategies, REALITY)], scanner=thorough
+    )
     made.deciding = False
     rng = rng_of("benchmark")
     while len(made.scan.opportunities) < count or made.market.block.base_fee_per_gas > 20 * GWEI:
@@ -136,7 +140,9 @@ def play(count: int) -> Played:
     warm_up()
     warm_up_deciding()
     strategies = grid(count, profits(-USD, 60 * USD, 40))
-    made = engine(keyframe(3, pools=5), [ThresholdStrategies(strategies, REALITY)])
+    made = engine(
+        keyframe(3, pools=5), [ThresholdStrategies(strategies, REALITY)], scanner=thorough
+    )
     rng = rng_of("played")
     seconds, decisions, opportunities = [], 0, 0
     for _ in range(BLOCKS):

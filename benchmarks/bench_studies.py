@@ -10,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.harness import Row, compare
-from benchmarks.hub_market import HubMarket, block_of
-from dexarb.core.block import BlockHash, BlockUpdate
+from benchmarks.hub_market import HubMarket
+from dexarb.core.block import BlockUpdate
 from dexarb.core.profile import ReferencePool
 from dexarb.core.token import Address, Token, pair_of
 from dexarb.core.units import MICRO_USD
@@ -25,7 +25,8 @@ from dexarb.study.study import run
 from dexarb.study.walk import span, walk
 from dexarb.trading.strategy import StrategySettings
 from tests.support.recorded import record
-from tests.support.small_chain import settings
+from tests.support.worlds.blocks import next_block
+from tests.support.worlds.small_chain import settings
 
 BLOCKS, POOLS, LOGS, OPENED = 400, 60, 40, 2
 SIZES_USD = (100, 500, 1_000, 2_000, 3_000, 5_000)
@@ -59,10 +60,7 @@ def recorded(folder: Path, hubs: HubMarket) -> HistoryReader:
 
     def updates() -> Iterator[BlockUpdate]:
         for pools in islice(hubs.blocks(LOGS, OPENED), BLOCKS):
-            made = block_of(market, pools)
-            made = replace(
-                made, block=replace(made.block, hash=BlockHash(f"0x{made.block.number}"))
-            )
+            made = next_block(market, pools, f"0x{market.block.number + 1}")
             market.apply(made)
             yield made
 

@@ -10,9 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.hub_market import HubMarket, address, block_of, v3_pool
-from dexarb.amm.uniswap_v2 import UniswapV2Pool
-from dexarb.core.block import Block, BlockHash, BlockUpdate
+from benchmarks.hub_market import HubMarket
+from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Keyframe
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.profile import ChainProfile, ReferencePool
@@ -24,6 +23,8 @@ from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings
+from tests.support.worlds.blocks import block, next_block
+from tests.support.worlds.pools import token, v2, v3
 
 GWEI: Final = 10**9
 USD: Final = 10**6
@@ -42,7 +43,7 @@ class Crowd:
         """off: by how much, as a share, the prices of dead pools deviate. With 0 nothing is open:
         the deep ones agree within their fee."""
         rng = np.random.default_rng(seed)
-        names = [address(0xAA, number) for number in range(tokens)]
+        names = [token(number) for number in range(tokens)]
         others = tokens - len(HUBS)
         decimals = [each for each, _ in HUBS] + rng.choice([6, 8, 18, 18], others).tolist()
         dollars = [each for _, each in HUBS] + (10.0 ** rng.uniform(-3, 3, others)).tolist()
@@ -53,38 +54,31 @@ class Crowd:
             low, high = sorted(pair)
             price = values[low] / values[high] * math.exp(away)
             root = worth / math.sqrt(values[low] * values[high])
-            both, key = (names[low], names[high]), address(0xBB, next(numbers))
+            both, number = (names[low], names[high]), next(numbers)
             if is_v3:
-                return v3_pool(key, both, 3000, price, [(-20, 20, int(root) + 1)])
-            return UniswapV2Pool(
-                address=key,
-                token0=both[0],
-                token1=both[1],
-                reserve0=int(root / math.sqrt(price)) + 1,
-                reserve1=int(root * math.sqrt(price)) + 1,
-            )
+                return v3(number, both, price, [(-20, 20, int(root) + 1)])
+            reserves = int(root / math.sqrt(price)) + 1, int(root * math.sqrt(price)) + 1
+            return v2(number, both, *reserves)
 
         def hub() -> int:
             return int(rng.integers(len(HUBS)))
 
         pairs = [(one, other) for one in range(len(HUBS)) for other in range(one)] * 2
-        pairs += [(token, hub()) for token in range(len(HUBS), tokens) for _ in range(2)]
+        pairs += [(place, hub()) for place in range(len(HUBS), tokens) for _ in range(2)]
         deep = [
             made(pair, 10.0 ** rng.uniform(4, 7), 0.0005 * float(rng.normal())) for pair in pairs
         ]
         lonely = []
         for number in range(dead):
-            token = int(rng.integers(len(HUBS), tokens))
-            pair, is_v3 = (token, hub()), number % 4 == 0
+            place = int(rng.integers(len(HUBS), tokens))
+            pair, is_v3 = (place, hub()), number % 4 == 0
             # Enough that reserves, which are integers, do not move the price.
-            worth = max(10.0 ** rng.uniform(-4, 0.5), 3_000 * values[token], 3_000 * values[0])
+            worth = max(10.0 ** rng.uniform(-4, 0.5), 3_000 * values[place], 3_000 * values[0])
             lonely.append(made(pair, worth, off * float(rng.normal()), is_v3))
         known = tuple(Token(137, *each) for each in zip(names, names, decimals, strict=True))
         profile = _profile(names, deep)
-        block = Block(
-            100, BlockHash("0x100"), BlockHash("0x99"), 1_700_000_000, 30 * GWEI, 0, 30_000_000
-        )
-        keyframe = Keyframe(block.number, block, profile, known, (*deep, *lonely))
+        first = block(100, "0x100")
+        keyframe = Keyframe(first.number, first, profile, known, (*deep, *lonely))
         return cls(keyframe)
 
     @property
@@ -178,7 +172,7 @@ def turns(
                 HubMarket.moved(each.market.pools[key], by)
                 for key, by in zip(keys, fees, strict=True)
             ]
-            update = block_of(each.market, moved)
+            update = next_block(each.market, moved)
             base_fee = int(30 * GWEI * (1 + 0.05 * math.sin(update.block.number)))
             updates.append(replace(update, block=replace(update.block, base_fee_per_gas=base_fee)))
         yield updates

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from dexarb.amm.tick_math import get_tick_at_sqrt_ratio
-from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
+from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
-from dexarb.amm.v3_events import SWAP
-from dexarb.core.block import Block, BlockHash, BlockUpdate, Log
-from dexarb.core.market import Keyframe, Market
+from dexarb.core.market import Market
 from dexarb.core.pool import PIPS, Pool
-from dexarb.core.profile import ChainProfile
 from dexarb.core.token import Address
+from tests.support.worlds.blocks import market_of
+from tests.support.worlds.pools import token, v2, v3
 
 HUBS = 4
-SPACINGS = {500: 10, 3000: 60, 10000: 200}
-
-
-def address(kind: int, number: int) -> Address:
-    return Address(f"0x{kind:02x}{number:038x}")
+FEES = (500, 3000, 10000)
 
 
 @dataclass
@@ -41,7 +36,7 @@ class HubMarket:
     @classmethod
     def of(cls, pools: int, tokens: int, seed: int = 1) -> HubMarket:
         rng = np.random.default_rng(seed)
-        names = [address(0xAA, number) for number in range(tokens)]
+        names = [token(number) for number in range(tokens)]
         decimals = rng.choice([6, 8, 18, 18, 18], tokens)
         values = {
             name: float(10.0 ** (rng.uniform(-3, 3) - places))
@@ -65,7 +60,7 @@ class HubMarket:
 
     @property
     def start_tokens(self) -> tuple[Address, ...]:
-        return tuple(address(0xAA, number) for number in range(HUBS))
+        return tuple(token(number) for number in range(HUBS))
 
     def market(self) -> Market:
         return market_of(self.pools)
@@ -117,23 +112,17 @@ class HubMarket:
 
     def _pool(self, number: int, token0: Address, token1: Address) -> Pool:
         rng = self.rng
-        fee = int(rng.choice(list(SPACINGS))) if rng.random() < 0.4 else 0
+        fee = int(rng.choice(FEES)) if rng.random() < 0.4 else 0
         off = rng.uniform(-0.4, 0.4) * (fee or 3000) / PIPS
         price = self.values[token0] / self.values[token1] * math.exp(off)
         worth = 10.0 ** rng.uniform(4, 7)
         root = worth / math.sqrt(self.values[token0] * self.values[token1])
         if not fee:
-            return UniswapV2Pool(
-                address=address(2, number),
-                token0=token0,
-                token1=token1,
-                reserve0=round(root / math.sqrt(price)) + 1,
-                reserve1=round(root * math.sqrt(price)) + 1,
-            )
-        return v3_pool(
-            address(3, number),
+            reserves = round(root / math.sqrt(price)) + 1, round(root * math.sqrt(price)) + 1
+            return v2(number, (token0, token1), *reserves)
+        return v3(
+            number,
             (token0, token1),
-            fee,
             price,
             [
                 (-int(below), int(above), int(root * scale) + 1)
@@ -142,61 +131,5 @@ class HubMarket:
                     strict=True,
                 )
             ][: int(rng.integers(3, 13))],
+            fee,
         )  # fmt: skip
-
-
-def market_of(pools: Iterable[Pool]) -> Market:
-    block = Block(0, BlockHash("0x0"), BlockHash(""), 1_700_000_000, 10**9, 0, 30_000_000)
-    gas_token = address(0xAA, 0)
-    profile = ChainProfile(1, "bench", "fee", gas_token, gas_token, {}, (), {}, 0)
-    return Market(Keyframe(0, block, profile, (), tuple(pools)))
-
-
-def v3_pool(
-    at: Address,
-    tokens: tuple[Address, Address],
-    fee: int,
-    price: float,
-    positions: Iterable[tuple[int, int, int]],
-) -> UniswapV3Pool:
-    """positions: lower and upper in tick spacings from the price, and liquidity."""
-    spacing = SPACINGS[fee]
-    root = int(math.sqrt(price) * 2.0**96)
-    tick = get_tick_at_sqrt_ratio(root)
-    ticks: dict[int, tuple[int, int]] = {}
-    for lower, upper, liquidity in positions:
-        for edge, change in ((lower, liquidity), (upper, -liquidity)):
-            where = (tick // spacing + edge) * spacing
-            gross, net = ticks.get(where, (0, 0))
-            ticks[where] = gross + liquidity, net + change
-    return UniswapV3Pool(
-        address=at,
-        token0=tokens[0],
-        token1=tokens[1],
-        fee_pips=fee,
-        tick_spacing=spacing,
-        sqrt_price_x96=root,
-        tick=tick,
-        liquidity=sum(net for edge, (_, net) in ticks.items() if edge <= tick),
-        ticks=ticks,
-    )
-
-
-def block_of(market: Market, pools: Iterable[Pool]) -> BlockUpdate:
-    """The next block, after which these pools are in these states."""
-    number = market.block.number + 1
-    logs = []
-    for index, pool in enumerate(pools):
-        if isinstance(pool, UniswapV2Pool):
-            topics: tuple[bytes, ...] = (SYNC,)
-            words = [pool.reserve0, pool.reserve1]
-        else:
-            assert isinstance(pool, UniswapV3Pool)
-            topics = (SWAP, bytes(32), bytes(32))
-            words = [1, 2**256 - 1, pool.sqrt_price_x96, pool.liquidity, pool.tick % 2**256]
-        data = b"".join(word.to_bytes(32, "big") for word in words)
-        logs.append(Log(pool.address, topics, data, index, index))
-    parent = market.block.hash
-    own = BlockHash(f"{parent}.{number}")
-    block = Block(number, own, parent, 1_700_000_000 + number, 10**9, 0, 30_000_000)
-    return BlockUpdate(number, block, tuple(logs), ())

@@ -23,7 +23,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 
 from benchmarks.bench_sizing import USDC, WETH
-from benchmarks.hub_market import address, v3_pool
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.pool import PIPS, Pool
@@ -33,6 +32,8 @@ from dexarb.search.polish import Sized, polish
 from dexarb.search.rates import RateMirror
 from dexarb.search.scan import warm_up
 from dexarb.search.sizing import room_for, size_cycles
+from tests.support.worlds import pools
+from tests.support.worlds.pools import address
 
 DECIMALS = {USDC: 6, WETH: 18}
 DOLLARS_PER_WETH = 2500.0
@@ -59,7 +60,7 @@ def v3(number: int, premium: float, seed: int) -> UniswapV3Pool:
     price = 1e12 / DOLLARS_PER_WETH / premium
     liquidity = 4e12 * sqrt(price) * 10.0 ** rng.normal(0.0, 0.4, 160)
     ranges = [(n - 80, n - 79, int(liquidity[n])) for n in range(160)]
-    return v3_pool(address(3, number), (USDC, WETH), 500, price, ranges)
+    return pools.v3(number, (USDC, WETH), price, ranges, 500)
 
 
 class Peer:

@@ -17,7 +17,14 @@ import pytest
 import dexarb
 from dexarb.trading.decide.custom import OwnStrategies
 from dexarb.trading.models.reality import REALITY
-from tests.support.small_chain import CHEAP, SmallChain, engine, keyframe, settings, weth_pool
+from tests.support.worlds.small_chain import (
+    CHEAP,
+    SmallChain,
+    keyframe,
+    settings,
+    threshold_engine,
+    weth_pool,
+)
 
 ROOT = Path(__file__).parent.parent
 
@@ -106,7 +113,7 @@ def test_a_strategy_needs_no_other_import() -> None:
 
     own = OwnStrategies({"all": All}, REALITY)
     taker = settings("taker", kind="all", max_trade_size_micro_usd=10**12)
-    made = engine(keyframe(), taker)
+    made = threshold_engine(keyframe(), taker)
     own.use([taker])
     made.use([own])
     step = made.step(SmallChain(keyframe()).mine(weth_pool(CHEAP, 2_450)))

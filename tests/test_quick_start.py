@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.store import books
-from tests.support.small_chain import settings
 from tests.support.traded import configure, row_of
+from tests.support.worlds.small_chain import settings
 
 SLOW = ("numba", "duckdb", "numpy", "structlog", "websockets", "httpx")
 PROGRAM = """

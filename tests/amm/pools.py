@@ -12,6 +12,7 @@ from dexarb.amm.tick_math import MAX_TICK, get_sqrt_ratio_at_tick
 from dexarb.amm.uniswap_v2 import UINT112_MAX
 from dexarb.core.block import Log
 from dexarb.core.token import Address
+from tests.support.worlds import pools
 
 POOL = Address("0x" + "c0" * 20)
 TOKEN0 = Address("0x" + "a0" * 20)
@@ -23,15 +24,7 @@ Position = tuple[int, int, int]
 
 
 def v2_pool(reserve0: int, reserve1: int, fee_pips: int = 3000) -> UniswapV2Pool:
-    return UniswapV2Pool(
-        address=POOL,
-        token0=TOKEN0,
-        token1=TOKEN1,
-        reserve0=reserve0,
-        reserve1=reserve1,
-        fee_pips=fee_pips,
-        dex="quickswap",
-    )
+    return pools.v2_pool(POOL, (TOKEN0, TOKEN1), reserve0, reserve1, fee=fee_pips, dex="quickswap")
 
 
 def v3_pool(
@@ -41,25 +34,8 @@ def v3_pool(
     fee_pips: int = 3000,
     tick_spacing: int = 60,
 ) -> UniswapV3Pool:
-    ticks: dict[int, tuple[int, int]] = {}
-    liquidity = 0
-    for lower, upper, amount in positions:
-        for boundary, net_change in ((lower, amount), (upper, -amount)):
-            gross, net = ticks.get(boundary, (0, 0))
-            ticks[boundary] = gross + amount, net + net_change
-        liquidity += amount if lower <= tick < upper else 0
-    return UniswapV3Pool(
-        address=POOL,
-        token0=TOKEN0,
-        token1=TOKEN1,
-        fee_pips=fee_pips,
-        tick_spacing=tick_spacing,
-        sqrt_price_x96=sqrt_price_x96,
-        tick=tick,
-        liquidity=liquidity,
-        ticks=ticks,
-        dex="uniswap",
-    )
+    tokens, fees = (TOKEN0, TOKEN1), {"fee": fee_pips, "spacing": tick_spacing}
+    return pools.v3_pool(POOL, tokens, sqrt_price_x96, tick, positions, dex="uniswap", **fees)
 
 
 @st.composite

@@ -10,7 +10,7 @@ from dexarb.amm.tick_math import get_sqrt_ratio_at_tick
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.pool import NO_SEGMENT, Pool
 from dexarb.errors import PoolError
-from tests.search.world import World, rng_of, token, v2, v3
+from tests.support.worlds.pools import RandomPools, rng_of, token, v2, v3
 
 TOKENS = (token(0), token(1))
 
@@ -27,7 +27,7 @@ def check(pool: Pool) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_random_pools_and_where_trades_leave_them(seed: int) -> None:
-    world = World.of(rng_of("first segments", seed), 3)
+    world = RandomPools.of(rng_of("first segments", seed), 3)
     for pool in world.pools(12):
         check(pool)
         for sold in pool.tokens:

@@ -13,7 +13,7 @@ from dexarb.core.block import Log
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.errors import PoolError, UnknownToken
-from tests.search.world import World, rng_of, token, uninitialised
+from tests.support.worlds.pools import RandomPools, rng_of, token, uninitialised
 from tests.toy.markets import market_with_toys
 
 LARGEST = 2**257
@@ -46,7 +46,7 @@ def test_a_quote_is_what_the_swap_gives() -> None:
     seen: Counter[tuple[str, str]] = Counter()
     for seed in range(16):
         rng = rng_of("quotes", seed)
-        made = World.of(rng, 4)
+        made = RandomPools.of(rng, 4)
         pools: list[Pool] = [
             made.pool(n, (token(n % 3), token(3)), kind=2 + n % 2, noise=0.3) for n in range(4)
         ]

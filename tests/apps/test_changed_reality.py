@@ -19,8 +19,8 @@ from dexarb.trading.models.reality import REALITY, Reality
 from tests.support.models import FlatGas, LaterBlocks
 from tests.support.recorded import record
 from tests.support.signals import ScriptedSignals
-from tests.support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, weth_pool
 from tests.support.traded import World, configure, strategy
+from tests.support.worlds.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, weth_pool
 
 OTHER = Reality(gas=FlatGas(), latency=LaterBlocks())
 

@@ -10,7 +10,7 @@ from dexarb.apps.collect_plan import chain_profile, what_is_lost
 from dexarb.chain.bootstrap.sync import Bootstrap
 from dexarb.chain.bootstrap.tokens import OddToken
 from dexarb.config.chain_profile import load_chain
-from tests.support.small_chain import keyframe
+from tests.support.worlds.small_chain import keyframe
 
 POLYGON = load_chain(Path(__file__).parents[2] / "config" / "polygon.toml")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from dexarb.apps.collect_report import expected_cost, save_usage, tell_forecast, usage_file
+from dexarb.apps.collect_report import expected_cost, log_forecast, save_usage, usage_file
 from dexarb.chain.endpoints.usage import Usage
 from dexarb.chain.rpc import Rpc
 from dexarb.config.collector import CollectorConfig, load_collector
@@ -30,7 +30,7 @@ def config(folder: Path, monkeypatch: pytest.MonkeyPatch, rpc_keys: str = "") ->
 def forecast_of(made: CollectorConfig, block_time_s: float) -> Sequence[Any]:
     rpc = Rpc.connect(*made.endpoints)
     with structlog.testing.capture_logs() as said:
-        tell_forecast(made, rpc, block_time_s)
+        log_forecast(made, rpc, block_time_s)
     return said
 
 

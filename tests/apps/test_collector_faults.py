@@ -30,10 +30,10 @@ from dexarb.store.history_reader import HistoryReader
 from tests.support.chain_driver import run
 from tests.support.collecting import assert_true
 from tests.support.collector import Collecting, collecting
-from tests.support.small_chain import CHEAP, PROFILE, TOKENS, WETH
 from tests.support.true_chain import TrueChain
 from tests.support.true_contracts import FACTORIES
 from tests.support.true_node import NodeError, TrueNode, transport
+from tests.support.worlds.small_chain import CHEAP, PROFILE, TOKENS, WETH
 
 
 class Faults:

@@ -18,8 +18,8 @@ from dexarb.store.ledger_reader import read_only
 from dexarb.trading.models.reality import REALITY
 from tests.support.recorded import record
 from tests.support.signals import ScriptedSignals
-from tests.support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, weth_pool
 from tests.support.traded import configure, strategy
+from tests.support.worlds.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, weth_pool
 
 
 def test_being_lost_is_told_once_and_ends_with_the_next_keyframe(tmp_path: Path) -> None:

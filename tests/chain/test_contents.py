@@ -17,9 +17,9 @@ from dexarb.core.block import Log
 from dexarb.core.token import Address
 from dexarb.errors import Refused
 from tests.support.lies import SEEN_BY_THE_ROOT, SEEN_CHEAPLY, Lie
-from tests.support.small_chain import CHEAP as CHEAP_KEY
-from tests.support.small_chain import DEAR as DEAR_KEY
 from tests.support.true_chain import Json, TrueBlock, TrueChain, first_pools
+from tests.support.worlds.small_chain import CHEAP as CHEAP_KEY
+from tests.support.worlds.small_chain import DEAR as DEAR_KEY
 
 CHEAP, DEAR = Address(CHEAP_KEY), Address(DEAR_KEY)
 

@@ -43,7 +43,7 @@ class Scene:
         self.all.failed(self[place], reason, self.now, self.now)
 
     def hear(self, place: int, number: int) -> None:
-        self.all.heard(self[place], number, "0x", self.now)
+        self.all.note_head(self[place], number, "0x", self.now)
 
     def measure(self, place: int, latency_s: float, times: int = 3) -> None:
         for _ in range(times):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from dexarb.chain.feed.outage import TOLD_AFTER, Outage
+from dexarb.chain.feed.outage import LOGGED_AFTER, Outage
 from dexarb.chain.feed.pace import Pace
 from dexarb.errors import TransportError
 
@@ -29,7 +29,7 @@ def test_what_mends_itself_at_once_is_not_worth_a_word() -> None:
     outage = Outage("blocks")
     with structlog.testing.capture_logs() as said:
         for _ in range(5):
-            for _ in range(TOLD_AFTER - 1):
+            for _ in range(LOGGED_AFTER - 1):
                 outage.failed(TransportError("http://node", "no answer"))
             outage.over()
     assert said == []

@@ -11,10 +11,10 @@ from dexarb.chain.bootstrap.sync import PoolRequest, bootstrap
 from dexarb.chain.rpc import Rpc
 from dexarb.errors import RpcError
 from tests.support.chain_driver import run
-from tests.support.small_chain import CHAIN_ID, USDC, WETH, WMATIC
 from tests.support.true_chain import TrueChain
 from tests.support.true_contracts import FACTORIES
 from tests.support.true_node import TrueNode, served, transport
+from tests.support.worlds.small_chain import CHAIN_ID, USDC, WETH, WMATIC
 
 REQUESTS = [
     PoolRequest("QuickSwap", "uniswap_v2", FACTORIES["QuickSwap"], WETH, USDC, (3000,)),

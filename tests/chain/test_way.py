@@ -9,8 +9,9 @@ import pytest
 
 from dexarb.chain.decode import Header
 from dexarb.chain.feed.way import Dialogue, ParentMissing, T, fork_point, way_to
-from dexarb.core.block import Block, BlockHash, BlockRef
+from dexarb.core.block import BlockHash, BlockRef
 from dexarb.errors import ReorgTooDeep
+from tests.support.worlds.blocks import block
 
 
 class Chain:
@@ -40,16 +41,8 @@ class Chain:
 
 
 def header(number: int, branch: str, parent: Header | None = None) -> Header:
-    block = Block(
-        number=number,
-        hash=BlockHash(f"0x{branch}{number}"),
-        parent_hash=parent.block.hash if parent else BlockHash("0xnone"),
-        timestamp=1_000 + number,
-        base_fee_per_gas=0,
-        gas_used=0,
-        gas_limit=0,
-    )
-    return Header(block, None, None, None, None)
+    own, below = f"0x{branch}{number}", parent.block.hash if parent else "0xnone"
+    return Header(block(number, own, below), None, None, None, None)
 
 
 def line(first: int, last: int, branch: str, parent: Header | None = None) -> list[Header]:
@@ -87,40 +80,43 @@ def test_another_branch_comes_from_its_fork_point(depth: int, longer: int) -> No
         longer = 0
     known = refs(MAIN[:100])
     other = fork(199 - depth, depth + longer)
-    way = Chain(other).lead(way_to(other[-1], known, 1_199))
+    way = Chain(other).lead(way_to(other[-1], known, MAIN[99].block.timestamp))
     assert way == other[100 - depth :]
 
 
 @pytest.mark.parametrize("back", [0, 1, 5, 60, 99, 150])
 def test_a_head_that_lags_on_our_own_chain_leads_nowhere(back: int) -> None:
     """Also where it lies before all blocks that we remember, and where it does not know ours."""
-    ours = MAIN[:250]
+    ours, newest_s = MAIN[:250], MAIN[249].block.timestamp
     for behind in (Chain(MAIN), Chain(ours[: 250 - back])):
-        assert behind.lead(way_to(ours[-1 - back], refs(ours[-100:]), 1_349)) == []
+        assert behind.lead(way_to(ours[-1 - back], refs(ours[-100:]), newest_s)) == []
     right_after_the_start = refs(ours[-1:])
     assert (
-        Chain(ours[: 250 - back]).lead(way_to(ours[-1 - back], right_after_the_start, 1_349)) == []
+        Chain(ours[: 250 - back]).lead(way_to(ours[-1 - back], right_after_the_start, newest_s))
+        == []
     )
 
 
 def test_a_fork_below_all_that_we_know_is_too_deep() -> None:
     other = fork(150, 160)
     with pytest.raises(ReorgTooDeep):
-        Chain(other).lead(way_to(other[-1], refs(MAIN[60:160]), 1_259))
+        Chain(other).lead(way_to(other[-1], refs(MAIN[60:160]), MAIN[159].block.timestamp))
 
 
 def test_a_lower_head_that_is_younger_than_ours_is_of_another_chain() -> None:
     """Whatever it says of our number: times rise along a chain."""
     restarted = line(0, 5, "new")
     with pytest.raises(ReorgTooDeep):
-        Chain(restarted).lead(way_to(restarted[-1], refs(MAIN[-3:]), 900))
+        Chain(restarted).lead(
+            way_to(restarted[-1], refs(MAIN[-3:]), restarted[-1].block.timestamp - 100)
+        )
 
 
 def test_a_lower_head_whose_chain_has_another_block_in_our_place_is_no_lag() -> None:
     other = fork(150, 300)
     head = next(each for each in other if each.block.number == 290)
     with pytest.raises(ReorgTooDeep):
-        Chain(other).lead(way_to(head, refs(MAIN[-3:]), 2_000))
+        Chain(other).lead(way_to(head, refs(MAIN[-3:]), MAIN[-1].block.timestamp))
 
 
 def test_a_parent_that_is_not_to_be_had_is_said() -> None:

@@ -12,8 +12,8 @@ import pytest
 from dexarb.config.collector import load_collector
 from dexarb.config.difference import compare
 from dexarb.config.paper import load_paper
+from dexarb.config.paths import ConfigPaths, config_paths
 from dexarb.config.strategy_table import SCALED, Scaled, StrategyTable
-from dexarb.config.where import Where, where
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors, InputError
 from dexarb.trading.strategy import StrategySettings
@@ -125,8 +125,10 @@ def test_a_screen_looks_at_the_files_of_the_trader(tmp_path: Path, general: str)
     path = tmp_path / "paper.toml"
     strategies = classic()[classic().index("[[strategy]]") :]
     path.write_text(f"[general]\n{general}{strategies}")
-    found, trader = where(path), load_paper(path).general
-    assert found == Where(trader.state_file, trader.ledger_file, float(trader.max_state_age_secs))
+    found, trader = config_paths(path), load_paper(path).general
+    assert found == ConfigPaths(
+        trader.state_file, trader.ledger_file, float(trader.max_state_age_secs)
+    )
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_lines(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from tests.support.recorded import record
 from tests.support.sessions import paper_session
-from tests.support.small_chain import CHAIN_ID, PROFILE, SmallChain, keyframe
+from tests.support.worlds.small_chain import CHAIN_ID, PROFILE, SmallChain, keyframe
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 STRATEGIES = """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dexarb.config import veil
-from dexarb.config.collector import Budget, CollectorFile, load_collector
+from dexarb.config.collector import CollectorFile, EndpointBudget, load_collector
 from dexarb.config.toml_file import read_toml, validate
 from dexarb.errors import InputError
 
@@ -108,10 +108,10 @@ def test_budgets_are_one_for_all_or_one_for_each(tmp_path: Path) -> None:
         "compute_units = { eth_getLogs = 75 }"
     )
     config = load_collector(path)
-    assert config.budgets == (Budget(100, None), Budget(100, 7))
+    assert config.budgets == (EndpointBudget(100, None), EndpointBudget(100, 7))
     assert config.compute_units == {"eth_getLogs": 75}
     path.write_text(COLLECTOR + POOLS + rpc)
-    assert load_collector(path).budgets == (Budget(), Budget())
+    assert load_collector(path).budgets == (EndpointBudget(), EndpointBudget())
     for wrong in ("daily_requests = [1, 2, 3]", "daily_requests = -1", "daily_requests = true"):
         path.write_text(COLLECTOR + POOLS + rpc + wrong)
         with pytest.raises(InputError, match="rpc: daily_requests"):

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from dexarb.config.paper import load_paper
-from dexarb.config.plugins import Kinds
+from dexarb.config.plugins import StrategyTypes
 from dexarb.config.strategy_table import canonical
 from dexarb.errors import InputError
 from dexarb.trading.strategy import StrategySettings
 from tests.support.own_package import install
-from tests.support.small_chain import PROFILE
+from tests.support.worlds.small_chain import PROFILE
 
 PATIENT = """
 class Patient:
@@ -61,7 +61,7 @@ def test_an_installed_kind_is_used_with_its_parameters(
     )
     assert (found.kind, found.parameters) == ("patient", '{"blocks":4,"shares":[2,0.1]}')
     assert found.code.startswith("good_own 1.2 ")
-    made = Kinds()["patient"](**json.loads(found.parameters))
+    made = StrategyTypes()["patient"](**json.loads(found.parameters))
     assert (made.blocks, made.shares) == (4, [2, 0.1])  # type: ignore[attr-defined]
     assert StrategySettings.from_json(found.as_json()).hash == found.hash
 
@@ -141,10 +141,10 @@ def test_one_that_is_installed_later_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    kinds = Kinds()
-    assert "later" not in kinds
+    types = StrategyTypes()
+    assert "later" not in types
     install(tmp_path, "later_own", PATIENT, {"later": "Patient"})
-    assert kinds["later"](blocks=1).blocks == 1  # type: ignore[attr-defined]
+    assert types["later"](blocks=1).blocks == 1  # type: ignore[attr-defined]
 
 
 def test_canonical_json_is_exact_and_in_one_form() -> None:

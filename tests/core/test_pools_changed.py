@@ -15,8 +15,10 @@ from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market, PoolsChanged
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address, Token
 from dexarb.errors import MarketError, RewindTooDeep
-from tests.support import small_chain
-from tests.support.small_chain import CHAIN_ID, PROFILE, TOKENS, WETH, sync
+from tests.support.worlds import small_chain
+from tests.support.worlds.blocks import block, block_after, ref_of
+from tests.support.worlds.events import state_log
+from tests.support.worlds.small_chain import CHAIN_ID, PROFILE, TOKENS, WETH
 
 ADDRESSES = tuple(PoolKey(f"0x{number:040x}") for number in range(1, 9))
 Pools = dict[PoolKey, Pool]
@@ -74,21 +76,16 @@ def pool(address: PoolKey, random_: random.Random) -> UniswapV2Pool:
 
 def keyframe(random_: random.Random) -> Keyframe:
     pools = tuple(pool(address, random_) for address in ADDRESSES[:4])
-    return Keyframe(1, small_chain.block(100, None), PROFILE, TOKENS, pools)
+    return Keyframe(1, block(100, "0x100"), PROFILE, TOKENS, pools)
 
 
 def next_block(market: Market, random_: random.Random, count: int) -> BlockUpdate:
     """One event a transaction, of pools that are there, were there or never were."""
     logs = tuple(
-        sync(pool(random_.choice(ADDRESSES), random_), index)
+        state_log(pool(random_.choice(ADDRESSES), random_), index)
         for index in range(random_.randint(0, 4))
     )
-    return BlockUpdate(count, small_chain.block(market.block.number + 1, market.block,
-                       branch=f"{count}."), logs, ())  # fmt: skip
-
-
-def ref_of(market: Market) -> BlockRef:
-    return BlockRef(market.block.number, market.block.hash)
+    return BlockUpdate(count, block_after(market.block, f"entry {count}"), logs, ())
 
 
 def change(market: Market, random_: random.Random, count: int) -> PoolsChanged:
@@ -189,8 +186,8 @@ def test_what_left_does_not_come_back_on_the_way_back() -> None:
     random_ = random.Random(2)
     market = Market(keyframe(random_))
     first = market.block
-    moved = sync(pool(ADDRESSES[0], random_))
-    market.apply(BlockUpdate(2, small_chain.block(101, first), (moved,), ()))
+    moved = state_log(pool(ADDRESSES[0], random_))
+    market.apply(BlockUpdate(2, block_after(first, "0x101"), (moved,), ()))
     market.change(PoolsChanged(3, ref_of(market), left=(ADDRESSES[0],)))
     assert market.touching(ADDRESSES) == ()
     assert market.swaps() == {}

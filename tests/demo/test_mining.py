@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dexarb.core.token import to_address
-from dexarb.demo.mining import Miner, Request, head_of
+from dexarb.demo.mining import Miner, TransactionRequest, head_of
 from tests.demo.story import fresh_chain, run
 
 
@@ -24,7 +24,9 @@ def test_a_batch_that_was_jumbled_is_sent_again_one_by_one() -> None:
         async with fresh_chain() as rpc:
             miners = [to_address(each) for each in await rpc.call("eth_accounts")]
             requests = [
-                Request("transfer", sender, miners[0], b"", 30_000, priority_fee=10**9, value=1)
+                TransactionRequest(
+                    "transfer", sender, miners[0], b"", 30_000, priority_fee=10**9, value=1
+                )
                 for sender in miners[1:5]
             ]
             jumbled = Jumbled(rpc, await head_of(rpc))

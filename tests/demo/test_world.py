@@ -26,7 +26,6 @@ class Facts:
     decimals: dict[str, int]
     names: dict[str, str]
     pools: dict[PoolKey, Any]
-    pair_fees: set[int]
     aggregated: Any
     balances: dict[tuple[Address, str], int]
     block_hash: str

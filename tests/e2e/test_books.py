@@ -18,14 +18,14 @@ from tests.support.live_trading import (
     digest_of_an_uninterrupted_run,
     is_trading,
     settled,
-    standings,
+    totals,
 )
 
 pytestmark = pytest.mark.e2e
 
 
 def reached(run: Live, seq: int) -> bool:
-    return standings(run).seq >= seq
+    return totals(run).seq >= seq
 
 
 async def play_with_kills(run: Live, kills: int, random: Random) -> None:
@@ -34,7 +34,7 @@ async def play_with_kills(run: Live, kills: int, random: Random) -> None:
     for _ in range(kills):
         # Not by blocks alone: a kill may come while it starts, replays, writes or waits.
         ahead = random.randint(0, 6)
-        half_way = standings(run).seq + ahead // 2
+        half_way = totals(run).seq + ahead // 2
         await run.blocks(ahead)
         if random.random() < 0.7:
             await run.until(partial(reached, run, half_way), "the trader to be half way")
@@ -69,12 +69,12 @@ def test_a_ledger_that_another_program_locks_makes_the_trader_wait(tmp_path: Pat
             await settled(run)
             other = sqlite3.connect(run.files.ledger, isolation_level=None)
             other.execute("BEGIN IMMEDIATE")
-            held_at = standings(run).seq
+            held_at = totals(run).seq
             await run.blocks(10)
             await run.collected()
             await run.until(lambda: "close that program" in paper.text(), "the trader to say so")
             assert paper.running
-            assert standings(run).seq == held_at
+            assert totals(run).seq == held_at
             other.execute("ROLLBACK")
             other.close()
             await run.blocks(2)

@@ -20,7 +20,7 @@ from tests.support.live_trading import (
     digest,
     digest_of_an_uninterrupted_run,
     settled,
-    standings,
+    totals,
 )
 
 pytestmark = pytest.mark.e2e
@@ -47,11 +47,11 @@ def test_a_collector_without_disk_waits_and_loses_no_block(tmp_path: Path) -> No
             collector, paper = await both(run)
             await run.blocks(5)
             await settled(run)
-            before = standings(run).seq
+            before = totals(run).seq
             with full_disk(collector):
                 await run.blocks(5)
                 assert collector.running
-                assert standings(run).seq == before
+                assert totals(run).seq == before
             await run.blocks(5)
             await settled(run)
             assert collector.stop() == 0
@@ -73,7 +73,7 @@ def test_a_trader_without_disk_stops_trading_while_collecting_goes_on(tmp_path: 
                 await run.blocks(20)
                 await run.collected()
                 assert paper.running
-                assert standings(run).seq < run.state()["seq"]
+                assert totals(run).seq < run.state()["seq"]
             await run.blocks(5)
             await settled(run)
             assert paper.stop() == 0

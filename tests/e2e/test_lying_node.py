@@ -24,7 +24,6 @@ from tests.support.live import live
 
 pytestmark = pytest.mark.e2e
 
-Json = dict[str, Any]
 BLOCKS = 20
 
 

@@ -18,7 +18,7 @@ from tests.support.live_trading import (
     digest_of_an_uninterrupted_run,
     is_trading,
     settled,
-    standings,
+    totals,
 )
 
 pytestmark = pytest.mark.e2e
@@ -30,7 +30,7 @@ def test_eight_strategies_trade_and_their_books_add_up(tmp_path: Path) -> None:
             collector, paper = await both(run)
             await run.blocks(80)
             await settled(run)
-            found = standings(run)
+            found = totals(run)
             assert len(found.rows) == 8
             assert sum(row.sent for row in found.rows) > 0
             assert sum(row.filled for row in found.rows) > 0
@@ -88,7 +88,7 @@ def test_sighup_with_good_and_with_broken_files(tmp_path: Path) -> None:
         async with live(tmp_path) as run:
             collector, paper = await both(run)
             good = run.files.paper.read_text()
-            before = {row.hash for row in standings(run).rows}
+            before = {row.hash for row in totals(run).rows}
             await run.blocks(10)
             for count, (name, spoil, said) in enumerate(BROKEN, start=1):
                 run.files.paper.write_text(spoil(good))
@@ -108,7 +108,7 @@ def test_sighup_with_good_and_with_broken_files(tmp_path: Path) -> None:
             assert "min_profit_usd 10 -> -1; new books" in paper.text()
             await run.blocks(15)
             await settled(run)
-            rows = {row.name: row for row in standings(run).rows[:8]}
+            rows = {row.name: row for row in totals(run).rows[:8]}
             assert len(before - {row.hash for row in rows.values()}) <= 1
             assert rows["Conservative"].sent > 0
             assert paper.stop() == 0
@@ -152,7 +152,7 @@ def test_reorgs_reach_the_ledger(tmp_path: Path) -> None:
                 undone = [row for row in ledger.fills() if row.reorged_seq is not None]
                 assert undone
                 assert not ledger.open_decisions()
-            for row in standings(run).rows:
+            for row in totals(run).rows:
                 assert row.sent == row.filled + row.reverted + row.lost + row.expired
             assert paper.stop() == 0
             assert collector.stop() == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.config.plugins import Kinds
+from dexarb.config.plugins import StrategyTypes
 from dexarb.store.ledger_notes import Hasty
 from dexarb.store.ledger_reader import read_only
 from tests.support.live import live
@@ -16,7 +16,7 @@ from tests.support.live_trading import (
     digest,
     digest_of_an_uninterrupted_run,
     settled,
-    standings,
+    totals,
 )
 from tests.support.own_package import install
 
@@ -92,7 +92,7 @@ def test_own_strategies_trade_fail_and_are_replayed(
             said = "latency_ms is less than a decision takes here"
             await run.until(lambda: said in paper.text(), "the warning of wishful")
             assert paper.text().count(said) == 1
-            metrics = standings(run).metrics
+            metrics = totals(run).metrics
             assert metrics is not None
             assert metrics.latency_ms_below_measured == Hasty(1, ("wishful",))
             assert paper.text().count("strategy.failed") == 1
@@ -105,7 +105,7 @@ def test_own_strategies_trade_fail_and_are_replayed(
             assert paper.stop() == 0
             assert collector.stop() == 0
             with read_only(run.files.ledger) as ledger:
-                rows = {row.name: row for row in ledger.standings()}
+                rows = {row.name: row for row in ledger.totals()}
                 (incident,) = ledger.incidents()
                 assert incident.strategy == rows["doomed"].hash
                 assert "in decide" in incident.problem
@@ -115,7 +115,7 @@ def test_own_strategies_trade_fail_and_are_replayed(
             assert rows["eager"].filled > 0
             # It takes all that it is offered, as the built-in strategy does at its minimum.
             assert rows["eager"].sent == rows["built in"].sent
-            again = digest_of_an_uninterrupted_run(run, tmp_path / "again.sqlite", Kinds())
+            again = digest_of_an_uninterrupted_run(run, tmp_path / "again.sqlite", StrategyTypes())
             assert digest(run) == again
 
     asyncio.run(play())

@@ -23,7 +23,7 @@ from tests.support.live_trading import (
     digest,
     digest_of_an_uninterrupted_run,
     settled,
-    standings,
+    totals,
 )
 
 pytestmark = pytest.mark.e2e
@@ -217,7 +217,7 @@ def play_storm(folder: Path, reloads: int) -> None:
 
             blocks = await storm(run, paper, reloads, look)
             await settled(run)
-            rows = standings(run).rows
+            rows = totals(run).rows
             assert paper.stop() == 0
             assert collector.stop() == 0
             history = HistoryReader(run.files.data / "history" / str(run.driver.world.chain_id))

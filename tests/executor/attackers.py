@@ -42,7 +42,6 @@ ARRIVED = 'assert self._balance(ahead.token_in) >= stock + amount, "unpaid hop"'
 ARRIVED_FLASH = 'assert self._balance(token_out) >= stock, "unpaid hop"'
 MINIMUM = 'assert amount_out >= least, "too little received"'
 LOCK = 'assert not self.running, "running"'
-MOVED = 'assert self._most_out(hops, amount_in) >= least, "moved"'
 """Guards of the executor, as its source has them."""
 
 

@@ -19,12 +19,12 @@ from dexarb.store.ledger_db import LedgerDb
 from tests.support.collecting import assert_true, collecting, entries, history_of, true_update
 from tests.support.node_lies import Liar, faulty
 from tests.support.sessions import paper_session
-from tests.support.small_chain import CHAIN_ID
 from tests.support.traded import configure as configure_trader
 from tests.support.traded import strategy
 from tests.support.true_chain import TrueChain
 from tests.support.true_node import TrueNode, transport
 from tests.support.virtual_time import run_at_once
+from tests.support.worlds.small_chain import CHAIN_ID
 
 RECEIPTS = "eth_getBlockReceipts"
 LIES_AT_LEAST = 10

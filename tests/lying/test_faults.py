@@ -29,7 +29,6 @@ from tests.support.true_node import InProcess, NodeError, TrueNode, transport
 from tests.support.virtual_time import run_at_once
 
 RECEIPTS = "eth_getBlockReceipts"
-HEADERS = ("eth_getBlockByHash", "eth_getBlockByNumber")
 
 
 def long_chain(blocks: int, seed: int = 3) -> TrueChain:

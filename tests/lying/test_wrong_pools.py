@@ -15,10 +15,10 @@ from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Keyframe, PoolsChanged
 from dexarb.store.history_check import check
 from tests.support.collecting import assert_true, collecting, entries, events, history_of, market_of
-from tests.support.small_chain import CHEAP
 from tests.support.true_chain import Json, TrueChain
 from tests.support.true_node import TrueNode, transport
 from tests.support.virtual_time import run_at_once
+from tests.support.worlds.small_chain import CHEAP
 
 
 class WithAnotherSwapEvent(TrueChain):

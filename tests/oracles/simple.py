@@ -17,7 +17,7 @@ from dexarb.core.trade import Curve, Opportunity, Piece
 from dexarb.errors import PoolError
 from dexarb.search.cycles import CycleIndex
 from dexarb.search.open_cycles import OpenCycles
-from dexarb.search.result import GasModel, MinGross, any_gain, hop_work
+from dexarb.search.result import GasUnits, MinGross, any_gain, hop_work
 from dexarb.search.scan import Scan
 from dexarb.search.sizing import room_for
 
@@ -33,7 +33,7 @@ class SimpleScanner:
         market: Market,
         *,
         start_tokens: Sequence[Address],
-        gas_units: GasModel,
+        gas_units: GasUnits,
         min_gross: MinGross = any_gain,
     ) -> None:
         self._min_gross = min_gross

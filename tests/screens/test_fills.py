@@ -9,10 +9,10 @@ import pytest
 
 from dexarb.core.evidence import Outcome
 from tests.store import books
-from tests.store import world as chain
 from tests.support.command import Dexarb
 from tests.support.scenes import BOLD, SHY, STRATEGIES, scene
 from tests.support.traded import World, configure, record_and_trade
+from tests.support.worlds.blocks import TRADER
 
 USD = 1_000_000
 ONE, TWO = books.STRATEGIES[:2]
@@ -75,7 +75,7 @@ def test_a_taker_behind_us_was_beaten(world: World, dexarb: Dexarb) -> None:
     evidence = first["evidence"]
     assert (evidence["outcome"], evidence["closed_after_blocks"]) == ("taken", 1)
     mover = evidence["mover"]
-    assert (mover["block"], mover["place"], mover["sender"]) == (2, 4, chain.TRADER)
+    assert (mover["block"], mover["place"], mover["sender"]) == (2, 4, TRADER)
     assert (mover["paid_wei"], evidence["gain"]) == (str(2**80), str(2**99))
     said = dexarb("fills", "-c", world.config).words
     assert "taken: closed after 1 block; first moved in block 2 at place 4" in said

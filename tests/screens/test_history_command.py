@@ -8,11 +8,11 @@ import pytest
 
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.segment import list_segments
-from tests.store import world
 from tests.support.command import Dexarb
 from tests.support.recorded import record
+from tests.support.worlds import arrivals
 
-HISTORY = Path("history") / str(world.CHAIN_ID)
+HISTORY = Path("history") / str(arrivals.CHAIN_ID)
 
 
 @pytest.fixture(autouse=True)
@@ -22,8 +22,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_tells_what_is_dead_and_how_well_the_rest_is_known(dexarb: Dexarb) -> None:
-    updates = world.fork_behind(6, 12)
-    record(Path(), world.first_keyframe(), updates)
+    updates = arrivals.fork_behind(6, 12)
+    record(Path(), arrivals.first_keyframe(), updates)
     found = dexarb("history", "check", HISTORY, "--json").json
     assert found["ok"]
     assert (found["blocks"], found["dead"]) == (12, [[5_006, 5_006]])
@@ -38,10 +38,10 @@ def test_it_tells_what_is_dead_and_how_well_the_rest_is_known(dexarb: Dexarb) ->
 
 
 def test_gaps_and_damage_are_told_with_exit_code_1(dexarb: Dexarb) -> None:
-    updates = world.fork_behind(10**9, 20)
-    record(Path(), world.first_keyframe(), updates[:5])
-    with HistoryWriter.open(HISTORY, chain_id=world.CHAIN_ID, chain="testnet") as writer:
-        writer.append_keyframe(world.market_after(updates[:10]).keyframe())
+    updates = arrivals.fork_behind(10**9, 20)
+    record(Path(), arrivals.first_keyframe(), updates[:5])
+    with HistoryWriter.open(HISTORY, chain_id=arrivals.CHAIN_ID, chain="testnet") as writer:
+        writer.append_keyframe(arrivals.market_after(updates[:10]).keyframe())
         writer.append(updates[10])
     said = dexarb("history", "check", HISTORY)
     assert (said.code, "gaps 5,006 to 5,010" in said.words) == (1, True)

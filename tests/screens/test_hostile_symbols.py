@@ -18,8 +18,8 @@ from dexarb.screens.tables import as_text, spread_table
 from dexarb.study.spreads import best_spreads
 from tests.support.command import Dexarb
 from tests.support.scenes import BOLD, OPENS, SHY, STRATEGIES, scene
-from tests.support.small_chain import USDC, WETH, WMATIC
 from tests.support.traded import World, record_and_trade
+from tests.support.worlds.small_chain import USDC, WETH, WMATIC
 
 SOURCE = Path(__file__).parents[2] / "src" / "dexarb"
 HOSTILE = {WETH: "[/w]", USDC: "[link=x]", WMATIC: ":boom:["}

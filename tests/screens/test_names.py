@@ -11,8 +11,8 @@ from dexarb.core.market import Market
 from dexarb.screens.names import Names, names_at, names_of
 from tests.support.recorded import record
 from tests.support.scenes import scene
-from tests.support.small_chain import CHEAP, USDC, WETH, WMATIC
 from tests.support.traded import World
+from tests.support.worlds.small_chain import CHEAP, USDC, WETH, WMATIC
 
 
 def named(folder: Path, symbol: str) -> tuple[Names, Names]:

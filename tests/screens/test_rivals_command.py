@@ -18,7 +18,8 @@ from tests.support.scenes import (
     round_trip,
     scene,
 )
-from tests.support.small_chain import TRADER, SmallChain, keyframe
+from tests.support.worlds.blocks import TRADER
+from tests.support.worlds.small_chain import SmallChain, keyframe
 
 GAS_USED = 100_000
 MATIC_USD = 0.5

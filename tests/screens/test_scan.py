@@ -13,10 +13,10 @@ from dexarb.cli import main
 from dexarb.core.pool import Pool
 from dexarb.core.profile import ChainProfile
 from tests.support.recorded import record
-from tests.support.small_chain import (
+from tests.support.worlds.blocks import GWEI
+from tests.support.worlds.small_chain import (
     CHEAP,
     DEAR,
-    GWEI,
     PROFILE,
     USDC,
     WETH,

@@ -25,17 +25,17 @@ from tests.support.scenes import (
     round_trip,
     scene,
 )
-from tests.support.small_chain import (
+from tests.support.traded import World, configure
+from tests.support.worlds.blocks import block
+from tests.support.worlds.small_chain import (
     CHEAP,
     DEAR,
     USDC,
     WETH,
     SmallChain,
-    block,
     keyframe,
     weth_pool,
 )
-from tests.support.traded import World, configure
 
 SIZE_USD = 2_000
 
@@ -169,7 +169,7 @@ def test_blocks_that_the_collector_missed_are_not_made_up(tmp_path: Path, dexarb
     """The spread of block 101 is not said to have stood until the new start at block 110."""
     world = configure(tmp_path, *STRATEGIES)
     first = keyframe()
-    later = replace(first, block=block(110, None))
+    later = replace(first, block=block(110, "0x110"))
     folder = record(tmp_path / "data", first, [SmallChain(first).mine(weth_pool(CHEAP, 2_450))])
     with HistoryWriter.open(folder, chain_id=first.profile.chain_id, chain="small") as writer:
         writer.append_keyframe(later)

@@ -21,8 +21,8 @@ from tests.support.scenes import (
     STRATEGIES,
     scene,
 )
-from tests.support.small_chain import settings
 from tests.support.traded import World, configure, record_and_trade, row_of
+from tests.support.worlds.small_chain import settings
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from tests.search.rings import beyond_a_gap, one_by_one, ring, scattered, up_to_the_price, with_gaps
-from tests.search.world import World, market_of, token, uninitialised, v2, v3
+from tests.support.worlds.blocks import market_of
+from tests.support.worlds.pools import RandomPools, token, uninitialised, v2, v3
 
 STARTS = (token(0), token(1))
 SHAPES = (
@@ -26,7 +27,7 @@ SHAPES = (
 
 def random_world(rng: np.random.Generator) -> Market:
     """Nine pools between four tokens: some cycles gain a lot, most a little."""
-    world = World.of(rng, 4, log10_prices=float(rng.uniform(1, 6)))
+    world = RandomPools.of(rng, 4, log10_prices=float(rng.uniform(1, 6)))
     return market_of(world.pools(9, noise=0.03))
 
 

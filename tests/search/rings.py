@@ -9,7 +9,8 @@ import numpy as np
 
 from dexarb.core.market import Market
 from dexarb.core.pool import PIPS, Pool
-from tests.search.world import SPACINGS, market_of, token, v2, v3
+from tests.support.worlds.blocks import market_of
+from tests.support.worlds.pools import SPACINGS, token, v2, v3
 
 Positions = list[tuple[int, int, int]]
 Shape = Callable[[np.random.Generator, float], Positions]

@@ -21,13 +21,15 @@ from numba.core import event
 
 from dexarb.study.warm_up import warm_up
 from dexarb.search import probe, scan, sizing
-from tests.search.world import World, gas_units, market_of, next_block, rng_of, token
+from tests.search.scanning import gas_units
+from tests.support.worlds.blocks import market_of, next_block
+from tests.support.worlds.pools import RandomPools, rng_of, token
 
 KERNELS = (probe.reprice, probe.find_open, sizing.size_cycles)
 warm_up()
 warm = [kernel.signatures for kernel in KERNELS]
 assert all(len(signatures) == 1 for signatures in warm), warm
-world = World.of(rng_of("warm"), 5)
+world = RandomPools.of(rng_of("warm"), 5)
 market = market_of(world.pools(14))
 with event.install_recorder("numba:compile") as compilations:
     search = scan.Scanner(

@@ -11,18 +11,11 @@ from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
 from dexarb.search.scan import Scan, Scanner
+from tests.oracles.cycles import all_cycles, open_cycles
 from tests.search.markets import dead_pools
-from tests.search.world import (
-    World,
-    all_cycles,
-    brute_force,
-    gas_units,
-    market_of,
-    rng_of,
-    scanner,
-    token,
-    v2,
-)
+from tests.search.scanning import gas_units, scanner
+from tests.support.worlds.blocks import market_of
+from tests.support.worlds.pools import RandomPools, rng_of, token, v2
 
 SAME_RATE = 1e-12
 """Relative distance from 1 below which the order of float products may decide."""
@@ -32,7 +25,7 @@ def assert_finds_all(
     name: object, scan: Scan, pools: Sequence[Pool], starts: Sequence[Address], max_hops: int
 ) -> int:
     """The scan's open cycles are those of brute force; returns how many there are."""
-    by_id = brute_force(pools, starts, max_hops)
+    by_id = open_cycles(pools, starts, max_hops)
     expected = {key: found for key, found in by_id.items() if found[1] > 1 + SAME_RATE}
     found = {key: each for key, each in scan.open_cycles.items() if each.rate > 1 + SAME_RATE}
     missed = [expected[key][0] for key in expected.keys() - found.keys()]
@@ -59,7 +52,7 @@ def assert_well_formed(scan: Scan, starts: Sequence[Address], max_hops: int) -> 
 
 def random_market(rng: np.random.Generator, max_hops: int) -> tuple[list[Pool], list[Address]]:
     """Three to six tokens, many pools beside each other, some dead; one to three start tokens."""
-    world = World.of(rng, int(rng.integers(3, 7)))
+    world = RandomPools.of(rng, int(rng.integers(3, 7)))
     noise = float(rng.choice([0.003, 0.01, 0.1]))
     pools = world.pools(int(rng.integers(4, 13 if max_hops == 4 else 18)), noise=noise)
     names = sorted(world.values)
@@ -120,7 +113,7 @@ def test_excluded_pools_and_tokens_are_never_passed(seed: int) -> None:
 
 def test_hundreds_of_cycles_are_open() -> None:
     """Five pools beside each other for each of six pairs, far apart in price."""
-    world = World.of(rng_of("hundreds"), 4)
+    world = RandomPools.of(rng_of("hundreds"), 4)
     names = sorted(world.values)
     pairs = [(names[i], names[j]) for i in range(4) for j in range(i + 1, 4)]
     pools = [
@@ -137,7 +130,7 @@ def test_hundreds_of_cycles_are_open() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_cycle_is_one_cycle_whatever_its_start(seed: int) -> None:
-    world = World.of(rng_of("start", seed), 4)
+    world = RandomPools.of(rng_of("start", seed), 4)
     market = market_of(world.pools(10, noise=0.05))
     names = sorted(world.values)
     one, other = scanner(market, names).scan, scanner(market, names[::-1]).scan

@@ -23,20 +23,16 @@ from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address
 from dexarb.errors import InvalidPoolState, PoolError
 from dexarb.search.scan import Scanner
-from tests.search.world import (
-    World,
+from tests.oracles.cycles import open_cycles
+from tests.search.scanning import gas_units
+from tests.support.worlds.blocks import block_after, market_of, update_of
+from tests.support.worlds.events import initialize_log, position_log, state_log
+from tests.support.worlds.pools import (
+    RandomPools,
     address,
-    block_after,
-    brute_force,
-    gas_units,
-    initialize_log,
-    market_of,
-    position_log,
     rng_of,
-    swap_log,
     token,
     uninitialised,
-    update_of,
     v2,
 )
 
@@ -57,7 +53,7 @@ class History(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 2**32 - 1))
     def start(self, seed: int) -> None:
-        self.world = World.of(rng_of("history", seed), 4)
+        self.world = RandomPools.of(rng_of("history", seed), 4)
         self.rng = self.world.rng
         pools = self.world.pools(8, noise=0.03)
         pools += [v2(20, (token(0), token(1)), 0, 0), UNBORN]
@@ -86,7 +82,7 @@ class History(RuleBasedStateMachine):
 
     def add_block(self, logs: list[Log], positions: tuple[Position, ...]) -> None:
         self.blocks += 1
-        block = block_after(self.market, f"block {self.blocks}")
+        block = block_after(self.market.block, f"block {self.blocks}")
         self.unheard |= self.market.apply(update_of(block, logs))
         self.trail.append(block.hash)
         self.positions[block.hash] = positions
@@ -110,7 +106,7 @@ class History(RuleBasedStateMachine):
             except PoolError:
                 continue
             moved[pool.key] = after
-            logs.append(swap_log(after, len(logs)))
+            logs.append(state_log(after, len(logs)))
         self.add_block(logs, self.open_positions)
 
     @rule(lower=st.integers(-40, 40), width=st.integers(1, 60), log10_share=st.floats(-2, 1))
@@ -148,7 +144,7 @@ class History(RuleBasedStateMachine):
         logs = []
         if pools:
             pool = pools[int(self.rng.integers(len(pools)))]
-            logs = [swap_log(v2(int(pool.address[4:], 16), pool.tokens, *amounts), 0)]
+            logs = [state_log(v2(int(pool.address[4:], 16), pool.tokens, *amounts), 0)]
         self.add_block(logs, self.open_positions)
 
     @precondition(lambda self: UNBORN in self.market.pools.values())
@@ -191,10 +187,10 @@ class History(RuleBasedStateMachine):
         """A block that a pool cannot follow changes nothing."""
         before, pools = self.market.block, dict(self.market.pools)
         pool = self.some_pool()
-        good = swap_log(pool, 0)
+        good = state_log(pool, 0)
         bad = Log(pool.address, good.topics, good.data[:-1], 1, 1)
         with pytest.raises(InvalidPoolState):
-            self.market.apply(update_of(block_after(self.market, "refused"), [good, bad]))
+            self.market.apply(update_of(block_after(self.market.block, "refused"), [good, bad]))
         assert (self.market.block, self.market.pools) == (before, pools)
 
     @rule(more=st.sampled_from(["nothing", "everything", "a stranger"]))
@@ -231,7 +227,7 @@ class History(RuleBasedStateMachine):
             return
         self.scan("nothing")
         pools = [p for p in self.market.pools.values() if int(p.address[4:], 16) != 7]
-        expected = brute_force(pools, STARTS, self.max_hops)
+        expected = open_cycles(pools, STARTS, self.max_hops)
         found = self.scanner.scan.open_cycles
         near = expected.keys() ^ found.keys()
         rates = [expected[key][1] if key in expected else found[key].rate for key in near]

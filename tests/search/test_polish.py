@@ -9,7 +9,8 @@ from dexarb.core.market import Market
 from tests.search.losses import Tally, offers
 from tests.search.optimiser import ExactCycle
 from tests.search.rings import beyond_a_gap, one_by_one, ring, scattered, up_to_the_price, with_gaps
-from tests.search.world import rng_of, scanner, token
+from tests.search.scanning import scanner
+from tests.support.worlds.pools import rng_of, token
 
 SHAPES = (
     None,

@@ -8,6 +8,7 @@ import pytest
 
 from dexarb.core.market import Market
 from dexarb.search.scan import Scan
+from tests.oracles.cycles import open_cycles
 from tests.search.losses import Tally, offers
 from tests.search.optimiser import ExactCycle
 from tests.search.rings import (
@@ -19,7 +20,9 @@ from tests.search.rings import (
     up_to_the_price,
     with_gaps,
 )
-from tests.search.world import SPACINGS, brute_force, market_of, rng_of, scanner, token, v2, v3
+from tests.search.scanning import scanner
+from tests.support.worlds.blocks import market_of
+from tests.support.worlds.pools import SPACINGS, rng_of, token, v2, v3
 
 FEES = {spacing: fee for fee, spacing in SPACINGS.items()}
 LOG_TICK = 1e-4
@@ -30,7 +33,7 @@ def judge_only_cycle(name: str, market: Market, tally: Tally) -> int:
     """Compare the one open cycle of a ring with the best found; returns the ticks that crosses."""
     starts = [token(0)]
     scan = scanner(market, starts).scan
-    expected = brute_force(market.pools.values(), starts, 4)
+    expected = open_cycles(market.pools.values(), starts, 4)
     assert scan.open_cycles.keys() == expected.keys(), name
     (key,) = scan.open_cycles
     assert scan.open_cycles[key].rate == pytest.approx(expected[key][1], rel=1e-12), name

@@ -8,12 +8,14 @@ from dexarb.search.scan import Scanner
 from tests.oracles.simple import SimpleScanner
 from tests.search.losses import CLOSE
 from tests.search.optimiser import ExactCycle
-from tests.search.world import World, gas_units, market_of, rng_of, scanner, token
+from tests.search.scanning import gas_units, scanner
+from tests.support.worlds.blocks import market_of
+from tests.support.worlds.pools import RandomPools, rng_of, token
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_never_worse_than_the_simple_search(seed: int) -> None:
-    world = World.of(rng_of("simple", seed), 3)
+    world = RandomPools.of(rng_of("simple", seed), 3)
     market = market_of(world.pools(8))
     starts = (token(0), token(1), token(2))
     fast = scanner(market, starts, 2).scan
@@ -26,7 +28,7 @@ def test_never_worse_than_the_simple_search(seed: int) -> None:
 
 
 def test_triage_drops_opportunities_but_never_open_cycles() -> None:
-    world = World.of(rng_of("triage"), 4)
+    world = RandomPools.of(rng_of("triage"), 4)
     market = market_of(world.pools(12))
     starts = (token(0), token(1))
     everything = scanner(market, starts, 3).scan

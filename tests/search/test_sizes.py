@@ -13,7 +13,8 @@ from dexarb.search.polish import polish
 from tests.search.losses import Tally, offers
 from tests.search.markets import MARKETS, STARTS
 from tests.search.optimiser import ExactCycle
-from tests.search.world import rng_of, scanner
+from tests.search.scanning import scanner
+from tests.support.worlds.pools import rng_of
 
 COUNTS = {"world": (50, 600), "ring": (250, 4000)}
 """How many markets in every run, and how many in the long one."""

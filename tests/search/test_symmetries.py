@@ -15,10 +15,13 @@ from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.route import run
 from dexarb.core.trade import Opportunity
+from tests.oracles.cycles import first_rate
 from tests.search.losses import CLOSE, offers
 from tests.search.markets import MARKETS, STARTS, dead_pools
 from tests.search.optimiser import ExactCycle
-from tests.search.world import content, first_rate, market_of, rng_of, scanner, token, v2
+from tests.search.scanning import content, scanner
+from tests.support.worlds.blocks import market_of
+from tests.support.worlds.pools import rng_of, token, v2
 
 SEEDS = st.integers(0, 2**32 - 1)
 KINDS = st.sampled_from(sorted(MARKETS))

@@ -22,14 +22,20 @@ from dexarb.core.trade import (
 )
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import StrategyRow
-from tests.store import world
+from tests.support.worlds import arrivals
+from tests.support.worlds.blocks import TRADER
 
-CYCLE = Cycle((Hop(world.V2_ONE, world.USDC, world.WETH), Hop(world.V3, world.WETH, world.USDC)))
+CYCLE = Cycle(
+    (
+        Hop(arrivals.V2_ONE, arrivals.USDC, arrivals.WETH),
+        Hop(arrivals.V3, arrivals.WETH, arrivals.USDC),
+    )
+)
 TRIANGLE = Cycle(
     (
-        Hop(world.V2_TWO, world.WBTC, world.USDC),
-        Hop(world.V2_ONE, world.USDC, world.WETH),
-        Hop(world.V3, world.WETH, world.WBTC),
+        Hop(arrivals.V2_TWO, arrivals.WBTC, arrivals.USDC),
+        Hop(arrivals.V2_ONE, arrivals.USDC, arrivals.WETH),
+        Hop(arrivals.V3, arrivals.WETH, arrivals.WBTC),
     )
 )
 HISTORY = Path("data/history/137")
@@ -85,7 +91,7 @@ def fill(of: Decision, at: Block, *, net: int = 7, status: str = "filled") -> Fi
 
 
 def open_ledger(path: Path) -> LedgerDb:
-    return LedgerDb.open(path, chain_id=world.CHAIN_ID, history=HISTORY)
+    return LedgerDb.open(path, chain_id=arrivals.CHAIN_ID, history=HISTORY)
 
 
 def trade(ledger: LedgerDb, seq: int) -> None:
@@ -116,7 +122,7 @@ def trade(ledger: LedgerDb, seq: int) -> None:
                 f"{seq}-{number}",
                 at,
                 strategy=random_.choice(strategies).hash,
-                cycle=random_.choice([CYCLE, TRIANGLE, TRIANGLE.starting_at(world.WETH)]),
+                cycle=random_.choice([CYCLE, TRIANGLE, TRIANGLE.starting_at(arrivals.WETH)]),
             )
             for number in range(random_.randint(0, 4))
         )
@@ -137,5 +143,7 @@ def trade(ledger: LedgerDb, seq: int) -> None:
 
 
 def evidence(at: Block, outcome: Outcome = Outcome.TAKEN) -> Evidence:
-    mover = Mover(at.number, at.hash, 4, "0xaa", world.TRADER, Address(world.V3), 2**80)
-    return Evidence(TRIANGLE, at.number - 1, at.parent_hash, outcome, 1, mover, world.WBTC, 2**99)
+    mover = Mover(at.number, at.hash, 4, "0xaa", TRADER, Address(arrivals.V3), 2**80)
+    return Evidence(
+        TRIANGLE, at.number - 1, at.parent_hash, outcome, 1, mover, arrivals.WBTC, 2**99
+    )

@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 
 from dexarb.store.ledger_db import LedgerDb
-from tests.store import books, world
+from tests.store import books
+from tests.support.worlds import arrivals
 
 
 def main(path: Path, blocks: int) -> None:
-    with LedgerDb.open(path, chain_id=world.CHAIN_ID, history=path.parent) as ledger:
+    with LedgerDb.open(path, chain_id=arrivals.CHAIN_ID, history=path.parent) as ledger:
         for seq in range(ledger.seq + 1, blocks + 1):
             books.trade(ledger, seq)
             os.write(1, f"{seq}\n".encode())

@@ -16,15 +16,15 @@ from dexarb.store.compaction import close_segments
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.parquet import read_blocks
 from dexarb.store.segment import list_segments
-from tests.store import world
 from tests.store.disks import no_room
 from tests.store.test_history_writer import open_writer, record
+from tests.support.worlds import arrivals
 
 BLOCKS = 100
 
 
 def recorded(folder: Path) -> list[Entry]:
-    record(folder, world.first_updates(BLOCKS), segment_blocks=20)
+    record(folder, arrivals.first_updates(BLOCKS), segment_blocks=20)
     return list(HistoryReader(folder).entries(every_keyframe=True))
 
 
@@ -55,7 +55,7 @@ def test_the_writer_goes_on_beside_and_after_it(tmp_path: Path) -> None:
     before = recorded(tmp_path)
     with open_writer(tmp_path, segment_blocks=20) as writer:
         close_segments(tmp_path, head(tmp_path), depth=10)
-        market = world.market_after(world.first_updates(BLOCKS))
+        market = arrivals.market_after(arrivals.first_updates(BLOCKS))
         writer.append_keyframe(market.keyframe())
     with open_writer(tmp_path, segment_blocks=20) as writer:
         assert writer.last_seq == len(before) + 1

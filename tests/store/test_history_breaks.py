@@ -11,17 +11,17 @@ from dexarb.core.block import BlockHash, BlockRef, BlockUpdate
 from dexarb.core.market import Break, Keyframe, Market
 from dexarb.errors import StoreError
 from dexarb.store.branch import Branch
-from dexarb.store.codec import Header
+from dexarb.store.codec import LinkHeader
 from dexarb.store.compaction import close_segments
 from dexarb.store.follow import follow, newest_market, start
 from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import MAX_REASON
 from dexarb.store.segment import list_segments
-from tests.store import world
 from tests.store.test_history_writer import append_all, blocks_of, open_writer, record
+from tests.support.worlds import arrivals
 
-BLOCKS = world.fork_behind(10**9, 300)
+BLOCKS = arrivals.fork_behind(10**9, 300)
 SEGMENT = 50
 
 
@@ -31,7 +31,7 @@ def ref(index: int) -> BlockRef:
 
 
 def market_after(count: int) -> Market:
-    return world.market_after(BLOCKS[:count])
+    return arrivals.market_after(BLOCKS[:count])
 
 
 def mined(index: int) -> BlockHash:
@@ -46,7 +46,7 @@ def other_branch(above: int, count: int) -> tuple[Keyframe, list[BlockUpdate]]:
             update,
             block=replace(update.block, hash=mined(index), parent_hash=parent),
         )
-        for index, update in enumerate(world.fork_behind(10**9, 300)[above : above + count], 1)
+        for index, update in enumerate(arrivals.fork_behind(10**9, 300)[above : above + count], 1)
         for parent in [BLOCKS[above - 1].block.hash if index == 1 else mined(index - 1)]
     ]
     market.apply(moved[0])
@@ -158,7 +158,7 @@ def test_no_keyframe_comes_below_or_beside_the_own_head(tmp_path: Path) -> None:
         beside = replace(BLOCKS[39].block, hash=BlockHash("0x" + "be" * 32))
         for keyframe in (
             market_after(20).keyframe(),
-            world.first_keyframe(),
+            arrivals.first_keyframe(),
             replace(market_after(40).keyframe(), block=beside),
         ):
             with pytest.raises(StoreError, match="no keyframe can come"):
@@ -192,7 +192,7 @@ def test_where_nothing_stands_the_newest_keyframe_is_where_to_wait(tmp_path: Pat
 def test_start_takes_the_newest_keyframe_that_is_deep_enough(tmp_path: Path) -> None:
     record(tmp_path, BLOCKS, segment_blocks=SEGMENT)
     reader = HistoryReader(tmp_path)
-    number = world.START_BLOCK
+    number = arrivals.START_BLOCK
     assert start(reader).block.number == number + 150
     assert start(reader, before=0).block.number == number + 300
     assert start(reader, block=number + 120, before=30).block.number == number + 50
@@ -219,7 +219,7 @@ def test_a_deep_branch_costs_reading_each_header_a_few_times(
     count = len(BLOCKS)
     follow, followed = Branch.follow, 0
 
-    def counted(self: Branch, entry: Header | Break) -> bool:
+    def counted(self: Branch, entry: LinkHeader | Break) -> bool:
         nonlocal followed
         followed += 1
         return follow(self, entry)
@@ -227,5 +227,5 @@ def test_a_deep_branch_costs_reading_each_header_a_few_times(
     monkeypatch.setattr(Branch, "follow", counted)
     tip = HistoryReader(tmp_path).branch(count).tip
     assert tip is not None
-    assert tip.number == world.START_BLOCK + count
+    assert tip.number == arrivals.START_BLOCK + count
     assert followed < 2 * count

@@ -16,8 +16,9 @@ from dexarb.errors import StoreError
 from dexarb.store.compaction import close_segments
 from dexarb.store.history_check import check
 from dexarb.store.segment import list_segments
-from tests.store import lines, world
+from tests.store import lines
 from tests.store.test_history_writer import append_all, open_writer, record
+from tests.support.worlds import arrivals
 
 
 def branch_of(updates: list[BlockUpdate]) -> list[BlockUpdate]:
@@ -31,7 +32,7 @@ def branch_of(updates: list[BlockUpdate]) -> list[BlockUpdate]:
 
 @pytest.mark.parametrize("compacted", [False, True])
 def test_a_whole_history_is_ok(tmp_path: Path, compacted: bool) -> None:
-    updates = world.first_updates(100)
+    updates = arrivals.first_updates(100)
     record(tmp_path, updates, segment_blocks=20)
     if compacted:
         assert close_segments(tmp_path, 10**9)
@@ -39,7 +40,7 @@ def test_a_whole_history_is_ok(tmp_path: Path, compacted: bool) -> None:
     found = check(tmp_path)
     assert found.ok
     assert (found.first_block, found.last_block) == (
-        world.START_BLOCK + 1,
+        arrivals.START_BLOCK + 1,
         branch[-1].block.number,
     )
     assert found.blocks == len(branch)
@@ -59,9 +60,9 @@ def test_a_history_without_blocks_is_ok(tmp_path: Path) -> None:
 
 
 def test_a_gap_is_named_by_its_ends(tmp_path: Path) -> None:
-    updates = [u for u in world.first_updates(60) if u in branch_of(world.first_updates(60))]
+    updates = [u for u in arrivals.first_updates(60) if u in branch_of(arrivals.first_updates(60))]
     record(tmp_path, updates[:10])
-    later = world.market_after(updates[:15])
+    later = arrivals.market_after(updates[:15])
     with open_writer(tmp_path) as writer:
         writer.append_keyframe(later.keyframe())
         append_all(writer, later, updates[15:20])
@@ -79,7 +80,7 @@ def test_a_gap_is_named_by_its_ends(tmp_path: Path) -> None:
 def test_a_block_recorded_twice_is_a_duplicate_and_one_that_came_back_is_not(
     tmp_path: Path,
 ) -> None:
-    one, two = (u for u in world.first_updates(2))
+    one, two = (u for u in arrivals.first_updates(2))
     other = replace(two, block=replace(two.block, hash=BlockHash("0x" + "0e" * 32)))
     record(tmp_path, [one, two, other, two])
     found = check(tmp_path)
@@ -98,12 +99,12 @@ def test_a_block_recorded_twice_is_a_duplicate_and_one_that_came_back_is_not(
 
 
 def test_new_pools_at_a_block_are_no_mismatch(tmp_path: Path) -> None:
-    updates = world.first_updates(30)
-    fewer = replace(world.first_keyframe(), pools=world.pools()[:2])
+    updates = arrivals.first_updates(30)
+    fewer = replace(arrivals.first_keyframe(), pools=arrivals.pools()[:2])
     with open_writer(tmp_path) as writer:
         writer.append_keyframe(fewer)
         append_all(writer, Market(fewer), updates[:20])
-        market = world.market_after(updates[:20])
+        market = arrivals.market_after(updates[:20])
         writer.append_keyframe(market.keyframe())
         append_all(writer, market, updates[20:])
     found = check(tmp_path)
@@ -117,7 +118,7 @@ def edit_line(folder: Path, segment: int, line: int, edit: Callable[[Any], objec
 
 
 def test_pools_that_differ_from_the_replay_are_counted(tmp_path: Path) -> None:
-    record(tmp_path, world.first_updates(60), segment_blocks=20)
+    record(tmp_path, arrivals.first_updates(60), segment_blocks=20)
     edit_line(tmp_path, 1, 0, lambda e: e["pools"][0]["state"].update(reserve0="12345"))
     found = check(tmp_path)
     # Once where it was changed; from then on the replay goes on with the keyframe's pool, which
@@ -126,18 +127,18 @@ def test_pools_that_differ_from_the_replay_are_counted(tmp_path: Path) -> None:
 
 
 def test_a_lost_log_is_a_mismatch(tmp_path: Path) -> None:
-    updates = world.first_updates(40)
+    updates = arrivals.first_updates(40)
     record(tmp_path, updates, segment_blocks=20)
     last = max(
         index
         for index, update in enumerate(updates[:20], start=1)
-        if any(PoolKey(log.address) == world.V2_ONE for log in update.logs)
+        if any(PoolKey(log.address) == arrivals.V2_ONE for log in update.logs)
     )
     edit_line(
         tmp_path,
         0,
         last,
-        lambda e: e.update(logs=[log for log in e["logs"] if log["address"] != world.V2_ONE]),
+        lambda e: e.update(logs=[log for log in e["logs"] if log["address"] != arrivals.V2_ONE]),
     )
     assert check(tmp_path).state_mismatches == 1
 
@@ -152,7 +153,7 @@ def test_a_lost_log_is_a_mismatch(tmp_path: Path) -> None:
     ],
 )
 def test_damage_is_told(tmp_path: Path, edit: Callable[[Any], object], problem: str) -> None:
-    updates = world.first_updates(30)
+    updates = arrivals.first_updates(30)
     record(tmp_path, updates)
     assert updates[6].logs
     edit_line(tmp_path, 0, 7, edit)
@@ -162,7 +163,7 @@ def test_damage_is_told(tmp_path: Path, edit: Callable[[Any], object], problem: 
 
 
 def test_a_segment_that_is_missing_is_told(tmp_path: Path) -> None:
-    record(tmp_path, world.first_updates(60), segment_blocks=20)
+    record(tmp_path, arrivals.first_updates(60), segment_blocks=20)
     list_segments(tmp_path)[1].path.unlink()
     found = check(tmp_path)
     assert not found.ok

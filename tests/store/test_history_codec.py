@@ -16,7 +16,8 @@ from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
 from dexarb.errors import StoreError
 from dexarb.store import codec
-from tests.store import world
+from tests.support.worlds import arrivals
+from tests.support.worlds.blocks import TRADER, ref_of
 
 
 def hex_text(size: int) -> st.SearchStrategy[str]:
@@ -73,7 +74,7 @@ def test_a_block_survives_the_round_trip(update: BlockUpdate) -> None:
     assert b"\n" not in line
     assert codec.decode(line, "here") == update
     header = codec.decode_header(line, "here")
-    assert isinstance(header, codec.Header)
+    assert isinstance(header, codec.LinkHeader)
     assert (header.seq, header.number) == (update.seq, update.block.number)
     assert (header.hash, header.parent_hash) == (update.block.hash, update.block.parent_hash)
     assert not header.is_keyframe
@@ -81,13 +82,13 @@ def test_a_block_survives_the_round_trip(update: BlockUpdate) -> None:
 
 @given(st.integers(0, 40), st.booleans())
 def test_a_keyframe_survives_the_round_trip_with_its_pools(blocks: int, continues: bool) -> None:
-    market = world.market_after(world.first_updates(blocks))
+    market = arrivals.market_after(arrivals.first_updates(blocks))
     keyframe = replace(market.keyframe(), seq=7)
     line = codec.encode_keyframe(keyframe, continues=continues)
     assert b"\n" not in line
     assert codec.decode(line, "here") == keyframe
     header = codec.decode_header(line, "here")
-    assert isinstance(header, codec.Header)
+    assert isinstance(header, codec.LinkHeader)
     assert header.is_keyframe
     assert header.continues is continues
     assert (header.seq, header.hash) == (7, market.block.hash)
@@ -95,8 +96,8 @@ def test_a_keyframe_survives_the_round_trip_with_its_pools(blocks: int, continue
 
 def test_the_line_of_a_block_is_the_documented_one() -> None:
     block = Block(9, BlockHash("0x0a"), BlockHash("0x0b"), 1_700_000_000, 2**60, 1, 2, None)
-    log = Log(Address(world.V2_ONE), (b"\x01" * 32,), b"\xff", 3, 4)
-    transaction = Transaction(3, "0x0c", world.TRADER, None, 5, 6, False)
+    log = Log(Address(arrivals.V2_ONE), (b"\x01" * 32,), b"\xff", 3, 4)
+    transaction = Transaction(3, "0x0c", TRADER, None, 5, 6, False)
     line = codec.encode_block(BlockUpdate(8, block, (log,), (transaction,), True, 2, True))
     assert json.loads(line) == {
         "kind": "block",
@@ -113,7 +114,7 @@ def test_the_line_of_a_block_is_the_documented_one() -> None:
         },
         "logs": [
             {
-                "address": world.V2_ONE,
+                "address": arrivals.V2_ONE,
                 "topics": ["0x" + "01" * 32],
                 "data": "0xff",
                 "transaction_index": 3,
@@ -124,7 +125,7 @@ def test_the_line_of_a_block_is_the_documented_one() -> None:
             {
                 "index": 3,
                 "hash": "0x0c",
-                "sender": world.TRADER,
+                "sender": TRADER,
                 "to": None,
                 "effective_gas_price": 5,
                 "gas_used": 6,
@@ -138,14 +139,14 @@ def test_the_line_of_a_block_is_the_documented_one() -> None:
 
 
 def test_the_line_of_a_keyframe_has_the_documented_keys() -> None:
-    line = json.loads(codec.encode_keyframe(world.first_keyframe(), continues=False))
+    line = json.loads(codec.encode_keyframe(arrivals.first_keyframe(), continues=False))
     assert list(line) == ["kind", "seq", "continues", "block", "profile", "tokens", "pools"]
     assert [pool["kind"] for pool in line["pools"]] == ["uniswap_v2", "uniswap_v2", "uniswap_v3"]
     assert line["pools"][0]["state"]["reserve0"] == str(10**21)
 
 
 def edited(change: Callable[[dict[str, object]], object]) -> bytes:
-    line = json.loads(codec.encode_block(world.first_updates(3)[2]))
+    line = json.loads(codec.encode_block(arrivals.first_updates(3)[2]))
     change(line)
     return json.dumps(line).encode()
 
@@ -157,7 +158,7 @@ def block_with(**changes: object) -> bytes:
 def transaction_with(**changes: object) -> bytes:
     def edit(line: dict[str, object]) -> None:
         line["has_receipts"] = True
-        transaction = Transaction(0, "0x", world.TRADER, None, 0, 0, True)
+        transaction = Transaction(0, "0x", TRADER, None, 0, 0, True)
         line["transactions"] = [asdict(transaction) | changes]
 
     return edited(edit)
@@ -194,7 +195,7 @@ def test_a_damaged_line_names_its_place_and_its_problem(line: bytes, problem: st
 
 @pytest.mark.parametrize("data", ["ff", "0xf", "0xzz"])
 def test_data_that_is_not_hexadecimal_is_refused(data: str) -> None:
-    update = replace(world.first_updates(1)[0], logs=(Log(Address(world.V3), (), b"", 0, 0),))
+    update = replace(arrivals.first_updates(1)[0], logs=(Log(Address(arrivals.V3), (), b"", 0, 0),))
     line = codec.encode_block(update).replace(b'"data":"0x"', f'"data":"{data}"'.encode())
     with pytest.raises(StoreError, match="not a history entry"):
         codec.decode(line, "here")
@@ -209,14 +210,14 @@ def test_data_that_is_not_hexadecimal_is_refused(data: str) -> None:
     ],
 )
 def test_a_pool_that_cannot_be_is_refused(old: bytes, new: bytes, problem: str) -> None:
-    line = codec.encode_keyframe(world.first_keyframe(), continues=False)
+    line = codec.encode_keyframe(arrivals.first_keyframe(), continues=False)
     assert old in line
     with pytest.raises(StoreError, match=problem):
         codec.decode(line.replace(old, new), "here")
 
 
 def test_a_keyframe_is_a_keyframe() -> None:
-    line = codec.encode_keyframe(world.first_keyframe(), continues=False)
+    line = codec.encode_keyframe(arrivals.first_keyframe(), continues=False)
     assert isinstance(codec.decode(line, "here"), Keyframe)
 
 
@@ -240,9 +241,9 @@ def test_a_break_survives_the_round_trip(fork_point: BlockRef | None) -> None:
 def test_pools_that_change_survive_the_round_trip(
     blocks: int, joined: int, left: list[PoolKey]
 ) -> None:
-    market = world.market_after(world.first_updates(blocks))
+    market = arrivals.market_after(arrivals.first_updates(blocks))
     pools = tuple(market.pools.values())[:joined]
-    entry = PoolsChanged(9, world.ref_of(market), world.TOKENS[:joined], pools, tuple(left))
+    entry = PoolsChanged(9, ref_of(market), arrivals.TOKENS[:joined], pools, tuple(left))
     line = codec.encode_pools_changed(entry)
     assert b"\n" not in line
     assert codec.decode(line, "here") == entry
@@ -252,25 +253,27 @@ def test_pools_that_change_survive_the_round_trip(
 
 def test_the_line_of_pools_that_change_is_the_documented_one() -> None:
     entry = PoolsChanged(
-        9, BlockRef(8, BlockHash("0x0a")), world.TOKENS[:1], world.pools()[:1], (world.V3,)
+        9, BlockRef(8, BlockHash("0x0a")), arrivals.TOKENS[:1], arrivals.pools()[:1], (arrivals.V3,)
     )
-    state = dict(world.pools()[0].state())
+    state = dict(arrivals.pools()[0].state())
     assert json.loads(codec.encode_pools_changed(entry)) == {
         "kind": "pools",
         "seq": 9,
         "block": {"number": 8, "hash": "0x0a"},
         "tokens": [
-            {"chain_id": 137, "address": world.WETH, "symbol": "WETH", "decimals": 18},
+            {"chain_id": 137, "address": arrivals.WETH, "symbol": "WETH", "decimals": 18},
         ],
         "joined": [{"kind": "uniswap_v2", "state": state}],
-        "left": [world.V3],
+        "left": [arrivals.V3],
     }
 
 
 def test_a_token_with_absurd_decimals_is_refused() -> None:
-    line = codec.encode_keyframe(world.first_keyframe(), continues=False)
+    line = codec.encode_keyframe(arrivals.first_keyframe(), continues=False)
     with pytest.raises(StoreError, match="decimals"):
         codec.decode(line.replace(b'"decimals":18', b'"decimals":1000000'), "here")
-    line = codec.encode_pools_changed(PoolsChanged(9, BlockRef(8, BlockHash("0x0a")), world.TOKENS))
+    line = codec.encode_pools_changed(
+        PoolsChanged(9, BlockRef(8, BlockHash("0x0a")), arrivals.TOKENS)
+    )
     with pytest.raises(StoreError, match="decimals"):
         codec.decode(line.replace(b'"decimals":18', b'"decimals":1000000'), "here")

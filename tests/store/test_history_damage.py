@@ -19,10 +19,11 @@ from dexarb.store.compaction import close_segments
 from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.segment import list_segments
-from tests.store import world
 from tests.store.test_history_writer import append_all, blocks_of, open_writer, record
+from tests.support.worlds import arrivals
+from tests.support.worlds.blocks import ref_of
 
-UPDATES = world.fork_behind(10**9, 37)
+UPDATES = arrivals.fork_behind(10**9, 37)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     in a closed one and in an open one."""
     folder = tmp_path_factory.mktemp("whole")
     record(folder, [*gone_and_back(UPDATES[:12], 3)], segment_blocks=8)
-    market = world.market_after(UPDATES[:10])
+    market = arrivals.market_after(UPDATES[:10])
     with open_writer(folder, segment_blocks=8) as writer:
         last = UPDATES[9].block
         writer.append_break(writer.recent_chain(3)[0], "why")
@@ -49,8 +50,8 @@ def gone_and_back(updates: list[BlockUpdate], count: int) -> Iterator[BlockUpdat
     for number, update in enumerate(updates, 1):
         yield update
         if number == count:
-            market = world.market_after(updates[:number])
-            block, pool = world.ref_of(market), market.pools[world.V2_TWO]
+            market = arrivals.market_after(updates[:number])
+            block, pool = ref_of(market), market.pools[arrivals.V2_TWO]
             yield PoolsChanged(0, block, left=(pool.key,))
             yield PoolsChanged(0, block, joined=(pool,))
 
@@ -143,7 +144,7 @@ def test_a_damaged_line_is_named_with_its_file_also_where_it_is_only_passed_over
 def test_the_last_bytes_lost_with_the_power_are_asked_for_again(
     tmp_path: Path, lost: int, zeroed: bool
 ) -> None:
-    updates = world.first_updates(30)
+    updates = arrivals.first_updates(30)
     record(tmp_path, updates)
     path = list_segments(tmp_path)[0].path
     data = path.read_bytes()
@@ -152,19 +153,19 @@ def test_the_last_bytes_lost_with_the_power_are_asked_for_again(
         assert writer.recovered is not None
         kept = writer.last_seq - 1
         assert kept >= 30 - data[-lost:].count(b"\n") - 1
-        append_all(writer, world.market_after(updates[:kept]), updates[kept:])
+        append_all(writer, arrivals.market_after(updates[:kept]), updates[kept:])
     assert blocks_of(list(HistoryReader(tmp_path).entries())) == updates
     assert check(tmp_path).ok
 
 
 def test_a_segment_whose_name_was_lost_is_written_again(tmp_path: Path) -> None:
-    updates = world.first_updates(30)
+    updates = arrivals.first_updates(30)
     record(tmp_path, updates, segment_blocks=20)
     last = list_segments(tmp_path)[-1].path
     last.rename(last.with_name(last.name + ".tmp"))
     with open_writer(tmp_path, segment_blocks=20) as writer:
         assert writer.last_seq == 21
-        market = world.market_after(updates[:20])
+        market = arrivals.market_after(updates[:20])
         assert writer.roll_if_full(market.keyframe)
         append_all(writer, market, updates[20:])
     assert blocks_of(list(HistoryReader(tmp_path).entries())) == updates
@@ -173,7 +174,7 @@ def test_a_segment_whose_name_was_lost_is_written_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("left", [b"", b'{"kind":"keyframe","seq":22', b"\0" * 500])
 def test_an_empty_last_segment_hangs_nobody(tmp_path: Path, left: bytes) -> None:
-    updates = world.first_updates(30)
+    updates = arrivals.first_updates(30)
     record(tmp_path, updates, segment_blocks=20)
     path = list_segments(tmp_path)[-1].path
     path.write_bytes(left)
@@ -192,7 +193,7 @@ def test_an_empty_last_segment_hangs_nobody(tmp_path: Path, left: bytes) -> None
     followed = reader.follow(20, poll_s=0.0001)
     assert [next(followed).seq, next(followed).seq] == [20, 21]
     with open_writer(tmp_path, segment_blocks=20) as writer:
-        market = world.market_after(updates[:20])
+        market = arrivals.market_after(updates[:20])
         assert writer.last_seq == 21
         writer.roll_if_full(market.keyframe)
         append_all(writer, market, updates[20:])
@@ -205,7 +206,7 @@ def test_where_lines_and_their_folder_are_both_there_nothing_is_lost(
     tmp_path: Path, has_digest: bool
 ) -> None:
     """Killed behind the folder's name or behind its digest; the other form is spoilt, to tell."""
-    updates = world.first_updates(30)
+    updates = arrivals.first_updates(30)
     record(tmp_path, updates, segment_blocks=20)
     before = list(HistoryReader(tmp_path).entries(every_keyframe=True))
     lines = list_segments(tmp_path)[0].path
@@ -224,7 +225,7 @@ def test_where_lines_and_their_folder_are_both_there_nothing_is_lost(
 
 
 def test_a_folder_that_does_not_fit_its_digest_gives_way_to_its_lines(tmp_path: Path) -> None:
-    record(tmp_path, world.first_updates(30), segment_blocks=20)
+    record(tmp_path, arrivals.first_updates(30), segment_blocks=20)
     lines = list_segments(tmp_path)[0].path
     content = lines.read_bytes()
     (closed,) = close_segments(tmp_path, 10**9)
@@ -254,7 +255,7 @@ def nobody() -> Iterator[None]:
 def test_a_folder_without_the_right_to_write_says_so_and_can_be_read() -> None:
     with tempfile.TemporaryDirectory() as above:
         folder = Path(above) / "history"
-        record(folder, world.first_updates(5))
+        record(folder, arrivals.first_updates(5))
         Path(above).chmod(0o755)
         (folder / "lock").chmod(0o444)
         folder.chmod(0o555)

@@ -16,9 +16,9 @@ from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.segment import list_segments
-from tests.store import world
 from tests.store.processes import run_until, script
 from tests.store.test_history_writer import blocks_of, record
+from tests.support.worlds import arrivals
 
 BLOCKS, SEGMENT_BLOCKS, DEPTH = 300, 40, 20
 BLOCKS_TO_BE_KILLED_IN = 700
@@ -37,7 +37,7 @@ def test_a_hundred_kills_lose_nothing_that_was_written(tmp_path: Path, seed: int
 def killed_again_and_again(tmp_path: Path, *, kills: int, seed: int) -> None:
     random_ = random.Random(seed)
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    expected = world.first_updates(BLOCKS_TO_BE_KILLED_IN)
+    expected = arrivals.first_updates(BLOCKS_TO_BE_KILLED_IN)
     updates = pickled(tmp_path, expected)
     recorded = 0
     for _ in range(kills):
@@ -77,23 +77,23 @@ def contents(folder: Path) -> list[Entry]:
 
 
 def test_a_reader_follows_a_writer_over_rolls_and_compaction(tmp_path: Path) -> None:
-    made = pickled(tmp_path, world.first_updates(BLOCKS))
+    made = pickled(tmp_path, arrivals.first_updates(BLOCKS))
     with script("writer_process.py", tmp_path, made, SEGMENT_BLOCKS, DEPTH) as process:
         assert process.stdout is not None
         process.stdout.readline()
         entries: list[Entry] = []
-        last = world.first_updates(BLOCKS)[-1].block.hash
+        last = arrivals.first_updates(BLOCKS)[-1].block.hash
         for entry in HistoryReader(tmp_path).follow(1, poll_s=0.001):
             entries.append(entry)
             if isinstance(entry, BlockUpdate) and entry.block.hash == last:
                 break
         process.stdout.read()
-    assert blocks_of(entries) == world.first_updates(BLOCKS)
+    assert blocks_of(entries) == arrivals.first_updates(BLOCKS)
     assert [entry.seq for entry in entries if isinstance(entry, Keyframe)] == [1]
 
 
 def test_a_slow_reader_keeps_reading_what_is_compacted_under_it(tmp_path: Path) -> None:
-    updates = world.first_updates(200)
+    updates = arrivals.first_updates(200)
     record(tmp_path, updates[:30], segment_blocks=SEGMENT_BLOCKS)
     slow = HistoryReader(tmp_path).entries()
     first = [next(slow) for _ in range(5)]
@@ -104,7 +104,7 @@ def test_a_slow_reader_keeps_reading_what_is_compacted_under_it(tmp_path: Path) 
 
 
 def test_following_waits_for_the_rest_of_a_line(tmp_path: Path) -> None:
-    updates = world.first_updates(4)
+    updates = arrivals.first_updates(4)
     record(tmp_path, updates)
     path = list_segments(tmp_path)[0].path
     whole = path.read_bytes()
@@ -131,7 +131,7 @@ def test_following_waits_for_the_rest_of_a_line(tmp_path: Path) -> None:
 
 
 def test_following_ends_when_it_is_told_to(tmp_path: Path) -> None:
-    record(tmp_path, world.first_updates(4))
+    record(tmp_path, arrivals.first_updates(4))
     reader = HistoryReader(tmp_path)
     calls = itertools.count()
     seen = list(reader.follow(1, poll_s=0.0001, stop=lambda: next(calls) > 20))
@@ -140,14 +140,14 @@ def test_following_ends_when_it_is_told_to(tmp_path: Path) -> None:
 
 
 def test_following_a_history_without_entries_waits_for_the_first(tmp_path: Path) -> None:
-    writer = HistoryWriter.open(tmp_path, chain_id=world.CHAIN_ID, chain="testnet")
+    writer = HistoryWriter.open(tmp_path, chain_id=arrivals.CHAIN_ID, chain="testnet")
     polls = 0
 
     def stop() -> bool:
         nonlocal polls
         polls += 1
         if polls == 5:
-            writer.append_keyframe(world.first_keyframe())
+            writer.append_keyframe(arrivals.first_keyframe())
         return False
 
     reader = HistoryReader(tmp_path)
@@ -156,5 +156,5 @@ def test_following_a_history_without_entries_waits_for_the_first(tmp_path: Path)
     assert reader.recent_chain() == []
     assert list(reader.entries()) == []
     entry = next(reader.follow(1, poll_s=0.0001, stop=stop))
-    assert entry == replace(world.first_keyframe(), seq=1)
+    assert entry == replace(arrivals.first_keyframe(), seq=1)
     writer.close()

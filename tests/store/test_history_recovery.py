@@ -12,9 +12,10 @@ from dexarb.errors import Locked, StoreError
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.segment import list_segments
-from tests.store import lines, world
+from tests.store import lines
 from tests.store.disks import no_room
 from tests.store.test_history_writer import append_all, blocks_of, open_writer, record
+from tests.support.worlds import arrivals
 
 # -- one writer, one chain, one format ------------------------------------------------------------
 
@@ -70,7 +71,7 @@ def only_segment(folder: Path) -> Path:
 
 @pytest.mark.parametrize("cut", [1, 2, 300])
 def test_a_torn_last_line_is_cut_off(tmp_path: Path, cut: int) -> None:
-    updates = world.first_updates(10)
+    updates = arrivals.first_updates(10)
     record(tmp_path, updates)
     path = only_segment(tmp_path)
     path.write_bytes(path.read_bytes()[:-cut])
@@ -86,7 +87,7 @@ def test_a_torn_last_line_is_cut_off(tmp_path: Path, cut: int) -> None:
 
 
 def test_lines_behind_a_damaged_one_are_cut_off_but_kept_aside(tmp_path: Path) -> None:
-    updates = world.first_updates(10)
+    updates = arrivals.first_updates(10)
     record(tmp_path, updates)
     path = only_segment(tmp_path)
     whole = path.read_bytes().splitlines(keepends=True)
@@ -96,7 +97,7 @@ def test_lines_behind_a_damaged_one_are_cut_off_but_kept_aside(tmp_path: Path) -
         list(HistoryReader(tmp_path).entries())
     with open_writer(tmp_path) as writer:
         assert writer.last_seq == 6
-        append_all(writer, world.market_after(updates[:5]), updates[5:])
+        append_all(writer, arrivals.market_after(updates[:5]), updates[5:])
     assert blocks_of(list(HistoryReader(tmp_path).entries())) == updates
     assert path.with_name(path.name + ".cut").read_bytes() == b"".join(damaged[6:])
 
@@ -111,19 +112,19 @@ def test_lines_behind_a_damaged_one_are_cut_off_but_kept_aside(tmp_path: Path) -
 )
 def test_lines_that_do_not_fit_are_cut_off(tmp_path: Path, edit: object, problem: str) -> None:
     assert callable(edit)
-    updates = world.first_updates(10)
+    updates = arrivals.first_updates(10)
     record(tmp_path, updates)
     lines.rewrite(only_segment(tmp_path), lambda entries: edit(entries[8]))
     with open_writer(tmp_path) as writer:
         assert writer.recovered is not None
         assert problem in writer.recovered
         assert writer.last_seq == 8
-        append_all(writer, world.market_after(updates[:7]), updates[7:])
+        append_all(writer, arrivals.market_after(updates[:7]), updates[7:])
     assert blocks_of(list(HistoryReader(tmp_path).entries())) == updates
 
 
 def test_a_segment_without_a_whole_keyframe_goes(tmp_path: Path) -> None:
-    updates = world.first_updates(20)
+    updates = arrivals.first_updates(20)
     record(tmp_path, updates, segment_blocks=10)
     last = list_segments(tmp_path)[-1].path
     last.write_bytes(last.read_bytes()[:100])
@@ -131,14 +132,14 @@ def test_a_segment_without_a_whole_keyframe_goes(tmp_path: Path) -> None:
     unfinished.write_bytes(b"{")
     with open_writer(tmp_path, segment_blocks=10) as writer:
         assert writer.last_seq == 22
-        assert writer.roll_if_full(world.market_after(updates).keyframe)
+        assert writer.roll_if_full(arrivals.market_after(updates).keyframe)
     assert not unfinished.exists()
     assert HistoryReader(tmp_path).last_seq == 23
     assert blocks_of(list(HistoryReader(tmp_path).entries())) == updates
 
 
 def test_a_reader_ahead_of_the_history_is_told(tmp_path: Path) -> None:
-    record(tmp_path, world.first_updates(5))
+    record(tmp_path, arrivals.first_updates(5))
     reader = HistoryReader(tmp_path)
     assert list(reader.entries(7)) == []
     with pytest.raises(StoreError, match="ends before entry 9"):
@@ -153,8 +154,8 @@ def test_a_reader_ahead_of_the_history_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("room", [0, 300])
 def test_a_full_disk_tears_no_line_and_stops_nothing_for_good(tmp_path: Path, room: int) -> None:
     """With room for nothing, and for a part of a line."""
-    updates = world.first_updates(50)
-    market = Market(world.first_keyframe())
+    updates = arrivals.first_updates(50)
+    market = Market(arrivals.first_keyframe())
     writer = open_writer(tmp_path, segment_blocks=20)
     with no_room(room), pytest.raises(StoreError, match="Free space"):
         writer.append_keyframe(market.keyframe())
@@ -182,7 +183,7 @@ def test_a_full_disk_tears_no_line_and_stops_nothing_for_good(tmp_path: Path, ro
 
 
 def test_a_writer_closed_on_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
-    updates = world.first_updates(5)
+    updates = arrivals.first_updates(5)
     record(tmp_path, updates[:4])
     writer = open_writer(tmp_path)
     size = list_segments(tmp_path)[-1].path.stat().st_size

@@ -14,12 +14,12 @@ from dexarb.errors import StoreError
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.segment import list_segments
-from tests.store import world
+from tests.support.worlds import arrivals
 
 
 def open_writer(folder: Path, *, segment_blocks: int = 1000) -> HistoryWriter:
     return HistoryWriter.open(
-        folder, chain_id=world.CHAIN_ID, chain="testnet", segment_blocks=segment_blocks
+        folder, chain_id=arrivals.CHAIN_ID, chain="testnet", segment_blocks=segment_blocks
     )
 
 
@@ -28,8 +28,8 @@ def record(
 ) -> None:
     """A whole collector's life: keyframe, blocks, pools that come and go, rolls."""
     with open_writer(folder, segment_blocks=segment_blocks) as writer:
-        writer.append_keyframe(world.first_keyframe())
-        append_all(writer, Market(world.first_keyframe()), updates)
+        writer.append_keyframe(arrivals.first_keyframe())
+        append_all(writer, Market(arrivals.first_keyframe()), updates)
 
 
 def append_all(
@@ -51,16 +51,16 @@ def blocks_of(entries: Sequence[Entry]) -> list[BlockUpdate]:
 
 
 def test_what_was_appended_is_read_in_order(tmp_path: Path) -> None:
-    updates = world.first_updates(50)
+    updates = arrivals.first_updates(50)
     record(tmp_path, updates)
     entries = list(HistoryReader(tmp_path).entries())
     assert [entry.seq for entry in entries] == list(range(1, 52))
-    assert entries[0] == replace(world.first_keyframe(), seq=1)
+    assert entries[0] == replace(arrivals.first_keyframe(), seq=1)
     assert blocks_of(entries) == updates
 
 
 def test_dead_branches_are_recorded_too() -> None:
-    numbers = [update.block.number for update in world.first_updates(50)]
+    numbers = [update.block.number for update in arrivals.first_updates(50)]
     assert len(set(numbers)) < len(numbers)
 
 
@@ -68,15 +68,15 @@ def test_append_returns_the_block_with_its_seq(tmp_path: Path) -> None:
     with open_writer(tmp_path) as writer:
         assert writer.last_seq == 0
         assert writer.last_block is None
-        assert writer.append_keyframe(world.first_keyframe()).seq == 1
-        update = world.first_updates(1)[0]
+        assert writer.append_keyframe(arrivals.first_keyframe()).seq == 1
+        update = arrivals.first_updates(1)[0]
         assert writer.append(replace(update, seq=99)) == replace(update, seq=2)
         assert writer.last_seq == 2
         assert writer.last_block == (update.block.number, update.block.hash)
 
 
 def test_a_full_segment_is_followed_by_one_that_continues(tmp_path: Path) -> None:
-    updates = world.first_updates(50)
+    updates = arrivals.first_updates(50)
     record(tmp_path, updates, segment_blocks=10)
     reader = HistoryReader(tmp_path)
     names = [segment.path.name for segment in list_segments(tmp_path)]
@@ -91,7 +91,7 @@ def test_a_full_segment_is_followed_by_one_that_continues(tmp_path: Path) -> Non
 
 
 def test_every_keyframe_is_the_market_of_its_block(tmp_path: Path) -> None:
-    updates = world.first_updates(45)
+    updates = arrivals.first_updates(45)
     record(tmp_path, updates, segment_blocks=15)
     keyframes = [
         entry
@@ -100,15 +100,15 @@ def test_every_keyframe_is_the_market_of_its_block(tmp_path: Path) -> None:
     ]
     assert len(keyframes) == 4
     for count, keyframe in enumerate(keyframes):
-        expected = world.market_after(updates[: 15 * count])
+        expected = arrivals.market_after(updates[: 15 * count])
         assert keyframe.block == expected.block
         assert {pool.key: pool for pool in keyframe.pools} == expected.pools
 
 
 def test_a_keyframe_that_starts_anew_is_shown_to_everyone(tmp_path: Path) -> None:
-    updates = world.first_updates(20)
+    updates = arrivals.first_updates(20)
     record(tmp_path, updates)
-    market = world.market_after(updates)
+    market = arrivals.market_after(updates)
     with open_writer(tmp_path) as writer:
         writer.append_keyframe(market.keyframe())
     keyframes = [e for e in HistoryReader(tmp_path).entries() if isinstance(e, Keyframe)]
@@ -116,25 +116,25 @@ def test_a_keyframe_that_starts_anew_is_shown_to_everyone(tmp_path: Path) -> Non
 
 
 def test_a_restarted_writer_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    updates = world.first_updates(60)
+    updates = arrivals.first_updates(60)
     record(tmp_path, updates[:25], segment_blocks=10)
     with open_writer(tmp_path, segment_blocks=10) as writer:
         assert writer.recovered is None
         last = updates[24].block
         assert writer.last_block == (last.number, last.hash)
-        append_all(writer, world.market_after(updates[:25]), updates[25:])
+        append_all(writer, arrivals.market_after(updates[:25]), updates[25:])
     assert blocks_of(list(HistoryReader(tmp_path).entries())) == updates
 
 
 def test_last_seq_and_the_keyframes(tmp_path: Path) -> None:
-    updates = world.first_updates(30)
+    updates = arrivals.first_updates(30)
     record(tmp_path, updates, segment_blocks=10)
     reader = HistoryReader(tmp_path)
     assert reader.last_seq == 34
 
     assert [each.seq for each in reader.keyframe_headers()] == [34, 23, 12, 1]
     assert [each.seq for each in reader.keyframe_headers(before_seq=23)] == [12, 1]
-    assert reader.keyframe(23).block == world.market_after(updates[:20]).block
+    assert reader.keyframe(23).block == arrivals.market_after(updates[:20]).block
     with pytest.raises(StoreError, match="entry 24 is not a keyframe"):
         reader.keyframe(24)
 
@@ -143,10 +143,10 @@ def test_last_seq_and_the_keyframes(tmp_path: Path) -> None:
 def test_the_recent_chain_is_the_branch_without_dead_blocks(
     tmp_path: Path, segment_blocks: int
 ) -> None:
-    updates = world.first_updates(200)
+    updates = arrivals.first_updates(200)
     record(tmp_path, updates, segment_blocks=segment_blocks)
     expected: list[tuple[int, str]] = [
-        (world.START_BLOCK, world.first_keyframe().block.hash),
+        (arrivals.START_BLOCK, arrivals.first_keyframe().block.hash),
     ]
     for update in updates:
         while expected[-1][1] != update.block.parent_hash:
@@ -162,7 +162,7 @@ def test_the_recent_chain_is_the_branch_without_dead_blocks(
 
 
 def test_the_recent_chain_has_no_holes(tmp_path: Path) -> None:
-    updates = world.first_updates(10)
+    updates = arrivals.first_updates(10)
     record(tmp_path, updates)
     far = replace(
         updates[-1].block,
@@ -171,16 +171,16 @@ def test_the_recent_chain_has_no_holes(tmp_path: Path) -> None:
         parent_hash=BlockHash("0x"),
     )
     with open_writer(tmp_path) as writer:
-        writer.append_keyframe(replace(world.first_keyframe(), block=far))
+        writer.append_keyframe(replace(arrivals.first_keyframe(), block=far))
     assert HistoryReader(tmp_path).recent_chain() == [(9_000, far.hash)]
 
 
 def test_a_block_that_follows_nothing_known_is_refused(tmp_path: Path) -> None:
-    updates = world.first_updates(5)
+    updates = arrivals.first_updates(5)
     with open_writer(tmp_path) as writer:
         with pytest.raises(StoreError, match="no keyframe to go on from"):
             writer.append(updates[0])
-        writer.append_keyframe(world.first_keyframe())
+        writer.append_keyframe(arrivals.first_keyframe())
         stranger = replace(updates[0].block, parent_hash=BlockHash("0x" + "99" * 32))
         with pytest.raises(StoreError, match="does not follow any"):
             writer.append(replace(updates[0], block=stranger))
@@ -189,16 +189,16 @@ def test_a_block_that_follows_nothing_known_is_refused(tmp_path: Path) -> None:
 
 def test_a_roll_at_another_block_is_refused(tmp_path: Path) -> None:
     with open_writer(tmp_path, segment_blocks=1) as writer:
-        writer.append_keyframe(world.first_keyframe())
-        writer.append(world.first_updates(1)[0])
+        writer.append_keyframe(arrivals.first_keyframe())
+        writer.append(arrivals.first_updates(1)[0])
         with pytest.raises(StoreError, match="cannot roll at block 5000"):
-            writer.roll_if_full(world.first_keyframe)
+            writer.roll_if_full(arrivals.first_keyframe)
 
 
 def test_a_number_that_no_chain_has_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    first = world.first_updates(1)[0]
+    first = arrivals.first_updates(1)[0]
     with open_writer(tmp_path) as writer:
-        writer.append_keyframe(world.first_keyframe())
+        writer.append_keyframe(arrivals.first_keyframe())
         for block in (
             replace(first.block, timestamp=2**160),
             replace(first.block, base_fee_per_gas=2**64),

@@ -19,9 +19,9 @@ from dexarb.store.ledger_notes import (
     TRADER,
     Note,
 )
-from dexarb.store.ledger_rows import DecisionState, Epoch, RealityRow, Standing
-from tests.store import world
+from dexarb.store.ledger_rows import DecisionState, Epoch, RealityRow, StrategyTotals
 from tests.store.books import STRATEGIES, block, decision, fill, open_ledger
+from tests.support.worlds import arrivals
 
 ONE, TWO, THREE = (strategy.hash for strategy in STRATEGIES)
 
@@ -36,7 +36,7 @@ def ledger(tmp_path: Path) -> Iterator[LedgerDb]:
 
 
 def test_a_new_ledger_is_at_no_entry(ledger: LedgerDb) -> None:
-    assert (ledger.seq, ledger.last_block, ledger.chain_id) == (0, None, world.CHAIN_ID)
+    assert (ledger.seq, ledger.last_block, ledger.chain_id) == (0, None, arrivals.CHAIN_ID)
     assert ledger.history == Path("data/history/137")
 
 
@@ -141,7 +141,7 @@ def test_a_fill_of_a_dead_branch_stays_marked_and_its_decision_is_open_again(
     assert rows[2].fill == fill(made, block(2, "b"), net=-3, status="reverted")
     states = [row.state for row in ledger.decisions()]
     assert states == [DecisionState.SETTLED, DecisionState.VOID]
-    assert ledger.standings()[0] == Standing(
+    assert ledger.totals()[0] == StrategyTotals(
         hash=ONE,
         name="Strategy 0",
         seen=0,

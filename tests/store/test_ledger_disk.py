@@ -12,10 +12,11 @@ import pytest
 from dexarb.errors import Locked, StoreError
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
-from tests.store import books, world
+from tests.store import books
 from tests.store.books import block, decision, open_ledger
 from tests.store.disks import no_room
 from tests.store.processes import run_until
+from tests.support.worlds import arrivals
 
 # -- other readers and writers --------------------------------------------------------------------
 
@@ -83,7 +84,7 @@ def test_the_ledger_of_another_chain_is_refused(tmp_path: Path) -> None:
 def test_a_moved_history_is_noted(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     open_ledger(path).close()
-    with LedgerDb.open(path, chain_id=world.CHAIN_ID, history=Path("moved")) as ledger:
+    with LedgerDb.open(path, chain_id=arrivals.CHAIN_ID, history=Path("moved")) as ledger:
         assert ledger.history == Path("moved")
     with read_only(path) as reader:
         assert reader.history == Path("moved")
@@ -171,16 +172,11 @@ def test_kill_9_at_any_moment_gives_the_ledger_of_an_uninterrupted_run(tmp_path:
     with read_only(killed) as one, read_only(whole) as other:
         assert (one.seq, one.last_block) == (other.seq, other.last_block)
         assert one.digest() == other.digest()
-        assert one.standings() == other.standings()
+        assert one.totals() == other.totals()
         assert one.epochs() == other.epochs()
         assert one.fills() == other.fills()
         assert len(one.fills()) > 200
-        for standing in one.standings():
-            assert standing.sent == (
-                standing.filled
-                + standing.reverted
-                + standing.lost
-                + standing.expired
-                + standing.reorged
-                + standing.open
+        for row in one.totals():
+            assert row.sent == (
+                row.filled + row.reverted + row.lost + row.expired + row.reorged + row.open
             )

@@ -18,8 +18,9 @@ from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position
 from dexarb.store.ledger_db import LedgerDb
-from tests.store import books, world
+from tests.store import books
 from tests.store.books import CYCLE, TRIANGLE, block, decision, open_ledger
+from tests.support.worlds import arrivals
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ DECISION_FIELDS = {
     "id": names,
     "strategy": names,
     "block": st.builds(Block, **BLOCK_FIELDS),
-    "cycle": st.sampled_from([CYCLE, TRIANGLE, TRIANGLE.starting_at(world.WETH)]),
+    "cycle": st.sampled_from([CYCLE, TRIANGLE, TRIANGLE.starting_at(arrivals.WETH)]),
     "amount_in": amounts,
     "amount_out": amounts,
     "min_amount_out": amounts,
@@ -104,7 +105,7 @@ def test_decisions_and_fills_survive_the_round_trip(outcome: Fill) -> None:
 
 def test_a_cycle_keeps_its_start_where_a_token_comes_twice(ledger: LedgerDb) -> None:
     pools = [Address(f"0x{number:040x}") for number in range(4)]
-    usdc, weth, wbtc = world.USDC, world.WETH, world.WBTC
+    usdc, weth, wbtc = arrivals.USDC, arrivals.WETH, arrivals.WBTC
     hops = (
         Hop(PoolKey(pools[0]), usdc, weth),
         Hop(PoolKey(pools[1]), weth, usdc),

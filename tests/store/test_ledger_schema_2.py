@@ -69,7 +69,7 @@ def rows_of(path: Path) -> list[object]:
             reader.skips(),
             reader.evidence(),
             reader.incidents(),
-            reader.standings(),
+            reader.totals(),
             reader.seq,
         ]
 

@@ -12,23 +12,23 @@ import pytest
 from dexarb.errors import Locked, StoreError
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.locking import WriterLock, lock_holder
-from tests.store import world
 from tests.store.processes import script
 from tests.store.test_history_process import pickled
+from tests.support.worlds import arrivals
 
 
 def test_another_process_is_named_and_a_killed_one_frees_the_lock(tmp_path: Path) -> None:
-    made = pickled(tmp_path, world.first_updates(300))
+    made = pickled(tmp_path, arrivals.first_updates(300))
     with script("writer_process.py", tmp_path, made, 40, 20) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGSTOP)
         with pytest.raises(Locked, match=f"is being written by process {process.pid}") as caught:
-            HistoryWriter.open(tmp_path, chain_id=world.CHAIN_ID, chain="testnet")
+            HistoryWriter.open(tmp_path, chain_id=arrivals.CHAIN_ID, chain="testnet")
         assert (caught.value.holder, caught.value.exit_code) == (process.pid, 2)
         process.kill()
         process.wait()
-        HistoryWriter.open(tmp_path, chain_id=world.CHAIN_ID, chain="testnet").close()
+        HistoryWriter.open(tmp_path, chain_id=arrivals.CHAIN_ID, chain="testnet").close()
 
 
 @pytest.mark.parametrize("text", ["", "not a number", "2147483647", "9999999999"])

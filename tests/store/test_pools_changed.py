@@ -18,9 +18,11 @@ from dexarb.store.follow import follow, newest_market, start
 from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.segment import CHANGES_FILE, find_segment, list_segments
-from tests.store import lines, world
+from tests.store import lines
 from tests.store.disks import no_room
 from tests.store.test_history_writer import append_all, open_writer, record
+from tests.support.worlds import arrivals
+from tests.support.worlds.blocks import TRADER
 
 BLOCKS = 100
 
@@ -31,13 +33,13 @@ def plain(entries: list[Entry]) -> list[Entry]:
 
 
 def leaving(market_block: BlockRef) -> PoolsChanged:
-    return PoolsChanged(0, market_block, left=(world.V3,))
+    return PoolsChanged(0, market_block, left=(arrivals.V3,))
 
 
 @pytest.mark.parametrize("compacted", [False, True])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_what_was_appended_is_read_in_order(tmp_path: Path, seed: int, compacted: bool) -> None:
-    made = world.with_changes(BLOCKS, seed)
+    made = arrivals.with_changes(BLOCKS, seed)
     changes = [entry for entry in made if isinstance(entry, PoolsChanged)]
     assert len(changes) > 20
     record(tmp_path, made, segment_blocks=20)
@@ -52,7 +54,7 @@ def test_what_was_appended_is_read_in_order(tmp_path: Path, seed: int, compacted
     assert reader.last_seq == len(entries)
     for first, last in ((1, 5), (20, 24), (21, 22), (30, 97)):
         assert list(reader.entries(first, last, every_keyframe=True)) == before[first - 1 : last]
-    market = world.market_after(made)
+    market = arrivals.market_after(made)
     found = newest_market(reader)
     assert (found.block, found.pools) == (market.block, market.pools)
     told = check(tmp_path)
@@ -61,11 +63,11 @@ def test_what_was_appended_is_read_in_order(tmp_path: Path, seed: int, compacted
 
 
 def test_a_reader_that_starts_at_any_keyframe_comes_to_the_same_market(tmp_path: Path) -> None:
-    made = world.with_changes(BLOCKS, 4)
+    made = arrivals.with_changes(BLOCKS, 4)
     record(tmp_path, made, segment_blocks=10)
     reader = HistoryReader(tmp_path)
-    market = world.market_after(made)
-    for number in range(world.START_BLOCK + 10, market.block.number, 10):
+    market = arrivals.market_after(made)
+    for number in range(arrivals.START_BLOCK + 10, market.block.number, 10):
         first = start(reader, block=number, before=0)
         *_, (_, followed) = follow(reader, first)
         assert followed is not None
@@ -73,7 +75,7 @@ def test_a_reader_that_starts_at_any_keyframe_comes_to_the_same_market(tmp_path:
 
 
 def test_the_branch_does_not_move(tmp_path: Path) -> None:
-    made = world.with_changes(BLOCKS)
+    made = arrivals.with_changes(BLOCKS)
     blocks = [entry for entry in made if isinstance(entry, BlockUpdate)]
     record(tmp_path / "a", made, segment_blocks=20)
     record(tmp_path / "b", blocks, segment_blocks=20)
@@ -84,7 +86,7 @@ def test_the_branch_does_not_move(tmp_path: Path) -> None:
 
 
 def test_a_follower_hears_of_it_at_once(tmp_path: Path) -> None:
-    made = world.with_changes(10, 5)
+    made = arrivals.with_changes(10, 5)
     first = next(number for number, e in enumerate(made) if isinstance(e, PoolsChanged))
     record(tmp_path, made[:first])
     stopped = False
@@ -101,7 +103,7 @@ def test_a_follower_hears_of_it_at_once(tmp_path: Path) -> None:
 
 
 def test_pools_change_at_the_last_block_and_nowhere_else(tmp_path: Path) -> None:
-    updates = world.fork_behind(10**9, 30)
+    updates = arrivals.fork_behind(10**9, 30)
     with (
         open_writer(tmp_path) as writer,
         pytest.raises(StoreError, match="no keyframe to go on from"),
@@ -120,12 +122,12 @@ def test_pools_change_at_the_last_block_and_nowhere_else(tmp_path: Path) -> None
 
 
 def test_a_full_disk_writes_nothing_of_it(tmp_path: Path) -> None:
-    updates = world.first_updates(10)
+    updates = arrivals.first_updates(10)
     record(tmp_path, updates)
     with open_writer(tmp_path) as writer:
         last = writer.last_block
         assert last is not None
-        entry = PoolsChanged(0, last, world.TOKENS, (), (world.V3,))
+        entry = PoolsChanged(0, last, arrivals.TOKENS, (), (arrivals.V3,))
         with no_room(100), pytest.raises(StoreError, match="appended"):
             writer.append_pools_changed(entry)
         assert writer.last_seq == 11
@@ -136,14 +138,14 @@ def test_a_full_disk_writes_nothing_of_it(tmp_path: Path) -> None:
 def test_a_history_that_is_closed_and_opened_at_every_entry_has_the_same_segments(
     tmp_path: Path,
 ) -> None:
-    made = world.with_changes(40)
+    made = arrivals.with_changes(40)
     record(tmp_path / "whole", made, segment_blocks=7)
     with open_writer(tmp_path / "cut", segment_blocks=7) as writer:
-        writer.append_keyframe(world.first_keyframe())
+        writer.append_keyframe(arrivals.first_keyframe())
     for count, entry in enumerate(made):
         with open_writer(tmp_path / "cut", segment_blocks=7) as writer:
             assert writer.recovered is None
-            append_all(writer, world.market_after(made[:count]), [entry])
+            append_all(writer, arrivals.market_after(made[:count]), [entry])
     names = [
         [segment.path.name for segment in list_segments(tmp_path / each)]
         for each in ("whole", "cut")
@@ -163,7 +165,7 @@ def cuts(data: bytes) -> Iterator[int]:
 
 
 def test_a_torn_line_is_cut_off_and_written_again(tmp_path: Path) -> None:
-    made = world.with_changes(8, 3)
+    made = arrivals.with_changes(8, 3)
     assert sum(isinstance(entry, PoolsChanged) for entry in made) >= 2
     record(tmp_path, made)
     path = list_segments(tmp_path)[0].path
@@ -173,12 +175,12 @@ def test_a_torn_line_is_cut_off_and_written_again(tmp_path: Path) -> None:
         kept = data[:place].count(b"\n") - 1
         with open_writer(tmp_path) as writer:
             assert writer.last_seq == kept + 1
-            append_all(writer, world.market_after(made[:kept]), made[kept:])
+            append_all(writer, arrivals.market_after(made[:kept]), made[kept:])
         assert path.read_bytes() == data
 
 
 def test_what_stands_at_another_block_is_cut_off_by_the_next_writer(tmp_path: Path) -> None:
-    updates = world.fork_behind(10**9, 10)
+    updates = arrivals.fork_behind(10**9, 10)
     record(tmp_path, updates)
     with open_writer(tmp_path) as writer:
         assert writer.last_block is not None
@@ -198,7 +200,7 @@ def test_what_stands_at_another_block_is_cut_off_by_the_next_writer(tmp_path: Pa
 
 
 def test_a_closed_segment_keeps_the_lines_as_they_were(tmp_path: Path) -> None:
-    record(tmp_path, world.with_changes(40), segment_blocks=20)
+    record(tmp_path, arrivals.with_changes(40), segment_blocks=20)
     data = list_segments(tmp_path)[0].path.read_bytes().splitlines(keepends=True)
     (closed, *_) = close_segments(tmp_path, 10**9)
     kept = (closed / CHANGES_FILE).read_bytes().splitlines(keepends=True)
@@ -207,7 +209,7 @@ def test_a_closed_segment_keeps_the_lines_as_they_were(tmp_path: Path) -> None:
 
 
 def test_a_segment_without_changes_has_no_file_of_them(tmp_path: Path) -> None:
-    record(tmp_path, world.first_updates(40), segment_blocks=20)
+    record(tmp_path, arrivals.first_updates(40), segment_blocks=20)
     (closed, *_) = close_segments(tmp_path, 10**9)
     assert not (closed / CHANGES_FILE).exists()
 
@@ -215,7 +217,7 @@ def test_a_segment_without_changes_has_no_file_of_them(tmp_path: Path) -> None:
 def test_lines_stay_if_a_change_does_not_read_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record(tmp_path, world.with_changes(40), segment_blocks=20)
+    record(tmp_path, arrivals.with_changes(40), segment_blocks=20)
     entries = closed_segment.entries
 
     def without_changes(folder: Path) -> Iterator[closed_segment.Raw]:
@@ -229,7 +231,7 @@ def test_lines_stay_if_a_change_does_not_read_back(
 
 @pytest.mark.parametrize("damage", ["lost", "emptied", "a line less", "another pool"])
 def test_damage_to_the_changes_of_a_closed_segment_is_found(tmp_path: Path, damage: str) -> None:
-    record(tmp_path, world.with_changes(40), segment_blocks=20)
+    record(tmp_path, arrivals.with_changes(40), segment_blocks=20)
     (closed, *_) = close_segments(tmp_path, 10**9)
     path = closed / CHANGES_FILE
     kept = path.read_bytes()
@@ -248,7 +250,7 @@ def test_damage_to_the_changes_of_a_closed_segment_is_found(tmp_path: Path, dama
 
 
 def test_a_segment_killed_while_it_was_closed_is_closed_again(tmp_path: Path) -> None:
-    record(tmp_path, world.with_changes(40), segment_blocks=20)
+    record(tmp_path, arrivals.with_changes(40), segment_blocks=20)
     before = list(HistoryReader(tmp_path).entries(every_keyframe=True))
     data = list_segments(tmp_path)[0].path.read_bytes()
     close_segments(tmp_path, 10**9)
@@ -267,7 +269,7 @@ def test_a_segment_killed_while_it_was_closed_is_closed_again(tmp_path: Path) ->
 
 
 def test_a_state_that_is_put_right_counts_as_a_mismatch(tmp_path: Path) -> None:
-    made = world.with_changes(BLOCKS, 2, corrections=True)
+    made = arrivals.with_changes(BLOCKS, 2, corrections=True)
     corrected = sum(len(e.corrected) for e in made if isinstance(e, PoolsChanged))
     assert corrected
     record(tmp_path, made)
@@ -276,11 +278,9 @@ def test_a_state_that_is_put_right_counts_as_a_mismatch(tmp_path: Path) -> None:
 
 
 def test_pools_that_cannot_change_so_are_a_problem(tmp_path: Path) -> None:
-    record(tmp_path, world.first_updates(5))
+    record(tmp_path, arrivals.first_updates(5))
     with open_writer(tmp_path) as writer:
         assert writer.last_block is not None
-        writer.append_pools_changed(
-            PoolsChanged(0, writer.last_block, left=(PoolKey(world.TRADER),))
-        )
+        writer.append_pools_changed(PoolsChanged(0, writer.last_block, left=(PoolKey(TRADER),)))
     found = check(tmp_path)
-    assert found.problems == [f"entry 7: pool {world.TRADER} leaves the market and is not there"]
+    assert found.problems == [f"entry 7: pool {TRADER} leaves the market and is not there"]

@@ -14,12 +14,12 @@ from dexarb.store.follow import newest_market
 from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.segment import list_segments, read_manifest
-from tests.store import world
 from tests.store.test_history_writer import append_all, blocks_of, open_writer
+from tests.support.worlds import arrivals
 
 FIXTURE = Path(__file__).parent / "fixtures" / "schema_1"
 RECORDED = 24
-LATER = world.first_updates(60, seed=2, logs=2)
+LATER = arrivals.first_updates(60, seed=2, logs=2)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_it_is_read_and_checked(old: Path) -> None:
     assert len(blocks) == RECORDED
     assert {update.witnesses for update in blocks} == {None}
     market = newest_market(HistoryReader(old))
-    assert market.pools == world.market_after(LATER[:RECORDED]).pools
+    assert market.pools == arrivals.market_after(LATER[:RECORDED]).pools
     assert {path.name for path in old.iterdir()} == {path.name for path in FIXTURE.iterdir()}
 
 
@@ -46,7 +46,7 @@ def test_it_is_continued_and_its_lines_stay_as_they_are(old: Path) -> None:
     with open_writer(old, segment_blocks=14) as writer:
         assert writer.recovered is None
         assert writer.last_seq == 26
-        append_all(writer, world.market_after(LATER[:RECORDED]), LATER[RECORDED:])
+        append_all(writer, arrivals.market_after(LATER[:RECORDED]), LATER[RECORDED:])
     manifest = read_manifest(old)
     assert manifest is not None
     assert (manifest.schema, manifest.crc_from, manifest.digests) == (3, 27, {})
@@ -63,7 +63,7 @@ def test_it_is_continued_and_its_lines_stay_as_they_are(old: Path) -> None:
 
 def test_the_first_new_line_vouches_for_the_old_ones_before_it(old: Path) -> None:
     with open_writer(old) as writer:
-        append_all(writer, world.market_after(LATER[:RECORDED]), LATER[RECORDED : RECORDED + 1])
+        append_all(writer, arrivals.market_after(LATER[:RECORDED]), LATER[RECORDED : RECORDED + 1])
     path = old / "000000000016.jsonl"
     data = path.read_bytes()
     path.write_bytes(data.replace(b'"gas_limit":30000000', b'"gas_limit":30000001', 1))
@@ -73,7 +73,7 @@ def test_the_first_new_line_vouches_for_the_old_ones_before_it(old: Path) -> Non
 
 def test_a_new_line_whose_crc_is_gone_is_no_old_one(old: Path) -> None:
     with open_writer(old) as writer:
-        append_all(writer, world.market_after(LATER[:RECORDED]), LATER[RECORDED : RECORDED + 1])
+        append_all(writer, arrivals.market_after(LATER[:RECORDED]), LATER[RECORDED : RECORDED + 1])
     path = old / "000000000016.jsonl"
     path.write_bytes(path.read_bytes().replace(b',"crc":"', b',"crb":"'))
     with pytest.raises(StoreError, match="entry 27 is damaged: its crc does not fit"):
@@ -87,7 +87,7 @@ def test_lines_lost_with_the_power_after_the_upgrade_are_replaced_by_ones_with_a
     path = old / "000000000016.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-2]))
     with open_writer(old) as writer:
-        append_all(writer, world.market_after(LATER[: RECORDED - 2]), LATER[RECORDED - 2 : 40])
+        append_all(writer, arrivals.market_after(LATER[: RECORDED - 2]), LATER[RECORDED - 2 : 40])
     manifest = read_manifest(old)
     assert manifest is not None
     assert manifest.crc_from == 25

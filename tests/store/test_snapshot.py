@@ -14,12 +14,12 @@ from dexarb.core.token import Address
 from dexarb.errors import StoreError
 from dexarb.store import snapshot
 from dexarb.store.snapshot import StateWriter, read_state
-from tests.store import world
 from tests.store.disks import no_room
+from tests.support.worlds import arrivals
 
 
 def written(folder: Path, blocks: int = 10) -> tuple[Path, Market]:
-    market = world.market_after(world.first_updates(blocks))
+    market = arrivals.market_after(arrivals.first_updates(blocks))
     path = folder / "pool_state.json"
     assert StateWriter(path, folder / "history" / "137").write(market, 11)
     return path, market
@@ -35,7 +35,7 @@ def test_a_state_survives_the_round_trip(tmp_path: Path) -> None:
     v3 = state.pools[2]
     assert v3["symbols"] == ["WETH", "USDC"]
     assert v3["kind"] == "uniswap_v3"
-    assert {**market.pools[world.V3].summary()}.items() <= v3.items()
+    assert {**market.pools[arrivals.V3].summary()}.items() <= v3.items()
     assert "ticks" not in v3
 
 
@@ -67,17 +67,17 @@ def test_the_file_has_the_documented_keys(tmp_path: Path) -> None:
 
 
 def test_a_token_that_nobody_described_is_shown_by_its_address(tmp_path: Path) -> None:
-    market = Market(replace(world.first_keyframe(), tokens=world.TOKENS[:1]))
+    market = Market(replace(arrivals.first_keyframe(), tokens=arrivals.TOKENS[:1]))
     path = tmp_path / "pool_state.json"
     StateWriter(path, tmp_path).write(market, 1)
-    assert read_state(path).pools[0]["symbols"] == ["WETH", world.USDC]
+    assert read_state(path).pools[0]["symbols"] == ["WETH", arrivals.USDC]
 
 
 def test_every_block_is_written_while_the_file_is_small(tmp_path: Path) -> None:
     path = tmp_path / "pool_state.json"
     writer = StateWriter(path, tmp_path, every_s=3600)
-    market = Market(world.first_keyframe())
-    for seq, update in enumerate(world.updates(reorgs=False), start=2):
+    market = Market(arrivals.first_keyframe())
+    for seq, update in enumerate(arrivals.updates(reorgs=False), start=2):
         market.apply(update)
         assert writer.write(market, seq)
         state = read_state(path)
@@ -102,14 +102,14 @@ def test_a_large_file_is_written_every_few_seconds(
     pools = tuple(
         UniswapV2Pool(
             address=Address(f"0x{number:040x}"),
-            token0=world.WETH,
-            token1=world.USDC,
+            token0=arrivals.WETH,
+            token1=arrivals.USDC,
             reserve0=1,
             reserve1=1,
         )
         for number in range(5000)
     )
-    market = Market(replace(world.first_keyframe(), pools=pools))
+    market = Market(replace(arrivals.first_keyframe(), pools=pools))
     path = tmp_path / "pool_state.json"
     writer = StateWriter(path, tmp_path, every_s=3)
     assert writer.write(market, 1)
@@ -139,7 +139,7 @@ def test_a_folder_that_cannot_be_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot be created"):
         StateWriter(tmp_path / "file" / "pool_state.json", tmp_path)
-    market = Market(world.first_keyframe())
+    market = Market(arrivals.first_keyframe())
     writer = StateWriter(tmp_path / "deep" / "pool_state.json", tmp_path)
     (tmp_path / "deep").rmdir()
     with pytest.raises(StoreError, match="cannot be written"):

@@ -18,17 +18,17 @@ from dexarb.core.market import Market
 from dexarb.store.compaction import close_segments
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
-from tests.store import world
+from tests.support.worlds import arrivals
 
 
 def main(folder: Path, updates: list[BlockUpdate], segment_blocks: int, depth: int) -> None:
     writer = HistoryWriter.open(
-        folder, chain_id=world.CHAIN_ID, chain="testnet", segment_blocks=segment_blocks
+        folder, chain_id=arrivals.CHAIN_ID, chain="testnet", segment_blocks=segment_blocks
     )
     if not writer.last_seq:
-        say(writer.append_keyframe(world.first_keyframe()).seq)
+        say(writer.append_keyframe(arrivals.first_keyframe()).seq)
     recorded = sum(isinstance(e, BlockUpdate) for e in HistoryReader(folder).entries())
-    market: Market = world.market_after(updates[:recorded])
+    market: Market = arrivals.market_after(updates[:recorded])
     # A roll that the kill prevented.
     writer.roll_if_full(market.keyframe)
     compaction = threading.Thread()

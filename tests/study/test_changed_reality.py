@@ -50,7 +50,7 @@ def same_books(session: Session, path: Path) -> None:
     """The columns that strategies decide by say what the ledger on disk says."""
     fold = session.engine.ledger
     with read_only(path) as ledger:
-        for row in ledger.standings():
+        for row in ledger.totals():
             for name in (*COUNTS, "profit_micro_usd", "gas_cost_micro_usd"):
                 assert name in COLUMNS
                 assert fold.value(row.hash, name) == getattr(row, name), (row.name, name)

@@ -14,42 +14,42 @@ from dexarb.store.ledger_db import LedgerDb
 from dexarb.study.open_now import OpenNow, priced, way_to
 from dexarb.study.study import run
 from dexarb.study.walk import span, walk
-from tests.store import world
 from tests.support.recorded import record
 from tests.support.sessions import paper_session
+from tests.support.worlds import arrivals
 
 SEGMENT, BLOCKS = 200, 340
-DEAD = world.START_BLOCK + SEGMENT
-UPDATES = world.fork_behind(SEGMENT, BLOCKS)
+DEAD = arrivals.START_BLOCK + SEGMENT
+UPDATES = arrivals.fork_behind(SEGMENT, BLOCKS)
 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> HistoryReader:
     folder = tmp_path_factory.mktemp("dead")
-    history = record(folder, world.first_keyframe(), UPDATES, segment_blocks=SEGMENT)
+    history = record(folder, arrivals.first_keyframe(), UPDATES, segment_blocks=SEGMENT)
     return HistoryReader(history)
 
 
 def market_of(number: int) -> Market:
-    return world.market_after([u for u in UPDATES if u.block.number <= number])
+    return arrivals.market_after([u for u in UPDATES if u.block.number <= number])
 
 
 @pytest.mark.parametrize("block", [None, DEAD - 10, DEAD, DEAD + 40])
 def test_scan_finds_the_market_of_any_block(reader: HistoryReader, block: int | None) -> None:
     market = run(OpenNow(), priced(reader, way_to(reader, block))).market
-    expected = market_of(block or world.START_BLOCK + BLOCKS)
+    expected = market_of(block or arrivals.START_BLOCK + BLOCKS)
     assert market.block == expected.block
     assert market.pools == expected.pools
 
 
 def test_calibrate_judges_the_blocks_it_was_asked_for(reader: HistoryReader) -> None:
-    found = calibrate(reader, DEAD + 40)
+    found = calibrate(reader, DEAD + 40).whole
     assert (found.first_block, found.blocks) == (DEAD + 40, BLOCKS - SEGMENT - 39)
 
 
 def test_the_newest_market_is_found_again(reader: HistoryReader) -> None:
     market = newest_market(reader)
-    expected = market_of(world.START_BLOCK + BLOCKS)
+    expected = market_of(arrivals.START_BLOCK + BLOCKS)
     assert (market.block, market.pools) == (expected.block, expected.pools)
 
 
@@ -66,5 +66,5 @@ def test_a_new_trader_follows_from_the_start(reader: HistoryReader, tmp_path: Pa
 def test_a_walk_sees_every_block_that_stands(reader: HistoryReader) -> None:
     moments = list(walk(span(reader, first=DEAD - 5, last=None, count=None)))
     assert [each.update.block.number for each in moments] == list(
-        range(DEAD - 5, world.START_BLOCK + BLOCKS + 1)
+        range(DEAD - 5, arrivals.START_BLOCK + BLOCKS + 1)
     )

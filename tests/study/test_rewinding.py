@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from dexarb.core.block import BlockUpdate
+from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.token import pair_of
 from dexarb.core.trade import StrategyHash
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_rows import Epoch
-from dexarb.study.calibrating import Calibration, beginning, followed
+from dexarb.study.calibrating import CalibrationStudy, beginning, followed
+from dexarb.study.calibration_sums import Calibration
 from dexarb.study.open_now import OpenNow, priced, way_to
-from dexarb.study.redecide import Redecided, redecided
+from dexarb.study.redecide import redecided
 from dexarb.study.rivals_study import RivalsStudy
 from dexarb.study.side_by_side import SideBySide
 from dexarb.study.spreads_survey import SpreadsStudy
 from dexarb.study.study import Died, Study, run
 from dexarb.study.walk import Moment, engine_on, moments, span, walk
-from tests.support.random_chain import NATIVE, USD, RandomChain
 from tests.support.recorded import record
-from tests.support.small_chain import settings
+from tests.support.worlds.random_chain import NATIVE, USD, RandomChain
+from tests.support.worlds.small_chain import settings
 
 SEEDS = range(6)
 BLOCKS = 60
@@ -141,43 +142,75 @@ def test_what_is_open_now_does_not_depend_on_what_died(histories: Histories) -> 
     assert without_market(told) == without_market(never)
 
 
-# -- studies that count dead blocks too -----------------------------------------------------------
+# -- studies that keep apart what they saw on dead blocks ------------------------------------------
 
 
-def untold(feed: Iterator[Item | Died]) -> Iterator[Item]:
-    return (each for each in feed if not isinstance(each, Died))
+def parted(
+    feed: Iterable[Item | Died], hash_of: Callable[[Item], BlockHash]
+) -> tuple[list[Item], list[Item]]:
+    """What stands at the end, and what died on the way."""
+    standing: list[Item] = []
+    died: list[Item] = []
+    for each in feed:
+        if not isinstance(each, Died):
+            standing.append(each)
+            continue
+        while standing and hash_of(standing[-1]) != each.block_hash:
+            died.append(standing.pop())
+    return standing, died
 
 
-def test_calibration_counts_every_swap_that_was_made_anywhere(histories: Histories) -> None:
-    reader = histories.recorded(histories.arrived, "calibrate", 1000)
-    first = beginning(reader, None)
-    found = run(Calibration(), followed(reader, first, None, None))
-    assert found == run(Calibration(), untold(followed(reader, first, None, None)))
-    assert found.blocks == len(histories.arrived)
-    assert sum(found.swaps.values()) > 0
+def test_a_swap_on_a_dead_block_is_judged_and_kept_apart(histories: Histories) -> None:
+    arrived = histories.recorded(histories.arrived, "arrived", 1000)
+    stood = histories.recorded(histories.standing, "standing", 1000)
+    found, never = (
+        run(CalibrationStudy(), followed(reader, beginning(reader, None), None, None))
+        for reader in (arrived, stood)
+    )
+    assert found.standing == never.standing
+    assert never.died == Calibration()
+    assert found.standing.blocks == len(histories.standing)
+    assert found.whole.blocks == len(histories.arrived)
+    assert sum(found.standing.swaps.values()) > 0
+    assert sum(found.died.swaps.values()) > 0
+    asked = asked_all_the_time(
+        CalibrationStudy(), followed(arrived, beginning(arrived, None), None, None)
+    )
+    assert asked == found
+    shallow = run(CalibrationStudy(depth=3), followed(stood, beginning(stood, None), None, None))
+    assert shallow == never
 
 
-def test_deciding_again_counts_every_block_that_strategies_decided_in(
-    histories: Histories,
-) -> None:
+def test_what_died_is_whatever_was_judged_and_does_not_stand(histories: Histories) -> None:
+    """Of any span: what dies behind it is none of its business."""
+    reader = histories.recorded(histories.arrived, "spans", 1000)
+    numbers = [each.block.number for each in histories.standing]
+    first, last = numbers[len(numbers) // 4], numbers[len(numbers) * 3 // 4]
+    found = run(CalibrationStudy(), followed(reader, beginning(reader, first), first, last))
+    judged = [each for each in histories.arrived if first <= each.block.number <= last]
+    standing = [each for each in histories.standing if first <= each.block.number <= last]
+    assert found.standing.blocks == len(standing)
+    assert found.died.blocks == len(judged) - len(standing)
+
+
+def test_two_strategies_stand_side_by_side_on_what_stands(histories: Histories) -> None:
     reader = histories.recorded(histories.arrived, "again", 1000)
     chosen = [
         settings(name, pairs=(pair_of(USD, NATIVE),), min_profit_micro_usd=least)
         for name, least in (("Much", 500_000), ("Anything", -5_000_000))
     ]
     keys: list[StrategyHash] = [each.hash for each in chosen]
-
-    def feed() -> Iterator[Redecided | Died]:
-        return redecided(
-            reader,
-            chosen,
-            [Epoch(key, 2, None) for key in keys],
-            from_seq=1,
-            to_seq=reader.last_seq,
-            max_state_age_s=10,
-        )
-
-    found = run(SideBySide(keys), feed())
-    assert found == run(SideBySide(keys), untold(feed()))
+    epochs = [Epoch(key, 2, None) for key in keys]
+    span_of = {"from_seq": 1, "to_seq": reader.last_seq}
+    feed = list(redecided(reader, chosen, epochs, max_state_age_s=10, **span_of))
+    standing, died = parted(feed, lambda seen: seen.block.hash)
+    found = run(SideBySide(keys), feed)
+    never = run(SideBySide(keys), standing)
+    assert found.episodes == never.episodes
+    assert run(SideBySide(keys, depth=3), standing) == never
+    assert asked_all_the_time(SideBySide(keys), iter(feed)) == found
+    assert found.died == run(SideBySide(keys), died).made
+    assert found.made == never.made | found.died
+    assert not never.died
     assert found.made
     assert any(stand.reason for each in found.episodes for stand in each.stands.values())

@@ -12,8 +12,9 @@ from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
 from dexarb.trading.strategy import StrategySettings
-from tests.support.random_chain import GWEI, PAIRS, RandomChain
 from tests.support.sessions import paper_session
+from tests.support.worlds.blocks import GWEI
+from tests.support.worlds.random_chain import PAIRS, RandomChain
 
 BLOCKS = 60
 

@@ -22,8 +22,9 @@ from dexarb.store.ledger_reader import read_only
 from dexarb.study import session as session_module
 from dexarb.trading.decide.custom import Factories
 from dexarb.trading.strategy import StrategySettings
-from tests.support.random_chain import GENESIS, GWEI, PAIRS, RandomChain
 from tests.support.sessions import EverySecond, paper_session
+from tests.support.worlds.blocks import GENESIS, GWEI
+from tests.support.worlds.random_chain import PAIRS, RandomChain
 
 BLOCKS = 44
 WARM_UP = 5

@@ -13,7 +13,14 @@ from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import IncidentRow
 from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView
 from tests.support.sessions import EverySecond, paper_session
-from tests.support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, settings, weth_pool
+from tests.support.worlds.small_chain import (
+    CHAIN_ID,
+    CHEAP,
+    SmallChain,
+    keyframe,
+    settings,
+    weth_pool,
+)
 
 BLOCKS = 24
 FAILS_AT = 112
@@ -103,11 +110,11 @@ def test_code_that_answers_otherwise_after_a_restart_unsends_nothing(tmp_path: P
     with LedgerDb.open(
         tmp_path / "ledger.sqlite", chain_id=CHAIN_ID, history=reader.folder
     ) as books:
-        standings = {each.name: each for each in books.standings()}
+        totals = {each.name: each for each in books.totals()}
     # What it sent before has settled, and nothing of it was sent again.
-    assert standings["everything"].sent == 4
-    assert standings["everything"].filled + standings["everything"].reverted == 4
-    assert standings["failing"].sent == 8
+    assert totals["everything"].sent == 4
+    assert totals["everything"].filled + totals["everything"].reverted == 4
+    assert totals["failing"].sent == 8
     # Gone altogether: its books stay.
-    assert standings["second"].sent == 4
-    assert standings["second"].open == 0
+    assert totals["second"].sent == 4
+    assert totals["second"].open == 0

@@ -15,11 +15,11 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.study.open_now import priced, way_to
 from dexarb.study.study import Died
 from dexarb.study.walk import span, walk
-from tests.store import world
 from tests.support.recorded import record
+from tests.support.worlds import arrivals
 
-UPDATES = world.first_updates(60, seed=3, logs=2)
-CHANGED = world.with_changes(120, seed=3, corrections=True)
+UPDATES = arrivals.first_updates(60, seed=3, logs=2)
+CHANGED = arrivals.with_changes(120, seed=3, corrections=True)
 Entries = Sequence[BlockUpdate | PoolsChanged]
 
 
@@ -27,14 +27,14 @@ Entries = Sequence[BlockUpdate | PoolsChanged]
 def reader(tmp_path_factory: pytest.TempPathFactory) -> HistoryReader:
     """Segments so short that reorganisations reach over them."""
     folder = tmp_path_factory.mktemp("walk")
-    return HistoryReader(record(folder, world.first_keyframe(), UPDATES, segment_blocks=4))
+    return HistoryReader(record(folder, arrivals.first_keyframe(), UPDATES, segment_blocks=4))
 
 
 def standing(
     updates: Entries = UPDATES,
 ) -> dict[int, tuple[BlockUpdate, dict[PoolKey, Pool]]]:
     """By number, the blocks of the branch that is left, with the pools at their ends."""
-    market = Market(world.first_keyframe())
+    market = Market(arrivals.first_keyframe())
     found: dict[int, tuple[BlockUpdate, dict[PoolKey, Pool]]] = {}
     for update in updates:
         if isinstance(update, PoolsChanged):
@@ -72,7 +72,7 @@ def test_a_walk_past_pools_that_come_and_go_has_those_that_a_reader_of_all_has(
     tmp_path: Path, skipped: int
 ) -> None:
     """Also where they came or went on branches that the walk leaves out."""
-    reader = HistoryReader(record(tmp_path, world.first_keyframe(), CHANGED, segment_blocks=4))
+    reader = HistoryReader(record(tmp_path, arrivals.first_keyframe(), CHANGED, segment_blocks=4))
     chain = standing(CHANGED)
     dead = {update.block.hash for update in CHANGED if isinstance(update, BlockUpdate)}
     dead -= {update.block.hash for update, _ in chain.values()}
@@ -95,7 +95,7 @@ def test_a_walk_past_pools_that_come_and_go_has_those_that_a_reader_of_all_has(
 
 
 def test_scan_has_the_same_market_at_any_block(tmp_path: Path) -> None:
-    reader = HistoryReader(record(tmp_path, world.first_keyframe(), CHANGED, segment_blocks=40))
+    reader = HistoryReader(record(tmp_path, arrivals.first_keyframe(), CHANGED, segment_blocks=40))
     for number, (_, pools) in standing(CHANGED).items():
         *_, now = (
             each for each in priced(reader, way_to(reader, number)) if not isinstance(each, Died)

@@ -20,9 +20,9 @@ from dexarb.store.history_check import HistoryCheck, check
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from tests.support.collector import collector_config
-from tests.support.small_chain import CHAIN_ID
 from tests.support.true_chain import TrueBlock, TrueChain
 from tests.support.virtual_time import clock
+from tests.support.worlds.small_chain import CHAIN_ID
 
 
 def history_of(folder: Path) -> Path:

@@ -15,10 +15,10 @@ from dexarb.config.collector import CollectorConfig, load_collector
 from dexarb.core.market import Market
 from dexarb.core.pool import PoolKey
 from dexarb.store.history_writer import HistoryWriter
-from tests.support.small_chain import CHAIN_ID, USDC, WETH, WMATIC
 from tests.support.true_chain import TrueBlock
 from tests.support.true_contracts import FACTORIES
 from tests.support.true_node import TrueNode, transport
+from tests.support.worlds.small_chain import CHAIN_ID, USDC, WETH, WMATIC
 
 QUICK = Retrying(0.002, 0.02)
 

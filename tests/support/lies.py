@@ -7,8 +7,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from tests.support.small_chain import CHEAP, DEAR
 from tests.support.true_chain import Json, TrueBlock, TrueChain
+from tests.support.worlds.small_chain import CHEAP, DEAR
 
 Lie = Callable[[list[Json], TrueBlock, Random], list[Json] | None]
 """The receipts and their block to other receipts; None where there is nothing to change."""

@@ -9,20 +9,20 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_notes import FIRST_SEQ
 from dexarb.store.ledger_reader import read_only
-from dexarb.study.standing import Standings, read_standings
+from dexarb.study.totals import Totals, read_totals
 from dexarb.trading.decide.custom import Factories
 from dexarb.trading.strategy import StrategySettings
 from tests.support.live import Live, Process
 from tests.support.sessions import paper_session
 
 
-def standings(run: Live) -> Standings:
-    return read_standings(run.files.ledger)
+def totals(run: Live) -> Totals:
+    return read_totals(run.files.ledger)
 
 
 def is_trading(run: Live) -> bool:
     try:
-        return standings(run).is_trading
+        return totals(run).is_trading
     except StoreError:
         return False
 
@@ -37,7 +37,7 @@ async def settled(run: Live) -> None:
     """Wait until the ledger includes the chain's newest block."""
     await run.collected()
     seq = run.state()["seq"]
-    await run.until(lambda: standings(run).seq >= seq, f"entry {seq} in the ledger")
+    await run.until(lambda: totals(run).seq >= seq, f"entry {seq} in the ledger")
 
 
 def digest_of_an_uninterrupted_run(

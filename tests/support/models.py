@@ -16,7 +16,7 @@ from dexarb.search.result import HopWork
 from dexarb.trading.models.competition import CompetitionModel
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.latency import LatencyModel
-from dexarb.trading.models.order import OrderModel, Places
+from dexarb.trading.models.order import BlockPlaces, OrderModel
 from dexarb.trading.models.value import PRICE_SHIFT, Valuation, ValueModel
 
 
@@ -44,7 +44,7 @@ class LaterBlocks(LatencyModel):
         return block.number >= decision.first_block + self.blocks
 
 
-class _Top(Places):
+class _Top(BlockPlaces):
     def is_known(self, position: Position) -> bool:  # noqa: ARG002
         return True
 
@@ -63,7 +63,7 @@ class AlwaysFirst(OrderModel):
 
     NAME: ClassVar[str] = "first"
 
-    def places(self, market: Market, update: BlockUpdate, valuation: Valuation) -> Places:
+    def places(self, market: Market, update: BlockUpdate, valuation: Valuation) -> BlockPlaces:
         return _Top(market, update, valuation)
 
 

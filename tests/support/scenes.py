@@ -9,19 +9,18 @@ from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
-from tests.support.small_chain import (
+from tests.support.traded import failed, in_one_transaction, strategy
+from tests.support.worlds.blocks import GWEI, transaction
+from tests.support.worlds.events import state_log
+from tests.support.worlds.small_chain import (
     CHEAP,
     DEAR,
-    GWEI,
     USDC,
     WETH,
     SmallChain,
     keyframe,
-    sync,
-    transaction,
     weth_pool,
 )
-from tests.support.traded import failed, in_one_transaction, strategy
 
 OPENS, STANDS, IS_TAKEN, FAILS, OPENS_AGAIN, CLOSES = range(102, 108)
 RIVAL = Address("0x" + "5a" * 20)
@@ -73,7 +72,7 @@ def opened_and_taken(chain: SmallChain, price: int) -> BlockUpdate:
     bought, sold = arbitrage(opened, weth_pool(DEAR, 2_500))
     update = chain.mine(opened)
     logs = tuple(
-        replace(sync(pool, 1), log_index=number)  # type: ignore[arg-type]
+        replace(state_log(pool, 1), log_index=number)
         for number, pool in enumerate((bought, sold), start=1)
     )
     taker = replace(transaction(1), to=RIVAL)

@@ -21,7 +21,9 @@ from dexarb.store.ledger_rows import StrategyRow
 from dexarb.trading.strategy import StrategySettings
 from tests.support.recorded import record
 from tests.support.sessions import paper_session
-from tests.support.small_chain import CHAIN_ID, GWEI, sync, transaction
+from tests.support.worlds.blocks import GWEI, transaction
+from tests.support.worlds.events import state_log
+from tests.support.worlds.small_chain import CHAIN_ID
 
 STRATEGY = """
 [[strategy]]
@@ -104,7 +106,7 @@ def in_one_transaction(
     update: BlockUpdate, *pools: Pool, priority_fee: int = 0, to: Address | None = None
 ) -> BlockUpdate:
     """The block, with one transaction that brings all these pools to these states."""
-    logs = tuple(replace(sync(pool), log_index=n) for n, pool in enumerate(pools))  # type: ignore[arg-type]
+    logs = tuple(replace(state_log(pool), log_index=n) for n, pool in enumerate(pools))
     paid = replace(transaction(0), effective_gas_price=30 * GWEI + priority_fee, to=to)
     return replace(update, logs=logs, transactions=(paid,))
 

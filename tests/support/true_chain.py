@@ -19,23 +19,21 @@ from dexarb.core.block import Block, BlockHash
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address
 from dexarb.errors import PoolError
-from tests.search.world import v3
 from tests.support.plain_rlp import Item, list_root, rlp
-from tests.support.random_chain import swap_log
-from tests.support.small_chain import (
+from tests.support.worlds.blocks import GENESIS, GWEI, TRADER
+from tests.support.worlds.events import swap_log
+from tests.support.worlds.pools import v3
+from tests.support.worlds.small_chain import (
     CHAIN_ID,
     CHEAP,
     DEAR,
     GAS,
-    GENESIS,
-    GWEI,
-    TRADER,
     USDC,
     WETH,
     WMATIC,
     v2,
     weth_pool,
-)  # fmt: skip
+)
 
 Json = dict[str, Any]
 
@@ -170,7 +168,7 @@ class TrueChain:
         except PoolError:
             return []
         pools[pool.key] = result.pool
-        log = swap_log(pool, token_in, result.amount_out, amount, result.pool)
+        log = swap_log(token_in, amount, result.amount_out, result.pool)
         own = _log(log.address, log.topics, log.data)
         if isinstance(pool, UniswapV3Pool):
             return [own]

@@ -16,7 +16,7 @@ from dexarb.chain.bootstrap.multicall import MULTICALL3
 from dexarb.core.block import Block
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address
-from tests.support.small_chain import TOKENS
+from tests.support.worlds.small_chain import TOKENS
 
 FACTORIES = {
     "QuickSwap": Address("0x" + "f1" * 20),

@@ -20,9 +20,9 @@ from websockets.exceptions import ConnectionClosed
 
 from dexarb.chain.transport.push import Subscription
 from dexarb.core.token import Address
-from tests.support.small_chain import CHAIN_ID
 from tests.support.true_chain import TrueBlock, TrueChain
 from tests.support.true_contracts import called
+from tests.support.worlds.small_chain import CHAIN_ID
 
 Lie = Callable[[str, Sequence[Any], Any], Any]
 Push = Callable[[str, bytes], None]

@@ -20,7 +20,7 @@ from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address
 from dexarb.demo.anvil import start_anvil
 from dexarb.demo.driver import Driver
-from dexarb.demo.mining import Mined, Request
+from dexarb.demo.mining import Mined, TransactionRequest
 from dexarb.demo.scene import Scene
 from dexarb.demo.settings import Files, write_settings
 from dexarb.errors import PoolError
@@ -66,7 +66,7 @@ class Fickle:
         self._random = Random("fickle")
         self._pushed: deque[tuple[int, int]] = deque()
 
-    def act(self, scene: Scene, pending: Sequence[Request]) -> list[Request]:
+    def act(self, scene: Scene, pending: Sequence[TransactionRequest]) -> list[TransactionRequest]:
         del scene, pending
         swap = selector("swap(uint256,uint256,uint256,uint256)")
         if len(self._pushed) < 2:
@@ -76,8 +76,8 @@ class Fickle:
             sold, bought = self._pushed.popleft()
         return [self.request(encode(swap, 1, sold, bought, self._reserves[sold] // 100))]
 
-    def request(self, data: bytes) -> Request:
-        return Request("fickle", self._sender, self._vault, data, 400_000, 40 * 10**9)
+    def request(self, data: bytes) -> TransactionRequest:
+        return TransactionRequest("fickle", self._sender, self._vault, data, 400_000, 40 * 10**9)
 
     def observe(self, mined: Mined) -> None:
         """He never looks back."""
@@ -137,7 +137,7 @@ async def _recorded(writer: HistoryWriter, mined: Mined, task: asyncio.Task[None
 async def _vault(driver: Driver) -> Address:
     """Create it, fill it at the fair prices, and let somebody trade there."""
     deployer = driver.world.accounts.deployer
-    creation = Request("vault", deployer, None, compiled(SOURCE), 4_000_000, 0)
+    creation = TransactionRequest("vault", deployer, None, compiled(SOURCE), 4_000_000, 0)
     made = await _mined(driver, creation)
     (vault,) = made.created()
     tokens = [driver.world.tokens[name] for name in TOKENS]
@@ -156,7 +156,7 @@ async def _vault(driver: Driver) -> Address:
     return vault
 
 
-async def _mined(driver: Driver, *requests: Request) -> Mined:
+async def _mined(driver: Driver, *requests: TransactionRequest) -> Mined:
     mined = await driver._miner.mine(requests)
     driver.market.apply(mined.update)
     return mined

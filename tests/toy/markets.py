@@ -1,21 +1,17 @@
-"""Small markets in which pools of three tokens stand beside pools of two, and brute force over
-them."""
+"""Small markets in which pools of three tokens stand beside pools of two."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from dexarb.core.market import Market
-from dexarb.core.pool import Pool, PoolKey, ways
-from dexarb.core.route import Cycle, CycleId, Hop
+from dexarb.core.pool import Pool
 from dexarb.core.token import Address
-from tests.search.world import address, market_of, token, v2, v3
+from tests.support.worlds.blocks import market_of
+from tests.support.worlds.pools import address, token, v2, v3
 from tests.toy.kind import ToyPool
 
 VAULT = address(0x70, 1)
-LONGEST = 4
 
 
 def toy(number: int, tokens: tuple[Address, ...], reserves: tuple[int, ...]) -> ToyPool:
@@ -47,20 +43,3 @@ def market_with_toys(rng: np.random.Generator, root: float, noise: float) -> Mar
     price = float(values[0] / values[3] * np.exp(rng.normal(0, noise)))
     pools.append(v3(1, (token(0), token(3)), price, [(-30, 30, int(20 * root))], 500))
     return market_of(pools)
-
-
-def every_cycle(pools: Mapping[PoolKey, Pool], start: Address) -> dict[CycleId, Cycle]:
-    """All from a token back to it, over no pool and no token twice."""
-
-    def onward(hops: tuple[Hop, ...], token_in: Address) -> Iterator[Cycle]:
-        for pool in pools.values():
-            for sold, bought in ways(pool.tokens):
-                if sold != token_in or any(hop.pool == pool.key for hop in hops):
-                    continue
-                path = (*hops, Hop(pool.key, sold, bought))
-                if bought == start:
-                    yield Cycle(path)
-                elif len(path) < LONGEST and all(hop.token_in != bought for hop in hops):
-                    yield from onward(path, bought)
-
-    return {cycle.id: cycle for cycle in onward((), start)}

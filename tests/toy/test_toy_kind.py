@@ -15,7 +15,7 @@ from dexarb.core.token import Address
 from dexarb.errors import PoolError, UnknownToken
 from tests.amm.evm_world import GAS, OWNER, Reverted, World
 from tests.executor.attackers import compiled
-from tests.search.world import token
+from tests.support.worlds.pools import token
 from tests.toy.kind import ToyPool, gives
 
 SOURCE = Path(__file__).parent / "vault.vy"

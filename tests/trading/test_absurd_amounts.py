@@ -11,19 +11,19 @@ from dexarb.core.trade import FillStatus, Position
 from dexarb.core.units import PPM
 from dexarb.trading.decide.desk import QUOTES_KEPT
 from dexarb.trading.decide.threshold import ThresholdStrategies
-from dexarb.trading.models.order import Places, block_end
+from dexarb.trading.models.order import BlockPlaces, block_end
 from dexarb.trading.models.value import MOST_MICRO_USD
-from tests.support.small_chain import (
+from tests.support.worlds.small_chain import (
     CHEAP,
     DEAR,
     PROFILE,
     USDC,
     WETH,
     SmallChain,
-    engine,
     keyframe,
     play,
     settings,
+    threshold_engine,
     v2,
     weth_pool,
 )
@@ -34,7 +34,7 @@ ABSURD = v2(CHEAP, WETH, 1_000 * 10**18, 5 * 10**33)
 
 def test_what_is_worth_more_than_all_money_has_no_price() -> None:
     strategy = settings(max_trade_size_micro_usd=10**15, capital_micro_usd=10**15)
-    made = engine(keyframe(), strategy)
+    made = threshold_engine(keyframe(), strategy)
     chain = SmallChain(keyframe())
     step = made.step(chain.mine(ABSURD))
     assert step.opportunities
@@ -49,7 +49,7 @@ def test_what_is_worth_more_than_all_money_has_no_price() -> None:
 def test_a_result_beyond_all_money_is_booked_as_the_most_there_can_be() -> None:
     """The decision was sound; what it meets is not."""
     strategy = settings(position=Position.BOTTOM)
-    made = engine(keyframe(), strategy)
+    made = threshold_engine(keyframe(), strategy)
     chain = SmallChain(keyframe())
     opened, met = play(made, [chain.mine(weth_pool(CHEAP, 2_550)), chain.mine(ABSURD)])
     assert opened.decisions
@@ -72,7 +72,7 @@ def test_quotes_of_a_cycle_that_stays_open_do_not_pile_up() -> None:
     )
     pools = (*first.pools, weth_pool(prices, 2_500))
     first = replace(first, profile=profile, pools=pools)
-    made = engine(first, *sizes)
+    made = threshold_engine(first, *sizes)
     chain = SmallChain(first)
     (strategies,) = made._strategies
     assert isinstance(strategies, ThresholdStrategies)
@@ -86,7 +86,7 @@ def test_quotes_of_a_cycle_that_stays_open_do_not_pile_up() -> None:
 
 
 def test_a_place_counts_the_transactions_of_the_block_also_where_some_are_missing() -> None:
-    made = engine(keyframe(), settings())
+    made = threshold_engine(keyframe(), settings())
     chain = SmallChain(keyframe())
     update = chain.mine(weth_pool(CHEAP, 2_450), weth_pool(DEAR, 2_501))
     system = replace(update.transactions[0], index=3, effective_gas_price=0)
@@ -94,7 +94,7 @@ def test_a_place_counts_the_transactions_of_the_block_also_where_some_are_missin
     gappy = replace(update, transactions=others)
     made.step(gappy)
     assert block_end(gappy) == 8
-    places = Places(made.market, gappy, made.valuation)
+    places = BlockPlaces(made.market, gappy, made.valuation)
     assert places.of(Position.BOTTOM, 0, lambda _: 0) == 8
     # Nobody comes before the chain's own, whatever the bid.
     assert places.of(Position.FEE, 10**6 * PPM, lambda _: 0) == 4

@@ -10,14 +10,14 @@ from dexarb.core.block import BlockHash, BlockRef
 from dexarb.core.market import Break
 from dexarb.core.pool import PoolKey
 from dexarb.trading.engine import Engine
-from tests.support.small_chain import (
+from tests.support.worlds.small_chain import (
     CHEAP,
     DEAR,
     GAS,
     SmallChain,
-    engine,
     keyframe,
     settings,
+    threshold_engine,
     weth_pool,
 )
 
@@ -25,7 +25,7 @@ from tests.support.small_chain import (
 def traded() -> tuple[Engine, SmallChain]:
     """One decision, filled a block later; then one more block."""
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     assert made.step(chain.mine()).fills
     made.step(chain.mine())
@@ -78,7 +78,7 @@ def test_a_corrected_pool_withdraws_the_decisions_that_pass_it_and_no_others(
     pool: PoolKey, withdrawn: bool
 ) -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     decision = made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions[0]
     assert set(decision.cycle.pools) == {CHEAP, DEAR}
     now = made.market.keyframe()
@@ -94,7 +94,7 @@ def test_a_corrected_pool_withdraws_the_decisions_that_pass_it_and_no_others(
 
 def test_a_block_that_comes_twice_is_booked_once() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     one, two = chain.mine(weth_pool(CHEAP, 2_450)), chain.mine()
     for update in (one, two):
         made.step(update)
@@ -108,7 +108,7 @@ def test_a_block_that_comes_twice_is_booked_once() -> None:
 
 def test_a_block_that_was_fetched_afterwards_is_not_traded_on() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     step = made.step(replace(chain.mine(weth_pool(CHEAP, 2_450)), backfilled=True))
     assert step.opportunities
     assert step.stale

@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 from dexarb.core.route import CycleId
 from dexarb.core.trade import Decision, FillStatus, StrategyHash
 from dexarb.core.units import PPM
-from dexarb.trading.engine import Engine
 from dexarb.trading.models.competition import CompetitionModel, toss_ppm
-from dexarb.trading.models.reality import REALITY
-from dexarb.trading.settle.paper_executor import PaperExecutor
 from tests.support.scripted import Change, Scripted
-from tests.support.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, scanner, weth_pool
+from tests.support.worlds.engines import engine, plain
+from tests.support.worlds.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, weth_pool
 
 COIN = CompetitionModel()
 EPISODES = st.tuples(
@@ -65,9 +63,7 @@ def test_the_coin_changes_nothing_but_what_it_loses() -> None:
     rows: Mapping[str, Change] = {str(rate): at(rate) for rate in rates}
     first = keyframe()
     chain = SmallChain(first)
-    made = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
-    made.use([Scripted(rows)])
-    made.deciding = True
+    made = engine(first, [Scripted(rows)], scanner=plain)
     lost: dict[str, set[int]] = {name: set() for name in rows}
     for number in range(20):
         price = 2_450 if number % 2 else 2_500

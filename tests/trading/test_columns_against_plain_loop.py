@@ -18,8 +18,9 @@ from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Decided, View
 from dexarb.trading.strategy import StrategySettings
 from tests.oracles.deciding import Outcome, PlainLoop
-from tests.search.world import rng_of
-from tests.trading.random_trading import engine, keyframe, random_block, settings_drawn
+from tests.support.worlds.engines import engine, thorough
+from tests.support.worlds.pools import rng_of
+from tests.support.worlds.random_trading import keyframe, random_block, settings_drawn
 
 
 class Both:
@@ -93,7 +94,7 @@ def test_columns_are_the_plain_loop() -> None:
     def compare(seed: int, drawn: list[StrategySettings]) -> None:
         rng = rng_of("history", seed)
         both = Both(drawn)
-        made = engine(keyframe(seed), [both])
+        made = engine(keyframe(seed), [both], scanner=thorough)
         for _ in range(8):
             made.step(random_block(made.market, rng, moved=int(rng.integers(0, 5))))
         reasons.update(both.reasons)

@@ -8,15 +8,15 @@ from dexarb.core.block import BlockHash
 from dexarb.core.market import Market
 from dexarb.core.route import run
 from dexarb.core.trade import FillStatus
-from tests.support.small_chain import (
+from tests.support.worlds.blocks import GWEI
+from tests.support.worlds.small_chain import (
     CHEAP,
     DEAR,
-    GWEI,
     USDC,
     SmallChain,
-    engine,
     keyframe,
     settings,
+    threshold_engine,
     weth_pool,
 )
 
@@ -29,7 +29,7 @@ def counts(made: object, key: str) -> dict[str, int]:
 
 def test_no_spread_no_decision() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     step = made.step(chain.mine())
     assert not step.opportunities
     assert not step.decisions
@@ -37,7 +37,7 @@ def test_no_spread_no_decision() -> None:
 
 def test_a_decision_is_never_settled_in_the_block_it_was_made_on() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     opened = made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     assert [d.cycle.start_token for d in opened.decisions] == [USDC]
     assert not opened.fills
@@ -50,7 +50,7 @@ def test_a_decision_is_never_settled_in_the_block_it_was_made_on() -> None:
 
 def test_a_fill_is_what_the_pools_pay_at_the_end_of_the_inclusion_block() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     decision = made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions[0]
     # The cheap pool moves a little against us, still within the slippage allowed.
     fill = made.step(chain.mine(weth_pool(CHEAP, 2_452))).fills[0]
@@ -63,14 +63,17 @@ def test_a_fill_is_what_the_pools_pay_at_the_end_of_the_inclusion_block() -> Non
 
 def test_the_size_is_capped_and_paid_in_full() -> None:
     first = keyframe()
-    made, chain = engine(first, settings(max_trade_size_micro_usd=500_000_000)), SmallChain(first)
+    made, chain = (
+        threshold_engine(first, settings(max_trade_size_micro_usd=500_000_000)),
+        SmallChain(first),
+    )
     decision = made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions[0]
     assert decision.amount_in == 500_000_000
 
 
 def test_a_spread_that_closed_before_us_reverts_and_pays_gas() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     fill = made.step(chain.mine(weth_pool(CHEAP, 2_500))).fills[0]
     assert fill.status is FillStatus.REVERTED
@@ -85,7 +88,7 @@ def test_a_spread_that_closed_before_us_reverts_and_pays_gas() -> None:
 
 def test_a_spread_is_taken_once_and_again_only_after_it_was_closed() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     assert made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions
     # It stays open: nobody took it, and our paper trade did not move the chain.
     for _ in range(5):
@@ -98,7 +101,7 @@ def test_a_spread_is_taken_once_and_again_only_after_it_was_closed() -> None:
 
 def test_seen_counts_episodes_not_blocks() -> None:
     first = keyframe()
-    made = engine(first, settings(min_profit_micro_usd=10**12))
+    made = threshold_engine(first, settings(min_profit_micro_usd=10**12))
     chain = SmallChain(first)
     for _ in range(4):
         made.step(chain.mine(weth_pool(CHEAP, 2_450)))
@@ -107,7 +110,7 @@ def test_seen_counts_episodes_not_blocks() -> None:
 
 def test_a_base_fee_above_the_limit_expires_without_gas() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     fill = made.step(chain.mine(base_fee=90 * GWEI)).fills[0]
     assert fill.status is FillStatus.EXPIRED
@@ -118,7 +121,7 @@ def test_a_base_fee_above_the_limit_expires_without_gas() -> None:
 def test_the_coin_at_rate_one_loses_everything_and_pays_for_the_revert() -> None:
     certain = settings(competition_rate_ppm=1_000_000)
     first = keyframe()
-    made, chain = engine(first, certain), SmallChain(first)
+    made, chain = threshold_engine(first, certain), SmallChain(first)
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     fill = made.step(chain.mine()).fills[0]
     assert fill.status is FillStatus.LOST
@@ -127,7 +130,7 @@ def test_the_coin_at_rate_one_loses_everything_and_pays_for_the_revert() -> None
 
 def test_a_stale_block_is_not_traded_on() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     update = chain.mine(weth_pool(CHEAP, 2_450))
     late = replace(update, block=replace(update.block, seen_at=update.block.timestamp + 10.5))
     step = made.step(late)
@@ -138,7 +141,7 @@ def test_a_stale_block_is_not_traded_on() -> None:
 def test_consecutive_losses_stop_a_strategy_until_it_has_cooled_down() -> None:
     careful = settings(max_consecutive_losses=1, cooldown_blocks=3)
     first = keyframe()
-    made, chain = engine(first, careful), SmallChain(first)
+    made, chain = threshold_engine(first, careful), SmallChain(first)
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     lost = made.step(chain.mine(weth_pool(CHEAP, 2_500))).block.number
     assert not made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions
@@ -151,7 +154,7 @@ def test_consecutive_losses_stop_a_strategy_until_it_has_cooled_down() -> None:
 def test_daily_trades_are_those_of_the_utc_day() -> None:
     once = settings(max_daily_trades=1)
     first = keyframe()
-    made, chain = engine(first, once), SmallChain(first)
+    made, chain = threshold_engine(first, once), SmallChain(first)
     assert made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions
     made.step(chain.mine(weth_pool(CHEAP, 2_500)))
     assert not made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions
@@ -164,7 +167,7 @@ def test_daily_trades_are_those_of_the_utc_day() -> None:
 def test_a_strategy_does_not_care_for_other_pairs() -> None:
     other = settings(pairs=(tuple(sorted((USDC, "0x" + "03" * 20))),))
     first = keyframe()
-    made, chain = engine(first, other), SmallChain(first)
+    made, chain = threshold_engine(first, other), SmallChain(first)
     assert not made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions
     assert made.ledger.value(other.hash, "seen") == 0
 
@@ -173,7 +176,7 @@ def test_negative_minimum_makes_every_open_cycle_a_decision() -> None:
     eager = settings("eager", min_profit_micro_usd=-1_000_000)
     strict = settings("strict", min_profit_micro_usd=100_000)
     first = keyframe()
-    made, chain = engine(first, eager, strict), SmallChain(first)
+    made, chain = threshold_engine(first, eager, strict), SmallChain(first)
     # 64 basis points, 4 above both fees: a few cents at the best size.
     step = made.step(chain.mine(weth_pool(CHEAP, 2_500), weth_pool(DEAR, 2_516)))
     assert [d.strategy for d in step.decisions] == [eager.hash]
@@ -185,7 +188,7 @@ def test_negative_minimum_makes_every_open_cycle_a_decision() -> None:
 
 def test_a_reorg_takes_fills_back_and_settles_on_the_new_branch() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     opened = made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     dead = made.step(chain.mine())
     assert dead.fills[0].status is FillStatus.FILLED
@@ -199,7 +202,7 @@ def test_a_reorg_takes_fills_back_and_settles_on_the_new_branch() -> None:
 
 def test_a_decision_of_a_dead_block_stays_sent() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     # The block it was decided on dies; the next one on the new branch has the same number.
     reorg = made.step(chain.mine(parent=first.block, branch="b"))
@@ -211,11 +214,11 @@ def test_a_decision_of_a_dead_block_stays_sent() -> None:
 
 def test_an_engine_after_a_reorg_equals_one_that_never_saw_the_dead_branch() -> None:
     first = keyframe()
-    seen_both, chain = engine(first), SmallChain(first)
+    seen_both, chain = threshold_engine(first), SmallChain(first)
     seen_both.step(chain.mine(weth_pool(CHEAP, 2_490)))
     seen_both.step(chain.mine(weth_pool(DEAR, 2_480)))
     seen_both.step(chain.mine(weth_pool(DEAR, 2_505), parent=first.block, branch="b"))
-    only_new, other = engine(first), SmallChain(first)
+    only_new, other = threshold_engine(first), SmallChain(first)
     only_new.step(other.mine(weth_pool(DEAR, 2_505), parent=first.block, branch="b"))
     assert seen_both.market.pools == only_new.market.pools
     assert seen_both.episodes.by_id() == only_new.episodes.by_id()
@@ -225,7 +228,7 @@ def test_an_engine_after_a_reorg_equals_one_that_never_saw_the_dead_branch() -> 
 
 def test_a_resync_voids_what_can_no_longer_be_told() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     far = keyframe()
     step = made.step(
@@ -239,7 +242,7 @@ def test_a_resync_voids_what_can_no_longer_be_told() -> None:
 
 def test_events_that_cannot_follow_stop_trading_until_the_next_keyframe() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     bad = chain.mine(weth_pool(CHEAP, 2_500))
     bad = replace(bad, logs=(replace(bad.logs[0], data=b"\xff" * 64),))

@@ -8,24 +8,18 @@ from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.evidence import Evidence, Mover, Outcome
 from dexarb.core.market import Keyframe
 from dexarb.core.pool import Pool
-from dexarb.trading.engine import Engine
-from dexarb.trading.models.reality import REALITY
-from dexarb.trading.settle.paper_executor import PaperExecutor
-from tests.support.random_chain import RandomChain
-from tests.support.random_chain import engine as random_engine
 from tests.support.scripted import Scripted
-from tests.support.small_chain import (
+from tests.support.worlds.blocks import GWEI, TRADER, transaction
+from tests.support.worlds.engines import engine, plain
+from tests.support.worlds.events import state_log
+from tests.support.worlds.random_chain import RandomChain
+from tests.support.worlds.small_chain import (
     CHEAP,
     DEAR,
-    GWEI,
-    TRADER,
     USDC,
     WETH,
     SmallChain,
     keyframe,
-    scanner,
-    sync,
-    transaction,
     weth_pool,
 )
 
@@ -38,9 +32,7 @@ class Story:
     def __init__(self) -> None:
         first = keyframe()
         self.chain = SmallChain(first)
-        self.engine = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
-        self.engine.use([Scripted({"a": {}, "b": {}})])
-        self.engine.deciding = True
+        self.engine = engine(first, [Scripted({"a": {}, "b": {}})], scanner=plain)
         opened = self.engine.step(self.chain.mine(weth_pool(CHEAP, 2_450)))
         assert len(opened.decisions) == 2
         self.opened = opened.block
@@ -54,7 +46,7 @@ class Story:
         made: list[Pool] = [bought.pool, sold.pool]
         update = self.chain.mine(**where)  # type: ignore[arg-type]
         logs = tuple(
-            replace(sync(pool), transaction_index=1, log_index=n)  # type: ignore[arg-type]
+            replace(state_log(pool), transaction_index=1, log_index=n)
             for n, pool in enumerate(made)
         )
         paid = replace(transaction(1), effective_gas_price=33 * GWEI, gas_used=140_000)
@@ -134,7 +126,7 @@ def test_a_gain_mixed_with_something_else_is_not_told() -> None:
     update, _ = story.rivals_block()
     # The same transaction also sells WETH of its own into the dear pool.
     dear = story.engine.market.pools[DEAR].apply(update.logs[1])
-    sold = sync(dear.swap(WETH, 10**18).pool)  # type: ignore[arg-type]
+    sold = state_log(dear.swap(WETH, 10**18).pool)
     logs = (*update.logs, replace(sold, transaction_index=1, log_index=2))
     (found,) = story.engine.step(replace(update, logs=logs)).evidence
     assert (found.outcome, found.gain_token, found.gain) == (Outcome.TAKEN, None, None)
@@ -180,7 +172,7 @@ def test_a_resync_forgets() -> None:
 
 def test_one_row_for_every_cycle_and_block_that_was_decided_on() -> None:
     chain = RandomChain("evidence")
-    made = random_engine(chain.first, [Scripted({"a": {}, "b": {"first_block": 105}})])
+    made = engine(chain.first, [Scripted({"a": {}, "b": {"first_block": 105}})])
     decided: set[tuple[str, str]] = set()
     told: list[tuple[str, str]] = []
     for number in range(100):

@@ -16,16 +16,17 @@ from dexarb.search.result import hop_work
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.seams import Step
-from dexarb.trading.settle.paper_executor import PaperExecutor
-from tests.search.world import World, rng_of, v3
-from tests.support import random_chain, small_chain
-from tests.support.random_chain import NATIVE, USD, VALUES, RandomChain, swap_log
 from tests.support.scripted import Scripted
-from tests.support.small_chain import (
+from tests.support.worlds import small_chain
+from tests.support.worlds.blocks import GWEI, Chain
+from tests.support.worlds.engines import engine, plain
+from tests.support.worlds.events import swap_log
+from tests.support.worlds.pools import RandomPools, rng_of, v3
+from tests.support.worlds.random_chain import NATIVE, USD, VALUES, RandomChain
+from tests.support.worlds.small_chain import (
     CHEAP,
     DEAR,
     GAS,
-    GWEI,
     PROFILE,
     USDC,
     WETH,
@@ -38,10 +39,7 @@ S = StrategyHash("s")
 
 
 def trader(first: Keyframe, **changes: object) -> Engine:
-    made = Engine(first, small_chain.scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
-    made.use([Scripted({"s": changes})])
-    made.deciding = True
-    return made
+    return engine(first, [Scripted({"s": changes})], scanner=plain)
 
 
 # -- prices ------------------------------------------------------------------------------------
@@ -139,7 +137,7 @@ def ticked_market() -> tuple[Keyframe, BlockUpdate, BlockUpdate]:
     first = RandomChain("dry").first
     root = 10.0**6 / (VALUES[USD] * VALUES[NATIVE]) ** 0.5
     price = VALUES[USD] / VALUES[NATIVE]
-    pair = World(VALUES, rng_of("dry")).pool(70, (USD, NATIVE), noise=0.0, value=1e6)
+    pair = RandomPools(VALUES, rng_of("dry")).pool(70, (USD, NATIVE), noise=0.0, value=1e6)
     ticked = v3(71, (USD, NATIVE), price * 1.02, [(-30, 30, int(root * 3))], fee=3000)
     references = {NATIVE: (ReferencePool(pair.key, USD, 1),)}
     first = replace(
@@ -152,16 +150,15 @@ def ticked_market() -> tuple[Keyframe, BlockUpdate, BlockUpdate]:
     amount_in = whole.value.amount_in
     result = ticked.swap(USD, amount_in)
     assert result.pool.most_out(USD, 1) is None
-    log = swap_log(ticked, USD, result.amount_out, amount_in, result.pool)
-    one = replace(first.block, number=101, hash=BlockHash("0x101"), parent_hash=BlockHash("0x100"))
-    two = replace(one, number=102, hash=BlockHash("0x102"), parent_hash=BlockHash("0x101"))
-    return first, BlockUpdate(2, one, (), ()), BlockUpdate(3, two, (log,), ())
+    log = swap_log(USD, amount_in, result.amount_out, result.pool)
+    chain = Chain(first)
+    return first, chain.add("0x101"), chain.add("0x102", [log])
 
 
 @pytest.mark.parametrize("funding", list(Funding))
 def test_a_ticked_pool_that_runs_dry_costs_the_gas_limit(funding: Funding) -> None:
     first, quiet, dry = ticked_market()
-    made = random_chain.engine(first, [Scripted({"s": {"funding": funding}})])
+    made = engine(first, [Scripted({"s": {"funding": funding}})])
     (decision,) = made.step(quiet).decisions
     assert (decision.cycle.hops[0].pool, decision.cycle.start_token) == (
         first.pools[1].key,

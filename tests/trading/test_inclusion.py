@@ -10,20 +10,11 @@ import pytest
 from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.market import Keyframe
 from dexarb.core.trade import Decision, Fill, FillStatus, StrategyHash
-from dexarb.trading.engine import Engine
-from dexarb.trading.models.reality import REALITY
 from dexarb.trading.seams import Step
-from dexarb.trading.settle.paper_executor import PaperExecutor
 from tests.support.scripted import Change, Scripted
-from tests.support.small_chain import (
-    CHEAP,
-    GWEI,
-    PROFILE,
-    SmallChain,
-    keyframe,
-    scanner,
-    weth_pool,
-)
+from tests.support.worlds.blocks import GWEI
+from tests.support.worlds.engines import engine, plain
+from tests.support.worlds.small_chain import CHEAP, PROFILE, SmallChain, keyframe, weth_pool
 
 HIGH, LOW = 90 * GWEI, 30 * GWEI
 S = StrategyHash("s")
@@ -52,9 +43,7 @@ class Story:
         profile = replace(PROFILE, builder_cutoff_ms=cutoff_ms)
         first: Keyframe = replace(keyframe(), profile=profile)
         self.chain = SmallChain(first)
-        self.engine = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
-        self.engine.use([Scripted({"s": change})])
-        self.engine.deciding = True
+        self.engine = engine(first, [Scripted({"s": change})], scanner=plain)
         opened = self.mine(weth_pool(CHEAP, 2_450), seen_late=seen_late)
         assert len(opened.decisions) == 1
         self.decided = opened.block
@@ -198,9 +187,7 @@ def test_reopened_decisions_settle_in_the_order_they_were_sent() -> None:
     rows: Mapping[str, Change] = {"slow": delayed(2), "fast": delayed(1), "slower": delayed(2)}
     first = keyframe()
     chain = SmallChain(first)
-    made = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
-    made.use([Scripted(rows)])
-    made.deciding = True
+    made = engine(first, [Scripted(rows)], scanner=plain)
     opened = made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     assert [each.decision.strategy for each in made.step(chain.mine()).fills] == ["fast"]
     made.step(chain.mine(parent=opened.block, branch="b"))

@@ -19,20 +19,11 @@ from dexarb.core.market import Entry, Keyframe, PoolsChanged
 from dexarb.core.pool import PoolKey
 from dexarb.core.trade import Decision, Fill, FillStatus, Position, StrategyHash
 from dexarb.trading.engine import Engine
-from dexarb.trading.models.reality import REALITY
 from dexarb.trading.seams import Step
-from dexarb.trading.settle.paper_executor import PaperExecutor
 from tests.support.scripted import Change, Scripted
-from tests.support.small_chain import (
-    CHEAP,
-    DEAR,
-    GAS,
-    GWEI,
-    SmallChain,
-    keyframe,
-    scanner,
-    weth_pool,
-)
+from tests.support.worlds.blocks import GWEI
+from tests.support.worlds.engines import engine, plain
+from tests.support.worlds.small_chain import CHEAP, DEAR, GAS, SmallChain, keyframe, weth_pool
 
 PRICES = (2_450, 2_500, 2_500, 2_550)
 ROWS: dict[str, Change | dict[str, object]] = {
@@ -136,11 +127,7 @@ class Life:
     def __init__(self) -> None:
         self.first = keyframe()
         self.chain = SmallChain(self.first)
-        self.engine = Engine(
-            self.first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10
-        )
-        self.engine.use([Scripted(ROWS)])
-        self.engine.deciding = True
+        self.engine = engine(self.first, [Scripted(ROWS)], scanner=plain)
         self.books = Books(branch=[(self.first.block.hash, frozenset())])
         self.blocks: list[Block] = [self.first.block]
         self.forks = 0
@@ -283,9 +270,7 @@ def test_an_engine_after_a_reorg_equals_one_that_never_saw_the_dead_branch(
     steps: list[list[Step]] = []
     engines: list[Engine] = []
     for sees_dead in (True, False):
-        made = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
-        made.use([Scripted(rows)])
-        made.deciding = True
+        made = engine(first, [Scripted(rows)], scanner=plain)
         for update in trunk_blocks:
             made.step(update)
         made.deciding = False

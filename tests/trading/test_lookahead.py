@@ -11,9 +11,10 @@ from dexarb.core.block import BlockUpdate
 from dexarb.core.evidence import Evidence
 from dexarb.core.trade import Decision, Fill, Position
 from dexarb.trading.engine import Engine
-from tests.search.world import rng_of
-from tests.support.random_chain import RandomChain, engine
 from tests.support.scripted import Change, Scripted
+from tests.support.worlds.engines import engine
+from tests.support.worlds.pools import rng_of
+from tests.support.worlds.random_chain import RandomChain
 from tests.trading.test_settlement import varied
 
 BLOCKS = 24

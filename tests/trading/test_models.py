@@ -15,15 +15,15 @@ from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.reality import REALITY, Reality
 from dexarb.trading.models.value import ValueModel
 from tests.support.models import AlwaysFirst, AlwaysLost, FixedPrices, FlatGas, LaterBlocks
-from tests.support.small_chain import (
+from tests.support.worlds.small_chain import (
     CHEAP,
     GAS,
     WMATIC,
     SmallChain,
-    engine,
     keyframe,
     play,
     settings,
+    threshold_engine,
     v2,
     weth_pool,
 )
@@ -41,7 +41,7 @@ def traded(reality: Reality, position: Position = Position.CONTESTED) -> tuple[D
     """A spread that opens in block 101; a transaction of every later block touches its pools."""
     first = keyframe()
     chain = SmallChain(first)
-    made = engine(first, settings(position=position), reality=reality)
+    made = threshold_engine(first, settings(position=position), reality=reality)
     (decision,) = made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions
     fills: list[Fill] = []
     while not fills:
@@ -91,7 +91,7 @@ def test_the_window_of_the_value_model_is_a_parameter() -> None:
         (Reality(value=ValueModel(window_blocks=2)), True),
         (REALITY, False),
     ):
-        chain, made = SmallChain(first), engine(first, settings(), reality=reality)
+        chain, made = SmallChain(first), threshold_engine(first, settings(), reality=reality)
         before = made.valuation.native_price
         play(made, [chain.mine() for _ in range(5)])
         dear = v2(GAS, WMATIC, 10**24, 50 * 10**12)
@@ -135,7 +135,8 @@ def test_models_do_not_change() -> None:
 
 
 def test_the_version_of_the_gas_model_stands_for_the_gas_of_the_kinds() -> None:
-    """Other figures are another reality: raise GasModel.VERSION and put them here."""
+    """Other figures are another reality: raise GasModel.VERSION and put them here. A new kind is
+    none, since nothing was traded through it: put it here."""
     assert GasModel.VERSION == 1
     assert {kind: tuple(pool.gas) for kind, pool in POOL_TYPES.items()} == {
         "uniswap_v2": (53_500, 6_250, 10_400, 31_800, False, False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +14,6 @@ from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.token import Address
 from dexarb.core.trade import StrategyHash
-from dexarb.search.result import Dust
-from dexarb.search.scan import Scanner
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.decide.triage import NOBODY
@@ -22,24 +21,25 @@ from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Decided, View
-from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings
 from tests.oracles.near_misses import near_misses
-from tests.search.world import next_block, rng_of, token
-from tests.trading.random_trading import (
-    GWEI,
+from tests.support.worlds import engines
+from tests.support.worlds.blocks import GWEI, next_block
+from tests.support.worlds.engines import searching
+from tests.support.worlds.pools import rng_of, token
+from tests.support.worlds.random_trading import (
     PAIRS,
     keyframe,
     random_block,
+    random_pools,
     settings_drawn,
-    world,
 )
 
 
 def crowded(seed: int, pools: int) -> Keyframe:
     """Next to a few deep pools many that hold next to nothing, at prices of their own."""
     first, rng = keyframe(seed, pools=6), rng_of("crowd", seed)
-    made = world(rng)
+    made = random_pools(rng)
     dead = [
         made.pool(
             1000 + number,
@@ -83,29 +83,12 @@ class Compared:
         return Decided()
 
 
-def whole(market: Market) -> Scanner:
-    """A new search that keeps the curves of all, and offers nothing."""
-    starts = market.profile.start_tokens
-    gas = REALITY.gas.units
-    return Scanner(
-        market, start_tokens=starts, gas_units=gas, max_hops=3, min_gross=lambda _: NOBODY
-    )
+whole = partial(searching, min_gross=lambda _: NOBODY)
+"""A new search that keeps the curves of all, and offers nothing."""
 
 
 def engine(first: Keyframe) -> Engine:
-    def scanner(market: Market, dust: Dust) -> Scanner:
-        return Scanner(
-            market,
-            start_tokens=market.profile.start_tokens,
-            gas_units=REALITY.gas.units,
-            max_hops=3,
-            min_gross=lambda _: NOBODY,
-            dust=dust,
-        )
-
-    made = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=1e9)
-    made.deciding = True
-    return made
+    return engines.engine(first, (), scanner=whole, max_state_age_s=1e9)
 
 
 def on_branch(update: BlockUpdate, branch: str) -> BlockUpdate:
@@ -176,8 +159,8 @@ def test_near_misses_are_those_of_one_by_one_where_tens_of_thousands_are_open() 
 def rows_looked_at(parallel: int) -> tuple[int, int]:
     """In blocks that touch a pool which no cycle through the parallel ones passes; and how many
     cycles are open. Gas prices move as they do, by an eighth."""
-    first, made = keyframe(2, pools=0), world(rng_of("beside"))
-    crowd = world(rng_of("crowd"))
+    first, made = keyframe(2, pools=0), random_pools(rng_of("beside"))
+    crowd = random_pools(rng_of("crowd"))
     dead = [
         crowd.pool(1000 + number, (token(0), token(2)), noise=0.02, value=0.1)
         for number in range(parallel)

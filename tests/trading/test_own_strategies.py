@@ -22,20 +22,21 @@ from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.seams import Step, View
 from dexarb.trading.strategy import StrategySettings
-from tests.search.world import rng_of
-from tests.support.small_chain import (
+from tests.support.worlds import random_trading
+from tests.support.worlds.blocks import GWEI
+from tests.support.worlds.engines import engine, thorough
+from tests.support.worlds.pools import rng_of
+from tests.support.worlds.random_trading import random_block, settings_drawn
+from tests.support.worlds.small_chain import (
     CHEAP,
     DEAR,
-    GWEI,
     USDC,
     SmallChain,
     keyframe,
+    threshold_engine,
     weth_pool,
 )
-from tests.support.small_chain import engine as small_engine
-from tests.support.small_chain import settings as small_settings
-from tests.trading import random_trading
-from tests.trading.random_trading import random_block, settings_drawn
+from tests.support.worlds.small_chain import settings as small_settings
 
 
 class Everything:
@@ -74,7 +75,7 @@ BUILT_IN = small_settings("built-in", max_slippage_ppm=7_000)
 
 def trading(factories: Factories, *strategies: StrategySettings) -> tuple[Engine, OwnStrategies]:
     """Own strategies beside a built-in one."""
-    made = small_engine(keyframe(), BUILT_IN)
+    made = threshold_engine(keyframe(), BUILT_IN)
     running = OwnStrategies(factories, REALITY)
     running.use(strategies)
     made.use([ThresholdStrategies((BUILT_IN,), REALITY), running])
@@ -117,9 +118,9 @@ def test_one_that_wants_everything_trades_as_the_built_in_one(
     running = OwnStrategies({"everything": Everything}, REALITY)
     running.use(mine)
     rng = rng_of("history", seed)
-    made = random_trading.engine(random_trading.keyframe(seed), [running])
-    other = random_trading.engine(
-        random_trading.keyframe(seed), [ThresholdStrategies(drawn, REALITY)]
+    made = engine(random_trading.keyframe(seed), [running], scanner=thorough)
+    other = engine(
+        random_trading.keyframe(seed), [ThresholdStrategies(drawn, REALITY)], scanner=thorough
     )
     for _ in range(6):
         update = random_block(made.market, rng, moved=int(rng.integers(0, 5)))
@@ -434,7 +435,7 @@ def test_what_it_sees_does_not_depend_on_who_else_trades() -> None:
 
     running = Looking({"own": lambda: Answering(answer)}, REALITY)
     running.use([strict])
-    made = small_engine(keyframe(), BUILT_IN)
+    made = threshold_engine(keyframe(), BUILT_IN)
     made.use([running])
     spread(made)
     assert len(view[0].opportunities) == 1

@@ -15,12 +15,12 @@ from dexarb.core.trade import Decision, DecisionId
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.value import ValueModel
 from dexarb.trading.seams import Step
-from tests.search.world import token
-from tests.search.world import v2 as plain_pool
-from tests.support import random_chain
-from tests.support.random_chain import RandomChain
 from tests.support.scripted import Scripted
-from tests.support.small_chain import (
+from tests.support.worlds.engines import engine, scanned_anew
+from tests.support.worlds.pools import token
+from tests.support.worlds.pools import v2 as plain_pool
+from tests.support.worlds.random_chain import RandomChain
+from tests.support.worlds.small_chain import (
     CHEAP,
     DEAR,
     GAS,
@@ -28,9 +28,9 @@ from tests.support.small_chain import (
     WETH,
     WMATIC,
     SmallChain,
-    engine,
     keyframe,
     settings,
+    threshold_engine,
     v2,
     weth_pool,
 )
@@ -59,7 +59,7 @@ def told(step: Step) -> dict[str, object]:
 
 def test_decisions_through_a_pool_that_leaves_are_void_and_no_others() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     decision = made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions[0]
     assert not made.step(changed(made, left=(GAS,))).voided
     step = made.step(changed(made, left=(DEAR,)))
@@ -73,7 +73,7 @@ def test_decisions_through_a_pool_that_leaves_are_void_and_no_others() -> None:
 
 def test_a_corrected_pool_voids_what_was_decided_on_its_wrong_state() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     decision = made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions[0]
     entry = changed(made, joined=(weth_pool(DEAR, 2_450),), left=(DEAR,))
     assert made.step(entry).voided == (decision,)
@@ -86,7 +86,7 @@ def test_a_corrected_pool_voids_what_was_decided_on_its_wrong_state() -> None:
 
 def test_a_pool_that_joins_is_traded_through_from_the_next_block_on() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     made.step(chain.mine())
     step = made.step(changed(made, joined=(weth_pool(THIRD, 2_450),)))
     assert (step.decisions, step.opportunities) == ((), ())
@@ -100,7 +100,7 @@ def test_a_pool_that_joins_is_traded_through_from_the_next_block_on() -> None:
 def test_a_reorganisation_behind_a_leave_does_not_open_its_decisions_again() -> None:
     """One was void when the pool left, the fill of another is undone only now."""
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     filled = made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions[0]
     fork_point = chain.tip
     assert made.step(chain.mine(weth_pool(CHEAP, 2_500))).fills
@@ -118,7 +118,7 @@ def test_a_reorganisation_behind_a_leave_does_not_open_its_decisions_again() -> 
 
 def test_a_reorganisation_behind_a_join_voids_what_was_decided_through_it() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     made.step(chain.mine())
     fork_point = chain.tip
     made.step(chain.mine())
@@ -138,7 +138,7 @@ def test_a_reorganisation_behind_a_join_voids_what_was_decided_through_it() -> N
 def play(seed: int, *, with_changes: bool) -> tuple[list[Step], Engine]:
     """Trading with reorganisations. The changes are of a pool that no cycle passes."""
     chain = RandomChain("unrelated", seed, noise=0.01)
-    made = random_chain.engine(chain.first, [Scripted({"a": {}, "b": {"latency_ms": 1_500}})])
+    made = engine(chain.first, [Scripted({"a": {}, "b": {"latency_ms": 1_500}})])
     rng = np.random.default_rng(seed)
     aside = plain_pool(99, (token(7), token(8)), 10**20, 10**20)
     branch, steps = [chain.first.block], []
@@ -176,9 +176,7 @@ def test_when_a_pool_leaves_the_decisions_through_others_settle_as_if_it_had_not
     """Nothing is decided after it, and the blocks since are reorganised once."""
     slow = {"slow": lambda made: replace(made, deadline_block=made.first_block + 4)}
     chain = RandomChain("leaves", seed, noise=0.02)
-    stays, leaves = (
-        random_chain.engine(chain.first, [Scripted({"now": {}, **slow})]) for _ in "ab"
-    )
+    stays, leaves = (engine(chain.first, [Scripted({"now": {}, **slow})]) for _ in "ab")
     under_way: dict[DecisionId, Decision] = {}
     for _ in range(12):
         update = chain.mine()
@@ -214,7 +212,7 @@ def test_after_any_changes_and_reorganisations_the_search_is_a_new_ones_and_the_
     chain = RandomChain("any", seed, noise=0.02)
     rng = np.random.default_rng(seed)
     first = replace(chain.first, pools=chain.first.pools[:6])
-    made = random_chain.engine(first, [Scripted({"a": {}, "b": {"first_block": 10**6}})])
+    made = engine(first, [Scripted({"a": {}, "b": {"first_block": 10**6}})])
     branch = [first.block]
     kinds = set()
     for _ in range(80):
@@ -230,7 +228,7 @@ def test_after_any_changes_and_reorganisations_the_search_is_a_new_ones_and_the_
             assert all(set(each.cycle.pools) <= there.keys() for each in step.decisions)
             assert all(set(each.cycle.pools) <= there.keys() for each in step.evidence)
             assert all(set(each.decision.cycle.pools) <= there.keys() for each in step.fills)
-            fresh = random_chain.scanned_anew(made.market, made.valuation)
+            fresh = scanned_anew(made.market, made.valuation)
             assert made.scan.open_cycles == fresh.open_cycles
             assert made.scan.opportunities == fresh.opportunities
             assert made.episodes.by_id().keys() == fresh.open_cycles.keys()
@@ -244,7 +242,7 @@ def test_after_any_changes_and_reorganisations_the_search_is_a_new_ones_and_the_
             joined = tuple(truth[a] for a in absent if rng.random() < 0.4)
             entries.append(changed(made, joined=joined, left=left))
             made.step(entries.pop())
-            fresh = random_chain.scanned_anew(made.market, made.valuation)
+            fresh = scanned_anew(made.market, made.valuation)
             assert made.scan.opportunities == fresh.opportunities
         for name, pool in made.market.pools.items():
             assert chain.states_at(update.block)[name] == pool
@@ -261,7 +259,7 @@ def price_of(made: Engine) -> int | None:
 
 def test_what_a_pool_said_that_has_left_leaves_the_price_as_the_blocks_go_by() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     for _ in range(3):
         made.step(chain.mine(weth_pool(DEAR, 2_500)))
     price = price_of(made)
@@ -276,7 +274,7 @@ def test_what_a_pool_said_that_has_left_leaves_the_price_as_the_blocks_go_by() -
 
 def test_a_price_from_before_a_leave_is_not_carried_on_behind_a_reorganisation() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     made.step(chain.mine(weth_pool(DEAR, 2_500)))
     fork_point = chain.tip
     made.step(chain.mine())
@@ -289,7 +287,7 @@ def test_a_price_from_before_a_leave_is_not_carried_on_behind_a_reorganisation()
 
 def test_a_corrected_reference_pool_begins_a_new_window_and_the_others_keep_theirs() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     dear_gas: UniswapV2Pool = v2(GAS, WMATIC, 4_000_000 * 10**18, 4_000_000 * 10**6)
     for _ in range(5):
         made.step(chain.mine(weth_pool(DEAR, 2_500)))
@@ -306,7 +304,7 @@ def test_a_corrected_reference_pool_begins_a_new_window_and_the_others_keep_thei
 
 def test_what_became_of_a_spread_through_a_pool_that_left_is_never_told() -> None:
     first = keyframe()
-    made, chain = engine(first), SmallChain(first)
+    made, chain = threshold_engine(first), SmallChain(first)
     assert made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions
     fork_point = chain.tip
     made.step(chain.mine(weth_pool(CHEAP, 2_440)))

@@ -13,27 +13,23 @@ from dexarb.core.block import BlockUpdate, Transaction
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.trade import Fill, FillStatus, Position
-from dexarb.trading.engine import Engine
-from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.rivals import arbitrages
-from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings
 from tests.support.scripted import Scripted
-from tests.support.small_chain import (
+from tests.support.worlds.blocks import GWEI, transaction
+from tests.support.worlds.engines import engine, plain
+from tests.support.worlds.events import state_log
+from tests.support.worlds.small_chain import (
     CHEAP,
     DEAR,
-    GWEI,
     PROFILE,
     USDC,
     WETH,
     WMATIC,
     SmallChain,
-    engine,
     keyframe,
-    scanner,
     settings,
-    sync,
-    transaction,
+    threshold_engine,
     weth_pool,
 )
 
@@ -50,7 +46,7 @@ def in_one_transaction(update: BlockUpdate, *pools: Pool, priority_fee: int) -> 
     logs = []
     for number, pool in enumerate(pools):
         assert isinstance(pool, UniswapV2Pool)
-        logs.append(replace(sync(pool), log_index=number))
+        logs.append(replace(state_log(pool), log_index=number))
     paid = replace(transaction(0), effective_gas_price=30 * GWEI + priority_fee)
     return replace(update, logs=tuple(logs), transactions=(paid,))
 
@@ -60,7 +56,7 @@ def play(
 ) -> tuple[FillStatus, int, tuple[int, int]]:
     """We decide on a spread; in the next block somebody takes it, or a plain trader trades."""
     first = keyframe()
-    made, chain = engine(first, strategy), SmallChain(first)
+    made, chain = threshold_engine(first, strategy), SmallChain(first)
     opened = made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     assert len(opened.decisions) == 1
     pools = made.market.pools
@@ -157,7 +153,7 @@ def test_a_place_is_known_only_by_fees_of_a_chain_that_orders_by_them(
     profile = replace(PROFILE, ordering=ordering)  # type: ignore[arg-type]
     first = replace(keyframe(), profile=profile)
     made, chain = (
-        engine(first, settings(priority_fee=60 * GWEI, position=position)),
+        threshold_engine(first, settings(priority_fee=60 * GWEI, position=position)),
         SmallChain(first),
     )
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
@@ -170,7 +166,7 @@ def test_a_place_is_known_only_by_fees_of_a_chain_that_orders_by_them(
 
 def test_failed_transactions_count_for_the_order_only() -> None:
     first = keyframe()
-    made, chain = engine(first, settings(priority_fee=25 * GWEI)), SmallChain(first)
+    made, chain = threshold_engine(first, settings(priority_fee=25 * GWEI)), SmallChain(first)
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     update = chain.mine()
     failed: Transaction = replace(transaction(0), succeeded=False)
@@ -199,7 +195,7 @@ def test_system_transactions_keep_their_place_and_count_as_no_bid(
 ) -> None:
     strategy = settings(priority_fee=ours * GWEI, max_gas_price=1_000 * GWEI, position=Position.FEE)
     first = keyframe()
-    made, chain = engine(first, strategy), SmallChain(first)
+    made, chain = threshold_engine(first, strategy), SmallChain(first)
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     paid = tuple(
         replace(transaction(index), effective_gas_price=price * GWEI)
@@ -226,7 +222,7 @@ def test_a_gain_that_is_mixed_with_an_order_cannot_be_valued_and_comes_first() -
     sold = dear.swap(WETH, 10**18).pool
     (found,) = arbitrages(market_after(cheap, dear, sold))
     assert not found.gains
-    assert found.gain_micro_usd(engine(first).valuation) is None
+    assert found.gain_micro_usd(threshold_engine(first).valuation) is None
 
 
 def test_adding_liquidity_beside_it_hides_no_arbitrage() -> None:
@@ -270,7 +266,7 @@ class Frozen:
         self.first = keyframe()
         self.chain = SmallChain(self.first)
         self.opened = self.chain.mine(weth_pool(CHEAP, 2_450))
-        found = engine(self.first).step(self.opened).opportunities
+        found = threshold_engine(self.first).step(self.opened).opportunities
         (self.best,) = (each for each in found if each.cycle.start_token == USDC)
         assert self.best.cycle.pools == (CHEAP, DEAR)
         market = Market(self.first)
@@ -282,10 +278,8 @@ class Frozen:
         )
 
     def fill(self, bid: int, **changes: object) -> Fill:
-        made = Engine(self.first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
-        plain = {"priority_fee": bid, "max_base_fee": 10**30, "position": Position.CONTESTED}
-        made.use([Scripted({"s": plain | changes})])
-        made.deciding = True
+        bidding = {"priority_fee": bid, "max_base_fee": 10**30, "position": Position.CONTESTED}
+        made = engine(self.first, [Scripted({"s": bidding | changes})], scanner=plain)
         made.step(self.opened)
         (fill,) = made.step(self.taken).fills
         return fill
@@ -314,7 +308,7 @@ def test_the_bid_that_comes_first_is_the_first_above_his_gain_by_one_wei() -> No
         else:
             low = middle
     first, behind = FROZEN.fill(high), FROZEN.fill(low)
-    price = engine(FROZEN.first).valuation.price(WMATIC)
+    price = threshold_engine(FROZEN.first).valuation.price(WMATIC)
     assert price is not None
     assert (first.place, behind.place) == (0, 1)
     # USDC is micro-USD here.
@@ -344,8 +338,8 @@ def test_what_has_no_price_to_us_comes_before_any_bid() -> None:
     )
     assert paid_back.amount_in < sold  # he keeps WETH
     update = in_one_transaction(FROZEN.taken, bought.pool, paid_back.pool, priority_fee=10 * GWEI)
-    made = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
-    made.use(
+    made = engine(
+        first,
         [
             Scripted(
                 {
@@ -356,9 +350,9 @@ def test_what_has_no_price_to_us_comes_before_any_bid() -> None:
                     }
                 }
             )
-        ]
+        ],
+        scanner=plain,
     )
-    made.deciding = True
     made.step(FROZEN.opened)
     (fill,) = made.step(update).fills
     assert fill.place == 1

@@ -19,9 +19,11 @@ from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.rivals import arbitrages
 from dexarb.trading.settle.settlement import Prices, Settlement
-from tests.search.world import rng_of
-from tests.support.random_chain import GWEI, NATIVE, RandomChain, engine, picked
 from tests.support.scripted import Change, Scripted
+from tests.support.worlds.blocks import GWEI
+from tests.support.worlds.engines import engine
+from tests.support.worlds.pools import rng_of
+from tests.support.worlds.random_chain import NATIVE, RandomChain, picked
 
 GAS = REALITY.gas
 

@@ -9,7 +9,14 @@ from typing import Any
 from dexarb.trading.decide.custom import OwnStrategies
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.models.reality import REALITY
-from tests.support.small_chain import CHEAP, SmallChain, engine, keyframe, settings, weth_pool
+from tests.support.worlds.small_chain import (
+    CHEAP,
+    SmallChain,
+    keyframe,
+    settings,
+    threshold_engine,
+    weth_pool,
+)
 
 DOC = Path(__file__).parent.parent.parent / "docs" / "strategies.md"
 
@@ -25,7 +32,7 @@ def test_the_example_waits_and_takes_half() -> None:
     patient = settings("patient", kind="patient", parameters='{"blocks": 2}')
     whole = settings("whole", max_trade_size_micro_usd=10**12)
     patient_too = settings("patient", kind="patient", max_trade_size_micro_usd=10**12)
-    made = engine(keyframe(), whole)
+    made = threshold_engine(keyframe(), whole)
     own = OwnStrategies({"patient": example()}, REALITY)
     own.use([patient, patient_too])
     made.use([ThresholdStrategies((whole,), REALITY), own])

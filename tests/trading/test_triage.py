@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dexarb.core.market import Market
 from dexarb.core.token import Address
 from dexarb.core.trade import SkipCount
-from dexarb.search.result import Dust
-from dexarb.search.scan import Scanner
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.decide.triage import NOBODY
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY
-from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings
-from tests.search.world import rng_of
-from tests.support import small_chain
-from tests.support.small_chain import USDC
-from tests.trading.random_trading import engine, keyframe, random_block, settings_drawn
+from tests.support.worlds import small_chain
+from tests.support.worlds.engines import engine, thorough
+from tests.support.worlds.pools import rng_of
+from tests.support.worlds.random_trading import keyframe, random_block, settings_drawn
+from tests.support.worlds.small_chain import USDC
 
 
 def with_triage(seed: int, drawn: list[StrategySettings]) -> Engine:
@@ -33,7 +31,9 @@ def with_triage(seed: int, drawn: list[StrategySettings]) -> Engine:
             return NOBODY
         return strategies.least_gross(token, made[0].market, made[0].valuation)
 
-    made.append(engine(keyframe(seed), [strategies], min_gross=min_gross))
+    made.append(
+        engine(keyframe(seed), [strategies], scanner=partial(thorough, min_gross=min_gross))
+    )
     return made[0]
 
 
@@ -51,7 +51,7 @@ def test_triage_changes_no_decision_no_fill_and_no_count(
 ) -> None:
     rng = rng_of("history", seed)
     some = with_triage(seed, drawn)
-    everything = engine(keyframe(seed), [ThresholdStrategies(drawn, REALITY)])
+    everything = engine(keyframe(seed), [ThresholdStrategies(drawn, REALITY)], scanner=thorough)
     for _ in range(8):
         update = random_block(some.market, rng, moved=int(rng.integers(0, 5)))
         one, other = some.step(update), everything.step(update)
@@ -75,7 +75,7 @@ def test_triage_changes_no_decision_no_fill_and_no_count(
 
 
 def least(*strategies: StrategySettings, base_fee: int | None = None) -> int:
-    made = small_chain.engine(small_chain.keyframe(), *strategies)
+    made = small_chain.threshold_engine(small_chain.keyframe(), *strategies)
     if base_fee is not None:
         made.market.block = replace(made.market.block, base_fee_per_gas=base_fee)
     columns = ThresholdStrategies(strategies, REALITY)
@@ -103,7 +103,7 @@ def test_a_share_of_the_profit_has_to_be_earned_as_well() -> None:
 
 
 def test_nobody_wants_nothing() -> None:
-    made = small_chain.engine(small_chain.keyframe())
+    made = small_chain.threshold_engine(small_chain.keyframe())
     nobody = ThresholdStrategies((), REALITY)
     assert nobody.least_gross(USDC, made.market, made.valuation) == NOBODY
 
@@ -111,18 +111,8 @@ def test_nobody_wants_nothing() -> None:
 def test_what_the_triage_drops_is_still_a_near_miss() -> None:
     strict = small_chain.settings(min_profit_micro_usd=10**9)
     first = small_chain.keyframe()
-
-    def scanner(market: Market, _dust: Dust) -> Scanner:
-        return Scanner(
-            market,
-            start_tokens=(USDC,),
-            gas_units=REALITY.gas.units,
-            min_gross=lambda _token: NOBODY,
-        )
-
-    made = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
-    made.use([ThresholdStrategies((strict,), REALITY)])
-    made.deciding = True
+    scanner = partial(thorough, min_gross=lambda _token: NOBODY)
+    made = engine(first, [ThresholdStrategies((strict,), REALITY)], scanner=scanner)
     chain = small_chain.SmallChain(first)
     step = made.step(chain.mine(small_chain.weth_pool(small_chain.CHEAP, 2_450)))
     assert not step.opportunities

@@ -16,7 +16,7 @@ from dexarb.core.pool import PoolKey
 from dexarb.core.profile import ReferencePool
 from dexarb.core.token import Address
 from dexarb.trading.models.value import PRICE_SHIFT, ValueModel
-from tests.support.small_chain import (
+from tests.support.worlds.small_chain import (
     CHEAP,
     DEAR,
     GAS,
@@ -25,10 +25,10 @@ from tests.support.small_chain import (
     WETH,
     WMATIC,
     SmallChain,
-    engine,
     keyframe,
     play,
     settings,
+    threshold_engine,
     v2,
     weth_pool,
 )
@@ -93,7 +93,7 @@ def test_a_pool_below_its_depth_does_not_count() -> None:
 def test_without_a_price_of_start_token_or_gas_nothing_is_traded(token: Address) -> None:
     references = {key: pools for key, pools in PROFILE.reference_pools.items() if key != token}
     profile = replace(PROFILE, start_tokens=(WETH,), reference_pools=references)
-    made = engine(replace(keyframe(), profile=profile), settings())
+    made = threshold_engine(replace(keyframe(), profile=profile), settings())
     step = made.step(SmallChain(keyframe()).mine(weth_pool(CHEAP, 2_450)))
     assert step.opportunities
     assert not step.decisions
@@ -103,7 +103,7 @@ def test_without_a_price_of_start_token_or_gas_nothing_is_traded(token: Address)
 def test_a_block_settles_at_the_prices_before_it() -> None:
     """Gas gets dearer in the inclusion block itself; the books know the old price."""
     first = keyframe()
-    made = engine(first, settings())
+    made = threshold_engine(first, settings())
     chain = SmallChain(first)
     play(made, [chain.mine(weth_pool(CHEAP, 2_450))])
     before = made.valuation.native_price

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from hypothesis import given
 from hypothesis import settings as examples
@@ -20,9 +21,10 @@ from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Decided, View
 from dexarb.trading.strategy import StrategySettings
-from tests.search.world import rng_of
 from tests.support.scans import narrowed
-from tests.trading.random_trading import engine, keyframe, random_block, settings_drawn
+from tests.support.worlds.engines import engine, thorough
+from tests.support.worlds.pools import rng_of
+from tests.support.worlds.random_trading import keyframe, random_block, settings_drawn
 
 Seen = tuple[Cycle, SkipReason | None, int | None]
 """The cycle, the reason against it, and the best there was where that is a threshold."""
@@ -78,7 +80,8 @@ def test_what_is_witnessed_is_what_it_would_say_if_asked(
     """least: the search offers what earns so much; everything else is a near miss."""
     rng = rng_of("heard", seed)
     strategy = AskedAgain(drawn)
-    made = engine(keyframe(seed), [strategy], min_gross=lambda _: least)
+    scanner = partial(thorough, min_gross=lambda _: least)
+    made = engine(keyframe(seed), [strategy], scanner=scanner)
     for _ in range(8):
         made.step(random_block(made.market, rng, moved=int(rng.integers(0, 5))))
         assert strategy.witnessed == strategy.asked

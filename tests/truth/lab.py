@@ -20,7 +20,7 @@ from dexarb.demo.anvil import start_anvil
 from dexarb.demo.artifacts import contract
 from dexarb.demo.deploy import POSITIONS
 from dexarb.demo.driver import Driver
-from dexarb.demo.mining import Mined, MinedReceipt, Request
+from dexarb.demo.mining import Mined, MinedReceipt, TransactionRequest
 from dexarb.demo.scene import amount_to_move
 from dexarb.demo.traders import Whale
 from dexarb.demo.world import NO_DEADLINE, V3, World
@@ -108,7 +108,7 @@ class Lab:
         deployer = self.world.accounts.deployer
         data = deploy_data(deployer, [self.operator])
         created = await self._mine(
-            [Request("executor", deployer, None, data, 4_000_000, 0) for _ in Funding]
+            [TransactionRequest("executor", deployer, None, data, 4_000_000, 0) for _ in Funding]
         )
         self.executors = dict(zip(Funding, created.created(), strict=True))
         payments = []
@@ -118,7 +118,9 @@ class Lab:
                 amount = round(STOCK_USD / plan.price_usd) * int(10**token.decimals)
                 amount = amount if funding is Funding.OWN else DUST
                 pay = contract("ERC20PresetFixedSupply")["transfer"].call(executor, amount)
-                payments.append(Request("stock", deployer, token.address, pay, 100_000, 0))
+                payments.append(
+                    TransactionRequest("stock", deployer, token.address, pay, 100_000, 0)
+                )
         await self._mine(payments)
         await self._thin_out()
         await self._season(Random(f"{seed} season"))
@@ -141,7 +143,7 @@ class Lab:
             (1 + place, liquidity, 0, 0, NO_DEADLINE)
         )
         manager = self.world.position_manager
-        await self._mine([Request("thin out", owner, manager, burn, 500_000, 0)])
+        await self._mine([TransactionRequest("thin out", owner, manager, burn, 500_000, 0)])
         self.thin_pool = pool.key
 
     async def _season(self, rng: Random) -> None:
@@ -151,7 +153,7 @@ class Lab:
         v3 = [pool.address for pool in self.world.pools if pool.kind == V3]
         await self._mine(
             [
-                Request("season", deployer, address, grow.call(8), 500_000, 0)
+                TransactionRequest("season", deployer, address, grow.call(8), 500_000, 0)
                 for address in v3
                 if rng.random() < 0.5
             ]
@@ -165,9 +167,9 @@ class Lab:
                 to, data = calls.sell(
                     self.world, pool, token, amount_in=amount, least_out=0, recipient=whale
                 )
-                await self._mine([Request("season", whale, to, data, 8_000_000, 0)])
+                await self._mine([TransactionRequest("season", whale, to, data, 8_000_000, 0)])
 
-    async def _mine(self, requests: Sequence[Request]) -> Mined:
+    async def _mine(self, requests: Sequence[TransactionRequest]) -> Mined:
         mined = await self.miner.mine(requests)
         assert all(transaction.succeeded for transaction in mined.update.transactions)
         self.driver.market.apply(mined.update)
@@ -197,7 +199,7 @@ class Lab:
         logs = tuple(log for log in mined.update.logs if log.transaction_index == place)
         return Trial(receipt, mined.receipts[:place], logs, gains, reason)
 
-    def execution(self, decision: Decision, gas_limit: int) -> Request:
+    def execution(self, decision: Decision, gas_limit: int) -> TransactionRequest:
         """What the operator sends."""
         data = execute_data(
             decision.cycle,
@@ -207,7 +209,7 @@ class Lab:
             decision.deadline_block,
             flash=decision.funding is Funding.FLASH,
         )
-        return Request(
+        return TransactionRequest(
             purpose="execution",
             sender=self.operator,
             to=self.executors[decision.funding],
@@ -221,7 +223,7 @@ class Lab:
         mined = await self._again(self.mined.requests)
         assert mined.block == self.mined.block
 
-    async def _again(self, requests: Sequence[Request]) -> Mined:
+    async def _again(self, requests: Sequence[TransactionRequest]) -> Mined:
         assert self._before is not None
         assert await self.rpc.call("evm_revert", self._before.snapshot)
         self.miner.head = self._before.head

@@ -23,15 +23,18 @@ from dexarb.screens.calibrate import Calibrated, calibrate
 from dexarb.screens.tables import as_text
 from dexarb.store.follow import newest_market
 from dexarb.store.history_reader import HistoryReader
-from dexarb.study.calibrating import NO_RECEIPTS, Calibration
+from dexarb.study.calibrating import Calibrations
 from dexarb.study.calibration import judge_block
+from dexarb.study.calibration_sums import NO_RECEIPTS
 from tests.truth.conftest import RECORDED_BLOCKS, SEED
 from tests.truth.recording import changed, record, rewrite
 
 
 def test_every_swap_of_a_real_history_is_predicted_to_the_wei(recorded: HistoryReader) -> None:
-    found = calibrate(recorded)
-    assert found.ok, as_text(Calibrated(found).render())
+    made = calibrate(recorded)
+    found = made.whole
+    assert found.ok, as_text(Calibrated(made).render())
+    assert not made.died.blocks
     assert found.blocks == RECORDED_BLOCKS
     assert found.swaps[SwapStyle.EXACT_INPUT] >= 250
     assert found.swaps[SwapStyle.EXACT_OUTPUT] >= 10
@@ -129,7 +132,7 @@ def test_a_poisoned_history_is_found_out(
     recorded: HistoryReader, tmp_path: Path, name: str
 ) -> None:
     poisoned = rewrite(tmp_path / "history", changed(recorded, 0, POISONS[name]()))
-    found = calibrate(poisoned)
+    found = calibrate(poisoned).whole
     assert not found.ok
     assert found.differences
 
@@ -137,12 +140,12 @@ def test_a_poisoned_history_is_found_out(
 @pytest.mark.parametrize("nth", [3, 12, 25])
 def test_a_dropped_v2_event_shows(recorded: HistoryReader, tmp_path: Path, nth: int) -> None:
     """A pair tells its reserves only: two swaps in one look like one that took too little."""
-    before = calibrate(recorded).swaps[SwapStyle.LESS]
-    found = calibrate(rewrite(tmp_path / "history", changed(recorded, 0, dropped(SYNC, nth))))
+    before = calibrate(recorded).whole.swaps[SwapStyle.LESS]
+    found = calibrate(rewrite(tmp_path / "history", changed(recorded, 0, dropped(SYNC, nth)))).whole
     assert found.differences or found.swaps[SwapStyle.LESS] == before + 1
 
 
-def with_fee(recorded: HistoryReader, folder: Path, kind: type[Pool], pips: int) -> Calibration:
+def with_fee(recorded: HistoryReader, folder: Path, kind: type[Pool], pips: int) -> Calibrations:
     """The first pool of a kind with another fee than it has."""
 
     def entries() -> list[Entry]:
@@ -166,18 +169,19 @@ def with_fee(recorded: HistoryReader, folder: Path, kind: type[Pool], pips: int)
 def test_a_wrong_fee_is_found_out(
     recorded: HistoryReader, tmp_path: Path, kind: type[Pool], pips: int
 ) -> None:
-    assert len(with_fee(recorded, tmp_path / "history", kind, pips).differences) > 5
+    assert len(with_fee(recorded, tmp_path / "history", kind, pips).whole.differences) > 5
 
 
 def test_a_pair_that_always_gives_less_is_named_with_its_fee(
     recorded: HistoryReader, tmp_path: Path
 ) -> None:
     """Each swap by itself could be somebody who asked for less; all of them cannot."""
-    found = with_fee(recorded, tmp_path / "history", UniswapV2Pool, 2_900)
+    made = with_fee(recorded, tmp_path / "history", UniswapV2Pool, 2_900)
+    found = made.whole
     assert not found.ok
     (fee,) = found.odd_pairs.values()
     assert fee == pytest.approx(3_000, abs=2)
-    assert "3000 pips would fit" in as_text(Calibrated(found).render())
+    assert "3000 pips would fit" in as_text(Calibrated(made).render())
 
 
 def test_without_receipts_amounts_are_judged_and_gas_is_not(
@@ -186,7 +190,7 @@ def test_without_receipts_amounts_are_judged_and_gas_is_not(
     def blind(update: BlockUpdate) -> BlockUpdate:
         return replace(update, transactions=(), has_receipts=False)
 
-    found = calibrate(rewrite(tmp_path / "history", changed(recorded, 0, blind)))
+    found = calibrate(rewrite(tmp_path / "history", changed(recorded, 0, blind))).whole
     assert found.ok
     assert found.exact >= 10
     assert not found.ratios()
@@ -201,16 +205,21 @@ def test_blocks_that_a_reorganisation_took_off_count_as_well(
     assert old[12] == new[12] != old[13] != new[13]
     # Four blocks on the old branch, then eight on the new one.
     found = calibrate(rewrite(tmp_path / "history", [*old[:17], *new[13:21]]))
-    assert found.ok, as_text(Calibrated(found).render())
-    assert found.blocks == 24
+    assert found.whole.ok, as_text(Calibrated(found).render())
+    assert (found.whole.blocks, found.standing.blocks, found.died.blocks) == (24, 20, 4)
+    shown = Calibrated(found).as_json()
+    assert (shown["blocks"], shown["blocks_that_died"]) == (24, 4)
+    assert "24 of them, 4 of which died" in as_text(Calibrated(found).render())
+    assert sum(found.died.swaps.values()) > 0
 
 
 def test_a_part_of_a_history(recorded: HistoryReader) -> None:
-    whole = calibrate(recorded)
+    whole = calibrate(recorded).whole
     assert whole.first_block is not None
     assert whole.last_block is not None
     middle = whole.first_block + RECORDED_BLOCKS // 2
-    first, second = calibrate(recorded, None, middle), calibrate(recorded, middle + 1, None)
+    spans = (None, middle), (middle + 1, None)
+    first, second = (calibrate(recorded, *span).whole for span in spans)
     assert (second.first_block, second.last_block) == (middle + 1, whole.last_block)
     assert first.blocks + second.blocks == whole.blocks
     assert first.swaps + second.swaps == whole.swaps

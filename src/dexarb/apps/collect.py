@@ -81,7 +81,7 @@ class Collector:
         self._is_state_stuck = False
         self._state_latency = Latency()
         self._feed: BlockFeed | None = None
-        self._told_at = time.monotonic()
+        self._logged_at = time.monotonic()
         rpc.expect(config.chain.chain.chain_id, self._known_blocks)
 
     async def run(self) -> None:
@@ -118,7 +118,7 @@ class Collector:
         for block in (older.block if older else head, head):
             self._pace.note(block.number, block.timestamp)
         if self._pace.block_time_s:
-            collect_report.tell_forecast(self._config, self._rpc, self._pace.block_time_s)
+            collect_report.log_forecast(self._config, self._rpc, self._pace.block_time_s)
 
     async def _catch_up(self) -> None:
         """Bring the history to the chain's head, and check it against the chain.
@@ -212,7 +212,7 @@ class Collector:
         if update.block.seen_at is not None:
             self._state_latency.add(time.time() - update.block.seen_at)
         await self._pools.settle()
-        self._tell()
+        self._log_metrics()
 
     # -- breaks -------------------------------------------------------------------------------
 
@@ -301,12 +301,12 @@ class Collector:
             self._recorder, self._feed, self._check, self._pools, self._rpc, self._state_latency
         )
 
-    def _tell(self) -> None:
+    def _log_metrics(self) -> None:
         now = time.monotonic()
-        if now - self._told_at >= self._config.settings.metrics_interval_secs:
-            self._told_at = now
-            told = {key: value for key, value in self._metrics().items() if key != "endpoints"}
-            _log.info("metrics", block=self._market.block.number, **told)
+        if now - self._logged_at >= self._config.settings.metrics_interval_secs:
+            self._logged_at = now
+            shown = {key: value for key, value in self._metrics().items() if key != "endpoints"}
+            _log.info("metrics", block=self._market.block.number, **shown)
             collect_report.save_usage(self._config, self._rpc)
 
     @property

@@ -35,7 +35,7 @@ def save_usage(config: CollectorConfig, rpc: Rpc) -> None:
         _log.error("usage", problem=str(error))
 
 
-def tell_forecast(config: CollectorConfig, rpc: Rpc, block_time_s: float) -> None:
+def log_forecast(config: CollectorConfig, rpc: Rpc, block_time_s: float) -> None:
     """What a month of this will cost, while something can still be changed about it."""
     poll_s = config.settings.poll_interval_ms / 1000
     expected = expected_cost(

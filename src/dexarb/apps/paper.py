@@ -18,7 +18,7 @@ from dexarb.apps.watch import FileWatch
 from dexarb.config.difference import compare, reasons
 from dexarb.config.facts import ChainFacts
 from dexarb.config.paper import PaperConfig, load_paper
-from dexarb.config.plugins import Kinds
+from dexarb.config.plugins import StrategyTypes
 from dexarb.core.market import Entry
 from dexarb.core.token import Address
 from dexarb.core.trade import Incident
@@ -38,7 +38,7 @@ from dexarb.trading.settle.paper_executor import PaperExecutor
 T = TypeVar("T")
 WAIT_S = 0.1
 RETRY_S = 1.0
-TELL_AGAIN_S = 10.0
+LOG_AGAIN_S = 10.0
 SILENT_AFTER = 3
 """Times max_state_age_secs without a new block."""
 AFTER_RESTART = ("state_file", "ledger_file", "log_dir", "log_level", "poll_interval_ms")
@@ -69,14 +69,14 @@ class PaperTrader:
         self._reader = reader
         self._ledger = ledger
         self._signals = signals
-        self._kinds = Kinds()
+        self._types = StrategyTypes()
         self._session = Session(
             reader,
             ledger,
             executor=PaperExecutor(reality),
             reality=reality,
             max_state_age_s=float(config.general.max_state_age_secs),
-            factories=self._kinds,
+            factories=self._types,
         )
         # A new ledger starts with the first block that arrives live; a known one where it ended.
         self._trade_from = (self._session.ledger_seq or reader.last_seq) + 1
@@ -84,7 +84,7 @@ class PaperTrader:
         self._adopted = False
         self._latency = Latency()
         self._too_hasty: tuple[str, ...] = ()
-        self._told_at = self._heard_at = time.monotonic()
+        self._logged_at = self._last_block_at = time.monotonic()
         self._is_silent = self._is_lost = False
         last = ledger.note(RELOAD)
         self._reloads = last.number if last else 0
@@ -107,9 +107,9 @@ class PaperTrader:
         for entry in source.entries():
             self._adopt_when_due()
             self._take(entry)
-            self._heard_at = time.monotonic()  # behind it: a full disk is no silence
+            self._last_block_at = time.monotonic()  # behind it: a full disk is no silence
         if self._adopted:
-            self._tell()
+            self._log_tables()
         _log.info("stop", entry=session.ledger_seq)
 
     def _take(self, entry: Entry) -> None:
@@ -120,8 +120,8 @@ class PaperTrader:
         if self._is_silent:
             self._is_silent = False
             _log.info("silence.over", block=step.block.number)
-        self._tell_of_being_lost()
-        self._tell_of_failures(step.incidents)
+        self._log_whether_lost()
+        self._log_failures(step.incidents)
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
             self._latency.add(time.time() - seen_at)
@@ -135,20 +135,20 @@ class PaperTrader:
                 self._reload("SIGHUP")
             elif self._config.general.watch_config and self._watch.has_changed():
                 self._reload("watch")
-            if time.monotonic() - self._told_at >= self._config.general.metrics_interval_secs:
-                self._tell()
-            self._listen()
+            if time.monotonic() - self._logged_at >= self._config.general.metrics_interval_secs:
+                self._log_tables()
+            self._check_silence()
         return self._signals.stopping
 
-    def _listen(self) -> None:
+    def _check_silence(self) -> None:
         """Say once that nothing comes any more. It decides nothing: time is the blocks' own."""
-        silent_s = time.monotonic() - self._heard_at
+        silent_s = time.monotonic() - self._last_block_at
         if not self._is_silent and silent_s > SILENT_AFTER * self._session.max_state_age_s:
             self._is_silent = True
             remedy = "Is data-collector running, and does its log show blocks?"
             _log.warning("silence", no_new_block_for_s=round(silent_s, 1), remedy=remedy)
 
-    def _tell_of_being_lost(self) -> None:
+    def _log_whether_lost(self) -> None:
         """Say once that the market is not known any more, and once that it is again."""
         engine = self._session.engine
         if engine.is_lost == self._is_lost:
@@ -168,7 +168,7 @@ class PaperTrader:
         next_seq = self._session.next_seq
         if self._adopted or next_seq is None or next_seq < self._trade_from:
             return
-        settings = self._config.settings(self._tokens, self._kinds)
+        settings = self._config.settings(self._tokens, self._types)
         difference = compare(self._session.settings, settings)
         if not difference.is_empty:
             self._session.use(settings)
@@ -205,7 +205,7 @@ class PaperTrader:
     def _take_up(self, config: PaperConfig, begun: ReloadOutcome) -> ReloadOutcome:
         """Trade by another file from the next entry on. Raises InputError and changes nothing."""
         session = self._session
-        settings = config.settings(self._tokens, self._kinds)
+        settings = config.settings(self._tokens, self._types)
         difference = compare(session.settings, settings, session.engine.ledger.rows.keys())
         warnings = [str(warning) for warning in config.warnings(self._facts())]
         warnings += [
@@ -232,14 +232,14 @@ class PaperTrader:
             from_entry=session.next_seq,
         )
 
-    # -- telling ------------------------------------------------------------------------------
+    # -- the log ------------------------------------------------------------------------------
 
-    def _tell(self) -> None:
+    def _log_tables(self) -> None:
         """Both tables into the log: what the strategies made, and why not more."""
-        self._told_at = time.monotonic()
+        self._logged_at = time.monotonic()
         self._note_metrics()
         market = self._session.engine.market
-        rows = self._ledger.standings()
+        rows = self._ledger.totals()
         # Laying out thousands of rows would take longer than many a block.
         best = heapq.nlargest(LOGGED_STRATEGIES, rows, key=lambda row: row.profit_micro_usd)
         shown = rows if len(rows) <= LOGGED_STRATEGIES else best
@@ -249,7 +249,7 @@ class PaperTrader:
         spreads = as_text(spread_table(best_spreads(market.pools.values()), market))
         _log.info(f"spreads\n{spreads}", block_to_decision_ms=self._latency.quantiles())
 
-    def _tell_of_failures(self, incidents: Sequence[Incident]) -> None:
+    def _log_failures(self, incidents: Sequence[Incident]) -> None:
         """Own strategies that raised: they are out, the others go on."""
         if incidents:
             names = {each.hash: each.name for each in self._session.settings}
@@ -319,13 +319,13 @@ def run(config_path: Path) -> int:
 
 def _wait_for_state(path: Path, signals: Signals) -> State | None:
     """The collector may start later than we do; None: stopped while waiting."""
-    told_at = 0.0
+    logged_at = 0.0
     while not signals.stopping:
         try:
             return read_state(path)
         except StoreError as error:
-            if time.monotonic() - told_at >= TELL_AGAIN_S:
-                told_at = time.monotonic()
+            if time.monotonic() - logged_at >= LOG_AGAIN_S:
+                logged_at = time.monotonic()
                 _log.info("waiting", problem=str(error))
         time.sleep(WAIT_S)
     return None

@@ -60,7 +60,7 @@ class PoolReader:
             at = await self._lowest_head()
         found = await self._bootstrap(pool_requests(self._config), at)
         found = await self._with_missing(found)
-        self._tell(found)
+        self._log_missing(found)
         if not found.pools:
             raise NothingFound(found.block.number, len(found.missing))
         # What contracts answer cannot be proven: new pools come in when it has been read twice.
@@ -109,7 +109,7 @@ class PoolReader:
             found = with_found(found, again)
         return found
 
-    def _tell(self, found: Bootstrap) -> None:
+    def _log_missing(self, found: Bootstrap) -> None:
         names = {address: name for name, address in self._config.chain.tokens.items()}
         for missing in found.missing:
             request = missing.request

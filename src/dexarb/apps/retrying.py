@@ -25,16 +25,16 @@ class Retrying:
 
     async def until_done(self, action: Callable[[], Awaitable[T]]) -> T:
         """A trouble is told when it begins and when it is over, not with every attempt."""
-        pause_s, told = self.shortest_s, ""
+        pause_s, logged = self.shortest_s, ""
         while True:
             try:
                 done = await action()
             except OutsideError as error:
-                if str(error) != told:
-                    told = str(error)
-                    _log.error("waiting", problem=told)
+                if str(error) != logged:
+                    logged = str(error)
+                    _log.error("waiting", problem=logged)
             else:
-                if told:
+                if logged:
                     _log.info("waiting.over")
                 return done
             await asyncio.sleep(pause_s)

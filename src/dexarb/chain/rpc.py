@@ -286,7 +286,7 @@ class Rpc:
 
     def _pushed(self, client: EndpointClient, head: bytes) -> None:
         self.usage.count_push(client.health.name, self._nodes.utc())
-        client.hear_head(head)
+        client.note_head(head)
 
     # -- from endpoint to endpoint ------------------------------------------------------------
 

@@ -10,9 +10,9 @@ from pydantic import StrictBool
 
 from dexarb.amm import POOL_TYPES
 from dexarb.config.toml_file import (
-    Model,
     Number,
     TomlFile,
+    TomlTable,
     Whole,
     did_you_mean,
     read_toml,
@@ -25,7 +25,7 @@ from dexarb.core.units import GWEI
 from dexarb.errors import ConfigErrors, InvalidAddress
 
 
-class ChainTable(Model):
+class ChainTable(TomlTable):
     """header_fields: what the chain's block hash is made of, in order, by their JSON names."""
 
     chain_id: Whole
@@ -43,7 +43,7 @@ class ChainTable(Model):
     header_fields: tuple[str, ...] = ETHEREUM_HEADER
 
 
-class DexTable(Model):
+class DexTable(TomlTable):
     """A factory. fees_pips: the tiers to look for; a V2 fork has exactly one, its fee."""
 
     name: str
@@ -52,7 +52,7 @@ class DexTable(Model):
     fees_pips: list[Whole]
 
 
-class ReferenceTable(Model):
+class ReferenceTable(TomlTable):
     """Pools that may price `token`. min_depth: whole numeraire tokens of virtual reserve."""
 
     token: str
@@ -61,7 +61,7 @@ class ReferenceTable(Model):
     min_depth: Number
 
 
-class ChainFile(Model):
+class ChainFile(TomlTable):
     chain: ChainTable
     tokens: dict[str, str]
     dex: list[DexTable]

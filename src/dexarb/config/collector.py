@@ -11,10 +11,11 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from dexarb.config.chain_profile import LoadedChain, load_chain
+from dexarb.config.paths import DEFAULT_STATE_FILE
 from dexarb.config.toml_file import (
-    Model,
     Number,
     TomlFile,
+    TomlTable,
     Whole,
     did_you_mean,
     expand_environment,
@@ -22,14 +23,13 @@ from dexarb.config.toml_file import (
     validate,
 )
 from dexarb.config.toml_lines import Loc
-from dexarb.config.where import DEFAULT_STATE_FILE
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
-class CollectorTable(Model):
+class CollectorTable(TomlTable):
     """chain: the profile file, relative to this one. Folders are relative to where we start."""
 
     chain: Path
@@ -53,7 +53,7 @@ def _limits(value: object) -> object:
 Limits = Annotated[tuple[int, ...], BeforeValidator(_limits)]
 
 
-class RpcTable(Model):
+class RpcTable(TomlTable):
     """endpoints in order of preference; ${NAME} is taken from the environment.
 
     daily_requests, monthly_compute_units: budgets, 0 for none. compute_units: by method, where
@@ -67,14 +67,14 @@ class RpcTable(Model):
     compute_units: dict[str, Annotated[Whole, Field(ge=0)]] = Field(default_factory=dict)
 
 
-class PoolsTable(Model):
+class PoolsTable(TomlTable):
     """Pools to collect: every pair on every DEX, as far as the DEX has it."""
 
     dexes: Annotated[list[str], Field(min_length=1)]
     pairs: Annotated[list[str], Field(min_length=1)]
 
 
-class CollectorFile(Model):
+class CollectorFile(TomlTable):
     collector: CollectorTable
     rpc: RpcTable
     pools: Annotated[list[PoolsTable], Field(min_length=1)]
@@ -89,7 +89,7 @@ class PoolChoice:
     token_b: str
 
 
-class Budget(NamedTuple):
+class EndpointBudget(NamedTuple):
     """What an endpoint may be asked; None: without end."""
 
     daily_requests: int | None = None
@@ -107,7 +107,7 @@ class CollectorConfig:
     settings: CollectorTable
     endpoints: tuple[str, ...]
     timeout_s: float
-    budgets: tuple[Budget, ...]
+    budgets: tuple[EndpointBudget, ...]
     compute_units: Mapping[str, int]
     chain: LoadedChain
     choices: tuple[PoolChoice, ...]
@@ -163,12 +163,12 @@ def _wrong_limits(file: TomlFile, rpc: RpcTable) -> Iterator[ConfigError]:
             yield file.error(("rpc", key), problem, "0 stands for no limit")
 
 
-def _budgets(rpc: RpcTable) -> tuple[Budget, ...]:
+def _budgets(rpc: RpcTable) -> tuple[EndpointBudget, ...]:
     def of_each(limits: tuple[int, ...]) -> tuple[int, ...]:
         return limits * len(rpc.endpoints) if len(limits) == 1 else limits
 
     return tuple(
-        Budget(requests or None, units or None)
+        EndpointBudget(requests or None, units or None)
         for requests, units in zip(
             of_each(rpc.daily_requests), of_each(rpc.monthly_compute_units), strict=True
         )

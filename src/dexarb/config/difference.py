@@ -60,8 +60,8 @@ class Difference:
         """The difference for people, one line a strategy, at most MAX_LINES and one that counts
         the rest. names: of the tokens."""
         total = len(self.added) + len(self.removed) + len(self.changed) + len(self.renamed)
-        told = list(itertools.islice(self._lines(names), MAX_LINES))
-        return [*told, f"and {total - MAX_LINES:,} more"] if total > MAX_LINES else told
+        lines = list(itertools.islice(self._lines(names), MAX_LINES))
+        return [*lines, f"and {total - MAX_LINES:,} more"] if total > MAX_LINES else lines
 
     def _lines(self, names: Mapping[Address, str]) -> Iterator[str]:
         for each in self.added:

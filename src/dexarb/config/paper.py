@@ -13,22 +13,22 @@ from pydantic import Field, StrictBool, ValidationError
 from dexarb.config.collector import LogLevel
 from dexarb.config.facts import ChainFacts
 from dexarb.config.grid import MAX_STRATEGIES, Grid
-from dexarb.config.plugins import Kinds
-from dexarb.config.resolve import Listed, Resolver, place
-from dexarb.config.strategy_table import EITHER_OR, StrategyTable, cautions, contradictions
-from dexarb.config.toml_file import Model, Number, TomlFile, Whole, explain, read_toml
-from dexarb.config.toml_lines import Loc
-from dexarb.config.where import (
+from dexarb.config.paths import (
     DEFAULT_LEDGER_FILE,
     DEFAULT_MAX_STATE_AGE_S,
     DEFAULT_STATE_FILE,
 )
+from dexarb.config.plugins import StrategyTypes
+from dexarb.config.resolve import Listed, Resolver, place
+from dexarb.config.strategy_table import EITHER_OR, StrategyTable, cautions, contradictions
+from dexarb.config.toml_file import Number, TomlFile, TomlTable, Whole, explain, read_toml
+from dexarb.config.toml_lines import Loc
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors
 from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 
-class GeneralTable(Model):
+class GeneralTable(TomlTable):
     state_file: Path = DEFAULT_STATE_FILE
     ledger_file: Path = DEFAULT_LEDGER_FILE
     log_dir: Path = Path("logs")
@@ -39,7 +39,7 @@ class GeneralTable(Model):
     watch_config: StrictBool = False
 
 
-class PaperFile(Model):
+class PaperFile(TomlTable):
     """The file before defaults are applied and grids multiplied."""
 
     general: GeneralTable = GeneralTable()
@@ -57,14 +57,14 @@ class PaperConfig:
     strategies: tuple[Listed, ...]
 
     def settings(
-        self, tokens: Mapping[str, Address], kinds: Kinds | None = None
+        self, tokens: Mapping[str, Address], types: StrategyTypes | None = None
     ) -> tuple[StrategySettings, ...]:
         """Effective settings of the enabled strategies, in the order of the file.
 
-        tokens: names to addresses on the history's chain. kinds: the own strategies that there
+        tokens: names to addresses on the history's chain. types: the own strategies that there
         are; those that the file names are imported. Raises ConfigErrors.
         """
-        return Resolver(self.file, tokens, Kinds() if kinds is None else kinds).settings(
+        return Resolver(self.file, tokens, StrategyTypes() if types is None else types).settings(
             self.strategies
         )
 
@@ -73,18 +73,20 @@ class PaperConfig:
 
         facts: what the chain has, where that is known and `settings` have been resolved with it.
         """
-        told: dict[tuple[Loc, str], list[tuple[str, str, str]]] = {}
+        grouped: dict[tuple[Loc, str], list[tuple[str, str, str]]] = {}
         for each in self.strategies:
             if each.table.enabled:
                 for key, problem, remedy in cautions(each.table):
-                    told.setdefault((each.at, key), []).append((each.table.name, problem, remedy))
+                    grouped.setdefault((each.at, key), []).append(
+                        (each.table.name, problem, remedy)
+                    )
         contradictory = [
             self.file.error(
                 place(self.file, at, key),
                 problem + (f' ("{name}", and {len(more)} more of this grid)' if more else ""),
                 remedy,
             )
-            for (at, key), ((name, problem, remedy), *more) in told.items()
+            for (at, key), ((name, problem, remedy), *more) in grouped.items()
         ]
         misfits = facts.misfits(self.file, self.strategies) if facts else ()
         return sorted([*contradictory, *misfits], key=lambda each: each.line or 0)
@@ -204,16 +206,16 @@ class _Reading:
                 self._problems += errors.errors
 
     def _take(self, at: Loc, tables: Iterable[StrategyTable]) -> None:
-        told, mine = set(), set()
+        reported, mine = set(), set()
         for table in tables:
             first = self._names.setdefault(table.name, at)
-            if (first is not at or table.name in mine) and "name" not in told:
-                told.add("name")
+            if (first is not at or table.name in mine) and "name" not in reported:
+                reported.add("name")
                 self._problems.append(self._name_taken(at, table.name, first))
             mine.add(table.name)
             for key, problem, remedy in contradictions(table):
-                if key not in told:
-                    told.add(key)
+                if key not in reported:
+                    reported.add(key)
                     self._problems.append(self._file.error((*at, key), problem, remedy))
             self._listed.append(Listed(table, at))
 

@@ -28,7 +28,7 @@ class PluginError(Exception):
     """Why an own strategy cannot be used; apps.config turns it into a ConfigError with its line."""
 
 
-class Kinds(Mapping[str, "StrategyFactory"]):
+class StrategyTypes(Mapping[str, "StrategyFactory"]):
     """Kind to factory, of the installed packages; they are looked for at the first use.
 
     Reading a kind imports it: raises KeyError for one that nobody offers, PluginError for one that
@@ -72,7 +72,7 @@ class Kinds(Mapping[str, "StrategyFactory"]):
         try:
             factory(**json.loads(parameters))
         except (Exception, SystemExit) as error:
-            return f"refuses its parameters: {_said(error)}"
+            return f"refuses its parameters: {_described(error)}"
         return None
 
     def _load(self, kind: str) -> tuple[StrategyFactory, str]:
@@ -87,7 +87,7 @@ class Kinds(Mapping[str, "StrategyFactory"]):
                 factory = first.load()
             except (Exception, SystemExit) as error:
                 raise PluginError(
-                    f"of {_distribution(first)} cannot be imported: {_said(error)}"
+                    f"of {_distribution(first)} cannot be imported: {_described(error)}"
                 ) from error
             if not callable(factory):
                 raise PluginError(f"of {_distribution(first)} is no class: {first.value}")
@@ -113,7 +113,7 @@ def _fingerprint(module: str) -> str:
     return hasher.hexdigest()[:FINGERPRINT_DIGITS] if files else "-"
 
 
-def _said(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     """The error as Python names it, and the line of code that raised it."""
     what = "".join(traceback.format_exception_only(error)).strip()
     own = [

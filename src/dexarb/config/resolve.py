@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dexarb.config.collector import split_pair
-from dexarb.config.plugins import Kinds
+from dexarb.config.plugins import StrategyTypes
 from dexarb.config.strategy_table import StrategyTable, canonical, effective
 from dexarb.config.toml_file import TomlFile, did_you_mean
 from dexarb.config.toml_lines import Loc
@@ -33,9 +33,9 @@ def place(file: TomlFile, at: Loc, key: str) -> Loc:
 class Resolver:
     """One resolution of a file. What serves several strategies is resolved and told once."""
 
-    def __init__(self, file: TomlFile, tokens: Mapping[str, Address], kinds: Kinds) -> None:
-        """tokens: names to addresses. kinds: those that the file names are imported."""
-        self._file, self._tokens, self._kinds = file, tokens, kinds
+    def __init__(self, file: TomlFile, tokens: Mapping[str, Address], types: StrategyTypes) -> None:
+        """tokens: names to addresses. types: those that the file names are imported."""
+        self._file, self._tokens, self._types = file, tokens, types
         self._problems: dict[str, ConfigError] = {}
         self._pairs: dict[tuple[Loc, tuple[str, ...]], tuple[Pair, ...] | None] = {}
         self._codes: dict[tuple[Loc, str, str], str | None] = {}
@@ -104,13 +104,13 @@ class Resolver:
 
     def _code(self, at: Loc, kind: str, parameters: str) -> str | None:
         try:
-            problem = self._kinds.check(kind, parameters)
+            problem = self._types.check(kind, parameters)
         except KeyError:
-            remedy = did_you_mean(kind, (THRESHOLD, *self._kinds))
+            remedy = did_you_mean(kind, (THRESHOLD, *self._types))
             error = self._file.error(at, f'there is no kind "{kind}"', remedy)
         else:
             if problem is None:
-                return self._kinds.code(kind)
+                return self._types.code(kind)
             error = self._file.error(at, f'own strategy "{kind}" {problem}')
         self._problems.setdefault(str(error), error)
         return None

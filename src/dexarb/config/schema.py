@@ -11,7 +11,7 @@ from pydantic_core import core_schema
 from dexarb.config.grid import LISTS
 from dexarb.config.paper import GeneralTable
 from dexarb.config.strategy_table import StrategyTable
-from dexarb.config.toml_file import Model
+from dexarb.config.toml_file import TomlTable
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -50,7 +50,7 @@ def _tidy(node: Any) -> Any:
     return {_BOUNDS.get(k, k): _tidy(value) for k, value in node.items() if k not in _LEFT_OUT}
 
 
-def _table(model: type[Model]) -> dict[str, Any]:
+def _table(model: type[TomlTable]) -> dict[str, Any]:
     tidy: dict[str, Any] = _tidy(model.model_json_schema(schema_generator=_Numbers))
     return tidy
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, Field, StrictBool
 
-from dexarb.config.toml_file import Model, Number, Whole
+from dexarb.config.toml_file import Number, TomlTable, Whole
 from dexarb.core.token import Pair
 from dexarb.core.trade import Funding, Position
 from dexarb.core.units import GWEI, MICRO_USD, PPM, PPM_PER_PERCENT
@@ -30,7 +30,7 @@ def _writable(parameters: dict[str, Any]) -> dict[str, Any]:
     return parameters
 
 
-class StrategyTable(Model):
+class StrategyTable(TomlTable):
     """One strategy. Money in USD, shares in percent, gas prices in gwei."""
 
     name: Annotated[str, Field(min_length=1)]

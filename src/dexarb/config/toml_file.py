@@ -32,7 +32,7 @@ _PLAIN = {
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-class Model(BaseModel):
+class TomlTable(BaseModel):
     """Base of all tables: unknown keys are errors, values keep their type."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,7 +54,7 @@ def _whole(value: object) -> object:
 
 Number = Annotated[Decimal, BeforeValidator(_number)]
 Whole = Annotated[int, BeforeValidator(_whole)]
-M = TypeVar("M", bound=Model)
+M = TypeVar("M", bound=TomlTable)
 
 
 @dataclass(frozen=True)
@@ -164,8 +164,8 @@ def explain(
     place: where in the file that stands which the model has at a path; None for what is told
     elsewhere. What is missing is told at the table it is missing from.
     """
-    told = (_explain(file, model, each, place) for each in invalid.errors(include_url=False))
-    return [error for error in told if error is not None]
+    problems = (_explain(file, model, each, place) for each in invalid.errors(include_url=False))
+    return [error for error in problems if error is not None]
 
 
 def _explain(

@@ -15,7 +15,7 @@ from dexarb.core.pool import PoolKey
 from dexarb.errors import MarketError, PoolError
 
 
-class Kind(Enum):
+class MoveKind(Enum):
     """What an entry meant for the market.
 
     REPEATED: nothing, it says what is known: a keyframe of the market as it stands, or a block that
@@ -46,7 +46,7 @@ class Move:
     """
 
     entry: Entry
-    kind: Kind
+    kind: MoveKind
     touched: frozenset[PoolKey] = frozenset()
     rewound_to: BlockHash | None = None
     error: MarketError | PoolError | None = None
@@ -63,7 +63,7 @@ class Follower:
         if isinstance(entry, Keyframe):
             return self._keyframe(entry)
         if self.market is None:
-            return Move(entry, Kind.LOST)
+            return Move(entry, MoveKind.LOST)
         if isinstance(entry, Break):
             return self._break(self.market, entry)
         if isinstance(entry, PoolsChanged):
@@ -83,13 +83,13 @@ class Follower:
         if market is None:
             before = self.market.pools.keys() if self.market else ()
             self.market = Market(keyframe)
-            return Move(keyframe, Kind.ANEW, frozenset(before) | self.market.pools.keys())
+            return Move(keyframe, MoveKind.ANEW, frozenset(before) | self.market.pools.keys())
         changed = market.differing(keyframe)
         if not changed and keyframe.profile == market.profile:
-            kind = Kind.BROKEN if rewound_to else Kind.REPEATED
+            kind = MoveKind.BROKEN if rewound_to else MoveKind.REPEATED
             return Move(keyframe, kind, back, rewound_to)
         self.market = Market(keyframe)
-        return Move(keyframe, Kind.RESTATED, changed, rewound_to)
+        return Move(keyframe, MoveKind.RESTATED, changed, rewound_to)
 
     def _block(self, market: Market, update: BlockUpdate) -> Move:
         block = update.block
@@ -97,23 +97,23 @@ class Follower:
         try:
             if block.parent_hash != market.block.hash:
                 if market.remembers(block.hash):
-                    return Move(update, Kind.REPEATED)
+                    return Move(update, MoveKind.REPEATED)
                 back = market.rewind(block.parent_hash)
                 rewound_to = block.parent_hash
             touched = market.apply(update)
         except (MarketError, PoolError) as error:
             # Events that no pool of ours can have made, or a parent that is not known.
             self.market = None
-            return Move(update, Kind.LOST, back, rewound_to, error)
-        return Move(update, Kind.APPLIED, back | touched, rewound_to)
+            return Move(update, MoveKind.LOST, back, rewound_to, error)
+        return Move(update, MoveKind.APPLIED, back | touched, rewound_to)
 
     def _change(self, market: Market, entry: PoolsChanged) -> Move:
         try:
             touched = market.change(entry)
         except MarketError as error:
             self.market = None
-            return Move(entry, Kind.LOST, error=error)
-        return Move(entry, Kind.CHANGED, touched)
+            return Move(entry, MoveKind.LOST, error=error)
+        return Move(entry, MoveKind.CHANGED, touched)
 
     def _break(self, market: Market, entry: Break) -> Move:
         point = entry.fork_point
@@ -123,5 +123,5 @@ class Follower:
             back = market.rewind(point.hash)
         except MarketError as error:
             self.market = None
-            return Move(entry, Kind.LOST, error=error)
-        return Move(entry, Kind.BROKEN, back, point.hash)
+            return Move(entry, MoveKind.LOST, error=error)
+        return Move(entry, MoveKind.BROKEN, back, point.hash)

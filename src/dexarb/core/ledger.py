@@ -21,7 +21,7 @@ from dexarb.core.route import Cycle
 from dexarb.core.trade import Decision, Fill, FillStatus, StrategyHash
 
 SECONDS_PER_DAY = 86_400
-Column = npt.NDArray[np.int64]
+IntColumn = npt.NDArray[np.int64]
 
 COLUMNS = (
     "seen",
@@ -71,7 +71,7 @@ class _BlockJournal:
 
     block_hash: BlockHash
     settled: list[Fill] = field(default_factory=list)
-    streaks: list[tuple[Column, Column]] = field(default_factory=list)
+    streaks: list[tuple[IntColumn, IntColumn]] = field(default_factory=list)
     released: list[Hold] = field(default_factory=list)
 
 
@@ -82,7 +82,7 @@ class Ledger:
         self.rows: dict[StrategyHash, int] = {}
         self._table = np.zeros((len(COLUMNS), 0), dtype=np.int64)
         self._day = 0
-        self._other_days: dict[int, Column] = {}
+        self._other_days: dict[int, IntColumn] = {}
         self._busy = BusyPools()
         self._journal: deque[_BlockJournal] = deque(maxlen=MAX_REORG_DEPTH + 1)
 
@@ -99,9 +99,9 @@ class Ledger:
             self._other_days = {day: np.pad(kept, more) for day, kept in self._other_days.items()}
             self.column("day")[:] = self._day
 
-    def column(self, name: str) -> Column:
+    def column(self, name: str) -> IntColumn:
         """A view of one of COLUMNS over all rows."""
-        column: Column = self._table[COLUMNS.index(name)]
+        column: IntColumn = self._table[COLUMNS.index(name)]
         return column
 
     def value(self, strategy: StrategyHash, name: str) -> int:
@@ -121,7 +121,7 @@ class Ledger:
         self._day = day
         self.column("day")[:] = day
 
-    def _of_day(self, day: int) -> tuple[Column, Column] | None:
+    def _of_day(self, day: int) -> tuple[IntColumn, IntColumn] | None:
         """Trades and net of any day that is still known."""
         if day == self._day:
             return self.column("day_trades"), self.column("day_net_micro_usd")
@@ -138,7 +138,7 @@ class Ledger:
     def start_block(self, block_hash: BlockHash) -> None:
         self._journal.append(_BlockJournal(block_hash))
 
-    def see(self, rows: npt.NDArray[np.intp], episodes: Column) -> None:
+    def see(self, rows: npt.NDArray[np.intp], episodes: IntColumn) -> None:
         """Count so many more episodes for each of these rows."""
         self.column("seen")[rows] += episodes
 

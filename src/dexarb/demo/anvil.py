@@ -95,8 +95,8 @@ def _await_port(process: Guarded) -> int:
         text = os.read(pipe, 65_536)
         if not text:
             lines = banner.decode(errors="replace").split("\n")
-            said = " ".join(line.strip() for line in lines[:2]) or "no output"
-            raise TransportError("anvil", f"ended with code {process.wait()}: {said}")
+            output = " ".join(line.strip() for line in lines[:2]) or "no output"
+            raise TransportError("anvil", f"ended with code {process.wait()}: {output}")
         banner += text
         found = re.search(rb"^Listening on .*:(\d+)\s", banner, re.MULTILINE)
         if found:

@@ -12,7 +12,7 @@ from dexarb.core.route import Cycle, Hop, run
 from dexarb.core.token import Address
 from dexarb.core.units import GWEI
 from dexarb.demo import calls
-from dexarb.demo.mining import Mined, Request
+from dexarb.demo.mining import Mined, TransactionRequest
 from dexarb.demo.scene import Scene
 from dexarb.demo.world import START_TOKENS, V3, DeployedPool, World
 from dexarb.errors import PoolError
@@ -77,7 +77,7 @@ class Arbitrageur:
         """By pool that is off: the block to act in, counted from the first; never is infinity."""
         self._block = 0
 
-    def act(self, scene: Scene, pending: Sequence[Request]) -> list[Request]:
+    def act(self, scene: Scene, pending: Sequence[TransactionRequest]) -> list[TransactionRequest]:
         self._block += 1
         requests = []
         chances = self._chances(scene.pools, scene, self._cycles)
@@ -105,8 +105,8 @@ class Arbitrageur:
         return self._block + self._random.choice(self.DELAYS)
 
     def _follow(
-        self, scene: Scene, pending: Sequence[Request], busy: set[PoolKey]
-    ) -> list[Request]:
+        self, scene: Scene, pending: Sequence[TransactionRequest], busy: set[PoolKey]
+    ) -> list[TransactionRequest]:
         """Close what a pending large trade will open, right behind it."""
         requests = []
         for request in pending:
@@ -167,7 +167,7 @@ class Arbitrageur:
         noise = self._random.randrange(GWEI)
         return max(self.LEAST_FEE_GWEI * GWEI, paid // self.EXPECTED_GAS) + noise
 
-    def _take(self, chance: Chance, priority_fee: int) -> Request:
+    def _take(self, chance: Chance, priority_fee: int) -> TransactionRequest:
         hops = [(self._pools[hop.pool], hop.token_in) for hop in chance.cycle.hops]
         if all(pool.kind == V3 for pool, _ in hops):
             # At least half of the gain must be left, or it all reverts.
@@ -177,7 +177,7 @@ class Arbitrageur:
             )
         else:
             to, data = calls.executed(self._world, hops, chance.amounts, self._account)
-        return Request(ARBITRAGE, self._account, to, data, GAS, priority_fee)
+        return TransactionRequest(ARBITRAGE, self._account, to, data, GAS, priority_fee)
 
 
 def cycles(world: World) -> tuple[Cycle, ...]:

@@ -11,7 +11,7 @@ from dexarb.core.token import Address, Token, to_address
 from dexarb.core.units import MICRO_USD
 from dexarb.demo.anvil import CHAIN_ID, GAS_LIMIT
 from dexarb.demo.artifacts import AGGREGATE3, MULTICALL3, contract, multicall3_code
-from dexarb.demo.mining import Mined, Miner, Request, head_of
+from dexarb.demo.mining import Mined, Miner, TransactionRequest, head_of
 from dexarb.demo.world import (
     NO_DEADLINE,
     QUICKSWAP,
@@ -277,7 +277,7 @@ class _Deployment:
     async def _add_liquidity(
         self, position_manager: Address, pools: Sequence[DeployedPool]
     ) -> None:
-        requests: list[Request] = []
+        requests: list[TransactionRequest] = []
         providers = self.accounts.providers
         for number, pool in enumerate(pools):
             if pool.kind == V3:
@@ -341,11 +341,11 @@ class _Deployment:
     def _amount(self, plan: TokenPlan, usd: float) -> int:
         return round(usd / plan.price_usd) * int(10**plan.decimals)
 
-    def _create(self, name: str, *arguments: Any) -> Request:
+    def _create(self, name: str, *arguments: Any) -> TransactionRequest:
         data = contract(name).creation(*arguments)
         return self._request(None, data, _GAS_CONTRACT)
 
-    def _approval(self, token: Address, spender: Address, owner: Address) -> Request:
+    def _approval(self, token: Address, spender: Address, owner: Address) -> TransactionRequest:
         data = contract("ERC20PresetFixedSupply")["approve"].call(spender, MAX_UINT256)
         return self._request(token, data, _GAS_SMALL, owner)
 
@@ -356,8 +356,8 @@ class _Deployment:
         gas: int,
         sender: Address | None = None,
         value: int = 0,
-    ) -> Request:
-        return Request(
+    ) -> TransactionRequest:
+        return TransactionRequest(
             purpose="deployment",
             sender=sender or self.accounts.deployer,
             to=to,
@@ -367,9 +367,9 @@ class _Deployment:
             value=value,
         )
 
-    async def _mine(self, requests: Iterable[Request]) -> list[Mined]:
+    async def _mine(self, requests: Iterable[TransactionRequest]) -> list[Mined]:
         """As few blocks as the gas limit allows. Raises RpcError if a transaction failed."""
-        blocks: list[list[Request]] = [[]]
+        blocks: list[list[TransactionRequest]] = [[]]
         gas = 0
         for request in requests:
             if gas + request.gas > GAS_LIMIT:

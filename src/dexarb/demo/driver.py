@@ -12,7 +12,7 @@ from dexarb.core.units import GWEI
 from dexarb.demo.arbitrageur import Arbitrageur
 from dexarb.demo.deploy import deploy
 from dexarb.demo.liquidity import Provider
-from dexarb.demo.mining import Mined, Miner, Request
+from dexarb.demo.mining import Mined, Miner, TransactionRequest
 from dexarb.demo.scene import Actor, FairPrices, Scene
 from dexarb.demo.traders import Informed, Retail, Whale
 from dexarb.demo.world import Plan, World
@@ -84,7 +84,7 @@ class Driver:
         """
         self._prices.step()
         scene = Scene(self.world, self.market.pools, self._prices.usd)
-        requests: list[Request] = []
+        requests: list[TransactionRequest] = []
         for actor in self._actors:
             requests += actor.act(scene, requests)
         mined = await self._miner.mine(

@@ -13,7 +13,7 @@ from dexarb.chain.decode import EventLog
 from dexarb.core.token import Address
 from dexarb.demo.artifacts import contract, topic
 from dexarb.demo.calls import Target
-from dexarb.demo.mining import Mined, Request
+from dexarb.demo.mining import Mined, TransactionRequest
 from dexarb.demo.scene import Scene, choose_fee
 from dexarb.demo.world import NO_DEADLINE, V2, V3, V3_TIERS, DeployedPool, World
 
@@ -27,7 +27,7 @@ _INCREASE = topic("IncreaseLiquidity(uint256,uint128,uint256,uint256)")
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class LiquidityPosition:
     """A V3 position of ours, as minted by us."""
 
     token_id: int
@@ -69,10 +69,10 @@ class Provider:
         self._v3 = [pool for pool in world.pools if pool.kind == V3]
         self._v2 = {pool.address: pool for pool in world.pools if pool.kind == V2}
         self._minting: dict[bytes, _Minting] = {}
-        self._positions: dict[int, Position] = {}
+        self._positions: dict[int, LiquidityPosition] = {}
         self._shares: dict[Address, int] = {}
 
-    def act(self, scene: Scene, pending: Sequence[Request]) -> list[Request]:
+    def act(self, scene: Scene, pending: Sequence[TransactionRequest]) -> list[TransactionRequest]:
         del pending
         chances = (
             (self.MINT_V3, self._mint_v3),
@@ -98,7 +98,7 @@ class Provider:
         data = bytes.fromhex(event.data[2:])
         if minting and name == _INCREASE and emitter == self._world.position_manager:
             token_id = int(event.topics[1], 16)
-            self._positions[token_id] = Position(
+            self._positions[token_id] = LiquidityPosition(
                 token_id,
                 minting.pool,
                 minting.tick_lower,
@@ -156,7 +156,7 @@ class Provider:
         liquidity = position.liquidity
         if random.random() < 0.25:
             liquidity //= 2
-            self._positions[position.token_id] = Position(
+            self._positions[position.token_id] = LiquidityPosition(
                 position.token_id,
                 position.pool,
                 position.tick_lower,
@@ -216,8 +216,8 @@ class Provider:
         assert isinstance(pool, UniswapV3Pool)
         return pool.tick
 
-    def _request(self, target: Target) -> Request:
-        return Request(
+    def _request(self, target: Target) -> TransactionRequest:
+        return TransactionRequest(
             purpose=LIQUIDITY,
             sender=self._account,
             to=target[0],

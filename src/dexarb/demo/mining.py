@@ -43,7 +43,7 @@ class Sale:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class TransactionRequest:
     """A transaction to be sent. purpose names its sender's trade, for people and tests.
 
     priority_fee: wei per gas above the base fee, whatever the base fee will be. legacy: sent with
@@ -69,7 +69,7 @@ class Mined:
     """
 
     update: BlockUpdate
-    requests: tuple[Request, ...]
+    requests: tuple[TransactionRequest, ...]
     receipts: tuple[MinedReceipt, ...]
 
     @property
@@ -99,7 +99,7 @@ class Miner:
 
     async def mine(
         self,
-        requests: Sequence[Request],
+        requests: Sequence[TransactionRequest],
         *,
         timestamp: int | None = None,
         base_fee: int | None = None,
@@ -115,7 +115,7 @@ class Miner:
 
     async def mine_in_order(
         self,
-        ordered: Sequence[Request],
+        ordered: Sequence[TransactionRequest],
         *,
         timestamp: int | None = None,
         base_fee: int | None = None,
@@ -157,7 +157,7 @@ class Miner:
         ]
         return receipts if [each.transaction_hash for each in receipts] == sent else None
 
-    def _numbered(self, request: Request, base_fee: int) -> dict[str, str]:
+    def _numbered(self, request: TransactionRequest, base_fee: int) -> dict[str, str]:
         nonce = self._nonces.get(request.sender, 0)
         self._nonces[request.sender] = nonce + 1
         fields = {

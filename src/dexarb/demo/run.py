@@ -24,7 +24,7 @@ from dexarb.config.paper import load_paper
 from dexarb.demo.anvil import start_anvil
 from dexarb.demo.driver import Driver
 from dexarb.demo.guardian import Guarded, start_guarded
-from dexarb.demo.screen import Finished, LiveTable
+from dexarb.demo.live_table import Finished, LiveTable
 from dexarb.demo.settings import Files, is_ours, write_settings
 from dexarb.demo.watch import Watch
 from dexarb.errors import ConfigError, OutsideError
@@ -86,7 +86,7 @@ class Demo:
 
     async def run(self, as_json: bool) -> int:
         with ExitStack() as running:
-            self._say("starting the chain: anvil, Uniswap V2 and V3, tokens, traders")
+            self._print("starting the chain: anvil, Uniswap V2 and V3, tokens, traders")
             node = running.enter_context(start_anvil(timestamp=int(time.time()) - HEAD_START_S))
             # Only now that there is a node for a new run.
             running.enter_context(_claim(self._folder))
@@ -103,7 +103,7 @@ class Demo:
                     endpoint=node.ws_url,
                     paper_config=self._paper_config,
                 )
-                self._say("starting data-collector and paper-trading")
+                self._print("starting data-collector and paper-trading")
                 children = {
                     name: running.enter_context(_start(name, config, files))
                     for name, config in (
@@ -114,7 +114,7 @@ class Demo:
                 watch = Watch(files, driver.market.block.number)
                 await self._until(lambda: self._signals.stopping or watch.ready(), children, files)
                 if self._signals.stopping:
-                    self._say("interrupted before the first block")
+                    self._print("interrupted before the first block")
                     return INTERRUPTED
                 await self._drive(driver, watch, children)
                 await self._until(lambda: watch.progress(driver.market).caught_up, children, files)
@@ -154,7 +154,7 @@ class Demo:
                 raise OutsideError(f"a process is stuck: see the logs in {files.logs}")
             await asyncio.sleep(POLL_S)
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self._console.print(text, style="dim")
 
 

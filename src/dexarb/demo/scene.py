@@ -12,7 +12,7 @@ from typing import Protocol
 from dexarb.core.pool import PIPS, Pool, PoolKey
 from dexarb.core.token import Address, Token
 from dexarb.core.units import GWEI
-from dexarb.demo.mining import Mined, Request
+from dexarb.demo.mining import Mined, TransactionRequest
 from dexarb.demo.world import NUMERAIRE, WRAPPED_NATIVE, DeployedPool, World
 
 VOLATILITY_BPS = {"WETH": 1.3, "WBTC": 1.1, "WMATIC": 1.8}
@@ -83,7 +83,9 @@ class Actor(Protocol):
     observe: what became of the block.
     """
 
-    def act(self, scene: Scene, pending: Sequence[Request]) -> list[Request]: ...
+    def act(
+        self, scene: Scene, pending: Sequence[TransactionRequest]
+    ) -> list[TransactionRequest]: ...
 
     def observe(self, mined: Mined) -> None: ...
 

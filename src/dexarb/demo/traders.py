@@ -10,7 +10,7 @@ from typing import ClassVar
 from dexarb.core.pool import SwapResult
 from dexarb.core.token import Address, Token
 from dexarb.demo import calls
-from dexarb.demo.mining import Mined, Request, Sale
+from dexarb.demo.mining import Mined, Sale, TransactionRequest
 from dexarb.demo.scene import Scene, amount_to_move, choose_fee
 from dexarb.demo.world import NO_DEADLINE, DeployedPool, World
 from dexarb.errors import PoolError
@@ -48,7 +48,7 @@ class Retail:
             for pair in world.pairs
         }
 
-    def act(self, scene: Scene, pending: Sequence[Request]) -> list[Request]:
+    def act(self, scene: Scene, pending: Sequence[TransactionRequest]) -> list[TransactionRequest]:
         del pending
         count = _poisson(self._random, self.TRADES_A_BLOCK)
         requests = (self._trade(scene) for _ in range(count))
@@ -57,7 +57,7 @@ class Retail:
     def observe(self, mined: Mined) -> None:
         """They never look back."""
 
-    def _trade(self, scene: Scene) -> Request | None:
+    def _trade(self, scene: Scene) -> TransactionRequest | None:
         random = self._random
         pools = self._by_pair[random.choice(self._world.pairs)]
         pool = random.choice(pools)
@@ -95,7 +95,7 @@ class Retail:
                 recipient=sender,
                 deadline=deadline,
             )
-        return Request(
+        return TransactionRequest(
             purpose=RETAIL,
             sender=sender,
             to=to,
@@ -127,7 +127,7 @@ class Informed:
         self._world, self._random = world, random
         self._sender = world.accounts.informed[account]
 
-    def act(self, scene: Scene, pending: Sequence[Request]) -> list[Request]:
+    def act(self, scene: Scene, pending: Sequence[TransactionRequest]) -> list[TransactionRequest]:
         del pending
         requests = []
         for pool in self._world.pools:
@@ -174,7 +174,7 @@ class Whale:
         pairs = [(pool.plan.base, pool.plan.quote) for pool in world.pools]
         self._weights = [self.WEIGHTS.get(pair, 1.0) / pairs.count(pair) for pair in pairs]
 
-    def act(self, scene: Scene, pending: Sequence[Request]) -> list[Request]:
+    def act(self, scene: Scene, pending: Sequence[TransactionRequest]) -> list[TransactionRequest]:
         del pending
         random = self._random
         self._wait -= 1
@@ -208,7 +208,7 @@ def _move(
     purpose: str,
     sender: Address,
     priority_fee: int,
-) -> Request | None:
+) -> TransactionRequest | None:
     """A swap that lowers token_in's price in the pool by this much."""
     amount_in = amount_to_move(scene.pools[pool.key], token_in.address, bps)
     quote = _quote(scene, pool, token_in, amount_in)
@@ -223,7 +223,7 @@ def _move(
         least_out=least_out,
         recipient=sender,
     )
-    return Request(
+    return TransactionRequest(
         purpose=purpose,
         sender=sender,
         to=to,

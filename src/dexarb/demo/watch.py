@@ -12,7 +12,7 @@ from dexarb.demo.settings import Files
 from dexarb.errors import StoreError
 from dexarb.store.snapshot import State, read_state
 from dexarb.study.spreads import Spread, best_spreads
-from dexarb.study.standing import Standings, read_standings
+from dexarb.study.totals import Totals, read_totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,14 @@ class Progress:
     head: int
     blocks: int
     state: State
-    standing: Standings
+    totals: Totals
     spreads: Mapping[tuple[Address, Address], Spread]
     market: Market
 
     @property
     def caught_up(self) -> bool:
         """Whether both processes have taken the head, and the ledger every entry."""
-        return self.state.block.number == self.head and self.standing.seq >= self.state.seq
+        return self.state.block.number == self.head and self.totals.seq >= self.state.seq
 
     def as_json(self, files: Files) -> dict[str, Any]:
         return {
@@ -37,8 +37,8 @@ class Progress:
             "pools": len(self.state.pools),
             "rpc_requests_per_block": self.state.metrics.get("rpc_requests_per_block"),
             "block_to_state_ms": self.state.metrics.get("block_to_state_ms"),
-            "block_to_decision_ms": self.standing.block_to_decision_ms,
-            "strategies": [self.standing.as_json(row) for row in self.standing.rows],
+            "block_to_decision_ms": self.totals.block_to_decision_ms,
+            "strategies": [self.totals.as_json(row) for row in self.totals.rows],
             "history": str(self.state.history),
             "ledger": str(files.ledger),
         }
@@ -56,7 +56,7 @@ class Watch:
         """Whether the collector has the pools and the paper trader its strategies."""
         try:
             read_state(self._files.state)
-            return read_standings(self._files.ledger).is_trading
+            return read_totals(self._files.ledger).is_trading
         except StoreError:
             return False
 
@@ -66,7 +66,7 @@ class Watch:
             head=market.block.number,
             blocks=market.block.number - self._first,
             state=read_state(self._files.state),
-            standing=read_standings(self._files.ledger),
+            totals=read_totals(self._files.ledger),
             spreads=best_spreads(market.pools.values()),
             market=market,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
 from dexarb.screens.progress import shown
 from dexarb.store.history_reader import HistoryReader
-from dexarb.study.calibrating import Calibration, Difference, beginning, followed
+from dexarb.study.calibrating import Calibrations, CalibrationStudy, beginning, followed
+from dexarb.study.calibration_sums import Calibration, Disagreement
 from dexarb.study.study import run
 from dexarb.study.walk import history_reader
 
@@ -29,11 +31,16 @@ ERRORS = {"p50": 0.5, "p95": 0.95, "max": 1.0}
 """Quantiles that are shown."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Calibrated(Answer):
     """What calibrating a stretch of a history gave."""
 
-    calibration: Calibration
+    calibrations: Calibrations
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """Of all blocks: what was swapped in one that died is a check like any other."""
+        return self.calibrations.whole
 
     @property
     def exit_code(self) -> int:
@@ -48,6 +55,7 @@ class Calibrated(Answer):
             "from_block": found.first_block,
             "to_block": found.last_block,
             "blocks": found.blocks,
+            "blocks_that_died": self.calibrations.died.blocks,
             "swaps": {style.name.lower(): found.swaps[style] for style in SwapStyle},
             "arbitrages": {
                 "found": found.arbitrages,
@@ -80,8 +88,8 @@ class Calibrated(Answer):
         }
 
     def render(self) -> RenderableType:
-        found = self.calibration
-        parts = [_swaps(found), _arbitrages(found), *_gas(found), *_odd_pairs(found)]
+        found, died = self.calibration, self.calibrations.died.blocks
+        parts = [_swaps(found, died), _arbitrages(found), *_gas(found), *_odd_pairs(found)]
         parts += map(_difference, found.differences[:SHOWN])
         if len(found.differences) > SHOWN:
             parts.append(Text(f"and {len(found.differences) - SHOWN} more"))
@@ -101,12 +109,12 @@ def answer(
 
 def calibrate(
     reader: HistoryReader, first_block: int | None = None, last_block: int | None = None
-) -> Calibration:
+) -> Calibrations:
     """Judge the blocks from first_block to last_block, both included; None: the history's ends."""
     first = beginning(reader, first_block)
     feed = followed(reader, first, first_block, last_block)
-    found = run(Calibration(), shown(feed, "calibrating", reader.last_seq - first.seq))
-    if not found.blocks:
+    found = run(CalibrationStudy(), shown(feed, "calibrating", reader.last_seq - first.seq))
+    if not found.whole.blocks:
         asked = f" from {first_block or 'its start'} to {last_block or 'its end'}"
         raise InputError(f"{reader.folder} has no blocks{asked}")
     return found
@@ -124,9 +132,10 @@ def _quantiles(values: Sequence[float], shares: Mapping[str, float]) -> dict[str
     return {name: float(np.quantile(values, share)) for name, share in shares.items() if values}
 
 
-def _swaps(found: Calibration) -> Text:
+def _swaps(found: Calibration, died: int) -> Text:
     return _lines(
-        f"Blocks {found.first_block} to {found.last_block}, {found.blocks} of them",
+        f"Blocks {found.first_block} to {found.last_block}, {found.blocks} of them"
+        + (f", {died} of which died" if died else ""),
         f"Swaps of others: {sum(found.swaps.values()):,}",
         *(_count(found.swaps[style], style.value) for style in SwapStyle),
     )
@@ -167,7 +176,7 @@ def _odd_pairs(found: Calibration) -> Iterator[Text]:
         )
 
 
-def _difference(each: Difference) -> Text:
+def _difference(each: Disagreement) -> Text:
     line = f"Block {each.block}, transaction {each.transaction}: {each.problem}"
     if each.pool:
         line += f" in {each.pool}"

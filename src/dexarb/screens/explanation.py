@@ -10,7 +10,7 @@ from dexarb.core.units import GWEI, MICRO_USD, PPM_PER_PERCENT
 from dexarb.screens.names import Names
 from dexarb.screens.tables import usd
 from dexarb.store.ledger_reader import LedgerReader
-from dexarb.store.ledger_rows import Standing, StrategyRow
+from dexarb.store.ledger_rows import StrategyRow, StrategyTotals
 from dexarb.study.funnel import (
     SCOPE,
     Funnel,
@@ -40,7 +40,7 @@ class Explanation:
 
     strategy: StrategyRow
     settings: StrategySettings
-    standing: Standing
+    totals: StrategyTotals
     won_over_taker_micro_usd: int
     last_block: int | None
     is_active: bool
@@ -59,7 +59,7 @@ def explanations(
 ) -> list[Explanation]:
     """For each of the strategies asked; known: all of the ledger."""
     active = reader.active()
-    standings = {each.hash: each for each in reader.standings()}
+    totals = {each.hash: each for each in reader.totals()}
     problems = {each.strategy: each.problem for each in reader.incidents()}
     won = reader.won_over_takers()
     last = reader.last_block
@@ -73,25 +73,25 @@ def explanations(
             Explanation(
                 strategy=row,
                 settings=StrategySettings.from_canonical(row.name, row.config),
-                standing=standings[row.hash],
+                totals=totals[row.hash],
                 won_over_taker_micro_usd=won.get(row.hash, 0),
                 last_block=last[0] if last else None,
                 is_active=row.hash in active,
                 earlier=tuple(key for key in by_name[row.name] if key != row.hash),
                 problem=problems.get(row.hash),
-                funnel=_funnel(standings[row.hash], skips),
+                funnel=_funnel(totals[row.hash], skips),
                 misses=tuple(_misses(skips)),
             )
         )
     return found
 
 
-def _funnel(standing: Standing, skips: Iterable[SkipCount]) -> Funnel:
+def _funnel(totals: StrategyTotals, skips: Iterable[SkipCount]) -> Funnel:
     times: dict[SkipReason, int] = {}
     for row in skips:
         times[row.reason] = times.get(row.reason, 0) + row.times
-    outcomes = {key: int(getattr(standing, key)) for key in OUTCOMES}
-    return funnel(times, standing.sent, outcomes)
+    outcomes = {key: int(getattr(totals, key)) for key in OUTCOMES}
+    return funnel(times, totals.sent, outcomes)
 
 
 def _misses(skips: Iterable[SkipCount]) -> Iterator[Miss]:

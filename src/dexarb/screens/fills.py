@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from dexarb.config.where import where
+from dexarb.config.paths import config_paths
 from dexarb.core.block import BlockHash
 from dexarb.core.evidence import Evidence, Mover
 from dexarb.core.route import CycleId
@@ -82,7 +82,7 @@ def answer(config: Path, *, strategy: str | None, last: int) -> Fills:
 
     Raises ConfigError, InputError for an unknown strategy, StoreError.
     """
-    files = where(config)
+    files = config_paths(config)
     with read_only(files.ledger_file) as reader, reader.at_one_moment():
         found = read_fills(reader, strategy, last)
         open_decisions = len(reader.open_decisions()) if not found else 0

@@ -24,7 +24,7 @@ from dexarb.study.walk import history_reader
 
 
 @dataclass(frozen=True, slots=True)
-class Scan(Answer):
+class Findings(Answer):
     """What is open at the end of a block, the best net first. open_cycles: all of them, those that
     earn less than was asked for included."""
 
@@ -50,7 +50,9 @@ class Scan(Answer):
         return Group(Text(head), Text(why, style="yellow"))
 
 
-def answer(history: Path | None, *, config: Path, block: int | None, min_profit_usd: float) -> Scan:
+def answer(
+    history: Path | None, *, config: Path, block: int | None, min_profit_usd: float
+) -> Findings:
     """Raises StoreError, InputError for a block that the history does not have."""
     reader = history_reader(history, config)
     way = way_to(reader, block)
@@ -61,7 +63,7 @@ def answer(history: Path | None, *, config: Path, block: int | None, min_profit_
         for finding in found.findings
         if (finding.net_micro_usd or 0) >= min_profit_usd * MICRO_USD
     ]
-    return Scan(way.number, wanted, found.open_cycles, names_at(found.market))
+    return Findings(way.number, wanted, found.open_cycles, names_at(found.market))
 
 
 def _finding_json(finding: Finding) -> dict[str, Any]:

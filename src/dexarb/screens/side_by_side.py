@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dexarb.config.where import Where
+from dexarb.config.paths import ConfigPaths
 from dexarb.core.trade import DecisionId, StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
@@ -26,7 +26,7 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_notes import FIRST_SEQ
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.redecide import redecided
-from dexarb.study.side_by_side import Episode, Reached, SideBySide, counts
+from dexarb.study.side_by_side import Episode, Furthest, SideBySide, counts
 from dexarb.study.study import run
 from dexarb.trading.strategy import THRESHOLD
 
@@ -36,14 +36,15 @@ BETTER_FIRST = "another trade of the same block came first"
 
 @dataclass(frozen=True, slots=True)
 class Comparison(Answer):
-    """explanations: of the two strategies. episodes: those within the scope of either, oldest
-    first. differing: decisions that deciding again gave and the ledger does not have, or the other
-    way round."""
+    """explanations: of the two strategies. episodes: those within the scope of either, on the
+    blocks that stand, oldest first. differing: decisions that deciding again gave and the ledger
+    does not have, or the other way round. died: decisions made on blocks that died."""
 
     explanations: tuple[Explanation, Explanation]
     names: Names
     episodes: tuple[Episode, ...]
     differing: int
+    died: int
     outcomes: Mapping[DecisionId, str]
     nets: Mapping[DecisionId, int]
 
@@ -64,6 +65,7 @@ class Comparison(Answer):
             "strategies": [{"name": each.name, "hash": each.hash} for each in rows],
             **asdict(counts(self.keys, self.episodes)),
             "decisions_differing_from_ledger": self.differing,
+            "decisions_on_blocks_that_died": self.died,
             "episodes": [
                 {
                     "cycle": each.cycle.id,
@@ -100,7 +102,7 @@ class Comparison(Answer):
 
 
 def compare(
-    files: Where, explanations: tuple[Explanation, Explanation], names: Names
+    files: ConfigPaths, explanations: tuple[Explanation, Explanation], names: Names
 ) -> Comparison:
     """Decide again, with both strategies, all that the ledger has.
 
@@ -136,12 +138,13 @@ def compare(
         names,
         found.episodes,
         len(found.made ^ in_ledger),
+        len(found.died),
         {fill.decision.id: fill.status.value for fill in fills},
         {fill.decision.id: fill.net_micro_usd for fill in fills},
     )
 
 
-def _outcome(stand: Reached, found: Comparison) -> str:
+def _outcome(stand: Furthest, found: Comparison) -> str:
     """`filled +3.10`, `profit: 0.41 of 5.00 USD`, `pair`"""
     if stand.sent:
         last = stand.sent[-1]
@@ -159,7 +162,7 @@ def _outcome(stand: Reached, found: Comparison) -> str:
     return f"{text}: {best} of {needed} {unit}"
 
 
-def _stand_json(stand: Reached, found: Comparison) -> dict[str, Any]:
+def _stand_json(stand: Furthest, found: Comparison) -> dict[str, Any]:
     last = stand.sent[-1] if stand.sent else None
     net = found.nets.get(last) if last else None
     return {

@@ -14,16 +14,16 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from dexarb.config.where import Where, where
+from dexarb.config.paths import ConfigPaths, config_paths
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError, StoreError
 from dexarb.screens.answer import Answer
 from dexarb.screens.collector_health import collector_remarks, proof_line
 from dexarb.screens.console import plain_console
 from dexarb.screens.tables import ago, strategy_table
-from dexarb.store.ledger_rows import Standing
+from dexarb.store.ledger_rows import StrategyTotals
 from dexarb.store.snapshot import State, read_state
-from dexarb.study.standing import Standings, read_standings
+from dexarb.study.totals import Totals, read_totals
 
 POLL_S = 0.2
 AROUND = 12
@@ -33,7 +33,7 @@ IS_COLLECTING_S = 60.0
 """A state older than this makes one ask whether the collector runs."""
 MANY_NAMES = 4
 
-_Key = Callable[[Standing], Any]
+_Key = Callable[[StrategyTotals], Any]
 SORTS: dict[str, _Key] = {
     # An unknown profit comes behind the known ones, in order of what it is at least.
     "profit": lambda row: (row.unplaced > 0, -row.profit_micro_usd, -row.band_low_micro_usd),
@@ -58,14 +58,14 @@ class Selection:
     text: str
     limit: int
 
-    def of(self, standings: Standings) -> list[Standing]:
+    def of(self, totals: Totals) -> list[StrategyTotals]:
         """JSON keeps the configuration's order, people see the best first."""
-        rows = [row for row in standings.rows if self._wants(row, standings)]
+        rows = [row for row in totals.rows if self._wants(row, totals)]
         return sorted(rows, key=SORTS[self.sort or "config"])
 
-    def _wants(self, row: Standing, standings: Standings) -> bool:
+    def _wants(self, row: StrategyTotals, totals: Totals) -> bool:
         if self.text == ACTIVE:
-            return standings.state(row) == ACTIVE
+            return totals.state(row) == ACTIVE
         return self.text.casefold() in row.name.casefold() or row.hash.startswith(self.text)
 
 
@@ -74,7 +74,7 @@ class Status(Answer):
     """What the files say. state: None where the collector has not written one."""
 
     state: State | None
-    standings: Standings
+    totals: Totals
     selection: Selection
 
     def age_s(self) -> float | None:
@@ -85,22 +85,22 @@ class Status(Answer):
 
     def as_json(self) -> dict[str, Any]:
         age_s = self.age_s()
-        rows = self.selection.of(self.standings)
+        rows = self.selection.of(self.totals)
         return {
-            "block": self.standings.block,
+            "block": self.totals.block,
             "state_block": self.state.block.number if self.state else None,
             "state_age_s": None if age_s is None else round(age_s, 1),
             "collector": dict(self.state.metrics) if self.state else None,
-            "strategies": [self.standings.as_json(row) for row in rows],
+            "strategies": [self.totals.as_json(row) for row in rows],
         }
 
     def render(self) -> RenderableType:
-        standings, selection = self.standings, self.selection
-        rows = replace(selection, sort=selection.sort or "profit").of(standings)
+        totals, selection = self.totals, self.selection
+        rows = replace(selection, sort=selection.sort or "profit").of(totals)
         shown = rows[: selection.limit]
         parts: list[RenderableType] = [_head(self)]
         if shown:
-            states = {row.hash: standings.state(row) for row in shown}
+            states = {row.hash: totals.state(row) for row in shown}
             idle = {key: state for key, state in states.items() if state != ACTIVE}
             parts.append(strategy_table(shown, remarks=idle))
         if len(rows) > len(shown):
@@ -115,7 +115,7 @@ class Status(Answer):
 def answer(config: Path, *, sort: str | None, filter_text: str, limit: int) -> Status:
     """Raises ConfigError, InputError, and StoreError where nothing is written yet."""
     selection = _selection(sort, filter_text, limit)
-    return _read(where(config), selection)
+    return _read(config_paths(config), selection)
 
 
 def _selection(sort: str | None, text: str, limit: int) -> Selection:
@@ -124,18 +124,18 @@ def _selection(sort: str | None, text: str, limit: int) -> Selection:
     return Selection(sort, text, limit)
 
 
-def _read(files: Where, selection: Selection) -> Status:
-    standings = read_standings(files.ledger_file)
+def _read(files: ConfigPaths, selection: Selection) -> Status:
+    totals = read_totals(files.ledger_file)
     try:
-        return Status(read_state(files.state_file), standings, selection)
+        return Status(read_state(files.state_file), totals, selection)
     except StoreError:
         # The ledger of a replay has no collector beside it.
-        return Status(None, standings, selection)
+        return Status(None, totals, selection)
 
 
 def _head(status: Status) -> Text:
     """`embedded: state of block 70, 3 s old; ledger at block 70`"""
-    block = status.standings.block
+    block = status.totals.block
     ledger = f"ledger at block {block}" if block is not None else "ledger still empty"
     age_s = status.age_s()
     if status.state is None or age_s is None:
@@ -144,18 +144,18 @@ def _head(status: Status) -> Text:
     return Text(f"{state}; {ledger}", style="red" if age_s > IS_COLLECTING_S else "")
 
 
-def _remarks(status: Status, rows: Sequence[Standing]) -> Iterator[str]:
+def _remarks(status: Status, rows: Sequence[StrategyTotals]) -> Iterator[str]:
     """What the table does not say, and what to do next."""
-    standings, state = status.standings, status.state
+    totals, state = status.totals, status.state
     age_s = status.age_s()
     if age_s is not None and age_s > IS_COLLECTING_S:
         yield "The state is old: is data-collector running?"
-    if state and standings.block is not None and standings.block < state.block.number:
-        behind = state.block.number - standings.block
+    if state and totals.block is not None and totals.block < state.block.number:
+        behind = state.block.number - totals.block
         yield f"paper-trading is {behind} blocks behind the collector"
     if state is not None:
         yield from collector_remarks(state.metrics)
-    if not standings.rows:
+    if not totals.rows:
         yield "No strategies yet: paper-trading takes them up with the next block it sees"
     elif not rows:
         yield f'No strategy matches "{status.selection.text}"'
@@ -164,13 +164,13 @@ def _remarks(status: Status, rows: Sequence[Standing]) -> Iterator[str]:
         yield "`dexarb spreads` what the market offers against what the strategies need."
     if any(row.unplaced for row in rows):
         yield "?: the place of some fills in their block is not known, so only the band is true."
-    won = [(row.name, standings.won_over_taker(row)) for row in rows]
+    won = [(row.name, totals.won_over_taker(row)) for row in rows]
     gains = [f"{name} {net / MICRO_USD:+,.2f}" for name, net in won if net]
     if gains:
         more = [f"and {len(gains) - MANY_NAMES} more"] if len(gains) > MANY_NAMES else []
         names = ", ".join(gains[:MANY_NAMES] + more)
         yield f"Of this, USD won over a taker who was really there: {names}"
-    failed = [row.name for row in rows if standings.state(row) == "failed"]
+    failed = [row.name for row in rows if totals.state(row) == "failed"]
     if failed:
         yield f"Failed in their own code and stopped: {', '.join(failed)}. `dexarb why` has more."
 
@@ -184,7 +184,7 @@ def follow(config: Path, *, sort: str | None, filter_text: str, limit: int, as_j
     Raises ConfigError, InputError, StoreError.
     """
     selection = _selection(sort, filter_text, limit)
-    files = where(config)
+    files = config_paths(config)
     console = plain_console()
     if as_json:
         for status in _changes(files, selection):
@@ -202,12 +202,12 @@ def follow(config: Path, *, sort: str | None, filter_text: str, limit: int, as_j
                 live.update(screen, refresh=True)
 
 
-def _waiting(files: Where) -> Text:
+def _waiting(files: ConfigPaths) -> Text:
     return Text(f"Waiting for {files.ledger_file}: paper-trading writes it", style="yellow")
 
 
 def _changes(
-    files: Where, selection: Selection, *, ticking: bool = False
+    files: ConfigPaths, selection: Selection, *, ticking: bool = False
 ) -> Iterator[Status | None]:
     """Without end: whenever the files have changed, and None while there is no ledger.
 

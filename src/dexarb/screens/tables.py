@@ -16,7 +16,7 @@ from dexarb.core.trade import StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.console import plain_console
 from dexarb.screens.names import names_at
-from dexarb.store.ledger_rows import Standing
+from dexarb.store.ledger_rows import StrategyTotals
 from dexarb.study.spreads import Spread
 
 LOG_WIDTH = 118
@@ -24,7 +24,7 @@ UNKNOWN = "?"
 
 
 def strategy_table(
-    rows: Sequence[Standing],
+    rows: Sequence[StrategyTotals],
     title: str | None = None,
     remarks: Mapping[StrategyHash, str] | None = None,
 ) -> Table:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dexarb.config.where import where
+from dexarb.config.paths import config_paths
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
@@ -27,7 +27,7 @@ from dexarb.screens.names import Names, find_strategy, names_of
 from dexarb.screens.tables import UNKNOWN, band, bar, plain_table, signed_usd
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.funnel import EXPLAINED, Funnel
-from dexarb.study.standing import as_json
+from dexarb.study.totals import as_json
 
 BAR = 20
 SHOWN = 30
@@ -55,7 +55,7 @@ class AllInBrief(Answer):
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("what stands most in the way")
         for each in found[:SHOWN]:
-            counts = (each.funnel.offered, each.funnel.sent, each.standing.filled)
+            counts = (each.funnel.offered, each.funnel.sent, each.totals.filled)
             why = FAILED_ITSELF if each.problem else sentence(each)
             table.add_row(Text(each.strategy.name), *map(str, counts), Text(why))
         rest = len(found) - SHOWN
@@ -96,7 +96,7 @@ def answer(config: Path, names: Sequence[str]) -> Answer:
     """
     if len(names) > 2:
         raise InputError(f"{len(names)} names were given; why explains one strategy, or two")
-    files = where(config)
+    files = config_paths(config)
     with read_only(files.ledger_file) as reader, reader.at_one_moment():
         active = reader.active()
         known = reader.strategies()
@@ -114,7 +114,7 @@ def answer(config: Path, names: Sequence[str]) -> Answer:
 
 def _explanation_json(found: Explanation) -> dict[str, Any]:
     obstacle = found.obstacle
-    return as_json(found.standing) | {
+    return as_json(found.totals) | {
         "won_over_taker_usd": found.won_over_taker_micro_usd / MICRO_USD,
         "state": state(found),
         "block": found.last_block,
@@ -155,7 +155,7 @@ def _table(found: Funnel) -> RenderableType:
 
 def _books(found: Explanation) -> Iterator[Text]:
     """What came of it, and what else there is to know."""
-    row = found.standing
+    row = found.totals
     if row.sent:
         net = UNKNOWN if row.unplaced else signed_usd(row.profit_micro_usd)
         other = band(row.band_low_micro_usd, row.band_high_micro_usd)

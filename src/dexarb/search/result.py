@@ -22,7 +22,7 @@ class HopWork(NamedTuple):
     touched: bool = False
 
 
-GasModel = Callable[[Sequence[HopWork]], int]
+GasUnits = Callable[[Sequence[HopWork]], int]
 """Gas units of executing a cycle, by its hops in order."""
 
 MinGross = Callable[[Address], int]

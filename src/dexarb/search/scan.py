@@ -23,7 +23,7 @@ from dexarb.search.probe import raise_all_bounds
 from dexarb.search.rates import RateMirror
 from dexarb.search.result import (
     Dust,
-    GasModel,
+    GasUnits,
     MinGross,
     OpenCycle,
     any_gain,
@@ -97,7 +97,7 @@ class Scanner:
         market: Market,
         *,
         start_tokens: Sequence[Address],
-        gas_units: GasModel,
+        gas_units: GasUnits,
         max_hops: int = 3,
         exclude_pools: Iterable[PoolKey] = (),
         exclude_tokens: Iterable[Address] = (),

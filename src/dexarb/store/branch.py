@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from dexarb.core.block import BlockHash, BlockRef
 from dexarb.core.market import Break
-from dexarb.store.codec import ChangeHeader, EntryHeader, Header
+from dexarb.store.codec import ChangeHeader, EntryHeader, LinkHeader
 
 
 class Branch:
@@ -21,21 +21,21 @@ class Branch:
     def __init__(self, entries: Iterable[EntryHeader] = (), *, limit: int | None = None) -> None:
         """entries: of a history from one of its keyframes on, so that parents may be missing where
         it reaches back behind that. limit: how many headers to remember, all of them if None."""
-        self._headers: deque[Header] = deque(maxlen=limit)
+        self._headers: deque[LinkHeader] = deque(maxlen=limit)
         self.is_broken = False
         for entry in entries:
-            if not self.follow(entry) and isinstance(entry, Header):
+            if not self.follow(entry) and isinstance(entry, LinkHeader):
                 self._restart(entry)
 
     @property
-    def tip(self) -> Header | None:
+    def tip(self) -> LinkHeader | None:
         return self._headers[-1] if self._headers else None
 
     @property
-    def oldest(self) -> Header | None:
+    def oldest(self) -> LinkHeader | None:
         return self._headers[0] if self._headers else None
 
-    def __iter__(self) -> Iterator[Header]:
+    def __iter__(self) -> Iterator[LinkHeader]:
         return iter(self._headers)
 
     def holds(self, block_hash: BlockHash) -> bool:
@@ -80,7 +80,7 @@ class Branch:
         ):
             self._headers.pop()
 
-    def _restart(self, header: Header) -> None:
+    def _restart(self, header: LinkHeader) -> None:
         while self._headers and self._headers[-1].number >= header.number:
             self._headers.pop()
         self._headers.append(header)

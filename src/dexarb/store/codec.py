@@ -28,7 +28,7 @@ _Uint32 = Annotated[int, msgspec.Meta(ge=0, le=MAX_UINT32)]
 _Seq = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
-class Header(msgspec.Struct, frozen=True):
+class LinkHeader(msgspec.Struct, frozen=True):
     """What links an entry to the others. continues: see `encode_keyframe`."""
 
     seq: int
@@ -50,7 +50,7 @@ class ChangeHeader(msgspec.Struct, frozen=True):
     block: BlockRef
 
 
-EntryHeader = Header | ChangeHeader | Break
+EntryHeader = LinkHeader | ChangeHeader | Break
 
 
 class _LogLine(msgspec.Struct):
@@ -226,8 +226,10 @@ def decode_header(line: bytes | str, where: object) -> EntryHeader:
         return ChangeHeader(entry.seq, _ref(entry.block))
     link = entry.block
     if isinstance(entry, _KeyframeHeader):
-        return Header(entry.seq, link.number, link.hash, link.parent_hash, True, entry.continues)
-    return Header(entry.seq, link.number, link.hash, link.parent_hash, False, True)
+        return LinkHeader(
+            entry.seq, link.number, link.hash, link.parent_hash, True, entry.continues
+        )
+    return LinkHeader(entry.seq, link.number, link.hash, link.parent_hash, False, True)
 
 
 def decode_pool(kind: str, state: Mapping[str, Any]) -> Pool:

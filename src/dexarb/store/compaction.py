@@ -11,7 +11,7 @@ from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.errors import StoreError
 from dexarb.store import closed_segment
 from dexarb.store.branch import Branch
-from dexarb.store.codec import EntryHeader, Header, decode
+from dexarb.store.codec import EntryHeader, LinkHeader, decode
 from dexarb.store.files import disk_errors, sync_file, sync_folder
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.parquet import write_tables
@@ -22,8 +22,8 @@ from dexarb.store.segment import (
     CHANGES_PREFIX,
     KEYFRAME_FILE,
     TEMPORARY_SUFFIX,
+    HistorySegment,
     LineReader,
-    Segment,
     digest_of,
     drop_doubles,
     list_segments,
@@ -45,9 +45,9 @@ def close_segments(folder: Path, head: int, *, depth: int = MAX_REORG_DEPTH) -> 
     drop_doubles(folder, reader.manifest)
     open_segments = [segment for segment in list_segments(folder) if not segment.closed]
     headers = {segment: reader.headers(segment) for segment in open_segments}
-    ripe: list[Segment] = []
+    ripe: list[HistorySegment] = []
     for segment in open_segments[:-1]:
-        numbers = [each.number for each in headers[segment] if isinstance(each, Header)]
+        numbers = [each.number for each in headers[segment] if isinstance(each, LinkHeader)]
         if head - max(numbers) <= depth:
             break  # in order, so that lines never stand before folders
         ripe.append(segment)
@@ -65,11 +65,11 @@ def _dead(headers: list[EntryHeader], canonical: set[int]) -> list[int]:
     return [
         each.seq
         for each in headers
-        if isinstance(each, Header) and not each.is_keyframe and each.seq not in canonical
+        if isinstance(each, LinkHeader) and not each.is_keyframe and each.seq not in canonical
     ]
 
 
-def _close(segment: Segment, dead: list[int], chain_id: int) -> Path:
+def _close(segment: HistorySegment, dead: list[int], chain_id: int) -> Path:
     closed = segment.path.with_name(segment_name(segment.first_seq))
     temporary = closed.with_name(closed.name + TEMPORARY_SUFFIX)
     with disk_errors(temporary, "cannot be written"):
@@ -84,24 +84,24 @@ def _close(segment: Segment, dead: list[int], chain_id: int) -> Path:
             for path in temporary.iterdir():
                 sync_file(path)
             sync_folder(temporary)
-            told = digest_of(temporary)
+            digest = digest_of(temporary)
             temporary.rename(closed)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         sync_folder(closed.parent)
         # Until the manifest knows the folder the lines count, and readers read the lines.
-        _enter(closed, told)
+        _enter(closed, digest)
         segment.path.unlink()
     return closed
 
 
-def _enter(closed: Path, told: str) -> None:
+def _enter(closed: Path, digest: str) -> None:
     """Into the manifest. Nobody else writes it while a writer has the history open."""
     manifest = read_manifest(closed.parent)
     if manifest is None:
         raise StoreError(closed.parent, "has lost its manifest")
-    digests = manifest.digests | {closed.name: told}
+    digests = manifest.digests | {closed.name: digest}
     write_manifest(closed.parent, msgspec.structs.replace(manifest, digests=digests))
 
 
@@ -123,7 +123,7 @@ def _copy_lines(lines: Path, folder: Path) -> int:
     return longest
 
 
-def _compare(segment: Segment, folder: Path) -> None:
+def _compare(segment: HistorySegment, folder: Path) -> None:
     """The lines go only if every entry reads back equal."""
     with LineReader(segment.path) as reader:
         lines = reader.lines()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dexarb.core.following import Follower, Move
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
 from dexarb.errors import StoreError
-from dexarb.store.codec import Header
+from dexarb.store.codec import LinkHeader
 from dexarb.store.history_reader import HistoryReader
 
 
@@ -67,7 +67,7 @@ def newest_market(reader: HistoryReader) -> Market:
     return market
 
 
-def _stands(reader: HistoryReader, keyframe: Header, tip: Header | None) -> bool:
+def _stands(reader: HistoryReader, keyframe: LinkHeader, tip: LinkHeader | None) -> bool:
     """Whether no entry since has taken the keyframe's block off the branch.
 
     One that died and came back counts as dead: what follows the keyframe does not lead to it.

@@ -9,11 +9,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from dexarb.core.block import BlockHash, BlockUpdate
-from dexarb.core.following import Follower, Kind, Move
+from dexarb.core.following import Follower, Move, MoveKind
 from dexarb.core.market import MAX_REORG_DEPTH, Break, Entry, Keyframe, Market, PoolsChanged
 from dexarb.errors import StoreError
 from dexarb.store.branch import Branch
-from dexarb.store.codec import Header
+from dexarb.store.codec import LinkHeader
 from dexarb.store.history_reader import HistoryReader
 
 _NOBODY_TRIED = -1
@@ -75,7 +75,7 @@ def check(folder: Path) -> HistoryCheck:
     return walk.result()
 
 
-class _Standing:
+class _BranchBlocks:
     """Mutable: the recorded blocks on the branch, by ascending number, and the dead ones."""
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class _Walk:
         self.problems: list[str] = []
         self._follower = Follower()
         self._branch = Branch(limit=MAX_REORG_DEPTH + 1)
-        self._standing = _Standing()
+        self._standing = _BranchBlocks()
         self._entries = self._recorded = self._duplicates = self._logs = self._pools = 0
         self._mismatches = 0
 
@@ -169,9 +169,9 @@ class _Walk:
         if tip is not None and tip.hash != block.hash:
             self._standing.cut(block.number)
         self._branch.follow(
-            Header(keyframe.seq, block.number, block.hash, block.parent_hash, True, False)
+            LinkHeader(keyframe.seq, block.number, block.hash, block.parent_hash, True, False)
         )
-        if move.kind is Kind.RESTATED and before is not None:
+        if move.kind is MoveKind.RESTATED and before is not None:
             in_both = before.pools.keys() & {pool.key for pool in keyframe.pools}
             self._mismatches += len(move.touched & in_both)
 
@@ -190,7 +190,7 @@ class _Walk:
             self._duplicates += 1
             return
         if not self._branch.follow(
-            Header(update.seq, block.number, block.hash, block.parent_hash, False, True)
+            LinkHeader(update.seq, block.number, block.hash, block.parent_hash, False, True)
         ):
             self.problems.append(f"{where} has an unknown parent")
             return

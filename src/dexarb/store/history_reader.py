@@ -14,13 +14,13 @@ from dexarb.store import closed_segment
 from dexarb.store.branch import Branch
 from dexarb.store.checksum import REMEDY, Chain
 from dexarb.store.closed_segment import Raw
-from dexarb.store.codec import EntryHeader, Header, decode, decode_header
+from dexarb.store.codec import EntryHeader, LinkHeader, decode, decode_header
 from dexarb.store.files import disk_errors
 from dexarb.store.segment import (
     KEYFRAME_PREFIX,
+    HistorySegment,
     LineReader,
     Manifest,
-    Segment,
     digest_of,
     find_segment,
     last_line,
@@ -103,7 +103,7 @@ class HistoryReader:
                 return
             yield entry
 
-    def keyframe_headers(self, before_seq: int = _NEVER) -> Iterator[Header]:
+    def keyframe_headers(self, before_seq: int = _NEVER) -> Iterator[LinkHeader]:
         """The keyframes with a smaller seq than this, newest first.
 
         Which of them can be started from is told by `dexarb.store.follow.start`.
@@ -116,7 +116,7 @@ class HistoryReader:
             if line is None and segment == segments[-1]:
                 continue  # torn by a power failure; the next writer removes it
             header = decode_header(line or b"", segment.path)
-            if not isinstance(header, Header):
+            if not isinstance(header, LinkHeader):
                 raise StoreError(segment.path, "does not begin with a keyframe")
             yield header
 
@@ -151,7 +151,7 @@ class HistoryReader:
                 continue
             headers = self.headers(segment)
             newest_first.append(headers)
-            numbers = [header.number for header in headers if isinstance(header, Header)]
+            numbers = [header.number for header in headers if isinstance(header, LinkHeader)]
             lowest, highest = min(lowest, *numbers), max(highest, *numbers)
             if highest - lowest + 1 < depth:
                 continue  # no branch of these can be long enough
@@ -161,7 +161,7 @@ class HistoryReader:
                 return branch
         return Branch(joined.from_iterable(reversed(newest_first)))
 
-    def headers(self, segment: Segment) -> list[EntryHeader]:
+    def headers(self, segment: HistorySegment) -> list[EntryHeader]:
         """What links the segment's entries, in order."""
         reader = _open_lines(segment)
         if reader is not None:
@@ -192,7 +192,7 @@ class HistoryReader:
                     segments[-1].path, f"entry {chain.next_seq} is damaged: its newline", REMEDY
                 )
 
-    def chain(self, segment: Segment) -> Chain:
+    def chain(self, segment: HistorySegment) -> Chain:
         """For the crcs of the segment's lines, from its first line on."""
         crc_from = self.manifest.crc_from
         return Chain(segment.first_seq, _NEVER if crc_from is None else crc_from, segment.path)
@@ -226,7 +226,7 @@ class HistoryReader:
             segment = self._segment_starting(seq, wait)
 
     def _raw(
-        self, segment: Segment, seq: int, to_seq: int | None, wait: Callable[[], bool]
+        self, segment: HistorySegment, seq: int, to_seq: int | None, wait: Callable[[], bool]
     ) -> Iterator[Raw]:
         """The segment's entries from seq on: lines, or what the Parquet files give.
 
@@ -258,7 +258,7 @@ class HistoryReader:
                 if is_finished or find_segment(self.folder, seq) is not None or not wait():
                     return
 
-    def _closed(self, segment: Segment, seq: int, to_seq: int | None) -> Iterator[Raw]:
+    def _closed(self, segment: HistorySegment, seq: int, to_seq: int | None) -> Iterator[Raw]:
         folder = segment.path.with_suffix("")
         self._verify(folder, segment.first_seq)
         if seq == segment.first_seq:
@@ -283,7 +283,7 @@ class HistoryReader:
 
     # -- segments -----------------------------------------------------------------------------
 
-    def _segment_of(self, seq: int, wait: Callable[[], bool]) -> Segment | None:
+    def _segment_of(self, seq: int, wait: Callable[[], bool]) -> HistorySegment | None:
         """The segment that holds the entry or will hold it; None if waiting was given up."""
         while not (segments := list_segments(self.folder)):
             if not wait():
@@ -292,7 +292,7 @@ class HistoryReader:
             raise StoreError(self.folder, f"begins at entry {segments[0].first_seq}, not at {seq}")
         return next(segment for segment in reversed(segments) if segment.first_seq <= seq)
 
-    def _segment_starting(self, seq: int, wait: Callable[[], bool]) -> Segment | None:
+    def _segment_starting(self, seq: int, wait: Callable[[], bool]) -> HistorySegment | None:
         while (segment := find_segment(self.folder, seq)) is None:
             if any(each.first_seq > seq for each in list_segments(self.folder)):
                 raise StoreError(
@@ -302,7 +302,7 @@ class HistoryReader:
                 return None
         return segment
 
-    def _first_line(self, segment: Segment) -> bytes | None:
+    def _first_line(self, segment: HistorySegment) -> bytes | None:
         """The line of the segment's keyframe, None for an open one that has no whole line."""
         reader = _open_lines(segment)
         if reader is None:
@@ -313,14 +313,14 @@ class HistoryReader:
             self.chain(segment).take(line)
         return line
 
-    def _keyframe_line(self, segment: Segment) -> bytes:
+    def _keyframe_line(self, segment: HistorySegment) -> bytes:
         """Of a segment that has been closed."""
         line = closed_segment.keyframe_line(segment.path.with_suffix(""))
         self.chain(segment).take(line)
         return line
 
 
-def _open_lines(segment: Segment) -> LineReader | None:
+def _open_lines(segment: HistorySegment) -> LineReader | None:
     """None for a closed segment, also for one that has been closed since it was listed."""
     if segment.closed:
         return None
@@ -330,9 +330,9 @@ def _open_lines(segment: Segment) -> LineReader | None:
         return None
 
 
-def _continues(raw: Raw, segment: Segment) -> bool:
+def _continues(raw: Raw, segment: HistorySegment) -> bool:
     """Whether this is a keyframe that adds nothing to the entries before it."""
     if isinstance(raw, BlockUpdate) or not raw.startswith(KEYFRAME_PREFIX):
         return False
     header = decode_header(raw, segment.path)
-    return isinstance(header, Header) and header.continues
+    return isinstance(header, LinkHeader) and header.continues

@@ -12,15 +12,15 @@ from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.errors import StoreError
 from dexarb.store import checksum
 from dexarb.store.branch import Branch
-from dexarb.store.codec import EntryHeader, Header, decode_header
+from dexarb.store.codec import EntryHeader, LinkHeader, decode_header
 from dexarb.store.files import disk_errors, store_error, write_all
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.segment import (
     LINES_SUFFIX,
     TEMPORARY_SUFFIX,
+    HistorySegment,
     LineReader,
     Manifest,
-    Segment,
     drop_doubles,
     list_segments,
 )
@@ -63,12 +63,12 @@ class OpenSegment:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """file: None if there is no segment to append to. told: what was cut off, in words."""
+    """file: None if there is no segment to append to. cut_off: what was cut off, in words."""
 
     branch: Branch
     last_seq: int = 0
     file: OpenSegment | None = None
-    told: str | None = None
+    cut_off: str | None = None
 
 
 def recover(folder: Path, manifest: Manifest) -> Recovered:
@@ -79,7 +79,7 @@ def recover(folder: Path, manifest: Manifest) -> Recovered:
     _drop_leftovers(folder)
     drop_doubles(folder, manifest)
     reader = HistoryReader(folder)
-    told: str | None = None
+    cut_off: str | None = None
     for segment in reversed(list_segments(folder)):
         branch = Branch(
             reader.branch(MAX_REORG_DEPTH + 1, before_seq=segment.first_seq),
@@ -89,16 +89,16 @@ def recover(folder: Path, manifest: Manifest) -> Recovered:
             headers = reader.headers(segment)
             for header in headers:
                 branch.follow(header)
-            return Recovered(branch, headers[-1].seq, None, told)
+            return Recovered(branch, headers[-1].seq, None, cut_off)
         last_seq, file, problem = _good_lines(segment, reader, branch)
-        told = problem or told
+        cut_off = problem or cut_off
         if file is not None:
-            return Recovered(branch, last_seq, file, told)
-    return Recovered(Branch(limit=MAX_REORG_DEPTH + 1), told=told)
+            return Recovered(branch, last_seq, file, cut_off)
+    return Recovered(Branch(limit=MAX_REORG_DEPTH + 1), cut_off=cut_off)
 
 
 def _good_lines(
-    segment: Segment, reader: HistoryReader, branch: Branch
+    segment: HistorySegment, reader: HistoryReader, branch: Branch
 ) -> tuple[int, OpenSegment | None, str | None]:
     """Follow an open segment up to its last good line and cut off what stands behind that line.
 
@@ -118,31 +118,31 @@ def _good_lines(
                 problem = error.problem
                 break
             count += 1
-            blocks += isinstance(header, Header) and not header.is_keyframe
+            blocks += isinstance(header, LinkHeader) and not header.is_keyframe
             end += len(line) + 1
             crc = chain.crc
-    told = None
+    cut_off = None
     with disk_errors(segment.path, "cannot be mended"):
         rest = segment.path.stat().st_size - end
         if rest:
-            told = f"{segment.path.name}: cut off {rest} bytes: {problem}"
+            cut_off = f"{segment.path.name}: cut off {rest} bytes: {problem}"
             _keep_whole_lines(segment.path, end)
             os.truncate(segment.path, end)
         if not count:
             segment.path.unlink()
-            return segment.first_seq - 1, None, told
+            return segment.first_seq - 1, None, cut_off
         fd = os.open(segment.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
     file = OpenSegment(segment.path, fd, end, crc, blocks)
-    return segment.first_seq + count - 1, file, told
+    return segment.first_seq + count - 1, file, cut_off
 
 
 def _follow(header: EntryHeader, seq: int, branch: Branch, path: Path, *, is_first: bool) -> None:
     """Take the next entry of an open segment, or raise StoreError."""
-    is_keyframe = isinstance(header, Header) and header.is_keyframe
+    is_keyframe = isinstance(header, LinkHeader) and header.is_keyframe
     if header.seq != seq or is_keyframe != is_first:
         raise StoreError(path, f"entry {header.seq} in a wrong place")
     if not branch.follow(header):
-        lacks = "parent" if isinstance(header, Header) else "block"
+        lacks = "parent" if isinstance(header, LinkHeader) else "block"
         raise StoreError(path, f"entry {header.seq}, whose {lacks} is not known")
 
 

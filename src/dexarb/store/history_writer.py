@@ -18,7 +18,7 @@ from dexarb.errors import StoreError
 from dexarb.store import checksum
 from dexarb.store.branch import Branch
 from dexarb.store.codec import (
-    Header,
+    LinkHeader,
     encode_block,
     encode_break,
     encode_keyframe,
@@ -62,7 +62,7 @@ class HistoryWriter:
     ) -> None:
         """Use `open`."""
         self.folder = folder
-        self.recovered = found.told
+        self.recovered = found.cut_off
         """What `open` had to cut off after a crash, in words; None if nothing."""
         self._lock = lock
         self._segment_blocks = segment_blocks
@@ -158,7 +158,7 @@ class HistoryWriter:
             raise StoreError(self.folder, "has no keyframe to go on from", "Append one first")
         stored = replace(update, seq=self._last_seq + 1)
         block = update.block
-        header = Header(stored.seq, block.number, block.hash, block.parent_hash, False, True)
+        header = LinkHeader(stored.seq, block.number, block.hash, block.parent_hash, False, True)
         if self._branch.holds(block.hash):
             raise StoreError(self.folder, f"has block {block.number} {block.hash} already")
         tip = self._branch.tip
@@ -322,7 +322,7 @@ class HistoryWriter:
         self._file = OpenSegment(path, fd, len(line) + 1, crc, blocks=0)
         block = keyframe.block
         self._branch.follow(
-            Header(stored.seq, block.number, block.hash, block.parent_hash, True, continues)
+            LinkHeader(stored.seq, block.number, block.hash, block.parent_hash, True, continues)
         )
         self._last_seq = stored.seq
         # The segment stands; only its name could still be lost, with the power, and be refetched.

@@ -39,8 +39,8 @@ from dexarb.store.ledger_rows import (
     FillRow,
     IncidentRow,
     RealityRow,
-    Standing,
     StrategyRow,
+    StrategyTotals,
 )
 from dexarb.store.ledger_schema import BEFORE_REALITIES, ledger_errors, read_meta
 
@@ -202,9 +202,9 @@ class LedgerReader:
         """The strategies that take part now, by hash, in the order in which they began."""
         return {each.strategy: each for each in self.epochs() if each.to_seq is None}
 
-    def standings(self) -> list[Standing]:
+    def totals(self) -> list[StrategyTotals]:
         """Counts and sums of every strategy, in the order of their ordinals."""
-        return [Standing(*row) for row in self._all(_STANDINGS)]
+        return [StrategyTotals(*row) for row in self._all(_STANDINGS)]
 
     def won_over_takers(self) -> dict[StrategyHash, int]:
         """By strategy: net micro-USD of the standing fills that come before, or at the very place

@@ -93,7 +93,7 @@ class IncidentRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StrategyTotals:
     """A strategy's counts and sums: sent = filled + reverted + lost + expired + reorged + open.
 
     Micro-USD. profit is net of gas, the band is the sum of the fills' bands. unplaced: fills whose

@@ -19,7 +19,7 @@ import duckdb
 from dexarb.core.block import Block, BlockHash, BlockUpdate, Log, Transaction
 from dexarb.core.token import Address
 from dexarb.errors import StoreError
-from dexarb.store.codec import Header, to_hex
+from dexarb.store.codec import LinkHeader, to_hex
 from dexarb.store.segment import PARQUET_FILES
 
 BLOCKS, LOGS, TRANSACTIONS = PARQUET_FILES
@@ -151,7 +151,7 @@ def read_blocks(folder: Path, from_seq: int, to_seq: int) -> Iterator[BlockUpdat
             raise StoreError(folder, f"cannot be read: {error}") from error
 
 
-def read_headers(folder: Path) -> Iterator[Header]:
+def read_headers(folder: Path) -> Iterator[LinkHeader]:
     """Headers of the blocks of a closed segment. Raises StoreError."""
     with duckdb.connect(config={"threads": 1}) as connection:
         try:
@@ -159,7 +159,7 @@ def read_headers(folder: Path) -> Iterator[Header]:
             for rows in _fetched(cursor):
                 for seq, number, own, parent in rows:
                     hashes = BlockHash(to_hex(own)), BlockHash(to_hex(parent))
-                    yield Header(seq, number, *hashes, False, True)
+                    yield LinkHeader(seq, number, *hashes, False, True)
         except duckdb.Error as error:
             raise StoreError(folder, f"cannot be read: {error}") from error
 

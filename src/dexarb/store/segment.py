@@ -49,7 +49,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Segment:
+class HistorySegment:
     """closed: a folder of Parquet files; otherwise a file of JSON lines."""
 
     first_seq: int
@@ -99,7 +99,7 @@ def digest_of(segment_folder: Path) -> str:
     return checksum.digest(segment_folder, SEGMENT_FILES)
 
 
-def list_segments(folder: Path) -> list[Segment]:
+def list_segments(folder: Path) -> list[HistorySegment]:
     """In order. Lines count as long as they are there: they go only when the folder they became
     stands and the manifest knows its digest. An empty file, which only a power failure leaves, is
     no segment."""
@@ -110,14 +110,14 @@ def list_segments(folder: Path) -> list[Segment]:
     return seen
 
 
-def find_segment(folder: Path, first_seq: int) -> Segment | None:
+def find_segment(folder: Path, first_seq: int) -> HistorySegment | None:
     """The segment that starts with this entry, if it exists."""
     name = segment_name(first_seq)
     closed, lines = folder / name, folder / (name + LINES_SUFFIX)
     # Lines first: they go only after the folder has come.
     if _has_content(lines):
-        return Segment(first_seq, lines, closed=False)
-    return Segment(first_seq, closed, closed=True) if closed.exists() else None
+        return HistorySegment(first_seq, lines, closed=False)
+    return HistorySegment(first_seq, closed, closed=True) if closed.exists() else None
 
 
 def drop_doubles(folder: Path, manifest: Manifest) -> None:
@@ -138,8 +138,8 @@ def drop_doubles(folder: Path, manifest: Manifest) -> None:
                 shutil.rmtree(closed)
 
 
-def _scan(folder: Path) -> list[Segment]:
-    found: dict[int, Segment] = {}
+def _scan(folder: Path) -> list[HistorySegment]:
+    found: dict[int, HistorySegment] = {}
     with disk_errors(folder, "cannot be read"), os.scandir(folder) as entries:
         for entry in entries:
             stem, dot, _ = entry.name.partition(".")
@@ -148,7 +148,7 @@ def _scan(folder: Path) -> list[Segment]:
             if dot and not _has_content(entry):
                 continue
             if dot or int(stem) not in found:
-                found[int(stem)] = Segment(int(stem), folder / entry.name, closed=not dot)
+                found[int(stem)] = HistorySegment(int(stem), folder / entry.name, closed=not dot)
     return sorted(found.values())
 
 

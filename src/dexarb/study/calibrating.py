@@ -5,43 +5,19 @@ See docs/truth.md.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numpy as np
-
-from dexarb.core.block import Block, BlockHash, BlockUpdate, Transaction
-from dexarb.core.following import Kind
-from dexarb.core.market import Keyframe, Market
-from dexarb.core.pool import PoolKey, SwapStyle
-from dexarb.core.token import Address
+from dexarb.core.block import BlockHash, BlockUpdate
+from dexarb.core.following import Move, MoveKind
+from dexarb.core.market import MAX_REORG_DEPTH, Break, Keyframe, Market
 from dexarb.errors import PoolError
 from dexarb.store.follow import first_keyframe, follow, start
 from dexarb.store.history_reader import HistoryReader
-from dexarb.study.calibration import EXACT, JudgedSwap, JudgedTransaction, judge_block
+from dexarb.study.calibration import judge_block
+from dexarb.study.calibration_sums import Calibration, Disagreement
+from dexarb.study.recent import Recent
 from dexarb.study.study import Died
-
-USUAL = 5
-"""So many arbitrages of a contract say what is usual for it, so many swaps for a pair."""
-
-NO_RECEIPTS = "no receipts"
-NOT_A_CHAIN = "swaps do not pass on all they get"
-OTHER_STYLE = "a swap of another style"
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Where our integers and the chain do not agree. Amounts in smallest units."""
-
-    block: int
-    transaction: int
-    problem: str
-    pool: PoolKey | None = None
-    amount_in: int | None = None
-    amount_out: int | None = None
-    predicted: int | None = None
 
 
 class Followed(NamedTuple):
@@ -52,156 +28,63 @@ class Followed(NamedTuple):
     error: PoolError | None = None
 
 
-@dataclass
-class Calibration:
-    """A study of followed blocks, and its own answer.
+class Calibrations(NamedTuple):
+    """Of the blocks that stand, and of those that died: a swap there is a check like any other."""
 
-    Blocks that died count: what was swapped there is a check like any other.
+    standing: Calibration
+    died: Calibration
 
-    errors_wei: of each arbitrage that could be judged, predicted less real output in the smallest
-    unit of its token. gas: by the contract that was called, predicted gas over gas used of each.
-    odd_pairs: V2 pairs that give less than our formula more often than not, with the fee that
-    would explain it, in pips.
+    @property
+    def whole(self) -> Calibration:
+        """Of all blocks, what differs by block."""
+        found = Calibration()
+        for each in self:
+            found.fold(each)
+        found.differences.sort(key=lambda each: (each.block, each.transaction))
+        return found
+
+
+class CalibrationStudy:
+    """A study of followed blocks. What was judged in a block that died is kept apart.
+
+    depth: so many of the newest blocks can still die.
     """
 
-    blocks: int = 0
-    first_block: int | None = None
-    last_block: int | None = None
-    swaps: Counter[SwapStyle] = field(default_factory=Counter)
-    arbitrages: int = 0
-    errors_wei: list[int] = field(default_factory=list)
-    not_judged: Counter[str] = field(default_factory=Counter)
-    several_swaps: int = 0
-    gas: dict[Address | None, list[float]] = field(default_factory=lambda: defaultdict(list))
-    gas_not_compared: Counter[str] = field(default_factory=Counter)
-    differences: list[Difference] = field(default_factory=list)
-    _by_pair: dict[PoolKey, Counter[SwapStyle]] = field(
-        default_factory=lambda: defaultdict(Counter)
-    )
-    _fees: dict[PoolKey, list[float]] = field(default_factory=lambda: defaultdict(list))
-
-    @property
-    def odd_pairs(self) -> dict[PoolKey, float]:
-        return {
-            pair: float(np.median(self._fees[pair]))
-            for pair, styles in sorted(self._by_pair.items())
-            if styles[SwapStyle.LESS] >= USUAL
-            and styles[SwapStyle.LESS] > sum(styles[style] for style in EXACT)
-        }
-
-    @property
-    def ok(self) -> bool:
-        return not self.differences and not self.odd_pairs
+    def __init__(self, depth: int = MAX_REORG_DEPTH) -> None:
+        self._settled = Calibration()
+        self._recent = Recent[Calibration](depth)
+        self._died = Calibration()
 
     def add(self, seen: Followed) -> None:
         """The block that the market has just applied, or the reason why it could not."""
-        update, market = seen.update, seen.market
-        block = update.block
-        if market is None:
-            self.differences.append(
-                Difference(block.number, -1, f"events cannot follow: {seen.error}")
-            )
-            return
-        self.blocks += 1
-        self.first_block = min(block.number, self.first_block or block.number)
-        self.last_block = max(block.number, self.last_block or block.number)
-        transactions = {each.index: each for each in update.transactions}
-        for judged in judge_block(market, update):
-            for swap in judged.swaps:
-                self._swap(block, judged, swap)
-            if judged.is_arbitrage:
-                self._arbitrage(block, judged, transactions.get(judged.index))
-            elif len({swap.before.key for swap in judged.swaps}) > 1:
-                self.several_swaps += 1
+        settled = self._recent.add(seen.update.block.hash, _judged(seen))
+        if settled is not None:
+            self._settled.fold(settled)
 
     def rewind(self, block_hash: BlockHash) -> None:
-        """Nothing: see the class."""
+        for judged in self._recent.rewind(block_hash):
+            self._died.fold(judged)
 
-    def answer(self) -> Calibration:
-        return self
+    def answer(self) -> Calibrations:
+        standing, died = Calibration(), Calibration()
+        for each in (self._settled, *self._recent):
+            standing.fold(each)
+        died.fold(self._died)
+        return Calibrations(standing, died)
 
-    def _swap(self, block: Block, judged: JudgedTransaction, swap: JudgedSwap) -> None:
-        self.swaps[swap.style] += 1
-        pool = swap.before.key
-        fee = swap.implied_fee_pips
-        if fee is not None:
-            self._by_pair[pool][swap.style] += 1
-            if swap.style is SwapStyle.LESS:
-                self._fees[pool].append(fee)
-        if swap.style is SwapStyle.MISMATCH:
-            self.differences.append(
-                Difference(
-                    block.number,
-                    judged.index,
-                    "a swap",
-                    pool,
-                    swap.amount_in,
-                    swap.amount_out,
-                    swap.predicted,
-                )
-            )
 
-    def _arbitrage(
-        self, block: Block, judged: JudgedTransaction, transaction: Transaction | None
-    ) -> None:
-        self.arbitrages += 1
-        styles = {swap.style for swap in judged.swaps}
-        if judged.cycle is None:
-            self.not_judged[NOT_A_CHAIN] += 1
-            self.gas_not_compared[NOT_A_CHAIN] += 1
-            return
-        if styles <= {SwapStyle.EXACT_INPUT, SwapStyle.MISMATCH}:
-            self._output(block, judged)
-        else:
-            self.not_judged[OTHER_STYLE] += 1
-        if transaction is None or judged.gas_units is None:
-            self.gas_not_compared[NO_RECEIPTS] += 1
-        else:
-            self.gas[transaction.to].append(judged.gas_units / transaction.gas_used)
-
-    def _output(self, block: Block, judged: JudgedTransaction) -> None:
-        if judged.predicted is not None:
-            self.errors_wei.append(judged.predicted - judged.amount_out)
-        if judged.predicted != judged.amount_out:
-            self.differences.append(
-                Difference(
-                    block.number,
-                    judged.index,
-                    "an arbitrage as a whole",
-                    None,
-                    judged.amount_in,
-                    judged.amount_out,
-                    judged.predicted,
-                )
-            )
-
-    @property
-    def exact(self) -> int:
-        """Arbitrages that paid what our code says, to the wei."""
-        return self.errors_wei.count(0)
-
-    @property
-    def greatest_error_wei(self) -> int:
-        return max(map(abs, self.errors_wei), default=0)
-
-    # -- gas ------------------------------------------------------------------------------------
-
-    def ratios(self) -> list[float]:
-        """Predicted gas over gas used, of all arbitrages."""
-        return [ratio for ratios in self.gas.values() for ratio in ratios]
-
-    def errors(self) -> list[float]:
-        """How far each is off what is usual for the contract that made it.
-
-        Their contracts are not ours, so the ratio itself says little. But if the model knows what
-        makes one arbitrage dearer than another, each contract has about the same ratio always.
-        """
-        found = []
-        for ratios in self.gas.values():
-            if len(ratios) >= USUAL:
-                usual = float(np.median(ratios))
-                found += [abs(ratio / usual - 1.0) for ratio in ratios]
+def _judged(seen: Followed) -> Calibration:
+    update, market, found = seen.update, seen.market, Calibration()
+    block = update.block
+    if market is None:
+        problem = f"events cannot follow: {seen.error}"
+        found.differences.append(Disagreement(block.number, -1, problem))
         return found
+    found.blocks, found.first_block, found.last_block = 1, block.number, block.number
+    transactions = {each.index: each for each in update.transactions}
+    for judged in judge_block(market, update):
+        found.add(block, judged, transactions.get(judged.index))
+    return found
 
 
 def beginning(reader: HistoryReader, first_block: int | None) -> Keyframe:
@@ -217,9 +100,9 @@ def followed(
     """The blocks from first_block to last_block that arrived after a keyframe, both included;
     None: the history's ends. Raises StoreError."""
     for move, market in follow(reader, first):
-        if move.rewound_to is not None:
-            yield Died(move.rewound_to)
         entry = move.entry
+        if move.rewound_to is not None and (last_block is None or _fork(move) < last_block):
+            yield Died(move.rewound_to)
         if not isinstance(entry, BlockUpdate):
             continue
         number = entry.block.number
@@ -227,5 +110,14 @@ def followed(
             continue
         if isinstance(move.error, PoolError):
             yield Followed(entry, None, move.error)
-        elif market is not None and move.kind is Kind.APPLIED:
+        elif market is not None and move.kind is MoveKind.APPLIED:
             yield Followed(entry, market)
+
+
+def _fork(move: Move) -> int:
+    """The number of the block that the market was taken back to."""
+    entry = move.entry
+    if isinstance(entry, BlockUpdate):
+        return entry.block.number - 1
+    point = entry.fork_point if isinstance(entry, Break) else entry.block
+    return point.number if point is not None else 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dexarb.core.block import BlockHash
-from dexarb.core.following import Kind, Move
+from dexarb.core.following import Move, MoveKind
 from dexarb.core.market import Keyframe, Market, PoolsChanged
 from dexarb.core.pool import Pool
 from dexarb.core.route import run as run_cycle
@@ -125,15 +125,15 @@ def priced(reader: HistoryReader, way: Way) -> Iterator[Priced | Died]:
 
 
 def _priced_on(valuation: Valuation | None, market: Market, move: Move) -> Valuation:
-    if valuation is None or move.kind is Kind.ANEW:
+    if valuation is None or move.kind is MoveKind.ANEW:
         return REALITY.value.valuation(market)
-    if move.kind is Kind.RESTATED:
+    if move.kind is MoveKind.RESTATED:
         return REALITY.value.valuation(market, valuation, move.touched)
     if move.rewound_to is not None:
         valuation.rewind(move.rewound_to)
     if isinstance(move.entry, PoolsChanged):
         valuation.amend(market, move.touched, move.entry.corrected)
-    if move.kind is Kind.APPLIED:
+    if move.kind is MoveKind.APPLIED:
         valuation.observe(market, move.touched)
     return valuation
 

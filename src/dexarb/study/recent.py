@@ -34,7 +34,10 @@ class Recent(Generic[Shown]):
         self._blocks.append((block_hash, shown))
         return self._blocks.popleft()[1] if len(self._blocks) > self._depth else None
 
-    def rewind(self, block_hash: BlockHash) -> None:
-        """Forget the blocks behind this one: all of them where it came before the oldest."""
+    def rewind(self, block_hash: BlockHash) -> list[Shown]:
+        """Forget the blocks behind this one: all of them where it came before the oldest. Returns
+        what they showed, newest first."""
+        died = []
         while self._blocks and self._blocks[-1][0] != block_hash:
-            self._blocks.pop()
+            died.append(self._blocks.pop()[1])
+        return died

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dexarb.core.ledger import Column
+from dexarb.core.ledger import IntColumn
 from dexarb.core.market import Break, Entry, Keyframe, Market, PoolsChanged
 from dexarb.core.token import Address
 from dexarb.core.trade import SkipCount, StrategyHash
@@ -44,7 +44,7 @@ class _Counted(NamedTuple):
     """Up to which entry counters go that are on the way to the ledger. seen: episodes, by row."""
 
     seq: int
-    seen: Column
+    seen: IntColumn
 
 
 @dataclass(slots=True)
@@ -88,7 +88,7 @@ class Session:
         self._settings: tuple[StrategySettings, ...] = ()
         self._unwritten: _Unwritten | None = None
         self._announced: tuple[StrategySettings, ...] | None = None
-        self._seen: Column = np.zeros(0, dtype=np.int64)
+        self._seen: IntColumn = np.zeros(0, dtype=np.int64)
         self._blocks_since_flush = 0
         self._hour = 0
         self.ledger_seq = ledger.seq
@@ -207,7 +207,7 @@ class Session:
     def _counted(self) -> _Counted:
         return _Counted(self.engine.seq, self.engine.ledger.column("seen").copy())
 
-    def _newly_seen(self, seen: Column) -> dict[StrategyHash, int]:
+    def _newly_seen(self, seen: IntColumn) -> dict[StrategyHash, int]:
         """Episode counts that the ledger does not have yet."""
         known = np.zeros_like(seen)
         known[: len(self._seen)] = self._seen

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dexarb.core.block import BlockHash
+from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.core.route import Cycle, CycleId
 from dexarb.core.trade import DecisionId, SkipReason, StrategyHash
 from dexarb.study.funnel import SCOPE
+from dexarb.study.recent import Recent
 from dexarb.study.redecide import Redecided, Verdict
+
+_Key = tuple[CycleId, int]
+"""Which episode: its cycle and the block at whose end that was first seen open."""
 
 _ORDER = {reason: number for number, reason in enumerate(SkipReason)}
 
 
 @dataclass(slots=True)
-class Reached:
+class Furthest:
     """How far a strategy came with an episode. sent: decision ids. reason: the latest stage that
     it reached in any block of the episode, with what was needed and the best, as in SkipCount."""
 
@@ -24,6 +29,9 @@ class Reached:
     needed: int | None = None
     best: int | None = None
     blocks: int = 0
+
+    def copy(self) -> Furthest:
+        return replace(self, sent=list(self.sent))
 
     def add(self, verdict: Verdict) -> None:
         self.blocks += 1
@@ -47,47 +55,76 @@ class Episode:
 
     cycle: Cycle
     opened: int
-    stands: dict[StrategyHash, Reached]
+    stands: dict[StrategyHash, Furthest]
+
+    def copy(self) -> Episode:
+        return replace(self, stands={key: each.copy() for key, each in self.stands.items()})
 
 
 @dataclass(frozen=True, slots=True)
 class BothStands:
-    """episodes: those within the scope of either, oldest first. made: all decisions of both."""
+    """episodes: those within the scope of either, oldest first, as they were on the blocks that
+    stand. made: all decisions of both; died: those of them that were made on a block that died."""
 
     episodes: tuple[Episode, ...]
     made: frozenset[DecisionId]
+    died: frozenset[DecisionId]
 
 
 class SideBySide:
-    """A study of what strategies said when they decided again; keys: their hashes.
+    """A study of what strategies said when they decided again; keys: their hashes. depth: so many
+    of the newest blocks can still die.
 
-    Blocks that died count: the strategies were offered what was open there, and what they sent
-    stands in the ledger.
+    What they said in a block that died is forgotten, but for what they sent: that stands in the
+    ledger.
     """
 
-    def __init__(self, keys: Sequence[StrategyHash]) -> None:
+    def __init__(self, keys: Sequence[StrategyHash], depth: int = MAX_REORG_DEPTH) -> None:
         self._keys = keys
-        self._episodes: dict[tuple[CycleId, int], Episode] = {}
+        self._settled: dict[_Key, Episode] = {}
+        self._recent = Recent[Redecided](depth)
         self._made: set[DecisionId] = set()
+        self._died: set[DecisionId] = set()
 
     def add(self, seen: Redecided) -> None:
-        for verdict in seen.verdicts:
-            key = (verdict.cycle.id, verdict.opened)
-            episode = self._episodes.get(key)
-            if episode is None:
-                stands = {each: Reached() for each in self._keys}
-                episode = Episode(verdict.cycle, verdict.opened, stands)
-                self._episodes[key] = episode
-            episode.stands[verdict.strategy].add(verdict)
-            if verdict.decision is not None:
-                self._made.add(verdict.decision.id)
+        sent = _sent(seen)
+        self._made |= sent
+        # Of a block that died and came back.
+        self._died -= sent
+        settled = self._recent.add(seen.block.hash, seen)
+        for verdict in settled.verdicts if settled is not None else ():
+            key = _key(verdict)
+            if key not in self._settled:
+                self._settled[key] = self._episode(verdict)
+            self._settled[key].stands[verdict.strategy].add(verdict)
 
     def rewind(self, block_hash: BlockHash) -> None:
-        """Nothing: see the class."""
+        for seen in self._recent.rewind(block_hash):
+            self._died |= _sent(seen)
 
     def answer(self) -> BothStands:
-        found = tuple(each for each in self._episodes.values() if _concerns(each))
-        return BothStands(found, frozenset(self._made))
+        episodes, own = dict(self._settled), set[_Key]()
+        for seen in self._recent:
+            for verdict in seen.verdicts:
+                key = _key(verdict)
+                if key not in own:
+                    own.add(key)
+                    known = episodes.get(key)
+                    episodes[key] = known.copy() if known else self._episode(verdict)
+                episodes[key].stands[verdict.strategy].add(verdict)
+        found = tuple(each for each in episodes.values() if _concerns(each))
+        return BothStands(found, frozenset(self._made), frozenset(self._died))
+
+    def _episode(self, verdict: Verdict) -> Episode:
+        return Episode(verdict.cycle, verdict.opened, {each: Furthest() for each in self._keys})
+
+
+def _key(verdict: Verdict) -> _Key:
+    return verdict.cycle.id, verdict.opened
+
+
+def _sent(seen: Redecided) -> set[DecisionId]:
+    return {each.decision.id for each in seen.verdicts if each.decision is not None}
 
 
 def _concerns(episode: Episode) -> bool:

@@ -75,7 +75,7 @@ class SpreadsSeen:
     pools: Mapping[PoolKey, Pool] | None = None
 
 
-class _Quotes(NamedTuple):
+class _CycleQuotes(NamedTuple):
     """Of a cycle on these pools: what an input gives."""
 
     pools: Sequence[Pool]
@@ -96,7 +96,7 @@ class Sight:
         self._by_tokens: dict[Pair, list[Pairing]] = {}
         self._keys: dict[Pair, tuple[PairingKey, ...]] = {}
         self._sides: dict[tuple[PoolKey, Address, Address], tuple[Pool, Sides]] = {}
-        self._quotes: dict[CycleId, _Quotes] = {}
+        self._quotes: dict[CycleId, _CycleQuotes] = {}
 
     def look(self, moment: Moment, *, goes_on: bool) -> SpreadsSeen:
         """goes_on: the block before was looked at too, so what did not move has been told."""
@@ -207,7 +207,7 @@ class Sight:
         pools = [ahead[pool] for pool in cycle.pools]
         known = self._quotes.get(cycle.id)
         if known is None or any(x is not y for x, y in zip(known.pools, pools, strict=True)):
-            known = self._quotes[cycle.id] = _Quotes(pools, {})
+            known = self._quotes[cycle.id] = _CycleQuotes(pools, {})
         if amount_in not in known.by_amount:
             try:
                 results = run_cycle(cycle, amount_in, ahead.__getitem__)

@@ -69,7 +69,7 @@ class SpreadsStudy:
         self._sight = Sight(sizes, size)
         self._settled = SpreadCourses(len(sizes))
         self._recent = Recent[SpreadsSeen]()
-        self._tip: str | None = None
+        self._tip: BlockHash | None = None
         self._now: tuple[Market, Valuation] | None = None
 
     def add(self, seen: Moment) -> None:

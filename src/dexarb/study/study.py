@@ -27,8 +27,8 @@ class Study(Protocol[Seen_contra, Answer_co]):
         ...
 
     def rewind(self, block_hash: BlockHash, /) -> None:
-        """The blocks behind this one died. The study is then as if it had never seen them, unless
-        it says that they count."""
+        """The blocks behind this one died. The study's answer is then that of one that never saw
+        them. What they showed may be told beside it, and apart from it, where it stays true."""
         ...
 
     def answer(self) -> Answer_co:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dexarb.config.where import where
+from dexarb.config.paths import config_paths
 from dexarb.core.block import BlockRef, BlockUpdate
 from dexarb.core.market import Entry, Keyframe, Market, PoolsChanged
 from dexarb.core.route import Cycle, CycleId
@@ -64,7 +64,7 @@ def history_reader(history: Path | None, config: Path) -> HistoryReader:
 
     Raises ConfigError, StoreError.
     """
-    return HistoryReader(history or read_state(where(config).state_file).history)
+    return HistoryReader(history or read_state(config_paths(config).state_file).history)
 
 
 def span(reader: HistoryReader, *, first: int | None, last: int | None, count: int | None) -> Span:

@@ -10,7 +10,7 @@ from collections.abc import Container, Sequence, Set
 from dataclasses import dataclass
 
 from dexarb.core.block import Block, BlockHash, BlockUpdate
-from dexarb.core.following import Follower, Kind, Move
+from dexarb.core.following import Follower, Move, MoveKind
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Entry, Keyframe, Market, PoolsChanged
 from dexarb.core.pool import PoolKey
@@ -82,7 +82,7 @@ class Engine:
     def _start(self, move: Move) -> None:
         """Begin with another market; where the block is the same, go on with what still holds."""
         assert self._follower.market is not None
-        goes_on = move.kind is Kind.RESTATED
+        goes_on = move.kind is MoveKind.RESTATED
         prices_before = self.valuation if goes_on else None
         known = self.market.pools.keys() if goes_on else frozenset[PoolKey]()
         self.market = self._follower.market
@@ -105,7 +105,7 @@ class Engine:
 
     def _unchanged(self, move: Move) -> frozenset[PoolKey]:
         """The pools whose future the history goes on to tell."""
-        if move.kind is not Kind.RESTATED or self._follower.market is None:
+        if move.kind is not MoveKind.RESTATED or self._follower.market is None:
             return frozenset()
         return frozenset(self._follower.market.pools.keys()) - move.touched
 
@@ -127,17 +127,17 @@ class Engine:
         back = _Back()
         if move.rewound_to is not None:
             back = self._rewind(move.rewound_to, move.touched)
-        if move.kind is Kind.APPLIED and isinstance(entry, BlockUpdate):
+        if move.kind is MoveKind.APPLIED and isinstance(entry, BlockUpdate):
             return self._block(entry, move, back)
         voided: tuple[Decision, ...] = ()
-        self.is_lost = move.kind is Kind.LOST
-        if move.kind in (Kind.ANEW, Kind.RESTATED):
+        self.is_lost = move.kind is MoveKind.LOST
+        if move.kind in (MoveKind.ANEW, MoveKind.RESTATED):
             voided = self._withdraw(self._unchanged(move))
             self._executor.restart()
             self._start(move)
-        elif move.kind is Kind.CHANGED and isinstance(entry, PoolsChanged):
+        elif move.kind is MoveKind.CHANGED and isinstance(entry, PoolsChanged):
             voided = self._change(entry, move.touched)
-        elif move.kind is Kind.BROKEN:
+        elif move.kind is MoveKind.BROKEN:
             self.scan = self._scanner.update(self.market, move.touched)
         passed = entry.block if self.is_lost and isinstance(entry, BlockUpdate) else None
         return Step(

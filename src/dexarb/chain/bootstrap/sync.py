@@ -22,7 +22,7 @@ from dexarb.core.token import Address, Token
 from dexarb.errors import BlockGone, ConfigError, PoolError
 
 T = TypeVar("T")
-Dialogue = Generator[Sequence[Call], Replies, T]
+PoolDialogue = Generator[Sequence[Call], Replies, T]
 """How pools ask: rounds of calls go out, replies come in, at last there is a value."""
 
 _NOTHING: Mapping[Address, Any] = {}
@@ -146,7 +146,7 @@ def reread_requests(pools: Sequence[Pool]) -> int:
     return 1 + len(list(aggregates(reads)))
 
 
-def _load_again(pool: Pool) -> Dialogue[Pool]:
+def _load_again(pool: Pool) -> PoolDialogue[Pool]:
     return type(pool).load(
         FoundPool(pool.key, pool.tokens, pool.fee_pips), dex=pool.dex, known=pool
     )
@@ -200,7 +200,7 @@ async def _examine(
     addresses: Sequence[Address],
 ) -> tuple[list[Token | OddToken], dict[FoundPool, str]]:
     """The tokens, and the pools that are not to be loaded with the reason."""
-    dialogues: list[Dialogue[Token | OddToken | None]] = [
+    dialogues: list[PoolDialogue[Token | OddToken | None]] = [
         *(described.token(address) for address in addresses),
         *(made_by(pool.address, request.factory) for pool, request in found.items()),
     ]
@@ -237,7 +237,7 @@ async def _of_another_kind(
     }
 
 
-async def drive(reader: PinnedReader, dialogues: Sequence[Dialogue[T]]) -> list[T | PoolError]:
+async def drive(reader: PinnedReader, dialogues: Sequence[PoolDialogue[T]]) -> list[T | PoolError]:
     """Lead all dialogues in lock-step: the calls of a round share their aggregates.
 
     A dialogue that ends in a PoolError has that as its result.

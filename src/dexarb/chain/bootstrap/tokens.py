@@ -89,7 +89,7 @@ def _odd(reply: bytes | None, before: Token | None) -> bool:
 
 def _decimals(reply: bytes | None) -> int:
     """Raises ValueError, which says what was answered."""
-    decimals = abi.uint_at(_told(reply, "decimals()"), 0)
+    decimals = abi.uint_at(_checked(reply, "decimals()"), 0)
     if decimals > MAX_DECIMALS:
         raise ValueError(f"decimals() is {decimals}, and no amount holds a whole token of so many")
     return decimals
@@ -97,7 +97,7 @@ def _decimals(reply: bytes | None) -> int:
 
 def _symbol(reply: bytes | None) -> str:
     """Printable and short. Raises ValueError, which says what was answered."""
-    data = _told(reply, "symbol()")
+    data = _checked(reply, "symbol()")
     try:
         symbol = abi.decode_text(data)
     except ValueError:
@@ -109,7 +109,7 @@ def _symbol(reply: bytes | None) -> str:
     return symbol
 
 
-def _told(reply: bytes | None, call: str) -> bytes:
+def _checked(reply: bytes | None, call: str) -> bytes:
     if reply is None:
         raise ValueError(f"{call} reverts")
     if not reply:

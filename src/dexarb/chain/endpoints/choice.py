@@ -66,33 +66,33 @@ class Endpoints:
             Endpoint(index, name, BatchSize(batch_size)) for index, name in enumerate(unique(names))
         ]
         self._budgets = list(budgets) or [Budget()] * len(self.all)
-        self._notice = notice or _tell
+        self._notice = notice or _log_notice
 
     # -- events -------------------------------------------------------------------------------
 
     def answered(self, endpoint: Endpoint, sent_at: float, now: float) -> None:
         endpoint.answered(sent_at)
-        self._tell_changes(endpoint, now)
+        self._notify(endpoint, now)
 
     def failed(self, endpoint: Endpoint, reason: str, sent_at: float, now: float) -> None:
         endpoint.failed(reason, sent_at, now)
-        self._tell_changes(endpoint, now)
+        self._notify(endpoint, now)
 
     def barred(self, endpoint: Endpoint, for_s: float, reason: str, now: float) -> None:
         endpoint.barred(for_s, f"asks to be left alone for {for_s:.0f} s ({reason})", now)
-        self._tell_changes(endpoint, now)
+        self._notify(endpoint, now)
 
     def used_up(self, endpoint: Endpoint, reason: str, sent_at: float, now: float) -> None:
         endpoint.used_up(reason, sent_at, now)
-        self._tell_changes(endpoint, now)
+        self._notify(endpoint, now)
 
     def disbelieved(self, endpoint: Endpoint, reason: str, sent_at: float, now: float) -> None:
         endpoint.disbelieved(reason, sent_at, now)
-        self._tell_changes(endpoint, now)
+        self._notify(endpoint, now)
 
     def judged(self, endpoint: Endpoint, standing: Standing, reason: str, now: float) -> None:
         endpoint.judged(standing, reason, now)
-        self._tell_changes(endpoint, now)
+        self._notify(endpoint, now)
 
     def lacks(self, endpoint: Endpoint, method: str, now: float) -> None:
         if endpoint.lacks(method, now):
@@ -105,12 +105,12 @@ class Endpoints:
     def measured(self, endpoint: Endpoint, latency_s: float, now: float) -> None:
         endpoint.measured(latency_s)
         endpoint.set_slow(self._slowness(endpoint, now), now)
-        self._tell_changes(endpoint, now)
+        self._notify(endpoint, now)
 
-    def heard(self, endpoint: Endpoint, number: int, block_hash: str, now: float) -> None:
-        endpoint.heard(number, block_hash, now)
+    def note_head(self, endpoint: Endpoint, number: int, block_hash: str, now: float) -> None:
+        endpoint.note_head(number, block_hash, now)
         endpoint.set_behind(self._lag(endpoint, now), now)
-        self._tell_changes(endpoint, now)
+        self._notify(endpoint, now)
 
     def _slowness(self, endpoint: Endpoint, now: float) -> Away | None:
         latency = endpoint.latency_s
@@ -134,16 +134,16 @@ class Endpoints:
     def _others(self, endpoint: Endpoint, now: float) -> list[Endpoint]:
         return [each for each in self.all if each is not endpoint and each.is_trusted(now)]
 
-    def _tell_changes(self, endpoint: Endpoint, now: float) -> None:
+    def _notify(self, endpoint: Endpoint, now: float) -> None:
         away = endpoint.away(now)
-        if away is not None and endpoint.told != away.kind:
+        if away is not None and endpoint.logged_trouble != away.kind:
             self._notice("endpoint.left", endpoint.name, away.reason)
-        elif away is None and endpoint.told is not None:
+        elif away is None and endpoint.logged_trouble is not None:
             # A rest that has merely run out proves nothing yet.
             if endpoint.rests_for_s(now) or endpoint.barred_for_s(now):
                 return
             self._notice("endpoint.back", endpoint.name, "answers as it should")
-        endpoint.told = away.kind if away is not None else None
+        endpoint.logged_trouble = away.kind if away is not None else None
 
     # -- questions ----------------------------------------------------------------------------
 
@@ -210,8 +210,8 @@ class Endpoints:
 
     def _is_within_budget(self, endpoint: Endpoint, utc_s: float) -> bool:
         spent = self.usage.rest(endpoint.name, self._budgets[endpoint.index], utc_s)
-        if (spent is not None) != endpoint.told_budget:
-            endpoint.told_budget = spent is not None
+        if (spent is not None) != endpoint.budget_is_logged:
+            endpoint.budget_is_logged = spent is not None
             if spent is None:
                 self._notice("endpoint.back", endpoint.name, "its budget has begun anew")
             else:
@@ -255,6 +255,6 @@ def unique(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _tell(event: str, endpoint: str, reason: str) -> None:
+def _log_notice(event: str, endpoint: str, reason: str) -> None:
     level = _log.warning if event == "endpoint.left" else _log.info
     level(event, endpoint=endpoint, reason=reason)

@@ -267,7 +267,7 @@ class EndpointClient:
         self._endpoints.has(self.health, method)
         self._believe(slot, value, sent_at)
         if slot.error is None:  # a head that cannot be true tells of nothing
-            self._listen(slot.request, message.result)
+            self._note_position(slot.request, message.result)
 
     def _believe(self, slot: Slot, value: Any, sent_at: float) -> None:
         try:
@@ -282,23 +282,23 @@ class EndpointClient:
             slot.value, slot.error, slot.open = value, None, False
             slot.endpoint = self.health.name
 
-    def _listen(self, request: wire.Request, result: msgspec.Raw) -> None:
+    def _note_position(self, request: wire.Request, result: msgspec.Raw) -> None:
         """Answers about the newest block tell where the endpoint is, whoever asked."""
         if request.method == "eth_blockNumber":
-            self._heard(_decoded(result, str), "")
+            self._note_head(_decoded(result, str), "")
         elif request.method == "eth_getBlockByNumber" and "latest" in request.params[:1]:
-            self.hear_head(result)
+            self.note_head(result)
 
-    def hear_head(self, header: msgspec.Raw | bytes) -> None:
+    def note_head(self, header: msgspec.Raw | bytes) -> None:
         """A header of the newest block, as it was sent; anything else is passed over."""
         head = _decoded(header, _Head)
         if head is not None:
-            self._heard(head.number, head.hash)
+            self._note_head(head.number, head.hash)
 
-    def _heard(self, number: str | None, block_hash: str) -> None:
+    def _note_head(self, number: str | None, block_hash: str) -> None:
         if number is not None and len(number) <= _NUMBER_LENGTH:
             with contextlib.suppress(ValueError):
-                self._endpoints.heard(self.health, int(number, 16), block_hash, self._clock())
+                self._endpoints.note_head(self.health, int(number, 16), block_hash, self._clock())
 
     def _note(self, slot: Slot, error: RpcError, sent_at: float) -> None:
         """An error as the answer to one call."""
@@ -333,8 +333,8 @@ def _refusal_of_all(
         return first
     if len(messages) < len(requests) or first is None:
         return None
-    said = {(each.error.code, each.error.message) for each in messages if each.error is not None}
-    same = len(said) == 1 and all(each.error is not None for each in messages)
+    errors = {(each.error.code, each.error.message) for each in messages if each.error is not None}
+    same = len(errors) == 1 and all(each.error is not None for each in messages)
     return first if same and refuses_batch(RpcError("batch", first.code, first.message)) else None
 
 

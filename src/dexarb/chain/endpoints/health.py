@@ -23,7 +23,7 @@ METHOD_AGAIN_S = 600.0
 OPINION_S = 60.0
 """How long "slow" and "behind" hold if nobody asks the endpoint meanwhile."""
 TOLD_FAILURES = 3
-TOLD_AFTER_S = 5.0
+LOGGED_AFTER_S = 5.0
 """Shorter trouble is not worth a message."""
 
 _LATENCY_WEIGHT = 0.3
@@ -48,11 +48,11 @@ class Standing(Enum):
 
 
 class Newest(NamedTuple):
-    """The newest block an endpoint told of; heard_at: when it last did, however old the block."""
+    """The newest block an endpoint told of; noted_at: when it last did, however old the block."""
 
     number: int
     hash: str
-    heard_at: float
+    noted_at: float
 
 
 class Away(NamedTuple):
@@ -101,9 +101,9 @@ class Endpoint:
     latency_s: float | None = None
     refused: int = 0
     """Answers that could not be true."""
-    told: str | None = None
-    """The kind of trouble that was told and has not been told to be over."""
-    told_budget: bool = False
+    logged_trouble: str | None = None
+    """The kind of trouble that is in the log, and not yet its end."""
+    budget_is_logged: bool = False
     _standing_reason: str = ""
     _judge_at: float = float("-inf")
     _mismatches: int = 0
@@ -178,7 +178,7 @@ class Endpoint:
         self.latency_s = before + _LATENCY_WEIGHT * (latency_s - before)
         self._samples += 1
 
-    def heard(self, number: int, block_hash: str, now: float) -> None:
+    def note_head(self, number: int, block_hash: str, now: float) -> None:
         self.newest = Newest(number, block_hash, now)
 
     def judged(self, standing: Standing, reason: str, now: float) -> None:
@@ -248,10 +248,10 @@ class Endpoint:
         if self.standing.is_foreign:
             return Away(self.standing.value, self._standing_reason)
         if self._barred_until > now and (
-            self._bar.kind == "quota" or self._barred_until - self._barred_since >= TOLD_AFTER_S
+            self._bar.kind == "quota" or self._barred_until - self._barred_since >= LOGGED_AFTER_S
         ):
             return self._bar
-        lasting = self._failures > 1 and now - self._failing_since >= TOLD_AFTER_S
+        lasting = self._failures > 1 and now - self._failing_since >= LOGGED_AFTER_S
         if self._failures >= TOLD_FAILURES or lasting:
             return Away("failing", self._failure)
         for opinion in (self._behind, self._slow):

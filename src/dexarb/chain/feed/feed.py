@@ -130,7 +130,7 @@ class BlockFeed:
         self._path_is_live = self._path_is_late = False
         self._ready: deque[Received] = deque()
         self._contradicting: dict[str, BlockRef] = {}
-        self._told: set[str] = set()
+        self._disagreeing: set[str] = set()
         self._failures = self._pruned = 0
         self._failing_since = self._missing_since = 0.0
         self._patience_s = patience_s
@@ -169,8 +169,8 @@ class BlockFeed:
         contradictions = self.listener.witnesses.contradictions(known)
         for endpoint, theirs in contradictions.items():
             first = self._contradicting.setdefault(endpoint, theirs)
-            if first != theirs and endpoint not in self._told:
-                self._told.add(endpoint)
+            if first != theirs and endpoint not in self._disagreeing:
+                self._disagreeing.add(endpoint)
                 ours = dict(known)[theirs.number]
                 remedy = "One of them is on a dead branch or on another chain; add a third to tell"
                 _log.warning(
@@ -183,8 +183,8 @@ class BlockFeed:
                 )
         for endpoint in self._contradicting.keys() - contradictions.keys():
             del self._contradicting[endpoint]
-            if endpoint in self._told:
-                self._told.discard(endpoint)
+            if endpoint in self._disagreeing:
+                self._disagreeing.discard(endpoint)
                 _log.info("endpoints.agree", endpoint=endpoint)
 
     async def _check_finality(self) -> None:
@@ -287,7 +287,7 @@ class BlockFeed:
         if is_far:
             header = await self._headers.one(newest.number + WINDOW)
         live = head.live and header is head.header
-        heard_at = self.listener.heard_at(head.header.block.hash) if live else None
+        seen_at = self.listener.seen_at(head.header.block.hash) if live else None
         way = await self._way_to(header)
         is_lower = bool(way) and way[-1].block.number <= newest.number
         if is_lower and await self._headers.stands(newest):
@@ -295,7 +295,7 @@ class BlockFeed:
         self._path_is_live = live
         self._path_is_late = head.late or is_far
         self._path = deque(
-            _seen(each, self.listener.heard_at(each.block.hash) or heard_at) for each in way
+            _seen(each, self.listener.seen_at(each.block.hash) or seen_at) for each in way
         )
 
     async def _another_head(self) -> Header:

@@ -29,7 +29,7 @@ _LONG_PATIENCE = 8
 
 _log = structlog.get_logger("dexarb.feed")
 
-Call = tuple[str, Sequence[Any]]
+RpcCall = tuple[str, Sequence[Any]]
 
 
 class ContentsFetcher:
@@ -112,7 +112,7 @@ class ContentsFetcher:
         def check(at: int, receipts: list[Receipt]) -> None:
             checked[at] = contents.of_receipts(headers[at], receipts, self._watched)
 
-        calls: list[Call] = [(contents.RECEIPTS, [each.block.hash]) for each in headers]
+        calls: list[RpcCall] = [(contents.RECEIPTS, [each.block.hash]) for each in headers]
         answers = await self._rpc.batch_as(list[Receipt], calls, check=check)
         if isinstance(answers[0], RpcError):
             raise answers[0]
@@ -120,7 +120,7 @@ class ContentsFetcher:
         return [checked[at] for at, _ in enumerate(good)]
 
     async def _logs(self, headers: Sequence[Header]) -> list[Contents]:
-        calls: list[Call] = []
+        calls: list[RpcCall] = []
         for header in headers:
             calls.append(self._logs_call(header))
             # Some nodes say of a block they do not know that it has no logs; not in this company.
@@ -145,7 +145,7 @@ class ContentsFetcher:
                 raise failed
         return found
 
-    def _logs_call(self, header: Header) -> Call:
+    def _logs_call(self, header: Header) -> RpcCall:
         wanted: dict[str, object] = {
             "blockHash": header.block.hash,
             "topics": [["0x" + topic.hex() for topic in self._watched.topics]],

@@ -43,7 +43,7 @@ class HeaderReader:
         self._fields = fields
         self.are_proven = False
         self._unproven = self._proven = 0
-        self._is_told = False
+        self._is_logged = False
 
     def read(self, answer: Any, asked: str | int | None = None) -> Header:
         """The header in an answer. asked: the hash or number it has to have. Raises Refused."""
@@ -55,7 +55,7 @@ class HeaderReader:
             raise Refused(_METHOD, f"block {block.number} {block.hash}, asked for {asked}")
         check_header(header, _METHOD, proven_before=self.are_proven)
         self._doubt(header)
-        self._tell(answer, is_proven=header.hash_matches is True)
+        self._log_proof(answer, is_proven=header.hash_matches is True)
         self.are_proven = self.are_proven or header.hash_matches is True
         return header
 
@@ -66,22 +66,22 @@ class HeaderReader:
         if self.are_proven and 0 < self._unproven <= _DOUBTED:
             raise Refused(_METHOD, "the header lacks a field, or has a strange one")
 
-    def _tell(self, answer: JsonObject, *, is_proven: bool) -> None:
+    def _log_proof(self, answer: JsonObject, *, is_proven: bool) -> None:
         """Say once that headers cannot be proven here, and once that they can again.
 
         One old header says nothing: around a fork both kinds are read for a while.
         """
         self._proven = self._proven + 1 if is_proven else 0
-        if not is_proven and not self._is_told:
-            self._is_told = True
+        if not is_proven and not self._is_logged:
+            self._is_logged = True
             strange = [name[:_NAME_SHOWN] for name in decode.strange_fields(answer, self._fields)]
             _log.warning(
                 "headers.unproven",
                 unknown_fields=strange[:_NAMES_SHOWN],
                 remedy="Blocks stay unproven; header_fields in the chain profile names the fields",
             )
-        elif self._is_told and self._proven > _DOUBTED:
-            self._is_told = False
+        elif self._is_logged and self._proven > _DOUBTED:
+            self._is_logged = False
             _log.info("headers.proven")
 
     async def ask(self, questions: Sequence[str | int]) -> list[Header | None]:

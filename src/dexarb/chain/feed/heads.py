@@ -110,7 +110,7 @@ class HeadListener:
         self._now = now
         self._stats = stats
         self._trouble = trouble
-        self._heard_at: OrderedDict[BlockHash, float] = OrderedDict()
+        self._seen_at: OrderedDict[BlockHash, float] = OrderedDict()
         self._latest: BlockRef | None = None
         self._listening = False
         self._polling = asyncio.Event()
@@ -118,9 +118,9 @@ class HeadListener:
         self._news_at = 0.0
         self._looked_at = float("-inf")
 
-    def heard_at(self, block_hash: BlockHash) -> float | None:
+    def seen_at(self, block_hash: BlockHash) -> float | None:
         """When the block was heard of as a live head."""
-        return self._heard_at.get(block_hash)
+        return self._seen_at.get(block_hash)
 
     async def run(self) -> None:
         self._news_at = _clock()
@@ -154,7 +154,7 @@ class HeadListener:
         """Ask for the newest block; whether it is news. Raises RpcError and TransportError."""
         before, live = self._rpc.requests, self._listening
         header, endpoint = await self._headers.at(LATEST, self._rpc)
-        news = self._hear(header, endpoint)
+        news = self._take_head(header, endpoint)
         if news:
             self._stats.spend(self._rpc.requests - before, live=live)
         else:
@@ -217,7 +217,7 @@ class HeadListener:
             await self._poll()
             return
         self._stats.pushed += 1
-        self._hear(header, endpoint)
+        self._take_head(header, endpoint)
 
     # -- the other endpoints ------------------------------------------------------------------
 
@@ -248,7 +248,7 @@ class HeadListener:
                 continue  # also where the endpoint did not answer: its health has noted that
             self._note(header, endpoint)
             if self._latest is None or header.block.number > self._latest.number:
-                self._hear(header, endpoint)
+                self._take_head(header, endpoint)
 
     async def look_for_finality(self) -> None:
         """Ask again for the newest final block."""
@@ -268,7 +268,7 @@ class HeadListener:
         ref = BlockRef(header.block.number, header.block.hash)
         self.witnesses.name(endpoint, ref, header.block.parent_hash)
 
-    def _hear(self, header: Header, endpoint: str) -> bool:
+    def _take_head(self, header: Header, endpoint: str) -> bool:
         """Whether it is news."""
         self._note(header, endpoint)
         block = header.block
@@ -278,10 +278,10 @@ class HeadListener:
             self._news_at = _clock()
             self._pace.note(block.number, block.timestamp)
         if news and self._listening:
-            self._heard_at.setdefault(block.hash, self._now())
-            if len(self._heard_at) > _REMEMBERED:
-                self._heard_at.popitem(last=False)
-        live = block.hash in self._heard_at
+            self._seen_at.setdefault(block.hash, self._now())
+            if len(self._seen_at) > _REMEMBERED:
+                self._seen_at.popitem(last=False)
+        live = block.hash in self._seen_at
         late = not live and _clock() - self._looked_at > HICCUP_S
         self._looked_at = _clock()
         if news or self.heads.empty():  # said again only to whoever waits

@@ -10,7 +10,7 @@ import structlog
 
 from dexarb.errors import OutsideError
 
-TOLD_AFTER = 3
+LOGGED_AFTER = 3
 """Failures in a row that are worth a word: one or two mend themselves within the second."""
 
 _log = structlog.get_logger("dexarb.feed")
@@ -24,14 +24,14 @@ class Outage:
         self._now = now
         self._failures = 0
         self._since = 0.0
-        self._is_told = False
+        self._is_logged = False
 
     def failed(self, error: OutsideError) -> None:
         if not self._failures:
             self._since = self._now()
         self._failures += 1
-        if self._failures >= TOLD_AFTER and not self._is_told:
-            self._is_told = True
+        if self._failures >= LOGGED_AFTER and not self._is_logged:
+            self._is_logged = True
             _log.warning(
                 "feed.trouble",
                 subject=self._subject,
@@ -42,7 +42,7 @@ class Outage:
 
     def over(self) -> None:
         """It works."""
-        if self._is_told:
+        if self._is_logged:
             lasted_s = round(self._now() - self._since, 1)
             _log.info("feed.over", subject=self._subject, lasted_s=lasted_s)
-        self._failures, self._is_told = 0, False
+        self._failures, self._is_logged = 0, False

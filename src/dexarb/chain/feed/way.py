@@ -44,20 +44,20 @@ def way_to(
     if target.block.number <= oldest.number:
         yield from _another_chain(target.block, newest, newest_timestamp)
         return []
-    way, heard = [target], dict[BlockHash, Header]()
+    way, received = [target], dict[BlockHash, Header]()
     window = min(WINDOW, max(1, target.block.number - newest.number - 1))
     while way[-1].block.parent_hash not in hashes:
         child = way[-1].block
         if child.number - 1 <= oldest.number:
             raise ReorgTooDeep(child.number, child.hash, oldest.number)
-        if child.parent_hash not in heard:
+        if child.parent_hash not in received:
             # Only hashes connect blocks; those by number save round trips where they fit.
             lowest = max(oldest.number, child.number - 1 - window)
             asked: Questions = [child.parent_hash, *range(child.number - 2, lowest, -1)]
             answers = yield asked
-            heard.update((header.block.hash, header) for header in answers if header is not None)
+            received.update((header.block.hash, header) for header in answers if header is not None)
             window = min(WINDOW, window * 4)
-        parent = heard.get(child.parent_hash)
+        parent = received.get(child.parent_hash)
         if parent is None or parent.block.number != child.number - 1:
             raise ParentMissing
         way.append(parent)

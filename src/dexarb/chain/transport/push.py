@@ -98,8 +98,8 @@ class PushedTransport(NodeUrl, ABC):
         try:
             (message,) = wire.decode(answer)
             if message.error is not None:
-                said = self.scrub(message.error.message)
-                raise RpcError("eth_subscribe", message.error.code, said)
+                problem = self.scrub(message.error.message)
+                raise RpcError("eth_subscribe", message.error.code, problem)
             name = msgspec.json.decode(message.result, type=str)
         except (*wire.UNREADABLE, ValueError):
             raise self._error("malformed answer to eth_subscribe") from None
@@ -107,15 +107,15 @@ class PushedTransport(NodeUrl, ABC):
 
     async def _ask(self, payload: bytes) -> tuple[bytes, _Connection]:
         connection: _Connection | None = None
-        heard_before = 0
+        received_before = 0
         try:
             async with asyncio.timeout(self._timeout_s):
                 connection = await self._open()
-                heard_before = connection.heard
+                received_before = connection.received
                 return await connection.ask(payload), connection
         except TimeoutError:
             reason = f"no answer within {self._timeout_s:g} s"
-            if connection is not None and connection.heard == heard_before:
+            if connection is not None and connection.received == received_before:
                 # Not a slow request but a dead line: the next use gets a new one.
                 connection.fail(self._error(reason))
             is_open = connection is not None
@@ -142,7 +142,7 @@ class _Connection:
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._subscriptions: dict[str, Subscription] = {}
         self._loss: TransportError | None = None
-        self.heard = 0
+        self.received = 0
         self._reader = asyncio.create_task(self._read())
 
     @property
@@ -204,7 +204,7 @@ class _Connection:
 
     def _deliver(self, text: bytes) -> None:
         """Answers go to whoever asked; what nobody asked for is dropped."""
-        self.heard += 1
+        self.received += 1
         try:
             messages = wire.decode(text)
         except wire.UNREADABLE:
@@ -226,7 +226,7 @@ class _Connection:
 
     def _notify(self, message: wire.Message) -> None:
         with contextlib.suppress(*wire.UNREADABLE):
-            notice = msgspec.json.decode(message.params, type=wire.Notice)
+            notice = msgspec.json.decode(message.params, type=wire.Notification)
             known = notice.subscription in self._subscriptions
             if known or len(self._subscriptions) < _MAX_SUBSCRIPTIONS:
                 self.subscription(notice.subscription).push(bytes(notice.result))

@@ -37,7 +37,7 @@ class ErrorBody(msgspec.Struct):
     data: Any = None
 
 
-class Notice(msgspec.Struct):
+class Notification(msgspec.Struct):
     """The params of an eth_subscription notification."""
 
     subscription: str

@@ -28,7 +28,9 @@ class GasModel(Model):
     the pools offer, and refuses. refused_hop: until a pool says no to an amount.
     nothing_sent: less for a pool whose output is zero, where a kind has that.
 
-    Its version stands for the gas of the pool kinds as well, which stands with them.
+    Its version stands for the gas of the pool kinds as well, which stands with them: raise it where
+    that of a kind changes. In the spec the kinds' figures would begin new epochs for everybody
+    whenever a kind is added, although nothing that was traded would come out otherwise.
     """
 
     NAME: ClassVar[str] = "executor"

@@ -28,12 +28,12 @@ class OrderModel(Model):
     NAME: ClassVar[str] = "fee_and_rivals"
     VERSION: ClassVar[int] = 1
 
-    def places(self, market: Market, update: BlockUpdate, valuation: Valuation) -> Places:
+    def places(self, market: Market, update: BlockUpdate, valuation: Valuation) -> BlockPlaces:
         """In the block that the market has just applied. valuation stands before it."""
-        return Places(market, update, valuation)
+        return BlockPlaces(market, update, valuation)
 
 
-class Places:
+class BlockPlaces:
     """Where decisions stand in the latest block. Made once a block, asked for every decision.
 
     A place is a prefix of the block: behind the last transaction that comes before us.

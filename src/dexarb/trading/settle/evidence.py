@@ -37,7 +37,7 @@ class _Watch:
     def key(self) -> _Key:
         return self.cycle.id, self.block.hash
 
-    def told(self, outcome: Outcome, closed_after: int | None) -> Evidence:
+    def evidence(self, outcome: Outcome, closed_after: int | None) -> Evidence:
         return Evidence(
             cycle=self.cycle,
             block_number=self.block.number,
@@ -171,7 +171,7 @@ def _main_token(cycle: Cycle, tokens: Iterable[Address]) -> Address:
 def _conclusion(watch: _Watch, block: Block, is_open: bool) -> Evidence | None:
     blocks = block.number - watch.block.number
     if not is_open:
-        return watch.told(Outcome.TAKEN if watch.is_arbitrage else Outcome.VANISHED, blocks)
+        return watch.evidence(Outcome.TAKEN if watch.is_arbitrage else Outcome.VANISHED, blocks)
     if blocks >= PERSISTS_AFTER_BLOCKS:
-        return watch.told(Outcome.PERSISTED, None)
+        return watch.evidence(Outcome.PERSISTED, None)
     return None

@@ -48,7 +48,7 @@ class PaperExecutor:
         self._settled: deque[tuple[BlockHash, list[_Sent]]] = deque(maxlen=MAX_REORG_DEPTH + 1)
 
     def submit(self, decisions: Sequence[Decision], valuation: Valuation) -> None:
-        quotes = _Quotes(valuation)
+        quotes = _TokenPrices(valuation)
         for decision in decisions:
             prices = quotes.of(decision)
             if prices is None:
@@ -78,7 +78,7 @@ class PaperExecutor:
         if not due:
             return []
         settlement = Settlement(market, update, valuation, self._reality)
-        quotes = _Quotes(valuation)
+        quotes = _TokenPrices(valuation)
         fills: list[Fill] = []
         for sent in due:
             decision = sent.decision
@@ -116,7 +116,7 @@ class PaperExecutor:
             self._open = {sent.decision.id: sent for sent in under_way}
 
 
-class _Quotes:
+class _TokenPrices:
     """Prices of one moment, by start token; both at once, so that they are of the same block."""
 
     def __init__(self, valuation: Valuation) -> None:

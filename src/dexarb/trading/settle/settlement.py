@@ -52,7 +52,7 @@ class _Run:
     reverted_gas: int
 
 
-class _Outcome(NamedTuple):
+class _Settled(NamedTuple):
     status: FillStatus
     amount_in: int
     amount_out: int
@@ -77,7 +77,7 @@ class _Result(NamedTuple):
 EXPIRED = _Result(0, FillStatus.EXPIRED, 0, 0, 0, 0, 0, 0, (0, 0), place_known=True)
 """Never included, so it costs nothing."""
 
-_Route = tuple[CycleId, PoolKey]
+_Rotation = tuple[CycleId, PoolKey]
 """A cycle uses no pool twice, so its id and first pool say all."""
 
 
@@ -91,9 +91,9 @@ class Settlement:
         self._block = update.block
         self._gas = reality.gas
         self._places = reality.order.places(market, update, valuation)
-        self._touching: dict[_Route, tuple[int, ...]] = {}
-        self._runs: dict[tuple[_Route, int, Funding, int], _Run] = {}
-        self._outcomes: dict[tuple[object, ...], list[_Outcome]] = {}
+        self._touching: dict[_Rotation, tuple[int, ...]] = {}
+        self._runs: dict[tuple[_Rotation, int, Funding, int], _Run] = {}
+        self._outcomes: dict[tuple[object, ...], list[_Settled]] = {}
         self._results: dict[tuple[object, ...], _Result] = {}
 
     def fill(self, decision: Decision, prices: Prices) -> Fill:
@@ -145,7 +145,7 @@ class Settlement:
             self._places.is_known(decision.position),
         )
 
-    def _outcomes_of(self, decision: Decision, places: int) -> list[_Outcome]:
+    def _outcomes_of(self, decision: Decision, places: int) -> list[_Settled]:
         """Behind none, one, two ... of the transactions that touch the cycle's pools."""
         key = (
             decision.cycle.id,
@@ -162,22 +162,22 @@ class Settlement:
             self._outcomes[key] = known
         return known
 
-    def _outcome(self, decision: Decision, before: int) -> _Outcome:
+    def _outcome(self, decision: Decision, before: int) -> _Settled:
         run = self._run(decision.cycle, decision.amount_in, decision.funding, before)
         limit, least = self._gas.limit(decision.gas_units), decision.least_amount_out
         if decision.competition_lost:
             # Whoever has taken the spread has moved the pools.
-            return _Outcome(FillStatus.LOST, 0, 0, min(run.moved_gas, limit))
+            return _Settled(FillStatus.LOST, 0, 0, min(run.moved_gas, limit))
         if run.most_out is not None and run.most_out < least:
-            return _Outcome(FillStatus.REVERTED, 0, 0, min(run.moved_gas, limit))
+            return _Settled(FillStatus.REVERTED, 0, 0, min(run.moved_gas, limit))
         if run.amount_out is not None and run.amount_out >= least and run.reverted_gas <= limit:
             amounts = decision.amount_in, run.amount_out
-            return _Outcome(FillStatus.FILLED, *amounts, run.filled_gas)
-        return _Outcome(FillStatus.REVERTED, 0, 0, min(run.reverted_gas, limit))
+            return _Settled(FillStatus.FILLED, *amounts, run.filled_gas)
+        return _Settled(FillStatus.REVERTED, 0, 0, min(run.reverted_gas, limit))
 
     @staticmethod
     def _value(
-        decision: Decision, outcome: _Outcome, gas_price: int, prices: Prices
+        decision: Decision, outcome: _Settled, gas_price: int, prices: Prices
     ) -> tuple[int, int]:
         """(gas cost, net) in micro-USD at the prices before the block: cost up, profit down, and
         neither beyond what any trade can be worth."""

@@ -11,11 +11,11 @@ from dexarb.core.trade import StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.store.ledger_notes import METRICS, Metrics
 from dexarb.store.ledger_reader import read_only
-from dexarb.store.ledger_rows import Standing
+from dexarb.store.ledger_rows import StrategyTotals
 
 
 @dataclass(frozen=True, slots=True)
-class Standings:
+class Totals:
     """Of one moment. seq: the last history entry included. metrics: measured by the trader.
 
     rows: the strategies that take part now, then those that no longer do. active and failed are
@@ -26,7 +26,7 @@ class Standings:
     seq: int
     block: int | None
     history: Path
-    rows: tuple[Standing, ...]
+    rows: tuple[StrategyTotals, ...]
     metrics: Metrics | None
     active: frozenset[StrategyHash] = frozenset()
     failed: frozenset[StrategyHash] = frozenset()
@@ -41,17 +41,17 @@ class Standings:
     def block_to_decision_ms(self) -> Mapping[str, float | None] | None:
         return self.metrics.block_to_decision_ms if self.metrics else None
 
-    def state(self, row: Standing) -> str:
+    def state(self, row: StrategyTotals) -> str:
         """`active`, `failed` (in its own code, and quarantined) or `ended`."""
         if row.hash in self.failed:
             return "failed"
         return "active" if row.hash in self.active else "ended"
 
-    def won_over_taker(self, row: Standing) -> int:
+    def won_over_taker(self, row: StrategyTotals) -> int:
         """Micro-USD."""
         return (self.won or {}).get(row.hash, 0)
 
-    def as_json(self, row: Standing) -> dict[str, Any]:
+    def as_json(self, row: StrategyTotals) -> dict[str, Any]:
         """A row of these, with what only the whole ledger says about it."""
         return as_json(row) | {
             "won_over_taker_usd": self.won_over_taker(row) / MICRO_USD,
@@ -59,13 +59,13 @@ class Standings:
         }
 
 
-def read_standings(ledger: Path) -> Standings:
+def read_totals(ledger: Path) -> Totals:
     """Raises StoreError."""
     with read_only(ledger) as reader, reader.at_one_moment():
         last = reader.last_block
         active = frozenset(reader.active())
-        rows = sorted(reader.standings(), key=lambda row: row.hash not in active)
-        return Standings(
+        rows = sorted(reader.totals(), key=lambda row: row.hash not in active)
+        return Totals(
             reader.seq,
             last[0] if last else None,
             reader.history,
@@ -77,7 +77,7 @@ def read_standings(ledger: Path) -> Standings:
         )
 
 
-def as_json(row: Standing) -> dict[str, Any]:
+def as_json(row: StrategyTotals) -> dict[str, Any]:
     """The keys that machines rely on, and more. Money in USD.
 
     profit_usd is null while fills have no known place (`unplaced`): then only the band is true.

@@ -8,18 +8,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
+from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
-from dexarb.amm.v3_events import MINT, SWAP
-from dexarb.core.block import Block, BlockHash, BlockRef, BlockUpdate, Log, Transaction
+from dexarb.core.block import Block, BlockUpdate, Log
 from dexarb.core.market import Keyframe, Market, PoolsChanged
 from dexarb.core.pool import Pool, PoolKey
-from dexarb.core.profile import ChainProfile, ReferencePool
+from dexarb.core.profile import ReferencePool
 from dexarb.core.token import Address, Token
+from tests.support.worlds.blocks import GENESIS, block, profile, ref_of, transaction
+from tests.support.worlds.events import position_log, state_log
+from tests.support.worlds.pools import v2_pool, v3_pool
 
 CHAIN_ID = 137
 START_BLOCK = 5_000
-TRADER = Address("0x" + "7a" * 20)
 WETH, USDC, WBTC = (Address("0x" + byte * 20) for byte in ("01", "02", "03"))
 TOKENS = (
     Token(CHAIN_ID, WETH, "WETH", 18),
@@ -27,54 +28,26 @@ TOKENS = (
     Token(CHAIN_ID, WBTC, "WBTC", 8),
 )
 V2_ONE, V2_TWO, V3 = (PoolKey("0x" + byte * 20) for byte in ("a1", "a2", "a3"))
-PROFILE = ChainProfile(
-    chain_id=CHAIN_ID,
-    name="testnet",
-    ordering="fee",
-    wrapped_native=WETH,
+PROFILE = profile(
+    "testnet",
+    TOKENS,
+    native=WETH,
     numeraire=USDC,
-    tokens={"WETH": WETH, "USDC": USDC},
-    start_tokens=(USDC, WETH),
-    reference_pools={WETH: (ReferencePool(V2_ONE, USDC, 10**24),)},
-    default_priority_fee=30 * 10**9,
+    starts=(USDC, WETH),
+    references={WETH: (ReferencePool(V2_ONE, USDC, 10**24),)},
 )
 
 
 def first_keyframe() -> Keyframe:
-    block = _block(START_BLOCK, BlockHash("0x" + "00" * 32), "genesis")
-    return Keyframe(0, block, PROFILE, TOKENS, pools())
+    return Keyframe(0, _block(START_BLOCK, "0x" + "00" * 32, "genesis"), PROFILE, TOKENS, pools())
 
 
 def pools() -> tuple[Pool, ...]:
+    wide = (-100_000, 100_000, 10**20)
     return (
-        UniswapV2Pool(
-            address=Address(V2_ONE),
-            token0=WETH,
-            token1=USDC,
-            reserve0=10**21,
-            reserve1=2 * 10**12,
-            dex="A",
-        ),
-        UniswapV2Pool(
-            address=Address(V2_TWO),
-            token0=USDC,
-            token1=WBTC,
-            reserve0=10**12,
-            reserve1=10**9,
-            dex="B",
-        ),
-        UniswapV3Pool(
-            address=Address(V3),
-            token0=WETH,
-            token1=USDC,
-            fee_pips=500,
-            tick_spacing=10,
-            sqrt_price_x96=1 << 96,
-            tick=0,
-            liquidity=10**20,
-            ticks={-100_000: (10**20, 10**20), 100_000: (10**20, -(10**20))},
-            dex="C",
-        ),
+        v2_pool(V2_ONE, (WETH, USDC), 10**21, 2 * 10**12, dex="A"),
+        v2_pool(V2_TWO, (USDC, WBTC), 10**12, 10**9, dex="B"),
+        v3_pool(V3, (WETH, USDC), 1 << 96, 0, [wide], fee=500, dex="C"),
     )
 
 
@@ -126,10 +99,6 @@ def with_changes(
     return made
 
 
-def ref_of(market: Market) -> BlockRef:
-    return BlockRef(market.block.number, market.block.hash)
-
-
 def fork_behind(number: int, count: int) -> list[BlockUpdate]:
     """`count` blocks in a row, of which the one that is `number` above the start came twice: it was
     replaced as soon as it had come."""
@@ -160,7 +129,7 @@ def market_after(applied: Sequence[BlockUpdate | PoolsChanged]) -> Market:
 
 
 def _update(market: Market, random_: random.Random, name: str, logs: int) -> BlockUpdate:
-    block = _block(market.block.number + 1, market.block.hash, name)
+    own = _block(market.block.number + 1, market.block.hash, name)
     pools = dict(market.pools)
     entries = []
     for index in range(logs):
@@ -170,10 +139,9 @@ def _update(market: Market, random_: random.Random, name: str, logs: int) -> Blo
         pools[pool.key] = pool.apply(log)
         entries.append(log)
     transactions = tuple(
-        Transaction(
-            index=index,
+        transaction(
+            index,
             hash=_hash(f"{name}:{index}"),
-            sender=TRADER,
             to=None if random_.random() < 0.2 else Address(V2_ONE),
             effective_gas_price=random_.randint(30 * 10**9, 40 * 10**9),
             gas_used=random_.randint(21_000, 500_000),
@@ -184,53 +152,38 @@ def _update(market: Market, random_: random.Random, name: str, logs: int) -> Blo
     has_receipts = random_.random() < 0.9
     return BlockUpdate(
         0,
-        block,
+        own,
         tuple(entries),
         transactions if has_receipts else (),
         has_receipts,
-        witnesses=(None, 0, 1, 2)[block.number % 4],
-        backfilled=block.seen_at is None,
+        witnesses=(None, 0, 1, 2)[own.number % 4],
+        backfilled=own.seen_at is None,
     )
 
 
 def _event(pool: Pool, random_: random.Random) -> Log:
     if isinstance(pool, UniswapV2Pool):
         amount = random_.randint(pool.reserve0 // 1000, pool.reserve0 // 100)
-        after = pool.swap(pool.token0, amount).pool
-        assert isinstance(after, UniswapV2Pool)
-        return Log(pool.address, (SYNC,), _words(after.reserve0, after.reserve1), 0, 0)
+        return state_log(pool.swap(pool.token0, amount).pool)
     assert isinstance(pool, UniswapV3Pool)
     if random_.random() < 0.3:
         lower = pool.tick // 10 * 10 - 10 * random_.randint(1, 50)
-        topics = (MINT, _word(1), _word(lower), _word(lower + 1000))
-        return Log(pool.address, topics, _words(1, random_.randint(1, 10**18), 5, 5), 0, 0)
+        return position_log(pool, lower, lower + 1000, random_.randint(1, 10**18))
     token_in = random_.choice(pool.tokens)
-    moved = pool.swap(token_in, random_.randint(10**15, 10**18)).pool
-    assert isinstance(moved, UniswapV3Pool)
-    data = _words(-1, 1, moved.sqrt_price_x96, moved.liquidity, moved.tick)
-    return Log(pool.address, (SWAP, _word(1), _word(2)), data, 0, 0)
+    return state_log(pool.swap(token_in, random_.randint(10**15, 10**18)).pool, flow=(-1, 1))
 
 
-def _block(number: int, parent_hash: BlockHash, name: str) -> Block:
-    return Block(
-        number=number,
-        hash=_hash(name),
-        parent_hash=parent_hash,
-        timestamp=1_700_000_000 + 2 * number,
+def _block(number: int, parent_hash: str, name: str) -> Block:
+    return block(
+        number,
+        _hash(name),
+        parent_hash,
+        timestamp=GENESIS + 2 * number,
         base_fee_per_gas=30 * 10**9 + number,
         gas_used=12_000_000,
-        gas_limit=30_000_000,
-        seen_at=None if number % 7 == 0 else 1_700_000_000.125 + 2 * number,
+        seen_at=None if number % 7 == 0 else GENESIS + 0.125 + 2 * number,
     )
 
 
-def _hash(name: str) -> BlockHash:
-    return BlockHash("0x" + hashlib.sha256(name.encode()).hexdigest())
-
-
-def _word(value: int) -> bytes:
-    return (value % (1 << 256)).to_bytes(32, "big")
-
-
-def _words(*values: int) -> bytes:
-    return b"".join(map(_word, values))
+def _hash(name: str) -> str:
+    return "0x" + hashlib.sha256(name.encode()).hexdigest()

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 from hypothesis import strategies as st
 
-from dexarb.core.block import Block, BlockHash, BlockUpdate
+from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import Pool, PoolKey
-from dexarb.core.profile import ChainProfile, ReferencePool
-from dexarb.core.token import Address, Token, pair_of
+from dexarb.core.profile import ReferencePool
+from dexarb.core.token import Token, pair_of
 from dexarb.core.trade import Funding, Position
 from dexarb.errors import PoolError
-from dexarb.search.result import Dust, any_gain
-from dexarb.search.scan import Scanner
-from dexarb.trading.engine import Engine
-from dexarb.trading.models.reality import REALITY
-from dexarb.trading.seams import Strategy
-from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings
-from tests.search.world import World, next_block, rng_of, token
+from tests.support.worlds.blocks import GWEI, block, next_block, profile
+from tests.support.worlds.pools import RandomPools, rng_of, token
 
-GWEI = 10**9
 USD, NATIVE = token(0), token(1)
 DECIMALS = (6, 18, 8, 18)
 DOLLARS = (1.0, 800.0, 60_000.0, 0.02)
@@ -36,39 +29,38 @@ PAIRS = tuple(pair_of(*pair) for pair in combinations(TOKENS, 2))
 DAY_S = 86_400
 
 
-def world(rng: np.random.Generator) -> World:
+def random_pools(rng: np.random.Generator) -> RandomPools:
     values = {
         token(i): DOLLARS[i] / 10.0 ** DECIMALS[i] if i < len(DECIMALS) else 1e-12 for i in range(5)
     }
-    return World(values, rng)
+    return RandomPools(values, rng)
 
 
 def keyframe(seed: int, *, pools: int = 10, v3_share: float = 0.5) -> Keyframe:
     """A market with a deep reference pool for each token but USD and UNPRICED."""
-    made = world(rng_of("market", seed))
+    made = random_pools(rng_of("market", seed))
     found = made.pools(pools, v3_share=v3_share, noise=0.01)
     references = {}
     for i in range(1, len(DECIMALS)):
         pool = made.pool(100 + i, (USD, token(i)), noise=0.001, value=1e7)
         references[token(i)] = (ReferencePool(pool.key, USD, 1),)
         found.append(pool)
-    profile = ChainProfile(
-        chain_id=1,
-        name="random",
-        ordering="fee",
-        wrapped_native=NATIVE,
-        numeraire=USD,
-        tokens={},
-        start_tokens=(token(2), USD, UNPRICED, NATIVE),
-        reference_pools=references,
-        default_priority_fee=GWEI,
-    )
     tokens = tuple(
         Token(1, each, f"T{i}", DECIMALS[i] if i < len(DECIMALS) else 18)
         for i, each in enumerate(TOKENS)
     )
-    block = Block(100, BlockHash("0xfirst"), BlockHash(""), 1_700_000_000, 10 * GWEI, 0, 30_000_000)
-    return Keyframe(1, block, profile, tokens, tuple(found))
+    known = profile(
+        "random",
+        tokens,
+        native=NATIVE,
+        numeraire=USD,
+        starts=(token(2), USD, UNPRICED, NATIVE),
+        references=references,
+        default_priority_fee=GWEI,
+    )
+    return Keyframe(
+        1, block(100, "0xfirst", base_fee_per_gas=10 * GWEI), known, tokens, tuple(found)
+    )
 
 
 def random_block(market: Market, rng: np.random.Generator, moved: int) -> BlockUpdate:
@@ -89,37 +81,13 @@ def random_block(market: Market, rng: np.random.Generator, moved: int) -> BlockU
     update = next_block(market, changed.values())
     late = rng.random() < 0.1
     timestamp = market.block.timestamp + (DAY_S if rng.random() < 0.1 else 2)
-    block = replace(
+    late_block = replace(
         update.block,
         timestamp=timestamp,
         base_fee_per_gas=int(10.0 ** rng.uniform(8, 11)),
         seen_at=timestamp + (60.0 if late else 0.5),
     )
-    return replace(update, block=block)
-
-
-def engine(
-    first: Keyframe,
-    strategies: Sequence[Strategy],
-    *,
-    min_gross: Callable[[Address], int] = any_gain,
-) -> Engine:
-    """An engine with the real search that decides from the next block on."""
-
-    def scanner(market: Market, _dust: Dust) -> Scanner:
-        start_tokens = market.profile.start_tokens
-        return Scanner(
-            market,
-            start_tokens=start_tokens,
-            gas_units=REALITY.gas.units,
-            max_hops=3,
-            min_gross=min_gross,
-        )
-
-    made = Engine(first, scanner, PaperExecutor(REALITY), REALITY, max_state_age_s=10)
-    made.use(strategies)
-    made.deciding = True
-    return made
+    return replace(update, block=late_block)
 
 
 def _either(*values: object) -> st.SearchStrategy[object]:

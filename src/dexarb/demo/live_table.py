@@ -54,7 +54,7 @@ class LiveTable:
         if self._live:
             self._live.update(live(progress, self._console.height), refresh=True)
         elif progress.blocks % PLAIN_EVERY == 0:
-            sent = sum(row.sent for row in progress.standing.rows)
+            sent = sum(row.sent for row in progress.totals.rows)
             best = max(spread.after_fees_bps for spread in progress.spreads.values())
             goal = f"/{self._blocks}" if self._blocks else ""
             self._console.print(
@@ -66,13 +66,13 @@ class LiveTable:
 
 def live(progress: Progress, height: int) -> RenderableType:
     """The tables with as many of the spreads as there are lines for."""
-    head, *rest = tables(progress, max(1, height - LINES_AROUND - len(progress.standing.rows)))
+    head, *rest = tables(progress, max(1, height - LINES_AROUND - len(progress.totals.rows)))
     return Group(Text("Ctrl-C stops   ", style="dim", end=""), head, *rest)
 
 
 def tables(progress: Progress, pairs: int | None = None) -> list[RenderableType]:
     """Block, spreads and strategies. pairs: only so many, the nearest to paying."""
-    state, standing = progress.state, progress.standing
+    state, totals = progress.state, progress.totals
     head = Text.assemble(
         ("block ", "dim"),
         (str(state.block.number), "bold"),
@@ -85,14 +85,14 @@ def tables(progress: Progress, pairs: int | None = None) -> list[RenderableType]
         ("\nblock to state ", "dim"),
         _milliseconds(state.metrics.get("block_to_state_ms")),
         ("   to decision ", "dim"),
-        _milliseconds(standing.block_to_decision_ms),
+        _milliseconds(totals.block_to_decision_ms),
     )
     return [
         head,
         spread_table(
             progress.spreads, progress.market, "Spreads against what the fees need", pairs
         ),
-        strategy_table(standing.rows, "Strategies (net of gas, settled a block later)"),
+        strategy_table(totals.rows, "Strategies (net of gas, settled a block later)"),
     ]
 
 

@@ -17,7 +17,7 @@ DEFAULT_MAX_STATE_AGE_S = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class ConfigPaths:
     """max_state_age_s: a block older than this when it was seen is not traded on."""
 
     state_file: Path
@@ -25,11 +25,11 @@ class Where:
     max_state_age_s: float
 
 
-def where(config: Path) -> Where:
+def config_paths(config: Path) -> ConfigPaths:
     """From the [general] table. Raises ConfigError or ConfigErrors."""
     try:
         general = tomllib.loads(config.read_text(encoding="utf-8")).get("general", {})
-        return Where(
+        return ConfigPaths(
             Path(general.get("state_file", DEFAULT_STATE_FILE)),
             Path(general.get("ledger_file", DEFAULT_LEDGER_FILE)),
             float(general.get("max_state_age_secs", DEFAULT_MAX_STATE_AGE_S)),
@@ -40,4 +40,4 @@ def where(config: Path) -> Where:
 
         checked = load_paper(config).general
         age_s = float(checked.max_state_age_secs)
-        return Where(checked.state_file, checked.ledger_file, age_s)
+        return ConfigPaths(checked.state_file, checked.ledger_file, age_s)
