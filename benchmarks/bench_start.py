@@ -20,12 +20,12 @@ from pathlib import Path
 
 from benchmarks.crowd import Crowd
 from benchmarks.harness import ROUNDS, Round, Row, compared, timed
-from benchmarks.hub_market import block_of
 from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.market import Market
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.study.warm_up import warm_up
 from tests.support.recorded import record
+from tests.support.worlds.blocks import next_block
 
 PROGRAMS = Path(sys.executable).parent
 EVERY_S = 0.02
@@ -78,7 +78,7 @@ def blocks(crowd: Crowd) -> Iterator[BlockUpdate]:
     market = Market(crowd.keyframe)
     pools = cycle(crowd.keyframe.pools)
     while True:
-        update = block_of(market, islice(pools, 3))
+        update = next_block(market, islice(pools, 3))
         block = replace(update.block, hash=BlockHash(f"0x{update.block.number}"))
         update = replace(update, block=block)
         market.apply(update)
