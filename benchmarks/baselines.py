@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,44 +22,72 @@ RELATIVE = math.sqrt(2.0**-52)
 ABSOLUTE = 1e-5
 
 
-def brent_max(f: Callable[[float], float], low: float, high: float) -> float:
-    """Bounded Brent (parabolas and golden sections) in pure Python, as close as scipy's by default:
-    to 1.5e-8 of x and 1e-5. Source: Brent 1973, fmin.
+def brent(f: Callable[..., float]) -> Callable[..., float]:
+    """Bounded Brent (parabolas and golden sections) for the maximum of f, as close as scipy's by
+    default: to 1.5e-8 of x and 1e-5. Source: Brent 1973, fmin. numba compiles it with a compiled f.
     """
-    x = w = v = low + GOLD * (high - low)
-    fx = fw = fv = -f(x)
-    d = e = 0.0
-    for _ in range(500):
-        mid = 0.5 * (low + high)
-        tol1 = RELATIVE * abs(x) + ABSOLUTE / 3.0
-        if abs(x - mid) <= 2 * tol1 - 0.5 * (high - low):
-            break
-        golden = True
-        if abs(e) > tol1:
-            r = (x - w) * (fx - fv)
-            q = (x - v) * (fx - fw)
-            p = (x - v) * q - (x - w) * r
-            q = 2 * (q - r)
-            p = -p if q > 0 else p
-            q = abs(q)
-            before, e = e, d
-            if abs(p) < abs(0.5 * q * before) and q * (low - x) < p < q * (high - x):
-                d, golden = p / q, False
-        if golden:
-            e = (low if x >= mid else high) - x
-            d = GOLD * e
-        u = x + (d if abs(d) >= tol1 else math.copysign(tol1, d))
-        fu = -f(u)
-        if fu <= fx:
-            low, high = (x, high) if u >= x else (low, x)
-            v, fv, w, fw, x, fx = w, fw, x, fx, u, fu
-        else:
-            low, high = (u, high) if u < x else (low, u)
-            if fu <= fw or w == x:
-                v, fv, w, fw = w, fw, u, fu
-            elif fu <= fv or v in (x, w):
-                v, fv = u, fu
-    return x
+
+    def search(low: float, high: float, *known: Any) -> float:
+        """known: what f is given after x."""
+        x = w = v = low + GOLD * (high - low)
+        fx = fw = fv = -f(x, *known)
+        d = e = 0.0
+        for _ in range(500):
+            mid = 0.5 * (low + high)
+            tol1 = RELATIVE * abs(x) + ABSOLUTE / 3.0
+            if abs(x - mid) <= 2 * tol1 - 0.5 * (high - low):
+                break
+            golden = True
+            if abs(e) > tol1:
+                r = (x - w) * (fx - fv)
+                q = (x - v) * (fx - fw)
+                p = (x - v) * q - (x - w) * r
+                q = 2 * (q - r)
+                p = -p if q > 0 else p
+                q = abs(q)
+                before, e = e, d
+                if abs(p) < abs(0.5 * q * before) and q * (low - x) < p < q * (high - x):
+                    d, golden = p / q, False
+            if golden:
+                e = (low if x >= mid else high) - x
+                d = GOLD * e
+            u = x + (d if abs(d) >= tol1 else math.copysign(tol1, d))
+            fu = -f(u, *known)
+            if fu <= fx:
+                low, high = (x, high) if u >= x else (low, x)
+                v, fv, w, fw, x, fx = w, fw, x, fx, u, fu
+            else:
+                low, high = (u, high) if u < x else (low, u)
+                if fu <= fw or w == x:
+                    v, fv, w, fw = w, fw, u, fu
+                elif fu <= fv or v in (x, w):
+                    v, fv = u, fu
+        return x
+
+    return search
+
+
+Reserves = tuple[int, int]
+"""Of the token that goes in, and of the one that comes out."""
+
+
+def v2_best(first: Reserves, second: Reserves) -> float:
+    """The best input for two V2 pairs with a fee of 0.3 %: the closed form, written out."""
+    in1, out1 = first
+    in2, out2 = second
+    rate = 0.997 * out1 / in1 * 0.997 * out2 / in2
+    depth = 0.997 / in1 + 0.997 / in2 * 0.997 * out1 / in1
+    return (math.sqrt(rate) - 1.0) / depth if rate > 1.0 else 0.0
+
+
+def v2_best_of_all(reserves: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The same in numpy. reserves: a row a cycle, in and out of either pair."""
+    in1, out1, in2, out2 = reserves.T
+    rate1 = 0.997 * out1 / in1
+    rate = rate1 * (0.997 * out2 / in2)
+    depth = 0.997 / in1 + 0.997 / in2 * rate1
+    best: npt.NDArray[np.float64] = np.maximum(np.sqrt(rate) - 1.0, 0.0) / depth
+    return best
 
 
 def exact_profit(cycle: Cycle, pools: Mapping[PoolKey, Pool]) -> Callable[[float], float]:
@@ -75,19 +104,14 @@ def exact_profit(cycle: Cycle, pools: Mapping[PoolKey, Pool]) -> Callable[[float
     return profit
 
 
-def v2_formula(first: tuple[int, int], second: tuple[int, int]) -> Callable[[float], float]:
-    """The exact swap of two V2 pairs, (reserve in, reserve out), written out, no checks."""
+def v2_profit(first: Reserves, second: Reserves, amount_in: int) -> int:
+    """The exact swaps of two V2 pairs, written out, without checks."""
     in1, out1 = first
     in2, out2 = second
-
-    def profit(amount: float) -> float:
-        x = int(amount)
-        kept = x * 997
-        y = kept * out1 // (in1 * 1000 + kept)
-        kept = y * 997
-        return float(kept * out2 // (in2 * 1000 + kept) - x)
-
-    return profit
+    kept = amount_in * 997
+    bought = kept * out1 // (in1 * 1000 + kept)
+    kept = bought * 997
+    return kept * out2 // (in2 * 1000 + kept) - amount_in
 
 
 @njit(cache=True)
@@ -97,7 +121,7 @@ def compiled_profit(
     data: npt.NDArray[np.float64],
     edges: npt.NDArray[np.int64],
 ) -> float:
-    """The profit of a size, walking the packed segments: an objective for scipy."""
+    """The profit of a size, walking the packed segments: an objective for Brent."""
     amount = x
     for edge in edges:
         if edge < 0:
@@ -114,6 +138,9 @@ def compiled_profit(
             return -x
         amount = out
     return amount - x
+
+
+compiled_brent = njit(brent(compiled_profit))
 
 
 def every_cycle(pools: Sequence[Pool], starts: Sequence[Address]) -> npt.NDArray[np.int64]:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from math import isclose, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
-from benchmarks.baselines import brent_max, compiled_profit, exact_profit, v2_formula
+from benchmarks.baselines import (
+    compiled_brent,
+    compiled_profit,
+    exact_profit,
+    v2_best,
+    v2_best_of_all,
+    v2_profit,
+)
 from benchmarks.harness import Row, compare, figure
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.core.pool import Pool, PoolKey
@@ -26,7 +33,7 @@ from tests.support.worlds.pools import address, token, v3
 
 USDC, WETH = token(1), token(2)
 """With 6 and 18 decimals: amounts of USDC are the coarse ones."""
-MANY, SOME, FEW = 3_000, 100, 10
+MANY, SOME = 3_000, 100
 """Cycles sized in one call: so many that all calls take tens of microseconds, ours and theirs."""
 
 
@@ -95,39 +102,36 @@ def v2_rows() -> list[Row]:
         (USDC, (cheap, dear), "USDC-WETH-USDC"),
         (WETH, (dear, cheap), "WETH-USDC-WETH"),
     ):
-        case, batch = Case.of(*pools, start, many=FEW), Case.of(*pools, start, many=MANY)
-        room, much_room = case.sized(), batch.sized()
-        most = 0.2 * (cheap.reserve0 if start == USDC else dear.reserve1)
-        profit = exact_profit(case.cycle, case.pools)
-        by_brent = profit(brent_max(profit, 1.0, most))
-        exact = case.polished(room)[0]
+        first, second = ((pool.reserve0, pool.reserve1) for pool in pools)
+        first, second = (first, second[::-1]) if start == USDC else (first[::-1], second)
+        one, batch = (Case.of(*pools, start, many=many) for many in (1, MANY))
+        room, much_room = one.sized(), batch.sized()
+        best = v2_best(first, second)
+        exact = one.polished(room)[0]
         assert exact is not None
-        assert exact.profit >= by_brent * (1 - 1e-6)
-        assert isclose(by_brent, room.profit[0], rel_tol=1e-6)
+        assert exact.profit >= v2_profit(first, second, round(best)) * (1 - 1e-6)
+        assert isclose(best, room.amount_in[0], rel_tol=1e-9)
+        by_formula = partial(v2_best, first, second)
+        together = np.repeat(np.array([[*first, *second]], dtype=np.float64), MANY, axis=0)
         if start == USDC:
-            rows.append(
+            rows += [
                 compare(
-                    "V2/V2 optimum, float; pure-Python Brent on the exact swap",
-                    lambda c=batch, r=much_room: c.size(r),  # type: ignore[misc]
-                    lambda p=profit, m=most: brent_max(p, 1.0, m),  # type: ignore[misc]
-                    goal=10_000, each=MANY, repeat=200, repeat_baseline=50,
-                )
-            )  # fmt: skip
-            formula = v2_formula((cheap.reserve0, cheap.reserve1), (dear.reserve1, dear.reserve0))
-            rows.append(
+                    "V2/V2 optimum, float, one; the closed form in Python",
+                    partial(one.size, room), by_formula,
+                    goal=None, repeat=2000, repeat_baseline=2000,
+                ),
                 compare(
-                    "  the same; Brent on the V2 formula written out for two pairs",
-                    lambda c=batch, r=much_room: c.size(r),  # type: ignore[misc]
-                    lambda p=formula, m=most: brent_max(p, 1.0, m),  # type: ignore[misc]
-                    goal=None, each=MANY, repeat=200, repeat_baseline=50,
-                )
-            )  # fmt: skip
+                    f"  {MANY:,} in one call, with their curves; the closed form in numpy",
+                    partial(batch.size, much_room), partial(v2_best_of_all, together),
+                    goal=None, each=MANY, baseline_each=MANY, repeat=200, repeat_baseline=200,
+                ),
+            ]  # fmt: skip
         rows.append(
             compare(
-                f"V2/V2 optimum with integer polish, {name}; the same Brent",
-                lambda c=case, r=room: c.polished(r),  # type: ignore[misc]
-                lambda p=profit, m=most: brent_max(p, 1.0, m),  # type: ignore[misc]
-                goal=20, each=FEW, repeat=100, repeat_baseline=50,
+                f"V2/V2 optimum in integers, {name}; the closed form, its integers written out",
+                partial(one.polished, room),
+                lambda f=first, s=second: v2_profit(f, s, round(v2_best(f, s))),  # type: ignore[misc]
+                goal=None, repeat=1000, repeat_baseline=1000,
             )
         )  # fmt: skip
     return rows
@@ -150,38 +154,38 @@ def crossing(wanted: int, seed: int, many: int) -> Case:
     raise AssertionError
 
 
-def by_scipy(case: Case) -> float:
-    """scipy's bounded Brent as it comes, up to all that the first pool takes."""
+def by_brent(case: Case) -> float:
+    """The best size by Brent, up to all that the first pool takes."""
     segments, edges = case.mirror.segments, case.edges[0]
     first, number = segments.rows[edges[0]]
     most = float(segments.data[first + number - 1, IN_TO])
-
-    def loss(x: float) -> float:
-        return -float(compiled_profit(x, segments.rows, segments.data, edges))
-
-    return -float(minimize_scalar(loss, bounds=(0.0, most), method="bounded").fun)
+    return float(compiled_brent(0.0, most, segments.rows, segments.data, edges))
 
 
 def v3_rows() -> list[Row]:
-    cases = [(case, case.sized()) for case in (crossing(20, seed, SOME) for seed in range(8))]
+    rows = []
+    for many, goal, name in ((1, None, "one"), (SOME, 5, f"{SOME} in one call")):
+        cases = [(case, case.sized()) for case in (crossing(20, seed, many) for seed in range(8))]
 
-    def ours() -> None:
+        def ours(cases: list[tuple[Case, Sizes]] = cases) -> None:
+            for case, room in cases:
+                case.size(room)
+
+        def brents(cases: list[tuple[Case, Sizes]] = cases) -> None:
+            for case, _ in cases:
+                by_brent(case)
+
         for case, room in cases:
-            case.size(room)
-
-    def scipys() -> None:
-        for case, _ in cases:
-            by_scipy(case)
-
-    for case, room in cases:
-        assert isclose(by_scipy(case), room.profit[0], rel_tol=1e-9)
-    rows = [
-        compare(
-            "V3/V3 optimum, float, 20 ticks crossed; scipy's Brent, compiled objective",
-            ours, scipys, goal=500, each=SOME * len(cases), repeat=50,
-            baseline_each=len(cases), repeat_baseline=20,
-        )
-    ]  # fmt: skip
+            segments = case.mirror.segments
+            found = compiled_profit(by_brent(case), segments.rows, segments.data, case.edges[0])
+            assert isclose(found, room.profit[0], rel_tol=1e-9)
+        rows.append(
+            compare(
+                f"V3/V3 optimum, float, 20 ticks crossed, {name}; compiled Brent on the same",
+                ours, brents, goal=goal, each=many * len(cases), repeat=50,
+                baseline_each=len(cases), repeat_baseline=50,
+            )
+        )  # fmt: skip
     case = crossing(41, 0, 1)
     exact = case.polished(case.sized())[0]
     assert exact is not None
