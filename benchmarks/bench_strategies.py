@@ -17,7 +17,7 @@ from typing import NamedTuple
 from benchmarks.harness import Row, compare, figure
 from dexarb.core.trade import Funding
 from dexarb.search.scan import warm_up
-from dexarb.trading.decide.screen import warm_up as warm_up_deciding
+from dexarb.trading.decide.judge import warm_up as warm_up_deciding
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.engine import Engine

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import pickle
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -26,6 +27,9 @@ from dexarb.errors import StoreError
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+
+UNREADABLE = (pickle.UnpicklingError, AttributeError, ImportError, EOFError)
+"""What reading a kept file raises that was cut off, or names what code of today does not have."""
 
 _REMEDY = "Make the folder writable, or set NUMBA_CACHE_DIR to one that is"
 
@@ -82,7 +86,10 @@ class _Cache(FunctionCache):
         rtsys.initialize(target_context)
         found = None
         with self._guard_against_spurious_io_errors():
-            found = self._load_overload(signature, target_context)  # type: ignore[no-untyped-call]
+            try:
+                found = self._load_overload(signature, target_context)  # type: ignore[no-untyped-call]
+            except UNREADABLE:
+                self.flush()  # type: ignore[no-untyped-call]
         if found is None:
             _announce()
         return found

@@ -4,6 +4,7 @@ machine code says so."""
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,19 @@ def test_compiling_is_told_once_and_kept(tmp_path: Path) -> None:
     assert first.stdout == second.stdout == "6.0\n", first.stderr
     assert first.stderr.count("compiling for this machine") == 1
     assert not second.stderr
+
+
+@pytest.mark.parametrize("left", [b"", b"cdexarb.compiled\nGoneByNow\n."])
+def test_what_is_kept_and_cannot_be_read_is_compiled_anew(tmp_path: Path, left: bytes) -> None:
+    """Cut off by a full disk, or of a dexarb whose types had other names."""
+    assert not python(ONE_KERNEL, NUMBA_CACHE_DIR=str(tmp_path)).returncode
+    (index,) = [each for each in tmp_path.rglob("*.nbi") if "total" in each.name]
+    version = pickle.loads(index.read_bytes())
+    index.write_bytes(pickle.dumps(version) + left)
+    again, after = (python(ONE_KERNEL, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
+    assert again.stdout == after.stdout == "6.0\n", again.stderr
+    assert "compiling for this machine" in again.stderr
+    assert not after.stderr
 
 
 WAITING = """

@@ -65,7 +65,7 @@ class Table(NamedTuple):
 BY_ROW = Table._fields[: Table._fields.index("head")]
 
 
-class Found(NamedTuple):
+class Measured(NamedTuple):
     """Cycles that are open now, with their sizes; see `probe.Found` and `sizing.Sizes`."""
 
     routes: Routes
@@ -119,7 +119,7 @@ def merge(
     g: Graph,
     kind_of: Small,
     slots: Ints,
-    found: Found,
+    found: Measured,
     floors: Floats,
     pieces: Floats,
     rows: Small,
@@ -236,7 +236,7 @@ def remove(t: Table, m: Places, g: Graph, row: int) -> None:
 
 
 @kernel_part
-def rouse(t: Table, row: int, found: Found, i: int, pieces: Floats) -> None:
+def rouse(t: Table, row: int, found: Measured, i: int, pieces: Floats) -> None:
     """Among those that are awake, with pieces of its own."""
     c = t.counts
     if t.place[row] < 0:
@@ -281,7 +281,7 @@ def sort_out(t: Table, start: int, floor: float, waking: Ints) -> int:
 
 
 @kernel
-def wake(t: Table, rows: Ints, found: Found, pieces: Floats) -> None:
+def wake(t: Table, rows: Ints, found: Measured, pieces: Floats) -> None:
     """found: the cycles of these rows, sized."""
     for i in range(len(rows)):
         rouse(t, rows[i], found, i, pieces)

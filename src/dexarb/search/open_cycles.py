@@ -24,7 +24,7 @@ from dexarb.search.merge import (
     PIECES,
     SET,
     STEPS,
-    Found,
+    Measured,
     Small,
     empty_table,
     grown_table,
@@ -205,9 +205,9 @@ class OpenCycles:
             self.pieces = larger
 
 
-def _found(edges: Ints, rates: Floats, sizes: Sizes) -> Found:
+def _found(edges: Ints, rates: Floats, sizes: Sizes) -> Measured:
     number = len(edges)
-    return Found(
+    return Measured(
         edges.astype(np.int32),
         rates,
         sizes.amount_in[:number],

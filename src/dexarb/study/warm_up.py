@@ -5,7 +5,7 @@ from __future__ import annotations
 from dexarb import amm
 from dexarb.compiled import one_at_a_time, require_writable_cache
 from dexarb.search import scan
-from dexarb.trading.decide import screen
+from dexarb.trading.decide import judge
 
 
 def warm_up() -> None:
@@ -17,4 +17,4 @@ def warm_up() -> None:
     with one_at_a_time():
         scan.warm_up()
         amm.warm_up()
-        screen.warm_up()
+        judge.warm_up()

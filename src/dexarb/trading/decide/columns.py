@@ -65,7 +65,7 @@ class TermsColumns(NamedTuple):
     fixed_cost: Ints
 
 
-class Kinds(NamedTuple):
+class Classes(NamedTuple):
     """The distinct (scope, terms, least spread), and the least profit that any of each asks for.
 
     threshold: the place of the least spread among the distinct ones.
@@ -89,7 +89,7 @@ class Thresholds(NamedTuple):
     gas_balance: Ints
 
 
-class Columns:
+class StrategyColumns:
     """The table of strategies. spreads: the distinct least ones in ppm, ascending."""
 
     def __init__(self, settings: Sequence[StrategySettings]) -> None:
@@ -108,14 +108,14 @@ class Columns:
         )
         self.terms_columns = _terms_columns(self.terms)
         min_spread = self.thresholds.min_spread
-        kinds, self.kind_of = distinct(
+        classes, self.class_of = distinct(
             zip(scope_of.tolist(), terms_of.tolist(), min_spread.tolist(), strict=True)
         )
-        least = np.full(len(kinds), LARGEST, dtype=np.int64)
-        np.minimum.at(least, self.kind_of, min_profit)
-        scope, terms, spread = np.array(kinds, dtype=np.int64).reshape(-1, 3).T.copy()
+        least = np.full(len(classes), LARGEST, dtype=np.int64)
+        np.minimum.at(least, self.class_of, min_profit)
+        scope, terms, spread = np.array(classes, dtype=np.int64).reshape(-1, 3).T.copy()
         self.spreads: Ints = np.unique(spread)
-        self.kinds = Kinds(scope, terms, spread, np.searchsorted(self.spreads, spread), least)
+        self.classes = Classes(scope, terms, spread, np.searchsorted(self.spreads, spread), least)
         self.least = np.full(len(self.terms), LARGEST, dtype=np.int64)
         np.minimum.at(self.least, terms, least)
         self.daily_trades = self._column(lambda s: s.max_daily_trades)

@@ -19,7 +19,7 @@ from dexarb.core.trade import SkipReason
 from dexarb.core.units import PPM
 from dexarb.search.merge import Small, Table
 from dexarb.search.probe import Graph
-from dexarb.trading.decide.columns import TAKEN, Codes, Ints, Kinds, TermsColumns
+from dexarb.trading.decide.columns import TAKEN, Classes, Codes, Ints, TermsColumns
 from dexarb.trading.decide.rules import (
     PROFIT,
     ROUNDINGS,
@@ -138,9 +138,9 @@ def add(sums: Sums, counted: Counted, row: int, times: int) -> None:
 
 @kernel
 def count_sums(
-    sums: Sums, prices: PriceList, sizes: Ints, kinds: Kinds, below: Ints, counters: Counters
+    sums: Sums, prices: PriceList, sizes: Ints, classes: Classes, below: Ints, counters: Counters
 ) -> None:
-    """What the sums mean for each kind of strategies. sizes: by terms. below: scratch of the shape
+    """What the sums mean for each class of strategies. sizes: by terms. below: scratch of the shape
     of `sums.allowed`."""
     scopes, starts, reaches = sums.allowed.shape
     for scope in range(scopes):
@@ -149,8 +149,8 @@ def count_sums(
             for reached in range(reaches):
                 total += sums.allowed[scope, start, reached]
                 below[scope, start, reached] = total
-    for i in range(len(kinds.scope)):
-        scope = kinds.scope[i]
+    for i in range(len(classes.scope)):
+        scope = classes.scope[i]
         for code in range(sums.refused.shape[1]):
             counters.times[code, i] += sums.refused[scope, code]
         for start in range(starts):
@@ -158,9 +158,9 @@ def count_sums(
             if prices.unit[start] == 0.0:
                 counters.times[NO_PRICE, i] += every
                 continue
-            missed = below[scope, start, kinds.threshold[i]]
+            missed = below[scope, start, classes.threshold[i]]
             counters.times[SPREAD, i] += missed
-            too_small = sizes[kinds.terms[i]] < prices.least_size[start]
+            too_small = sizes[classes.terms[i]] < prices.least_size[start]
             counters.times[SIZE if too_small else PROFIT, i] += every - missed
 
 
@@ -175,12 +175,12 @@ def nearest(
     prices: PriceList,
     terms: TermsColumns,
     least_cost: Floats,
-    kinds: Kinds,
+    classes: Classes,
     best_spread: Ints,
     block: int,
     counters: Counters,
 ) -> None:
-    """The nearest misses of each kind of strategies among these rows, which have prices.
+    """The nearest misses of each class of strategies among these rows, which have prices.
 
     values: no less than what each row could earn, in micro-USD before gas and bid; the first
     `in_order` of them are descending, and no less than the others. least_cost: by terms, no more
@@ -194,8 +194,8 @@ def nearest(
             if counted.codes[row, scope] == TAKEN:
                 reached = counted.reached[row]
                 best_spread[scope, reached] = max(best_spread[scope, reached], spread)
-    for i in range(len(kinds.scope)):
-        scope, k, threshold = kinds.scope[i], kinds.terms[i], kinds.threshold[i]
+    for i in range(len(classes.scope)):
+        scope, k, threshold = classes.scope[i], classes.terms[i], classes.threshold[i]
         best = NOTHING
         for reached in range(threshold + 1):
             best = max(best, best_spread[scope, reached])

@@ -36,9 +36,9 @@ from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import CycleId
 from dexarb.core.token import Address, Token
 from dexarb.core.trade import Decision, Incident, Opportunity, SkipReason, StrategyHash
-from dexarb.trading.decide.columns import LARGEST, TAKEN, Columns
+from dexarb.trading.decide.columns import LARGEST, TAKEN, StrategyColumns
 from dexarb.trading.decide.desk import Desk, Offer
-from dexarb.trading.decide.screen import NO_PRICE, STALE, Judged, Screen
+from dexarb.trading.decide.judge import NO_PRICE, STALE, Judge, Judged
 from dexarb.trading.decide.skips import REASON_CODE, SkipTally, count
 from dexarb.trading.decide.triage import LeastGas, Triage
 from dexarb.trading.models.reality import Reality
@@ -202,10 +202,10 @@ class OwnStrategies:
         self._unsaid[settings.hash] = traceback.format_exc()
 
     def _arrange(self) -> None:
-        columns = Columns([each for each in self._settings if each.hash in self._running])
-        self._screen = Screen(columns, self._desk, self._least_gas)
+        columns = StrategyColumns([each for each in self._settings if each.hash in self._running])
+        self._screen = Judge(columns, self._desk, self._least_gas)
         self._triage = Triage(columns, self._gas, free_bid=True)
-        self._out = Columns(list(self._failed.values()))
+        self._out = StrategyColumns(list(self._failed.values()))
 
     @property
     def hashes(self) -> tuple[StrategyHash, ...]:

@@ -1,4 +1,4 @@
-"""The open cycles that earn nobody's minimum: counted for each kind of strategies."""
+"""The open cycles that earn nobody's minimum: counted for each class of strategies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dexarb.core.token import Pair
 from dexarb.search.cycles import CycleIndex
 from dexarb.search.open_cycles import OpenCycles
 from dexarb.search.packed import grown, longer
-from dexarb.trading.decide.columns import TAKEN, Codes, Columns, Ints
+from dexarb.trading.decide.columns import TAKEN, Codes, Ints, StrategyColumns
 from dexarb.trading.decide.counting import (
     NOT_COUNTED,
     Counted,
@@ -43,7 +43,7 @@ class NearMisses:
     nearest miss.
     """
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: StrategyColumns) -> None:
         self._columns = columns
         self._table: OpenCycles | None = None
         self._mark = 0
@@ -129,7 +129,7 @@ class NearMisses:
         return numbers
 
     def count(self, offered: Ints, block: int, prices: PriceList, dust: Floats) -> Counters:
-        """All but the rows that were offered, for each kind of strategies.
+        """All but the rows that were offered, for each class of strategies.
 
         dust: in the smallest unit of each start token, by its rank.
         """
@@ -155,9 +155,9 @@ class NearMisses:
     ) -> Counters:
         assert self._table is not None
         columns, table = self._columns, self._table
-        terms, kinds = columns.terms_columns, columns.kinds
-        counters = no_counts(len(kinds.scope))
-        count_sums(sums, prices, terms.size, kinds, self._below, counters)
+        terms, classes = columns.terms_columns, columns.classes
+        counters = no_counts(len(classes.scope))
+        count_sums(sums, prices, terms.size, classes, self._below, counters)
         rows, values = _worth_a_look(table, awake, prices, dust)
         if len(rows):
             least_costs = costs_of(terms, prices.gas.min(), prices.flash_gas.min(), prices.per_gas)
@@ -171,7 +171,7 @@ class NearMisses:
                 prices,
                 terms,
                 least_costs,
-                kinds,
+                classes,
                 self._best_spread,
                 block,
                 counters,
@@ -200,7 +200,7 @@ def _worth_a_look(
 
 def warm_up(table: OpenCycles) -> None:
     """Compile the kernels. table: an empty one."""
-    columns = Columns(())
+    columns = StrategyColumns(())
     near_misses = NearMisses(columns)
     near_misses.follow(table)
     none, reals = np.zeros(0, dtype=np.int64), np.zeros(0)
@@ -216,7 +216,7 @@ def warm_up(table: OpenCycles) -> None:
         prices,
         columns.terms_columns,
         reals,
-        columns.kinds,
+        columns.classes,
         near_misses._best_spread,
         0,
         no_counts(0),

@@ -18,9 +18,9 @@ from dexarb.core.trade import SkipReason
 from dexarb.trading.decide.columns import (
     LARGEST,
     TAKEN,
+    Classes,
     Codes,
     Ints,
-    Kinds,
     TermsColumns,
     Thresholds,
 )
@@ -85,7 +85,7 @@ class Offers(NamedTuple):
     gas: Ints
 
 
-class Standing(NamedTuple):
+class Accounts(NamedTuple):
     """By strategy, at the end of the block: what is bound, a limit's code, and busy pools."""
 
     capital: Ints
@@ -170,18 +170,18 @@ def on_curve(pieces: Floats, first: int, end: int, amount_in: float) -> tuple[fl
 
 
 @kernel
-def ask_for(refusals: Codes, spread_ppm: float, bound: Ints, kinds: Kinds, asked: Mask) -> int:
+def ask_for(refusals: Codes, spread_ppm: float, bound: Ints, classes: Classes, asked: Mask) -> int:
     """Mark the terms on which an opportunity could be enough for somebody; returns how many."""
     asked[:] = False
     times = 0
-    for i in range(len(kinds.scope)):
-        k = kinds.terms[i]
+    for i in range(len(classes.scope)):
+        k = classes.terms[i]
         if (
             not asked[k]
-            and refusals[kinds.scope[i]] < 0
-            and spread_ppm >= kinds.min_spread[i]
+            and refusals[classes.scope[i]] < 0
+            and spread_ppm >= classes.min_spread[i]
             and bound[k] != TOO_SMALL
-            and bound[k] >= kinds.least[i]
+            and bound[k] >= classes.least[i]
         ):
             asked[k] = True
             times += 1
@@ -189,12 +189,12 @@ def ask_for(refusals: Codes, spread_ppm: float, bound: Ints, kinds: Kinds, asked
 
 
 @kernel
-def screen(
+def reasons_against(
     refusals: Codes,
     spread_ppm: float,
     offers: Offers,
     thresholds: Thresholds,
-    standing: Standing,
+    accounts: Accounts,
     reasons: Codes,
     best: Ints,
 ) -> int:
@@ -223,13 +223,13 @@ def screen(
         elif offers.dear[k]:
             reasons[i] = GAS_PRICE
         elif (
-            standing.capital[i] + offers.capital[k] > thresholds.capital[i]
-            or standing.gas[i] + offers.gas[k] > thresholds.gas_balance[i]
+            accounts.capital[i] + offers.capital[k] > thresholds.capital[i]
+            or accounts.gas[i] + offers.gas[k] > thresholds.gas_balance[i]
         ):
             reasons[i] = CAPITAL
-        elif standing.limit[i] >= 0:
-            reasons[i] = standing.limit[i]
-        elif standing.busy[i]:
+        elif accounts.limit[i] >= 0:
+            reasons[i] = accounts.limit[i]
+        elif accounts.busy[i]:
             reasons[i] = POOL_BUSY
         else:
             reasons[i] = TAKEN

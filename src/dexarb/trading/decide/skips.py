@@ -116,21 +116,21 @@ def count(reasons: Codes, best: Ints, block: int, counters: Counters) -> None:
 
 
 @kernel
-def count_kinds(kinds: Counters, kind_of: Ints, min_profit: Ints, counters: Counters) -> None:
-    """Add what was counted for each kind of strategies to all strategies of the kind.
+def count_classes(classes: Counters, class_of: Ints, min_profit: Ints, counters: Counters) -> None:
+    """Add what was counted for each class of strategies to all strategies of the class.
 
     A miss of the profit stays a miss, however little the float curve knows better.
     """
-    for row in range(len(kind_of)):
-        kind = kind_of[row]
-        for code in range(len(kinds.times)):
-            times = kinds.times[code, kind]
+    for row in range(len(class_of)):
+        class_ = class_of[row]
+        for code in range(len(classes.times)):
+            times = classes.times[code, class_]
             if times == 0:
                 continue
             counters.times[code, row] += times
-            best = kinds.best[code, kind]
+            best = classes.best[code, class_]
             if code == _PROFIT:
                 best = min(best, min_profit[row] - 1)
             if best > counters.best[code, row]:
                 counters.best[code, row] = best
-                counters.block[code, row] = kinds.block[code, kind]
+                counters.block[code, row] = classes.block[code, class_]

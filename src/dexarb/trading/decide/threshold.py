@@ -14,10 +14,10 @@ from dexarb.core.market import Market
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, SkipReason, StrategyHash
-from dexarb.trading.decide.columns import TAKEN, Codes, Columns, Ints
+from dexarb.trading.decide.columns import TAKEN, Codes, Ints, StrategyColumns
 from dexarb.trading.decide.desk import Account, Desk
+from dexarb.trading.decide.judge import Judge, Judged
 from dexarb.trading.decide.rules import POOL_BUSY
-from dexarb.trading.decide.screen import Judged, Screen
 from dexarb.trading.decide.skips import REASON_CODE, Counters, SkipTally, count
 from dexarb.trading.decide.triage import LeastGas, Triage
 from dexarb.trading.models.reality import Reality
@@ -44,8 +44,8 @@ class ThresholdStrategies:
         witness: Witness | None = None,
     ) -> None:
         self._witness = witness
-        self.columns = Columns(settings)
-        self._screen = Screen(self.columns, Desk(reality), LeastGas(reality.gas))
+        self.columns = StrategyColumns(settings)
+        self._screen = Judge(self.columns, Desk(reality), LeastGas(reality.gas))
         self._triage = Triage(self.columns, reality.gas)
 
     @property

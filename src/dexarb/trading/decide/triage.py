@@ -16,7 +16,7 @@ from dexarb.core.market import Market
 from dexarb.core.pool import SwapGas
 from dexarb.core.token import Address
 from dexarb.search.result import HopWork
-from dexarb.trading.decide.columns import Columns
+from dexarb.trading.decide.columns import StrategyColumns
 from dexarb.trading.decide.desk import PRICE_UNIT, gas_prices
 from dexarb.trading.decide.rules import MARGIN, ROUNDINGS, costs_of
 from dexarb.trading.models.gas import GasModel
@@ -32,7 +32,7 @@ class Triage:
     free_bid: strategies may bid less than their settings say.
     """
 
-    def __init__(self, columns: Columns, gas: GasModel, *, free_bid: bool = False) -> None:
+    def __init__(self, columns: StrategyColumns, gas: GasModel, *, free_bid: bool = False) -> None:
         self._columns = columns
         self._free_bid = free_bid
         self._gas = LeastGas(gas)

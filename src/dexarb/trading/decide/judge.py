@@ -16,18 +16,18 @@ from dexarb.search.cycles import CycleIndex
 from dexarb.search.open_cycles import OpenCycles
 from dexarb.trading import episodes
 from dexarb.trading.decide import near_misses
-from dexarb.trading.decide.columns import LARGEST, TAKEN, Codes, Columns, Ints
+from dexarb.trading.decide.columns import LARGEST, TAKEN, Codes, Ints, StrategyColumns
 from dexarb.trading.decide.desk import Account, Desk, Offer
 from dexarb.trading.decide.near_misses import NearMisses
 from dexarb.trading.decide.rules import (
+    Accounts,
     Floats,
     Mask,
     Offers,
     PriceList,
-    Standing,
     ask_for,
     bound_nets,
-    screen,
+    reasons_against,
 )
 from dexarb.trading.decide.skips import (
     NOTHING,
@@ -35,7 +35,7 @@ from dexarb.trading.decide.skips import (
     Counters,
     SkipTally,
     count,
-    count_kinds,
+    count_classes,
     no_counts,
 )
 from dexarb.trading.decide.triage import LeastGas
@@ -61,10 +61,10 @@ class Judged(NamedTuple):
     takers: int
 
 
-class Screen:
+class Judge:
     """Mutable: `start` a block, then ask. Holds nothing but the block and scratch."""
 
-    def __init__(self, columns: Columns, desk: Desk, least_gas: LeastGas) -> None:
+    def __init__(self, columns: StrategyColumns, desk: Desk, least_gas: LeastGas) -> None:
         self.columns = columns
         self.desk = desk
         self._least_gas = least_gas
@@ -81,7 +81,7 @@ class Screen:
         self._view: View
         self._prices: PriceList
         self._dust: Floats
-        self._standing: Standing
+        self._accounts: Accounts
         self._trades: Ints
 
     def start(self, view: View, skips: SkipTally) -> Counters:
@@ -100,7 +100,7 @@ class Screen:
                 for token in table.index.start_tokens
             ]
         )
-        self._standing = Standing(
+        self._accounts = Accounts(
             capital=ledger.column("open_capital_micro_usd")[rows],
             gas=ledger.column("open_gas_micro_usd")[rows],
             limit=columns.limits(ledger, view.market.block.number),
@@ -112,12 +112,12 @@ class Screen:
 
     def account(self, index: int) -> Account:
         """What a strategy has bound before it decides in this block."""
-        standing = self._standing
+        accounts = self._accounts
         return Account(
-            capital=int(standing.capital[index]),
-            gas=int(standing.gas[index]),
+            capital=int(accounts.capital[index]),
+            gas=int(accounts.gas[index]),
             trades=int(self._trades[index]),
-            limit=int(standing.limit[index]),
+            limit=int(accounts.limit[index]),
         )
 
     def judge(self) -> Iterator[Judged]:
@@ -145,12 +145,12 @@ class Screen:
         bound_nets(table.pieces, first, end, best_size, prices, start, mix, terms, bound)
         offers: dict[int, Offer] = {}
         np.copyto(self._offers.exact, bound)
-        if ask_for(refusals, spread_ppm, bound, columns.kinds, self._asked):
+        if ask_for(refusals, spread_ppm, bound, columns.classes, self._asked):
             for place in np.flatnonzero(self._asked).tolist():
                 self._ask(opportunity, place, offers)
-            np.copyto(self._standing.busy, self.busy(opportunity.cycle.pools))
-        takers = screen(
-            refusals, spread_ppm, self._offers, columns.thresholds, self._standing, reasons, best
+            np.copyto(self._accounts.busy, self.busy(opportunity.cycle.pools))
+        takers = reasons_against(
+            refusals, spread_ppm, self._offers, columns.thresholds, self._accounts, reasons, best
         )
         if table.rows.profit[row] < self._dust[start]:
             best[:] = NOTHING
@@ -181,12 +181,12 @@ class Screen:
             counters.times[STALE] += len(scan.table) - len(scan.offered)
             return
         number = scan.block.number
-        kinds = self._near_misses.count(scan.offered, number, self._prices, self._dust)
-        self._count_kinds(kinds, counters)
+        classes = self._near_misses.count(scan.offered, number, self._prices, self._dust)
+        self._count_classes(classes, counters)
 
-    def _count_kinds(self, kinds: Counters, counters: Counters) -> None:
+    def _count_classes(self, classes: Counters, counters: Counters) -> None:
         columns = self.columns
-        count_kinds(kinds, columns.kind_of, columns.thresholds.min_profit, counters)
+        count_classes(classes, columns.class_of, columns.thresholds.min_profit, counters)
 
     def near_misses(self) -> Iterator[tuple[Cycle, Codes, Ints]]:
         """One by one, by ascending cycle id: by strategy the reason against it, and the best there
@@ -201,8 +201,8 @@ class Screen:
                 alone.times[STALE] += 1
             else:
                 number = scan.block.number
-                kinds = self._near_misses.count_one(row, number, self._prices, self._dust)
-                self._count_kinds(kinds, alone)
+                classes = self._near_misses.count_one(row, number, self._prices, self._dust)
+                self._count_classes(classes, alone)
             reasons = alone.times.argmax(axis=0).astype(np.int8)
             yield cycle, reasons, alone.best[reasons, every]
 
@@ -215,14 +215,14 @@ def warm_up() -> None:
     table = OpenCycles(CycleIndex((Address(""),), 4))
     episodes.warm_up(table.index)
     near_misses.warm_up(table)
-    columns = Columns(())
-    nothing, no_spread = columns.kinds.scope, 0.0
+    columns = StrategyColumns(())
+    nothing, no_spread = columns.classes.scope, 0.0
     codes = nothing.astype(np.int8)
     mask = nothing.astype(bool)
     offers = Offers(nothing, nothing, mask, nothing, nothing)
     counters = no_counts(0)
-    ask_for(codes, no_spread, nothing, columns.kinds, mask)
-    standing = Standing(nothing, nothing, codes, mask)
-    screen(codes, no_spread, offers, columns.thresholds, standing, codes, nothing)
+    ask_for(codes, no_spread, nothing, columns.classes, mask)
+    accounts = Accounts(nothing, nothing, codes, mask)
+    reasons_against(codes, no_spread, offers, columns.thresholds, accounts, codes, nothing)
     count(codes, nothing, 0, counters)
-    count_kinds(counters, columns.kind_of, nothing, counters)
+    count_classes(counters, columns.class_of, nothing, counters)
