@@ -26,8 +26,8 @@ Uint32 = Annotated[str, msgspec.Meta(pattern=r"^0x0*[0-9a-fA-F]{1,8}\Z")]
 Uint64 = Annotated[str, msgspec.Meta(pattern=r"^0x0*[0-9a-fA-F]{1,16}\Z")]
 """Below 2^32, below 2^64. Nodes may send leading zeros."""
 TransactionType = Annotated[str, msgspec.Meta(pattern=r"^0x0*[0-9a-fA-F]{1,2}\Z")]
-Hash = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9a-fA-F]{64}\Z")]
-Account = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9a-fA-F]{40}\Z")]
+HexHash = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9a-fA-F]{64}\Z")]
+HexAddress = Annotated[str, msgspec.Meta(pattern=r"^0x[0-9a-fA-F]{40}\Z")]
 Data = Annotated[str, msgspec.Meta(pattern=r"^0x(?:[0-9a-fA-F]{2})*\Z")]
 
 _LAST_FIRST_FIELD = "nonce"
@@ -84,13 +84,13 @@ class Receipt(msgspec.Struct, frozen=True, rename="camel"):
     status; some nodes send an empty one beside it.
     """
 
-    block_hash: Hash
-    transaction_hash: Hash
+    block_hash: HexHash
+    transaction_hash: HexHash
     transaction_index: Uint32
-    from_: Account = msgspec.field(name="from")
+    from_: HexAddress = msgspec.field(name="from")
     gas_used: Uint64
     logs: list[EventLog]
-    to: Account | None = None
+    to: HexAddress | None = None
     effective_gas_price: Uint64 | None = None
     status: Uint32 | None = None
     block_number: Uint32 | None = None

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from dexarb.cli.options import PAPER_TOML, Json, PaperConfig
+from dexarb.cli.options import PAPER_TOML, Json, PaperFile
 from dexarb.screens.answer import show
 
 
 def reload(
-    config: PaperConfig = PAPER_TOML,
+    config: PaperFile = PAPER_TOML,
     timeout: Annotated[
         float, typer.Option("--timeout", min=0.0, help="Seconds to wait for the outcome.")
     ] = 60.0,
@@ -25,7 +25,7 @@ def reload(
 
 
 def check(
-    config: PaperConfig = PAPER_TOML,
+    config: PaperFile = PAPER_TOML,
     chain: Annotated[
         Path | None, typer.Option("--chain", help="The chain's file; else the history's names.")
     ] = None,

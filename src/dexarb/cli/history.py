@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dexarb.cli.options import PAPER_TOML, History, Json, PaperConfig
+from dexarb.cli.options import PAPER_TOML, History, Json, PaperFile
 from dexarb.screens.answer import show
 
 
 def check(
     history: History = None,
-    config: PaperConfig = PAPER_TOML,
+    config: PaperFile = PAPER_TOML,
     as_json: Json = False,
 ) -> int:
     """Read every entry, replay every segment, and say whether the history is whole."""

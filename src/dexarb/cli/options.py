@@ -14,8 +14,8 @@ PAPER_TOML = Path("config/paper_trading.toml")
 BLOCKS_READ = 10_000
 """How far back to look in a history, where the user does not say."""
 
-CollectorConfig = Annotated[Path, typer.Option("--config", "-c", help="The collector's TOML file.")]
-PaperConfig = Annotated[Path, typer.Option("--config", "-c", help="The paper trader's TOML file.")]
+CollectorFile = Annotated[Path, typer.Option("--config", "-c", help="The collector's TOML file.")]
+PaperFile = Annotated[Path, typer.Option("--config", "-c", help="The paper trader's TOML file.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 
 History = Annotated[

@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
-from dexarb.cli.options import COLLECTOR_TOML, PAPER_TOML, CollectorConfig, Json, PaperConfig
+from dexarb.cli.options import COLLECTOR_TOML, PAPER_TOML, CollectorFile, Json, PaperFile
 
 
-def collect(config: CollectorConfig = COLLECTOR_TOML) -> int:
+def collect(config: CollectorFile = COLLECTOR_TOML) -> int:
     """Follow the chain: history and pool_state.json (the data-collector)."""
     from dexarb.apps.collect import run
 
     return run(config)
 
 
-def paper(config: PaperConfig = PAPER_TOML) -> int:
+def paper(config: PaperFile = PAPER_TOML) -> int:
     """Trade on paper with all strategies of a file (the paper-trading process)."""
     from dexarb.apps.paper import run
 

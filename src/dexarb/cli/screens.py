@@ -14,13 +14,13 @@ from dexarb.cli.options import (
     History,
     Json,
     LastBlock,
-    PaperConfig,
+    PaperFile,
 )
 from dexarb.screens.answer import show
 
 
 def status(
-    config: PaperConfig = PAPER_TOML,
+    config: PaperFile = PAPER_TOML,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it until Ctrl-C.")] = False,
     sort: Annotated[
         str | None,
@@ -51,7 +51,7 @@ def why(
             metavar="[NAME [OTHER]]", help="One strategy, or two to compare; else all in brief."
         ),
     ] = None,
-    config: PaperConfig = PAPER_TOML,
+    config: PaperFile = PAPER_TOML,
     as_json: Json = False,
 ) -> int:
     """Why strategies did not trade more: all in brief, one in full, two side by side."""
@@ -61,7 +61,7 @@ def why(
 
 
 def fills(
-    config: PaperConfig = PAPER_TOML,
+    config: PaperFile = PAPER_TOML,
     strategy: Annotated[
         str | None, typer.Option("--strategy", "-s", help="Only this one, by name or hash.")
     ] = None,
@@ -76,7 +76,7 @@ def fills(
 
 def scan(
     history: History = None,
-    config: PaperConfig = PAPER_TOML,
+    config: PaperFile = PAPER_TOML,
     block: Annotated[int | None, typer.Option("--block", help="A block of the history.")] = None,
     min_profit_usd: Annotated[
         float, typer.Option("--min-profit-usd", help="Least profit after gas.")
@@ -92,7 +92,7 @@ def scan(
 
 def spreads(
     history: History = None,
-    config: PaperConfig = PAPER_TOML,
+    config: PaperFile = PAPER_TOML,
     first: FirstBlock = None,
     last: LastBlock = None,
     count: BlockCount = BLOCKS_READ,
@@ -111,7 +111,7 @@ def spreads(
 
 def rivals(
     history: History = None,
-    config: PaperConfig = PAPER_TOML,
+    config: PaperFile = PAPER_TOML,
     first: FirstBlock = None,
     last: LastBlock = None,
     count: BlockCount = BLOCKS_READ,
@@ -129,7 +129,7 @@ def rivals(
 
 def calibrate(
     history: History = None,
-    config: PaperConfig = PAPER_TOML,
+    config: PaperFile = PAPER_TOML,
     first: FirstBlock = None,
     last: LastBlock = None,
     as_json: Json = False,

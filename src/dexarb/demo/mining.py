@@ -30,7 +30,7 @@ _EVENTS = Events(frozenset().union(*(pool.topics for pool in POOL_TYPES.values()
 class MinedReceipt(decode.Receipt, frozen=True, rename="camel"):
     """A receipt, and the contract that its transaction deployed."""
 
-    contract_address: decode.Account | None = None
+    contract_address: decode.HexAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)

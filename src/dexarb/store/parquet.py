@@ -96,7 +96,7 @@ SELECT seq, block_number, block_hash, parent_hash FROM read_parquet($path) ORDER
 _PROOF, _NO_PROOF = "witnesses, backfilled", "NULL, false"
 _COLUMNS = "SELECT name FROM parquet_schema($path)"
 
-Row = tuple[Any, ...]
+ParquetRow = tuple[Any, ...]
 
 
 def write_tables(
@@ -175,14 +175,14 @@ class _Addresses(dict[bytes, Address]):
 class _BySeq:
     """Groups of rows that share a seq, asked for in ascending order of seq."""
 
-    def __init__(self, chunks: Iterator[list[Row]]) -> None:
+    def __init__(self, chunks: Iterator[list[ParquetRow]]) -> None:
         self._chunks = chunks
         self._rows = next(chunks, [])
         self._at = 0
 
-    def take(self, seq: int) -> list[Row]:
+    def take(self, seq: int) -> list[ParquetRow]:
         """The rows of a seq that has not been passed yet."""
-        found: list[Row] = []
+        found: list[ParquetRow] = []
         while self._rows:
             rows, first = self._rows, self._at
             last = first
@@ -198,7 +198,7 @@ class _BySeq:
 
 def _rows(
     connection: duckdb.DuckDBPyConnection, path: Path, from_seq: int, to_seq: int
-) -> Iterator[list[Row]]:
+) -> Iterator[list[ParquetRow]]:
     cursor = connection.cursor()
     query = _READ[path.name]
     if path.name == BLOCKS:
@@ -208,12 +208,12 @@ def _rows(
     yield from _fetched(cursor)
 
 
-def _fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[list[Row]]:
+def _fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[list[ParquetRow]]:
     while rows := cursor.fetchmany(_ROWS_AT_A_TIME):
         yield rows
 
 
-def _log(row: Row, addresses: _Addresses) -> Log:
+def _log(row: ParquetRow, addresses: _Addresses) -> Log:
     _, address, topic0, topic1, topic2, topic3, data, transaction_index, log_index = row
     topics = (topic0, topic1, topic2, topic3)
     if topic3 is None:
@@ -221,7 +221,7 @@ def _log(row: Row, addresses: _Addresses) -> Log:
     return Log(addresses[address], topics, data, transaction_index, log_index)
 
 
-def _transaction(row: Row, addresses: _Addresses) -> Transaction:
+def _transaction(row: ParquetRow, addresses: _Addresses) -> Transaction:
     _, index, own, sender, to, gas_price, gas_used, succeeded = row
     return Transaction(
         index,

@@ -38,7 +38,7 @@ _NUMBER_LENGTH = 18
 """0x and 64 bits."""
 
 
-class _Head(msgspec.Struct):
+class _SentHead(msgspec.Struct):
     number: str
     hash: str
 
@@ -291,7 +291,7 @@ class EndpointClient:
 
     def note_head(self, header: msgspec.Raw | bytes) -> None:
         """A header of the newest block, as it was sent; anything else is passed over."""
-        head = _decoded(header, _Head)
+        head = _decoded(header, _SentHead)
         if head is not None:
             self._note_head(head.number, head.hash)
 

@@ -13,7 +13,7 @@ from dexarb.core.block import BlockRef
 from dexarb.errors import TransportError
 
 
-class _Hash(msgspec.Struct):
+class _OwnHash(msgspec.Struct):
     hash: str
 
 
@@ -39,7 +39,7 @@ async def judge(
         return Standing.WRONG_CHAIN, f"on chain {str(found)[:20]}, not {chain_id}: not used"
     for block in known:
         params = [hex(block.number), False]
-        header = await _own_answer(client, spend, _Hash, "eth_getBlockByNumber", *params)
+        header = await _own_answer(client, spend, _OwnHash, "eth_getBlockByNumber", *params)
         if header.error is not None:
             continue
         if header.value.hash.lower() == block.hash:
