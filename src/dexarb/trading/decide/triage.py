@@ -53,7 +53,7 @@ class Triage:
             terms, keep = terms._replace(fee=np.zeros_like(terms.fee)), np.ones_like(keep)
         kept = self._columns.least + costs_of(terms, *self._gas.of(market), prices)
         # The bound on the net of rules.py, turned round: what it takes to reach the minimum.
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):  # nothing kept, nothing asked
             gross = np.where(kept <= ROUNDINGS, 0.0, kept / keep - ROUNDINGS)
         units = gross * (1.0 - MARGIN) / (unit / PRICE_UNIT) - 1.0
         return [max(1, floor(min(each, float(NOBODY)))) for each in units.tolist()]
