@@ -47,7 +47,8 @@ class EpisodeBook:
         opened: Mapping[CycleId, int],
         offers: Sequence[tuple[Cycle, Sequence[int | None]]],
     ) -> None:
-        """opened: open cycles by id, with the block since when. offers: the net at each size."""
+        """opened: the offered cycles by id, with the block since when they are open. offers: the
+        net at each size."""
         for cycle, nets in offers:
             best = self._open.get(cycle.id)
             if best is None or best.opened != opened[cycle.id]:
@@ -60,8 +61,6 @@ class EpisodeBook:
                 known = best.net_micro_usd[index]
                 if net is not None and (known is None or net > known):
                     best.net_micro_usd[index], best.block[index] = net, block
-        for gone in self._open.keys() - opened.keys():
-            self._closed.append(self._open.pop(gone))
 
     def episodes(self) -> list[Best]:
         """All so far, the open ones included, by the block where they opened."""

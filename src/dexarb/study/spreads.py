@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 from typing import NamedTuple
 
@@ -56,10 +57,13 @@ class Sides(NamedTuple):
 
 def sides_of(pool: Pool, token: Address, paid: Address) -> Sides:
     """token: what is bought with `paid` and sold again."""
-    at = {way: segment.rate for way, segment in zip(
-        ways(pool.tokens), pool.first_segments(), strict=True
-    )}  # fmt: skip
-    return Sides(at[paid, token], at[token, paid])
+    segments, places = pool.first_segments(), _places_of_ways(pool.tokens)
+    return Sides(segments[places[paid, token]].rate, segments[places[token, paid]].rate)
+
+
+@cache
+def _places_of_ways(tokens: tuple[Address, ...]) -> dict[tuple[Address, Address], int]:
+    return {way: place for place, way in enumerate(ways(tokens))}
 
 
 def nearer_to_paying(one: Sides, other: Sides) -> tuple[float, bool] | None:

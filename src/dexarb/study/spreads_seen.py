@@ -63,8 +63,9 @@ class SpreadsSeen:
     """All that a block adds to what the block before it showed.
 
     groups: the tokens that some pool was moved of, with all their pairs of pools. offers: open
-    cycles with their net micro-USD at each size. opened: as in Moment. pools: all there are, where
-    they are others than before; what is not said of others is not known from this block on.
+    cycles with their net micro-USD at each size. opened: since when, by the id of each of these.
+    pools: all there are, where they are others than before; what is not said of others is not known
+    from this block on.
     """
 
     number: int
@@ -120,7 +121,7 @@ class Sight:
             ],
             [(pair, self._keys[pair]) for pair in tokens],
             list(self._offers(moment.opportunities, market, amounts)),
-            moment.opened,
+            {each.cycle.id: moment.opened(each.cycle) for each in moment.opportunities},
             None if goes_on else dict(market.pools),
         )
 
@@ -158,7 +159,7 @@ class Sight:
             return PairSeen(pairing, raw_bps, None)
         buy, sell = (one, other) if buys_in_one else (other, one)
         try:
-            out = sell.swap(bought, buy.swap(paid, amount, bought).amount_out, paid).amount_out
+            out = sell.quote(bought, buy.quote(paid, amount, bought), paid)
         except PoolError:
             return PairSeen(pairing, raw_bps, None)
         return PairSeen(pairing, raw_bps, (out / amount - 1) * BPS)

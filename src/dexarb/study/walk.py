@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dexarb.config.paths import config_paths
 from dexarb.core.block import BlockRef, BlockUpdate
 from dexarb.core.market import Entry, Keyframe, Market, PoolsChanged
-from dexarb.core.route import Cycle, CycleId
+from dexarb.core.route import Cycle
 from dexarb.core.trade import Opportunity
 from dexarb.errors import InputError, StoreError
 from dexarb.search.result import Dust
@@ -43,8 +43,8 @@ class Span:
 class Moment:
     """The end of a block. market and valuation move on with the next one.
 
-    opened: open cycles at the end of the block, by id, with the number of the block at whose end
-    they were first seen open. opened_before: that of a cycle at the end of the block before. began:
+    opened: the number of the block at whose end an open cycle was first seen open. opened_before:
+    the same at the end of the block before. Both are to be asked before the walk goes on. began:
     how many have opened at this one. has_other_pools: pools have
     joined, left or been put right since the moment before, or the market is another one.
     """
@@ -54,7 +54,7 @@ class Moment:
     valuation: Valuation
     opportunities: Sequence[Opportunity]
     opened_before: Callable[[Cycle], int | None]
-    opened: Mapping[CycleId, int]
+    opened: Callable[[Cycle], int]
     began: int
     has_other_pools: bool
 
@@ -124,7 +124,7 @@ def moments(engine: Engine, entries: Iterable[Entry]) -> Iterator[Moment | Died]
                 engine.valuation,
                 step.opportunities,
                 engine.episodes.opened_before,
-                engine.episodes.by_id(),
+                engine.episodes.opened,
                 len(engine.episodes.began),
                 has_other_pools,
             )
