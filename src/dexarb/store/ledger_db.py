@@ -104,6 +104,8 @@ class LedgerDb(LedgerReader):
                 connection.execute("PRAGMA journal_mode = WAL")
                 # In WAL mode: whole after a crash, and after a power failure at an earlier block.
                 connection.execute("PRAGMA synchronous = NORMAL")
+                # In KiB: the counters of ten thousand strategies lie on more pages than 2 MiB hold.
+                connection.execute("PRAGMA cache_size = -32768")
                 if is_empty(connection):
                     create(connection, chain_id, str(history))
                 ledger = cls(path, connection, lock)
