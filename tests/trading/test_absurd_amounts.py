@@ -79,7 +79,7 @@ def test_quotes_of_a_cycle_that_stays_open_do_not_pile_up() -> None:
     most = []
     for number in range(40):
         made.step(chain.mine(weth_pool(prices, 2_500 + number)))
-        quotes = strategies._screen.desk._quotes.values()
+        quotes = strategies._judge.desk._quotes.values()
         most.append(max(len(each.by_size) for each in quotes))
     assert max(most) > 10 * len(sizes)  # they are kept while it is worth it
     assert max(most) <= QUOTES_KEPT + len(sizes)

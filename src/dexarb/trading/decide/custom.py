@@ -39,6 +39,7 @@ from dexarb.core.trade import Decision, Incident, Opportunity, SkipReason, Strat
 from dexarb.trading.decide.columns import LARGEST, TAKEN, StrategyColumns
 from dexarb.trading.decide.desk import Desk, Offer
 from dexarb.trading.decide.judge import NO_PRICE, STALE, Judge, Judged
+from dexarb.trading.decide.rules import PROFIT
 from dexarb.trading.decide.skips import REASON_CODE, SkipTally, count
 from dexarb.trading.decide.triage import LeastGas, Triage
 from dexarb.trading.models.reality import Reality
@@ -203,7 +204,7 @@ class OwnStrategies:
 
     def _arrange(self) -> None:
         columns = StrategyColumns([each for each in self._settings if each.hash in self._running])
-        self._screen = Judge(columns, self._desk, self._least_gas)
+        self._judge = Judge(columns, self._desk, self._least_gas)
         self._triage = Triage(columns, self._gas, free_bid=True)
         self._out = StrategyColumns(list(self._failed.values()))
 
@@ -225,15 +226,15 @@ class OwnStrategies:
             spread, profit = self._out.thresholds.min_spread, self._out.thresholds.min_profit
             idle = skips.counters(self._out.hashes, spread, profit)
             idle.times[DISABLED] += len(view.scan.table)
-        counters = self._screen.start(view, skips)
-        found = list(self._screen.judge())
+        counters = self._judge.start(view, skips)
+        found = list(self._judge.judge())
         decisions: list[Decision] = []
         failures = len(self._failed)
         least = {
             token: self._triage.by_terms(token, view.market, view.valuation)
             for token in {each.opportunity.cycle.start_token for each in found}
         }
-        for index, settings in enumerate(self._screen.columns.settings):
+        for index, settings in enumerate(self._judge.columns.settings):
             offered = self._offered(found, least, index)
             try:
                 choices = self._ask(view, settings, offered)
@@ -247,7 +248,7 @@ class OwnStrategies:
             decisions.extend(self._trade(found, choices, index))
         for judged in found:
             count(judged.reasons, judged.best, view.market.block.number, counters)
-        self._screen.pass_over(counters)
+        self._judge.pass_over(counters)
         if len(self._failed) > failures:
             self._arrange()
         block = view.market.block
@@ -265,7 +266,7 @@ class OwnStrategies:
 
         least: gross profit by start token and place of the terms.
         """
-        columns = self._screen.columns
+        columns = self._judge.columns
         scope = int(columns.thresholds.scope[index])
         terms = int(columns.thresholds.terms[index])
         offered = []
@@ -274,7 +275,7 @@ class OwnStrategies:
             if (
                 judged.refusals[scope] == TAKEN
                 and judged.reasons[index] not in HIDDEN
-                and not self._screen.busy(opportunity.cycle.pools)[index]
+                and not self._judge.busy(opportunity.cycle.pools)[index]
                 and opportunity.profit >= least[opportunity.cycle.start_token][terms]
             ):
                 offered.append(opportunity)
@@ -301,8 +302,8 @@ class OwnStrategies:
         self, found: Sequence[Judged], choices: Mapping[CycleId, Choice], index: int
     ) -> Iterator[Decision]:
         """By net USD descending, then cycle id, within the limits of its settings."""
-        settings = self._screen.columns.settings[index]
-        terms = self._screen.columns.terms[int(self._screen.columns.thresholds.terms[index])]
+        settings = self._judge.columns.settings[index]
+        terms = self._judge.columns.terms[int(self._judge.columns.thresholds.terms[index])]
         wanted: list[tuple[Judged, Offer | None]] = []
         for judged in found:
             choice = choices.get(judged.opportunity.cycle.id)
@@ -317,16 +318,15 @@ class OwnStrategies:
             elif judged.reasons[index] == TAKEN:
                 judged.reasons[index] = DECLINED
         wanted.sort(key=lambda pair: -pair[1].net if pair[1] else 0)
-        account = self._screen.account(index)
+        account = self._judge.account(index)
         for judged, offer in wanted:
-            reason = self._desk.refuses(judged.opportunity, offer, settings, account)
-            if offer is None or reason is not None:
-                judged.reasons[index] = REASON_CODE[reason or SkipReason.SIZE]
-                if reason is SkipReason.PROFIT and offer is not None:
+            code = self._judge.reason(index, judged.opportunity, offer, account)
+            judged.reasons[index] = code
+            if offer is None or code != TAKEN:
+                if code == PROFIT and offer is not None:
                     # A bid of its own can be of any size.
                     judged.best[index] = max(offer.net, -LARGEST)
                 continue
-            judged.reasons[index] = TAKEN
             yield self._desk.decide(judged.opportunity, offer, settings, settings.hash, account)
 
 

@@ -22,16 +22,14 @@ from dexarb.core.trade import (
     DecisionId,
     Funding,
     Opportunity,
-    SkipReason,
     StrategyHash,
 )
 from dexarb.core.units import PPM
 from dexarb.errors import PoolError
 from dexarb.search.open_cycles import OpenCycles
 from dexarb.search.result import HopWork, hop_work
-from dexarb.trading.decide.columns import LARGEST, TAKEN, Terms, capital_limit
+from dexarb.trading.decide.columns import LARGEST, TAKEN, Terms
 from dexarb.trading.decide.rules import GasPrices, PriceList
-from dexarb.trading.decide.skips import REASONS
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import MOST_MICRO_USD, PRICE_SHIFT, Valuation
 from dexarb.trading.seams import View
@@ -251,35 +249,6 @@ class Desk:
         return quote
 
     # -- trading ------------------------------------------------------------------------------
-
-    def refuses(
-        self,
-        opportunity: Opportunity,
-        offer: Offer | None,
-        settings: StrategySettings,
-        account: Account,
-    ) -> SkipReason | None:
-        """Why a strategy that wants a trade within its scope may not have it, in order."""
-        if (opportunity.rate - 1.0) * PPM < settings.min_spread_ppm:
-            return SkipReason.SPREAD
-        if offer is None:
-            return SkipReason.SIZE
-        if offer.net < settings.min_profit_micro_usd:
-            return SkipReason.PROFIT
-        if offer.gas_price > settings.max_gas_price:
-            return SkipReason.GAS_PRICE
-        balance = settings.gas_balance_micro_usd
-        if account.capital + offer.capital > capital_limit(settings) or (
-            balance is not None and account.gas + offer.gas_reserve > balance
-        ):
-            return SkipReason.CAPITAL
-        if settings.max_daily_trades is not None and account.trades >= settings.max_daily_trades:
-            return SkipReason.DAILY_TRADES
-        if account.limit != TAKEN:
-            return REASONS[account.limit]
-        if not account.pools.isdisjoint(self._pools_of(opportunity.cycle)):
-            return SkipReason.POOL_BUSY
-        return None
 
     def decide(
         self,

@@ -20,6 +20,7 @@ from dexarb.trading.decide.columns import LARGEST, TAKEN, Codes, Ints, StrategyC
 from dexarb.trading.decide.desk import Account, Desk, Offer
 from dexarb.trading.decide.near_misses import NearMisses
 from dexarb.trading.decide.rules import (
+    TOO_SMALL,
     Accounts,
     Floats,
     Mask,
@@ -27,6 +28,7 @@ from dexarb.trading.decide.rules import (
     PriceList,
     ask_for,
     bound_nets,
+    reason_against,
     reasons_against,
 )
 from dexarb.trading.decide.skips import (
@@ -43,6 +45,7 @@ from dexarb.trading.seams import View
 
 STALE = REASON_CODE[SkipReason.STALE]
 NO_PRICE = REASON_CODE[SkipReason.NO_PRICE]
+DAILY_TRADES = REASON_CODE[SkipReason.DAILY_TRADES]
 
 
 class Judged(NamedTuple):
@@ -118,6 +121,30 @@ class Judge:
             gas=int(accounts.gas[index]),
             trades=int(self._trades[index]),
             limit=int(accounts.limit[index]),
+        )
+
+    def reason(
+        self, index: int, opportunity: Opportunity, offer: Offer | None, account: Account
+    ) -> int:
+        """The code of the first reason against a trade that a strategy wants, or TAKEN, with what
+        it has bound in this block already. offer: None where the size buys nothing."""
+        columns, thresholds = self.columns, self.columns.thresholds
+        spent = account.trades >= columns.daily_trades[index]
+        gas_price = columns.settings[index].max_gas_price
+        return int(
+            reason_against(
+                (opportunity.rate - 1.0) * PPM,
+                int(thresholds.min_spread[index]),
+                TOO_SMALL if offer is None else min(max(offer.net, -LARGEST), LARGEST),
+                int(thresholds.min_profit[index]),
+                offer is not None and offer.gas_price > gas_price,
+                min(account.capital + (offer.capital if offer else 0), LARGEST),
+                int(thresholds.capital[index]),
+                min(account.gas + (offer.gas_reserve if offer else 0), LARGEST),
+                int(thresholds.gas_balance[index]),
+                DAILY_TRADES if spent else account.limit,
+                not account.pools.isdisjoint(opportunity.cycle.pools),
+            )
         )
 
     def judge(self) -> Iterator[Judged]:
@@ -224,5 +251,6 @@ def warm_up() -> None:
     ask_for(codes, no_spread, nothing, columns.classes, mask)
     accounts = Accounts(nothing, nothing, codes, mask)
     reasons_against(codes, no_spread, offers, columns.thresholds, accounts, codes, nothing)
+    reason_against(no_spread, 0, 0, 0, False, 0, 0, 0, 0, 0, False)
     count(codes, nothing, 0, counters)
     count_classes(counters, columns.class_of, nothing, counters)

@@ -189,6 +189,42 @@ def ask_for(refusals: Codes, spread_ppm: float, bound: Ints, classes: Classes, a
 
 
 @kernel
+def reason_against(
+    spread_ppm: float,
+    min_spread: int,
+    net: int,
+    min_profit: int,
+    dear: bool,
+    capital: int,
+    most_capital: int,
+    gas: int,
+    gas_balance: int,
+    limit: int,
+    busy: bool,
+) -> int:
+    """The code of the first reason against a trade, in the order of SkipReason, or TAKEN.
+
+    net: TOO_SMALL where the size buys nothing. capital, gas: what would be bound with it. limit:
+    that on trades or losses which stops the strategy, or TAKEN.
+    """
+    if spread_ppm < min_spread:
+        return SPREAD
+    if net == TOO_SMALL:
+        return SIZE
+    if net < min_profit:
+        return PROFIT
+    if dear:
+        return GAS_PRICE
+    if capital > most_capital or gas > gas_balance:
+        return CAPITAL
+    if limit >= 0:
+        return limit
+    if busy:
+        return POOL_BUSY
+    return TAKEN
+
+
+@kernel
 def reasons_against(
     refusals: Codes,
     spread_ppm: float,
@@ -206,32 +242,27 @@ def reasons_against(
     takers = 0
     for i in range(len(reasons)):
         k = thresholds.terms[i]
-        code = refusals[thresholds.scope[i]]
-        if code >= 0:
-            reasons[i] = code
-        elif spread_ppm < thresholds.min_spread[i]:
-            reasons[i] = SPREAD
-            best[i] = floor(spread_ppm)
-        elif offers.bound[k] == TOO_SMALL:
-            reasons[i] = SIZE
-        elif offers.bound[k] < thresholds.min_profit[i]:
-            reasons[i] = PROFIT
-            best[i] = offers.bound[k]
-        elif offers.exact[k] < thresholds.min_profit[i]:
-            reasons[i] = PROFIT
-            best[i] = offers.exact[k]
-        elif offers.dear[k]:
-            reasons[i] = GAS_PRICE
-        elif (
-            accounts.capital[i] + offers.capital[k] > thresholds.capital[i]
-            or accounts.gas[i] + offers.gas[k] > thresholds.gas_balance[i]
-        ):
-            reasons[i] = CAPITAL
-        elif accounts.limit[i] >= 0:
-            reasons[i] = accounts.limit[i]
-        elif accounts.busy[i]:
-            reasons[i] = POOL_BUSY
-        else:
-            reasons[i] = TAKEN
-            takers += 1
+        code = int(refusals[thresholds.scope[i]])
+        if code == TAKEN:
+            code = reason_against(
+                spread_ppm,
+                thresholds.min_spread[i],
+                offers.exact[k],
+                thresholds.min_profit[i],
+                offers.dear[k],
+                accounts.capital[i] + offers.capital[k],
+                thresholds.capital[i],
+                accounts.gas[i] + offers.gas[k],
+                thresholds.gas_balance[i],
+                int(accounts.limit[i]),
+                accounts.busy[i],
+            )
+            if code == SPREAD:
+                best[i] = floor(spread_ppm)
+            elif code == PROFIT:
+                has_chance = offers.bound[k] >= thresholds.min_profit[i]
+                best[i] = offers.exact[k] if has_chance else offers.bound[k]
+            elif code == TAKEN:
+                takers += 1
+        reasons[i] = code
     return takers

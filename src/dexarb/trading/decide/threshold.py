@@ -13,12 +13,12 @@ import numpy as np
 from dexarb.core.market import Market
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, SkipReason, StrategyHash
+from dexarb.core.trade import Decision, StrategyHash
 from dexarb.trading.decide.columns import TAKEN, Codes, Ints, StrategyColumns
 from dexarb.trading.decide.desk import Account, Desk
 from dexarb.trading.decide.judge import Judge, Judged
 from dexarb.trading.decide.rules import POOL_BUSY
-from dexarb.trading.decide.skips import REASON_CODE, Counters, SkipTally, count
+from dexarb.trading.decide.skips import Counters, SkipTally, count
 from dexarb.trading.decide.triage import LeastGas, Triage
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import Valuation
@@ -45,7 +45,7 @@ class ThresholdStrategies:
     ) -> None:
         self._witness = witness
         self.columns = StrategyColumns(settings)
-        self._screen = Judge(self.columns, Desk(reality), LeastGas(reality.gas))
+        self._judge = Judge(self.columns, Desk(reality), LeastGas(reality.gas))
         self._triage = Triage(self.columns, reality.gas)
 
     @property
@@ -63,20 +63,20 @@ class ThresholdStrategies:
         """One decision at most per config and cycle; the reasons for all others go to `skips`."""
         if not self.hashes:
             return Decided()
-        counters = self._screen.start(view, skips)
+        counters = self._judge.start(view, skips)
         block = view.market.block.number
         wanted: list[Judged] = []
         takers = 0
-        for judged in self._screen.judge():
+        for judged in self._judge.judge():
             count(judged.reasons, judged.best, block, counters)
             takers += judged.takers
             if self._witness:
                 self._witness(judged.opportunity.cycle, judged.reasons, judged.best)
             if judged.offers:
                 wanted.append(judged)
-        self._screen.pass_over(counters)
+        self._judge.pass_over(counters)
         if self._witness:
-            for near_miss in self._screen.near_misses():
+            for near_miss in self._judge.near_misses():
                 self._witness(*near_miss)
         return Decided(tuple(self._take(wanted, counters)) if takers else ())
 
@@ -86,7 +86,7 @@ class ThresholdStrategies:
         What it takes first may use up a limit or a pool that the next would need.
         """
         terms_of = self.columns.thresholds.terms
-        desk = self._screen.desk
+        desk = self._judge.desk
         account: Account | None = None
         before = -1
         for config, place in _in_order(wanted, terms_of):
@@ -98,15 +98,15 @@ class ThresholdStrategies:
                 # Nothing has changed for it since all reasons were found.
                 if judged.reasons[config] == POOL_BUSY:
                     continue
-                account = self._screen.account(config)
+                account = self._judge.account(config)
             else:
-                reason = desk.refuses(judged.opportunity, offer, settings, account)
+                code = self._judge.reason(config, judged.opportunity, offer, account)
                 if judged.reasons[config] == POOL_BUSY:
                     # Counted already; but what was taken before it may have used up a limit.
                     counters.times[POOL_BUSY, config] -= 1
-                    reason = reason or SkipReason.POOL_BUSY
-                if reason is not None:
-                    counters.times[REASON_CODE[reason], config] += 1
+                    code = POOL_BUSY if code == TAKEN else code
+                if code != TAKEN:
+                    counters.times[code, config] += 1
                     continue
             yield desk.decide(judged.opportunity, offer, settings, self.hashes[config], account)
 
