@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 from eth_hash.auto import keccak
 from hypothesis import given
@@ -115,8 +113,8 @@ def test_events_that_change_nothing() -> None:
         event(keccak(b"SetFeeProtocol(uint8,uint8,uint8,uint8)"), 0, 0, 4, 4),
         event(keccak(b"CollectProtocol(address,address,uint128,uint128)"), 1, 1, indexed=[1, 2]),
         event(keccak(b"IncreaseObservationCardinalityNext(uint16,uint16)"), 1, 2),
-        dataclasses.replace(poke, topics=()),
-        dataclasses.replace(swap(Q96 + 1, 1, 0), address=STRANGER),
+        poke._replace(topics=()),
+        swap(Q96 + 1, 1, 0)._replace(address=STRANGER),
     ):
         assert pool.apply(log) is pool
 

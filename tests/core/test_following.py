@@ -140,7 +140,7 @@ def test_what_cannot_follow_leaves_nothing_and_says_why() -> None:
     assert move.kind is MoveKind.LOST
     assert isinstance(move.error, RewindTooDeep | NotNextBlock)
     made, _ = follower(*BLOCKS[:3])
-    log = replace(next(log for log in BLOCKS[3].logs), data=b"\1")
+    log = next(log for log in BLOCKS[3].logs)._replace(data=b"\1")
     move = made.take(replace(BLOCKS[3], logs=(log,)))
     assert isinstance(move.error, PoolError)
     assert made.market is None

@@ -137,8 +137,8 @@ def _is_true(update: BlockUpdate, followed: frozenset[str], chain: TrueChain) ->
     said = true_update(true)
     logs = tuple(log for log in said.logs if log.address in followed)
     # Places of logs that were asked for alone are the node's, others count over the block.
-    plain = [replace(log, log_index=0) for log in update.logs]
-    if plain != [replace(log, log_index=0) for log in logs]:
+    plain = [log._replace(log_index=0) for log in update.logs]
+    if plain != [log._replace(log_index=0) for log in logs]:
         return False
     return update.transactions == (said.transactions if update.has_receipts else ())
 

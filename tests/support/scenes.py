@@ -72,7 +72,7 @@ def opened_and_taken(chain: SmallChain, price: int) -> BlockUpdate:
     bought, sold = arbitrage(opened, weth_pool(DEAR, 2_500))
     update = chain.mine(opened)
     logs = tuple(
-        replace(state_log(pool, 1), log_index=number)
+        state_log(pool, 1)._replace(log_index=number)
         for number, pool in enumerate((bought, sold), start=1)
     )
     taker = replace(transaction(1), to=RIVAL)

@@ -106,7 +106,7 @@ def in_one_transaction(
     update: BlockUpdate, *pools: Pool, priority_fee: int = 0, to: Address | None = None
 ) -> BlockUpdate:
     """The block, with one transaction that brings all these pools to these states."""
-    logs = tuple(replace(state_log(pool), log_index=n) for n, pool in enumerate(pools))
+    logs = tuple(state_log(pool)._replace(log_index=n) for n, pool in enumerate(pools))
     paid = replace(transaction(0), effective_gas_price=30 * GWEI + priority_fee, to=to)
     return replace(update, logs=logs, transactions=(paid,))
 

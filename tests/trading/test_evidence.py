@@ -46,7 +46,7 @@ class Story:
         made: list[Pool] = [bought.pool, sold.pool]
         update = self.chain.mine(**where)  # type: ignore[arg-type]
         logs = tuple(
-            replace(state_log(pool), transaction_index=1, log_index=n)
+            state_log(pool)._replace(transaction_index=1, log_index=n)
             for n, pool in enumerate(made)
         )
         paid = replace(transaction(1), effective_gas_price=33 * GWEI, gas_used=140_000)
@@ -127,7 +127,7 @@ def test_a_gain_mixed_with_something_else_is_not_told() -> None:
     # The same transaction also sells WETH of its own into the dear pool.
     dear = story.engine.market.pools[DEAR].apply(update.logs[1])
     sold = state_log(dear.swap(WETH, 10**18).pool)
-    logs = (*update.logs, replace(sold, transaction_index=1, log_index=2))
+    logs = (*update.logs, sold._replace(transaction_index=1, log_index=2))
     (found,) = story.engine.step(replace(update, logs=logs)).evidence
     assert (found.outcome, found.gain_token, found.gain) == (Outcome.TAKEN, None, None)
 

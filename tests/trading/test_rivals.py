@@ -46,7 +46,7 @@ def in_one_transaction(update: BlockUpdate, *pools: Pool, priority_fee: int) -> 
     logs = []
     for number, pool in enumerate(pools):
         assert isinstance(pool, UniswapV2Pool)
-        logs.append(replace(state_log(pool), log_index=number))
+        logs.append(state_log(pool)._replace(log_index=number))
     paid = replace(transaction(0), effective_gas_price=30 * GWEI + priority_fee)
     return replace(update, logs=tuple(logs), transactions=(paid,))
 

@@ -56,7 +56,7 @@ def edit(place: Callable[[Log], bool], data: Callable[[Log], bytes], nth: int) -
             if place(log):
                 count += 1
                 if count == nth:
-                    log = replace(log, data=data(log))
+                    log = log._replace(data=data(log))
             logs.append(log)
         return replace(update, logs=tuple(logs))
 
@@ -110,7 +110,7 @@ def v2_output_plus(amount: int, nth: int) -> Poison:
                 fallen = [index for index in (0, 1) if now[index] < before[index]]
                 count += len(fallen) == 1
                 if len(fallen) == 1 and count == nth:
-                    log = replace(log, data=word_plus(fallen[0], -amount)(log))
+                    log = log._replace(data=word_plus(fallen[0], -amount)(log))
             logs.append(log)
         return replace(update, logs=tuple(logs))
 

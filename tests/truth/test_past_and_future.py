@@ -76,7 +76,7 @@ def other_prices(reader: HistoryReader, folder: Path, seq: int) -> HistoryReader
         if log.topics[0] != SYNC:
             return log
         reserve = unsigned(log.data, 0) * 103 // 100
-        return replace(log, data=reserve.to_bytes(32, "big") + log.data[32:])
+        return log._replace(data=reserve.to_bytes(32, "big") + log.data[32:])
 
     def change(update: BlockUpdate) -> BlockUpdate:
         return replace(update, logs=tuple(map(dearer, update.logs)))

@@ -36,9 +36,11 @@ class Block:
     seen_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
-    """An event of a contract. transaction_index and log_index count within the block."""
+class Log(NamedTuple):
+    """An event of a contract. transaction_index and log_index count within the block.
+
+    A tuple, because a history has tens of them a block, and these are made three times as fast.
+    """
 
     address: Address
     topics: tuple[bytes, ...]

@@ -135,7 +135,7 @@ def _update(market: Market, random_: random.Random, name: str, logs: int) -> Blo
     for index in range(logs):
         pool = random_.choice(list(pools.values()))
         # Hashes have no order, so neither transactions nor logs are numbered without holes.
-        log = replace(_event(pool, random_), transaction_index=2 * index, log_index=5 * index + 1)
+        log = _event(pool, random_)._replace(transaction_index=2 * index, log_index=5 * index + 1)
         pools[pool.key] = pool.apply(log)
         entries.append(log)
     transactions = tuple(

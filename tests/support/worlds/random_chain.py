@@ -4,7 +4,6 @@ transactions and failed ones. Everything that happens is what the pools themselv
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -109,7 +108,7 @@ class RandomChain(Chain):
             except PoolError:
                 return 0
             log = swap_log(token_in, amount, result.amount_out, result.pool)
-            logs.append(replace(log, transaction_index=index, log_index=first_log + len(logs)))
+            logs.append(log._replace(transaction_index=index, log_index=first_log + len(logs)))
             pools[pool.key] = result.pool
             return result.amount_out
 
