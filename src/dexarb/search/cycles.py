@@ -74,6 +74,8 @@ class CycleIndex:
         self.graph = self._pack()
         self.cycle = lru_cache(maxsize=REMEMBERED)(self._cycle)
         """The cycle that these edges are."""
+        self.route_of = lru_cache(maxsize=REMEMBERED)(self._route_of)
+        """The edges that a cycle is, as one row of four; None where it is not searched."""
 
     def add(self, pool: Pool) -> int:
         """Give the pool a slot, with rates of 0; `reprice` makes it known to the probes."""
@@ -87,6 +89,7 @@ class CycleIndex:
             self._lane_of[edge] = lane
             self._ranked.append(lane, edge)
         self.graph = self._pack()
+        self.route_of.cache_clear()
         return slot
 
     def widen(self, max_hops: int) -> None:
@@ -102,6 +105,7 @@ class CycleIndex:
             self._back_bound = np.zeros_like(self._out_bound)
         self.max_hops = max_hops
         self.graph = self._pack()
+        self.route_of.cache_clear()
         if max_hops == 4:
             raise_all_bounds(self.graph, len(self._lanes))
 
@@ -111,6 +115,7 @@ class CycleIndex:
         for edge in self.edges.of(slot):
             self._ranked.discard(int(self._lane_of[edge]), edge)
         self.cycle.cache_clear()
+        self.route_of.cache_clear()
         return slot
 
     def reprice(self, edges: Ints, rates: Floats) -> None:
@@ -130,8 +135,7 @@ class CycleIndex:
             find_open(self.graph, touched, self.max_hops, self._found)
         return self._found.edges[:total], self._found.rate[:total]
 
-    def route_of(self, cycle: Cycle) -> Routes | None:
-        """The edges that this cycle is, as one row of four; None where it is not searched."""
+    def _route_of(self, cycle: Cycle) -> Routes | None:
         start = next((token for token in self.start_tokens if token in cycle.tokens), None)
         if start is None or len(cycle.hops) > self.max_hops:
             return None

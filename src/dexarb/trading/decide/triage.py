@@ -7,6 +7,7 @@ would be refused for its profit by every strategy, and is counted so as a near m
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from itertools import product
 from math import floor, inf
 
@@ -18,7 +19,7 @@ from dexarb.core.token import Address
 from dexarb.search.result import HopWork
 from dexarb.trading.decide.columns import StrategyColumns
 from dexarb.trading.decide.desk import PRICE_UNIT, gas_prices
-from dexarb.trading.decide.rules import MARGIN, ROUNDINGS, costs_of
+from dexarb.trading.decide.rules import MARGIN, ROUNDINGS, Floats, GasPrices, costs_of
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.value import Valuation
 
@@ -36,27 +37,40 @@ class Triage:
         self._columns = columns
         self._free_bid = free_bid
         self._gas = LeastGas(gas)
+        # One for all start tokens of a block.
+        self._gross = lru_cache(maxsize=1)(self._needed_gross)
 
     def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
         """In the token's smallest unit, at least 1, at the prices and the base fee of the block."""
-        by_terms = self.by_terms(token, market, valuation)
-        return min(by_terms, default=NOBODY)
+        units = self._units(token, market, valuation)
+        return _whole(float(units.min())) if len(units) else NOBODY
 
     def by_terms(self, token: Address, market: Market, valuation: Valuation) -> list[int]:
         """The same for each of the distinct terms."""
-        terms = self._columns.terms_columns
+        return [_whole(each) for each in self._units(token, market, valuation).tolist()]
+
+    def _units(self, token: Address, market: Market, valuation: Valuation) -> Floats:
         unit, prices = valuation.price(token), gas_prices(market, valuation)
         if not unit or not prices.wei:
-            return [NOBODY] * len(terms.size)
-        keep = terms.keep
+            return np.full(len(self._columns.terms_columns.size), float(NOBODY))
+        gross = self._gross(*self._gas.of(market), prices)
+        units: Floats = gross * (1.0 - MARGIN) / (unit / PRICE_UNIT) - 1.0
+        return units
+
+    def _needed_gross(self, own: int, flash: int, prices: GasPrices) -> Floats:
+        """In micro-USD, the same for all start tokens. own, flash: the least gas."""
+        terms, keep = self._columns.terms_columns, self._columns.terms_columns.keep
         if self._free_bid:
             terms, keep = terms._replace(fee=np.zeros_like(terms.fee)), np.ones_like(keep)
-        kept = self._columns.least + costs_of(terms, *self._gas.of(market), prices)
+        kept = self._columns.least + costs_of(terms, own, flash, prices)
         # The bound on the net of rules.py, turned round: what it takes to reach the minimum.
         with np.errstate(divide="ignore", invalid="ignore"):  # nothing kept, nothing asked
-            gross = np.where(kept <= ROUNDINGS, 0.0, kept / keep - ROUNDINGS)
-        units = gross * (1.0 - MARGIN) / (unit / PRICE_UNIT) - 1.0
-        return [max(1, floor(min(each, float(NOBODY)))) for each in units.tolist()]
+            gross: Floats = np.where(kept <= ROUNDINGS, 0.0, kept / keep - ROUNDINGS)
+        return gross
+
+
+def _whole(units: float) -> int:
+    return max(1, floor(min(units, float(NOBODY))))
 
 
 class LeastGas:
