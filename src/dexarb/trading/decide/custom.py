@@ -227,7 +227,8 @@ class OwnStrategies:
             idle = skips.counters(self._out.hashes, spread, profit)
             idle.times[DISABLED] += len(view.scan.table)
         counters = self._judge.start(view, skips)
-        found = list(self._judge.judge())
+        batches = list(self._judge.judge())
+        found = [judged for batch in batches for judged in batch.each()]
         decisions: list[Decision] = []
         failures = len(self._failed)
         least = {
@@ -246,8 +247,8 @@ class OwnStrategies:
                     judged.reasons[index] = DISABLED
                 continue
             decisions.extend(self._trade(found, choices, index))
-        for judged in found:
-            count(judged.reasons, judged.best, view.market.block.number, counters)
+        for batch in batches:
+            count(batch.verdicts.reasons, batch.verdicts.best, view.market.block.number, counters)
         self._judge.pass_over(counters)
         if len(self._failed) > failures:
             self._arrange()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,23 +16,24 @@ from dexarb.search.cycles import CycleIndex
 from dexarb.search.open_cycles import OpenCycles
 from dexarb.trading import episodes
 from dexarb.trading.decide import near_misses
-from dexarb.trading.decide.columns import LARGEST, TAKEN, Codes, Ints, StrategyColumns
+from dexarb.trading.decide.columns import LARGEST, Codes, Ints, StrategyColumns
 from dexarb.trading.decide.desk import Account, Desk, Offer
 from dexarb.trading.decide.near_misses import NearMisses
 from dexarb.trading.decide.rules import (
     TOO_SMALL,
     Accounts,
     Floats,
+    GasPrices,
     Mask,
     Offers,
     PriceList,
-    ask_for,
+    Verdicts,
     bound_nets,
+    no_offers,
     reason_against,
     reasons_against,
 )
 from dexarb.trading.decide.skips import (
-    NOTHING,
     REASON_CODE,
     Counters,
     SkipTally,
@@ -47,21 +48,47 @@ STALE = REASON_CODE[SkipReason.STALE]
 NO_PRICE = REASON_CODE[SkipReason.NO_PRICE]
 DAILY_TRADES = REASON_CODE[SkipReason.DAILY_TRADES]
 
+CELLS = 2**20
+"""Opportunities times strategies that are judged at once."""
+
 
 class Judged(NamedTuple):
     """An opportunity as all strategies see it.
 
     refusals: by scope. reasons: by strategy a code, or TAKEN. best: where the reason is a
     threshold, the best there was, NOTHING of dust. offers: by the place of the terms, those that
-    were asked for.
+    were asked for. nets: by terms, of those.
     """
 
     opportunity: Opportunity
     refusals: Codes
     reasons: Codes
     best: Ints
-    offers: dict[int, Offer]
-    takers: int
+    offers: Mapping[int, Offer]
+    nets: Ints
+
+
+class Batch(NamedTuple):
+    """As many opportunities as are judged at once, by ascending cycle id; see Judged."""
+
+    opportunities: Sequence[Opportunity]
+    refusals: Codes
+    verdicts: Verdicts
+    offers: Mapping[int, dict[int, Offer]]
+    nets: Ints
+
+    def judged(self, place: int) -> Judged:
+        return Judged(
+            self.opportunities[place],
+            self.refusals[place],
+            self.verdicts.reasons[place],
+            self.verdicts.best[place],
+            self.offers.get(place, {}),
+            self.nets[place],
+        )
+
+    def each(self) -> Iterator[Judged]:
+        return map(self.judged, range(len(self.opportunities)))
 
 
 class Judge:
@@ -72,15 +99,6 @@ class Judge:
         self.desk = desk
         self._least_gas = least_gas
         self._near_misses = NearMisses(columns)
-        terms = len(columns.terms)
-        self._asked = np.zeros(terms, dtype=bool)
-        self._offers = Offers(
-            bound=np.zeros(terms, dtype=np.int64),
-            exact=np.zeros(terms, dtype=np.int64),
-            dear=np.zeros(terms, dtype=bool),
-            capital=np.zeros(terms, dtype=np.int64),
-            gas=np.zeros(terms, dtype=np.int64),
-        )
         self._view: View
         self._prices: PriceList
         self._dust: Floats
@@ -107,7 +125,6 @@ class Judge:
             capital=ledger.column("open_capital_micro_usd")[rows],
             gas=ledger.column("open_gas_micro_usd")[rows],
             limit=columns.limits(ledger, view.market.block.number),
-            busy=np.zeros(len(columns), dtype=bool),
         )
         self._trades = ledger.column("day_trades")[rows]
         thresholds = columns.thresholds
@@ -147,52 +164,70 @@ class Judge:
             )
         )
 
-    def judge(self) -> Iterator[Judged]:
+    def judge(self) -> Iterator[Batch]:
         """Every opportunity of the block, by ascending cycle id."""
-        scan = self._view.scan
-        for opportunity, row in zip(scan.opportunities, scan.offered.tolist(), strict=True):
-            yield self._judge(opportunity, row)
+        scan, strategies = self._view.scan, len(self.columns)
+        step = max(1, CELLS // max(1, strategies))
+        for first in range(0, len(scan.opportunities), step):
+            opportunities = scan.opportunities[first : first + step]
+            yield self._judge(opportunities, scan.offered[first : first + step])
 
-    def _judge(self, opportunity: Opportunity, row: int) -> Judged:
+    def _judge(self, opportunities: Sequence[Opportunity], rows: Ints) -> Batch:
         columns, prices, table = self.columns, self._prices, self._view.scan.table
-        refusals = self._near_misses.refusals(row)
-        reasons = np.empty(len(columns), dtype=np.int8)
-        best = np.zeros(len(columns), dtype=np.int64)
-        if self._view.stale:
-            reasons[:] = STALE
-            return Judged(opportunity, refusals, reasons, best, {}, 0)
-        start, mix = int(table.rows.start[row]), int(table.rows.mix[row])
-        if not prices.unit[start] or not self.desk.can_be_true(opportunity):
-            reasons[:] = np.where(refusals == TAKEN, NO_PRICE, refusals)[columns.thresholds.scope]
-            return Judged(opportunity, refusals, reasons, best, {}, 0)
-        spread_ppm = (opportunity.rate - 1.0) * PPM
-        bound, first = self._offers.bound, int(table.rows.first[row])
-        end, best_size = first + int(table.rows.number[row]), float(table.rows.amount_in[row])
-        terms = columns.terms_columns
-        bound_nets(table.pieces, first, end, best_size, prices, start, mix, terms, bound)
-        offers: dict[int, Offer] = {}
-        np.copyto(self._offers.exact, bound)
-        if ask_for(refusals, spread_ppm, bound, columns.classes, self._asked):
-            for place in np.flatnonzero(self._asked).tolist():
-                self._ask(opportunity, place, offers)
-            np.copyto(self._accounts.busy, self.busy(opportunity.cycle.pools))
-        takers = reasons_against(
-            refusals, spread_ppm, self._offers, columns.thresholds, self._accounts, reasons, best
+        number, strategies = len(rows), len(columns)
+        refusals = self._near_misses.refusals(rows)
+        offers = no_offers(number, len(columns.terms))
+        verdicts = Verdicts(
+            reasons=np.full((number, strategies), STALE, dtype=np.int8),
+            best=np.zeros((number, strategies), dtype=np.int64),
+            takers=np.zeros(number, dtype=np.int64),
         )
-        if table.rows.profit[row] < self._dust[start]:
-            best[:] = NOTHING
-        return Judged(opportunity, refusals, reasons, best, offers, takers)
+        asked: dict[int, dict[int, Offer]] = {}
+        batch = Batch(opportunities, refusals, verdicts, asked, offers.exact)
+        if self._view.stale:
+            return batch
+        has_price = prices.unit[table.rows.start[rows]] > 0.0
+        has_price &= [self.desk.can_be_true(each) for each in opportunities]
+        bound_nets(
+            rows,
+            has_price,
+            table.rows,
+            table.pieces,
+            prices,
+            refusals,
+            columns.terms_columns,
+            columns.classes,
+            offers,
+        )
+        busy = np.zeros((number, strategies), dtype=bool)
+        for at, place in np.argwhere(offers.asked).tolist():
+            if at not in asked:
+                asked[at] = {}
+                busy[at] = self.busy(opportunities[at].cycle.pools)
+            asked[at][place] = self._ask(opportunities[at], at, place, offers)
+        reasons_against(
+            rows,
+            has_price,
+            table.rows,
+            self._dust,
+            refusals,
+            offers,
+            columns.thresholds,
+            self._accounts,
+            busy,
+            verdicts,
+        )
+        return batch
 
-    def _ask(self, opportunity: Opportunity, place: int, offers: dict[int, Offer]) -> None:
+    def _ask(self, opportunity: Opportunity, at: int, place: int, offers: Offers) -> Offer:
         terms = self.columns.terms[place]
         offer = self.desk.offer(opportunity, terms)
         assert offer is not None  # what buys nothing has no bound that is enough
-        offers[place] = offer
-        row = self._offers
-        row.exact[place] = min(max(offer.net, -LARGEST), LARGEST)
-        row.dear[place] = offer.gas_price > terms.max_gas_price
-        row.capital[place] = min(offer.capital, LARGEST)
-        row.gas[place] = min(offer.gas_reserve, LARGEST)
+        offers.exact[at, place] = min(max(offer.net, -LARGEST), LARGEST)
+        offers.dear[at, place] = offer.gas_price > terms.max_gas_price
+        offers.capital[at, place] = min(offer.capital, LARGEST)
+        offers.gas[at, place] = min(offer.gas_reserve, LARGEST)
+        return offer
 
     def busy(self, pools: Sequence[PoolKey]) -> Mask:
         """Which strategies may not use one of these pools now."""
@@ -243,14 +278,38 @@ def warm_up() -> None:
     episodes.warm_up(table.index)
     near_misses.warm_up(table)
     columns = StrategyColumns(())
-    nothing, no_spread = columns.classes.scope, 0.0
-    codes = nothing.astype(np.int8)
-    mask = nothing.astype(bool)
-    offers = Offers(nothing, nothing, mask, nothing, nothing)
+    nothing, no_reals = columns.classes.scope, np.zeros(0)
+    prices = PriceList(no_reals, nothing, no_reals, no_reals, GasPrices(0.0, 0.0, 0.0))
+    codes, offers = np.zeros((0, 0), dtype=np.int8), no_offers(0, 0)
+    mask, many, rows = nothing.astype(bool), offers.bound, table.rows
     counters = no_counts(0)
-    ask_for(codes, no_spread, nothing, columns.classes, mask)
-    accounts = Accounts(nothing, nothing, codes, mask)
-    reasons_against(codes, no_spread, offers, columns.thresholds, accounts, codes, nothing)
-    reason_against(no_spread, 0, 0, 0, False, 0, 0, 0, 0, 0, False)
-    count(codes, nothing, 0, counters)
+    bound_nets(
+        nothing,
+        mask,
+        rows,
+        table.pieces,
+        prices,
+        codes,
+        columns.terms_columns,
+        columns.classes,
+        offers,
+    )
+    accounts, verdicts = (
+        Accounts(nothing, nothing, codes[0:0].ravel()),
+        Verdicts(codes, many, nothing),
+    )
+    reasons_against(
+        nothing,
+        mask,
+        rows,
+        no_reals,
+        codes,
+        offers,
+        columns.thresholds,
+        accounts,
+        offers.asked,
+        verdicts,
+    )
+    reason_against(0.0, 0, 0, 0, False, 0, 0, 0, 0, 0, False)
+    count(codes, many, 0, counters)
     count_classes(counters, columns.class_of, nothing, counters)

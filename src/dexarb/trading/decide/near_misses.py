@@ -27,7 +27,6 @@ from dexarb.trading.decide.rules import (
     Floats,
     GasPrices,
     PriceList,
-    bound_nets,
     costs_of,
 )
 from dexarb.trading.decide.skips import Counters, no_counts
@@ -118,9 +117,9 @@ class NearMisses:
             scopes = scopes._replace(dexes=allowed)
         self._scopes = scopes
 
-    def refusals(self, row: int) -> Codes:
-        """By scope: the code of the reason against an open cycle, or TAKEN."""
-        codes: Codes = self._counted.codes[row]
+    def refusals(self, rows: Ints) -> Codes:
+        """By row and scope: the code of the reason against an open cycle, or TAKEN."""
+        codes: Codes = self._counted.codes[rows]
         return codes
 
     def allowed(self, rows: Ints) -> Ints:
@@ -134,8 +133,9 @@ class NearMisses:
         dust: in the smallest unit of each start token, by its rank.
         """
         assert self._table is not None
-        awake = self._table.awake.astype(np.int64)
-        awake = awake[~np.isin(awake, offered)]
+        others = np.ones(len(self._table.awake), dtype=bool)
+        others[self._table.rows.place[offered]] = False
+        awake = self._table.awake[others].astype(np.int64)
         add_all(offered, self._counted, self._sums, -1)
         counters = self._count(self._sums, awake, block, prices, dust)
         add_all(offered, self._counted, self._sums, 1)
@@ -221,4 +221,3 @@ def warm_up(table: OpenCycles) -> None:
         0,
         no_counts(0),
     )
-    bound_nets(table.pieces, 0, 0, 0.0, prices, 0, 0, columns.terms_columns, none)

@@ -1,4 +1,4 @@
-"""Compiled: why not, for one opportunity and all strategies, in the order of SkipReason.
+"""Compiled: why not, for all opportunities and all strategies, in the order of SkipReason.
 
 Exact quotes cost a run through the pools. So the net that a size could have at most is bounded
 first with the float curve; only where that would be enough for somebody is the exact one asked for.
@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from dexarb.compiled import kernel, kernel_part
 from dexarb.core.trade import SkipReason
+from dexarb.core.units import PPM
+from dexarb.search.merge import Table
 from dexarb.trading.decide.columns import (
     LARGEST,
     TAKEN,
@@ -24,11 +26,12 @@ from dexarb.trading.decide.columns import (
     TermsColumns,
     Thresholds,
 )
-from dexarb.trading.decide.skips import REASON_CODE
+from dexarb.trading.decide.skips import NOTHING, REASON_CODE
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
+NO_PRICE = REASON_CODE[SkipReason.NO_PRICE]
 SPREAD = REASON_CODE[SkipReason.SPREAD]
 SIZE = REASON_CODE[SkipReason.SIZE]
 PROFIT = REASON_CODE[SkipReason.PROFIT]
@@ -72,12 +75,14 @@ class PriceList(NamedTuple):
 
 
 class Offers(NamedTuple):
-    """An opportunity on each of the distinct terms. Micro-USD.
+    """Opportunities on each of the distinct terms, a row each. Micro-USD.
 
-    bound: what it could net at most; exact: what it nets, below the bound only where that is
-    enough for somebody. dear: the gas price is above the limit. capital, gas: what it would bind.
+    asked: where the exact offer is needed, since it could be enough for somebody. bound: what it
+    could net at most; exact: what it nets where it was asked for, elsewhere the bound. dear: the
+    gas price is above the limit. capital, gas: what it would bind.
     """
 
+    asked: Mask
     bound: Ints
     exact: Ints
     dear: Mask
@@ -85,13 +90,33 @@ class Offers(NamedTuple):
     gas: Ints
 
 
+def no_offers(opportunities: int, terms: int) -> Offers:
+    shape = opportunities, terms
+    return Offers(
+        asked=np.zeros(shape, dtype=np.bool_),
+        bound=np.full(shape, TOO_SMALL, dtype=np.int64),
+        exact=np.full(shape, TOO_SMALL, dtype=np.int64),
+        dear=np.zeros(shape, dtype=np.bool_),
+        capital=np.zeros(shape, dtype=np.int64),
+        gas=np.zeros(shape, dtype=np.int64),
+    )
+
+
 class Accounts(NamedTuple):
-    """By strategy, at the end of the block: what is bound, a limit's code, and busy pools."""
+    """By strategy, at the end of the block: what is bound, and a limit's code."""
 
     capital: Ints
     gas: Ints
     limit: Codes
-    busy: Mask
+
+
+class Verdicts(NamedTuple):
+    """A row for each opportunity: by strategy its code or TAKEN, and where that is a threshold the
+    best there was, NOTHING of dust. takers: how many take it."""
+
+    reasons: Codes
+    best: Ints
+    takers: Ints
 
 
 def costs_of(terms: TermsColumns, gas: float, flash_gas: float, prices: GasPrices) -> Floats:
@@ -104,26 +129,42 @@ def costs_of(terms: TermsColumns, gas: float, flash_gas: float, prices: GasPrice
 
 @kernel
 def bound_nets(
+    rows: Ints,
+    has_price: Mask,
+    t: Table,
     pieces: Floats,
-    first: int,
-    end: int,
-    best: float,
     prices: PriceList,
-    start: int,
-    mix: int,
+    refusals: Codes,
     terms: TermsColumns,
-    bound: Ints,
+    classes: Classes,
+    offers: Offers,
 ) -> None:
-    """What each of the terms could net at most, into `bound`; TOO_SMALL where it buys nothing.
+    """What each of the terms could net at most from these rows of open cycles; TOO_SMALL where it
+    buys nothing. Marks what could be enough for somebody.
 
-    pieces[first:end]: the cycle's curve, (input from, output from, rate, depth) each, up to its
-    best input.
+    refusals: by row and scope.
     """
-    for k in range(len(terms.size)):
-        if terms.size[k] < prices.least_size[start]:
-            bound[k] = TOO_SMALL
-        else:
-            bound[k] = net_at_most(pieces, first, end, best, prices, start, mix, terms, k)
+    for at in range(len(rows)):
+        if not has_price[at]:
+            continue
+        row = rows[at]
+        first, start = t.first[row], t.start[row]
+        end, best, mix = first + t.number[row], t.amount_in[row], t.mix[row]
+        bound = offers.bound[at]
+        for k in range(len(terms.size)):
+            if terms.size[k] >= prices.least_size[start]:
+                bound[k] = net_at_most(pieces, first, end, best, prices, start, mix, terms, k)
+                offers.exact[at, k] = bound[k]
+        spread_ppm = (t.rate[row] - 1.0) * PPM
+        for i in range(len(classes.scope)):
+            k = classes.terms[i]
+            if (
+                refusals[at, classes.scope[i]] == TAKEN
+                and spread_ppm >= classes.min_spread[i]
+                and bound[k] != TOO_SMALL
+                and bound[k] >= classes.least[i]
+            ):
+                offers.asked[at, k] = True
 
 
 @kernel_part
@@ -170,25 +211,6 @@ def on_curve(pieces: Floats, first: int, end: int, amount_in: float) -> tuple[fl
 
 
 @kernel
-def ask_for(refusals: Codes, spread_ppm: float, bound: Ints, classes: Classes, asked: Mask) -> int:
-    """Mark the terms on which an opportunity could be enough for somebody; returns how many."""
-    asked[:] = False
-    times = 0
-    for i in range(len(classes.scope)):
-        k = classes.terms[i]
-        if (
-            not asked[k]
-            and refusals[classes.scope[i]] < 0
-            and spread_ppm >= classes.min_spread[i]
-            and bound[k] != TOO_SMALL
-            and bound[k] >= classes.least[i]
-        ):
-            asked[k] = True
-            times += 1
-    return times
-
-
-@kernel
 def reason_against(
     spread_ppm: float,
     min_spread: int,
@@ -226,43 +248,51 @@ def reason_against(
 
 @kernel
 def reasons_against(
+    rows: Ints,
+    has_price: Mask,
+    t: Table,
+    dust: Floats,
     refusals: Codes,
-    spread_ppm: float,
     offers: Offers,
     thresholds: Thresholds,
     accounts: Accounts,
-    reasons: Codes,
-    best: Ints,
-) -> int:
-    """Each strategy's reason against an opportunity into `reasons`, TAKEN where there is none.
+    busy: Mask,
+    verdicts: Verdicts,
+) -> None:
+    """Each strategy's reason against each of these rows.
 
-    best: where the reason is a threshold, the best there was, in ppm or micro-USD. Returns how
-    many take it.
+    dust: by start token. refusals: by row and scope. busy: by row and strategy.
     """
-    takers = 0
-    for i in range(len(reasons)):
-        k = thresholds.terms[i]
-        code = int(refusals[thresholds.scope[i]])
-        if code == TAKEN:
-            code = reason_against(
-                spread_ppm,
-                thresholds.min_spread[i],
-                offers.exact[k],
-                thresholds.min_profit[i],
-                offers.dear[k],
-                accounts.capital[i] + offers.capital[k],
-                thresholds.capital[i],
-                accounts.gas[i] + offers.gas[k],
-                thresholds.gas_balance[i],
-                int(accounts.limit[i]),
-                accounts.busy[i],
-            )
-            if code == SPREAD:
-                best[i] = floor(spread_ppm)
-            elif code == PROFIT:
-                has_chance = offers.bound[k] >= thresholds.min_profit[i]
-                best[i] = offers.exact[k] if has_chance else offers.bound[k]
+    for at in range(len(rows)):
+        row = rows[at]
+        spread_ppm = (t.rate[row] - 1.0) * PPM
+        is_dust = t.profit[row] < dust[t.start[row]]
+        for i in range(len(thresholds.scope)):
+            k = thresholds.terms[i]
+            code = int(refusals[at, thresholds.scope[i]])
+            best = 0
+            if code == TAKEN and not has_price[at]:
+                code = NO_PRICE
             elif code == TAKEN:
-                takers += 1
-        reasons[i] = code
-    return takers
+                code = reason_against(
+                    spread_ppm,
+                    thresholds.min_spread[i],
+                    offers.exact[at, k],
+                    thresholds.min_profit[i],
+                    offers.dear[at, k],
+                    accounts.capital[i] + offers.capital[at, k],
+                    thresholds.capital[i],
+                    accounts.gas[i] + offers.gas[at, k],
+                    thresholds.gas_balance[i],
+                    int(accounts.limit[i]),
+                    busy[at, i],
+                )
+                if code == SPREAD:
+                    best = floor(spread_ppm)
+                elif code == PROFIT:
+                    has_chance = offers.bound[at, k] >= thresholds.min_profit[i]
+                    best = offers.exact[at, k] if has_chance else offers.bound[at, k]
+                elif code == TAKEN:
+                    verdicts.takers[at] += 1
+            verdicts.best[at, i] = NOTHING if is_dust else best
+            verdicts.reasons[at, i] = code

@@ -103,16 +103,18 @@ def note(counters: Counters, code: int, row: int, best: int, block: int) -> None
 
 @kernel
 def count(reasons: Codes, best: Ints, block: int, counters: Counters) -> None:
-    """One opportunity as all strategies see it: a reason code each, negative where there is none.
+    """Opportunities as all strategies see them, a row each: a reason code for each strategy,
+    negative where there is none.
 
     best: read where the reason is a threshold.
     """
-    for row in range(len(reasons)):
-        code = reasons[row]
-        if code in (_SPREAD, _PROFIT):
-            note(counters, code, row, best[row], block)
-        elif code >= 0:
-            counters.times[code, row] += 1
+    for at in range(len(reasons)):
+        for row in range(reasons.shape[1]):
+            code = reasons[at, row]
+            if code in (_SPREAD, _PROFIT):
+                note(counters, code, row, best[at, row], block)
+            elif code >= 0:
+                counters.times[code, row] += 1
 
 
 @kernel

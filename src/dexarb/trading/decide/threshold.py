@@ -67,13 +67,13 @@ class ThresholdStrategies:
         block = view.market.block.number
         wanted: list[Judged] = []
         takers = 0
-        for judged in self._judge.judge():
-            count(judged.reasons, judged.best, block, counters)
-            takers += judged.takers
+        for batch in self._judge.judge():
+            count(batch.verdicts.reasons, batch.verdicts.best, block, counters)
+            takers += int(batch.verdicts.takers.sum())
+            wanted += map(batch.judged, batch.offers)
             if self._witness:
-                self._witness(judged.opportunity.cycle, judged.reasons, judged.best)
-            if judged.offers:
-                wanted.append(judged)
+                for judged in batch.each():
+                    self._witness(judged.opportunity.cycle, judged.reasons, judged.best)
         self._judge.pass_over(counters)
         if self._witness:
             for near_miss in self._judge.near_misses():
@@ -124,12 +124,9 @@ def _in_order(wanted: Sequence[Judged], terms_of: Ints) -> Iterator[tuple[int, i
     for place, judged in enumerate(wanted):
         wants = (judged.reasons == TAKEN) | (judged.reasons == POOL_BUSY)
         takers = np.flatnonzero(taking & wants)
-        net = np.zeros(len(terms_of), dtype=np.int64)
-        for terms, offer in judged.offers.items():
-            net[terms] = offer.net
         configs.append(takers)
         places.append(np.full(len(takers), place))
-        nets.append(net[terms_of[takers]])
+        nets.append(judged.nets[terms_of[takers]])
     config, at = np.concatenate(configs), np.concatenate(places)
     order = np.lexsort((at, -np.concatenate(nets), config))
     yield from zip(config[order].tolist(), at[order].tolist(), strict=True)
