@@ -103,7 +103,10 @@ def test_a_decision_is_settled_once(ledger: LedgerDb) -> None:
 def test_an_open_decision_is_not_made_again(ledger: LedgerDb) -> None:
     with ledger.block(1, block(1)) as entry:
         entry.add_decisions([decision("a", block(1))])
-    with pytest.raises(StoreError, match="UNIQUE"), ledger.block(2, block(2)) as entry:
+    with (
+        pytest.raises(StoreError, match="has an open decision a already"),
+        ledger.block(2, block(2)) as entry,
+    ):
         entry.add_decisions([decision("a", block(2))])
 
 

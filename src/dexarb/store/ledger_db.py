@@ -5,10 +5,10 @@ After kill -9 at any moment it is what it was after some block, and `seq` says w
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -39,6 +39,7 @@ from dexarb.store.ledger_schema import (
     create,
     is_empty,
     ledger_errors,
+    renew_indexes,
 )
 from dexarb.store.locking import WriterLock, lock_holder
 
@@ -59,16 +60,15 @@ ON CONFLICT (hash) DO UPDATE SET
 
 # The nearest miss is the one with the smallest distance between needed and best; the earlier of
 # two equal ones stays.
+_NEARER = """excluded.needed IS NOT NULL
+    AND (needed IS NULL OR excluded.needed - excluded.best < needed - best)"""
+_NEAREST = ", ".join(
+    f"{name} = CASE WHEN {_NEARER} THEN excluded.{name} ELSE {name} END"
+    for name in ("needed", "best", "block")
+)
 _ADD_SKIP = f"""
 {SKIP.insert("skips")}
-ON CONFLICT (strategy, hour, reason) DO UPDATE SET
-    times = times + excluded.times,
-    (needed, best, block) = (
-        SELECT needs, had, at FROM (
-            SELECT needed AS needs, best AS had, block AS at, 0 AS later
-            UNION ALL
-            SELECT excluded.needed, excluded.best, excluded.block, 1)
-        ORDER BY needs IS NULL, needs - had, later LIMIT 1)
+ON CONFLICT (strategy, hour, reason) DO UPDATE SET times = times + excluded.times, {_NEAREST}
 """
 
 
@@ -118,6 +118,7 @@ class LedgerDb(LedgerReader):
                 if ledger.schema != LEDGER_SCHEMA:
                     bring_up_to_date(connection)
                     ledger._meta["schema"] = str(LEDGER_SCHEMA)
+                renew_indexes(connection)
                 if ledger.history != history:
                     connection.execute(
                         "UPDATE meta SET value = ? WHERE key = 'history'", (str(history),)
@@ -220,8 +221,11 @@ class BlockBooks:
     def add_decisions(self, decisions: Iterable[Decision]) -> None:
         """Decisions made at the end of this block: they are open."""
         rows = list(decisions)
+        waiting = self._waiting() if rows else {}
         for decision in rows:
             self._expect_this_block(decision.block, f"decision {decision.id}")
+            if decision.id in waiting:
+                raise StoreError(self._path, f"has an open decision {decision.id} already")
         self._put_routes(decision.cycle for decision in rows)
         self._many(
             DECISION.insert("decisions", "seq", "state"),
@@ -244,19 +248,37 @@ class BlockBooks:
 
     def mark_reorged(self, fills: Iterable[Fill]) -> None:
         """Fills of a branch that died: they stay, marked, and their decisions are open again."""
-        for fill in fills:
-            rows = self._one(
-                """UPDATE fills SET reorged_seq = ? WHERE reorged_seq IS NULL AND n = (
-                    SELECT max(f.n) FROM fills f JOIN decisions d ON d.n = f.decision
-                    JOIN blocks b ON b.seq = f.seq WHERE d.id = ? AND b.hash = ?)
-                RETURNING decision""",
-                (self._seq, fill.decision.id, fill.block.hash),
-            )
-            if not rows:
+        rows = list(fills)
+        if not rows:
+            return
+        standing = self._standing({fill.block.hash for fill in rows})
+        places = []
+        for fill in rows:
+            place = standing.get((fill.block.hash, fill.decision.id))
+            if place is None:
                 raise StoreError(
                     self._path, f"has no standing fill of decision {fill.decision.id} to undo"
                 )
-            self._one("UPDATE decisions SET state = 'open' WHERE n = ?", rows[0])
+            places.append(place)
+        self._many(
+            "UPDATE fills SET reorged_seq = ? WHERE n = ?", [(self._seq, n) for n, _ in places]
+        )
+        self._many("UPDATE decisions SET state = 'open' WHERE n = ?", [(d,) for _, d in places])
+
+    def _standing(self, blocks: Collection[BlockHash]) -> dict[tuple[str, str], tuple[int, int]]:
+        """Row and decision's row of the standing fills of these blocks, by block and decision."""
+        marks = ", ".join("?" * len(blocks))
+        seqs = dict(self._one(f"SELECT seq, hash FROM blocks WHERE hash IN ({marks})", (*blocks,)))
+        # Rows ascend with seqs, so what is younger than all of these blocks is at the end.
+        before = self._one(
+            "SELECT n FROM fills WHERE seq < ? ORDER BY n DESC LIMIT 1", (min(seqs, default=0),)
+        )
+        found = self._one(
+            """SELECT f.seq, d.id, f.n, d.n FROM fills f JOIN decisions d ON d.n = f.decision
+            WHERE f.n > ? AND f.reorged_seq IS NULL""",
+            before[0] if before else (0,),
+        )
+        return {(seqs[seq], name): (n, d) for seq, name, n, d in found if seq in seqs}
 
     def void(self, decisions: Iterable[Decision]) -> None:
         """Open decisions whose outcome the history cannot tell any more: counted as reorged."""
@@ -264,7 +286,8 @@ class BlockBooks:
 
     def add_skips(self, counters: Iterable[SkipCount]) -> None:
         """Add to the counters, and keep the nearest miss of each."""
-        self._many(_ADD_SKIP, map(SKIP.values, counters))
+        # By key: neighbours are on the same page.
+        self._many(_ADD_SKIP, sorted(map(SKIP.values, counters), key=itemgetter(0, 1, 2)))
 
     def add_evidence(self, evidence: Iterable[Evidence]) -> None:
         """What has been found out at the end of this block."""
@@ -299,16 +322,18 @@ class BlockBooks:
         """Take open decisions into another state; returns their rows."""
         if not decisions:
             return []
-        moved = self._one(
-            """UPDATE decisions SET state = ? WHERE state = 'open'
-                AND id IN (SELECT value FROM json_each(?)) RETURNING id, n""",
-            (state, json.dumps([each.id for each in decisions])),
-        )
-        rows: dict[str, int] = dict(moved)
+        waiting, rows = self._waiting(), []
         for decision in decisions:
-            if decision.id not in rows:
+            row = waiting.pop(decision.id, None)
+            if row is None:
                 raise StoreError(self._path, f"has no open decision {decision.id}")
-        return [rows[decision.id] for decision in decisions]
+            rows.append(row)
+        self._many("UPDATE decisions SET state = ? WHERE n = ?", [(state, row) for row in rows])
+        return rows
+
+    def _waiting(self) -> dict[str, int]:
+        """Rows of the open decisions, by id."""
+        return dict(self._one("SELECT id, n FROM decisions WHERE state = 'open'"))
 
     def _expect_this_block(self, block: Block, what: str) -> None:
         if block != self._block:

@@ -28,6 +28,10 @@ LEDGER_SCHEMA = 3
 BEFORE_REALITIES = 2
 """The schema in which epochs did not tell the model of reality: read, and brought up to date."""
 
+# In the order of the rows: ids are hashes, and an index of those touches a page for each of them.
+_WAITING = "CREATE INDEX IF NOT EXISTS decisions_waiting ON decisions (n) WHERE state = 'open'"
+_BY_ID = ("decisions_open", "decisions_by_id")
+
 _REALITIES = f"CREATE TABLE realities ({REALITY.sql}) STRICT, WITHOUT ROWID"
 
 TABLES = f"""
@@ -66,8 +70,7 @@ CREATE TABLE decisions (
     {DECISION.sql},
     state TEXT NOT NULL CHECK (state IN ('open', 'settled', 'void'))
 ) STRICT;
-CREATE UNIQUE INDEX decisions_open ON decisions (id) WHERE state = 'open';
-CREATE INDEX decisions_by_id ON decisions (id);
+{_WAITING};
 CREATE INDEX decisions_by_strategy ON decisions (strategy);
 
 CREATE TABLE fills (
@@ -138,6 +141,15 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
     connection.execute(_REALITIES)
     connection.execute("ALTER TABLE epochs ADD COLUMN reality TEXT")
     connection.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (str(LEDGER_SCHEMA),))
+    connection.execute("COMMIT")
+
+
+def renew_indexes(connection: sqlite3.Connection) -> None:
+    """Of a ledger that a program before this one made, all or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    for name in _BY_ID:
+        connection.execute(f"DROP INDEX IF EXISTS {name}")
+    connection.execute(_WAITING)
     connection.execute("COMMIT")
 
 
