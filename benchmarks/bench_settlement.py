@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -59,8 +58,7 @@ def varied(view: View, found: Sequence[Opportunity], number: int, *, own_bids: b
     size, slippage, bid = (int(rng.integers(count)) for count in (SIZES, SLIPPAGES, BIDS))
     plain = plain_decision(StrategyHash(f"s{number}"), view, found[number % OPPORTUNITIES])
     amount_in = plain.amount_in // (size + 1)
-    return replace(
-        plain,
+    return plain._replace(
         amount_in=amount_in,
         min_amount_out=amount_in + slippage,
         priority_fee=(bid * 10 + 5) * GWEI + (number if own_bids else 0),
@@ -99,13 +97,11 @@ def settling() -> list[Row]:
     ]
     of = scene(own_bids=False)
     fills = settled(of, of.decisions)
-    names = [field.name for field in fields(Fill)]
-    values = [tuple(getattr(fill, name) for name in names) for fill in fills]
     made.append(
         compare(
             "settle a decision, and only create its Fill",
             lambda: settled(of, of.decisions),
-            lambda: [Fill(*each) for each in values],
+            lambda: [Fill(*each) for each in fills],
             goal=0.2,
             each=DECISIONS,
             baseline_each=DECISIONS,
@@ -124,8 +120,7 @@ def booking() -> Row:
         made = Ledger()
         made.open_rows(each.strategy for each in of.decisions)
         made.start_block(of.update.block.hash)
-        for decision in of.decisions:
-            made.send(decision)
+        made.send(of.decisions)
         return made
 
     ledgers = iter([ledger() for _ in range(1 + 5 * 4 + 1 + 5 * 2)])

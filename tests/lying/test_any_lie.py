@@ -128,7 +128,7 @@ def fills(folder: Path, history: Path, told: list[Entry]) -> list[Fill]:
                 session.use(load_paper(world.config).settings(session.engine.market.profile.tokens))
         standing = [row.fill for row in ledger.fills() if row.reorged_seq is None]
         return [
-            replace(fill, decision=replace(fill.decision, id=DecisionId(""))) for fill in standing
+            fill._replace(decision=fill.decision._replace(id=DecisionId(""))) for fill in standing
         ]
 
 

@@ -96,7 +96,7 @@ def test_an_unknown_place_leaves_only_the_band(world: World, dexarb: Dexarb) -> 
         with ledger.block(3, books.block(3)) as block:
             block.add_decisions([late])
         with ledger.block(4, books.block(4)) as block:
-            block.add_fills([replace(books.fill(late, books.block(4)), place_known=False)])
+            block.add_fills([books.fill(late, books.block(4))._replace(place_known=False)])
     (found,) = dexarb("fills", "-c", world.config, "--last", 1, "--json").json["fills"]
     assert [found[key] for key in ("place", "status", "net_usd", "amount_out")] == [None] * 4
     assert found["band_usd"][0] < found["band_usd"][1]

@@ -108,9 +108,9 @@ def test_without_a_known_place_the_profit_is_unknown_and_comes_last(
     world: World, dexarb: Dexarb
 ) -> None:
     with books.open_ledger(world.ledger) as ledger, ledger.block(3, books.block(3)) as block:
-        late = replace(_decision(RICH), id=DecisionId("late"), block=books.block(3))
+        late = _decision(RICH)._replace(id=DecisionId("late"), block=books.block(3))
         block.add_decisions([late])
-        block.add_fills([replace(books.fill(late, books.block(3), net=9), place_known=False)])
+        block.add_fills([books.fill(late, books.block(3), net=9)._replace(place_known=False)])
     told = dexarb("status", "-c", world.config, "--json", "--sort", "profit").json
     assert [row["profit_usd"] for row in told["strategies"]] == [0.0, -1.0, None]
     assert told["strategies"][2]["unplaced"] == 1

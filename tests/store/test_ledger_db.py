@@ -111,7 +111,7 @@ def test_an_open_decision_is_not_made_again(ledger: LedgerDb) -> None:
 
 
 def test_money_beyond_64_bits_is_refused_before_it_is_rounded(ledger: LedgerDb) -> None:
-    made = replace(decision("a", block(1)), capital_micro_usd=2**63)
+    made = decision("a", block(1))._replace(capital_micro_usd=2**63)
     with pytest.raises(StoreError, match="64 bits"), ledger.block(1, block(1)) as entry:
         entry.add_decisions([made])
     assert ledger.seq == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -86,7 +86,7 @@ FILL_FIELDS = {
 )
 def test_the_round_trip_draws_every_field(noun: type, drawn: dict[str, object]) -> None:
     """Or a field that the nouns gain later could be forgotten by the ledger unseen."""
-    assert [field.name for field in fields(noun)] == list(drawn)
+    assert list(noun.__match_args__) == list(drawn)  # type: ignore[attr-defined]
 
 
 @settings(max_examples=50)

@@ -31,6 +31,6 @@ def test_nothing_is_won_without_a_taker_or_a_fill_of_known_place() -> None:
     assert not won_over_taker(FILL, None)
     assert not won_over_taker(FILL, evidence(11, 4, Outcome.VANISHED))
     assert not won_over_taker(FILL, replace(taker, mover=None))
-    assert not won_over_taker(replace(FILL, place_known=False), taker)
+    assert not won_over_taker(FILL._replace(place_known=False), taker)
     reverted = fill(FILL.decision, FILL.block, status="reverted")
     assert not won_over_taker(reverted, taker)

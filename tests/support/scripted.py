@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from dexarb.core.market import Market
 from dexarb.core.token import Address
@@ -45,8 +44,10 @@ class Scripted:
                     continue
                 used.update(pools)
                 plain = plain_decision(name, view, opportunity)
-                changed = change(plain) if callable(change) else replace(plain, **change)  # type: ignore[arg-type]
-                made.append(changed)
+                if callable(change):
+                    made.append(change(plain))
+                else:
+                    made.append(plain._replace(**change))  # type: ignore[arg-type]
         return Decided(made)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given
@@ -56,7 +55,7 @@ def test_the_coin_changes_nothing_but_what_it_loses() -> None:
     def at(rate: int) -> Change:
         def change(made: Decision) -> Decision:
             is_lost = COIN.is_lost(CHAIN_ID, made.cycle.id, made.block.number, rate)
-            return replace(made, competition_lost=is_lost)
+            return made._replace(competition_lost=is_lost)
 
         return change
 

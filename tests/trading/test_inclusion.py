@@ -23,8 +23,7 @@ S = StrategyHash("s")
 def delayed(blocks: int = 1, *, ms: int | None = None, deadline: int = 0, cap: int = LOW) -> Change:
     def change(decision: Decision) -> Decision:
         first = decision.block.number + blocks
-        return replace(
-            decision,
+        return decision._replace(
             first_block=first,
             deadline_block=first + deadline,
             latency_ms=ms,

@@ -28,12 +28,12 @@ from tests.support.worlds.small_chain import CHEAP, DEAR, GAS, SmallChain, keyfr
 PRICES = (2_450, 2_500, 2_500, 2_550)
 ROWS: dict[str, Change | dict[str, object]] = {
     "plain": {},
-    "slow": lambda made: replace(
-        made, first_block=made.first_block + 2, deadline_block=made.first_block + 4
+    "slow": lambda made: made._replace(
+        first_block=made.first_block + 2, deadline_block=made.first_block + 4
     ),
-    "late": lambda made: replace(made, latency_ms=1_500),
+    "late": lambda made: made._replace(latency_ms=1_500),
     "thrifty": {"max_base_fee": 40 * GWEI, "position": Position.TOP},
-    "strict": lambda made: replace(made, min_amount_out=made.amount_out),
+    "strict": lambda made: made._replace(min_amount_out=made.amount_out),
     "unlucky": {"competition_lost": True},
     "dear": {"fixed_gas_cost_micro_usd": 10**10},
 }

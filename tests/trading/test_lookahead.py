@@ -28,7 +28,7 @@ def rows(seed: int) -> dict[str, Change]:
         def both(decision: Decision) -> Decision:
             made = change(decision)
             first = made.first_block + row % 3
-            return replace(made, first_block=first, deadline_block=first + row % 2)
+            return made._replace(first_block=first, deadline_block=first + row % 2)
 
         return both
 
@@ -80,7 +80,7 @@ def test_what_follows_us_in_our_block_changes_the_band_alone() -> None:
                 (same,) = (
                     each for each in again.step(kept).fills if each.decision == fill.decision
                 )
-                assert replace(same, band_micro_usd=fill.band_micro_usd) == fill
+                assert same._replace(band_micro_usd=fill.band_micro_usd) == fill
                 compared += 1
     assert compared > 10
 

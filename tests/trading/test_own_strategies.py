@@ -127,9 +127,9 @@ def test_one_that_wants_everything_trades_as_the_built_in_one(
         step, expected = made.step(update), other.step(update)
         assert not step.incidents
         assert [
-            replace(each, strategy=names[each.strategy], id=DecisionId(""))
+            each._replace(strategy=names[each.strategy], id=DecisionId(""))
             for each in step.decisions
-        ] == [replace(each, id=DecisionId("")) for each in expected.decisions]
+        ] == [each._replace(id=DecisionId("")) for each in expected.decisions]
 
 
 def test_it_can_take_less_and_bid_its_own() -> None:

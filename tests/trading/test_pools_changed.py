@@ -174,7 +174,7 @@ def test_pools_that_no_cycle_passes_change_nothing(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_when_a_pool_leaves_the_decisions_through_others_settle_as_if_it_had_not(seed: int) -> None:
     """Nothing is decided after it, and the blocks since are reorganised once."""
-    slow = {"slow": lambda made: replace(made, deadline_block=made.first_block + 4)}
+    slow = {"slow": lambda made: made._replace(deadline_block=made.first_block + 4)}
     chain = RandomChain("leaves", seed, noise=0.02)
     stays, leaves = (engine(chain.first, [Scripted({"now": {}, **slow})]) for _ in "ab")
     under_way: dict[DecisionId, Decision] = {}

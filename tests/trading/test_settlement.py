@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -35,8 +34,7 @@ def varied(seed: object) -> Change:
     def change(decision: Decision) -> Decision:
         amount_in = max(1, int(decision.amount_in * 10.0 ** rng.uniform(-2, 0.5)))
         fixed = picked(rng, [-1, -1, 400_000])
-        return replace(
-            decision,
+        return decision._replace(
             amount_in=amount_in,
             min_amount_out=int(amount_in * rng.uniform(0.999, 1.002)),
             gas_units=int(decision.gas_units * rng.uniform(0.45, 1.2)),
@@ -211,7 +209,7 @@ def test_what_is_shared_changes_nothing() -> None:
             {"competition_lost": True},
         ]
         variants += [
-            (replace(decision, **change), Prices(price, native))  # type: ignore[arg-type]
+            (decision._replace(**change), Prices(price, native))  # type: ignore[arg-type]
             for change in changes
         ]
         variants += [

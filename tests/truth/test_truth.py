@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -69,7 +68,7 @@ class OneTooMany(PaperExecutor):
 
     def settle(self, market: Market, update: BlockUpdate, valuation: Valuation) -> list[Fill]:
         return [
-            replace(fill, amount_out=fill.amount_out + 1)
+            fill._replace(amount_out=fill.amount_out + 1)
             if fill.status is FillStatus.FILLED
             else fill
             for fill in super().settle(market, update, valuation)
@@ -80,7 +79,7 @@ class Misplaced(PaperExecutor):
     """Says that it stood at the top of the block, whatever the place it reckoned with."""
 
     def settle(self, market: Market, update: BlockUpdate, valuation: Valuation) -> list[Fill]:
-        return [replace(fill, place=0) for fill in super().settle(market, update, valuation)]
+        return [fill._replace(place=0) for fill in super().settle(market, update, valuation)]
 
 
 @pytest.mark.parametrize("executor", [OneTooMany, Misplaced])

@@ -7,7 +7,7 @@ the end of the inclusion block or of a later one. See docs/honest-fills.md, A sp
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +17,12 @@ from dexarb.core.route import Cycle, CycleId
 from dexarb.core.trade import Decision, DecisionId
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """What one decision keeps busy for the strategy in `row`."""
 
     decision: DecisionId
     row: int
     cycle: Cycle
-    pools: tuple[PoolKey, ...]
 
 
 class BusyPools:
@@ -39,19 +37,15 @@ class BusyPools:
         self._counts: dict[PoolKey, npt.NDArray[np.int32]] = {}
         """Holds by pool and row; a row behind the end has none."""
 
-    def take(self, decision: Decision, row: int) -> None:
-        """A decision has been sent."""
-        hold = Hold(decision.id, row, decision.cycle, decision.cycle.pools)
-        self._unsettled[decision.id] = hold
-        for pool in hold.pools:
-            counts = self._counts.get(pool)
-            if counts is None or row >= len(counts):
-                known = 0 if counts is None else len(counts)
-                grown = np.zeros(max(2 * known, row + 1), dtype=np.int32)
-                if counts is not None:
-                    grown[:known] = counts
-                counts = self._counts[pool] = grown
-            counts[row] += 1
+    def take(self, decisions: Sequence[Decision], rows: Sequence[int]) -> None:
+        """Decisions of the strategies in these rows have been sent."""
+        holds = [
+            Hold(decision.id, row, decision.cycle)
+            for decision, row in zip(decisions, rows, strict=True)
+        ]
+        for hold in holds:
+            self._unsettled[hold.decision] = hold
+        self._count(holds, +1)
 
     def settle(self, decision: DecisionId) -> None:
         """The decision has its outcome: from now on a closed cycle frees the pools."""
@@ -81,10 +75,21 @@ class BusyPools:
     def _count(self, holds: Sequence[Hold], change: int) -> None:
         by_pool: dict[PoolKey, list[int]] = {}
         for hold in holds:
-            for pool in hold.pools:
+            for pool in hold.cycle.pools:
                 by_pool.setdefault(pool, []).append(hold.row)
         for pool, rows in by_pool.items():
-            np.add.at(self._counts[pool], rows, change)
+            np.add.at(self._counts_of(pool, max(rows)), rows, change)
+
+    def _counts_of(self, pool: PoolKey, row: int) -> npt.NDArray[np.int32]:
+        """With room for this row."""
+        counts = self._counts.get(pool)
+        if counts is None or row >= len(counts):
+            known = 0 if counts is None else len(counts)
+            grown = np.zeros(max(2 * known, row + 1), dtype=np.int32)
+            if counts is not None:
+                grown[:known] = counts
+            counts = self._counts[pool] = grown
+        return counts
 
     def rows(self, pools: Iterable[PoolKey]) -> npt.NDArray[np.intp]:
         """Rows that may not use one of these pools now, in no order; one can be named twice."""

@@ -60,6 +60,14 @@ _SUMMED = (
 )
 """What a fill adds to its strategy's columns."""
 
+_BOUND = (
+    ("sent", lambda _: 1),
+    ("open", lambda _: 1),
+    ("open_capital_micro_usd", lambda decision: decision.capital_micro_usd),
+    ("open_gas_micro_usd", lambda decision: decision.gas_reserve_micro_usd),
+)
+"""What a decision adds to them, once it is sent."""
+
 DAYS_KEPT = 2
 """Days on both sides of the current one whose counts are kept: a reorganisation can cross midnight,
 and a trade belongs to the day of the block it was decided on."""
@@ -142,17 +150,17 @@ class Ledger:
         """Count so many more episodes for each of these rows."""
         self.column("seen")[rows] += episodes
 
-    def send(self, decision: Decision) -> None:
-        """A decision counts, binds money and makes its pools busy from now on."""
-        row = self.rows[decision.strategy]
-        self.column("sent")[row] += 1
-        self.column("open")[row] += 1
-        self.column("open_capital_micro_usd")[row] += decision.capital_micro_usd
-        self.column("open_gas_micro_usd")[row] += decision.gas_reserve_micro_usd
-        of_day = self._of_day(_day(decision))
+    def send(self, decisions: Sequence[Decision]) -> None:
+        """Decisions of one block count, bind money and make their pools busy from now on."""
+        if not decisions:
+            return
+        rows = [self.rows[decision.strategy] for decision in decisions]
+        for name, of in _BOUND:
+            np.add.at(self.column(name), rows, [of(decision) for decision in decisions])
+        of_day = self._of_day(_day(decisions[0]))
         if of_day is not None:
-            of_day[0][row] += 1
-        self._busy.take(decision, row)
+            np.add.at(of_day[0], rows, 1)
+        self._busy.take(decisions, rows)
 
     def settle(self, fills: Sequence[Fill]) -> None:
         """The outcomes of open decisions, in the block that was started last."""

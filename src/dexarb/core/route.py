@@ -27,9 +27,11 @@ class Cycle:
 
     hops: tuple[Hop, ...]
     id: CycleId = field(init=False, compare=False)
+    pools: tuple[PoolKey, ...] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", cycle_id(self.hops))
+        object.__setattr__(self, "pools", tuple(hop.pool for hop in self.hops))
 
     @property
     def start_token(self) -> Address:
@@ -38,10 +40,6 @@ class Cycle:
     @property
     def start_pool(self) -> PoolKey:
         return self.hops[0].pool
-
-    @property
-    def pools(self) -> tuple[PoolKey, ...]:
-        return tuple(hop.pool for hop in self.hops)
 
     @property
     def tokens(self) -> tuple[Address, ...]:

@@ -83,8 +83,7 @@ class Position(StrEnum):
     BOTTOM = "bottom"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """A trade that a strategy would have sent after `block`.
 
     amount_out: what it expects; min_amount_out: below this the trade reverts. priority_fee and
@@ -172,8 +171,7 @@ class FillStatus(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(NamedTuple):
     """What became of a decision in `block` at `place` (transactions of the block before it).
 
     amount_in and amount_out are zero where nothing was swapped. gas_price in wei per gas, base

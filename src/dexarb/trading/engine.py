@@ -238,8 +238,7 @@ class Engine:
             decided = strategy.decide(view, self.skips)
             decisions.extend(decided.decisions)
             incidents.extend(decided.incidents)
-        for decision in decisions:
-            self.ledger.send(decision)
+        self.ledger.send(decisions)
         self._executor.submit(decisions, self.valuation)
         self.evidence.watch(decisions)
         return Decided(decisions, incidents)

@@ -36,9 +36,10 @@ from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import CycleId
 from dexarb.core.token import Address, Token
 from dexarb.core.trade import Decision, Incident, Opportunity, SkipReason, StrategyHash
+from dexarb.trading.decide.batch import Judged
 from dexarb.trading.decide.columns import LARGEST, TAKEN, StrategyColumns
 from dexarb.trading.decide.desk import Desk, Offer
-from dexarb.trading.decide.judge import NO_PRICE, STALE, Judge, Judged
+from dexarb.trading.decide.judge import NO_PRICE, STALE, Judge
 from dexarb.trading.decide.rules import PROFIT
 from dexarb.trading.decide.skips import REASON_CODE, SkipTally, count
 from dexarb.trading.decide.triage import LeastGas, Triage
@@ -328,7 +329,8 @@ class OwnStrategies:
                     # A bid of its own can be of any size.
                     judged.best[index] = max(offer.net, -LARGEST)
                 continue
-            yield self._desk.decide(judged.opportunity, offer, settings, settings.hash, account)
+            account.bind(offer, judged.opportunity.cycle.pools)
+            yield self._desk.decide(judged.opportunity, offer, settings, settings.hash)
 
 
 class BadChoice(Exception):

@@ -6,7 +6,7 @@ Whoever chooses what to trade, the built-in strategy or an own one, trades throu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -78,6 +78,13 @@ class Account:
     limit: int = TAKEN
     pools: set[PoolKey] = field(default_factory=set)
 
+    def bind(self, offer: Offer, pools: Iterable[PoolKey]) -> None:
+        """By one more trade."""
+        self.capital += offer.capital
+        self.gas += offer.gas_reserve
+        self.trades += 1
+        self.pools.update(pools)
+
 
 class _Quotes(NamedTuple):
     """Of a cycle, while these are its pools; by amount, and whether it is paid by a flash swap."""
@@ -105,7 +112,6 @@ class Desk:
         self._quotes: dict[str, _Quotes] = {}
         self._amounts: dict[tuple[Address, int], int | None] = {}
         self._gas_costs: dict[int, int] = {}
-        self._cycle_pools: dict[CycleId, tuple[PoolKey, ...]] = {}
         self._opened: dict[CycleId, int] = {}
         self._table: OpenCycles | None = None
         self._mixes: list[tuple[int, int]] = []
@@ -118,7 +124,6 @@ class Desk:
         self._view = view
         self._amounts.clear()
         self._gas_costs.clear()
-        self._cycle_pools.clear()
         self._opened.clear()
         self._valued.clear()
         self._pools = view.market.ahead
@@ -256,19 +261,14 @@ class Desk:
         offer: Offer,
         settings: StrategySettings,
         strategy: StrategyHash,
-        account: Account,
     ) -> Decision:
-        """Send it, and book it in the account. strategy: the hash of the settings."""
+        """To send it. strategy: the hash of the settings."""
         view, quote, cycle = self._view, offer.quote, opportunity.cycle
         block = view.market.block
         # Rounded up, so that the slippage allowed is never more than what was configured.
         tolerated = -(-quote.amount_out * (PPM - settings.max_slippage_ppm) // PPM)
         demanded = self._amount_up(cycle.start_token, settings.min_profit_onchain_micro_usd)
         first_block = block.number + settings.latency_blocks
-        account.capital += offer.capital
-        account.gas += offer.gas_reserve
-        account.trades += 1
-        account.pools.update(self._pools_of(cycle))
         return Decision(
             id=decision_id(strategy, block.hash, cycle.id),
             strategy=strategy,
@@ -296,12 +296,6 @@ class Desk:
                 settings.competition_rate_ppm,
             ),
         )
-
-    def _pools_of(self, cycle: Cycle) -> tuple[PoolKey, ...]:
-        known = self._cycle_pools.get(cycle.id)
-        if known is None:
-            known = self._cycle_pools[cycle.id] = cycle.pools
-        return known
 
     def _opened_at(self, cycle: Cycle) -> int:
         known = self._opened.get(cycle.id)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -16,10 +15,12 @@ from dexarb.search.cycles import CycleIndex
 from dexarb.search.open_cycles import OpenCycles
 from dexarb.trading import episodes
 from dexarb.trading.decide import near_misses
+from dexarb.trading.decide.batch import Batch
 from dexarb.trading.decide.columns import LARGEST, Codes, Ints, StrategyColumns
 from dexarb.trading.decide.desk import Account, Desk, Offer
 from dexarb.trading.decide.near_misses import NearMisses
 from dexarb.trading.decide.rules import (
+    DAILY_TRADES,
     TOO_SMALL,
     Accounts,
     Floats,
@@ -41,54 +42,15 @@ from dexarb.trading.decide.skips import (
     count_classes,
     no_counts,
 )
+from dexarb.trading.decide.taking import Wishes, take, wishes
 from dexarb.trading.decide.triage import LeastGas
 from dexarb.trading.seams import View
 
 STALE = REASON_CODE[SkipReason.STALE]
 NO_PRICE = REASON_CODE[SkipReason.NO_PRICE]
-DAILY_TRADES = REASON_CODE[SkipReason.DAILY_TRADES]
 
 CELLS = 2**20
 """Opportunities times strategies that are judged at once."""
-
-
-class Judged(NamedTuple):
-    """An opportunity as all strategies see it.
-
-    refusals: by scope. reasons: by strategy a code, or TAKEN. best: where the reason is a
-    threshold, the best there was, NOTHING of dust. offers: by the place of the terms, those that
-    were asked for. nets: by terms, of those.
-    """
-
-    opportunity: Opportunity
-    refusals: Codes
-    reasons: Codes
-    best: Ints
-    offers: Mapping[int, Offer]
-    nets: Ints
-
-
-class Batch(NamedTuple):
-    """As many opportunities as are judged at once, by ascending cycle id; see Judged."""
-
-    opportunities: Sequence[Opportunity]
-    refusals: Codes
-    verdicts: Verdicts
-    offers: Mapping[int, dict[int, Offer]]
-    nets: Ints
-
-    def judged(self, place: int) -> Judged:
-        return Judged(
-            self.opportunities[place],
-            self.refusals[place],
-            self.verdicts.reasons[place],
-            self.verdicts.best[place],
-            self.offers.get(place, {}),
-            self.nets[place],
-        )
-
-    def each(self) -> Iterator[Judged]:
-        return map(self.judged, range(len(self.opportunities)))
 
 
 class Judge:
@@ -103,7 +65,6 @@ class Judge:
         self._prices: PriceList
         self._dust: Floats
         self._accounts: Accounts
-        self._trades: Ints
 
     def start(self, view: View, skips: SkipTally) -> Counters:
         """Look at this block from now on; returns what to count its skips in."""
@@ -124,9 +85,9 @@ class Judge:
         self._accounts = Accounts(
             capital=ledger.column("open_capital_micro_usd")[rows],
             gas=ledger.column("open_gas_micro_usd")[rows],
+            trades=ledger.column("day_trades")[rows],
             limit=columns.limits(ledger, view.market.block.number),
         )
-        self._trades = ledger.column("day_trades")[rows]
         thresholds = columns.thresholds
         return skips.counters(columns.hashes, thresholds.min_spread, thresholds.min_profit)
 
@@ -136,7 +97,7 @@ class Judge:
         return Account(
             capital=int(accounts.capital[index]),
             gas=int(accounts.gas[index]),
-            trades=int(self._trades[index]),
+            trades=int(accounts.trades[index]),
             limit=int(accounts.limit[index]),
         )
 
@@ -183,7 +144,7 @@ class Judge:
             takers=np.zeros(number, dtype=np.int64),
         )
         asked: dict[int, dict[int, Offer]] = {}
-        batch = Batch(opportunities, refusals, verdicts, asked, offers.exact)
+        batch = Batch(opportunities, rows, refusals, verdicts, offers, asked)
         if self._view.stale:
             return batch
         has_price = prices.unit[table.rows.start[rows]] > 0.0
@@ -228,6 +189,28 @@ class Judge:
         offers.capital[at, place] = min(offer.capital, LARGEST)
         offers.gas[at, place] = min(offer.gas_reserve, LARGEST)
         return offer
+
+    def take(self, batch: Batch, counters: Counters) -> Iterator[tuple[int, int]]:
+        """(strategy, place) of what is taken; what a strategy takes first may use up a limit or a
+        pool that the next would need."""
+        columns, table = self.columns, self._view.scan.table
+        wished = wishes(batch.verdicts.reasons, batch.offers, columns.thresholds)
+        taken = np.zeros(len(wished.strategy), dtype=bool)
+        take(
+            wished,
+            table.rows.edges[batch.rows],
+            table.index.graph,
+            (table.rows.rate[batch.rows] - 1.0) * PPM,
+            batch.offers,
+            batch.verdicts.reasons,
+            columns.thresholds,
+            columns.daily_trades,
+            self._accounts,
+            np.empty(4 * len(batch.rows), dtype=np.int64),
+            counters,
+            taken,
+        )
+        return zip(wished.strategy[taken].tolist(), wished.place[taken].tolist(), strict=True)
 
     def busy(self, pools: Sequence[PoolKey]) -> Mask:
         """Which strategies may not use one of these pools now."""
@@ -294,10 +277,8 @@ def warm_up() -> None:
         columns.classes,
         offers,
     )
-    accounts, verdicts = (
-        Accounts(nothing, nothing, codes[0:0].ravel()),
-        Verdicts(codes, many, nothing),
-    )
+    accounts = Accounts(nothing, nothing, nothing, nothing.astype(np.int8))
+    verdicts = Verdicts(codes, many, nothing)
     reasons_against(
         nothing,
         mask,
@@ -309,6 +290,20 @@ def warm_up() -> None:
         accounts,
         offers.asked,
         verdicts,
+    )
+    take(
+        Wishes(nothing, nothing),
+        rows.edges,
+        table.index.graph,
+        no_reals,
+        offers,
+        codes,
+        columns.thresholds,
+        nothing,
+        accounts,
+        nothing,
+        counters,
+        mask,
     )
     reason_against(0.0, 0, 0, 0, False, 0, 0, 0, 0, 0, False)
     count(codes, many, 0, counters)

@@ -32,6 +32,7 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 NO_PRICE = REASON_CODE[SkipReason.NO_PRICE]
+DAILY_TRADES = REASON_CODE[SkipReason.DAILY_TRADES]
 SPREAD = REASON_CODE[SkipReason.SPREAD]
 SIZE = REASON_CODE[SkipReason.SIZE]
 PROFIT = REASON_CODE[SkipReason.PROFIT]
@@ -103,10 +104,11 @@ def no_offers(opportunities: int, terms: int) -> Offers:
 
 
 class Accounts(NamedTuple):
-    """By strategy, at the end of the block: what is bound, and a limit's code."""
+    """By strategy, at the end of the block: money bound, trades of the day, a limit's code."""
 
     capital: Ints
     gas: Ints
+    trades: Ints
     limit: Codes
 
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
-
 from dexarb.core.market import Market
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, StrategyHash
-from dexarb.trading.decide.columns import TAKEN, Codes, Ints, StrategyColumns
-from dexarb.trading.decide.desk import Account, Desk
-from dexarb.trading.decide.judge import Judge, Judged
-from dexarb.trading.decide.rules import POOL_BUSY
+from dexarb.trading.decide.batch import Batch, joined
+from dexarb.trading.decide.columns import Codes, Ints, StrategyColumns
+from dexarb.trading.decide.desk import Desk
+from dexarb.trading.decide.judge import Judge
 from dexarb.trading.decide.skips import Counters, SkipTally, count
 from dexarb.trading.decide.triage import LeastGas, Triage
 from dexarb.trading.models.reality import Reality
@@ -65,12 +63,13 @@ class ThresholdStrategies:
             return Decided()
         counters = self._judge.start(view, skips)
         block = view.market.block.number
-        wanted: list[Judged] = []
+        wanted: list[Batch] = []
         takers = 0
         for batch in self._judge.judge():
             count(batch.verdicts.reasons, batch.verdicts.best, block, counters)
             takers += int(batch.verdicts.takers.sum())
-            wanted += map(batch.judged, batch.offers)
+            if batch.asked:
+                wanted.append(batch.wanted())
             if self._witness:
                 for judged in batch.each():
                     self._witness(judged.opportunity.cycle, judged.reasons, judged.best)
@@ -78,55 +77,14 @@ class ThresholdStrategies:
         if self._witness:
             for near_miss in self._judge.near_misses():
                 self._witness(*near_miss)
-        return Decided(tuple(self._take(wanted, counters)) if takers else ())
+        return Decided(tuple(self._take(joined(wanted), counters)) if takers else ())
 
-    def _take(self, wanted: Sequence[Judged], counters: Counters) -> Iterator[Decision]:
-        """Each config takes what it wants by net USD descending, then cycle id.
-
-        What it takes first may use up a limit or a pool that the next would need.
-        """
-        terms_of = self.columns.thresholds.terms
-        desk = self._judge.desk
-        account: Account | None = None
-        before = -1
-        for config, place in _in_order(wanted, terms_of):
-            judged, settings = wanted[place], self.settings[config]
-            offer = judged.offers[int(terms_of[config])]
-            if config != before:
-                before, account = config, None
-            if account is None:
-                # Nothing has changed for it since all reasons were found.
-                if judged.reasons[config] == POOL_BUSY:
-                    continue
-                account = self._judge.account(config)
-            else:
-                code = self._judge.reason(config, judged.opportunity, offer, account)
-                if judged.reasons[config] == POOL_BUSY:
-                    # Counted already; but what was taken before it may have used up a limit.
-                    counters.times[POOL_BUSY, config] -= 1
-                    code = POOL_BUSY if code == TAKEN else code
-                if code != TAKEN:
-                    counters.times[code, config] += 1
-                    continue
-            yield desk.decide(judged.opportunity, offer, settings, self.hashes[config], account)
-
-
-def _in_order(wanted: Sequence[Judged], terms_of: Ints) -> Iterator[tuple[int, int]]:
-    """(config, place of what it wants): configs ascending, and of each the largest net first.
-
-    Of those that take something also what they want but cannot have, for busy pools. wanted: by
-    ascending cycle id.
-    """
-    taking = np.zeros(len(terms_of), dtype=bool)
-    for judged in wanted:
-        taking |= judged.reasons == TAKEN
-    configs, places, nets = [], [], []
-    for place, judged in enumerate(wanted):
-        wants = (judged.reasons == TAKEN) | (judged.reasons == POOL_BUSY)
-        takers = np.flatnonzero(taking & wants)
-        configs.append(takers)
-        places.append(np.full(len(takers), place))
-        nets.append(judged.nets[terms_of[takers]])
-    config, at = np.concatenate(configs), np.concatenate(places)
-    order = np.lexsort((at, -np.concatenate(nets), config))
-    yield from zip(config[order].tolist(), at[order].tolist(), strict=True)
+    def _take(self, wanted: Batch, counters: Counters) -> Iterator[Decision]:
+        desk, terms_of = self._judge.desk, self.columns.thresholds.terms.tolist()
+        for strategy, place in self._judge.take(wanted, counters):
+            yield desk.decide(
+                wanted.opportunities[place],
+                wanted.asked[place][terms_of[strategy]],
+                self.settings[strategy],
+                self.hashes[strategy],
+            )
