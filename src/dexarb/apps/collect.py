@@ -13,7 +13,7 @@ from dexarb.apps import collect_report
 from dexarb.apps.latency import Latency
 from dexarb.apps.pool_reader import PoolReader
 from dexarb.apps.pool_watch import PoolWatch
-from dexarb.apps.process import Signals, name_process, start_logging
+from dexarb.apps.process import Signals, keep_for_good, name_process, start_logging
 from dexarb.apps.recorder import Recorder
 from dexarb.apps.retrying import Retrying
 from dexarb.apps.self_check import SelfCheck
@@ -180,6 +180,7 @@ class Collector:
     async def _begin(self, keyframe: Keyframe) -> None:
         await self._recorder.begin(keyframe)
         self._write_state()
+        keep_for_good()
 
     async def _follow(self, until: int | None) -> None:
         """Take blocks until one with number `until`, or for ever.

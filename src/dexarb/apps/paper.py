@@ -12,7 +12,7 @@ from typing import TypeVar
 import structlog
 
 from dexarb.apps.latency import Latency
-from dexarb.apps.process import Signals, name_process, start_logging
+from dexarb.apps.process import Signals, keep_for_good, name_process, start_logging
 from dexarb.apps.sources import GrowingHistory
 from dexarb.apps.watch import FileWatch
 from dexarb.config.difference import compare, reasons
@@ -173,6 +173,7 @@ class PaperTrader:
         if not difference.is_empty:
             self._session.use(settings)
         self._adopted = True
+        keep_for_good()
         for warning in self._config.warnings(self._facts()):
             _log.warning("config", warning=str(warning))
         self._note_metrics()
@@ -222,6 +223,7 @@ class PaperTrader:
         session.max_state_age_s = float(config.general.max_state_age_secs)
         if not difference.is_empty:
             session.use(settings)
+            keep_for_good()
         counts = difference.counts()
         _log.info("reload.done", strategies=len(settings), from_entry=session.next_seq, **counts)
         return replace(

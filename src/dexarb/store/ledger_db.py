@@ -336,7 +336,8 @@ class BlockBooks:
         return dict(self._one("SELECT id, n FROM decisions WHERE state = 'open'"))
 
     def _expect_this_block(self, block: Block, what: str) -> None:
-        if block != self._block:
+        # Most are the very same object, and there can be thousands.
+        if block is not self._block and block != self._block:
             raise StoreError(
                 self._path,
                 f"{what} is of block {block.number}, entry {self._seq} of block "
