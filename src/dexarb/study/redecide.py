@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.market import Market
-from dexarb.core.route import Cycle, CycleId
+from dexarb.core.route import Cycle
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, SkipReason, StrategyHash
 from dexarb.store.history_reader import HistoryReader
@@ -62,17 +62,19 @@ class Redecided:
 
 
 class _Witness:
-    """A strategy whose reasons are written down."""
+    """Strategies whose reasons are written down."""
 
-    def __init__(self, settings: StrategySettings) -> None:
-        self._inner = ThresholdStrategies([settings], REALITY, witness=self._note)
-        self._hash = settings.hash
-        self._needed: Mapping[SkipReason, int] = {
-            SkipReason.SPREAD: settings.min_spread_ppm,
-            SkipReason.PROFIT: settings.min_profit_micro_usd,
-        }
-        self._reasons: list[tuple[Cycle, Skip | None]] = []
-        self.verdicts: list[Verdict] = []
+    def __init__(self, settings: Sequence[StrategySettings]) -> None:
+        self._inner = ThresholdStrategies(settings, REALITY, witness=self._note)
+        self._needed: list[Mapping[SkipReason, int]] = [
+            {
+                SkipReason.SPREAD: each.min_spread_ppm,
+                SkipReason.PROFIT: each.min_profit_micro_usd,
+            }
+            for each in settings
+        ]
+        self._reasons: list[tuple[Cycle, list[Skip | None]]] = []
+        self._verdicts: list[Verdict] = []
 
     @property
     def hashes(self) -> Sequence[StrategyHash]:
@@ -84,26 +86,31 @@ class _Witness:
     def decide(self, view: View, skips: SkipTally) -> Decided:
         self._reasons.clear()
         decided = self._inner.decide(view, skips)
-        taken = {decision.cycle.id: decision for decision in decided.decisions}
-        self.verdicts = [self._verdict(cycle, skip, view, taken) for cycle, skip in self._reasons]
+        taken = {(each.strategy, each.cycle.id): each for each in decided.decisions}
+        opened = [view.episodes.opened(cycle) for cycle, _ in self._reasons]
+        self._verdicts = [
+            Verdict(name, cycle, since, taken.get((name, cycle.id)), skips_of[place])
+            for place, name in enumerate(self.hashes)
+            for (cycle, skips_of), since in zip(self._reasons, opened, strict=True)
+        ]
         return decided
 
-    def _verdict(
-        self, cycle: Cycle, skip: Skip | None, view: View, taken: Mapping[CycleId, Decision]
-    ) -> Verdict:
-        decision = taken.get(cycle.id)
-        return Verdict(self._hash, cycle, view.episodes.opened(cycle), decision, skip)
+    def verdicts(self) -> Sequence[Verdict]:
+        """Since the last call."""
+        said, self._verdicts = self._verdicts, []
+        return said
 
     def _note(self, cycle: Cycle, reasons: Codes, best: Ints) -> None:
-        code = int(reasons[0])
-        if code == TAKEN:
-            self._reasons.append((cycle, None))
-            return
-        reason = REASONS[code]
-        needed = self._needed.get(reason)
-        known = None if needed is None or best[0] == NOTHING else int(best[0])
-        skip = Skip(reason, needed, known)
-        self._reasons.append((cycle, skip))
+        said = zip(self._needed, reasons.tolist(), best.tolist(), strict=True)
+        self._reasons.append((cycle, [_skip(*each) for each in said]))
+
+
+def _skip(needed: Mapping[SkipReason, int], code: int, best: int) -> Skip | None:
+    if code == TAKEN:
+        return None
+    reason = REASONS[code]
+    least = needed.get(reason)
+    return Skip(reason, least, None if least is None or best == NOTHING else best)
 
 
 def redecided(
@@ -119,22 +126,19 @@ def redecided(
 
     from_seq: where the trader began to read. Raises StoreError where the history has not got it.
     """
-    witnesses = {each.hash: _Witness(each) for each in settings}
+    witness = _Witness(())
     engine = engine_on(reader.keyframe(from_seq), max_state_age_s=max_state_age_s)
-    active: list[StrategyHash] = []
+    active: list[StrategySettings] = []
     for entry in reader.entries(from_seq + 1, to_seq):
         taking_part = {epoch.strategy for epoch in epochs if epoch.holds(entry.seq)}
-        now = [key for key in witnesses if key in taking_part]
+        now = [each for each in settings if each.hash in taking_part]
         if now != active:
-            active = now
-            engine.use([witnesses[key] for key in now])
+            active, witness = now, _Witness(now)
+            engine.use([witness])
             engine.deciding = bool(now)
         step = engine.step(entry)
         engine.skips.drain(0)
         if step.rewound_to is not None:
             yield Died(step.rewound_to)
         if isinstance(entry, BlockUpdate) and step.block is entry.block and not engine.is_lost:
-            verdicts = [verdict for each in witnesses.values() for verdict in each.verdicts]
-            for each in witnesses.values():
-                each.verdicts = []
-            yield Redecided(entry.block, verdicts)
+            yield Redecided(entry.block, witness.verdicts())
