@@ -11,7 +11,7 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import IncidentRow
-from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView
+from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView, StrategyFactory
 from tests.support.sessions import EverySecond, paper_session
 from tests.support.worlds.small_chain import (
     CHAIN_ID,
@@ -118,3 +118,20 @@ def test_code_that_answers_otherwise_after_a_restart_unsends_nothing(tmp_path: P
     # Gone altogether: its books stay.
     assert totals["second"].sent == 4
     assert totals["second"].open == 0
+
+
+def test_a_kind_that_is_installed_later_takes_part(tmp_path: Path) -> None:
+    reader = history(tmp_path / "history")
+    factories: dict[str, StrategyFactory] = {}
+    with LedgerDb.open(
+        tmp_path / "ledger.sqlite", chain_id=CHAIN_ID, history=reader.folder
+    ) as books:
+        session = paper_session(reader, books, factories=factories)
+        factories["everything"] = Everything
+        for entry in reader.entries(session.from_seq):
+            session.take(entry)
+            session.write()
+            if entry.seq == session.from_seq:
+                session.use(STRATEGIES[1:2])
+        assert not books.incidents()
+        assert [each.sent > 0 for each in books.totals()] == [True]

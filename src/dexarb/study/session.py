@@ -82,7 +82,7 @@ class Session:
         self.max_state_age_s = max_state_age_s
         self._executor = executor
         self._reality = reality
-        self._own = OwnStrategies(factories or {}, reality)
+        self._own = OwnStrategies({} if factories is None else factories, reality)
         self._strategies: tuple[Recorded, ...] = ()
         self._engine: Engine | None = None
         self._settings: tuple[StrategySettings, ...] = ()
