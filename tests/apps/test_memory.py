@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,3 +67,9 @@ def test_a_trader_looks_through_little_in_a_block(tmp_path: Path) -> None:
         signals = ScriptedSignals(happens())
         PaperTrader(load_paper(world.config), watch, reader, ledger, signals, REALITY).run()
     assert looked_through[0] < before / 5
+
+
+def test_libraries_see_no_leaks_when_the_program_ends() -> None:
+    program = "import duckdb; from dexarb.apps.process import keep_for_good as keep; keep(); keep()"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert ended.stderr == b""

@@ -18,12 +18,18 @@ from dexarb.store.ledger_rows import StrategyRow
 from tests.store import books
 from tests.support.command import Dexarb
 from tests.support.traded import World, configure
+from tests.support.worlds.small_chain import settings
 
 AGREED = {
     "name", "hash", "seen", "sent", "filled", "reverted", "lost", "profit_usd", "band_usd",
 }  # fmt: skip
 USD = 1_000_000
-POOR, RICH, IDLE = books.STRATEGIES
+POOR, RICH, IDLE = STRATEGIES = [
+    StrategyRow(each.hash, each.name, each.canonical, ordinal)
+    for ordinal, each in enumerate(
+        settings(f"Strategy {number}", min_profit_micro_usd=number) for number in range(3)
+    )
+]
 
 
 @pytest.fixture
@@ -33,7 +39,7 @@ def world(tmp_path: Path) -> World:
     made.ledger.parent.mkdir()
     with books.open_ledger(made.ledger) as ledger:
         with ledger.block(1, books.block(1)) as block:
-            block.set_strategies(books.STRATEGIES)
+            block.set_strategies(STRATEGIES)
             block.set_seen({RICH.hash: 4})
             block.add_decisions(_decision(each) for each in (POOR, RICH))
         with ledger.block(2, books.block(2)) as block:
@@ -150,7 +156,7 @@ def test_strategies_that_sent_nothing_point_to_the_reasons(tmp_path: Path, dexar
     world = configure(tmp_path)
     world.ledger.parent.mkdir()
     with books.open_ledger(world.ledger) as ledger, ledger.block(1, books.block(1)) as block:
-        block.set_strategies(books.STRATEGIES)
+        block.set_strategies(STRATEGIES)
     assert "`dexarb why`" in dexarb("status", "-c", world.config).out
 
 

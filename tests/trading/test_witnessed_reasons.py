@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from dexarb.core.market import Market
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
-from dexarb.core.trade import SkipReason, StrategyHash
-from dexarb.trading.decide.columns import TAKEN, Codes, Ints
-from dexarb.trading.decide.skips import NOTHING, REASONS, SkipTally
+from dexarb.core.trade import REASONS, SkipReason, StrategyHash
+from dexarb.trading.decide.arrays import TAKEN, Codes, Ints
+from dexarb.trading.decide.skips import NOTHING, SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation

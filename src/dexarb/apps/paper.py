@@ -14,6 +14,7 @@ import structlog
 from dexarb.apps.latency import Latency
 from dexarb.apps.process import Signals, keep_for_good, name_process, start_logging
 from dexarb.apps.sources import GrowingHistory
+from dexarb.apps.stops_log import StopsLog
 from dexarb.apps.watch import FileWatch
 from dexarb.config.difference import compare, reasons
 from dexarb.config.facts import ChainFacts
@@ -86,6 +87,7 @@ class PaperTrader:
         self._too_hasty: tuple[str, ...] = ()
         self._logged_at = self._last_block_at = time.monotonic()
         self._is_silent = self._is_lost = False
+        self._stops = StopsLog()
         last = ledger.note(RELOAD)
         self._reloads = last.number if last else 0
 
@@ -122,6 +124,7 @@ class PaperTrader:
             _log.info("silence.over", block=step.block.number)
         self._log_whether_lost()
         self._log_failures(step.incidents)
+        self._stops.tell(session)
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
             self._latency.add(time.time() - seen_at)

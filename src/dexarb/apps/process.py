@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import logging
@@ -35,6 +36,9 @@ def keep_for_good() -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+    # What is still kept when the interpreter ends counts as leaked, and libraries complain of it.
+    atexit.unregister(gc.unfreeze)
+    atexit.register(gc.unfreeze)
 
 
 class Signals:

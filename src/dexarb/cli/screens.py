@@ -30,7 +30,7 @@ def status(
         ),
     ] = None,
     filter_text: Annotated[
-        str, typer.Option("--filter", help="Part of a name or hash, or: active.")
+        str, typer.Option("--filter", help="Part of a name or hash, or: active, stopped.")
     ] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="Strategies on the screen.")] = 30,
     as_json: Json = False,

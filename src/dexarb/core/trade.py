@@ -145,6 +145,11 @@ class SkipReason(StrEnum):
     DECLINED = "declined"
 
 
+REASONS = tuple(SkipReason)
+REASON_CODE = {reason: code for code, reason in enumerate(REASONS)}
+"""In columns a reason is its number."""
+
+
 class SkipCount(NamedTuple):
     """How often a strategy, by hash, skipped for a reason in a UTC hour (hours since 1970).
 

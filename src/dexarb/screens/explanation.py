@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dexarb.core.trade import SkipCount, SkipReason
 from dexarb.core.units import GWEI, MICRO_USD, PPM_PER_PERCENT
 from dexarb.screens.names import Names
+from dexarb.screens.stopped import words
 from dexarb.screens.tables import usd
 from dexarb.store.ledger_reader import LedgerReader
 from dexarb.store.ledger_rows import StrategyRow, StrategyTotals
@@ -20,6 +21,8 @@ from dexarb.study.funnel import (
     nearest,
     obstacle,
 )
+from dexarb.study.stops import Stop, stops_now
+from dexarb.study.totals import state_of
 from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 FAILED = {
@@ -44,6 +47,7 @@ class Explanation:
     won_over_taker_micro_usd: int
     last_block: int | None
     is_active: bool
+    stop: Stop | None
     earlier: tuple[str, ...]
     problem: str | None
     funnel: Funnel
@@ -55,13 +59,16 @@ class Explanation:
 
 
 def explanations(
-    reader: LedgerReader, known: Sequence[StrategyRow], asked: Sequence[StrategyRow]
+    reader: LedgerReader,
+    known: Sequence[StrategyRow],
+    asked: Sequence[StrategyRow],
+    now: int | None = None,
 ) -> list[Explanation]:
-    """For each of the strategies asked; known: all of the ledger."""
+    """For each of the strategies asked; known: all of the ledger. now: as in `stops_now`."""
     active = reader.active()
     totals = {each.hash: each for each in reader.totals()}
     problems = {each.strategy: each.problem for each in reader.incidents()}
-    won = reader.won_over_takers()
+    won, stopped = reader.won_over_takers(), stops_now(reader, now)
     last = reader.last_block
     by_name: dict[str, list[str]] = {}
     for row in known:
@@ -77,6 +84,7 @@ def explanations(
                 won_over_taker_micro_usd=won.get(row.hash, 0),
                 last_block=last[0] if last else None,
                 is_active=row.hash in active,
+                stop=stopped.get(row.hash),
                 earlier=tuple(key for key in by_name[row.name] if key != row.hash),
                 problem=problems.get(row.hash),
                 funnel=_funnel(totals[row.hash], skips),
@@ -108,14 +116,18 @@ def _misses(skips: Iterable[SkipCount]) -> Iterator[Miss]:
 
 
 def state(found: Explanation) -> str:
-    """`active`, `ended` or `failed`."""
-    if found.problem is not None:
-        return "failed"
-    return "active" if found.is_active else "ended"
+    """As `Totals.state`."""
+    return state_of(
+        is_active=found.is_active,
+        has_failed=found.problem is not None,
+        is_stopped=found.stop is not None,
+    )
 
 
 def sentence(found: Explanation) -> str:
     """What stands most in the way, as one would say it."""
+    if found.stop is not None:
+        return f"It is {words(found.stop)}."
     way, offers = found.obstacle, found.funnel
     if not offers.offered:
         return "Nothing was open after fees: no setting of a strategy changes that."

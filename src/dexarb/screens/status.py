@@ -20,6 +20,7 @@ from dexarb.errors import InputError, StoreError
 from dexarb.screens.answer import Answer
 from dexarb.screens.collector_health import collector_remarks, proof_line
 from dexarb.screens.console import plain_console
+from dexarb.screens.stopped import words
 from dexarb.screens.tables import ago, strategy_table
 from dexarb.store.ledger_rows import StrategyTotals
 from dexarb.store.snapshot import State, read_state
@@ -28,7 +29,7 @@ from dexarb.study.totals import Totals, read_totals
 POLL_S = 0.2
 AROUND = 12
 """Lines of a watched screen that are no strategies."""
-ACTIVE = "active"
+ACTIVE, STOPPED = "active", "stopped"
 IS_COLLECTING_S = 60.0
 """A state older than this makes one ask whether the collector runs."""
 MANY_NAMES = 4
@@ -52,7 +53,8 @@ SORTS: dict[str, _Key] = {
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which strategies to show. text: part of a name or hash, or ACTIVE. limit: of the screen."""
+    """Which strategies to show. text: part of a name or hash, or ACTIVE or STOPPED. limit: of the
+    screen."""
 
     sort: str | None
     text: str
@@ -64,8 +66,8 @@ class Selection:
         return sorted(rows, key=SORTS[self.sort or "config"])
 
     def _wants(self, row: StrategyTotals, totals: Totals) -> bool:
-        if self.text == ACTIVE:
-            return totals.state(row) == ACTIVE
+        if self.text in (ACTIVE, STOPPED):
+            return totals.state(row) == self.text
         return self.text.casefold() in row.name.casefold() or row.hash.startswith(self.text)
 
 
@@ -125,12 +127,13 @@ def _selection(sort: str | None, text: str, limit: int) -> Selection:
 
 
 def _read(files: ConfigPaths, selection: Selection) -> Status:
-    totals = read_totals(files.ledger_file)
     try:
-        return Status(read_state(files.state_file), totals, selection)
+        state = read_state(files.state_file)
     except StoreError:
         # The ledger of a replay has no collector beside it.
-        return Status(None, totals, selection)
+        state = None
+    now = state.block.timestamp if state else None
+    return Status(state, read_totals(files.ledger_file, now), selection)
 
 
 def _head(status: Status) -> Text:
@@ -170,9 +173,18 @@ def _remarks(status: Status, rows: Sequence[StrategyTotals]) -> Iterator[str]:
         more = [f"and {len(gains) - MANY_NAMES} more"] if len(gains) > MANY_NAMES else []
         names = ", ".join(gains[:MANY_NAMES] + more)
         yield f"Of this, USD won over a taker who was really there: {names}"
+    yield from _stopped(totals, rows)
     failed = [row.name for row in rows if totals.state(row) == "failed"]
     if failed:
         yield f"Failed in their own code and stopped: {', '.join(failed)}. `dexarb why` has more."
+
+
+def _stopped(totals: Totals, rows: Sequence[StrategyTotals]) -> Iterator[str]:
+    found = [(row.name, totals.stops[row.hash]) for row in rows if totals.state(row) == STOPPED]
+    for name, stop in found[:MANY_NAMES]:
+        yield f"{name}: {words(stop)}"
+    if len(found) > MANY_NAMES:
+        yield f"and {len(found) - MANY_NAMES} more are stopped: --filter stopped shows them"
 
 
 # -- watching -------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from dexarb.config.paths import config_paths
 from dexarb.core.units import MICRO_USD
-from dexarb.errors import InputError
+from dexarb.errors import InputError, StoreError
 from dexarb.screens.answer import Answer
 from dexarb.screens.explanation import (
     Explanation,
@@ -26,7 +26,9 @@ from dexarb.screens.explanation import (
 from dexarb.screens.names import Names, find_strategy, names_of
 from dexarb.screens.tables import UNKNOWN, band, bar, plain_table, signed_usd
 from dexarb.store.ledger_reader import read_only
+from dexarb.store.snapshot import read_state
 from dexarb.study.funnel import EXPLAINED, Funnel
+from dexarb.study.stops import stop_as_json
 from dexarb.study.totals import as_json
 
 BAR = 20
@@ -102,7 +104,7 @@ def answer(config: Path, names: Sequence[str]) -> Answer:
         known = reader.strategies()
         rows = [find_strategy(name, known, active) for name in names]
         asked = rows or [row for row in known if row.hash in active]
-        found = explanations(reader, known, asked)
+        found = explanations(reader, known, asked, _now(files.state_file))
     if not names:
         return AllInBrief(found)
     if len(found) == 1:
@@ -112,11 +114,20 @@ def answer(config: Path, names: Sequence[str]) -> Answer:
     return compare(files, (found[0], found[1]), names_of(files.state_file))
 
 
+def _now(state_file: Path) -> int | None:
+    """The collector's last block, if there is one beside the ledger."""
+    try:
+        return read_state(state_file).block.timestamp
+    except StoreError:
+        return None
+
+
 def _explanation_json(found: Explanation) -> dict[str, Any]:
     obstacle = found.obstacle
     return as_json(found.totals) | {
         "won_over_taker_usd": found.won_over_taker_micro_usd / MICRO_USD,
         "state": state(found),
+        **stop_as_json(found.stop),
         "block": found.last_block,
         "offered": found.funnel.offered,
         "stopped": {stage.reason.value: stage.stopped for stage in found.funnel.stages},

@@ -32,6 +32,7 @@ from dexarb.store.ledger_columns import (
 )
 from dexarb.store.ledger_notes import Note
 from dexarb.store.ledger_rows import (
+    AgainstLimits,
     DecisionRow,
     DecisionState,
     Epoch,
@@ -67,6 +68,32 @@ ORDER BY s.ordinal, s.hash
 """
 
 # Before or at the place of the mover: `place` counts the transactions before ours.
+# A trade belongs to the day of the block it was decided on. Only a gain ends a row of losses.
+_AGAINST_LIMITS = """
+WITH standing AS (
+    SELECT d.strategy, f.n, fb.number AS block, f.net_micro_usd AS net,
+        b.timestamp / 86400 = :day AS today,
+        f.status IN ('reverted', 'lost') OR f.status = 'filled' AND f.net_micro_usd < 0 AS is_loss,
+        f.status = 'filled' AND f.net_micro_usd >= 0 AS is_gain
+    FROM fills f JOIN decisions d ON d.n = f.decision
+    JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
+    WHERE f.reorged_seq IS NULL),
+gains AS (SELECT strategy, max(n) AS last FROM standing WHERE is_gain GROUP BY strategy),
+settled AS (
+    SELECT s.strategy, sum(today * net) AS net,
+        sum(is_loss AND s.n > coalesce(g.last, 0)) AS losses,
+        max(is_loss * block) AS last_loss
+    FROM standing s LEFT JOIN gains g ON g.strategy = s.strategy GROUP BY s.strategy),
+traded AS (
+    SELECT d.strategy, count(*) AS trades, max(b.number) AS last
+    FROM decisions d JOIN blocks b ON b.seq = d.seq
+    WHERE b.timestamp / 86400 = :day GROUP BY d.strategy)
+SELECT s.hash, coalesce(t.trades, 0), coalesce(f.net, 0), coalesce(t.last, 0),
+    coalesce(f.losses, 0), coalesce(f.last_loss, 0)
+FROM strategies s LEFT JOIN traded t ON t.strategy = s.hash
+LEFT JOIN settled f ON f.strategy = s.hash
+"""
+
 _WON_OVER_TAKERS = """
 SELECT d.strategy, sum(f.net_micro_usd)
 FROM fills f JOIN decisions d ON d.n = f.decision
@@ -205,6 +232,17 @@ class LedgerReader:
     def totals(self) -> list[StrategyTotals]:
         """Counts and sums of every strategy, in the order of their ordinals."""
         return [StrategyTotals(*row) for row in self._all(_STANDINGS)]
+
+    def against_limits(self, day: int) -> dict[StrategyHash, AgainstLimits]:
+        """By strategy. day: number of the UTC day that it is now."""
+        rows = (AgainstLimits(*row) for row in self._all(_AGAINST_LIMITS, {"day": day}))
+        return {row.strategy: row for row in rows}
+
+    @property
+    def last_timestamp(self) -> int | None:
+        """Of the newest block in which something happened."""
+        rows = self._all("SELECT timestamp FROM blocks ORDER BY seq DESC LIMIT 1")
+        return int(rows[0][0]) if rows else None
 
     def won_over_takers(self) -> dict[StrategyHash, int]:
         """By strategy: net micro-USD of the standing fills that come before, or at the very place

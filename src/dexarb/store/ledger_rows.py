@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from dexarb.core.evidence import Evidence
 from dexarb.core.trade import Decision, Fill, StrategyHash
@@ -90,6 +91,19 @@ class IncidentRow:
     seq: int
     strategy: StrategyHash
     problem: str
+
+
+class AgainstLimits(NamedTuple):
+    """What counts against a strategy's limits: trades of a UTC day with their net in micro-USD and
+    the block of the last one, losses since the last gain and the block of the last one. Blocks are
+    0 where there is none."""
+
+    strategy: StrategyHash
+    day_trades: int
+    day_net_micro_usd: int
+    last_trade_block: int
+    losses_in_a_row: int
+    last_loss_block: int
 
 
 @dataclass(frozen=True, slots=True)

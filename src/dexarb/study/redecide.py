@@ -14,13 +14,13 @@ from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
-from dexarb.core.trade import Decision, SkipReason, StrategyHash
+from dexarb.core.trade import REASONS, Decision, SkipReason, StrategyHash
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_rows import Epoch
 from dexarb.study.study import Died
 from dexarb.study.walk import engine_on
-from dexarb.trading.decide.columns import TAKEN, Codes, Ints
-from dexarb.trading.decide.skips import NOTHING, REASONS, SkipTally
+from dexarb.trading.decide.arrays import TAKEN, Codes, Ints
+from dexarb.trading.decide.skips import NOTHING, SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation

@@ -22,7 +22,9 @@ from dexarb.store.ledger_notes import FIRST_SEQ, SKIPS_SEQ, STATE_AGES, StateAge
 from dexarb.store.ledger_rows import RealityRow, StrategyRow
 from dexarb.study.past import Booked, Past
 from dexarb.study.searching import scanner_of
+from dexarb.trading.decide.arrays import Codes
 from dexarb.trading.decide.custom import Factories, OwnStrategies
+from dexarb.trading.decide.limits import counted, limits_of, stopped_by
 from dexarb.trading.decide.recorded import Recorded
 from dexarb.trading.decide.skips import SECONDS_PER_HOUR
 from dexarb.trading.decide.threshold import ThresholdStrategies
@@ -86,6 +88,7 @@ class Session:
         self._strategies: tuple[Recorded, ...] = ()
         self._engine: Engine | None = None
         self._settings: tuple[StrategySettings, ...] = ()
+        self._limits, self._rows = limits_of(()), np.zeros(0, dtype=np.intp)
         self._unwritten: _Unwritten | None = None
         self._announced: tuple[StrategySettings, ...] | None = None
         self._seen: IntColumn = np.zeros(0, dtype=np.int64)
@@ -124,6 +127,12 @@ class Session:
     def settings(self) -> tuple[StrategySettings, ...]:
         return self._settings
 
+    def stopped_by(self) -> Codes:
+        """By strategy, in the order of `settings`: the code of the limit on trades or losses that
+        stops it after the latest entry, or TAKEN."""
+        ledger, block = self.engine.ledger, self.engine.market.block
+        return stopped_by(self._limits, counted(ledger, self._rows), block.number)
+
     def _scanner(self, market: Market, dust: Dust) -> Scanner:
         return scanner_of(
             market,
@@ -146,6 +155,7 @@ class Session:
     def use(self, settings: Sequence[StrategySettings]) -> None:
         """Trade with these from the next entry on. Books of those that stay go on."""
         self._settings = tuple(settings)
+        self._limits = limits_of(self._settings)
         self._announced = self._settings
         self._own.use([each for each in self._settings if each.kind != THRESHOLD])
         built_in = [each for each in self._settings if each.kind == THRESHOLD]
@@ -154,6 +164,8 @@ class Session:
         self.engine.use(self._strategies)
         self.engine.search(max((each.max_hops for each in self._settings), default=FEWEST_HOPS))
         self.engine.deciding = True
+        rows = self.engine.ledger.rows
+        self._rows = np.array([rows[each.hash] for each in self._settings], dtype=np.intp)
 
     def _take_over(self, booked: Booked) -> None:
         """Of the next entry, what the ledger has instead of trading it again."""

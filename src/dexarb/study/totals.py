@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from dexarb.core.units import MICRO_USD
 from dexarb.store.ledger_notes import METRICS, Metrics
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.ledger_rows import StrategyTotals
+from dexarb.study.stops import Stop, stop_as_json, stops_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Totals:
     active: frozenset[StrategyHash] = frozenset()
     failed: frozenset[StrategyHash] = frozenset()
     won: Mapping[StrategyHash, int] | None = None
+    stops: Mapping[StrategyHash, Stop] = field(default_factory=dict)
 
     @property
     def is_trading(self) -> bool:
@@ -42,10 +44,13 @@ class Totals:
         return self.metrics.block_to_decision_ms if self.metrics else None
 
     def state(self, row: StrategyTotals) -> str:
-        """`active`, `failed` (in its own code, and quarantined) or `ended`."""
-        if row.hash in self.failed:
-            return "failed"
-        return "active" if row.hash in self.active else "ended"
+        """`active`, `stopped` (by a limit of its own), `failed` (in its own code, and quarantined)
+        or `ended`."""
+        return state_of(
+            is_active=row.hash in self.active,
+            has_failed=row.hash in self.failed,
+            is_stopped=row.hash in self.stops,
+        )
 
     def won_over_taker(self, row: StrategyTotals) -> int:
         """Micro-USD."""
@@ -56,11 +61,20 @@ class Totals:
         return as_json(row) | {
             "won_over_taker_usd": self.won_over_taker(row) / MICRO_USD,
             "state": self.state(row),
+            **stop_as_json(self.stops.get(row.hash)),
         }
 
 
-def read_totals(ledger: Path) -> Totals:
-    """Raises StoreError."""
+def state_of(*, is_active: bool, has_failed: bool, is_stopped: bool) -> str:
+    if has_failed:
+        return "failed"
+    if not is_active:
+        return "ended"
+    return "stopped" if is_stopped else "active"
+
+
+def read_totals(ledger: Path, now: int | None = None) -> Totals:
+    """now: a UTC timestamp, where something newer than the ledger knows it. Raises StoreError."""
     with read_only(ledger) as reader, reader.at_one_moment():
         last = reader.last_block
         active = frozenset(reader.active())
@@ -74,6 +88,7 @@ def read_totals(ledger: Path) -> Totals:
             active,
             frozenset(each.strategy for each in reader.incidents()),
             reader.won_over_takers(),
+            stops_now(reader, now),
         )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dexarb.core.trade import Opportunity
-from dexarb.trading.decide.columns import Codes, Ints
+from dexarb.trading.decide.arrays import Codes, Ints
 from dexarb.trading.decide.desk import Offer
 from dexarb.trading.decide.rules import Offers, Verdicts
 

@@ -14,21 +14,13 @@ import numpy.typing as npt
 
 from dexarb.core.ledger import Ledger
 from dexarb.core.token import Pair
-from dexarb.core.trade import Funding, SkipReason
+from dexarb.core.trade import Funding
 from dexarb.core.units import PPM
-from dexarb.trading.decide.skips import REASON_CODE
+from dexarb.trading.decide.arrays import LARGEST, Codes, Ints, Rows, as_column
+from dexarb.trading.decide.limits import counted, limits_of, stopped_by
 from dexarb.trading.strategy import StrategySettings
 
-Ints = npt.NDArray[np.int64]
-Codes = npt.NDArray[np.int8]
-Rows = npt.NDArray[np.intp]
 Key = TypeVar("Key", bound=Hashable)
-
-LARGEST = 2**62
-"""Stands for no limit. Sums of two amounts below it stay within 64 bits."""
-
-TAKEN = -1
-"""In place of a reason code: nothing speaks against it."""
 
 
 class Scope(NamedTuple):
@@ -118,10 +110,7 @@ class StrategyColumns:
         self.classes = Classes(scope, terms, spread, np.searchsorted(self.spreads, spread), least)
         self.least = np.full(len(self.terms), LARGEST, dtype=np.int64)
         np.minimum.at(self.least, terms, least)
-        self.daily_trades = self._column(lambda s: s.max_daily_trades)
-        self.daily_loss = self._column(lambda s: s.daily_loss_limit_micro_usd)
-        self.losses_in_a_row = self._column(lambda s: s.max_consecutive_losses)
-        self.cooldown = self._column(lambda s: s.cooldown_blocks)
+        self.limits = limits_of(self.settings)
         self._ledger: Ledger | None = None
         self._rows: Rows = np.zeros(0, dtype=np.intp)
 
@@ -138,24 +127,9 @@ class StrategyColumns:
             self._rows = np.array([ledger.rows[name] for name in self.hashes], dtype=np.intp)
         return self._rows
 
-    def limits(self, ledger: Ledger, number: int) -> Codes:
-        """The limit on trades or losses that stops each strategy at the end of a block, or TAKEN.
-
-        Of several the first in the order of SkipReason.
-        """
-        rows = self.rows(ledger)
-        codes = np.full(len(self), TAKEN, dtype=np.int8)
-        in_a_row = ledger.column("consecutive_losses")[rows]
-        rested = (self.cooldown > 0) & (
-            number >= ledger.column("last_loss_block")[rows] + self.cooldown
-        )
-        resting = (in_a_row >= self.losses_in_a_row) & ~rested
-        codes[resting] = REASON_CODE[SkipReason.CONSECUTIVE_LOSSES]
-        lost = -ledger.column("day_net_micro_usd")[rows] >= self.daily_loss
-        codes[lost] = REASON_CODE[SkipReason.DAILY_LOSS]
-        spent = ledger.column("day_trades")[rows] >= self.daily_trades
-        codes[spent] = REASON_CODE[SkipReason.DAILY_TRADES]
-        return codes
+    def stopped_by(self, ledger: Ledger, block: int) -> Codes:
+        """The limit that stops each strategy at the end of a block, or TAKEN; see `limits`."""
+        return stopped_by(self.limits, counted(ledger, self.rows(ledger)), block)
 
 
 def distinct(keys: Iterable[Key]) -> tuple[tuple[Key, ...], Ints]:
@@ -163,13 +137,6 @@ def distinct(keys: Iterable[Key]) -> tuple[tuple[Key, ...], Ints]:
     places: dict[Key, int] = {}
     place_of = [places.setdefault(key, len(places)) for key in keys]
     return tuple(places), np.array(place_of, dtype=np.int64)
-
-
-def as_column(values: Iterable[int | None]) -> Ints:
-    """None, and what no amount can reach, becomes LARGEST."""
-    return np.array(
-        [LARGEST if v is None else min(max(v, -LARGEST), LARGEST) for v in values], dtype=np.int64
-    )
 
 
 def scope_of_settings(settings: StrategySettings) -> Scope:

@@ -15,11 +15,12 @@ from typing import NamedTuple
 import numpy as np
 
 from dexarb.compiled import kernel, kernel_part
-from dexarb.core.trade import SkipReason
+from dexarb.core.trade import REASON_CODE, REASONS, SkipReason
 from dexarb.core.units import PPM
 from dexarb.search.merge import Small, Table
 from dexarb.search.probe import Graph
-from dexarb.trading.decide.columns import TAKEN, Classes, Codes, Ints, TermsColumns
+from dexarb.trading.decide.arrays import TAKEN, Codes, Ints
+from dexarb.trading.decide.columns import Classes, TermsColumns
 from dexarb.trading.decide.rules import (
     PROFIT,
     ROUNDINGS,
@@ -30,7 +31,7 @@ from dexarb.trading.decide.rules import (
     PriceList,
     net_at_most,
 )
-from dexarb.trading.decide.skips import NOTHING, REASON_CODE, REASONS, Counters
+from dexarb.trading.decide.skips import NOTHING, Counters
 
 PAIR = REASON_CODE[SkipReason.PAIR]
 HOPS = REASON_CODE[SkipReason.HOPS]

@@ -35,13 +35,14 @@ from dexarb.core.market import Market
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import CycleId
 from dexarb.core.token import Address, Token
-from dexarb.core.trade import Decision, Incident, Opportunity, SkipReason, StrategyHash
+from dexarb.core.trade import REASON_CODE, Decision, Incident, Opportunity, SkipReason, StrategyHash
+from dexarb.trading.decide.arrays import LARGEST, TAKEN
 from dexarb.trading.decide.batch import Judged
-from dexarb.trading.decide.columns import LARGEST, TAKEN, StrategyColumns
+from dexarb.trading.decide.columns import StrategyColumns
 from dexarb.trading.decide.desk import Desk, Offer
 from dexarb.trading.decide.judge import NO_PRICE, STALE, Judge
 from dexarb.trading.decide.rules import PROFIT
-from dexarb.trading.decide.skips import REASON_CODE, SkipTally, count
+from dexarb.trading.decide.skips import SkipTally, count
 from dexarb.trading.decide.triage import LeastGas, Triage
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import Valuation

@@ -28,7 +28,8 @@ from dexarb.core.units import PPM
 from dexarb.errors import PoolError
 from dexarb.search.open_cycles import OpenCycles
 from dexarb.search.result import HopWork, hop_work
-from dexarb.trading.decide.columns import LARGEST, TAKEN, Terms
+from dexarb.trading.decide.arrays import LARGEST, TAKEN
+from dexarb.trading.decide.columns import Terms
 from dexarb.trading.decide.rules import GasPrices, PriceList
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import MOST_MICRO_USD, PRICE_SHIFT, Valuation

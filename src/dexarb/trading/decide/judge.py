@@ -9,14 +9,15 @@ import numpy as np
 from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
-from dexarb.core.trade import Opportunity, SkipReason
+from dexarb.core.trade import REASON_CODE, Opportunity, SkipReason
 from dexarb.core.units import PPM
 from dexarb.search.cycles import CycleIndex
 from dexarb.search.open_cycles import OpenCycles
 from dexarb.trading import episodes
 from dexarb.trading.decide import near_misses
+from dexarb.trading.decide.arrays import LARGEST, Codes, Ints
 from dexarb.trading.decide.batch import Batch
-from dexarb.trading.decide.columns import LARGEST, Codes, Ints, StrategyColumns
+from dexarb.trading.decide.columns import StrategyColumns
 from dexarb.trading.decide.desk import Account, Desk, Offer
 from dexarb.trading.decide.near_misses import NearMisses
 from dexarb.trading.decide.rules import (
@@ -35,7 +36,6 @@ from dexarb.trading.decide.rules import (
     reasons_against,
 )
 from dexarb.trading.decide.skips import (
-    REASON_CODE,
     Counters,
     SkipTally,
     count,
@@ -86,7 +86,7 @@ class Judge:
             capital=ledger.column("open_capital_micro_usd")[rows],
             gas=ledger.column("open_gas_micro_usd")[rows],
             trades=ledger.column("day_trades")[rows],
-            limit=columns.limits(ledger, view.market.block.number),
+            limit=columns.stopped_by(ledger, view.market.block.number),
         )
         thresholds = columns.thresholds
         return skips.counters(columns.hashes, thresholds.min_spread, thresholds.min_profit)
@@ -107,7 +107,7 @@ class Judge:
         """The code of the first reason against a trade that a strategy wants, or TAKEN, with what
         it has bound in this block already. offer: None where the size buys nothing."""
         columns, thresholds = self.columns, self.columns.thresholds
-        spent = account.trades >= columns.daily_trades[index]
+        spent = account.trades >= columns.limits.trades[index]
         gas_price = columns.settings[index].max_gas_price
         return int(
             reason_against(
@@ -204,7 +204,7 @@ class Judge:
             batch.offers,
             batch.verdicts.reasons,
             columns.thresholds,
-            columns.daily_trades,
+            columns.limits.trades,
             self._accounts,
             np.empty(4 * len(batch.rows), dtype=np.int64),
             counters,

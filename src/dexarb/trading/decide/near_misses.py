@@ -10,7 +10,8 @@ from dexarb.core.token import Pair
 from dexarb.search.cycles import CycleIndex
 from dexarb.search.open_cycles import OpenCycles
 from dexarb.search.packed import grown, longer
-from dexarb.trading.decide.columns import TAKEN, Codes, Ints, StrategyColumns
+from dexarb.trading.decide.arrays import TAKEN, Codes, Ints
+from dexarb.trading.decide.columns import StrategyColumns
 from dexarb.trading.decide.counting import (
     NOT_COUNTED,
     Counted,

@@ -14,19 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dexarb.compiled import kernel, kernel_part
-from dexarb.core.trade import SkipReason
+from dexarb.core.trade import REASON_CODE, SkipReason
 from dexarb.core.units import PPM
 from dexarb.search.merge import Table
-from dexarb.trading.decide.columns import (
-    LARGEST,
-    TAKEN,
-    Classes,
-    Codes,
-    Ints,
-    TermsColumns,
-    Thresholds,
-)
-from dexarb.trading.decide.skips import NOTHING, REASON_CODE
+from dexarb.trading.decide.arrays import LARGEST, TAKEN, Codes, Ints
+from dexarb.trading.decide.columns import Classes, TermsColumns, Thresholds
+from dexarb.trading.decide.skips import NOTHING
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -9,16 +9,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from dexarb.compiled import kernel, kernel_part
-from dexarb.core.trade import SkipCount, SkipReason, StrategyHash
+from dexarb.core.trade import REASON_CODE, REASONS, SkipCount, SkipReason, StrategyHash
+from dexarb.trading.decide.arrays import Codes, Ints
 
-Ints = npt.NDArray[np.int64]
-Codes = npt.NDArray[np.int8]
-
-REASONS = tuple(SkipReason)
-REASON_CODE = {reason: code for code, reason in enumerate(REASONS)}
 SECONDS_PER_HOUR = 3600
 
 NOTHING = -(2**63)

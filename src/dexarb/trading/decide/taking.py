@@ -12,7 +12,8 @@ import numpy as np
 from dexarb.compiled import kernel
 from dexarb.search.probe import Graph
 from dexarb.search.route_map import Routes
-from dexarb.trading.decide.columns import TAKEN, Codes, Ints, Thresholds
+from dexarb.trading.decide.arrays import TAKEN, Codes, Ints
+from dexarb.trading.decide.columns import Thresholds
 from dexarb.trading.decide.rules import (
     DAILY_TRADES,
     POOL_BUSY,

@@ -12,8 +12,9 @@ from dexarb.core.market import Market
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, StrategyHash
+from dexarb.trading.decide.arrays import Codes, Ints
 from dexarb.trading.decide.batch import Batch, joined
-from dexarb.trading.decide.columns import Codes, Ints, StrategyColumns
+from dexarb.trading.decide.columns import StrategyColumns
 from dexarb.trading.decide.desk import Desk
 from dexarb.trading.decide.judge import Judge
 from dexarb.trading.decide.skips import Counters, SkipTally, count

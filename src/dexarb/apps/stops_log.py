@@ -1,0 +1,42 @@
+"""The log says once that a limit has stopped strategies, and once that they go on."""
+
+from __future__ import annotations
+
+import numpy as np
+import structlog
+
+from dexarb.core.trade import REASONS, StrategyHash
+from dexarb.screens.output import abridged
+from dexarb.screens.stopped import PARAMETERS
+from dexarb.study.session import Session
+from dexarb.trading.decide.arrays import TAKEN
+
+_log = structlog.get_logger("paper-trading")
+
+
+class StopsLog:
+    """Mutable: remembers what it has told."""
+
+    def __init__(self) -> None:
+        self._told: dict[StrategyHash, int] = {}
+
+    def tell(self, session: Session) -> None:
+        """What has changed with the latest entry."""
+        settings, codes = session.settings, session.stopped_by()
+        places = np.flatnonzero(codes != TAKEN).tolist()
+        stopped = [(settings[place], int(codes[place])) for place in places]
+        now = {each.hash: code for each, code in stopped}
+        before, self._told = self._told, now
+        if now == before:
+            return
+        block = session.engine.market.block.number
+        for code in sorted(set(now.values())):
+            fresh = [
+                each.name for each, by in stopped if by == code and before.get(each.hash) != code
+            ]
+            if fresh:
+                by = PARAMETERS[REASONS[code]]
+                _log.warning("strategy.stopped", by=by, block=block, strategies=abridged(fresh))
+        over = [each.name for each in settings if each.hash in before and each.hash not in now]
+        if over:
+            _log.info("strategy.goes_on", block=block, strategies=abridged(over))

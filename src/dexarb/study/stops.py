@@ -1,0 +1,89 @@
+"""Strategies that one of their limits has stopped: by which, since when, until when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dexarb.core.ledger import SECONDS_PER_DAY
+from dexarb.core.trade import REASONS, SkipReason, StrategyHash
+from dexarb.store.ledger_reader import LedgerReader
+from dexarb.store.ledger_rows import AgainstLimits
+from dexarb.trading.decide.arrays import TAKEN
+from dexarb.trading.decide.limits import Counted, limits_of, stopped_by
+from dexarb.trading.strategy import StrategySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """since_block: of the trade that was one too many, or the newest of them. until: a block for
+    losses in a row, a UTC timestamp for limits of a day; both None: for good."""
+
+    by: SkipReason
+    since_block: int
+    until_block: int | None = None
+    until_timestamp: int | None = None
+
+
+def stops_now(reader: LedgerReader, now: int | None = None) -> dict[StrategyHash, Stop]:
+    """Of the strategies that take part.
+
+    now: a UTC timestamp, where something newer than the ledger knows it.
+    """
+    last, active = reader.last_block, reader.active()
+    settings = {
+        row.hash: StrategySettings.from_canonical(row.name, row.config)
+        for row in reader.strategies()
+        if row.hash in active
+    }
+    limited = {key: each for key, each in settings.items() if _has_limits(each)}
+    if last is None or not limited:
+        return {}
+    day = max(reader.last_timestamp or 0, now or 0) // SECONDS_PER_DAY
+    known = reader.against_limits(day)
+    rows = [known[key] for key in limited]
+    codes = stopped_by(limits_of(list(limited.values())), _columns(rows), last[0])
+    return {
+        row.strategy: _stop(REASONS[code], row, limited[row.strategy].cooldown_blocks, day)
+        for row, code in zip(rows, codes.tolist(), strict=True)
+        if code != TAKEN
+    }
+
+
+def _columns(rows: Sequence[AgainstLimits]) -> Counted:
+    return Counted(
+        trades=np.array([row.day_trades for row in rows], dtype=np.int64),
+        net=np.array([row.day_net_micro_usd for row in rows], dtype=np.int64),
+        losses_in_a_row=np.array([row.losses_in_a_row for row in rows], dtype=np.int64),
+        last_loss_block=np.array([row.last_loss_block for row in rows], dtype=np.int64),
+    )
+
+
+def _stop(by: SkipReason, row: AgainstLimits, cooldown_blocks: int, day: int) -> Stop:
+    if by is SkipReason.CONSECUTIVE_LOSSES:
+        until = row.last_loss_block + cooldown_blocks if cooldown_blocks else None
+        return Stop(by, row.last_loss_block, until_block=until)
+    last = row.last_trade_block if by is SkipReason.DAILY_TRADES else row.last_loss_block
+    return Stop(by, last, until_timestamp=(day + 1) * SECONDS_PER_DAY)
+
+
+def stop_as_json(stop: Stop | None) -> dict[str, Any]:
+    """Null where nothing has stopped it, and where it is stopped for good."""
+    return {
+        "stopped_by": stop.by.value if stop else None,
+        "stopped_since_block": stop.since_block if stop else None,
+        "stopped_until_block": stop.until_block if stop else None,
+        "stopped_until_timestamp": stop.until_timestamp if stop else None,
+    }
+
+
+def _has_limits(settings: StrategySettings) -> bool:
+    limits = (
+        settings.max_daily_trades,
+        settings.daily_loss_limit_micro_usd,
+        settings.max_consecutive_losses,
+    )
+    return any(limit is not None for limit in limits)
