@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -159,7 +160,7 @@ def transaction_with(**changes: object) -> bytes:
     def edit(line: dict[str, object]) -> None:
         line["has_receipts"] = True
         transaction = Transaction(0, "0x", TRADER, None, 0, 0, True)
-        line["transactions"] = [asdict(transaction) | changes]
+        line["transactions"] = [msgspec.structs.asdict(transaction) | changes]
 
     return edited(edit)
 

@@ -75,5 +75,5 @@ def opened_and_taken(chain: SmallChain, price: int) -> BlockUpdate:
         state_log(pool, 1)._replace(log_index=number)
         for number, pool in enumerate((bought, sold), start=1)
     )
-    taker = replace(transaction(1), to=RIVAL)
+    taker = transaction(1, to=RIVAL)
     return replace(update, logs=(*update.logs, *logs), transactions=(*update.transactions, taker))

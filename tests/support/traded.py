@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dexarb.config.paper import load_paper
-from dexarb.core.block import BlockUpdate, Transaction
+from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Keyframe
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
@@ -107,12 +107,12 @@ def in_one_transaction(
 ) -> BlockUpdate:
     """The block, with one transaction that brings all these pools to these states."""
     logs = tuple(state_log(pool)._replace(log_index=n) for n, pool in enumerate(pools))
-    paid = replace(transaction(0), effective_gas_price=30 * GWEI + priority_fee, to=to)
+    paid = transaction(0, effective_gas_price=30 * GWEI + priority_fee, to=to)
     return replace(update, logs=logs, transactions=(paid,))
 
 
 def failed(update: BlockUpdate, to: Address) -> BlockUpdate:
     """The block, with one more transaction that failed."""
     index = len(update.transactions)
-    more: Transaction = replace(transaction(index), to=to, succeeded=False)
+    more = transaction(index, to=to, succeeded=False)
     return replace(update, transactions=(*update.transactions, more))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dexarb.core.block import Transaction
+from msgspec import structs
+
 from dexarb.core.pool import PoolKey
 from dexarb.core.profile import ReferencePool
 from dexarb.core.trade import FillStatus, Position
@@ -89,9 +90,9 @@ def test_a_place_counts_the_transactions_of_the_block_also_where_some_are_missin
     made = threshold_engine(keyframe(), settings())
     chain = SmallChain(keyframe())
     update = chain.mine(weth_pool(CHEAP, 2_450), weth_pool(DEAR, 2_501))
-    system = replace(update.transactions[0], index=3, effective_gas_price=0)
-    others: tuple[Transaction, ...] = (system, replace(update.transactions[1], index=7))
-    gappy = replace(update, transactions=others)
+    first, second = update.transactions
+    system = structs.replace(first, index=3, effective_gas_price=0)
+    gappy = replace(update, transactions=(system, structs.replace(second, index=7)))
     made.step(gappy)
     assert block_end(gappy) == 8
     places = BlockPlaces(made.market, gappy, made.valuation)

@@ -49,7 +49,7 @@ class Story:
             state_log(pool)._replace(transaction_index=1, log_index=n)
             for n, pool in enumerate(made)
         )
-        paid = replace(transaction(1), effective_gas_price=33 * GWEI, gas_used=140_000)
+        paid = transaction(1, effective_gas_price=33 * GWEI, gas_used=140_000)
         return replace(update, logs=logs, transactions=(transaction(0), paid)), (
             sold.amount_out - SIZE
         )

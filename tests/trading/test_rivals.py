@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
-from dexarb.core.block import BlockUpdate, Transaction
+from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
 from dexarb.core.trade import Fill, FillStatus, Position
@@ -47,7 +47,7 @@ def in_one_transaction(update: BlockUpdate, *pools: Pool, priority_fee: int) -> 
     for number, pool in enumerate(pools):
         assert isinstance(pool, UniswapV2Pool)
         logs.append(state_log(pool)._replace(log_index=number))
-    paid = replace(transaction(0), effective_gas_price=30 * GWEI + priority_fee)
+    paid = transaction(0, effective_gas_price=30 * GWEI + priority_fee)
     return replace(update, logs=tuple(logs), transactions=(paid,))
 
 
@@ -169,7 +169,7 @@ def test_failed_transactions_count_for_the_order_only() -> None:
     made, chain = threshold_engine(first, settings(priority_fee=25 * GWEI)), SmallChain(first)
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     update = chain.mine()
-    failed: Transaction = replace(transaction(0), succeeded=False)
+    failed = transaction(0, succeeded=False)
     fill = made.step(replace(update, transactions=(failed,))).fills[0]
     assert (fill.place, fill.status) == (1, FillStatus.FILLED)
 
@@ -198,8 +198,7 @@ def test_system_transactions_keep_their_place_and_count_as_no_bid(
     made, chain = threshold_engine(first, strategy), SmallChain(first)
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     paid = tuple(
-        replace(transaction(index), effective_gas_price=price * GWEI)
-        for index, price in enumerate(prices)
+        transaction(index, effective_gas_price=price * GWEI) for index, price in enumerate(prices)
     )
     assert made.step(replace(chain.mine(), transactions=paid)).fills[0].place == place
 

@@ -212,21 +212,24 @@ class UniswapV3Pool(PairPool):
 
         Raises InvalidPoolState where the event is malformed or cannot follow this state.
         """
-        if not log.topics or log.address != self.address:
+        topics, data = log.topics, log.data
+        if not topics or log.address != self.address:
             return self
-        event, data = log.topics[0], log.data
+        event = topics[0]
         shape = EVENT_SHAPES.get(event)
         if shape is None:
             return self
-        if shape != (len(log.topics), len(data)):
+        if shape != (len(topics), len(data)):
             raise InvalidPoolState(self.address, "malformed event")
         if (event == INITIALIZE) == bool(self.sqrt_price_x96):
             raise InvalidPoolState(self.address, "Initialize must come first, and once")
         if event == SWAP:
-            return self._moved(unsigned(data, 2), unsigned(data, 3), signed(data, 4))
+            # Sliced here, in half the time of three calls: histories are full of these.
+            price, liquidity = int.from_bytes(data[64:96]), int.from_bytes(data[96:128])
+            return self._moved(price, liquidity, int.from_bytes(data[128:], signed=True))
         if event == INITIALIZE:
             return self._moved(unsigned(data, 0), 0, signed(data, 1))
-        lower, upper = signed(log.topics[2], 0), signed(log.topics[3], 0)
+        lower, upper = signed(topics[2], 0), signed(topics[3], 0)
         if event == MINT:
             return self._with_position(lower, upper, unsigned(data, 1))
         return self._with_position(lower, upper, -unsigned(data, 0))
@@ -358,7 +361,11 @@ class UniswapV3Pool(PairPool):
 
     def _moved(self, sqrt_price_x96: int, liquidity: int, tick: int) -> Self:
         """The pool after an event that reports where the price went."""
-        if (sqrt_price_x96, liquidity, tick) == (self.sqrt_price_x96, self.liquidity, self.tick):
+        if (
+            sqrt_price_x96 == self.sqrt_price_x96
+            and liquidity == self.liquidity
+            and tick == self.tick
+        ):
             return self
         if not (
             MIN_SQRT_RATIO <= sqrt_price_x96 < MAX_SQRT_RATIO

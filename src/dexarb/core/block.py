@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, NewType
 
+import msgspec
+
 from dexarb.core.token import Address
 
 BlockHash = NewType("BlockHash", str)
@@ -49,9 +51,12 @@ class Log(NamedTuple):
     log_index: int
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """A transaction with its receipt, failed ones included. Prices in wei per gas."""
+class Transaction(msgspec.Struct, frozen=True, gc=False):
+    """A transaction with its receipt, failed ones included. Prices in wei per gas.
+
+    A struct, because a history has hundreds of them a block: they come out of its lines as they
+    are, and are made in a fifth of a dataclass's time. gc: nothing in it can be part of a cycle.
+    """
 
     index: int
     hash: str

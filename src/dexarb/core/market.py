@@ -92,7 +92,7 @@ class _Step:
     update: BlockUpdate
     parent: Block
     before: dict[PoolKey, Pool]
-    versions: dict[PoolKey, tuple[tuple[int, Pool], ...]]
+    versions: dict[PoolKey, list[tuple[int, Pool]]]
     joined: set[PoolKey] = field(default_factory=set)
 
 
@@ -189,23 +189,29 @@ class Market:
         """
         if update.block.parent_hash != self.block.hash:
             raise NotNextBlock(self.block.hash, update.block.number, update.block.parent_hash)
+        pools, timestamp = self.pools, update.block.timestamp
         versions: dict[PoolKey, list[tuple[int, Pool]]] = {}
         for log in update.logs:
             key = self.key_of(log)
             if key is None:
                 continue
             known = versions.get(key)
-            current = (known[-1][1] if known else self.pools[key]).at(update.block.timestamp)
+            current = known[-1][1] if known else pools[key]
+            if current.moves_with_time:
+                current = current.at(timestamp)
             after = current.apply(log)
-            if after is not current:
-                versions.setdefault(key, []).append((log.transaction_index, after))
-        before = {key: self.pools[key] for key in versions}
-        frozen = {key: tuple(states) for key, states in versions.items()}
-        self._steps.append(_Step(update, self.block, before, frozen))
-        for key, states in frozen.items():
-            self.pools[key] = states[-1][1]
+            if after is current:
+                continue
+            if known:
+                known.append((log.transaction_index, after))
+            else:
+                versions[key] = [(log.transaction_index, after)]
+        before = {key: pools[key] for key in versions}
+        self._steps.append(_Step(update, self.block, before, versions))
+        for key, states in versions.items():
+            pools[key] = states[-1][1]
         self.block = update.block
-        return frozenset(frozen)
+        return frozenset(versions)
 
     def change(self, entry: PoolsChanged) -> frozenset[PoolKey]:
         """Take pools in and leave pools out at the end of the market's block; returns them all.
@@ -306,8 +312,8 @@ class Market:
 
     def is_touched(self, key: PoolKey, place: int) -> bool:
         """Whether a transaction before `place` in the latest block has changed the pool."""
-        versions = self._steps[-1].versions.get(key, ()) if self._steps else ()
-        return bool(versions) and versions[0][0] < place
+        versions = self._steps[-1].versions.get(key) if self._steps else None
+        return versions is not None and versions[0][0] < place
 
     def touching(self, pools: Collection[PoolKey]) -> tuple[int, ...]:
         """Indices of the latest block's transactions that changed one of the pools, ascending."""

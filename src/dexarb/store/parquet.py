@@ -10,9 +10,12 @@ Source of the columns: cryo, crates/freeze/src/datasets (blocks.rs, logs.rs, tra
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import duckdb
 
@@ -23,7 +26,7 @@ from dexarb.store.codec import LinkHeader, to_hex
 from dexarb.store.segment import PARQUET_FILES
 
 BLOCKS, LOGS, TRANSACTIONS = PARQUET_FILES
-_ROWS_AT_A_TIME = 4096
+_ROWS_AT_A_TIME = 2048
 
 _LINES = """
 CREATE TEMP TABLE lines AS
@@ -83,7 +86,10 @@ SELECT seq, block_number, block_hash, parent_hash, timestamp, base_fee_per_gas, 
     gas_limit, seen_at, has_receipts, {proof}
 FROM read_parquet($path) WHERE seq BETWEEN $from_seq AND $to_seq ORDER BY seq""",
     LOGS: """
-SELECT seq, address, topic0, topic1, topic2, topic3, data, transaction_index, log_index
+SELECT seq, address, topic0, topic1, topic2, topic3,
+    (topic0 IS NOT NULL)::UTINYINT + (topic1 IS NOT NULL)::UTINYINT
+        + (topic2 IS NOT NULL)::UTINYINT + (topic3 IS NOT NULL)::UTINYINT,
+    data, transaction_index, log_index
 FROM read_parquet($path) WHERE seq BETWEEN $from_seq AND $to_seq ORDER BY seq, log_index""",
     TRANSACTIONS: """
 SELECT seq, transaction_index, transaction_hash, from_address, to_address, gas_price, gas_used,
@@ -97,6 +103,7 @@ _PROOF, _NO_PROOF = "witnesses, backfilled", "NULL, false"
 _COLUMNS = "SELECT name FROM parquet_schema($path)"
 
 ParquetRow = tuple[Any, ...]
+Made = TypeVar("Made")
 
 
 def write_tables(
@@ -127,84 +134,99 @@ def read_blocks(folder: Path, from_seq: int, to_seq: int) -> Iterator[BlockUpdat
 
     Raises StoreError.
     """
-    with duckdb.connect(config={"threads": 1}) as connection:
-        try:
-            blocks, logs, transactions = (
-                _rows(connection, folder / name, from_seq, to_seq) for name in PARQUET_FILES
-            )
-            log_groups, transaction_groups = _BySeq(logs), _BySeq(transactions)
-            addresses = _Addresses()
-            for rows in blocks:
-                for seq, number, own, parent, *rest, receipts, witnesses, backfilled in rows:
-                    yield BlockUpdate(
-                        seq,
-                        Block(number, BlockHash(to_hex(own)), BlockHash(to_hex(parent)), *rest),
-                        tuple([_log(row, addresses) for row in log_groups.take(seq)]),
-                        tuple(
-                            [_transaction(row, addresses) for row in transaction_groups.take(seq)]
-                        ),
-                        receipts,
-                        witnesses,
-                        backfilled,
-                    )
-        except duckdb.Error as error:
-            raise StoreError(folder, f"cannot be read: {error}") from error
+    addresses = _Addresses()
+    span = from_seq, to_seq
+    with _reading(folder) as first, _reading(folder) as second, _reading(folder) as third:
+        logs = _BySeq(_logs(rows, addresses) for rows in _rows(second, folder / LOGS, span))
+        transactions = _BySeq(
+            _transactions(rows, addresses) for rows in _rows(third, folder / TRANSACTIONS, span)
+        )
+        for rows in _rows(first, folder / BLOCKS, span):
+            for seq, number, own, parent, *rest, receipts, witnesses, backfilled in rows:
+                yield BlockUpdate(
+                    seq,
+                    Block(number, BlockHash(to_hex(own)), BlockHash(to_hex(parent)), *rest),
+                    logs.take(seq),
+                    transactions.take(seq),
+                    receipts,
+                    witnesses,
+                    backfilled,
+                )
 
 
 def read_headers(folder: Path) -> Iterator[LinkHeader]:
     """Headers of the blocks of a closed segment. Raises StoreError."""
-    with duckdb.connect(config={"threads": 1}) as connection:
+    with _reading(folder) as cursor:
+        cursor.execute(_HEADERS, {"path": str(folder / BLOCKS)})
+        for rows in _fetched(cursor):
+            for seq, number, own, parent in rows:
+                hashes = BlockHash(to_hex(own)), BlockHash(to_hex(parent))
+                yield LinkHeader(seq, number, *hashes, False, True)
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """Without tables, for reading files. It takes as long to open as 150 blocks take to read."""
+    return duckdb.connect(config={"threads": 1})
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A cursor that nobody else uses. Raises StoreError where DuckDB refuses what it is asked."""
+    with _database().cursor() as cursor:
         try:
-            cursor = connection.execute(_HEADERS, {"path": str(folder / BLOCKS)})
-            for rows in _fetched(cursor):
-                for seq, number, own, parent in rows:
-                    hashes = BlockHash(to_hex(own)), BlockHash(to_hex(parent))
-                    yield LinkHeader(seq, number, *hashes, False, True)
+            yield cursor
         except duckdb.Error as error:
             raise StoreError(folder, f"cannot be read: {error}") from error
 
 
-class _Addresses(dict[bytes, Address]):
-    """Each address once, however often it occurs: its hash is computed once, too."""
+class _Addresses(dict[bytes | None, Any]):
+    """Each address once, however often it occurs: its hash is computed once, too. None for None:
+    a transaction that creates a contract is sent to nobody."""
 
-    def __missing__(self, raw: bytes) -> Address:
-        made = self[raw] = Address(to_hex(raw))
+    def __missing__(self, raw: bytes | None) -> Address | None:
+        made = self[raw] = None if raw is None else Address(to_hex(raw))
         return made
 
 
-class _BySeq:
-    """Groups of rows that share a seq, asked for in ascending order of seq."""
+class _BySeq(Generic[Made]):
+    """What was made of rows, by the rows' seq, asked for in ascending order of seq.
 
-    def __init__(self, chunks: Iterator[list[ParquetRow]]) -> None:
+    chunks: seqs, ascending, and what was made of the rows with these seqs.
+    """
+
+    def __init__(self, chunks: Iterator[tuple[Sequence[int], Sequence[Made]]]) -> None:
         self._chunks = chunks
-        self._rows = next(chunks, [])
+        self._seqs: Sequence[int] = ()
+        self._made: Sequence[Made] = ()
         self._at = 0
+        self._next_chunk()
 
-    def take(self, seq: int) -> list[ParquetRow]:
-        """The rows of a seq that has not been passed yet."""
-        found: list[ParquetRow] = []
-        while self._rows:
-            rows, first = self._rows, self._at
-            last = first
-            while last < len(rows) and rows[last][0] == seq:
-                last += 1
-            found += rows[first:last]
-            self._at = last
-            if last < len(rows):
+    def take(self, seq: int) -> tuple[Made, ...]:
+        """What belongs to a seq that has not been passed yet."""
+        found: list[Made] = []
+        while self._seqs:
+            first = bisect_left(self._seqs, seq, self._at)
+            self._at = bisect_right(self._seqs, seq, first)
+            found += self._made[first : self._at]
+            if self._at < len(self._seqs):
                 break
-            self._rows, self._at = next(self._chunks, []), 0
-        return found
+            self._next_chunk()
+        return tuple(found)
+
+    def _next_chunk(self) -> None:
+        self._seqs, self._made = next(self._chunks, ((), ()))
+        self._at = 0
 
 
 def _rows(
-    connection: duckdb.DuckDBPyConnection, path: Path, from_seq: int, to_seq: int
+    cursor: duckdb.DuckDBPyConnection, path: Path, span: tuple[int, int]
 ) -> Iterator[list[ParquetRow]]:
-    cursor = connection.cursor()
     query = _READ[path.name]
     if path.name == BLOCKS:
         columns = {name for (name,) in cursor.execute(_COLUMNS, {"path": str(path)}).fetchall()}
         query = query.format(proof=_PROOF if "witnesses" in columns else _NO_PROOF)
-    cursor.execute(query, {"path": str(path), "from_seq": from_seq, "to_seq": to_seq})
+    cursor.execute(query, {"path": str(path), "from_seq": span[0], "to_seq": span[1]})
     yield from _fetched(cursor)
 
 
@@ -213,22 +235,25 @@ def _fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[list[ParquetRow]]:
         yield rows
 
 
-def _log(row: ParquetRow, addresses: _Addresses) -> Log:
-    _, address, topic0, topic1, topic2, topic3, data, transaction_index, log_index = row
-    topics = (topic0, topic1, topic2, topic3)
-    if topic3 is None:
-        topics = tuple([topic for topic in topics if topic is not None])
-    return Log(addresses[address], topics, data, transaction_index, log_index)
+# Column by column: a loop over rows takes three times as long.
 
 
-def _transaction(row: ParquetRow, addresses: _Addresses) -> Transaction:
-    _, index, own, sender, to, gas_price, gas_used, succeeded = row
-    return Transaction(
-        index,
-        to_hex(own),
-        addresses[sender],
-        None if to is None else addresses[to],
-        gas_price,
-        gas_used,
-        succeeded,
-    )
+def _logs(rows: list[ParquetRow], addresses: _Addresses) -> tuple[Sequence[int], Sequence[Log]]:
+    seqs, emitters, *topics, counts, data, transaction_indices, log_indices = _columns(rows)
+    known = [each[:count] for each, count in zip(_columns(topics), counts, strict=True)]
+    emitted = map(addresses.__getitem__, emitters)
+    return seqs, list(map(Log, emitted, known, data, transaction_indices, log_indices))
+
+
+def _transactions(
+    rows: list[ParquetRow], addresses: _Addresses
+) -> tuple[Sequence[int], Sequence[Transaction]]:
+    seqs, indices, hashes, senders, targets, *rest = _columns(rows)
+    texts, address = map("0x".__add__, map(bytes.hex, hashes)), addresses.__getitem__
+    made = map(Transaction, indices, texts, map(address, senders), map(address, targets), *rest)
+    return seqs, list(made)
+
+
+def _columns(rows: Iterable[ParquetRow]) -> Iterator[tuple[Any, ...]]:
+    """Of rows, or rows of columns. Any number of either but none."""
+    return zip(*rows, strict=True)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from dexarb.core.block import Block, BlockHash, BlockRef, BlockUpdate, Log, Transaction
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import Pool
@@ -44,7 +46,7 @@ def update_of(of: Block, logs: Iterable[Log]) -> BlockUpdate:
 
 def transaction(index: int, **changes: Any) -> Transaction:
     made = Transaction(index, f"0xt{index}", TRADER, None, 60 * GWEI, 100_000, succeeded=True)
-    return replace(made, **changes)
+    return msgspec.structs.replace(made, **changes)
 
 
 def profile(
