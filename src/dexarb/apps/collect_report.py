@@ -18,6 +18,7 @@ from dexarb.chain.feed.feed import BlockFeed
 from dexarb.chain.feed.heads import PROBE_S
 from dexarb.chain.rpc import Rpc
 from dexarb.config.collector import CollectorConfig
+from dexarb.config.unpriced import consequence
 from dexarb.errors import StoreError
 
 _log = structlog.get_logger("data-collector")
@@ -84,10 +85,19 @@ def metrics(
         "finalized_block": finalized.number if finalized else None,
         "self_check": asdict(check.counts),
         "left_out": pools.left_out,
+        "unpriced": _unpriced(recorder),
         "rpc_requests_per_block": round(feed.stats.requests_per_block, 3) if feed else 0.0,
         "block_to_state_ms": latency.quantiles(),
         "endpoints": [asdict(report) for report in rpc.endpoints],
     }
+
+
+def _unpriced(recorder: Recorder) -> dict[str, str]:
+    """By the name of a token, what cannot be traded because nothing says what it is worth."""
+    if recorder.market is None:
+        return {}
+    profile = recorder.market.profile
+    return {name: consequence(name, profile.native_name) for name in profile.unpriced}
 
 
 def _named_by(feed: BlockFeed, endpoints: int) -> dict[str, int]:

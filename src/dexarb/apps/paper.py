@@ -187,7 +187,8 @@ class PaperTrader:
         return self._session.engine.market.profile.tokens
 
     def _facts(self) -> ChainFacts:
-        return ChainFacts.of_pools(self._tokens, self._session.engine.market.pools.values())
+        market = self._session.engine.market
+        return ChainFacts.of_pools(market.profile, market.pools.values())
 
     def _reload(self, asked_by: str) -> None:
         """Read the file again. Anything wrong with it: say so, and go on as before."""

@@ -13,6 +13,7 @@ from dexarb.chain.bootstrap.sync import Bootstrap, PoolRequest, bootstrap, reque
 from dexarb.chain.feed.headers import HeaderReader
 from dexarb.chain.rpc import Rpc
 from dexarb.config.collector import CollectorConfig
+from dexarb.config.unpriced import REMEDY, consequence
 from dexarb.core.block import BlockRef
 from dexarb.core.market import Keyframe
 from dexarb.core.pool import Pool, PoolKey
@@ -121,5 +122,9 @@ class PoolReader:
                 fee_pips=missing.fee_pips,
                 reason=missing.reason,
             )
+        profile = chain_profile(self._config.chain, found)
+        for name in profile.unpriced:
+            problem = consequence(name, profile.native_name)
+            _log.warning("price.missing", problem=problem, remedy=REMEDY)
         for loss in what_is_lost(self._config.chain, found):
             _log.error("token.odd", problem=loss)

@@ -94,6 +94,9 @@ class LoadedChain:
             if name not in tables.tokens:
                 remedy = did_you_mean(name, tables.tokens)
                 problems.append(file.error(loc, f'unknown token "{name}"', remedy))
+        priced = {tables.chain.numeraire, *(each.token for each in tables.reference)}
+        needed = dict.fromkeys((tables.chain.wrapped_native, *tables.chain.start_tokens))
+        self.unpriced = tuple(name for name in needed if name not in priced)
         self.exclude_pools: list[PoolKey] = []
         for text in tables.chain.exclude_pools:
             try:

@@ -9,43 +9,57 @@ from typing import Self
 from dexarb.config.chain_profile import LoadedChain
 from dexarb.config.resolve import Listed, place
 from dexarb.config.toml_file import TomlFile, did_you_mean
+from dexarb.config.unpriced import REMEDY, consequence
 from dexarb.core.pool import Pool
+from dexarb.core.profile import ChainProfile
 from dexarb.core.token import Address, Pair, pair_of, pairs_of
 from dexarb.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
 class ChainFacts:
-    """tokens: names to addresses. dexes: names. pairs: those that pools hold, None if unknown."""
+    """tokens: names to addresses. dexes: names. pairs: those that pools hold, None if unknown.
+    unpriced: names of tokens that would have to have a price and cannot. native: that of the token
+    that pays for gas."""
 
     tokens: Mapping[str, Address]
     dexes: frozenset[str]
     pairs: frozenset[Pair] | None
+    unpriced: tuple[str, ...]
+    native: str
 
     @classmethod
-    def of_pools(cls, tokens: Mapping[str, Address], pools: Iterable[Pool]) -> Self:
+    def of_pools(cls, profile: ChainProfile, pools: Iterable[Pool]) -> Self:
         """What a history says."""
         found = list(pools)
         return cls(
-            tokens,
+            profile.tokens,
             frozenset(pool.dex for pool in found),
             frozenset(pair for pool in found for pair in pairs_of(pool.tokens)),
+            profile.unpriced,
+            profile.native_name,
         )
 
     @classmethod
     def of_profile(cls, chain: LoadedChain) -> Self:
         """What a chain profile says, before anything has been collected."""
-        return cls(chain.tokens, frozenset(chain.dexes), None)
+        native = chain.chain.wrapped_native
+        return cls(chain.tokens, frozenset(chain.dexes), None, chain.unpriced, native)
 
     def misfits(self, file: TomlFile, strategies: Sequence[Listed]) -> Iterator[ConfigError]:
-        """Pairs and DEXes that strategies wait for in vain, each once a list. Names of tokens have
-        been checked."""
+        """Pairs and DEXes that strategies wait for in vain, each once a list, and tokens without a
+        price, each once. Names of tokens have been checked."""
         seen = set()
+        unpriced = list(self.unpriced)
         for each in strategies:
             if not each.table.enabled:
                 continue
             for key, values in (("pairs", each.table.pairs), ("dexes", each.table.dexes)):
                 at = place(file, each.at, key)
+                if key == "pairs":
+                    for name in self._needed(unpriced, values):
+                        unpriced.remove(name)
+                        yield file.error(at, consequence(name, self.native), REMEDY)
                 for value in values:
                     if (at, value) not in seen:
                         seen.add((at, value))
@@ -54,6 +68,11 @@ class ChainFacts:
                             if key == "pairs"
                             else self._dex(file, at, value)
                         )
+
+    def _needed(self, tokens: Iterable[str], pairs: Iterable[str]) -> list[str]:
+        """Of these tokens: all trades pay for gas, whatever their pairs."""
+        named = {self.native, *(name for pair in pairs for name in pair.split("/"))}
+        return [name for name in tokens if name in named]
 
     def _pair(self, file: TomlFile, at: tuple[str | int, ...], pair: str) -> Iterator[ConfigError]:
         one, other = (self.tokens[name] for name in pair.split("/"))

@@ -59,3 +59,21 @@ class ChainProfile:
     l1_data_fee: bool = False
     exclude_tokens: tuple[Address, ...] = ()
     exclude_pools: tuple[PoolKey, ...] = ()
+
+    @property
+    def unpriced(self) -> tuple[str, ...]:
+        """Names of what trades are reckoned in and no reference pool gives a price: the token that
+        pays for gas, then start tokens."""
+        names = {address: name for name, address in self.tokens.items()}
+        needed = dict.fromkeys((self.wrapped_native, *self.start_tokens))
+        return tuple(
+            names.get(token, token)
+            for token in needed
+            if token != self.numeraire and not self.reference_pools.get(token)
+        )
+
+    @property
+    def native_name(self) -> str:
+        """Of the token that pays for gas."""
+        names = {address: name for name, address in self.tokens.items()}
+        return names.get(self.wrapped_native, self.wrapped_native)

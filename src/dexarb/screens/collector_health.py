@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dexarb.config.unpriced import REMEDY
+
 SHOWN = 3
 READY = "ready"
 
@@ -33,8 +35,16 @@ def collector_remarks(metrics: Mapping[str, Any]) -> Iterator[str]:
     for endpoint in metrics.get("endpoints") or []:
         if endpoint.get("state") != READY:
             yield f"Endpoint {endpoint.get('endpoint')}: {endpoint.get('reason')}"
+    yield from price_remarks(metrics)
     left_out = metrics.get("left_out") or []
     if left_out:
         shown = ", ".join(left_out[:SHOWN])
         more = f" and {len(left_out) - SHOWN} more" if len(left_out) > SHOWN else ""
         yield f"Left out, because they differ from the chain: {shown}{more}. The log says why."
+
+
+def price_remarks(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """What cannot be traded for want of a price."""
+    unpriced: Mapping[str, str] = metrics.get("unpriced") or {}
+    for problem in unpriced.values():
+        yield f"{problem}. {REMEDY}."

@@ -14,6 +14,7 @@ from dexarb.config.paths import config_paths
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError, StoreError
 from dexarb.screens.answer import Answer
+from dexarb.screens.collector_health import price_remarks
 from dexarb.screens.explanation import (
     Explanation,
     explanations,
@@ -26,7 +27,7 @@ from dexarb.screens.explanation import (
 from dexarb.screens.names import Names, find_strategy, names_of
 from dexarb.screens.tables import UNKNOWN, band, bar, plain_table, signed_usd
 from dexarb.store.ledger_reader import read_only
-from dexarb.store.snapshot import read_state
+from dexarb.store.snapshot import State, read_state
 from dexarb.study.funnel import EXPLAINED, Funnel
 from dexarb.study.stops import stop_as_json
 from dexarb.study.totals import as_json
@@ -42,6 +43,7 @@ class AllInBrief(Answer):
     """All strategies that take part, in the order of the configuration."""
 
     explanations: Sequence[Explanation]
+    remarks: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {"strategies": [_explanation_json(each) for each in self.explanations]}
@@ -63,7 +65,11 @@ class AllInBrief(Answer):
         rest = len(found) - SHOWN
         more = [f"{rest:,} more: --json has all"] if rest > 0 else []
         hint = "`dexarb why NAME` has the whole funnel, `dexarb why A B` two side by side."
-        return Group(table, *(Text(line, style="dim") for line in (*more, hint)))
+        return Group(
+            *(Text(remark, style="bold red") for remark in self.remarks),
+            table,
+            *(Text(line, style="dim") for line in (*more, hint)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,7 @@ class OneInFull(Answer):
 
     explanation: Explanation
     names: Names
+    remarks: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return _explanation_json(self.explanation)
@@ -84,6 +91,7 @@ class OneInFull(Answer):
             Text.assemble((found.strategy.name, "bold"), head),
             Text(wants(found.settings, self.names), style="dim"),
             Text(""),
+            *(Text(remark, style="bold red") for remark in self.remarks),
             Text(sentence(found), style="bold yellow"),
             _table(found.funnel),
             *map(Text, misses),
@@ -104,20 +112,22 @@ def answer(config: Path, names: Sequence[str]) -> Answer:
         known = reader.strategies()
         rows = [find_strategy(name, known, active) for name in names]
         asked = rows or [row for row in known if row.hash in active]
-        found = explanations(reader, known, asked, _now(files.state_file))
+        state = _state(files.state_file)
+        found = explanations(reader, known, asked, state.block.timestamp if state else None)
+    remarks = tuple(price_remarks(state.metrics)) if state else ()
     if not names:
-        return AllInBrief(found)
+        return AllInBrief(found, remarks)
     if len(found) == 1:
-        return OneInFull(found[0], names_of(files.state_file))
+        return OneInFull(found[0], names_of(files.state_file), remarks)
     from dexarb.screens.side_by_side import compare  # brings the search with it
 
     return compare(files, (found[0], found[1]), names_of(files.state_file))
 
 
-def _now(state_file: Path) -> int | None:
-    """The collector's last block, if there is one beside the ledger."""
+def _state(state_file: Path) -> State | None:
+    """The collector's, if there is one beside the ledger."""
     try:
-        return read_state(state_file).block.timestamp
+        return read_state(state_file)
     except StoreError:
         return None
 
