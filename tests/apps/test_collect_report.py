@@ -68,3 +68,14 @@ def test_what_was_spent_outlives_the_process_and_holds_no_key(
     again.load(usage_file(made))
     assert again.today(name, 1_700_000_000.0).requests == 3
     assert again.today(name, 1_700_000_000.0 + 86_400).requests == 0
+
+
+def test_a_file_that_cannot_be_written_is_told_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = config(tmp_path, monkeypatch)
+    usage_file(made).parent.parent.mkdir(parents=True, exist_ok=True)
+    usage_file(made).parent.write_text("in the way")
+    with structlog.testing.capture_logs() as logs:
+        save_usage(made, Rpc.connect(*made.endpoints))
+    assert [line["event"] for line in logs] == ["usage"]

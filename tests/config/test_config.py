@@ -306,6 +306,15 @@ def test_a_path_that_is_no_text_file_is_told_in_plain_words(tmp_path: Path) -> N
     binary.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="is not UTF-8 text"):
         load_paper(binary)
+    binary.write_text("a = " + "[" * 100_000)
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        load_paper(binary)
+
+
+def test_a_mark_in_front_of_the_text_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "paper.toml"
+    path.write_text(classic(), encoding="utf-8-sig")
+    assert load_paper(path).strategies
 
 
 def test_the_paper_traders_file_is_not_the_collectors(tmp_path: Path) -> None:

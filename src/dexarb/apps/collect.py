@@ -13,7 +13,13 @@ from dexarb.apps import collect_report
 from dexarb.apps.latency import Latency
 from dexarb.apps.pool_reader import PoolReader
 from dexarb.apps.pool_watch import PoolWatch
-from dexarb.apps.process import Signals, keep_for_good, name_process, start_logging
+from dexarb.apps.process import (
+    Signals,
+    keep_files_private,
+    keep_for_good,
+    name_process,
+    start_logging,
+)
 from dexarb.apps.recorder import Recorder
 from dexarb.apps.retrying import Retrying
 from dexarb.apps.self_check import SelfCheck
@@ -320,6 +326,7 @@ class Collector:
 def run(config_path: Path) -> int:
     """Collect until SIGINT or SIGTERM. Returns the exit code."""
     name_process("data-collector")
+    keep_files_private()
     signals = Signals()
     config = load_collector(config_path)
     start_logging("data_collector", config.settings.log_level, config.settings.log_dir)

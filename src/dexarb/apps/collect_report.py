@@ -20,6 +20,7 @@ from dexarb.chain.rpc import Rpc
 from dexarb.config.collector import CollectorConfig
 from dexarb.config.unpriced import consequence
 from dexarb.errors import StoreError
+from dexarb.store.files import disk_errors, replace_file
 
 _log = structlog.get_logger("data-collector")
 
@@ -30,8 +31,11 @@ def usage_file(config: CollectorConfig) -> Path:
 
 
 def save_usage(config: CollectorConfig, rpc: Rpc) -> None:
+    path = usage_file(config)
     try:
-        rpc.usage.save(usage_file(config))
+        with disk_errors(path, "cannot be written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, rpc.usage.as_json(), durable=False)
     except StoreError as error:
         _log.error("usage", problem=str(error))
 

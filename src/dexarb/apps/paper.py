@@ -12,7 +12,13 @@ from typing import TypeVar
 import structlog
 
 from dexarb.apps.latency import Latency
-from dexarb.apps.process import Signals, keep_for_good, name_process, start_logging
+from dexarb.apps.process import (
+    Signals,
+    keep_files_private,
+    keep_for_good,
+    name_process,
+    start_logging,
+)
 from dexarb.apps.sources import GrowingHistory
 from dexarb.apps.stops_log import StopsLog
 from dexarb.apps.watch import FileWatch
@@ -306,6 +312,7 @@ class PaperTrader:
 def run(config_path: Path) -> int:
     """Trade on paper until SIGINT or SIGTERM. Returns the exit code."""
     name_process("paper-trading")
+    keep_files_private()
     signals = Signals()
     watch = FileWatch(config_path)
     config = load_paper(config_path)
@@ -316,11 +323,19 @@ def run(config_path: Path) -> int:
     if state is None:
         return 0
     reader = HistoryReader(state.history)
+    if _is_hollow(general.ledger_file):
+        remedy = "If there were books in it, stop, and bring back a copy"
+        _log.warning("ledger.hollow", ledger=str(general.ledger_file), remedy=remedy)
     with LedgerDb.open(
         general.ledger_file, chain_id=state.chain_id, history=state.history
     ) as ledger:
         PaperTrader(config, watch, reader, ledger, signals, REALITY).run()
     return 0
+
+
+def _is_hollow(ledger: Path) -> bool:
+    """A file without a byte: a new ledger is begun in it, which somebody may not expect."""
+    return ledger.exists() and not ledger.stat().st_size
 
 
 def _wait_for_state(path: Path, signals: Signals) -> State | None:

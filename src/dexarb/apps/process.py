@@ -27,6 +27,12 @@ def name_process(name: str) -> None:
         Path("/proc/self/comm").write_text(name[:MAX_NAME_BYTES])
 
 
+def keep_files_private() -> None:
+    """What this process creates from now on can be read by its user alone: books and logs say what
+    somebody is going to trade."""
+    os.umask(0o077)
+
+
 def keep_for_good() -> None:
     """What is there now is there to stay, so collections of garbage need not look through it again:
     with ten thousand strategies or pools that takes a tenth of a second, in the middle of a block.

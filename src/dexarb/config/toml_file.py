@@ -123,7 +123,7 @@ def read_toml(path: Path, *, secret: str | None = None) -> TomlFile:
     """
     shown = veil.without_urls(str(path))
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark in front
     except FileNotFoundError:
         raise ConfigError(
             "there is no such file", file=shown, remedy="Check the path given with --config"
@@ -141,6 +141,10 @@ def read_toml(path: Path, *, secret: str | None = None) -> TomlFile:
         problem = re.sub(r"\('.*\)", "a key or table", problem)  # as tomllib quotes keys
         raise ConfigError(
             f"not valid TOML: {problem}", file=shown, line=line, remedy="Mend this line"
+        ) from None
+    except RecursionError:
+        raise ConfigError(
+            "not valid TOML: nested too deeply", file=shown, remedy="Mend the brackets"
         ) from None
     return TomlFile(path, text, data, secret)
 

@@ -48,7 +48,9 @@ def replace_file(path: Path, data: bytes, *, durable: bool) -> None:
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        # One that a crash has left is in the way, and through a link we would write elsewhere.
+        temporary.unlink(missing_ok=True)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
             write_all(fd, data)
             if durable:

@@ -306,7 +306,9 @@ class HistoryWriter:
         self.sync()
         fd = -1
         try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+            # One that a crash has left is in the way, and through a link we would write elsewhere.
+            temporary.unlink(missing_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
             fd = os.open(temporary, flags, 0o644)
             write_all(fd, line + b"\n")
             os.fdatasync(fd)

@@ -15,8 +15,6 @@ from pathlib import Path
 
 import msgspec
 
-from dexarb.errors import StoreError
-
 DEFAULT_COMPUTE_UNITS = 20
 COMPUTE_UNITS: Mapping[str, int] = {
     "eth_chainId": 0,
@@ -137,15 +135,9 @@ class Usage:
             if path.stat().st_size <= _MAX_FILE_BYTES:
                 self._counts = msgspec.json.decode(path.read_bytes(), type=dict[str, _Periods])
 
-    def save(self, path: Path) -> None:
-        """Endpoints are named by scheme and host alone. Raises StoreError."""
-        temporary = path.with_name(path.name + ".tmp")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(msgspec.json.format(msgspec.json.encode(self._counts)))
-            temporary.replace(path)
-        except OSError as error:
-            raise StoreError(path, f"cannot be written: {error.strerror}") from None
+    def as_json(self) -> bytes:
+        """For a file. Endpoints are named by scheme and host alone."""
+        return msgspec.json.format(msgspec.json.encode(self._counts))
 
 
 @dataclass(frozen=True, slots=True)
