@@ -11,6 +11,7 @@ import pytest
 from eth_hash.auto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from dexarb.amm import POOL_TYPES, UniswapV2Pool, uniswap_v2
 from dexarb.amm.uniswap_v2 import SYNC, UINT112_MAX
@@ -157,8 +158,8 @@ def test_events_that_change_nothing() -> None:
     sync = event(SYNC, 1, 2)
     assert pool.apply(event(SYNC, 1000, 2000)) is pool
     assert pool.apply(event(keccak(b"Swap(address,uint256)"), 1, 2)) is pool
-    assert pool.apply(sync._replace(topics=())) is pool
-    assert pool.apply(sync._replace(address=STRANGER)) is pool
+    assert pool.apply(structs.replace(sync, topics=())) is pool
+    assert pool.apply(structs.replace(sync, address=STRANGER)) is pool
     assert pool.apply(sync) == v2_pool(1, 2)
 
 

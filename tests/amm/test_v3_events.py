@@ -6,6 +6,7 @@ import pytest
 from eth_hash.auto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from dexarb.amm import UniswapV3Pool, uniswap_v3_load
 from dexarb.amm.tick_math import MAX_SQRT_RATIO, MIN_SQRT_RATIO, get_sqrt_ratio_at_tick
@@ -113,8 +114,8 @@ def test_events_that_change_nothing() -> None:
         event(keccak(b"SetFeeProtocol(uint8,uint8,uint8,uint8)"), 0, 0, 4, 4),
         event(keccak(b"CollectProtocol(address,address,uint128,uint128)"), 1, 1, indexed=[1, 2]),
         event(keccak(b"IncreaseObservationCardinalityNext(uint16,uint16)"), 1, 2),
-        poke._replace(topics=()),
-        swap(Q96 + 1, 1, 0)._replace(address=STRANGER),
+        structs.replace(poke, topics=()),
+        structs.replace(swap(Q96 + 1, 1, 0), address=STRANGER),
     ):
         assert pool.apply(log) is pool
 

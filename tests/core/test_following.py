@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from dexarb.core.block import BlockHash, BlockRef
 from dexarb.core.following import Follower, Move, MoveKind
@@ -140,7 +141,7 @@ def test_what_cannot_follow_leaves_nothing_and_says_why() -> None:
     assert move.kind is MoveKind.LOST
     assert isinstance(move.error, RewindTooDeep | NotNextBlock)
     made, _ = follower(*BLOCKS[:3])
-    log = next(log for log in BLOCKS[3].logs)._replace(data=b"\1")
+    log = structs.replace(BLOCKS[3].logs[0], data=b"\1")
     move = made.take(replace(BLOCKS[3], logs=(log,)))
     assert isinstance(move.error, PoolError)
     assert made.market is None

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from dexarb.apps.collect import Collector, history_folder
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport.connect import Transport
@@ -137,8 +139,8 @@ def _is_true(update: BlockUpdate, followed: frozenset[str], chain: TrueChain) ->
     said = true_update(true)
     logs = tuple(log for log in said.logs if log.address in followed)
     # Places of logs that were asked for alone are the node's, others count over the block.
-    plain = [log._replace(log_index=0) for log in update.logs]
-    if plain != [log._replace(log_index=0) for log in logs]:
+    plain = [structs.replace(log, log_index=0) for log in update.logs]
+    if plain != [structs.replace(log, log_index=0) for log in logs]:
         return False
     return update.transactions == (said.transactions if update.has_receipts else ())
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import Pool
@@ -72,7 +74,7 @@ def opened_and_taken(chain: SmallChain, price: int) -> BlockUpdate:
     bought, sold = arbitrage(opened, weth_pool(DEAR, 2_500))
     update = chain.mine(opened)
     logs = tuple(
-        state_log(pool, 1)._replace(log_index=number)
+        structs.replace(state_log(pool, 1), log_index=number)
         for number, pool in enumerate((bought, sold), start=1)
     )
     taker = transaction(1, to=RIVAL)

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import structs
+
 from dexarb.config.paper import load_paper
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Keyframe
@@ -106,7 +108,7 @@ def in_one_transaction(
     update: BlockUpdate, *pools: Pool, priority_fee: int = 0, to: Address | None = None
 ) -> BlockUpdate:
     """The block, with one transaction that brings all these pools to these states."""
-    logs = tuple(state_log(pool)._replace(log_index=n) for n, pool in enumerate(pools))
+    logs = tuple(structs.replace(state_log(pool), log_index=n) for n, pool in enumerate(pools))
     paid = transaction(0, effective_gas_price=30 * GWEI + priority_fee, to=to)
     return replace(update, logs=logs, transactions=(paid,))
 

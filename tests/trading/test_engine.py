@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from dexarb.core.block import BlockHash
 from dexarb.core.market import Market
 from dexarb.core.route import run
@@ -245,7 +247,7 @@ def test_events_that_cannot_follow_stop_trading_until_the_next_keyframe() -> Non
     made, chain = threshold_engine(first), SmallChain(first)
     made.step(chain.mine(weth_pool(CHEAP, 2_450)))
     bad = chain.mine(weth_pool(CHEAP, 2_500))
-    bad = replace(bad, logs=(bad.logs[0]._replace(data=b"\xff" * 64),))
+    bad = replace(bad, logs=(structs.replace(bad.logs[0], data=b"\xff" * 64),))
     assert not made.step(bad).fills
     assert not made.step(chain.mine()).fills
     step = made.step(replace(keyframe(), seq=9, block=chain.tip))

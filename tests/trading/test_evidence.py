@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.evidence import Evidence, Mover, Outcome
 from dexarb.core.market import Keyframe
@@ -46,7 +48,7 @@ class Story:
         made: list[Pool] = [bought.pool, sold.pool]
         update = self.chain.mine(**where)  # type: ignore[arg-type]
         logs = tuple(
-            state_log(pool)._replace(transaction_index=1, log_index=n)
+            structs.replace(state_log(pool), transaction_index=1, log_index=n)
             for n, pool in enumerate(made)
         )
         paid = transaction(1, effective_gas_price=33 * GWEI, gas_used=140_000)
@@ -127,7 +129,7 @@ def test_a_gain_mixed_with_something_else_is_not_told() -> None:
     # The same transaction also sells WETH of its own into the dear pool.
     dear = story.engine.market.pools[DEAR].apply(update.logs[1])
     sold = state_log(dear.swap(WETH, 10**18).pool)
-    logs = (*update.logs, sold._replace(transaction_index=1, log_index=2))
+    logs = (*update.logs, structs.replace(sold, transaction_index=1, log_index=2))
     (found,) = story.engine.step(replace(update, logs=logs)).evidence
     assert (found.outcome, found.gain_token, found.gain) == (Outcome.TAKEN, None, None)
 

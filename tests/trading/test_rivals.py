@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.core.block import BlockUpdate
@@ -46,7 +47,7 @@ def in_one_transaction(update: BlockUpdate, *pools: Pool, priority_fee: int) -> 
     logs = []
     for number, pool in enumerate(pools):
         assert isinstance(pool, UniswapV2Pool)
-        logs.append(state_log(pool)._replace(log_index=number))
+        logs.append(structs.replace(state_log(pool), log_index=number))
     paid = transaction(0, effective_gas_price=30 * GWEI + priority_fee)
     return replace(update, logs=tuple(logs), transactions=(paid,))
 

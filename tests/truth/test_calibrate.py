@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from dexarb import cli
 from dexarb.amm.abi import unsigned
@@ -56,7 +57,7 @@ def edit(place: Callable[[Log], bool], data: Callable[[Log], bytes], nth: int) -
             if place(log):
                 count += 1
                 if count == nth:
-                    log = log._replace(data=data(log))
+                    log = structs.replace(log, data=data(log))
             logs.append(log)
         return replace(update, logs=tuple(logs))
 
@@ -110,7 +111,7 @@ def v2_output_plus(amount: int, nth: int) -> Poison:
                 fallen = [index for index in (0, 1) if now[index] < before[index]]
                 count += len(fallen) == 1
                 if len(fallen) == 1 and count == nth:
-                    log = log._replace(data=word_plus(fallen[0], -amount)(log))
+                    log = structs.replace(log, data=word_plus(fallen[0], -amount)(log))
             logs.append(log)
         return replace(update, logs=tuple(logs))
 

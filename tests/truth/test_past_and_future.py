@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from msgspec import structs
 
 from dexarb.amm.abi import unsigned
 from dexarb.amm.uniswap_v2 import SYNC
@@ -76,7 +77,7 @@ def other_prices(reader: HistoryReader, folder: Path, seq: int) -> HistoryReader
         if log.topics[0] != SYNC:
             return log
         reserve = unsigned(log.data, 0) * 103 // 100
-        return log._replace(data=reserve.to_bytes(32, "big") + log.data[32:])
+        return structs.replace(log, data=reserve.to_bytes(32, "big") + log.data[32:])
 
     def change(update: BlockUpdate) -> BlockUpdate:
         return replace(update, logs=tuple(map(dearer, update.logs)))

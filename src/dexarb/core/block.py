@@ -38,10 +38,11 @@ class Block:
     seen_at: float | None = None
 
 
-class Log(NamedTuple):
+class Log(msgspec.Struct, frozen=True, gc=False):
     """An event of a contract. transaction_index and log_index count within the block.
 
-    A tuple, because a history has tens of them a block, and these are made three times as fast.
+    A struct, as transactions are: a history has tens of them a block, and hundreds of these. They
+    are made in a fifth of the time of dataclasses. gc: nothing in them can be part of a cycle.
     """
 
     address: Address
@@ -52,11 +53,7 @@ class Log(NamedTuple):
 
 
 class Transaction(msgspec.Struct, frozen=True, gc=False):
-    """A transaction with its receipt, failed ones included. Prices in wei per gas.
-
-    A struct, because a history has hundreds of them a block: they come out of its lines as they
-    are, and are made in a fifth of a dataclass's time. gc: nothing in it can be part of a cycle.
-    """
+    """A transaction with its receipt, failed ones included. Prices in wei per gas."""
 
     index: int
     hash: str

@@ -8,6 +8,7 @@ checksum that ends a line on disk is not looked at here; see store/checksum.py.
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
@@ -137,9 +138,9 @@ def to_hex(data: bytes) -> str:
 
 def from_hex(text: str) -> bytes:
     """Raises ValueError."""
-    if not text.startswith("0x"):
+    if text[:2] != "0x":
         raise ValueError(f"{text[:12]!r} does not start with 0x")
-    return bytes.fromhex(text[2:])
+    return unhexlify(text[2:])
 
 
 def encode_block(update: BlockUpdate) -> bytes:
@@ -311,13 +312,13 @@ def _ref(line: _RefLine) -> BlockRef:
 
 
 def _logs(lines: Iterable[_LogLine]) -> tuple[Log, ...]:
-    word, data = _words.__getitem__, from_hex
+    word = _words.__getitem__
     return tuple(
         [
             Log(
                 line.address,
                 tuple(map(word, line.topics)),
-                data(line.data),
+                from_hex(line.data),
                 line.transaction_index,
                 line.log_index,
             )

@@ -31,7 +31,7 @@ SEGMENT_FILES = (*PARQUET_FILES, KEYFRAME_FILE, CHANGES_FILE, BREAK_FILE)
 TEMPORARY_SUFFIX = ".tmp"
 KEYFRAME_PREFIX = b'{"kind":"keyframe"'
 CHANGES_PREFIX, BREAK_PREFIX = b'{"kind":"pools"', b'{"kind":"break"'
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 
 
 class Manifest(msgspec.Struct, frozen=True):

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
+from msgspec import structs
+
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.block import Block, BlockUpdate, Log
@@ -135,7 +137,8 @@ def _update(market: Market, random_: random.Random, name: str, logs: int) -> Blo
     for index in range(logs):
         pool = random_.choice(list(pools.values()))
         # Hashes have no order, so neither transactions nor logs are numbered without holes.
-        log = _event(pool, random_)._replace(transaction_index=2 * index, log_index=5 * index + 1)
+        event = _event(pool, random_)
+        log = structs.replace(event, transaction_index=2 * index, log_index=5 * index + 1)
         pools[pool.key] = pool.apply(log)
         entries.append(log)
     transactions = tuple(

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from msgspec import structs
 
 from dexarb.core.block import Block, BlockUpdate, Log, Transaction
 from dexarb.core.market import Keyframe
@@ -108,7 +109,9 @@ class RandomChain(Chain):
             except PoolError:
                 return 0
             log = swap_log(token_in, amount, result.amount_out, result.pool)
-            logs.append(log._replace(transaction_index=index, log_index=first_log + len(logs)))
+            logs.append(
+                structs.replace(log, transaction_index=index, log_index=first_log + len(logs))
+            )
             pools[pool.key] = result.pool
             return result.amount_out
 
