@@ -42,7 +42,7 @@ class Log(msgspec.Struct, frozen=True, gc=False):
     """An event of a contract. transaction_index and log_index count within the block.
 
     A struct, as transactions are: a history has tens of them a block, and hundreds of these. They
-    are made in a fifth of the time of dataclasses. gc: nothing in them can be part of a cycle.
+    are made in a tenth of the time of dataclasses. gc: nothing in them can be part of a cycle.
     """
 
     address: Address
