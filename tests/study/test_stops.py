@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from dexarb.core.block import Block
-from dexarb.core.ledger import SECONDS_PER_DAY
 from dexarb.core.trade import Decision, FillStatus, SkipReason
+from dexarb.core.units import SECONDS_PER_DAY
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.ledger_rows import StrategyRow

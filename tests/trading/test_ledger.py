@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dexarb.core.block import Block, BlockHash, BlockRef, BlockUpdate
-from dexarb.core.ledger import SECONDS_PER_DAY, is_loss
+from dexarb.core.ledger import is_loss
 from dexarb.core.market import Entry, Keyframe, PoolsChanged
 from dexarb.core.pool import PoolKey
 from dexarb.core.trade import Decision, Fill, FillStatus, Position, StrategyHash
+from dexarb.core.units import SECONDS_PER_DAY
 from dexarb.trading.engine import Engine
 from dexarb.trading.seams import Step
 from tests.support.scripted import Change, Scripted

@@ -19,8 +19,8 @@ from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle
 from dexarb.core.trade import Decision, Fill, FillStatus, StrategyHash
+from dexarb.core.units import SECONDS_PER_DAY
 
-SECONDS_PER_DAY = 86_400
 IntColumn = npt.NDArray[np.int64]
 
 COLUMNS = (

@@ -19,3 +19,6 @@ GWEI = 10**9
 """In wei."""
 NATIVE = 10**18
 """A whole native token in wei."""
+
+SECONDS_PER_DAY = 86_400
+"""Of UTC, which knows no leap seconds in timestamps."""

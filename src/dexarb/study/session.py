@@ -24,7 +24,7 @@ from dexarb.study.past import Booked, Past
 from dexarb.study.searching import scanner_of
 from dexarb.trading.decide.arrays import Codes
 from dexarb.trading.decide.custom import Factories, OwnStrategies
-from dexarb.trading.decide.limits import counted, limits_of, stopped_by
+from dexarb.trading.decide.limit_columns import limit_columns, stopped
 from dexarb.trading.decide.recorded import Recorded
 from dexarb.trading.decide.skips import SECONDS_PER_HOUR
 from dexarb.trading.decide.threshold import ThresholdStrategies
@@ -88,7 +88,7 @@ class Session:
         self._strategies: tuple[Recorded, ...] = ()
         self._engine: Engine | None = None
         self._settings: tuple[StrategySettings, ...] = ()
-        self._limits, self._rows = limits_of(()), np.zeros(0, dtype=np.intp)
+        self._limits, self._rows = limit_columns(()), np.zeros(0, dtype=np.intp)
         self._unwritten: _Unwritten | None = None
         self._announced: tuple[StrategySettings, ...] | None = None
         self._seen: IntColumn = np.zeros(0, dtype=np.int64)
@@ -130,8 +130,8 @@ class Session:
     def stopped_by(self) -> Codes:
         """By strategy, in the order of `settings`: the code of the limit on trades or losses that
         stops it after the latest entry, or TAKEN."""
-        ledger, block = self.engine.ledger, self.engine.market.block
-        return stopped_by(self._limits, counted(ledger, self._rows), block.number)
+        block = self.engine.market.block.number
+        return stopped(self._limits, self.engine.ledger, self._rows, block)
 
     def _scanner(self, market: Market, dust: Dust) -> Scanner:
         return scanner_of(
@@ -155,7 +155,7 @@ class Session:
     def use(self, settings: Sequence[StrategySettings]) -> None:
         """Trade with these from the next entry on. Books of those that stay go on."""
         self._settings = tuple(settings)
-        self._limits = limits_of(self._settings)
+        self._limits = limit_columns(self._settings)
         self._announced = self._settings
         self._own.use([each for each in self._settings if each.kind != THRESHOLD])
         built_in = [each for each in self._settings if each.kind == THRESHOLD]

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from dexarb.core.ledger import SECONDS_PER_DAY
-from dexarb.core.trade import REASONS, SkipReason, StrategyHash
+from dexarb.core.trade import SkipReason, StrategyHash
+from dexarb.core.units import SECONDS_PER_DAY
 from dexarb.store.ledger_reader import LedgerReader
 from dexarb.store.ledger_rows import AgainstLimits
-from dexarb.trading.decide.arrays import TAKEN
-from dexarb.trading.decide.limits import Counted, limits_of, stopped_by
+from dexarb.trading.decide.limits import Counted, stopped_by
 from dexarb.trading.strategy import StrategySettings
 
 
@@ -44,22 +40,16 @@ def stops_now(reader: LedgerReader, now: int | None = None) -> dict[StrategyHash
         return {}
     day = max(reader.last_timestamp or 0, now or 0) // SECONDS_PER_DAY
     known = reader.against_limits(day)
-    rows = [known[key] for key in limited]
-    codes = stopped_by(limits_of(list(limited.values())), _columns(rows), last[0])
-    return {
-        row.strategy: _stop(REASONS[code], row, limited[row.strategy].cooldown_blocks, day)
-        for row, code in zip(rows, codes.tolist(), strict=True)
-        if code != TAKEN
-    }
-
-
-def _columns(rows: Sequence[AgainstLimits]) -> Counted:
-    return Counted(
-        trades=np.array([row.day_trades for row in rows], dtype=np.int64),
-        net=np.array([row.day_net_micro_usd for row in rows], dtype=np.int64),
-        losses_in_a_row=np.array([row.losses_in_a_row for row in rows], dtype=np.int64),
-        last_loss_block=np.array([row.last_loss_block for row in rows], dtype=np.int64),
-    )
+    found = {}
+    for key, each in limited.items():
+        row = known[key]
+        counted = Counted(
+            row.day_trades, row.day_net_micro_usd, row.losses_in_a_row, row.last_loss_block
+        )
+        reason = stopped_by(each, counted, last[0])
+        if reason is not None:
+            found[key] = _stop(reason, row, each.cooldown_blocks, day)
+    return found
 
 
 def _stop(by: SkipReason, row: AgainstLimits, cooldown_blocks: int, day: int) -> Stop:

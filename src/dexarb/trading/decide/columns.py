@@ -17,7 +17,7 @@ from dexarb.core.token import Pair
 from dexarb.core.trade import Funding
 from dexarb.core.units import PPM
 from dexarb.trading.decide.arrays import LARGEST, Codes, Ints, Rows, as_column
-from dexarb.trading.decide.limits import counted, limits_of, stopped_by
+from dexarb.trading.decide.limit_columns import limit_columns, stopped
 from dexarb.trading.strategy import StrategySettings
 
 Key = TypeVar("Key", bound=Hashable)
@@ -110,7 +110,7 @@ class StrategyColumns:
         self.classes = Classes(scope, terms, spread, np.searchsorted(self.spreads, spread), least)
         self.least = np.full(len(self.terms), LARGEST, dtype=np.int64)
         np.minimum.at(self.least, terms, least)
-        self.limits = limits_of(self.settings)
+        self.limits = limit_columns(self.settings)
         self._ledger: Ledger | None = None
         self._rows: Rows = np.zeros(0, dtype=np.intp)
 
@@ -128,8 +128,8 @@ class StrategyColumns:
         return self._rows
 
     def stopped_by(self, ledger: Ledger, block: int) -> Codes:
-        """The limit that stops each strategy at the end of a block, or TAKEN; see `limits`."""
-        return stopped_by(self.limits, counted(ledger, self.rows(ledger)), block)
+        """The limit that stops each strategy at the end of a block; see `limit_columns`."""
+        return stopped(self.limits, ledger, self.rows(ledger), block)
 
 
 def distinct(keys: Iterable[Key]) -> tuple[tuple[Key, ...], Ints]:

@@ -1,69 +1,66 @@
-"""Which limit on trades or losses stops a strategy, for whole columns of them.
+"""Which limit on trades or losses stops a strategy: one rule, for numbers and for columns of them.
 
-Imports nothing that is compiled: the screens ask as well.
+It needs no numpy: the screens ask for a few strategies, and are to start at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from math import inf
+from typing import Any, Generic, NamedTuple, TypeVar
 
-import numpy as np
-
-from dexarb.core.ledger import Ledger
-from dexarb.core.trade import REASON_CODE, SkipReason
-from dexarb.trading.decide.arrays import TAKEN, Codes, Ints, Rows, as_column
+from dexarb.core.trade import SkipReason
 from dexarb.trading.strategy import StrategySettings
 
+T = TypeVar("T")
+"""A number, or a column of integers with one for each strategy."""
 
-class Limits(NamedTuple):
-    """By strategy; LARGEST where there is none. loss: micro-USD of a UTC day. cooldown: blocks
+
+class Limits(NamedTuple, Generic[T]):
+    """More than can be reached where there is none. loss: micro-USD of a UTC day. cooldown: blocks
     after which losses in a row are forgotten, 0 for never."""
 
-    trades: Ints
-    loss: Ints
-    losses_in_a_row: Ints
-    cooldown: Ints
+    trades: T
+    loss: T
+    losses_in_a_row: T
+    cooldown: T
 
 
-class Counted(NamedTuple):
-    """What counts against them, by strategy: trades of the UTC day and their net in micro-USD,
-    losses since the last gain, and the block of the last one."""
+class Counted(NamedTuple, Generic[T]):
+    """What counts against them: trades of the UTC day and their net in micro-USD, losses since the
+    last gain, and the block of the last one."""
 
-    trades: Ints
-    net: Ints
-    losses_in_a_row: Ints
-    last_loss_block: Ints
-
-
-def counted(ledger: Ledger, rows: Rows) -> Counted:
-    """At the end of the ledger's block, of strategies by their rows in it."""
-    return Counted(
-        trades=ledger.column("day_trades")[rows],
-        net=ledger.column("day_net_micro_usd")[rows],
-        losses_in_a_row=ledger.column("consecutive_losses")[rows],
-        last_loss_block=ledger.column("last_loss_block")[rows],
-    )
+    trades: T
+    net: T
+    losses_in_a_row: T
+    last_loss_block: T
 
 
-def limits_of(settings: Sequence[StrategySettings]) -> Limits:
+def against(limits: Limits[Any], counted: Counted[Any], block: int) -> list[tuple[SkipReason, Any]]:
+    """Whether each of them stops the strategy at the end of a block, in the order of SkipReason."""
+    in_a_row = counted.losses_in_a_row >= limits.losses_in_a_row
+    warm = (limits.cooldown <= 0) | (block < counted.last_loss_block + limits.cooldown)
+    return [
+        (SkipReason.DAILY_TRADES, counted.trades >= limits.trades),
+        (SkipReason.DAILY_LOSS, -counted.net >= limits.loss),
+        (SkipReason.CONSECUTIVE_LOSSES, in_a_row & warm),
+    ]
+
+
+def limits_of(settings: StrategySettings) -> Limits[float]:
+    """Of a single strategy."""
     return Limits(
-        trades=as_column(each.max_daily_trades for each in settings),
-        loss=as_column(each.daily_loss_limit_micro_usd for each in settings),
-        losses_in_a_row=as_column(each.max_consecutive_losses for each in settings),
-        cooldown=as_column(each.cooldown_blocks for each in settings),
+        trades=_or_never(settings.max_daily_trades),
+        loss=_or_never(settings.daily_loss_limit_micro_usd),
+        losses_in_a_row=_or_never(settings.max_consecutive_losses),
+        cooldown=settings.cooldown_blocks,
     )
 
 
-def stopped_by(limits: Limits, counted: Counted, block: int) -> Codes:
-    """By strategy the code of the limit that stops it at the end of a block, or TAKEN.
+def _or_never(limit: int | None) -> float:
+    return inf if limit is None else limit
 
-    Of several the first in the order of SkipReason.
-    """
-    codes = np.full(len(limits.trades), TAKEN, dtype=np.int8)
-    rested = (limits.cooldown > 0) & (block >= counted.last_loss_block + limits.cooldown)
-    resting = (counted.losses_in_a_row >= limits.losses_in_a_row) & ~rested
-    codes[resting] = REASON_CODE[SkipReason.CONSECUTIVE_LOSSES]
-    codes[-counted.net >= limits.loss] = REASON_CODE[SkipReason.DAILY_LOSS]
-    codes[counted.trades >= limits.trades] = REASON_CODE[SkipReason.DAILY_TRADES]
-    return codes
+
+def stopped_by(settings: StrategySettings, counted: Counted[int], block: int) -> SkipReason | None:
+    """The first limit that stops a single strategy at the end of a block."""
+    every = against(limits_of(settings), counted, block)
+    return next((reason for reason, stops in every if stops), None)
