@@ -87,6 +87,7 @@ def together(name: str, of: Scene) -> Row:
         each=DECISIONS,
         baseline_each=ALONE,
         repeat=5,
+        in_every_round=True,
     )
 
 
@@ -102,7 +103,7 @@ def settling() -> list[Row]:
             "settle a decision, and only create its Fill",
             lambda: settled(of, of.decisions),
             lambda: [Fill(*each) for each in fills],
-            goal=0.2,
+            goal=None,
             each=DECISIONS,
             baseline_each=DECISIONS,
             repeat=5,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.harness import Row, compare, figure
+from benchmarks.numpy_deciding import NumpyColumns
 from dexarb.apps.process import keep_for_good
 from dexarb.core.trade import Funding
 from dexarb.search.scan import warm_up
@@ -106,7 +107,9 @@ def block_with(count: int, strategies: Sequence[StrategySettings]) -> tuple[Engi
     return made, View(made.market, made.valuation, made.ledger, chosen, made.episodes, stale=False)
 
 
-def deciding(name: str, strategies: Sequence[StrategySettings], goal: float | None = 40) -> Row:
+def deciding(
+    name: str, strategies: Sequence[StrategySettings], goal: float | None = 40
+) -> list[Row]:
     _, view = block_with(OPPORTUNITIES, strategies)
     columns, plain = ThresholdStrategies(strategies, REALITY), PlainLoop(strategies, REALITY.gas)
     expected = plain.decide(view)
@@ -117,14 +120,28 @@ def deciding(name: str, strategies: Sequence[StrategySettings], goal: float | No
     assert {(each.strategy, each.reason): each.times for each in tally.drain(0)} == counts
     by_reason = Counter(each.reason.value for each in expected.skips)
     print(f"  {len(decided.decisions)} decisions, {dict(by_reason)}")
-    return compare(
-        name,
-        lambda: columns.decide(view, tally),
-        lambda: plain.decide(view),
-        goal=goal,
-        unit="us",
-        repeat=20,
-    )
+    arrays = NumpyColumns(strategies, REALITY.gas)
+    decisions, times = arrays.decide_all(view)
+    assert decisions == expected.decisions
+    assert times == Counter(each.reason for each in expected.skips)
+    return [
+        compare(
+            name,
+            lambda: columns.decide(view, tally),
+            lambda: plain.decide(view),
+            goal=goal,
+            unit="us",
+            repeat=20,
+        ),
+        compare(
+            "  the same; numpy over the strategies",
+            lambda: columns.decide(view, tally),
+            lambda: arrays.decide_all(view),
+            goal=None,
+            unit="us",
+            repeat=20,
+        ),
+    ]
 
 
 class Played(NamedTuple):
@@ -191,8 +208,8 @@ def rows() -> list[Row]:
     few = grid(STRATEGIES, profits(34 * USD, 60 * USD, 40))
     many = grid(STRATEGIES, profits(-USD, 5 * USD, 40))
     return [
-        deciding("10,000 strategies x 5 opportunities", few),
-        deciding("10,000 strategies x 5 opportunities, many decide", many, goal=None),
+        *deciding("10,000 strategies x 5 opportunities", few),
+        *deciding("10,000 strategies x 5 opportunities, many decide", many, goal=None),
         *(row for count in COUNTS for row in playing(count)),
     ]
 
