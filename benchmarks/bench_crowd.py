@@ -6,7 +6,6 @@ Processor time: no side waits for anything.
 from __future__ import annotations
 
 import gc
-import resource
 import time
 import tracemalloc
 from collections.abc import Iterable, Sequence
@@ -14,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import count, islice
 from math import inf
 from multiprocessing import get_context
+from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
@@ -160,8 +160,13 @@ def scanned_first(dead: int, tokens: int) -> FirstScan:
         mirror.add(slot)
     mirror.read(slots)
     reading = time.process_time() - start
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    return FirstScan(scan, reading, len(keyframe.pools), len(made.scan.table), memory)
+    return FirstScan(scan, reading, len(keyframe.pools), len(made.scan.table), most_memory())
+
+
+def most_memory() -> float:
+    """That this process ever had, in MiB. (getrusage tells the parent's, if that was more.)"""
+    told = Path("/proc/self/status").read_text()
+    return int(told.split("VmHWM:")[1].split()[0]) / 2**10
 
 
 def first_scan() -> list[Row]:

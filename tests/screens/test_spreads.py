@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dexarb.cli import options
 from dexarb.core.block import BlockRef, BlockUpdate
 from dexarb.core.market import PoolsChanged
 from dexarb.store.history_writer import HistoryWriter
@@ -151,6 +152,19 @@ def test_a_part_of_the_history(world: World, dexarb: Dexarb) -> None:
     assert told["opportunities"] == 1
     told = dexarb("spreads", "-c", world.config, "--last", 1, "--json").json
     assert (told["first_block"], told["opportunities"]) == (CLOSES, 0)
+
+
+def test_who_says_where_to_begin_gets_all_from_there(
+    world: World, dexarb: Dexarb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "BLOCKS_READ", 2)
+    for asked, first in (
+        ([], CLOSES - 1),
+        (["--from", 103], 103),
+        (["--from", 103, "--last", 1], CLOSES),
+    ):
+        told = dexarb("spreads", "-c", world.config, *asked, "--json").json
+        assert (told["first_block"], told["last_block"]) == (first, CLOSES)
 
 
 def test_dead_branches_do_not_count(tmp_path: Path, dexarb: Dexarb) -> None:

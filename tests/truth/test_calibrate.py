@@ -26,7 +26,7 @@ from dexarb.store.follow import newest_market
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.calibrating import Calibrations
 from dexarb.study.calibration import judge_block
-from dexarb.study.calibration_sums import NO_RECEIPTS
+from dexarb.study.calibration_sums import NO_GAS, NO_RECEIPTS
 from tests.truth.conftest import RECORDED_BLOCKS, SEED
 from tests.truth.recording import changed, record, rewrite
 
@@ -183,6 +183,19 @@ def test_a_pair_that_always_gives_less_is_named_with_its_fee(
     (fee,) = found.odd_pairs.values()
     assert fee == pytest.approx(3_000, abs=2)
     assert "3000 pips would fit" in as_text(Calibrated(made).render())
+
+
+def test_receipts_that_tell_no_gas_are_counted_apart(
+    recorded: HistoryReader, tmp_path: Path
+) -> None:
+    def gasless(update: BlockUpdate) -> BlockUpdate:
+        free = tuple(structs.replace(each, gas_used=0) for each in update.transactions)
+        return replace(update, transactions=free)
+
+    found = calibrate(rewrite(tmp_path / "history", changed(recorded, 0, gasless))).whole
+    assert found.ok
+    assert not found.ratios()
+    assert found.gas_not_compared[NO_GAS] > 0
 
 
 def test_without_receipts_amounts_are_judged_and_gas_is_not(

@@ -24,8 +24,18 @@ History = Annotated[
 FirstBlock = Annotated[int | None, typer.Option("--from", help="First block.")]
 LastBlock = Annotated[int | None, typer.Option("--to", help="Last block.")]
 BlockCount = Annotated[
-    int, typer.Option("--last", min=1, help="Of these the newest so many blocks.")
+    int | None,
+    typer.Option(
+        "--last",
+        min=1,
+        help=f"Of these the newest so many blocks; without it and --from {BLOCKS_READ:,}.",
+    ),
 ]
+
+
+def newest(count: int | None, first: int | None) -> int | None:
+    """How many blocks to look at, at most: who says where to begin, means all from there."""
+    return BLOCKS_READ if count is None and first is None else count
 
 
 def ending(command: Callable[..., int]) -> Callable[..., None]:

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from dexarb.cli.options import (
-    BLOCKS_READ,
     PAPER_TOML,
     BlockCount,
     FirstBlock,
@@ -15,6 +14,7 @@ from dexarb.cli.options import (
     Json,
     LastBlock,
     PaperFile,
+    newest,
 )
 from dexarb.screens.answer import show
 
@@ -95,7 +95,7 @@ def spreads(
     config: PaperFile = PAPER_TOML,
     first: FirstBlock = None,
     last: LastBlock = None,
-    count: BlockCount = BLOCKS_READ,
+    count: BlockCount = None,
     size_usd: Annotated[
         float | None,
         typer.Option("--size", min=0.01, help="USD of the round trips; else the strategies'."),
@@ -105,7 +105,14 @@ def spreads(
     """What the market offered against what the strategies need: why there is how much to trade."""
     from dexarb.screens.spreads import answer
 
-    found = answer(history, config=config, first=first, last=last, count=count, size_usd=size_usd)
+    found = answer(
+        history,
+        config=config,
+        first=first,
+        last=last,
+        count=newest(count, first),
+        size_usd=size_usd,
+    )
     return show(found, as_json=as_json)
 
 
@@ -114,7 +121,7 @@ def rivals(
     config: PaperFile = PAPER_TOML,
     first: FirstBlock = None,
     last: LastBlock = None,
-    count: BlockCount = BLOCKS_READ,
+    count: BlockCount = None,
     by: Annotated[str, typer.Option("--by", help="target (the contract called) or sender.")] = (
         "target"
     ),
@@ -123,7 +130,9 @@ def rivals(
     """Who really takes the spreads: how often, for which gain, at which bid, how fast."""
     from dexarb.screens.rivals import answer
 
-    found = answer(history, config=config, first=first, last=last, count=count, by=by)
+    found = answer(
+        history, config=config, first=first, last=last, count=newest(count, first), by=by
+    )
     return show(found, as_json=as_json)
 
 

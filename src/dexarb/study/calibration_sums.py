@@ -19,6 +19,7 @@ USUAL = 5
 """So many arbitrages of a contract say what is usual for it, so many swaps for a pair."""
 
 NO_RECEIPTS = "no receipts"
+NO_GAS = "a receipt that tells no gas"
 NOT_A_CHAIN = "swaps do not pass on all they get"
 OTHER_STYLE = "a swap of another style"
 
@@ -137,6 +138,8 @@ class Calibration:
             self.not_judged[OTHER_STYLE] += 1
         if transaction is None or judged.gas_units is None:
             self.gas_not_compared[NO_RECEIPTS] += 1
+        elif not transaction.gas_used:
+            self.gas_not_compared[NO_GAS] += 1
         else:
             self.gas[transaction.to].append(judged.gas_units / transaction.gas_used)
 
