@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from dexarb.core.trade import SkipReason
+from dexarb.screens.explanation import nearly
+from dexarb.screens.tables import band, signed_usd
 from dexarb.store.ledger_reader import read_only
+from dexarb.study.funnel import Miss
 from tests.store import books
 from tests.support.command import Dexarb
 from tests.support.scenes import (
@@ -161,3 +165,27 @@ def test_code_of_its_own_is_not_run_again(tmp_path: Path, dexarb: Dexarb) -> Non
     assert said.code == 2
     assert 'Own" has code of its own (mine)' in said.err
     assert "own strategy mine, parameters" in dexarb("why", "Own", "-c", world.config).words
+
+
+def test_a_miss_by_less_than_a_cent_is_told_with_all_its_digits() -> None:
+    miss = Miss(SkipReason.PROFIT, needed=10_000_000, best=9_999_998, block=7)
+    assert nearly(miss) == "needed 10.000000 USD, best was 9.999998 USD at block 7"
+    miss = Miss(SkipReason.SPREAD, needed=123_456, best=123_455, block=7)
+    assert nearly(miss) == "needed 12.3456 %, best was 12.3455 % at block 7"
+    miss = Miss(SkipReason.PROFIT, needed=10_000_000, best=410_000, block=7)
+    assert nearly(miss) == "needed 10.00 USD, best was 0.41 USD at block 7"
+
+
+@pytest.mark.parametrize(
+    ("micro_usd", "shown"),
+    [
+        (-3, "-0.000003"),
+        (-4_200, "-0.0042"),
+        (0, "+0.00"),
+        (10_000, "+0.01"),
+        (-5 * 10**9, "-5,000.00"),
+    ],
+)
+def test_no_loss_is_shown_as_none(micro_usd: int, shown: str) -> None:
+    assert signed_usd(micro_usd).plain == shown
+    assert band(micro_usd, 10**6) == f"{shown.lstrip('+')}..1.00"

@@ -148,6 +148,11 @@ def sentence(found: Explanation) -> str:
 def nearly(miss: Miss) -> str:
     """`needed 5.00 USD, best was 0.41 USD at block 812`"""
     needed, best = (" ".join(quantity(miss.reason, each)) for each in (miss.needed, miss.best))
+    if needed == best:
+        unit, scale, digits = (
+            ("%", PPM_PER_PERCENT, 4) if miss.reason is SkipReason.SPREAD else ("USD", MICRO_USD, 6)
+        )
+        needed, best = (f"{x / scale:.{digits}f} {unit}" for x in (miss.needed, miss.best))
     return f"needed {needed}, best was {best} at block {miss.block}"
 
 

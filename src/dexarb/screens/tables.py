@@ -76,20 +76,30 @@ def spread_table(
     return table
 
 
+CENT = MICRO_USD // 100
+
+
 def usd(micro_usd: int) -> str:
     """`1,234.50`; more digits where cents would show nothing."""
-    value = micro_usd / MICRO_USD
-    return f"{value:,.2f}" if abs(value) >= 0.01 or not value else f"{value:.4f}"
+    return f"{micro_usd / MICRO_USD:,.{_digits(micro_usd)}f}"
+
+
+def _digits(micro_usd: int) -> int:
+    size = abs(micro_usd)
+    if size >= CENT or not size:
+        return 2
+    return 4 if size >= CENT // 100 else 6
 
 
 def signed_usd(micro_usd: int) -> Text:
     """`+1,234.50` in its color."""
-    return Text(f"{micro_usd / MICRO_USD:+,.2f}", style=_color(micro_usd))
+    shown = f"{micro_usd / MICRO_USD:+,.{_digits(micro_usd)}f}"
+    return Text(shown, style=_color(micro_usd))
 
 
 def band(low_micro_usd: int, high_micro_usd: int) -> str:
     """`-0.01..39.97`"""
-    return f"{low_micro_usd / MICRO_USD:,.2f}..{high_micro_usd / MICRO_USD:,.2f}"
+    return f"{usd(low_micro_usd)}..{usd(high_micro_usd)}"
 
 
 def ago(seconds: float) -> str:
