@@ -39,6 +39,7 @@ HEAD_START_S = 120
 POLL_S = 0.02
 INTERRUPTED = 130
 LOCK = "demo.lock"
+EARLIER = "earlier"
 PATIENCE_S = 60.0
 """How long a process may take to start, or to catch up at the end."""
 
@@ -90,7 +91,9 @@ class Demo:
             node = running.enter_context(start_anvil(timestamp=int(time.time()) - HEAD_START_S))
             # Only now that there is a node for a new run.
             running.enter_context(_claim(self._folder))
-            _clear(self._folder)
+            earlier = set_aside(self._folder)
+            if earlier is not None:
+                self._print(f"the run before this one is in {earlier}, with its settings and books")
             async with Rpc.connect(node.ws_url) as rpc:
                 # The search is compiled while the chain deploys, into the cache that the paper
                 # trader will load it from.
@@ -197,7 +200,18 @@ def _earlier(folder: Path) -> list[Path]:
     return [folder / name for name in ("data", "logs") if (folder / name).exists()]
 
 
-def _clear(folder: Path) -> None:
-    """Remove the data and logs of an earlier run."""
-    for path in _earlier(folder):
-        shutil.rmtree(path)
+def set_aside(folder: Path) -> Path | None:
+    """Keep an earlier run, with its settings as they were edited, until the next but one; returns
+    where. None: there is none."""
+    if not _earlier(folder):
+        return None
+    earlier = folder / EARLIER
+    with disk_errors(earlier, "cannot be written"):
+        shutil.rmtree(earlier, ignore_errors=True)
+        earlier.mkdir()
+        for path in [*_earlier(folder), *folder.glob("*.toml")]:
+            moved = path.rename(earlier / path.name)
+            if moved.suffix == ".toml":
+                # Its paths are those of its own books.
+                moved.write_text(moved.read_text().replace(f"{folder}/", f"{earlier}/"))
+    return earlier
