@@ -7,19 +7,14 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from dexarb.apps.paper import PaperTrader
-from dexarb.apps.watch import FileWatch
-from dexarb.config.paper import load_paper
 from dexarb.core.block import BlockUpdate
-from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
-from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
 from dexarb.trading.models.reality import REALITY, Reality
 from tests.support.models import FlatGas, LaterBlocks
 from tests.support.recorded import record
-from tests.support.signals import ScriptedSignals
 from tests.support.traded import World, configure, strategy
+from tests.support.trader import run_trader
 from tests.support.worlds.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, weth_pool
 
 OTHER = Reality(gas=FlatGas(), latency=LaterBlocks())
@@ -34,13 +29,8 @@ def trade(world: World, reality: Reality, *updates: BlockUpdate) -> list[str]:
                 yield writer.append(update)
             yield None  # the last one is taken
 
-    with (
-        LedgerDb.open(world.ledger, chain_id=CHAIN_ID, history=world.history) as ledger,
-        capture_logs() as logs,
-    ):
-        watch, reader = FileWatch(world.config), HistoryReader(world.history)
-        signals = ScriptedSignals(happens())
-        PaperTrader(load_paper(world.config), watch, reader, ledger, signals, reality).run()
+    with capture_logs() as logs:
+        run_trader(world, happens(), reality)
     return [line["models"] for line in logs if line["event"] == "reality changed"]
 
 

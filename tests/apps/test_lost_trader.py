@@ -7,18 +7,12 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from dexarb.apps.paper import PaperTrader
-from dexarb.apps.watch import FileWatch
-from dexarb.config.paper import load_paper
 from dexarb.core.market import Market
-from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
-from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
-from dexarb.trading.models.reality import REALITY
 from tests.support.recorded import record
-from tests.support.signals import ScriptedSignals
 from tests.support.traded import configure, strategy
+from tests.support.trader import run_trader
 from tests.support.worlds.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, weth_pool
 
 
@@ -30,7 +24,6 @@ def test_being_lost_is_told_once_and_ends_with_the_next_keyframe(tmp_path: Path)
     for update in before:
         market.apply(update)
     record(tmp_path / "data", first, before)
-    reader = HistoryReader(world.history)
 
     def happens() -> Iterator[object]:
         with HistoryWriter.open(world.history, chain_id=CHAIN_ID, chain="small") as writer:
@@ -39,13 +32,8 @@ def test_being_lost_is_told_once_and_ends_with_the_next_keyframe(tmp_path: Path)
             yield writer.append(chain.mine(weth_pool(CHEAP, 2_450)))
             yield writer.append(chain.mine())
 
-    with (
-        LedgerDb.open(world.ledger, chain_id=CHAIN_ID, history=world.history) as ledger,
-        capture_logs() as logs,
-    ):
-        watch = FileWatch(world.config)
-        config = load_paper(world.config)
-        PaperTrader(config, watch, reader, ledger, ScriptedSignals(happens()), REALITY).run()
+    with capture_logs() as logs:
+        run_trader(world, happens())
     told = [line for line in logs if line["event"].startswith("lost")]
     assert [line["event"] for line in told] == ["lost", "lost.over"]
     assert (told[0]["since_block"], told[0]["until"]) == (103, "the next keyframe")

@@ -11,17 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.apps.paper import PaperTrader
 from dexarb.apps.process import keep_for_good
-from dexarb.apps.watch import FileWatch
-from dexarb.config.paper import load_paper
-from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
-from dexarb.store.ledger_db import LedgerDb
-from dexarb.trading.models.reality import REALITY
+from tests.support.chain_driver import run
+from tests.support.collector import collecting
 from tests.support.recorded import record
-from tests.support.signals import ScriptedSignals
 from tests.support.traded import configure, strategy
+from tests.support.trader import run_trader
+from tests.support.true_chain import TrueChain
+from tests.support.true_node import TrueNode
 from tests.support.worlds.small_chain import CHAIN_ID, SmallChain, keyframe
 
 
@@ -62,11 +60,21 @@ def test_a_trader_looks_through_little_in_a_block(tmp_path: Path) -> None:
             yield None
 
     before = len(gc.get_objects())
-    with LedgerDb.open(world.ledger, chain_id=CHAIN_ID, history=world.history) as ledger:
-        watch, reader = FileWatch(world.config), HistoryReader(world.history)
-        signals = ScriptedSignals(happens())
-        PaperTrader(load_paper(world.config), watch, reader, ledger, signals, REALITY).run()
+    run_trader(world, happens())
     assert looked_through[0] < before / 5
+
+
+def test_a_collector_that_starts_again_looks_through_little_as_well(tmp_path: Path) -> None:
+    async def play() -> None:
+        chain = TrueChain(1)
+        here = collecting(tmp_path, TrueNode(chain))
+        for _ in range(2):
+            gc.unfreeze()
+            async with here.running():
+                await here.until_at(chain.mine())
+                await here.until(lambda: gc.get_freeze_count() > 10_000)
+
+    run(play())
 
 
 def test_libraries_see_no_leaks_when_the_program_ends() -> None:

@@ -7,17 +7,11 @@ from pathlib import Path
 
 from structlog.testing import capture_logs
 
-from dexarb.apps.paper import PaperTrader
-from dexarb.apps.watch import FileWatch
-from dexarb.config.paper import load_paper
-from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
-from dexarb.store.ledger_db import LedgerDb
-from dexarb.trading.models.reality import REALITY
 from tests.support.command import Dexarb
 from tests.support.recorded import record
-from tests.support.signals import ScriptedSignals
 from tests.support.traded import configure, strategy
+from tests.support.trader import run_trader
 from tests.support.worlds.small_chain import CHAIN_ID, CHEAP, SmallChain, keyframe, weth_pool
 
 
@@ -36,13 +30,8 @@ def test_it_is_told_once_and_stands_on_the_screens(tmp_path: Path, dexarb: Dexar
                 yield writer.append(chain.mine())
             yield None
 
-    with (
-        LedgerDb.open(world.ledger, chain_id=CHAIN_ID, history=world.history) as ledger,
-        capture_logs() as logs,
-    ):
-        watch, reader = FileWatch(world.config), HistoryReader(world.history)
-        signals = ScriptedSignals(happens())
-        PaperTrader(load_paper(world.config), watch, reader, ledger, signals, REALITY).run()
+    with capture_logs() as logs:
+        run_trader(world, happens())
     told = [line for line in logs if line["event"].startswith("strategy.")]
     assert [(line["event"], line["by"], line["block"]) for line in told] == [
         ("strategy.stopped", "max_daily_trades", 104)

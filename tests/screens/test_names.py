@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dexarb.core.market import Market
-from dexarb.screens.names import Names, names_at, names_of
+from dexarb.screens.names import Names, names_at, names_of, state_beside
 from tests.support.recorded import record
 from tests.support.scenes import scene
 from tests.support.traded import World
@@ -21,7 +21,7 @@ def named(folder: Path, symbol: str) -> tuple[Names, Names]:
     tokens = (replace(t, symbol=symbol) if t.address == USDC else t for t in first.tokens)
     first = replace(first, tokens=tuple(tokens))
     record(folder / "data", first, updates)
-    return names_at(Market(first)), names_of(World(folder).state)
+    return names_at(Market(first)), names_of(state_beside(World(folder).state))
 
 
 @pytest.mark.parametrize("symbol", ["USDC.e", "DAI", "axlUSDC"])

@@ -16,6 +16,7 @@ from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.ledger_rows import StrategyRow
 from dexarb.study.stops import Stop, stops_now
+from dexarb.study.totals import read_totals
 from dexarb.trading.strategy import StrategySettings
 from tests.store import books
 from tests.study.test_session_cuts import FACTORIES, history, strategies
@@ -51,7 +52,8 @@ def test_the_ledger_counts_as_the_running_books_do(tmp_path: Path) -> None:
                     told.last_loss_block,
                 ] == expected, f"after entry {entry.seq}"
                 seen.add(tuple(value > 0 for value in expected))
-            stopped = stops_now(ledger, day * SECONDS_PER_DAY)
+            taking_part = {each.hash: each for each in session.settings}
+            stopped = stops_now(ledger, taking_part, day * SECONDS_PER_DAY)
             codes = session.stopped_by().tolist()
             names = [each.hash for each in session.settings]
             assert stopped.keys() == {n for n, c in zip(names, codes, strict=True) if c >= 0}
@@ -85,8 +87,8 @@ def traded(folder: Path, limited: StrategySettings, nets: Sequence[int], ends: i
 
 
 def stop_of(ledger: Path, now: int | None = None) -> Stop | None:
-    with read_only(ledger) as reader:
-        return next(iter(stops_now(reader, now).values()), None)
+    """As `status` finds it."""
+    return next(iter(read_totals(ledger, now).stops.values()), None)
 
 
 def test_losses_in_a_row_stop_for_good_or_for_a_while(tmp_path: Path) -> None:

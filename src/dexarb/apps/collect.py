@@ -102,6 +102,7 @@ class Collector:
                 if is_behind:
                     await self._catch_up()
                     is_behind = False
+                    keep_for_good()
                 await self._follow(until=None)
             except (ReorgTooDeep, BlocksMissing) as error:
                 is_behind = await self._break(error) or is_behind
@@ -186,7 +187,6 @@ class Collector:
     async def _begin(self, keyframe: Keyframe) -> None:
         await self._recorder.begin(keyframe)
         self._write_state()
-        keep_for_good()
 
     async def _follow(self, until: int | None) -> None:
         """Take blocks until one with number `until`, or for ever.
@@ -257,6 +257,7 @@ class Collector:
                 await asyncio.sleep(self._retrying.shortest_s)
             else:
                 await self._begin(self._reader.keyframe(found, found.pools))
+                keep_for_good()
                 return
         _log.warning("gap", behind=fork_point.number, reason=str(failure))
 

@@ -19,7 +19,7 @@ from dexarb.config.toml_file import (
     validate,
 )
 from dexarb.core.pool import PoolKey, to_pool_key
-from dexarb.core.profile import ETHEREUM_HEADER, NEEDED_FIELDS
+from dexarb.core.profile import ETHEREUM_HEADER, NEEDED_FIELDS, without_price
 from dexarb.core.token import Address, to_address
 from dexarb.core.units import GWEI
 from dexarb.errors import ConfigErrors, InvalidAddress
@@ -95,8 +95,8 @@ class LoadedChain:
                 remedy = did_you_mean(name, tables.tokens)
                 problems.append(file.error(loc, f'unknown token "{name}"', remedy))
         priced = {tables.chain.numeraire, *(each.token for each in tables.reference)}
-        needed = dict.fromkeys((tables.chain.wrapped_native, *tables.chain.start_tokens))
-        self.unpriced = tuple(name for name in needed if name not in priced)
+        native, starts = tables.chain.wrapped_native, tables.chain.start_tokens
+        self.unpriced = tuple(without_price(native, starts, priced))
         self.exclude_pools: list[PoolKey] = []
         for text in tables.chain.exclude_pools:
             try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
+
+T = TypeVar("T", bound=str)
 
 ETHEREUM_HEADER = (
     "parentHash", "sha3Uncles", "miner", "stateRoot", "transactionsRoot", "receiptsRoot",
@@ -62,18 +64,23 @@ class ChainProfile:
 
     @property
     def unpriced(self) -> tuple[str, ...]:
-        """Names of what trades are reckoned in and no reference pool gives a price: the token that
-        pays for gas, then start tokens."""
-        names = {address: name for name, address in self.tokens.items()}
-        needed = dict.fromkeys((self.wrapped_native, *self.start_tokens))
-        return tuple(
-            names.get(token, token)
-            for token in needed
-            if token != self.numeraire and not self.reference_pools.get(token)
-        )
+        """Names of the tokens that `without_price` tells."""
+        priced = {token for token, pools in self.reference_pools.items() if pools}
+        lacking = without_price(self.wrapped_native, self.start_tokens, {self.numeraire, *priced})
+        return tuple(map(self.name_of, lacking))
 
     @property
     def native_name(self) -> str:
         """Of the token that pays for gas."""
-        names = {address: name for name, address in self.tokens.items()}
-        return names.get(self.wrapped_native, self.wrapped_native)
+        return self.name_of(self.wrapped_native)
+
+    def name_of(self, token: Address) -> str:
+        """As configuration files call it; its address where they do not."""
+        names = (name for name, address in self.tokens.items() if address == token)
+        return next(names, token)
+
+
+def without_price(native: T, starts: Iterable[T], priced: Container[T]) -> list[T]:
+    """What trades are reckoned in and nothing gives a price: the token that pays for gas, then
+    start tokens. All by name, or all by address."""
+    return [token for token in dict.fromkeys((native, *starts)) if token not in priced]

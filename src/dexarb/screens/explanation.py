@@ -68,7 +68,10 @@ def explanations(
     active = reader.active()
     totals = {each.hash: each for each in reader.totals()}
     problems = {each.strategy: each.problem for each in reader.incidents()}
-    won, stopped = reader.won_over_takers(), stops_now(reader, now)
+    won = reader.won_over_takers()
+    settings = {row.hash: StrategySettings.from_canonical(row.name, row.config) for row in asked}
+    trading = {key: each for key, each in settings.items() if key in active}
+    stopped = stops_now(reader, trading, now)
     last = reader.last_block
     by_name: dict[str, list[str]] = {}
     for row in known:
@@ -79,7 +82,7 @@ def explanations(
         found.append(
             Explanation(
                 strategy=row,
-                settings=StrategySettings.from_canonical(row.name, row.config),
+                settings=settings[row.hash],
                 totals=totals[row.hash],
                 won_over_taker_micro_usd=won.get(row.hash, 0),
                 last_block=last[0] if last else None,

@@ -20,7 +20,7 @@ from dexarb.core.token import short
 from dexarb.core.trade import Fill, FillStatus
 from dexarb.core.units import MICRO_USD, NATIVE
 from dexarb.screens.answer import Answer
-from dexarb.screens.names import Names, find_strategy, names_of
+from dexarb.screens.names import Names, find_strategy, names_of, state_beside
 from dexarb.screens.tables import UNKNOWN, band, signed_usd
 from dexarb.store.ledger_reader import LedgerReader, read_only
 from dexarb.store.ledger_rows import FillRow
@@ -86,7 +86,7 @@ def answer(config: Path, *, strategy: str | None, last: int) -> Fills:
     with read_only(files.ledger_file) as reader, reader.at_one_moment():
         found = read_fills(reader, strategy, last)
         open_decisions = len(reader.open_decisions()) if not found else 0
-    return Fills(found, names_of(files.state_file), strategy, open_decisions)
+    return Fills(found, names_of(state_beside(files.state_file)), strategy, open_decisions)
 
 
 def read_fills(reader: LedgerReader, strategy: str | None, last: int) -> list[NamedFill]:

@@ -13,7 +13,7 @@ from dexarb.core.route import Cycle
 from dexarb.core.token import Address, Token, short
 from dexarb.errors import InputError, StoreError
 from dexarb.store.ledger_rows import StrategyRow
-from dexarb.store.snapshot import key_in, read_state
+from dexarb.store.snapshot import State, key_in, read_state
 
 MANY = 10
 DOLLARS = ("USD", "DAI")
@@ -63,11 +63,17 @@ class Names:
         return ", ".join(map(self.pool, cycle.pools))
 
 
-def names_of(state_file: Path) -> Names:
-    """From the collector's state file; without one, addresses have no names."""
+def state_beside(state_file: Path) -> State | None:
+    """The collector's, if there is one beside the ledger."""
     try:
-        state = read_state(state_file)
+        return read_state(state_file)
     except StoreError:
+        return None
+
+
+def names_of(state: State | None) -> Names:
+    """As the collector knows them; without its state, addresses have no names."""
+    if state is None:
         return Names({}, {})
     pools = {key_in(each): _pool(each["dex"], each["fee_pips"]) for each in state.pools}
     return Names(state.tokens, pools)

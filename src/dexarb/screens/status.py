@@ -20,10 +20,11 @@ from dexarb.errors import InputError, StoreError
 from dexarb.screens.answer import Answer
 from dexarb.screens.collector_health import collector_remarks, proof_line
 from dexarb.screens.console import plain_console
+from dexarb.screens.names import state_beside
 from dexarb.screens.stopped import words
 from dexarb.screens.tables import ago, strategy_table
 from dexarb.store.ledger_rows import StrategyTotals
-from dexarb.store.snapshot import State, read_state
+from dexarb.store.snapshot import State
 from dexarb.study.totals import Totals, read_totals
 
 POLL_S = 0.2
@@ -127,11 +128,7 @@ def _selection(sort: str | None, text: str, limit: int) -> Selection:
 
 
 def _read(files: ConfigPaths, selection: Selection) -> Status:
-    try:
-        state = read_state(files.state_file)
-    except StoreError:
-        # The ledger of a replay has no collector beside it.
-        state = None
+    state = state_beside(files.state_file)  # none beside the ledger of a replay
     now = state.block.timestamp if state else None
     return Status(state, read_totals(files.ledger_file, now), selection)
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from dexarb.config.paths import config_paths
 from dexarb.core.units import MICRO_USD
-from dexarb.errors import InputError, StoreError
+from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.collector_health import price_remarks
 from dexarb.screens.explanation import (
@@ -24,10 +24,9 @@ from dexarb.screens.explanation import (
     state,
     wants,
 )
-from dexarb.screens.names import Names, find_strategy, names_of
+from dexarb.screens.names import Names, find_strategy, names_of, state_beside
 from dexarb.screens.tables import UNKNOWN, band, bar, plain_table, signed_usd
 from dexarb.store.ledger_reader import read_only
-from dexarb.store.snapshot import State, read_state
 from dexarb.study.funnel import EXPLAINED, Funnel
 from dexarb.study.stops import stop_as_json
 from dexarb.study.totals import as_json
@@ -112,24 +111,16 @@ def answer(config: Path, names: Sequence[str]) -> Answer:
         known = reader.strategies()
         rows = [find_strategy(name, known, active) for name in names]
         asked = rows or [row for row in known if row.hash in active]
-        state = _state(files.state_file)
+        state = state_beside(files.state_file)
         found = explanations(reader, known, asked, state.block.timestamp if state else None)
     remarks = tuple(price_remarks(state.metrics)) if state else ()
     if not names:
         return AllInBrief(found, remarks)
     if len(found) == 1:
-        return OneInFull(found[0], names_of(files.state_file), remarks)
+        return OneInFull(found[0], names_of(state), remarks)
     from dexarb.screens.side_by_side import compare  # brings the search with it
 
-    return compare(files, (found[0], found[1]), names_of(files.state_file))
-
-
-def _state(state_file: Path) -> State | None:
-    """The collector's, if there is one beside the ledger."""
-    try:
-        return read_state(state_file)
-    except StoreError:
-        return None
+    return compare(files, (found[0], found[1]), names_of(state))
 
 
 def _explanation_json(found: Explanation) -> dict[str, Any]:

@@ -254,7 +254,7 @@ class BlockBooks:
         standing = self._standing({fill.block.hash for fill in rows})
         places = []
         for fill in rows:
-            place = standing.get((fill.block.hash, fill.decision.id))
+            place = standing.pop((fill.block.hash, fill.decision.id), None)
             if place is None:
                 raise StoreError(
                     self._path, f"has no standing fill of decision {fill.decision.id} to undo"

@@ -67,7 +67,6 @@ LEFT JOIN (
 ORDER BY s.ordinal, s.hash
 """
 
-# Before or at the place of the mover: `place` counts the transactions before ours.
 # A trade belongs to the day of the block it was decided on. Only a gain ends a row of losses.
 _AGAINST_LIMITS = """
 WITH standing AS (
@@ -94,6 +93,7 @@ FROM strategies s LEFT JOIN traded t ON t.strategy = s.hash
 LEFT JOIN settled f ON f.strategy = s.hash
 """
 
+# Before or at the place of the mover: `place` counts the transactions before ours.
 _WON_OVER_TAKERS = """
 SELECT d.strategy, sum(f.net_micro_usd)
 FROM fills f JOIN decisions d ON d.n = f.decision

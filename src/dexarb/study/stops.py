@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,17 +25,16 @@ class Stop:
     until_timestamp: int | None = None
 
 
-def stops_now(reader: LedgerReader, now: int | None = None) -> dict[StrategyHash, Stop]:
-    """Of the strategies that take part.
+def stops_now(
+    reader: LedgerReader,
+    settings: Mapping[StrategyHash, StrategySettings],
+    now: int | None = None,
+) -> dict[StrategyHash, Stop]:
+    """Of these strategies, which take part.
 
     now: a UTC timestamp, where something newer than the ledger knows it.
     """
-    last, active = reader.last_block, reader.active()
-    settings = {
-        row.hash: StrategySettings.from_canonical(row.name, row.config)
-        for row in reader.strategies()
-        if row.hash in active
-    }
+    last = reader.last_block
     limited = {key: each for key, each in settings.items() if _has_limits(each)}
     if last is None or not limited:
         return {}

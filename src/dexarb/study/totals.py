@@ -13,6 +13,7 @@ from dexarb.store.ledger_notes import METRICS, Metrics
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.ledger_rows import StrategyTotals
 from dexarb.study.stops import Stop, stop_as_json, stops_now
+from dexarb.trading.strategy import StrategySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,11 @@ def read_totals(ledger: Path, now: int | None = None) -> Totals:
         last = reader.last_block
         active = frozenset(reader.active())
         rows = sorted(reader.totals(), key=lambda row: row.hash not in active)
+        settings = {
+            row.hash: StrategySettings.from_canonical(row.name, row.config)
+            for row in reader.strategies()
+            if row.hash in active
+        }
         return Totals(
             reader.seq,
             last[0] if last else None,
@@ -88,7 +94,7 @@ def read_totals(ledger: Path, now: int | None = None) -> Totals:
             active,
             frozenset(each.strategy for each in reader.incidents()),
             reader.won_over_takers(),
-            stops_now(reader, now),
+            stops_now(reader, settings, now),
         )
 
 

@@ -22,6 +22,7 @@ from dexarb.search.probe import Graph
 from dexarb.trading.decide.arrays import TAKEN, Codes, Ints
 from dexarb.trading.decide.columns import Classes, TermsColumns
 from dexarb.trading.decide.rules import (
+    NO_PRICE,
     PROFIT,
     ROUNDINGS,
     SIZE,
@@ -35,7 +36,6 @@ from dexarb.trading.decide.skips import NOTHING, Counters
 
 PAIR = REASON_CODE[SkipReason.PAIR]
 HOPS = REASON_CODE[SkipReason.HOPS]
-NO_PRICE = REASON_CODE[SkipReason.NO_PRICE]
 
 NOT_COUNTED = -1
 

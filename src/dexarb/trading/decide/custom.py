@@ -40,8 +40,8 @@ from dexarb.trading.decide.arrays import LARGEST, TAKEN
 from dexarb.trading.decide.batch import Judged
 from dexarb.trading.decide.columns import StrategyColumns
 from dexarb.trading.decide.desk import Desk, Offer
-from dexarb.trading.decide.judge import NO_PRICE, STALE, Judge
-from dexarb.trading.decide.rules import PROFIT
+from dexarb.trading.decide.judge import STALE, Judge
+from dexarb.trading.decide.rules import NO_PRICE, PROFIT
 from dexarb.trading.decide.skips import SkipTally, count
 from dexarb.trading.decide.triage import LeastGas, Triage
 from dexarb.trading.models.reality import Reality

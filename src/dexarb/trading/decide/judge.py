@@ -47,7 +47,6 @@ from dexarb.trading.decide.triage import LeastGas
 from dexarb.trading.seams import View
 
 STALE = REASON_CODE[SkipReason.STALE]
-NO_PRICE = REASON_CODE[SkipReason.NO_PRICE]
 
 CELLS = 2**20
 """Opportunities times strategies that are judged at once."""
