@@ -20,13 +20,16 @@ from dexarb.search.packed import Floats
 FIRST_BLOCKS = """
 from numba.core import event
 
+from dexarb.amm import limb_swap
 from dexarb.study.warm_up import warm_up
 from dexarb.search import probe, scan, sizing
 from tests.search.scanning import gas_units
 from tests.support.worlds.blocks import market_of, next_block
 from tests.support.worlds.pools import RandomPools, rng_of, token
 
-KERNELS = (probe.reprice, probe.find_open, sizing.size_cycles)
+KERNELS = (
+    probe.reprice, probe.find_open, sizing.size_cycles, limb_swap.swap_limbs, limb_swap.quote_limbs
+)
 warm_up()
 warm = [kernel.signatures for kernel in KERNELS]
 assert all(len(signatures) == 1 for signatures in warm), warm

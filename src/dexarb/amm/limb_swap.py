@@ -92,7 +92,8 @@ def warm_up() -> None:
     """Compile all kernels, or load them from the cache."""
     rows = np.frombuffer(b"", dtype=Limb).reshape(-1, 3)
     swap(rows, 1, 0, MIN_SQRT_RATIO, MIN_TICK, 1, False, True, 1, MAX_SQRT_RATIO - 1)
-    quote(rows, 1, 0, MIN_SQRT_RATIO, MIN_TICK, 1, False, 1)
+    # A quote at the very end of the prices is refused before its kernel is called.
+    quote(rows, 1, 0, LOWEST_LIMIT + 1, MIN_TICK, 1, False, 1)
 
 
 @kernel_part
