@@ -27,9 +27,7 @@ from tests.search.scanning import gas_units
 from tests.support.worlds.blocks import market_of, next_block
 from tests.support.worlds.pools import RandomPools, rng_of, token
 
-KERNELS = (
-    probe.reprice, probe.find_open, sizing.size_cycles, limb_swap.swap_limbs, limb_swap.quote_limbs
-)
+KERNELS = (probe.reprice, probe.find_open, sizing.size_cycles, limb_swap.quote_limbs)
 warm_up()
 warm = [kernel.signatures for kernel in KERNELS]
 assert all(len(signatures) == 1 for signatures in warm), warm
