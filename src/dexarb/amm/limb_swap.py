@@ -5,7 +5,7 @@ The twin of v3_swap, which says why each line is there. Importing this module im
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,8 @@ Rows = NDArray[np.uint64]
 
 LOWEST, HIGHEST = np.int64(MIN_TICK), np.int64(MAX_TICK)
 NO_TICK = np.int64(MAX_TICK + 1)
+# For a literal True numba would compile the whole swap once more.
+EXACT_IN = cast(bool, np.bool_(True))
 LOWEST_LIMIT, HIGHEST_LIMIT = MIN_SQRT_RATIO + 1, MAX_SQRT_RATIO - 1
 LOWEST_LIMBS, HIGHEST_LIMBS = limbs_of(LOWEST_LIMIT), limbs_of(HIGHEST_LIMIT)
 
@@ -235,6 +237,6 @@ def quote_limbs(
     zero_for_one: bool,
 ) -> tuple[bool, Limb, Limb]:
     """Whether all of an exact input is taken and what it buys fits into these two limbs."""
-    reached = swap_limbs(rows, numbers, tick_spacing, fee_pips, start_tick, zero_for_one, True)
+    reached = swap_limbs(rows, numbers, tick_spacing, fee_pips, start_tick, zero_for_one, EXACT_IN)
     rest = reached[6] | reached[7] | reached[8] | reached[9] | reached[12] | reached[13]
     return reached[0] != NO_TICK and rest == N0, reached[10], reached[11]
