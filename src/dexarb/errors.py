@@ -193,6 +193,10 @@ class MissingTool(OutsideError):
         super().__init__(f"{tool} was not found. {remedy}")
 
 
+class StateError(DexarbError):
+    """Saved state that this program cannot go on from."""
+
+
 class PoolError(DexarbError):
     """pool: the address of the pool that it is about."""
 

@@ -61,15 +61,20 @@ def test_a_break_undoes_what_a_reorganisation_would() -> None:
 
 
 def test_after_a_break_that_goes_too_far_back_nothing_is_known_until_the_keyframe() -> None:
+    """And nothing that was filled stands."""
     made, chain = traded()
     made.step(chain.mine(weth_pool(CHEAP, 2_500)))
     decision = made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions[0]
+    assert columns(made)["filled"] == 1
     step = made.step(Break(9, None, "another chain"))
-    assert (made.is_lost, step.stale, step.undone) == (True, True, ())
+    assert (made.is_lost, step.stale) == (True, True)
+    (undone,) = step.undone
+    assert step.dead_blocks == ("0x100", "0x101", "0x102", "0x103", "0x104", "0x105")
+    assert columns(made) == dict.fromkeys(columns(made), 0) | {"sent": 2, "open": 2}
     lost = made.step(chain.mine(weth_pool(CHEAP, 2_300)))
     assert (lost.stale, lost.decisions, lost.fills) == (True, (), ())
     again = made.step(replace(keyframe(), seq=12))
-    assert again.voided == (decision,)
+    assert again.voided == (undone.decision, decision)
     assert not made.is_lost
 
 

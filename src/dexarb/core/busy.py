@@ -7,13 +7,15 @@ the end of the inclusion block or of a later one. See docs/honest-fills.md, A sp
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle, CycleId
+from dexarb.core.saved import NounReader, NounWriter
 from dexarb.core.trade import Decision, DecisionId
 
 
@@ -23,6 +25,17 @@ class Hold(NamedTuple):
     decision: DecisionId
     row: int
     cycle: Cycle
+
+
+SavedHold = tuple[DecisionId, int, int]
+"""A hold with the number of its cycle."""
+
+
+class BusyState(msgspec.Struct):
+    """What waits for its fill, and what waits for its cycle to close, each in order."""
+
+    unsettled: list[SavedHold]
+    unclosed: list[SavedHold]
 
 
 class BusyPools:
@@ -36,6 +49,25 @@ class BusyPools:
         self._unclosed: dict[CycleId, dict[DecisionId, Hold]] = {}
         self._counts: dict[PoolKey, npt.NDArray[np.int32]] = {}
         """Holds by pool and row; a row behind the end has none."""
+
+    def state(self, nouns: NounWriter) -> BusyState:
+        def saved(hold: Hold) -> SavedHold:
+            return hold.decision, hold.row, nouns.cycle(hold.cycle)
+
+        unclosed = [hold for holds in self._unclosed.values() for hold in holds.values()]
+        return BusyState(list(map(saved, self._unsettled.values())), list(map(saved, unclosed)))
+
+    @classmethod
+    def from_state(cls, state: BusyState, nouns: NounReader) -> Self:
+        """As `state` was taken of it."""
+        busy = cls()
+        waiting = [Hold(name, row, nouns.cycle(c)) for name, row, c in state.unsettled]
+        settled = [Hold(name, row, nouns.cycle(c)) for name, row, c in state.unclosed]
+        busy._unsettled = {hold.decision: hold for hold in waiting}
+        for hold in settled:
+            busy._unclosed.setdefault(hold.cycle.id, {})[hold.decision] = hold
+        busy._count([*waiting, *settled], +1)
+        return busy
 
     def take(self, decisions: Sequence[Decision], rows: Sequence[int]) -> None:
         """Decisions of the strategies in these rows have been sent."""

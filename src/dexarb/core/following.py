@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from dexarb.core.block import BlockHash, BlockUpdate
+from dexarb.core.block import BlockHash, BlockRef, BlockUpdate
 from dexarb.core.market import Break, Entry, Keyframe, Market, PoolsChanged
 from dexarb.core.pool import PoolKey
 from dexarb.errors import MarketError, PoolError
@@ -55,8 +55,28 @@ class Move:
 class Follower:
     """Mutable. market: None before the first keyframe, and while lost."""
 
-    def __init__(self) -> None:
-        self.market: Market | None = None
+    def __init__(self, market: Market | None = None) -> None:
+        self.market = market
+
+    def beyond(self, entry: Entry) -> int | None:
+        """The number of the block that the entry goes back to, where that lies behind what the
+        market remembers; -1 where nothing is left to stand on. None: it need not."""
+        market = self.market
+        if market is None or isinstance(entry, PoolsChanged):
+            return None
+        if isinstance(entry, Break):
+            back = entry.fork_point
+        elif isinstance(entry, Keyframe):
+            if entry.block.number > market.block.number:
+                return None
+            back = BlockRef(entry.block.number, entry.block.hash)
+        elif market.remembers(entry.block.hash):
+            return None
+        else:
+            back = BlockRef(entry.block.number - 1, entry.block.parent_hash)
+        if back is None:
+            return -1
+        return None if market.remembers(back.hash) else back.number
 
     def take(self, entry: Entry) -> Move:
         """Move on by the next entry."""

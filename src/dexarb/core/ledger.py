@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from dexarb.core.block import BlockHash
-from dexarb.core.busy import BusyPools, Hold
+from dexarb.core.busy import BusyPools, BusyState, Hold
 from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle
+from dexarb.core.saved import NounReader, NounWriter
 from dexarb.core.trade import Decision, Fill, FillStatus, StrategyHash
 from dexarb.core.units import SECONDS_PER_DAY
 
@@ -83,6 +86,16 @@ class _BlockJournal:
     released: list[Hold] = field(default_factory=list)
 
 
+class LedgerState(msgspec.Struct):
+    """table, other_days: the columns of COLUMNS, and of days, as little-endian int64 row by row."""
+
+    rows: list[StrategyHash]
+    table: bytes
+    day: int
+    other_days: dict[int, bytes]
+    busy: BusyState
+
+
 class Ledger:
     """Mutable. Columns are numpy arrays over the rows; `rows` maps a strategy hash to its row."""
 
@@ -93,6 +106,36 @@ class Ledger:
         self._other_days: dict[int, IntColumn] = {}
         self._busy = BusyPools()
         self._journal: deque[_BlockJournal] = deque(maxlen=MAX_REORG_DEPTH + 1)
+
+    # -- state --------------------------------------------------------------------------------
+
+    def state(self, nouns: NounWriter) -> LedgerState:
+        """After a block. The way back is no part of it."""
+        return LedgerState(
+            list(self.rows),
+            _bytes_of(self._table),
+            self._day,
+            {day: _bytes_of(kept) for day, kept in self._other_days.items()},
+            self._busy.state(nouns),
+        )
+
+    @classmethod
+    def from_state(cls, state: LedgerState, nouns: NounReader, block_hash: BlockHash) -> Self:
+        """As after the block. Raises ValueError for a state that is none."""
+        ledger = cls()
+        ledger.rows = {name: row for row, name in enumerate(state.rows)}
+        ledger._table = _table_of(state.table, len(COLUMNS))
+        ledger._day = state.day
+        ledger._other_days = {
+            day: _table_of(kept, len(_OF_THE_DAY)) for day, kept in state.other_days.items()
+        }
+        ledger._busy = BusyPools.from_state(state.busy, nouns)
+        ledger.start_block(block_hash)
+        return ledger
+
+    def remember(self, blocks: int) -> None:
+        """Be able to take back so many from now on."""
+        self._journal = deque(self._journal, maxlen=blocks + 1)
 
     # -- rows ---------------------------------------------------------------------------------
 
@@ -242,6 +285,14 @@ class Ledger:
         if undone:
             self._book(undone, self._rows_of(undone), -1)
         return tuple(undone)
+
+
+def _bytes_of(columns: IntColumn) -> bytes:
+    return columns.astype("<i8").tobytes()
+
+
+def _table_of(data: bytes, columns: int) -> IntColumn:
+    return np.frombuffer(data, dtype="<i8").reshape(columns, -1).astype(np.int64)
 
 
 def _day(decision: Decision) -> int:

@@ -86,11 +86,13 @@ class Swap:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """How one block changed the market. versions: (transaction index, pool after it). joined: pools
-    that have come to the market at the end of the block. A pool that leaves goes from all three."""
+    """How one block changed the market. pace: see Market. versions: (transaction index, pool after
+    it). joined: pools that have come to the market at the end of the block. A pool that leaves goes
+    from all three."""
 
     update: BlockUpdate
     parent: Block
+    pace: int
     before: dict[PoolKey, Pool]
     versions: dict[PoolKey, list[tuple[int, Pool]]]
     joined: set[PoolKey] = field(default_factory=set)
@@ -119,6 +121,8 @@ class Market:
         """The pools whose segments are an approximation."""
         self._know(keyframe.pools)
         self._steps: deque[_Step] = deque(maxlen=MAX_REORG_DEPTH)
+        self.pace = 0
+        """Seconds from the parent to the latest block; 0 where the parent is not known."""
 
     @property
     def chain_id(self) -> int:
@@ -145,8 +149,7 @@ class Market:
     @property
     def next_timestamp(self) -> int:
         """When the next block is expected: as long after this one as this one after its parent."""
-        pace = self.block.timestamp - self._steps[-1].parent.timestamp if self._steps else 0
-        return self.block.timestamp + max(1, pace)
+        return self.block.timestamp + max(1, self.pace)
 
     @property
     def ahead(self) -> Mapping[PoolKey, Pool]:
@@ -207,7 +210,8 @@ class Market:
             else:
                 versions[key] = [(log.transaction_index, after)]
         before = {key: pools[key] for key in versions}
-        self._steps.append(_Step(update, self.block, before, versions))
+        self._steps.append(_Step(update, self.block, self.pace, before, versions))
+        self.pace = timestamp - self.block.timestamp
         for key, states in versions.items():
             pools[key] = states[-1][1]
         self.block = update.block
@@ -279,7 +283,7 @@ class Market:
                 del self.pools[key]
             self._forget(step.joined)
             touched.update(step.before, step.joined)
-            self.block = step.parent
+            self.block, self.pace = step.parent, step.pace
         return frozenset(touched)
 
     def remembers(self, block_hash: BlockHash) -> bool:
@@ -287,6 +291,10 @@ class Market:
         return block_hash == self.block.hash or any(
             step.parent.hash == block_hash for step in self._steps
         )
+
+    def remember(self, blocks: int) -> None:
+        """Be able to take back so many from now on."""
+        self._steps = deque(self._steps, maxlen=blocks)
 
     def last_events(self, pool: PoolKey, count: int) -> list[tuple[int, int, str]]:
         """The newest events of a pool in the journal: block, transaction index, first topic."""

@@ -85,6 +85,10 @@ class EdgeTable:
         """The pools of these edges."""
         return [self._edges[edge][0] for edge in route]
 
+    def with_slots(self, edges: Iterable[int]) -> list[tuple[int, int]]:
+        """Each with its slot."""
+        return [(edge, self._edges[edge][0]) for edge in edges]
+
     def between(self, key: PoolKey, token_in: Address, token_out: Address) -> int | None:
         """The edge of a pool from one of its tokens to another, if it is known."""
         slot = self.slots.get(key)

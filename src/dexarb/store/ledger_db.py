@@ -17,6 +17,7 @@ from dexarb.core.evidence import Evidence
 from dexarb.core.route import Cycle
 from dexarb.core.trade import Decision, Fill, Incident, SkipCount, StrategyHash
 from dexarb.errors import StoreError
+from dexarb.store.checkpoints import Checkpoint, Checkpoints
 from dexarb.store.files import disk_errors
 from dexarb.store.ledger_columns import (
     BLOCK,
@@ -37,9 +38,9 @@ from dexarb.store.ledger_schema import (
     LEDGER_SCHEMA,
     bring_up_to_date,
     create,
+    furnish,
     is_empty,
     ledger_errors,
-    renew_indexes,
 )
 from dexarb.store.locking import WriterLock, lock_holder
 
@@ -118,7 +119,7 @@ class LedgerDb(LedgerReader):
                 if ledger.schema != LEDGER_SCHEMA:
                     bring_up_to_date(connection)
                     ledger._meta["schema"] = str(LEDGER_SCHEMA)
-                renew_indexes(connection)
+                furnish(connection)
                 if ledger.history != history:
                     connection.execute(
                         "UPDATE meta SET value = ? WHERE key = 'history'", (str(history),)
@@ -149,6 +150,13 @@ class LedgerDb(LedgerReader):
                     "INSERT OR REPLACE INTO progress VALUES (1, ?, ?, ?)",
                     (seq, block.number, block.hash),
                 )
+
+    @contextmanager
+    def again(self, block: Block) -> Iterator[BlockBooks]:
+        """More of the entry that the ledger includes last, whose block this is, as one transaction.
+        Raises StoreError."""
+        with self._transaction():
+            yield BlockBooks(self.path, self._connection, self.seq, block)
 
     def put_note(self, note: Note[T], value: T) -> None:
         """Remember it beside the blocks; see `note`. Raises StoreError."""
@@ -206,6 +214,18 @@ class BlockBooks:
             "INSERT OR REPLACE INTO epochs VALUES (?, ?, NULL, ?)",
             [(strategy, self._seq, name) for strategy in sorted(each for each, _ in wanted - now)],
         )
+
+    def add_checkpoint(self, format_: int, state: bytes) -> None:
+        """The trader's state after this entry; of those before only such as are still of use."""
+        block = self._block
+        saved = Checkpoint(self._seq, block.number, block.hash, format_, state)
+        with ledger_errors(self._path):
+            Checkpoints(self._connection).add(saved)
+
+    def drop_checkpoints(self, dead_blocks: Iterable[BlockHash]) -> None:
+        """Nobody can go on from these blocks any more."""
+        with ledger_errors(self._path):
+            Checkpoints(self._connection).drop(dead_blocks)
 
     def set_note(self, note: Note[T], value: T) -> None:
         """Remember it with this block; see `LedgerReader.note`."""

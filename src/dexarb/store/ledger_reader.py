@@ -16,6 +16,7 @@ from dexarb.core.block import Block, BlockHash
 from dexarb.core.route import Cycle, CycleId
 from dexarb.core.trade import Decision, SkipCount, StrategyHash
 from dexarb.errors import StoreError
+from dexarb.store.checkpoints import Checkpoint, Checkpoints
 from dexarb.store.ledger_columns import (
     BLOCK,
     DECISION,
@@ -228,6 +229,22 @@ class LedgerReader:
     def active(self) -> dict[StrategyHash, Epoch]:
         """The strategies that take part now, by hash, in the order in which they began."""
         return {each.strategy: each for each in self.epochs() if each.to_seq is None}
+
+    def checkpoint(self, format_: int, deepest: int | None = None) -> Checkpoint | None:
+        """The newest of a format, at the block of number `deepest` or before it where that is
+        told."""
+        with ledger_errors(self.path):
+            known = Checkpoints(self._connection)
+            for each in reversed(known.places()):
+                if each.format == format_ and (deepest is None or each.number <= deepest):
+                    return known.at(each.seq)
+        return None
+
+    def oldest_checkpoint(self, format_: int) -> int | None:
+        """Its seq."""
+        with ledger_errors(self.path):
+            places = Checkpoints(self._connection).places()
+        return next((each.seq for each in places if each.format == format_), None)
 
     def totals(self) -> list[StrategyTotals]:
         """Counts and sums of every strategy, in the order of their ordinals."""

@@ -32,6 +32,11 @@ BEFORE_REALITIES = 2
 _WAITING = "CREATE INDEX IF NOT EXISTS decisions_waiting ON decisions (n) WHERE state = 'open'"
 _BY_ID = ("decisions_open", "decisions_by_id")
 
+_CHECKPOINTS = """CREATE TABLE IF NOT EXISTS checkpoints (
+    seq INTEGER PRIMARY KEY, number INTEGER NOT NULL, hash TEXT NOT NULL,
+    format INTEGER NOT NULL, state BLOB NOT NULL
+) STRICT"""
+
 _REALITIES = f"CREATE TABLE realities ({REALITY.sql}) STRICT, WITHOUT ROWID"
 
 TABLES = f"""
@@ -144,12 +149,14 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
-def renew_indexes(connection: sqlite3.Connection) -> None:
-    """Of a ledger that a program before this one made, all or nothing."""
+def furnish(connection: sqlite3.Connection) -> None:
+    """What a ledger has beside its books, and one of a program before this one had otherwise; all
+    or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     for name in _BY_ID:
         connection.execute(f"DROP INDEX IF EXISTS {name}")
     connection.execute(_WAITING)
+    connection.execute(_CHECKPOINTS)
     connection.execute("COMMIT")
 
 

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dexarb.core.block import Block, BlockHash, BlockUpdate
 from dexarb.core.following import Follower, Move, MoveKind
 from dexarb.core.ledger import Ledger
-from dexarb.core.market import Entry, Keyframe, Market, PoolsChanged
+from dexarb.core.market import (
+    MAX_REORG_DEPTH,
+    Break,
+    Entry,
+    Keyframe,
+    Market,
+    PoolsChanged,
+)
 from dexarb.core.pool import PoolKey
+from dexarb.core.saved import NounReader, NounWriter
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, Incident
 from dexarb.trading.decide.skips import SkipTally
@@ -30,6 +39,7 @@ from dexarb.trading.seams import (
     View,
 )
 from dexarb.trading.settle.evidence import EvidenceTracker
+from dexarb.trading.state import EngineState
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,13 @@ class _Back:
     undone: tuple[Fill, ...] = ()
     dead_blocks: tuple[BlockHash, ...] = ()
     voided: tuple[Decision, ...] = ()
+
+
+class Resumed(NamedTuple):
+    """Where an engine goes on: the market of a block, and the engine's own state after it."""
+
+    market: Market
+    state: EngineState
 
 
 class Engine:
@@ -51,7 +68,7 @@ class Engine:
 
     def __init__(
         self,
-        keyframe: Keyframe,
+        begins: Keyframe | Resumed,
         scanner_factory: ScannerFactory,
         executor: Executor,
         reality: Reality,
@@ -70,14 +87,71 @@ class Engine:
         """Of the next block, where a ledger says what came out: that is not found out again."""
         self.is_lost = False
         """Nothing is known until the next keyframe; `market` is the last one that was."""
-        self._follower = Follower()
-        self.ledger = Ledger()
+        self._memory = MAX_REORG_DEPTH
         self.skips = SkipTally()
+        self.ledger = Ledger()
         self.evidence = EvidenceTracker()
-        self.seq = keyframe.seq
         self.market: Market
+        self.valuation: Valuation
         self.episodes: Episodes
-        self._start(self._follower.take(keyframe))
+        if isinstance(begins, Keyframe):
+            self.seq = begins.seq
+            self._follower = Follower()
+            self._start(self._follower.take(begins))
+        else:
+            self.seq = begins.state.seq
+            self._follower = Follower(begins.market)
+            self._go_on(*begins)
+
+    def _go_on(self, market: Market, state: EngineState) -> None:
+        """What is not in the state follows from the market."""
+        nouns, here = NounReader(state.nouns), market.block.hash
+        self.market = market
+        market.remember(0)  # nothing else can be taken back behind this block
+        market.remember(self._memory)
+        market.pace = state.pace
+        market.swap_gas = frozenset(state.swap_gas)
+        self.valuation = self._value.valuation(market)
+        self.valuation.take_up(state.mids)
+        self._max_hops = state.max_hops
+        self._search_anew()
+        self.episodes = Episodes.from_state(state.episodes, self.scan.table.index, here)
+        self.ledger = Ledger.from_state(state.ledger, nouns, here)
+        self.evidence = EvidenceTracker.from_state(state.watches, nouns, here)
+        self._executor.resume(state.executor, nouns)
+
+    def state(self) -> EngineState:
+        """After a block: what an engine needs that goes on there. The tally of skips is left out:
+        it has to be drained before."""
+        nouns = NounWriter()
+        ledger, watches = self.ledger.state(nouns), self.evidence.state(nouns)
+        executor = self._executor.state(nouns)
+        return EngineState(
+            seq=self.seq,
+            pace=self.market.pace,
+            swap_gas=sorted(self.market.swap_gas),
+            max_hops=self._max_hops,
+            mids=self.valuation.state(),
+            episodes=self.episodes.state(),
+            ledger=ledger,
+            watches=watches,
+            executor=executor,
+            nouns=nouns.nouns,
+        )
+
+    def beyond(self, entry: Entry) -> int | None:
+        """See Follower."""
+        return self._follower.beyond(entry)
+
+    def remember(self, blocks: int) -> None:
+        """Be able to take back so many blocks from now on."""
+        self._memory = blocks
+        self.market.remember(blocks)
+        self.valuation.remember(blocks)
+        self.episodes.remember(blocks)
+        self.ledger.remember(blocks)
+        self.evidence.remember(blocks)
+        self._executor.remember(blocks)
 
     def _start(self, move: Move) -> None:
         """Begin with another market; where the block is the same, go on with what still holds."""
@@ -87,10 +161,8 @@ class Engine:
         known = self.market.pools.keys() if goes_on else frozenset[PoolKey]()
         self.market = self._follower.market
         restated = move.touched & known & self.market.pools.keys()
-        self.valuation: Valuation = self._value.valuation(self.market, prices_before, restated)
-        self._scanner = self._scanner_factory(self.market, self._dust)
-        self._scanner.widen(self._max_hops)
-        self.scan = self._scanner.update(self.market, self.market.pools.keys())
+        self.valuation = self._value.valuation(self.market, prices_before, restated)
+        self._search_anew()
         before = self.episodes if goes_on else None
         self.episodes = Episodes(self.scan.table.index)
         self.episodes.observe(self.market.block, self.scan.table, self.scan.table.everything())
@@ -99,6 +171,11 @@ class Engine:
         self.ledger.restart(self.market.block.hash)
         self.ledger.release(self.scan.table)
         self.evidence.restart(self.market.block.hash, self._unchanged(move))
+
+    def _search_anew(self) -> None:
+        self._scanner = self._scanner_factory(self.market, self._dust)
+        self._scanner.widen(self._max_hops)
+        self.scan = self._scanner.update(self.market, self.market.pools.keys())
 
     def _dust(self, token: Address) -> float:
         return self._least_gas.dust(token, self.market, self.valuation)
@@ -131,6 +208,8 @@ class Engine:
             return self._block(entry, move, back)
         voided: tuple[Decision, ...] = ()
         self.is_lost = move.kind is MoveKind.LOST
+        if self.is_lost and isinstance(entry, Break):
+            back = self._give_up(entry)
         if move.kind in (MoveKind.ANEW, MoveKind.RESTATED):
             voided = self._withdraw(self._unchanged(move))
             self._executor.restart()
@@ -219,6 +298,15 @@ class Engine:
         if not touched <= self.market.pools.keys():
             self.evidence.keep(self.market.pools)
         return _Back(undone, dead, self._withdraw(self.market.pools))
+
+    def _give_up(self, entry: Break) -> _Back:
+        """Of a market that is lost: the books behind what still stands; all that is remembered,
+        where that lies further back."""
+        point = entry.fork_point
+        stands = point.hash if point else BlockHash("")
+        undone = self.ledger.rewind(stands)
+        self._executor.rewind(stands)
+        return _Back(undone, self.evidence.rewind(stands))
 
     def _is_stale(self, block: Block) -> bool:
         return block.seen_at is not None and block.seen_at - block.timestamp > self.max_state_age_s

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Self
 
+import msgspec
 import numpy as np
 
 from dexarb.compiled import kernel
 from dexarb.core.block import Block, BlockHash
 from dexarb.core.market import MAX_REORG_DEPTH
+from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle, CycleId
+from dexarb.core.token import Address
 from dexarb.search.cycles import CycleIndex
 from dexarb.search.open_cycles import Changes, OpenCycles
 from dexarb.search.packed import Ints
@@ -34,6 +38,15 @@ class _Observed:
     changes: list[_Change] = field(default_factory=list)
 
 
+class EpisodesState(msgspec.Struct):
+    """edges: pool, token sold, token bought. routes: four places in `edges` for each cycle, -1
+    behind the last, as little-endian int32. since: block numbers in that order, as int64."""
+
+    edges: list[tuple[PoolKey, Address, Address]]
+    routes: bytes
+    since: bytes
+
+
 class Episodes:
     """Mutable: `observe` after every block, `rewind` when blocks are taken back.
 
@@ -47,6 +60,36 @@ class Episodes:
         self._undone: list[Routes] = []
         """What a rewind has opened or closed again: the table, which has not been taken back, may
         have nothing to say of it."""
+
+    def state(self) -> EpisodesState:
+        """After a block. Edges have other numbers in another index, so they are told in full."""
+        routes, numbers = self._since.items()
+        used, places = np.unique(routes, return_inverse=True)
+        edges = self._index.edges
+        there = used >= 0
+        told = [
+            (edges.keys[slot], *edges.way(e)) for e, slot in edges.with_slots(used[there].tolist())
+        ]
+        shifted = places.reshape(routes.shape) - np.count_nonzero(~there)
+        return EpisodesState(told, shifted.astype("<i4").tobytes(), numbers.astype("<i8").tobytes())
+
+    @classmethod
+    def from_state(cls, state: EpisodesState, index: CycleIndex, block_hash: BlockHash) -> Self:
+        """As after the block. Raises ValueError where the index does not have such cycles."""
+        found = [index.edges.between(*edge) for edge in state.edges]
+        if None in found:
+            raise ValueError("an open cycle passes a pool that is not there")
+        renumbered = np.array([*found, -1], dtype=np.int32)  # -1, behind the last, stays
+        routes = renumbered[np.frombuffer(state.routes, dtype="<i4").reshape(-1, 4)]
+        episodes = cls(index)
+        episodes._since.room_for(len(routes))
+        restore(episodes._since.places, routes, np.frombuffer(state.since, "<i8").astype(np.int64))
+        episodes._journal.append(_Observed(block_hash))
+        return episodes
+
+    def remember(self, blocks: int) -> None:
+        """Be able to take back so many from now on."""
+        self._journal = deque(self._journal, maxlen=blocks + 1)
 
     def __len__(self) -> int:
         """Of what is open."""

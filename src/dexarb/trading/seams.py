@@ -27,6 +27,7 @@ from dexarb.core.evidence import Evidence
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool, PoolKey
+from dexarb.core.saved import NounReader, NounWriter
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, Incident, Opportunity, StrategyHash
 from dexarb.search.result import Dust
@@ -141,6 +142,20 @@ class Executor(Protocol):
 
     def restart(self) -> None:
         """The history goes on without a way back: what is settled stays settled."""
+        ...
+
+    def state(self, nouns: NounWriter) -> bytes:
+        """What is under way after a block, for `resume`; its decisions are told by `nouns`."""
+        ...
+
+    def resume(self, state: bytes | None, nouns: NounReader) -> None:
+        """Forget everything, and go on from there; None: from nothing. The way back is cut off.
+
+        Raises msgspec.MsgspecError and ValueError for a state that is none."""
+        ...
+
+    def remember(self, blocks: int) -> None:
+        """Be able to take back so many blocks from now on."""
         ...
 
 

@@ -68,6 +68,10 @@ class ValueModel(Model):
         return Valuation(market, self.window_blocks, before, changed)
 
 
+SavedMids = tuple[BlockHash, dict[Address, tuple[float, ...]]]
+"""A block's mids of every token's deep enough reference pools."""
+
+
 class Valuation:
     """Mutable: `observe` after every block, `amend` when pools come or go, `rewind` when blocks are
     taken back.
@@ -89,10 +93,8 @@ class Valuation:
         self._numeraire = profile.numeraire
         self._wrapped_native = profile.wrapped_native
         self._know_numeraire(market)
-        # One entry a block: the mids of every token's deep enough reference pools.
-        self._mids: deque[tuple[BlockHash, dict[Address, tuple[float, ...]]]] = deque(
-            maxlen=window_blocks + MAX_REORG_DEPTH
-        )
+        # One entry a block.
+        self._mids: deque[SavedMids] = deque(maxlen=window_blocks + MAX_REORG_DEPTH)
         self._prices: dict[Address, int | None] = {}
         self._carries_on = False
         if before is not None:
@@ -105,6 +107,21 @@ class Valuation:
                     mids = {token: found for token, found in mids.items() if token in kept}
                     self._mids.append((block_hash, mids))
         self.observe(market, market.pools)
+
+    def state(self) -> list[SavedMids]:
+        """The window after a block, the oldest first."""
+        return list(self._mids)[-self._window_blocks :]
+
+    def take_up(self, state: list[SavedMids]) -> None:
+        """Have seen these blocks, the last of them the market's."""
+        self._mids.clear()
+        self._mids.extend(state)
+        self._carries_on = False
+        self._prices.clear()
+
+    def remember(self, blocks: int) -> None:
+        """Be able to take back so many from now on."""
+        self._mids = deque(self._mids, maxlen=self._window_blocks + blocks)
 
     def _know_numeraire(self, market: Market) -> None:
         """One that does not tell its decimals is no token of the market: nothing has a price."""

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Self
+
+import msgspec
 
 from dexarb.core.block import Block, BlockHash, BlockUpdate
 from dexarb.core.evidence import PERSISTS_AFTER_BLOCKS, Evidence, Mover, Outcome
 from dexarb.core.market import MAX_REORG_DEPTH, Market
 from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle, CycleId
+from dexarb.core.saved import NounReader, NounWriter
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision
 from dexarb.trading.models.rivals import Arbitrage, arbitrages
@@ -50,6 +54,17 @@ class _Watch:
         )
 
 
+class SavedWatch(msgspec.Struct, array_like=True):
+    """A watch with the numbers of its cycle and its block."""
+
+    cycle: int
+    block: int
+    mover: Mover | None
+    is_arbitrage: bool
+    gain_token: Address | None
+    gain: int | None
+
+
 @dataclass(slots=True)
 class _Seen:
     """After a block: what was being watched then, and what was decided on at its end."""
@@ -67,6 +82,44 @@ class EvidenceTracker:
         self._journal: deque[_Seen] = deque(
             [_Seen(BlockHash(""), {}, [])], maxlen=MAX_REORG_DEPTH + 1
         )
+
+    def state(self, nouns: NounWriter) -> list[SavedWatch]:
+        """After a block."""
+        return [
+            SavedWatch(
+                nouns.cycle(watch.cycle),
+                nouns.block(watch.block),
+                watch.mover,
+                watch.is_arbitrage,
+                watch.gain_token,
+                watch.gain,
+            )
+            for watch in self._watches.values()
+        ]
+
+    @classmethod
+    def from_state(
+        cls, state: Iterable[SavedWatch], nouns: NounReader, block_hash: BlockHash
+    ) -> Self:
+        """As after the block."""
+        tracker = cls()
+        for each in state:
+            watch = _Watch(
+                nouns.cycle(each.cycle),
+                nouns.block(each.block),
+                each.mover,
+                each.is_arbitrage,
+                each.gain_token,
+                each.gain,
+            )
+            tracker._watches[watch.key] = watch
+        tracker._journal.clear()
+        tracker._journal.append(_Seen(block_hash, dict(tracker._watches), []))
+        return tracker
+
+    def remember(self, blocks: int) -> None:
+        """Be able to take back so many from now on."""
+        self._journal = deque(self._journal, maxlen=blocks + 1)
 
     def restart(self, block_hash: BlockHash, pools: Container[PoolKey] = ()) -> None:
         """The market begins anew at this block, with these pools: forget what has others."""
@@ -116,19 +169,22 @@ class EvidenceTracker:
                 self._journal[-1].begun.append(self._watches[key])
 
     def rewind(self, block_hash: BlockHash) -> tuple[BlockHash, ...]:
-        """Go back to the end of an earlier block, one that the market remembers; returns the
-        hashes of the dead ones, oldest first.
+        """Go back to the end of an earlier block, or to before all that is remembered where it is
+        not among that; returns the hashes of the dead ones, oldest first.
 
         Evidence found in those is open again. So is what was decided in them: it was sent, and
         meets the new branch.
         """
         dead: list[BlockHash] = []
         begun: list[_Watch] = []
-        while self._journal[-1].block_hash != block_hash:
+        while self._journal and self._journal[-1].block_hash != block_hash:
             seen = self._journal.pop()
             dead.append(seen.block_hash)
             begun[:0] = seen.begun
-        if dead:
+        if not self._journal:
+            self._watches.clear()
+            self._journal.append(_Seen(block_hash, {}, []))
+        elif dead:
             fork = self._journal[-1]
             fork.begun.extend(begun)
             self._watches = fork.watches | {watch.key: watch for watch in fork.begun}

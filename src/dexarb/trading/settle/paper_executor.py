@@ -11,9 +11,12 @@ from collections import deque
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from dexarb.core.block import Block, BlockHash, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH, Market
 from dexarb.core.pool import PoolKey
+from dexarb.core.saved import NounReader, NounWriter, SavedDecision
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, DecisionId, Fill
 from dexarb.trading.models.reality import Reality
@@ -38,6 +41,23 @@ class _Sent:
     in_time: bool = False
 
 
+class SavedSent(msgspec.Struct, array_like=True):
+    """As _Sent."""
+
+    decision: SavedDecision
+    number: int
+    prices: Prices
+    earliest: int
+    in_time: bool
+
+
+class PaperState(msgspec.Struct):
+    """How many were sent so far, and what is under way."""
+
+    sent: int
+    open: list[SavedSent]
+
+
 class PaperExecutor:
     """Mutable: the open decisions, and those of the last blocks that are settled."""
 
@@ -46,6 +66,29 @@ class PaperExecutor:
         self._open: dict[DecisionId, _Sent] = {}
         self._sent = 0
         self._settled: deque[tuple[BlockHash, list[_Sent]]] = deque(maxlen=MAX_REORG_DEPTH + 1)
+
+    def state(self, nouns: NounWriter) -> bytes:
+        saved = [
+            SavedSent(
+                nouns.decision(sent.decision), sent.number, sent.prices, sent.earliest, sent.in_time
+            )
+            for sent in self._open.values()
+        ]
+        return msgspec.json.encode(PaperState(self._sent, saved))
+
+    def resume(self, state: bytes | None, nouns: NounReader) -> None:
+        saved = msgspec.json.decode(state, type=PaperState) if state else PaperState(0, [])
+        under_way = [
+            _Sent(
+                nouns.decision(each.decision), each.number, each.prices, each.earliest, each.in_time
+            )
+            for each in saved.open
+        ]
+        self._sent, self._open = saved.sent, {sent.decision.id: sent for sent in under_way}
+        self._settled.clear()
+
+    def remember(self, blocks: int) -> None:
+        self._settled = deque(self._settled, maxlen=blocks + 1)
 
     def submit(self, decisions: Sequence[Decision], valuation: Valuation) -> None:
         quotes = _TokenPrices(valuation)
