@@ -73,3 +73,6 @@ class NounReader:
         fields[_POSITION] = Position(fields[_POSITION])
         fields[_FUNDING] = Funding(fields[_FUNDING])
         return Decision(*fields)
+
+
+NO_NOUNS = NounReader(Nouns([], []))

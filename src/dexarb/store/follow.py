@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dexarb.core.block import BlockHash
 from dexarb.core.following import Follower, Move
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
 from dexarb.errors import StoreError
@@ -55,6 +56,18 @@ def follow(
     for entry in reader.entries(first.seq, to_seq):
         move = follower.take(entry)
         yield move, follower.market
+
+
+def market_behind(reader: HistoryReader, seq: int, block_hash: BlockHash) -> Market:
+    """The market behind entry seq, which stands at this block. Raises StoreError where no keyframe
+    that the history still has leads there."""
+    for keyframe in reader.keyframe_headers(before_seq=seq + 1):
+        market: Market | None = None
+        for _, now in follow(reader, reader.keyframe(keyframe.seq), seq):
+            market = now
+        if market is not None and market.block.hash == block_hash:
+            return market
+    raise StoreError(reader.folder, f"does not lead to block {block_hash} of entry {seq} any more")
 
 
 def newest_market(reader: HistoryReader) -> Market:

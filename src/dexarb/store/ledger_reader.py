@@ -115,6 +115,12 @@ def _of(strategy: StrategyHash | None) -> str:
     return "TRUE" if strategy is None else "d.strategy = :strategy"
 
 
+def _last_before(table: str) -> str:
+    """The last row up to entry :after, looked for from the end: rows ascend with entries."""
+    newest_first = f"SELECT n FROM {table} WHERE seq <= :after ORDER BY n DESC LIMIT 1"
+    return f"CASE :after WHEN 0 THEN 0 ELSE coalesce(({newest_first}), 0) END"
+
+
 def _facts(block: str, columns: Columns[Any], alias: str) -> str:
     """What block they are of, then the noun's facts; its route is told by the hops."""
     told = [f"{alias}.{each.name}" for each in columns.columns if each.name != "start_pool"]
@@ -267,15 +273,20 @@ class LedgerReader:
         return dict(self._all(_WON_OVER_TAKERS))
 
     def decisions(
-        self, strategy: StrategyHash | None = None, *, state: DecisionState | None = None
+        self,
+        strategy: StrategyHash | None = None,
+        *,
+        state: DecisionState | None = None,
+        after: int = 0,
     ) -> list[DecisionRow]:
-        """In the order in which they were made."""
+        """In the order in which they were made; `after`: only those of later entries."""
         rows = self._all(
             f"""SELECT {_DECISION}, d.state
             FROM decisions d JOIN blocks b ON b.seq = d.seq {_ROUTE_OF.format("d")}
             WHERE {_of(strategy)} AND (:state IS NULL OR d.state = :state)
+                AND d.n > {_last_before("decisions")}
             ORDER BY d.n""",
-            {"strategy": strategy, "state": state},
+            {"strategy": strategy, "state": state, "after": after},
         )
         load = _Loader(self._cycles)
         return [load.decision_row(row) for row in rows]
@@ -285,9 +296,10 @@ class LedgerReader:
         return [row.decision for row in self.decisions(state=DecisionState.OPEN)]
 
     def fills(
-        self, strategy: StrategyHash | None = None, *, last: int | None = None
+        self, strategy: StrategyHash | None = None, *, last: int | None = None, after: int = 0
     ) -> list[FillRow]:
-        """In the order in which they were booked, reorged ones included; `last`: only so many."""
+        """In the order in which they were booked, reorged ones included; `last`: only so many;
+        `after`: only those of later entries."""
         rows = self._all(
             f"""SELECT * FROM (
                 SELECT {_DECISION}, {FILL.names("f")}, f.seq, {BLOCK.names("fb")},
@@ -295,10 +307,10 @@ class LedgerReader:
                 FROM fills f JOIN decisions d ON d.n = f.decision
                 JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
                 {_ROUTE_OF.format("d")}
-                WHERE {_of(strategy)}
+                WHERE {_of(strategy)} AND f.n > {_last_before("fills")}
                 ORDER BY f.n DESC LIMIT :last)
             ORDER BY n""",
-            {"strategy": strategy, "last": -1 if last is None else last},
+            {"strategy": strategy, "last": -1 if last is None else last, "after": after},
         )
         load = _Loader(self._cycles)
         return [load.fill_row(row) for row in rows]

@@ -32,7 +32,8 @@ class Past:
     believed. Own strategies are never taken to answer the same twice.
     """
 
-    def __init__(self, ledger: LedgerReader, reality: Reality) -> None:
+    def __init__(self, ledger: LedgerReader, reality: Reality, after: int = 0) -> None:
+        """after: what later entries brought is all that will be asked for."""
         self._now = reality.hash
         self._epochs = ledger.epochs()
         self._eras = [
@@ -45,7 +46,7 @@ class Past:
         }
         self._sent: dict[int, list[Decision]] = {}
         self._filled: dict[int, list[Fill]] = {}
-        self._load(ledger)
+        self._load(ledger, after)
         last = {epoch.reality for epoch in self._epochs if epoch.to_seq is None}
         self.goes_on = last <= {self._now}
         """Whether the epochs that have not ended are of the reality of now."""
@@ -53,13 +54,13 @@ class Past:
         self.changed = tuple({model: None for spec in specs for model in reality.changes(spec)})
         """The models that were other ones in them, as far as the ledger tells."""
 
-    def _load(self, ledger: LedgerReader) -> None:
+    def _load(self, ledger: LedgerReader, after: int) -> None:
         if all(name == self._now for _, name in self._eras):
             own = [key for key in self._known if self._is_own(key)]
-            rows = [row for key in own for row in ledger.decisions(key)]
+            rows = [row for key in own for row in ledger.decisions(key, after=after)]
         else:
-            rows = ledger.decisions()
-            for row in ledger.fills():
+            rows = ledger.decisions(after=after)
+            for row in ledger.fills(after=after):
                 self._filled.setdefault(row.seq, []).append(row.fill)
         for sent in rows:
             self._sent.setdefault(sent.seq, []).append(sent.decision)

@@ -1,25 +1,37 @@
-"""An engine on a history with a ledger that it continues: what live trading and replay share."""
+"""An engine on a history with a ledger that it continues: what live trading and replay share.
+
+There is one way to find a state, at the start of a program and for a fork that goes back further
+than is remembered: the newest checkpoint that lies deep enough, and from there step by step.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
+from dexarb.core.block import Block, BlockHash
 from dexarb.core.ledger import IntColumn
-from dexarb.core.market import Break, Entry, Keyframe, Market, PoolsChanged
+from dexarb.core.market import (
+    MAX_REORG_DEPTH,
+    Break,
+    Entry,
+    Keyframe,
+    Market,
+    PoolsChanged,
+)
+from dexarb.core.saved import NO_NOUNS
 from dexarb.core.token import Address
-from dexarb.core.trade import SkipCount, StrategyHash
-from dexarb.errors import StoreError
+from dexarb.core.trade import SkipCount
+from dexarb.errors import StateError, StoreError
 from dexarb.search.result import Dust
 from dexarb.search.scan import Scanner
-from dexarb.store.follow import start
+from dexarb.store.follow import market_behind, start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_notes import FIRST_SEQ, SKIPS_SEQ, STATE_AGES, StateAge
-from dexarb.store.ledger_rows import RealityRow, StrategyRow
+from dexarb.study.booking import Counts, Unwritten, add_counts, book
+from dexarb.study.checkpoint import STATE_FORMAT, SessionState, decode_state, encode_state
 from dexarb.study.past import Booked, Past
 from dexarb.study.searching import scanner_of
 from dexarb.trading.decide.arrays import Codes
@@ -29,7 +41,7 @@ from dexarb.trading.decide.recorded import Recorded
 from dexarb.trading.decide.skips import SECONDS_PER_HOUR
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.decide.triage import NOBODY
-from dexarb.trading.engine import Engine
+from dexarb.trading.engine import Engine, Resumed
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.seams import Executor, Step
 from dexarb.trading.strategy import THRESHOLD, StrategySettings
@@ -41,30 +53,17 @@ STRATEGIES_PER_FLUSHED_BLOCK = 100
 """Counters, of skips and of episodes seen, go to the ledger after every block for so many
 strategies; more, less often."""
 
-
-class _Counted(NamedTuple):
-    """Up to which entry counters go that are on the way to the ledger. seen: episodes, by row."""
-
-    seq: int
-    seen: IntColumn
-
-
-@dataclass(slots=True)
-class _Unwritten:
-    """What one entry brings into the ledger, kept until the disk has taken it. counted: None where
-    counters wait for more."""
-
-    step: Step
-    strategies: Sequence[StrategySettings] | None
-    skips: Sequence[SkipCount]
-    counted: _Counted | None
+WORK_PER_BLOCK, WORK_PER_CHECKPOINT = 1_000, 700_000
+"""A strategy in a block counts as 1, the block itself as so much. What has been done since the
+newest checkpoint is done again at a restart: 64 blocks of ten thousand strategies, 694 of eight."""
 
 
 class Session:
-    """Mutable. Feed it every entry from `from_seq` on with `take`, then call `write`.
+    """Mutable. Feed it every entry from `from_seq` on with `take`, then call `write`; at the end
+    `pause`.
 
     Entries that the ledger already includes are replayed with the strategies that held then, and
-    nothing is written: that is how a session finds its state again after a crash.
+    nothing is written: that is how a session finds its state again behind a checkpoint.
     """
 
     def __init__(
@@ -78,28 +77,103 @@ class Session:
         factories: Factories | None = None,
     ) -> None:
         """executor: where decisions go, new and empty. reality: the executor's. factories: of own
-        strategies, by kind."""
+        strategies, by kind. Raises StoreError."""
         self._reader = reader
         self._ledger = ledger
         self.max_state_age_s = max_state_age_s
         self._executor = executor
         self._reality = reality
-        self._own = OwnStrategies({} if factories is None else factories, reality)
+        self._factories = {} if factories is None else factories
+        self._unwritten: Unwritten | None = None
+        self._announced: tuple[StrategySettings, ...] | None = None
+        self.ledger_seq = ledger.seq
+        self._state_ages: tuple[StateAge, ...] = ledger.note(STATE_AGES) or ()
+        first = ledger.note(FIRST_SEQ)
+        self._first_seq = first if first is not None else start(reader).seq
+        self._begin()
+
+    # -- finding a state ----------------------------------------------------------------------
+
+    def _begin(self, deepest: int | None = None) -> None:
+        """From the newest checkpoint, the newest up to the block of this number where one is told;
+        from the first entry where there is none. `from_seq` is what comes next then."""
+        self._own = OwnStrategies(self._factories, self._reality)
         self._strategies: tuple[Recorded, ...] = ()
         self._engine: Engine | None = None
         self._settings: tuple[StrategySettings, ...] = ()
         self._limits, self._rows = limit_columns(()), np.zeros(0, dtype=np.intp)
-        self._unwritten: _Unwritten | None = None
-        self._announced: tuple[StrategySettings, ...] | None = None
         self._seen: IntColumn = np.zeros(0, dtype=np.int64)
-        self._blocks_since_flush = 0
-        self._hour = 0
-        self.ledger_seq = ledger.seq
-        self._skips_seq = ledger.note(SKIPS_SEQ) or 0
-        self._state_ages = ledger.note(STATE_AGES) or ()
-        self._past = Past(ledger, reality)
-        first = ledger.note(FIRST_SEQ)
-        self.from_seq = first if first is not None else start(reader).seq
+        self._blocks_since_flush = self._work = self._hour = 0
+        self._is_at_block = False
+        self._skips_seq = self._ledger.note(SKIPS_SEQ) or 0
+        checkpoint = self._ledger.checkpoint(STATE_FORMAT, deepest)
+        self._past = Past(self._ledger, self._reality, checkpoint.seq if checkpoint else 0)
+        if checkpoint is None:
+            self._executor.resume(None, NO_NOUNS)
+            self.from_seq = self._first_seq
+            return
+        try:
+            self._resume(decode_state(checkpoint.state), checkpoint.hash)
+        except (StateError, LookupError, TypeError, ValueError) as error:
+            raise StoreError(
+                self._ledger.path, f"its checkpoint behind entry {checkpoint.seq}: {error}"
+            ) from error
+        self.from_seq = checkpoint.seq + 1
+
+    def _resume(self, state: SessionState, block_hash: BlockHash) -> None:
+        seq = state.engine.seq
+        market = market_behind(self._reader, seq, block_hash)
+        self._engine = self._engine_from(Resumed(market, state.engine))
+        settings = self._past.taking_part(seq)
+        self._own.resume([each for each in settings if each.kind != THRESHOLD], state.own)
+        self.use(settings)
+        self._announced = None
+        self._hour = market.block.timestamp // SECONDS_PER_HOUR
+        if seq == self._skips_seq:
+            self._seen = self._engine.ledger.column("seen").copy()
+        if seq == self.ledger_seq:
+            self._caught_up(market.block)
+
+    def _engine_from(self, begins: Keyframe | Resumed) -> Engine:
+        return Engine(
+            begins,
+            self._scanner,
+            self._executor,
+            self._reality,
+            max_state_age_s=self.max_state_age_s,
+        )
+
+    def _reach_back(self, entry: Entry, deepest: int) -> None:
+        """Find the state of now once more, from as far back as the entry goes, and remember the
+        whole way."""
+        announced = self._announced
+        self._begin(deepest)
+        entries = self._reader.entries(self.from_seq, entry.seq - 1)
+        if self._engine is None:
+            self._take_first(next(entries))
+        self.engine.remember(entry.seq - self.from_seq + 1)
+        for each in entries:
+            if each.seq <= self.ledger_seq:
+                self._replay(each)
+            else:
+                self.engine.step(each)
+        if announced is not None:
+            self.use(announced)
+
+    def _caught_up(self, block: Block) -> None:
+        """At the entry that the ledger includes last: what comes now is new. Raises StoreError."""
+        self._take_over(Booked())
+        if not self._past.goes_on:
+            self._announced = self._settings
+        if self._ledger.last_block != (block.number, block.hash):
+            # A power failure can cost the history its last seconds, and with them the seqs.
+            raise StoreError(
+                self._ledger.path,
+                f"ends at another block than entry {self.ledger_seq} of {self._reader.folder}",
+                "Move it away; it belongs to another history, or to blocks that were lost",
+            )
+
+    # -- looking at it ------------------------------------------------------------------------
 
     @property
     def engine(self) -> Engine:
@@ -127,6 +201,13 @@ class Session:
     def settings(self) -> tuple[StrategySettings, ...]:
         return self._settings
 
+    @property
+    def without_state(self) -> tuple[str, ...]:
+        """Names of own strategies that do not give their state: while they take part there are no
+        checkpoints."""
+        lacking = set(self._own.without_state)
+        return tuple(each.name for each in self._settings if each.hash in lacking)
+
     def stopped_by(self) -> Codes:
         """By strategy, in the order of `settings`: the code of the limit on trades or losses that
         stops it after the latest entry, or TAKEN."""
@@ -152,6 +233,8 @@ class Session:
             default=NOBODY,
         )
 
+    # -- going on -----------------------------------------------------------------------------
+
     def use(self, settings: Sequence[StrategySettings]) -> None:
         """Trade with these from the next entry on. Books of those that stay go on."""
         self._settings = tuple(settings)
@@ -167,64 +250,42 @@ class Session:
         rows = self.engine.ledger.rows
         self._rows = np.array([rows[each.hash] for each in self._settings], dtype=np.intp)
 
-    def _take_over(self, booked: Booked) -> None:
-        """Of the next entry, what the ledger has instead of trading it again."""
-        both = (booked.built_in, booked.own)
-        for strategy, decisions in zip(self._strategies, both, strict=False):
-            strategy.decisions = decisions
-        self.engine.known_fills = booked.fills
-
     def take(self, entry: Entry) -> Step | None:
-        """Move on by one entry; None for the very first one."""
+        """Move on by one entry; None for the very first one. Raises StoreError where it goes back
+        further than ledger and history can tell any more."""
         if self._engine is None:
-            if not isinstance(entry, Keyframe):
-                raise StoreError(self._reader.folder, f"entry {entry.seq} is not a keyframe")
-            self._engine = Engine(
-                entry,
-                self._scanner,
-                self._executor,
-                self._reality,
-                max_state_age_s=self.max_state_age_s,
-            )
+            self._take_first(entry)
             return None
-        if entry.seq <= self.ledger_seq:
-            return self._replay(entry)
-        hour = self._hour_of(entry)
-        skips: list[SkipCount] = []
-        counted: _Counted | None = None
-        if hour != self._hour and self._blocks_since_flush:
-            skips += self._drain(self._hour)
-            counted = self._counted()
-        self._engine.max_state_age_s = self.max_state_age_s
-        step = self._engine.step(entry)
-        self._hour = hour
-        self._blocks_since_flush += 1
-        if self._blocks_since_flush * STRATEGIES_PER_FLUSHED_BLOCK >= len(self._settings):
-            skips += self._drain(hour)
-            counted = self._counted()
-        self._unwritten = _Unwritten(step, self._announced, skips, counted)
-        self._announced = None
+        deepest = self._engine.beyond(entry)
+        if deepest is not None:
+            self._reach_back(entry, deepest)
+        step = self._replay(entry) if entry.seq <= self.ledger_seq else self._go_on(entry)
+        if deepest is not None:
+            self.engine.remember(MAX_REORG_DEPTH)
         return step
 
-    def _hour_of(self, entry: Entry) -> int:
-        """A break has no time of its own, nor have pools that change."""
-        if isinstance(entry, Break | PoolsChanged):
-            return self._hour
-        return entry.block.timestamp // SECONDS_PER_HOUR
+    def _take_first(self, entry: Entry) -> None:
+        if not isinstance(entry, Keyframe):
+            raise StoreError(self._reader.folder, f"entry {entry.seq} is not a keyframe")
+        self._engine = self._engine_from(entry)
 
-    def _drain(self, hour: int) -> list[SkipCount]:
-        self._blocks_since_flush = 0
-        return list(self.engine.skips.drain(hour))
-
-    def _counted(self) -> _Counted:
-        return _Counted(self.engine.seq, self.engine.ledger.column("seen").copy())
-
-    def _newly_seen(self, seen: IntColumn) -> dict[StrategyHash, int]:
-        """Episode counts that the ledger does not have yet."""
-        known = np.zeros_like(seen)
-        known[: len(self._seen)] = self._seen
-        hashes = tuple(self.engine.ledger.rows)
-        return {hashes[row]: int(seen[row]) for row in np.flatnonzero(seen != known)}
+    def _go_on(self, entry: Entry) -> Step:
+        engine, hour = self.engine, self._hour_of(entry)
+        counts: list[Counts] = []
+        if hour != self._hour and self._blocks_since_flush:
+            counts.append(self._counts(self._hour))
+        engine.max_state_age_s = self.max_state_age_s
+        step = engine.step(entry)
+        self._count_block(entry, step)
+        is_due = self._work >= WORK_PER_CHECKPOINT and self._is_at_block
+        if is_due or self._blocks_since_flush * STRATEGIES_PER_FLUSHED_BLOCK >= len(self._settings):
+            counts.append(self._counts(hour))
+        ages, age = self._state_ages, engine.max_state_age_s
+        if not ages or ages[-1].max_state_age_s != age:
+            ages = (*ages, StateAge(step.seq, age))
+        self._unwritten = Unwritten(step, self._announced, counts, ages)
+        self._announced = None
+        return step
 
     def _replay(self, entry: Entry) -> Step:
         """An entry that the ledger includes: the strategies that held then, nothing written."""
@@ -238,60 +299,85 @@ class Session:
             if seq <= entry.seq:
                 engine.max_state_age_s = age
         step = engine.step(entry)
-        self._hour = self._hour_of(entry)
-        self._blocks_since_flush += 1
+        self._count_block(entry, step)
         if entry.seq <= self._skips_seq or not self.has_begun:
             self._drain(self._hour)
         if entry.seq == self._skips_seq:
-            self._seen = self._counted().seen
+            self._seen = engine.ledger.column("seen").copy()
         if entry.seq == self.ledger_seq:
-            self._take_over(Booked())
-            if not self._past.goes_on:
-                self._announced = self._settings
-            if self._ledger.last_block != (step.block.number, step.block.hash):
-                # A power failure can cost the history its last seconds, and with them the seqs.
-                raise StoreError(
-                    self._ledger.path,
-                    f"ends at another block than entry {entry.seq} of {self._reader.folder}",
-                    "Move it away; it belongs to another history, or to blocks that were lost",
-                )
+            self._caught_up(step.block)
         return step
+
+    def _take_over(self, booked: Booked) -> None:
+        """Of the next entry, what the ledger has instead of trading it again."""
+        both = (booked.built_in, booked.own)
+        for strategy, decisions in zip(self._strategies, both, strict=False):
+            strategy.decisions = decisions
+        self.engine.known_fills = booked.fills
+
+    # -- counters -----------------------------------------------------------------------------
+
+    def _hour_of(self, entry: Entry) -> int:
+        """A break has no time of its own, nor have pools that change."""
+        if isinstance(entry, Break | PoolsChanged):
+            return self._hour
+        return entry.block.timestamp // SECONDS_PER_HOUR
+
+    def _count_block(self, entry: Entry, step: Step) -> None:
+        self._hour = self._hour_of(entry)
+        self._blocks_since_flush += 1
+        self._work += WORK_PER_BLOCK + len(self._settings)
+        self._is_at_block = (
+            not isinstance(entry, Keyframe | Break | PoolsChanged)
+            and step.block is entry.block
+            and not self.engine.is_lost
+        )
+
+    def _drain(self, hour: int) -> list[SkipCount]:
+        self._blocks_since_flush = 0
+        return list(self.engine.skips.drain(hour))
+
+    def _counts(self, hour: int) -> Counts:
+        """All since the last time, up to where the engine stands, booked to an hour."""
+        skips = self._drain(hour)
+        seen, known = self.engine.ledger.column("seen").copy(), self._seen
+        hashes = tuple(self.engine.ledger.rows)
+        more = np.flatnonzero(seen != np.pad(known, (0, len(seen) - len(known))))
+        self._seen = seen
+        return Counts(
+            self.engine.seq, skips, {hashes[row]: int(seen[row]) for row in more.tolist()}
+        )
+
+    # -- into the ledger ----------------------------------------------------------------------
 
     def write(self) -> None:
         """Bring the latest entry into the ledger. Raises StoreError, and can then be called
         again: nothing is lost and nothing is written twice."""
-        if self._unwritten is None or not self.has_begun:
+        pending = self._unwritten
+        if pending is None or not self.has_begun:
             self._unwritten = None
             return
-        pending = self._unwritten
-        with self._ledger.block(pending.step.seq, pending.step.block) as books:
-            if self._ledger.seq == 0:
-                books.set_note(FIRST_SEQ, self.from_seq)
-            if pending.strategies is not None:
-                rows = [_row(each, place) for place, each in enumerate(pending.strategies)]
-                reality = RealityRow(self._reality.hash, self._reality.canonical)
-                books.set_strategies(rows, reality)
-            books.mark_reorged(pending.step.undone)
-            books.mark_evidence_reorged(pending.step.dead_blocks)
-            books.void(pending.step.voided)
-            books.add_fills(pending.step.fills)
-            books.add_decisions(pending.step.decisions)
-            books.add_evidence(pending.step.evidence)
-            books.add_incidents(pending.step.incidents)
-            books.add_skips(pending.skips)
-            ages, age = self._state_ages, self.engine.max_state_age_s
-            if not ages or ages[-1].max_state_age_s != age:
-                ages = (*ages, StateAge(pending.step.seq, age))
-                books.set_note(STATE_AGES, ages)
-            if pending.counted is not None:
-                books.set_seen(self._newly_seen(pending.counted.seen))
-                books.set_note(SKIPS_SEQ, pending.counted.seq)
+        if self._work >= WORK_PER_CHECKPOINT and self._is_at_block:
+            pending.checkpoint = self._state()
+        book(self._ledger, pending, self._reality, self._first_seq)
         self.ledger_seq = pending.step.seq
-        self._state_ages = ages
-        if pending.counted is not None:
-            self._seen = pending.counted.seen
+        self._state_ages = tuple(pending.ages)
         self._unwritten = None
 
+    def pause(self) -> None:
+        """Leave a checkpoint behind for whoever goes on. Raises StoreError."""
+        if self._engine is None or self._unwritten is not None or not self._is_at_block:
+            return
+        if self._engine.seq != self.ledger_seq:
+            return
+        counts, state = self._counts(self._hour), self._state()
+        with self._ledger.again(self._engine.market.block) as books:
+            add_counts(books, counts)
+            if state is not None:
+                books.add_checkpoint(STATE_FORMAT, state)
 
-def _row(settings: StrategySettings, ordinal: int) -> StrategyRow:
-    return StrategyRow(settings.hash, settings.name, settings.canonical, ordinal)
+    def _state(self) -> bytes | None:
+        """None while an own strategy does not give its own."""
+        self._work = 0
+        own = self._own.state()
+        return None if own is None else encode_state(SessionState(self.engine.state(), own))

@@ -65,11 +65,9 @@ class Episodes:
         """After a block. Edges have other numbers in another index, so they are told in full."""
         routes, numbers = self._since.items()
         used, places = np.unique(routes, return_inverse=True)
-        edges = self._index.edges
-        there = used >= 0
-        told = [
-            (edges.keys[slot], *edges.way(e)) for e, slot in edges.with_slots(used[there].tolist())
-        ]
+        edges, there = self._index.edges, used >= 0
+        with_slots = edges.with_slots(used[there].tolist())
+        told = [(edges.keys[slot], *edges.way(edge)) for edge, slot in with_slots]
         shifted = places.reshape(routes.shape) - np.count_nonzero(~there)
         return EpisodesState(told, shifted.astype("<i4").tobytes(), numbers.astype("<i8").tobytes())
 

@@ -27,7 +27,9 @@ import json
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
 
 from dexarb.core.block import Block
 from dexarb.core.ledger import COLUMNS, Ledger
@@ -53,6 +55,8 @@ DISABLED = REASON_CODE[SkipReason.DISABLED]
 DECLINED = REASON_CODE[SkipReason.DECLINED]
 HIDDEN = frozenset((STALE, NO_PRICE))
 """Reasons for which there is nothing to choose."""
+
+_NO_STATE = object()
 
 ENTRY_POINTS = "dexarb.strategies"
 """The entry point group; a name in it is the `kind` of a strategy."""
@@ -142,8 +146,32 @@ class OwnStrategy(Protocol):
         It may keep state, and has to be a function of what it is given: no clock, no chance, no
         files, or a replay will not repeat it. The block waits for it. Anything that it raises, and
         any answer that is not as described, ends its trading, and its alone: docs/strategies.md.
+
+        One that has the two methods of `Resumable` as well goes on where it was after a restart.
+        Any other sees again, then, every block since it began.
         """
         ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """What an own strategy may have besides, so that a restart takes seconds."""
+
+    def state(self) -> object:
+        """All that it remembers after a block, as JSON can hold it: None, bool, int, float, str,
+        lists and dicts of these with text keys."""
+        ...
+
+    def resume(self, state: object, /) -> None:
+        """Of a new object with the same parameters: remember what `state` gave."""
+        ...
+
+
+class OwnState(msgspec.Struct):
+    """Own strategies after a block. running: what each of them gave as its state."""
+
+    running: dict[StrategyHash, Any]
+    failed: list[StrategyHash]
 
 
 StrategyFactory = Callable[..., OwnStrategy]
@@ -167,10 +195,14 @@ class OwnStrategies:
         self._gas = reality.gas
         self._least_gas = LeastGas(reality.gas)
         self._desk = Desk(reality)
-        self._running: dict[str, OwnStrategy] = {}
-        self._failed: dict[str, StrategySettings] = {}
-        self._at_last_block: tuple[dict[str, OwnStrategy], dict[str, StrategySettings]] = {}, {}
+        self._running: dict[StrategyHash, OwnStrategy] = {}
+        self._failed: dict[StrategyHash, StrategySettings] = {}
+        self._at_last_block: tuple[
+            dict[StrategyHash, OwnStrategy], dict[StrategyHash, StrategySettings]
+        ] = ({}, {})
         self._unsaid: dict[StrategyHash, str] = {}
+        self.without_state: list[StrategyHash] = []
+        """Those that did not give theirs when they were asked last."""
         self._settings: tuple[StrategySettings, ...] = ()
         self._arrange()
 
@@ -188,10 +220,41 @@ class OwnStrategies:
                 self._build(each)
         self._arrange()
 
-    def _build(self, settings: StrategySettings) -> None:
+    def state(self) -> OwnState | None:
+        """After a block; None where one of them does not give its own, see `without_state`."""
+        running, failed = self._at_last_block
+        states = {}
+        self.without_state = [
+            name for name, strategy in running.items() if not isinstance(strategy, Resumable)
+        ]
+        for name, strategy in running.items():
+            if isinstance(strategy, Resumable):
+                try:
+                    states[name] = msgspec.json.decode(msgspec.json.encode(strategy.state()))
+                except KeyboardInterrupt:
+                    raise
+                except BaseException:  # of the user's code, or no JSON
+                    self.without_state.append(name)
+        return None if self.without_state else OwnState(states, list(failed))
+
+    def resume(self, settings: Sequence[StrategySettings], state: OwnState) -> None:
+        """Go on with these after the block that the state is of."""
+        self._settings = tuple(settings)
+        self._failed = {each.hash: each for each in settings if each.hash in state.failed}
+        self._running = {}
+        for each in settings:
+            if each.hash in state.running:
+                self._build(each, state.running[each.hash])
+        self._at_last_block = dict(self._running), dict(self._failed)
+        self._arrange()
+
+    def _build(self, settings: StrategySettings, state: object = _NO_STATE) -> None:
         try:
             factory = self._factories[settings.kind]
-            self._running[settings.hash] = factory(**json.loads(settings.parameters))
+            strategy = factory(**json.loads(settings.parameters))
+            if isinstance(strategy, Resumable) and state is not _NO_STATE:
+                strategy.resume(state)
+            self._running[settings.hash] = strategy
         except KeyboardInterrupt:
             raise
         except BaseException:
