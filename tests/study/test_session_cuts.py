@@ -22,7 +22,7 @@ from dexarb.store.ledger_reader import read_only
 from dexarb.study import session as session_module
 from dexarb.trading.decide.custom import Factories
 from dexarb.trading.strategy import StrategySettings
-from tests.support.sessions import EverySecond, paper_session
+from tests.support.sessions import EverySecond, ResumableSecond, paper_session
 from tests.support.worlds.blocks import GENESIS, GWEI
 from tests.support.worlds.random_chain import PAIRS, RandomChain
 
@@ -34,7 +34,8 @@ BLOCK_S = 300
 """An hour is twelve blocks."""
 
 
-FACTORIES: Factories = {"second": EverySecond}
+SEEING_ALL_AGAIN: Factories = {"second": EverySecond}
+FACTORIES: Factories = {"second": ResumableSecond}
 
 
 def history(folder: Path, seed: int) -> HistoryReader:
@@ -98,8 +99,10 @@ def strategies(version: int) -> list[StrategySettings]:
 class Trader:
     """Taken up and dropped as a process is: nothing stays but the two folders."""
 
-    def __init__(self, reader: HistoryReader, path: Path) -> None:
-        self._reader, self._path = reader, path
+    def __init__(self, reader: HistoryReader, path: Path, factories: Factories = FACTORIES) -> None:
+        self._reader, self._path, self._factories = reader, path, factories
+        self.stepped = 0
+        """Entries that the ledger had and that were gone through again."""
 
     def run(self, to_seq: int, *, dies_in_the_middle: bool = False) -> list[str]:
         """Go on to an entry; returns the digests after each. dies_in_the_middle: of the entry
@@ -107,9 +110,10 @@ class Trader:
         digests = []
         with LedgerDb.open(self._path, chain_id=1, history=self._reader.folder) as ledger:
             session = paper_session(
-                self._reader, ledger, max_state_age_s=_max_age_s(to_seq), factories=FACTORIES
+                self._reader, ledger, max_state_age_s=_max_age_s(to_seq), factories=self._factories
             )
             first = ledger.seq + 1
+            self.stepped += first - session.from_seq
             for entry in self._reader.entries(session.from_seq, to_seq + dies_in_the_middle):
                 version = sum(entry.seq >= each for each in RELOADS)
                 if entry.seq >= first and version:
@@ -138,13 +142,15 @@ def _max_age_s(seq: int) -> float:
 @pytest.mark.parametrize(
     "seed", [0, *(pytest.param(seed, marks=pytest.mark.fuzz) for seed in range(1, 8))]
 )
+@pytest.mark.parametrize("factories", [SEEING_ALL_AGAIN, FACTORIES], ids=["steps", "checkpoints"])
 def test_a_trader_killed_at_every_entry_has_the_ledger_of_one_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, factories: Factories
 ) -> None:
-    # Four strategies then flush every seventh entry.
+    # Four strategies then flush every seventh entry, and a checkpoint is due after every fourth.
     monkeypatch.setattr(session_module, "STRATEGIES_PER_FLUSHED_BLOCK", 0.6)
+    monkeypatch.setattr(session_module, "WORK_PER_CHECKPOINT", 4 * session_module.WORK_PER_BLOCK)
     reader = history(tmp_path / "history", seed)
-    whole = Trader(reader, tmp_path / "whole.db").run(reader.last_seq)
+    whole = Trader(reader, tmp_path / "whole.db", factories).run(reader.last_seq)
     assert len(whole) == reader.last_seq - WARM_UP + 1
     with read_only(tmp_path / "whole.db") as ledger:
         # The history has something of everything.
@@ -155,12 +161,14 @@ def test_a_trader_killed_at_every_entry_has_the_ledger_of_one_run(
         assert len({row.hour for row in skips}) > 2
         assert {row.reason for row in skips} >= {SkipReason.STALE, SkipReason.POOL_BUSY}
         assert len(ledger.epochs()) > len(ledger.strategies())
-    cut = Trader(reader, tmp_path / "cut.db")
+    cut = Trader(reader, tmp_path / "cut.db", factories)
     found = []
     for seq in range(WARM_UP, reader.last_seq + 1):
         found += cut.run(seq, dies_in_the_middle=seq < reader.last_seq)
         assert found == whole[: len(found)], f"after entry {seq}"
     assert len(found) == len(whole)
+    restarts = reader.last_seq - WARM_UP
+    assert (cut.stepped < 6 * restarts) is (factories is FACTORIES), cut.stepped
 
 
 def test_the_order_of_hashes_changes_nothing(tmp_path: Path) -> None:

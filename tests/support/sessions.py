@@ -29,6 +29,17 @@ class EverySecond:
         return [Choice(each) for each in opportunities if self.seen % 2]
 
 
+class ResumableSecond(EverySecond):
+    """Gives its state, so that a restart need not show it every block again."""
+
+    def state(self) -> object:
+        return {"seen": self.seen}
+
+    def resume(self, state: object) -> None:
+        assert isinstance(state, dict)
+        self.seen = state["seen"]
+
+
 def paper_session(
     reader: HistoryReader,
     ledger: LedgerDb,

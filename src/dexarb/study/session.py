@@ -55,7 +55,8 @@ strategies; more, less often."""
 
 WORK_PER_BLOCK, WORK_PER_CHECKPOINT = 1_000, 700_000
 """A strategy in a block counts as 1, the block itself as so much. What has been done since the
-newest checkpoint is done again at a restart: 64 blocks of ten thousand strategies, 694 of eight."""
+newest checkpoint is done again at a restart: 694 blocks of eight strategies, 100 of ten thousand,
+as checkpoints are made where counters go to the ledger."""
 
 
 class Session:
@@ -277,8 +278,7 @@ class Session:
         engine.max_state_age_s = self.max_state_age_s
         step = engine.step(entry)
         self._count_block(entry, step)
-        is_due = self._work >= WORK_PER_CHECKPOINT and self._is_at_block
-        if is_due or self._blocks_since_flush * STRATEGIES_PER_FLUSHED_BLOCK >= len(self._settings):
+        if self._blocks_since_flush * STRATEGIES_PER_FLUSHED_BLOCK >= len(self._settings):
             counts.append(self._counts(hour))
         ages, age = self._state_ages, engine.max_state_age_s
         if not ages or ages[-1].max_state_age_s != age:
@@ -357,7 +357,8 @@ class Session:
         if pending is None or not self.has_begun:
             self._unwritten = None
             return
-        if self._work >= WORK_PER_CHECKPOINT and self._is_at_block:
+        is_due = self._work >= WORK_PER_CHECKPOINT and self._is_at_block
+        if is_due and not self._blocks_since_flush:
             pending.checkpoint = self._state()
         book(self._ledger, pending, self._reality, self._first_seq)
         self.ledger_seq = pending.step.seq
