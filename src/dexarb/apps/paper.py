@@ -46,6 +46,7 @@ T = TypeVar("T")
 WAIT_S = 0.1
 RETRY_S = 1.0
 LOG_AGAIN_S = 10.0
+CATCHING_UP_S = 5.0
 SILENT_AFTER = 3
 """Times max_state_age_secs without a new block."""
 AFTER_RESTART = ("state_file", "ledger_file", "log_dir", "log_level", "poll_interval_ms")
@@ -91,7 +92,7 @@ class PaperTrader:
         self._adopted = False
         self._latency = Latency()
         self._too_hasty: tuple[str, ...] = ()
-        self._logged_at = self._last_block_at = time.monotonic()
+        self._logged_at = self._last_block_at = self._told_at = time.monotonic()
         self._is_silent = self._is_lost = False
         self._stops = StopsLog()
         last = ledger.note(RELOAD)
@@ -104,7 +105,12 @@ class PaperTrader:
         """
         session = self._session
         if session.ledger_seq:
-            _log.info("resume", ledger=str(self._ledger.path), entry=session.ledger_seq)
+            _log.info(
+                "resume",
+                ledger=str(self._ledger.path),
+                entry=session.ledger_seq,
+                from_entry=session.from_seq,
+            )
         if session.changed_models:
             changed = ", ".join(session.changed_models)
             _log.warning("reality changed", models=changed, from_entry=session.ledger_seq + 1)
@@ -115,10 +121,30 @@ class PaperTrader:
         for entry in source.entries():
             self._adopt_when_due()
             self._take(entry)
+            self._log_catching_up(entry.seq)
             self._last_block_at = time.monotonic()  # behind it: a full disk is no silence
         if self._adopted:
             self._log_tables()
+            self._leave_checkpoint()
         _log.info("stop", entry=session.ledger_seq)
+
+    def _leave_checkpoint(self) -> None:
+        """So that whoever goes on need not do again what has been done."""
+        try:
+            self._session.pause()
+        except StoreError as error:
+            _log.warning("checkpoint", problem=str(error), remedy="The next start takes longer")
+        lacking = self._session.without_state
+        if lacking:
+            remedy = "The next start shows them all blocks again: see docs/strategies.md, state()"
+            _log.warning("checkpoint", without_state=abridged(lacking), remedy=remedy)
+
+    def _log_catching_up(self, seq: int) -> None:
+        """Now and then, while entries are gone through that are not traded on."""
+        now = time.monotonic()
+        if not self._adopted and now - self._told_at >= CATCHING_UP_S:
+            self._told_at = now
+            _log.info("catching up", entry=seq, to_entry=self._trade_from - 1)
 
     def _take(self, entry: Entry) -> None:
         session = self._session
