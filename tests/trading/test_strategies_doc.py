@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dexarb.trading.decide.custom import OwnStrategies
+from dexarb.trading.decide.custom import OwnStrategies, Resumable
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.models.reality import REALITY
 from tests.support.worlds.small_chain import (
@@ -21,11 +21,25 @@ from tests.support.worlds.small_chain import (
 DOC = Path(__file__).parent.parent.parent / "docs" / "strategies.md"
 
 
+def examples() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", DOC.read_text(), re.DOTALL)
+
+
 def example() -> Any:
-    (code,) = re.findall(r"```python\n(.*?)```", DOC.read_text(), re.DOTALL)
     names: dict[str, Any] = {}
-    exec(code, names)
+    exec(examples()[0], names)
     return names["Patient"]
+
+
+def test_the_two_methods_make_a_strategy_resumable() -> None:
+    _, methods = examples()
+    names: dict[str, Any] = {}
+    exec(f"class Counting:\n{methods}", names)
+    before, after = names["Counting"](), names["Counting"]()
+    before.seen = 7
+    assert isinstance(before, Resumable)
+    after.resume(before.state())
+    assert after.seen == 7
 
 
 def test_the_example_waits_and_takes_half() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -36,6 +38,9 @@ class Past:
         """after: what later entries brought is all that will be asked for."""
         self._now = reality.hash
         self._epochs = ledger.epochs()
+        ends = {epoch.to_seq + 1 for epoch in self._epochs if epoch.to_seq is not None}
+        self._turns = sorted(ends | {epoch.from_seq for epoch in self._epochs})
+        self._between = lru_cache(maxsize=1)(self._taking_part)
         self._eras = [
             (next(epochs).from_seq, name)
             for name, epochs in groupby(self._epochs, key=attrgetter("reality"))
@@ -69,6 +74,11 @@ class Past:
         return self._known[strategy].kind != THRESHOLD
 
     def taking_part(self, seq: int) -> tuple[StrategySettings, ...]:
+        return self._between(bisect_right(self._turns, seq))
+
+    def _taking_part(self, turn: int) -> tuple[StrategySettings, ...]:
+        """The same for all entries from one turn to the next."""
+        seq = self._turns[turn - 1] if turn else 0
         active = {epoch.strategy for epoch in self._epochs if epoch.holds(seq)}
         return tuple(each for key, each in self._known.items() if key in active)
 

@@ -18,6 +18,10 @@ from dexarb.trading.models.model import Spec
 from dexarb.trading.models.order import OrderModel
 from dexarb.trading.models.value import ValueModel
 
+ENGINE_VERSION = 2
+"""Another one as soon as search, sizing or deciding answer otherwise in the same reality. Ledgers
+that tell none were written before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reality:
@@ -32,8 +36,10 @@ class Reality:
 
     @property
     def spec(self) -> Mapping[str, Spec]:
-        """By model."""
-        return {each.name: getattr(self, each.name).spec for each in fields(self)}
+        """By model, and the engine's that asks them."""
+        models = {each.name: getattr(self, each.name).spec for each in fields(self)}
+        engine = {"name": "dexarb", "version": ENGINE_VERSION, "parameters": {}}
+        return {**models, "engine": engine}
 
     @property
     def canonical(self) -> str:
@@ -46,7 +52,7 @@ class Reality:
         return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
 
     def changes(self, canonical: str) -> tuple[str, ...]:
-        """The models that are not as such a spec says."""
+        """The models that are not as such a spec says, and the engine."""
         other: Mapping[str, Any] = json.loads(canonical)
         own: Mapping[str, Any] = json.loads(self.canonical)
         return tuple(name for name in own if own[name] != other.get(name))
