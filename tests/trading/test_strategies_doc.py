@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from dexarb.trading.decide.custom import OwnStrategies, Resumable
@@ -34,7 +35,7 @@ def example() -> Any:
 def test_the_two_methods_make_a_strategy_resumable() -> None:
     _, methods = examples()
     names: dict[str, Any] = {}
-    exec(f"class Counting:\n{methods}", names)
+    exec(f"class Counting:\n{indent(methods, '    ')}", names)
     before, after = names["Counting"](), names["Counting"]()
     before.seen = 7
     assert isinstance(before, Resumable)
