@@ -49,7 +49,9 @@ app = _program(
     screens.rivals,
     screens.calibrate,
 )
-app.add_typer(_program("Look after a history folder.", history.check), name="history")
+app.add_typer(
+    _program("Look after a history folder.", history.check, history.prune), name="history"
+)
 app.add_typer(
     _program("Look at a configuration before using it.", config.check, config.schema),
     name="config",
