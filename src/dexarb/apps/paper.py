@@ -29,6 +29,7 @@ from dexarb.config.plugins import StrategyTypes
 from dexarb.core.market import Entry
 from dexarb.core.token import Address
 from dexarb.core.trade import Incident
+from dexarb.core.units import GWEI, MICRO_USD
 from dexarb.errors import InputError, StoreError
 from dexarb.screens.output import NAMES_SHOWN, abridged
 from dexarb.screens.tables import as_text, spread_table, strategy_table
@@ -39,7 +40,9 @@ from dexarb.store.snapshot import State, read_state
 from dexarb.study.session import Session
 from dexarb.study.spreads import best_spreads
 from dexarb.study.warm_up import warm_up
+from dexarb.trading.decide.triage import least_units
 from dexarb.trading.models.reality import REALITY, Reality
+from dexarb.trading.models.value import rounded_up
 from dexarb.trading.settle.paper_executor import PaperExecutor
 
 T = TypeVar("T")
@@ -77,6 +80,7 @@ class PaperTrader:
         self._reader = reader
         self._ledger = ledger
         self._signals = signals
+        self._gas = reality.gas
         self._types = StrategyTypes()
         self._session = Session(
             reader,
@@ -298,8 +302,17 @@ class PaperTrader:
     def _note_metrics(self) -> None:
         self._judge_latency()
         hasty = Hasty(len(self._too_hasty), self._too_hasty[:NAMES_SHOWN])
-        metrics = Metrics(self._latency.quantiles(), hasty)
+        metrics = Metrics(self._latency.quantiles(), hasty, self._usd_per_gwei())
         self._persist(lambda: self._ledger.put_note(METRICS, metrics))
+
+    def _usd_per_gwei(self) -> float | None:
+        """As in Metrics."""
+        engine = self._session.engine
+        price, pools = engine.valuation.native_price, engine.market.swap_gas
+        if not price or not pools:
+            return None
+        units = least_units(self._gas, pools, flash=False)
+        return rounded_up(units * GWEI * price) / MICRO_USD
 
     def _judge_latency(self) -> None:
         """Warn of strategies that assume to be faster than this process is; once a change."""

@@ -23,6 +23,11 @@ def counted(count: int, thing: str) -> str:
 
 def abridged(names: Sequence[str]) -> str:
     """`"A", "B"`, and how many more there are where the list is long."""
-    shown = ", ".join(f'"{name}"' for name in names[:NAMES_SHOWN])
-    rest = len(names) - NAMES_SHOWN
+    return listed([f'"{name}"' for name in names], NAMES_SHOWN)
+
+
+def listed(words: Sequence[str], most: int) -> str:
+    """`A, B`, and how many more there are than `most`."""
+    shown = ", ".join(words[:most])
+    rest = len(words) - most
     return f"{shown} and {rest:,} more" if rest > 0 else shown

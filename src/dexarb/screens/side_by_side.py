@@ -18,7 +18,14 @@ from dexarb.core.trade import DecisionId, StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
-from dexarb.screens.explanation import Explanation, in_units, quantity, sentence, wants
+from dexarb.screens.explanation import (
+    Explanation,
+    in_units,
+    quantities,
+    sentence,
+    unit_of,
+    wants,
+)
 from dexarb.screens.names import Names
 from dexarb.screens.progress import shown
 from dexarb.screens.tables import plain_table
@@ -156,10 +163,8 @@ def _outcome(stand: Furthest, found: Comparison) -> str:
     text = stand.reason.value
     if stand.needed is None or stand.best is None:
         return text
-    (best, _), (needed, unit) = (
-        quantity(stand.reason, each) for each in (stand.best, stand.needed)
-    )
-    return f"{text}: {best} of {needed} {unit}"
+    needed, best = quantities(stand.reason, stand.needed, stand.best)
+    return f"{text}: {best} of {needed} {unit_of(stand.reason)}"
 
 
 def _stand_json(stand: Furthest, found: Comparison) -> dict[str, Any]:

@@ -91,6 +91,14 @@ def _digits(micro_usd: int) -> int:
     return 4 if size >= CENT // 100 else 6
 
 
+def apart(one_micro_usd: int, other_micro_usd: int) -> tuple[str, str]:
+    """Both, with digits enough to tell them apart."""
+    one, other = usd(one_micro_usd), usd(other_micro_usd)
+    if one == other and one_micro_usd != other_micro_usd:
+        one, other = (f"{each / MICRO_USD:,.6f}" for each in (one_micro_usd, other_micro_usd))
+    return one, other
+
+
 def signed_usd(micro_usd: int) -> Text:
     """`+1,234.50` in its color."""
     shown = f"{micro_usd / MICRO_USD:+,.{_digits(micro_usd)}f}"

@@ -112,7 +112,7 @@ def answer(config: Path, names: Sequence[str]) -> Answer:
         rows = [find_strategy(name, known, active) for name in names]
         asked = rows or [row for row in known if row.hash in active]
         state = state_beside(files.state_file)
-        found = explanations(reader, known, asked, state.block.timestamp if state else None)
+        found = explanations(reader, known, asked, state.block if state else None)
     remarks = tuple(price_remarks(state.metrics)) if state else ()
     if not names:
         return AllInBrief(found, remarks)
