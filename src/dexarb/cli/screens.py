@@ -105,6 +105,8 @@ def spreads(
     """What the market offered against what the strategies need: why there is how much to trade."""
     from dexarb.screens.spreads import answer
 
+    # A history says all that is needed: nobody who gives one has to have a configuration.
+    is_alone = history and config == PAPER_TOML and (size_usd is not None or not config.exists())
     found = answer(
         history,
         config=config,
@@ -112,6 +114,7 @@ def spreads(
         last=last,
         count=newest(count, first),
         size_usd=size_usd,
+        with_strategies=not is_alone,
     )
     return show(found, as_json=as_json)
 

@@ -73,7 +73,8 @@ class Rivals(Answer):
 
     def render(self) -> RenderableType:
         asked = self.asked
-        head = f"Blocks {asked.first} to {asked.last} ({asked.blocks:,})"
+        older = f"; {asked.left_out:,} older ones with --from or --last" if asked.left_out else ""
+        head = f"Blocks {asked.first} to {asked.last} ({asked.blocks:,}{older})"
         parts: list[RenderableType] = [Text(head, style="dim"), Text(_sentence(self), style="bold")]
         if self.rivals:
             parts.append(_table(self))
