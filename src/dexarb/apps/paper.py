@@ -20,12 +20,14 @@ from dexarb.apps.process import (
     start_logging,
 )
 from dexarb.apps.sources import GrowingHistory
+from dexarb.apps.stale_log import StaleLog
 from dexarb.apps.stops_log import StopsLog
 from dexarb.apps.watch import FileWatch
 from dexarb.config.difference import compare, reasons
 from dexarb.config.facts import ChainFacts
 from dexarb.config.paper import PaperConfig, load_paper
 from dexarb.config.plugins import StrategyTypes
+from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Entry
 from dexarb.core.token import Address
 from dexarb.core.trade import Incident
@@ -99,6 +101,7 @@ class PaperTrader:
         self._logged_at = self._last_block_at = self._told_at = time.monotonic()
         self._is_silent = self._is_lost = False
         self._stops = StopsLog()
+        self._stale = StaleLog()
         last = ledger.note(RELOAD)
         self._reloads = last.number if last else 0
 
@@ -161,6 +164,8 @@ class PaperTrader:
         self._log_whether_lost()
         self._log_failures(step.incidents)
         self._stops.tell(session)
+        if isinstance(entry, BlockUpdate) and entry.seq >= self._live_from:
+            self._stale.tell(step.block, stale=step.stale)
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
             self._latency.add(time.time() - seen_at)

@@ -14,7 +14,7 @@ from dexarb.config.paths import config_paths
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
-from dexarb.screens.collector_health import price_remarks
+from dexarb.screens.collector_health import trading_remarks
 from dexarb.screens.explanation import (
     Explanation,
     explanations,
@@ -113,7 +113,7 @@ def answer(config: Path, names: Sequence[str]) -> Answer:
         asked = rows or [row for row in known if row.hash in active]
         state = state_beside(files.state_file)
         found = explanations(reader, known, asked, state.block if state else None)
-    remarks = tuple(price_remarks(state.metrics)) if state else ()
+    remarks = tuple(trading_remarks(state.metrics)) if state else ()
     if not names:
         return AllInBrief(found, remarks)
     if len(found) == 1:
