@@ -252,14 +252,17 @@ def test_what_opens_and_closes_within_a_block_was_never_offered(
     assert dexarb("spreads", "-c", world.config, "--json").json["opportunities"] == 0
 
 
-def test_a_history_and_a_size_need_no_configuration(
+def test_a_history_needs_no_configuration(
     world: World, dexarb: Dexarb, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     told = dexarb("spreads", world.history, "--size", SIZE_USD, "--json").json
     assert (told["opportunities"], told["strategies"]) == (2, [])
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "paper_trading.toml").write_text("of another chain")
     told = dexarb("spreads", world.history, "--json").json
     assert (told["size_usd"], told["opportunities"], told["strategies"]) == (1_000, 2, [])
+    assert len(dexarb("spreads", world.history, "-c", world.config, "--json").json["strategies"])
     assert dexarb("spreads", world.history, "-c", "none.toml").code == 2
     assert "paper_trading.toml" in dexarb("spreads").err
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from dexarb.core.market import Market
 from dexarb.core.token import Address
 from dexarb.core.trade import Funding, SkipCount, SkipReason
 from dexarb.screens.explanation import nearly, quantities, wants
-from dexarb.screens.names import Names
+from dexarb.screens.names import names_at
 from dexarb.screens.tables import band, signed_usd
 from dexarb.store.ledger_notes import METRICS, Metrics
 from dexarb.store.ledger_reader import read_only
@@ -31,9 +32,9 @@ from tests.support.scenes import (
 )
 from tests.support.traded import World, configure, record_and_trade, row_of
 from tests.support.worlds.blocks import GWEI
-from tests.support.worlds.small_chain import TOKENS, WETH, settings
+from tests.support.worlds.small_chain import WETH, keyframe, settings
 
-NAMES = Names({each.address: each for each in TOKENS}, {})
+NAMES = names_at(Market(keyframe()))
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from dexarb.config.strategy_table import StrategyTable, plain
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors, StoreError
 from dexarb.screens.answer import Answer
+from dexarb.screens.names import strategy_name
 from dexarb.screens.output import print_json
 from dexarb.screens.tables import plain_table
 from dexarb.store.follow import start
@@ -247,7 +248,7 @@ def _values(shown: Sequence[Listed], listed: Sequence[Listed]) -> Table:
         table.add_column(column)
     for index, each in enumerate(shown):
         values = ", ".join(f"{key} {texts[key][index]}" for key in different)
-        table.add_row(Text(each.table.name), Text(values or "those of all"))
+        table.add_row(Text(strategy_name(each.table.name)), Text(values or "those of all"))
     table.add_row("all", Text(", ".join(f"{key} {text}" for key, text in common.items())))
     return table
 

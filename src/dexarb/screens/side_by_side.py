@@ -26,7 +26,7 @@ from dexarb.screens.explanation import (
     unit_of,
     wants,
 )
-from dexarb.screens.names import Names
+from dexarb.screens.names import Names, strategy_name
 from dexarb.screens.progress import shown
 from dexarb.screens.tables import plain_table
 from dexarb.store.history_reader import HistoryReader
@@ -86,11 +86,15 @@ class Comparison(Answer):
         }
 
     def render(self) -> RenderableType:
-        one, other = (each.strategy.name for each in self.explanations)
+        one, other = (strategy_name(each.strategy.name) for each in self.explanations)
         took = counts(self.keys, self.episodes)
         parts: list[RenderableType] = []
         for each in self.explanations:
-            parts.append(Text.assemble((each.strategy.name, "bold"), f"  {each.strategy.hash}"))
+            parts.append(
+                Text.assemble(
+                    (strategy_name(each.strategy.name), "bold"), f"  {each.strategy.hash}"
+                )
+            )
             parts.append(Text(wants(each.settings, self.names), style="dim"))
             parts.append(Text(sentence(each), style="yellow"))
         parts.append(Text(""))

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.answer import Answer
-from dexarb.screens.names import Names, names_at
+from dexarb.screens.names import Names, names_at, strategy_name
 from dexarb.screens.output import counted
 from dexarb.screens.tables import apart, bar, plain_table, usd
 from dexarb.study.distribution import Course, Distribution
@@ -232,7 +232,7 @@ def _by_bin(needs: Sequence[Need]) -> dict[int, list[Need]]:
 
 
 def _marks(needs: Sequence[Need], index: int) -> str:
-    names = [need.settings.name for need in needs]
+    names = [strategy_name(need.settings.name) for need in needs]
     fees = ["< fees are paid"] if index == EDGES_BPS.index(0.0) + 1 else []
     more = [f"{len(names) - MARKED} more"] if len(names) > MARKED else []
     return ", ".join(fees + names[:MARKED] + more)
@@ -254,7 +254,7 @@ def _needs(found: Survey) -> RenderableType:
             needed, shown = apart(need.settings.min_profit_micro_usd, best)
         enough = Text(str(need.episodes), style="bold green" if need.episodes else "red")
         table.add_row(
-            need.settings.name,
+            strategy_name(need.settings.name),
             f"{need.size_micro_usd / MICRO_USD:,.0f}",
             _percent(need.bps),
             needed,

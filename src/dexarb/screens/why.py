@@ -24,7 +24,8 @@ from dexarb.screens.explanation import (
     state,
     wants,
 )
-from dexarb.screens.names import Names, find_strategy, names_of, state_beside
+from dexarb.screens.names import Names, find_strategy, names_of, state_beside, strategy_name
+from dexarb.screens.output import in_lines
 from dexarb.screens.tables import UNKNOWN, band, bar, plain_table, signed_usd
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.funnel import EXPLAINED, Funnel
@@ -60,7 +61,7 @@ class AllInBrief(Answer):
         for each in found[:SHOWN]:
             counts = (each.funnel.offered, each.funnel.sent, each.totals.filled)
             why = FAILED_ITSELF if each.problem else sentence(each)
-            table.add_row(Text(each.strategy.name), *map(str, counts), Text(why))
+            table.add_row(Text(strategy_name(each.strategy.name)), *map(str, counts), Text(why))
         rest = len(found) - SHOWN
         more = [f"{rest:,} more: --json has all"] if rest > 0 else []
         hint = "`dexarb why NAME` has the whole funnel, `dexarb why A B` two side by side."
@@ -87,7 +88,7 @@ class OneInFull(Answer):
         head = f"  {found.strategy.hash}, {state(found)}"
         misses = (f"Nearest miss by {each.reason.value}: {nearly(each)}" for each in found.misses)
         return Group(
-            Text.assemble((found.strategy.name, "bold"), head),
+            Text.assemble((strategy_name(found.strategy.name), "bold"), head),
             Text(wants(found.settings, self.names), style="dim"),
             Text(""),
             *(Text(remark, style="bold red") for remark in self.remarks),
@@ -180,6 +181,6 @@ def _books(found: Explanation) -> Iterator[Text]:
     if found.earlier:
         yield Text(f"Earlier under this name: {', '.join(found.earlier)}", style="dim")
     if found.problem:
-        yield Text(found.problem, style="red")
+        yield Text(in_lines(found.problem), style="red")
     if not row.sent and not found.funnel.in_scope:
         yield Text("Next: `dexarb spreads` shows how far the market was from paying.", style="dim")
