@@ -43,13 +43,9 @@ from tests.support.traded import World, configure, record_and_trade, strategy
 SOURCE = Path(__file__).parents[2] / "src" / "dexarb"
 
 HOSTILE = {
-    "closing tag": "[/]",
-    "unknown tag": "[/nope]",
-    "link": "[link=http://x]USDC[/link]",
-    "emoji": ":boom:[",
-    "escapes": "\x1b[2J\x1b]8;;http://x\x07A\x1b]8;;\x07\x9b31mB\r\x08\x00",
-    "right to left": "A\u202eCDSU\u2066\u200fB\u2028C\ufeff",
-    "lines": "A\n\nBold 9 9 9 +1,000.00\tB",
+    "markup": "[/nope][/] [link=http://x]U[/link] :boom:[",
+    "codes": "\x1b[2J\x1b]8;;http://x\x07A\x1b]8;;\x07\x9b31mB\r\x08\x00C\u202eDSU\u2066\u200f\ufeff",
+    "lines": "A\n\nBold 9 9 9 +1,000.00\tB\u2028C",
     "long": "X" * 10_000,
 }
 """Text as it can stand in a symbol, a name, a reason."""
@@ -220,7 +216,7 @@ def test_a_checked_file_shows_text_as_text(hostile: Hostile, dexarb: Dexarb) -> 
     assert_harmless(told.err)
 
 
-@pytest.mark.parametrize("kind", ["escapes", "right to left", "lines"])
+@pytest.mark.parametrize("kind", ["codes", "lines"])
 def test_a_name_that_no_screen_shows_is_refused(tmp_path: Path, dexarb: Dexarb, kind: str) -> None:
     written = json.dumps(HOSTILE[kind], ensure_ascii=True)
     world = configure(tmp_path, strategy("x").replace('"x"', written))
