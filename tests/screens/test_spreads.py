@@ -209,6 +209,8 @@ def test_who_says_where_to_begin_gets_all_from_there(
         assert (told["first_block"], told["last_block"]) == (first, CLOSES)
     assert "(2; 5 older ones with --from or --last)" in dexarb("spreads", "-c", world.config).words
     for command in ("spreads", "rivals"):
+        told = dexarb(command, "-c", world.config, "--to", 104, "--json").json
+        assert told["older_blocks_left_out"] == 2
         said = dexarb(command, "-c", world.config, "--to", 104).words
         assert "Blocks 103 to 104 (2; 2 older ones with --from or --last)" in said
         assert "older ones" not in dexarb(command, "-c", world.config, "--from", 101).words

@@ -48,6 +48,7 @@ class Rivals(Answer):
         return {
             "first_block": self.asked.first,
             "last_block": self.asked.last,
+            "older_blocks_left_out": self.asked.left_out,
             "blocks": self.asked.blocks,
             "blocks_without_receipts": self.without_receipts,
             "cycles_opened": self.opened,

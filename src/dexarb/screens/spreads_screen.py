@@ -48,6 +48,7 @@ class Spreads(Answer):
         return {
             "first_block": self.asked.first,
             "last_block": self.asked.last,
+            "older_blocks_left_out": self.asked.left_out,
             "blocks": survey.blocks,
             "sentence": sentence(survey),
             "size_usd": survey.sizes_micro_usd[survey.size] / MICRO_USD,
