@@ -15,6 +15,10 @@ UNSEEN = re.compile(
 """Control codes, and characters that take no room, break lines or turn the direction of reading."""
 
 
+MOST_OF_NAME = 200
+"""Characters: names of grids are long, and what they differ in may stand last."""
+
+
 def seen(text: str) -> str:
     """What of a text can be seen; tabs and newlines stay."""
     return UNSEEN.sub("", text)
@@ -24,3 +28,8 @@ def in_a_line(text: str, most: int) -> str:
     """As a table can show it: a line, and of that so many characters."""
     line = " ".join(seen(text).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def as_name(text: str) -> str:
+    """A strategy's name as screens show it."""
+    return in_a_line(text, MOST_OF_NAME)

@@ -20,10 +20,10 @@ from dexarb.config.paper import PaperConfig, inspect_paper
 from dexarb.config.resolve import Listed
 from dexarb.config.schema import paper_schema
 from dexarb.config.strategy_table import StrategyTable, plain
+from dexarb.core.text import as_name
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors, StoreError
 from dexarb.screens.answer import Answer
-from dexarb.screens.names import strategy_name
 from dexarb.screens.output import print_json
 from dexarb.screens.tables import plain_table
 from dexarb.store.follow import start
@@ -248,7 +248,7 @@ def _values(shown: Sequence[Listed], listed: Sequence[Listed]) -> Table:
         table.add_column(column)
     for index, each in enumerate(shown):
         values = ", ".join(f"{key} {texts[key][index]}" for key in different)
-        table.add_row(Text(strategy_name(each.table.name)), Text(values or "those of all"))
+        table.add_row(Text(as_name(each.table.name)), Text(values or "those of all"))
     table.add_row("all", Text(", ".join(f"{key} {text}" for key, text in common.items())))
     return table
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from dexarb.core.market import Market
 from dexarb.core.pool import PIPS, PoolKey
 from dexarb.core.route import Cycle
-from dexarb.core.text import in_a_line
+from dexarb.core.text import as_name, in_a_line
 from dexarb.core.token import Address, Token, short
 from dexarb.errors import InputError, StoreError
 from dexarb.store.ledger_rows import StrategyRow
@@ -20,7 +20,6 @@ from dexarb.store.snapshot import State, key_in, read_state
 MANY = 10
 MOST_CHARACTERS = 32
 """Of a token's or a DEX's name on a screen; what a symbol may have at most when it is read."""
-MOST_OF_STRATEGY = 200
 DOLLARS = ("USD", "DAI")
 """What symbols of dollars contain."""
 
@@ -117,17 +116,12 @@ def _pool(dex: str, fee_pips: int) -> str:
     return f"{in_a_line(dex, MOST_CHARACTERS)} {fee_pips / PIPS:.2%}"
 
 
-def strategy_name(name: str) -> str:
-    """As a screen shows it. Names of grids are long, and what they differ in may stand last."""
-    return in_a_line(name, MOST_OF_STRATEGY)
-
-
 def find_strategy(
     name: str, strategies: Collection[StrategyRow], active: Collection[str]
 ) -> StrategyRow:
     """The strategy of a name or of a hash's beginning; of several, the one that takes part now,
     else the newest. Raises InputError, with what was probably meant."""
-    named = [row for row in strategies if name in (row.name, strategy_name(row.name))]
+    named = [row for row in strategies if name in (row.name, as_name(row.name))]
     found = named or [row for row in strategies if len(name) >= 4 and row.hash.startswith(name)]
     if not found:
         known = list(dict.fromkeys(row.name for row in strategies))
@@ -139,13 +133,9 @@ def find_strategy(
 
 def _remedy(close: list[str], folded: Mapping[str, str], known: list[str]) -> str:
     if close:
-        return (
-            "Did you mean "
-            + " or ".join(f'"{strategy_name(folded[each])}"' for each in close)
-            + "?"
-        )
+        return "Did you mean " + " or ".join(f'"{as_name(folded[each])}"' for each in close) + "?"
     if not known:
         return "The ledger has no strategies yet: start paper-trading"
-    some = ", ".join(f'"{strategy_name(each)}"' for each in known[:MANY])
+    some = ", ".join(f'"{as_name(each)}"' for each in known[:MANY])
     more = f" and {len(known) - MANY} more" if len(known) > MANY else ""
     return f"There are {some}{more}"

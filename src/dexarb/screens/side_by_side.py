@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.config.paths import ConfigPaths
+from dexarb.core.text import as_name
 from dexarb.core.trade import DecisionId, StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
@@ -26,7 +27,7 @@ from dexarb.screens.explanation import (
     unit_of,
     wants,
 )
-from dexarb.screens.names import Names, strategy_name
+from dexarb.screens.names import Names
 from dexarb.screens.progress import shown
 from dexarb.screens.tables import plain_table
 from dexarb.store.history_reader import HistoryReader
@@ -86,14 +87,12 @@ class Comparison(Answer):
         }
 
     def render(self) -> RenderableType:
-        one, other = (strategy_name(each.strategy.name) for each in self.explanations)
+        one, other = (as_name(each.strategy.name) for each in self.explanations)
         took = counts(self.keys, self.episodes)
         parts: list[RenderableType] = []
         for each in self.explanations:
             parts.append(
-                Text.assemble(
-                    (strategy_name(each.strategy.name), "bold"), f"  {each.strategy.hash}"
-                )
+                Text.assemble((as_name(each.strategy.name), "bold"), f"  {each.strategy.hash}")
             )
             parts.append(Text(wants(each.settings, self.names), style="dim"))
             parts.append(Text(sentence(each), style="yellow"))

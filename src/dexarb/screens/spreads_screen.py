@@ -9,9 +9,10 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from dexarb.core.text import as_name
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.answer import Answer
-from dexarb.screens.names import Names, names_at, strategy_name
+from dexarb.screens.names import Names, names_at
 from dexarb.screens.output import counted
 from dexarb.screens.tables import apart, bar, plain_table, usd
 from dexarb.study.distribution import Course, Distribution
@@ -233,7 +234,7 @@ def _by_bin(needs: Sequence[Need]) -> dict[int, list[Need]]:
 
 
 def _marks(needs: Sequence[Need], index: int) -> str:
-    names = [strategy_name(need.settings.name) for need in needs]
+    names = [as_name(need.settings.name) for need in needs]
     fees = ["< fees are paid"] if index == EDGES_BPS.index(0.0) + 1 else []
     more = [f"{len(names) - MARKED} more"] if len(names) > MARKED else []
     return ", ".join(fees + names[:MARKED] + more)
@@ -255,7 +256,7 @@ def _needs(found: Survey) -> RenderableType:
             needed, shown = apart(need.settings.min_profit_micro_usd, best)
         enough = Text(str(need.episodes), style="bold green" if need.episodes else "red")
         table.add_row(
-            strategy_name(need.settings.name),
+            as_name(need.settings.name),
             f"{need.size_micro_usd / MICRO_USD:,.0f}",
             _percent(need.bps),
             needed,

@@ -15,13 +15,13 @@ from rich.live import Live
 from rich.text import Text
 
 from dexarb.config.paths import ConfigPaths, config_paths
-from dexarb.core.text import in_a_line
+from dexarb.core.text import as_name, in_a_line
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError, StoreError
 from dexarb.screens.answer import Answer
 from dexarb.screens.collector_health import collector_remarks, proof_line
 from dexarb.screens.console import plain_console
-from dexarb.screens.names import state_beside, strategy_name
+from dexarb.screens.names import state_beside
 from dexarb.screens.stopped import words
 from dexarb.screens.tables import ago, strategy_table
 from dexarb.store.ledger_rows import StrategyTotals
@@ -167,23 +167,21 @@ def _remarks(status: Status, rows: Sequence[StrategyTotals]) -> Iterator[str]:
         yield "`dexarb spreads` what the market offers against what the strategies need."
     if any(row.unplaced for row in rows):
         yield "?: the place of some fills in their block is not known, so only the band is true."
-    won = [(strategy_name(row.name), totals.won_over_taker(row)) for row in rows]
+    won = [(as_name(row.name), totals.won_over_taker(row)) for row in rows]
     gains = [f"{name} {net / MICRO_USD:+,.2f}" for name, net in won if net]
     if gains:
         more = [f"and {len(gains) - MANY_NAMES} more"] if len(gains) > MANY_NAMES else []
         names = ", ".join(gains[:MANY_NAMES] + more)
         yield f"Of this, USD won over a taker who was really there: {names}"
     yield from _stopped(totals, rows)
-    failed = [strategy_name(row.name) for row in rows if totals.state(row) == "failed"]
+    failed = [as_name(row.name) for row in rows if totals.state(row) == "failed"]
     if failed:
         yield f"Failed in their own code and stopped: {', '.join(failed)}. `dexarb why` has more."
 
 
 def _stopped(totals: Totals, rows: Sequence[StrategyTotals]) -> Iterator[str]:
     found = [
-        (strategy_name(row.name), totals.stops[row.hash])
-        for row in rows
-        if totals.state(row) == STOPPED
+        (as_name(row.name), totals.stops[row.hash]) for row in rows if totals.state(row) == STOPPED
     ]
     for name, stop in found[:MANY_NAMES]:
         yield f"{name}: {words(stop)}"

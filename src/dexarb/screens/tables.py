@@ -11,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from dexarb.core.market import Market
+from dexarb.core.text import as_name
 from dexarb.core.token import Address
 from dexarb.core.trade import StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.console import plain_console
-from dexarb.screens.names import names_at, strategy_name
+from dexarb.screens.names import names_at
 from dexarb.store.ledger_rows import StrategyTotals
 from dexarb.study.spreads import Spread
 
@@ -42,7 +43,7 @@ def strategy_table(
         counts = (row.seen, row.sent, row.filled, row.reverted, row.lost, row.open)
         remark = (remarks or {}).get(row.hash)
         table.add_row(
-            Text.assemble(strategy_name(row.name), (f" ({remark})", "dim") if remark else ""),
+            Text.assemble(as_name(row.name), (f" ({remark})", "dim") if remark else ""),
             *map(str, counts),
             UNKNOWN if row.unplaced else signed_usd(net),
             band(row.band_low_micro_usd, row.band_high_micro_usd),

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.config.paths import config_paths
+from dexarb.core.text import as_name
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
@@ -24,7 +25,7 @@ from dexarb.screens.explanation import (
     state,
     wants,
 )
-from dexarb.screens.names import Names, find_strategy, names_of, state_beside, strategy_name
+from dexarb.screens.names import Names, find_strategy, names_of, state_beside
 from dexarb.screens.output import in_lines
 from dexarb.screens.tables import UNKNOWN, band, bar, plain_table, signed_usd
 from dexarb.store.ledger_reader import read_only
@@ -61,7 +62,7 @@ class AllInBrief(Answer):
         for each in found[:SHOWN]:
             counts = (each.funnel.offered, each.funnel.sent, each.totals.filled)
             why = FAILED_ITSELF if each.problem else sentence(each)
-            table.add_row(Text(strategy_name(each.strategy.name)), *map(str, counts), Text(why))
+            table.add_row(Text(as_name(each.strategy.name)), *map(str, counts), Text(why))
         rest = len(found) - SHOWN
         more = [f"{rest:,} more: --json has all"] if rest > 0 else []
         hint = "`dexarb why NAME` has the whole funnel, `dexarb why A B` two side by side."
@@ -88,7 +89,7 @@ class OneInFull(Answer):
         head = f"  {found.strategy.hash}, {state(found)}"
         misses = (f"Nearest miss by {each.reason.value}: {nearly(each)}" for each in found.misses)
         return Group(
-            Text.assemble((strategy_name(found.strategy.name), "bold"), head),
+            Text.assemble((as_name(found.strategy.name), "bold"), head),
             Text(wants(found.settings, self.names), style="dim"),
             Text(""),
             *(Text(remark, style="bold red") for remark in self.remarks),
