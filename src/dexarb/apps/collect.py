@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from dexarb.apps import collect_report
+from dexarb.apps.clock_watch import ClockWatch
 from dexarb.apps.latency import Latency
 from dexarb.apps.pool_reader import PoolReader
 from dexarb.apps.pool_watch import PoolWatch
@@ -86,6 +87,7 @@ class Collector:
         self._state = StateWriter(config.settings.state_file, writer.folder)
         self._is_state_stuck = False
         self._state_latency = Latency()
+        self._clock = ClockWatch()
         self._feed: BlockFeed | None = None
         self._logged_at = time.monotonic()
         rpc.expect(config.chain.chain.chain_id, self._known_blocks)
@@ -216,8 +218,10 @@ class Collector:
         update = await self._pools.applied(received)
         await self._recorder.append(update)
         self._write_state()
-        if update.block.seen_at is not None:
-            self._state_latency.add(time.time() - update.block.seen_at)
+        seen_at = update.block.seen_at
+        if seen_at is not None:
+            self._state_latency.add(time.time() - seen_at)
+            self._clock.note(seen_at, update.block.timestamp)
         await self._pools.settle()
         self._log_metrics()
 
@@ -306,7 +310,13 @@ class Collector:
 
     def _metrics(self) -> dict[str, object]:
         return collect_report.metrics(
-            self._recorder, self._feed, self._check, self._pools, self._rpc, self._state_latency
+            self._recorder,
+            self._feed,
+            self._check,
+            self._pools,
+            self._rpc,
+            self._state_latency,
+            self._clock,
         )
 
     def _log_metrics(self) -> None:

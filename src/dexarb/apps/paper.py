@@ -20,15 +20,18 @@ from dexarb.apps.process import (
     start_logging,
 )
 from dexarb.apps.sources import GrowingHistory
+from dexarb.apps.stale_log import StaleLog
 from dexarb.apps.stops_log import StopsLog
 from dexarb.apps.watch import FileWatch
 from dexarb.config.difference import compare, reasons
 from dexarb.config.facts import ChainFacts
 from dexarb.config.paper import PaperConfig, load_paper
 from dexarb.config.plugins import StrategyTypes
+from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Entry
 from dexarb.core.token import Address
 from dexarb.core.trade import Incident
+from dexarb.core.units import GWEI, MICRO_USD
 from dexarb.errors import InputError, StoreError
 from dexarb.screens.output import NAMES_SHOWN, abridged
 from dexarb.screens.tables import as_text, spread_table, strategy_table
@@ -39,7 +42,9 @@ from dexarb.store.snapshot import State, read_state
 from dexarb.study.session import Session
 from dexarb.study.spreads import best_spreads
 from dexarb.study.warm_up import warm_up
+from dexarb.trading.decide.triage import least_units
 from dexarb.trading.models.reality import REALITY, Reality
+from dexarb.trading.models.value import rounded_up
 from dexarb.trading.settle.paper_executor import PaperExecutor
 
 T = TypeVar("T")
@@ -77,6 +82,7 @@ class PaperTrader:
         self._reader = reader
         self._ledger = ledger
         self._signals = signals
+        self._gas = reality.gas
         self._types = StrategyTypes()
         self._session = Session(
             reader,
@@ -95,6 +101,7 @@ class PaperTrader:
         self._logged_at = self._last_block_at = self._told_at = time.monotonic()
         self._is_silent = self._is_lost = False
         self._stops = StopsLog()
+        self._stale = StaleLog()
         last = ledger.note(RELOAD)
         self._reloads = last.number if last else 0
 
@@ -157,6 +164,8 @@ class PaperTrader:
         self._log_whether_lost()
         self._log_failures(step.incidents)
         self._stops.tell(session)
+        if isinstance(entry, BlockUpdate) and entry.seq >= self._live_from:
+            self._stale.tell(step.block, stale=step.stale)
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
             self._latency.add(time.time() - seen_at)
@@ -298,8 +307,17 @@ class PaperTrader:
     def _note_metrics(self) -> None:
         self._judge_latency()
         hasty = Hasty(len(self._too_hasty), self._too_hasty[:NAMES_SHOWN])
-        metrics = Metrics(self._latency.quantiles(), hasty)
+        metrics = Metrics(self._latency.quantiles(), hasty, self._usd_per_gwei())
         self._persist(lambda: self._ledger.put_note(METRICS, metrics))
+
+    def _usd_per_gwei(self) -> float | None:
+        """As in Metrics."""
+        engine = self._session.engine
+        price, pools = engine.valuation.native_price, engine.market.swap_gas
+        if not price or not pools:
+            return None
+        units = least_units(self._gas, pools, flash=False)
+        return rounded_up(units * GWEI * price) / MICRO_USD
 
     def _judge_latency(self) -> None:
         """Warn of strategies that assume to be faster than this process is; once a change."""

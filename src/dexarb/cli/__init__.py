@@ -17,6 +17,7 @@ import typer
 from dexarb.cli import config, history, programs, screens
 from dexarb.cli.options import ending
 from dexarb.errors import DexarbError
+from dexarb.screens.output import complain
 
 INTERRUPTED = 130
 
@@ -79,7 +80,7 @@ def _run(program: Callable[[], Any]) -> int:
     try:
         program()
     except DexarbError as error:
-        sys.stderr.write(f"error: {error}\n")
+        complain(f"error: {error}")
         return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

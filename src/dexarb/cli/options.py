@@ -38,6 +38,12 @@ def newest(count: int | None, first: int | None) -> int | None:
     return BLOCKS_READ if count is None and first is None else count
 
 
+def is_given(context: typer.Context, option: str) -> bool:
+    """Whether somebody has said so, in place of the default."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name != "DEFAULT"
+
+
 def ending(command: Callable[..., int]) -> Callable[..., None]:
     """The command as the command line calls it: the exit code that it returns ends the program."""
 

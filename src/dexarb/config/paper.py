@@ -23,6 +23,7 @@ from dexarb.config.resolve import Listed, Resolver, place
 from dexarb.config.strategy_table import EITHER_OR, StrategyTable, cautions, contradictions
 from dexarb.config.toml_file import Number, TomlFile, TomlTable, Whole, explain, read_toml
 from dexarb.config.toml_lines import Loc
+from dexarb.core.text import as_name
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors
 from dexarb.trading.strategy import THRESHOLD, StrategySettings
@@ -208,11 +209,12 @@ class _Reading:
     def _take(self, at: Loc, tables: Iterable[StrategyTable]) -> None:
         reported, mine = set(), set()
         for table in tables:
-            first = self._names.setdefault(table.name, at)
-            if (first is not at or table.name in mine) and "name" not in reported:
+            shown = as_name(table.name)
+            first = self._names.setdefault(shown, at)
+            if (first is not at or shown in mine) and "name" not in reported:
                 reported.add("name")
-                self._problems.append(self._name_taken(at, table.name, first))
-            mine.add(table.name)
+                self._problems.append(self._name_taken(at, shown, first))
+            mine.add(shown)
             for key, problem, remedy in contradictions(table):
                 if key not in reported:
                     reported.add(key)

@@ -16,6 +16,7 @@ from dexarb.config.paths import config_paths
 from dexarb.core.block import BlockHash
 from dexarb.core.evidence import Evidence, Mover
 from dexarb.core.route import CycleId
+from dexarb.core.text import as_name
 from dexarb.core.token import short
 from dexarb.core.trade import Fill, FillStatus
 from dexarb.core.units import MICRO_USD, NATIVE
@@ -191,7 +192,7 @@ def _result(shown: NamedFill) -> Text:
     status = fill.status.value if known else UNKNOWN
     if shown.row.reorged_seq is not None:
         status = "reorged"
-    name = shown.strategy
+    name = as_name(shown.strategy)
     if len(name) > NAME_WIDTH:
         name = name[: NAME_WIDTH - 1] + "…"
     text = Text(f"{fill.block.number:>8}  ")

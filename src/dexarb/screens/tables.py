@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dexarb.core.market import Market
+from dexarb.core.text import as_name
 from dexarb.core.token import Address
 from dexarb.core.trade import StrategyHash
 from dexarb.core.units import MICRO_USD
@@ -42,7 +43,7 @@ def strategy_table(
         counts = (row.seen, row.sent, row.filled, row.reverted, row.lost, row.open)
         remark = (remarks or {}).get(row.hash)
         table.add_row(
-            Text.assemble(row.name, (f" ({remark})", "dim") if remark else ""),
+            Text.assemble(as_name(row.name), (f" ({remark})", "dim") if remark else ""),
             *map(str, counts),
             UNKNOWN if row.unplaced else signed_usd(net),
             band(row.band_low_micro_usd, row.band_high_micro_usd),
@@ -89,6 +90,14 @@ def _digits(micro_usd: int) -> int:
     if size >= CENT or not size:
         return 2
     return 4 if size >= CENT // 100 else 6
+
+
+def apart(one_micro_usd: int, other_micro_usd: int) -> tuple[str, str]:
+    """Both, with digits enough to tell them apart."""
+    one, other = usd(one_micro_usd), usd(other_micro_usd)
+    if one == other and one_micro_usd != other_micro_usd:
+        one, other = (f"{each / MICRO_USD:,.6f}" for each in (one_micro_usd, other_micro_usd))
+    return one, other
 
 
 def signed_usd(micro_usd: int) -> Text:
