@@ -90,8 +90,9 @@ def test_the_collectors_warnings_are_told_in_the_documents_and_no_others() -> No
 
 
 def test_every_dependency_has_a_reason() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"].values()
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = pyproject["project"]
+    extras = (*project["optional-dependencies"].values(), *pyproject["dependency-groups"].values())
     wanted = [*project["dependencies"], *(each for extra in extras for each in extra)]
     names = {re.split(r"[\[><=!~; ]", each)[0] for each in wanted}
     names |= json.loads((ROOT / "package.json").read_text())["dependencies"].keys()
