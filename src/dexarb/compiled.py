@@ -1,8 +1,8 @@
 """Compiling the kernels of amm, search and trading, once for all runs.
 
 Importing this imports numba: do it late where nothing may be computed. numba keeps the machine code
-in NUMBA_CACHE_DIR where that is set before its first import (the command line does), else beside
-the sources or in the user's cache folder.
+in NUMBA_CACHE_DIR where that is set before its first import (the command line sets it to a folder
+in the user's cache), else beside the sources or where it finds a place itself.
 """
 
 from __future__ import annotations
@@ -101,8 +101,9 @@ class _Cache(FunctionCache):
 @cache
 def _announce() -> None:
     """Once a process, as a warning: without any set-up Python shows these, and no others."""
+    kept = f" in {cache_folder()}" if cache_folder() else ""
     logging.getLogger(__name__).warning(
-        "compiling for this machine, which is kept: about half a minute, once"
+        f"compiling for this machine, which is kept{kept}: about half a minute, once"
     )
 
 

@@ -21,10 +21,13 @@ from rich.console import Console
 from dexarb.apps.process import Signals
 from dexarb.chain.rpc import Rpc
 from dexarb.config.paper import load_paper
+from dexarb.config.shipped_files import CLASSIC_STRATEGIES
 from dexarb.demo.anvil import start_anvil
+from dexarb.demo.artifacts import require_packages
 from dexarb.demo.driver import Driver
 from dexarb.demo.guardian import Guarded, start_guarded
 from dexarb.demo.live_table import Finished, LiveTable
+from dexarb.demo.npm import anvil_binary
 from dexarb.demo.settings import Files, is_ours, write_settings
 from dexarb.demo.watch import Watch
 from dexarb.errors import ConfigError, OutsideError
@@ -47,20 +50,26 @@ PATIENCE_S = 60.0
 def run(
     *,
     folder: Path,
-    paper_config: Path,
+    paper_config: Path | None,
     blocks: int | None,
     seed: int,
     interval_s: float,
     as_json: bool,
 ) -> int:
-    """Run until `blocks` or a signal. Returns the exit code; raises MissingTool, ConfigError."""
+    """Run until `blocks` or a signal. paper_config: None for the strategies that come with us.
+
+    Returns the exit code; raises MissingTool, ConfigError.
+    """
     signals = Signals()
-    load_paper(paper_config)  # a mistake in it is told before anything is started
+    strategies = paper_config or CLASSIC_STRATEGIES
+    load_paper(strategies)  # what is wrong or missing is told before anything is started
+    anvil_binary()
+    require_packages()
     # Standard output belongs to the result; structlog's own default would write there.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     console = plain_console(stderr=as_json)
     return asyncio.run(
-        Demo(folder, paper_config, blocks, seed, interval_s, signals, console).run(as_json)
+        Demo(folder, strategies, blocks, seed, interval_s, signals, console).run(as_json)
     )
 
 

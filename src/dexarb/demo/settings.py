@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dexarb.chain.bootstrap.multicall import MULTICALL3
+from dexarb.config.shipped_files import CLASSIC_STRATEGIES
 from dexarb.core.units import GWEI
 from dexarb.demo.world import World
 
@@ -118,7 +119,8 @@ def _collector(world: World, files: Files, endpoint: str) -> str:
 def _paper(files: Files, paper_config: Path) -> str:
     """The file as it stands, comments included, under another [general]."""
     text = paper_config.read_text(encoding="utf-8")
-    lines = [f"# Strategies of {paper_config}; edit, then: dexarb reload --config {files.paper}"]
+    source = "the eight to begin with" if paper_config == CLASSIC_STRATEGIES else paper_config
+    lines = [f"# Strategies: {source}. Edit, then: dexarb reload --config {files.paper}"]
     lines += _table(
         "[general]",
         {
