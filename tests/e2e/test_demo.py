@@ -67,7 +67,7 @@ def start(folder: Path, *options: str) -> subprocess.Popen[str]:
         cwd=ROOT,
         env=os.environ | {"DEXARB_TEST_RUN": str(folder)},
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.PIPE,
         text=True,
     )
 
@@ -150,10 +150,16 @@ def test_a_signal_ends_everything_with_the_final_table(
     process = start(tmp_path)
     until(lambda: blocks_collected(tmp_path) >= 5, "blocks")
     process.send_signal(number)
-    said, _ = process.communicate(timeout=PATIENCE_S)
+    said, meanwhile = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
+    assert said.startswith("block ")  # of the result: nothing else is in it
     assert "Conservative" in said
     assert "history" in said
+    stages = ("starting the node", "deploying", "starting data-collector", "to look inside")
+    told = [next(line for line in meanwhile.splitlines() if stage in line) for stage in stages]
+    assert [line for line in meanwhile.splitlines() if line in told] == told
+    inside = shlex.split(told[-1].split("terminal: ")[1].replace(" --watch", ""))
+    assert "Conservative" in subprocess.check_output(inside, cwd=ROOT, text=True)
     until(lambda: not processes_of(tmp_path), "all processes to end")
     further = re.findall(rf"^  (\S+ \w+ --config {tmp_path}\S+)", said, re.MULTILINE)
     assert len(further) >= 4
@@ -195,6 +201,7 @@ def test_on_a_small_terminal_every_strategy_is_seen_and_nothing_stays(tmp_path: 
     trading = [frame for frame in frames if "Conservative" in frame]
     assert trading
     assert all("WMATIC Only" in frame for frame in trading)
+    assert "status --watch" in frames[-1]
     assert left.count("Conservative") == 1
     assert "Look further:" in left
 
@@ -208,7 +215,7 @@ def test_a_second_demo_does_not_take_the_folder_from_the_first(tmp_path: Path) -
     assert second.returncode == 2
     assert f"is being written by process {first.pid}" in second.stderr
     first.send_signal(signal.SIGINT)
-    said, _ = first.communicate(timeout=PATIENCE_S)
+    _, said = first.communicate(timeout=PATIENCE_S)
     assert first.returncode == 0, said
 
 

@@ -26,9 +26,10 @@ from dexarb.demo.anvil import start_anvil
 from dexarb.demo.artifacts import require_packages
 from dexarb.demo.driver import Driver
 from dexarb.demo.guardian import Guarded, start_guarded
-from dexarb.demo.live_table import Finished, LiveTable
+from dexarb.demo.live_table import Finished, LiveTable, look_inside
 from dexarb.demo.npm import anvil_binary
 from dexarb.demo.settings import Files, is_ours, write_settings
+from dexarb.demo.stages import Stages
 from dexarb.demo.watch import Watch
 from dexarb.errors import ConfigError, OutsideError
 from dexarb.screens.answer import show
@@ -67,7 +68,7 @@ def run(
     require_packages()
     # Standard output belongs to the result; structlog's own default would write there.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    console = plain_console(stderr=as_json)
+    console = plain_console(stderr=True)
     return asyncio.run(
         Demo(folder, strategies, blocks, seed, interval_s, signals, console).run(as_json)
     )
@@ -93,21 +94,27 @@ class Demo:
         self._interval_s = interval_s
         self._signals = signals
         self._console = console
+        self._stages = Stages(console)
 
     async def run(self, as_json: bool) -> int:
         with ExitStack() as running:
-            self._print("starting the chain: anvil, Uniswap V2 and V3, tokens, traders")
+            stages = self._stages
+            running.enter_context(_claim(self._folder))
+            stages.say("starting the node")
             node = running.enter_context(start_anvil(timestamp=int(time.time()) - HEAD_START_S))
             # Only now that there is a node for a new run.
-            running.enter_context(_claim(self._folder))
             earlier = set_aside(self._folder)
             if earlier is not None:
-                self._print(f"the run before this one is in {earlier}, with its settings and books")
+                stages.say(f"the run before this one is in {earlier}, with its settings and books")
             async with Rpc.connect(node.ws_url) as rpc:
                 # The search is compiled while the chain deploys, into the cache that the paper
                 # trader will load it from.
                 compiling = asyncio.create_task(asyncio.to_thread(warm_up))
-                driver = await Driver.start(rpc, seed=self._seed)
+                async with stages.during("deploying Uniswap V2 and V3, tokens and traders"):
+                    driver = await Driver.start(rpc, seed=self._seed)
+                if not compiling.done():
+                    async with stages.during("compiling the search"):
+                        await compiling
                 await compiling
                 files = write_settings(
                     driver.world,
@@ -115,7 +122,6 @@ class Demo:
                     endpoint=node.ws_url,
                     paper_config=self._paper_config,
                 )
-                self._print("starting data-collector and paper-trading")
                 children = {
                     name: running.enter_context(_start(name, config, files))
                     for name, config in (
@@ -124,21 +130,30 @@ class Demo:
                     )
                 }
                 watch = Watch(files, driver.market.block.number)
-                await self._until(lambda: self._signals.stopping or watch.ready(), children, files)
+                async with stages.during("starting data-collector and paper-trading"):
+                    await self._until(
+                        lambda: self._signals.stopping or watch.ready(), children, files
+                    )
                 if self._signals.stopping:
-                    self._print("interrupted before the first block")
+                    stages.say("interrupted before the first block")
                     return INTERRUPTED
-                await self._drive(driver, watch, children)
-                await self._until(lambda: watch.progress(driver.market).caught_up, children, files)
+                stages.say(f"to look inside meanwhile, in another terminal: {look_inside(files)}")
+                await self._drive(driver, watch, children, files)
+                async with stages.during("settling the last blocks"):
+                    await self._until(
+                        lambda: watch.progress(driver.market).caught_up, children, files
+                    )
                 for child in reversed(children.values()):
                     child.stop()
                 progress = watch.progress(driver.market)
         return show(Finished(progress, files), as_json=as_json)
 
-    async def _drive(self, driver: Driver, watch: Watch, children: dict[str, Guarded]) -> None:
+    async def _drive(
+        self, driver: Driver, watch: Watch, children: dict[str, Guarded], files: Files
+    ) -> None:
         """Make blocks, one an interval, and show what the processes make of them."""
         progress = watch.progress(driver.market)
-        with LiveTable(self._console, self._blocks) as table:
+        with LiveTable(self._console, self._blocks, files) as table:
             due = time.monotonic()
             while not self._signals.stopping:
                 if self._blocks is not None and progress.blocks >= self._blocks:
@@ -165,9 +180,6 @@ class Demo:
             if time.monotonic() > deadline:
                 raise OutsideError(f"a process is stuck: see the logs in {files.logs}")
             await asyncio.sleep(POLL_S)
-
-    def _print(self, text: str) -> None:
-        self._console.print(text, style="dim")
 
 
 def _start(name: str, config: Path, files: Files) -> Guarded:
