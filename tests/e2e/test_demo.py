@@ -228,6 +228,14 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert taken.read_text() == "mine"
 
 
+def test_a_folder_whose_data_would_lie_beside_it_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    done = subprocess.run(demo(folder), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --dir: ")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_kill_9_leaves_no_process(tmp_path: Path) -> None:
     process = start(tmp_path)
     until(lambda: blocks_collected(tmp_path) >= 5, "blocks")

@@ -21,6 +21,7 @@ from rich.console import Console
 from dexarb.apps.process import Signals
 from dexarb.chain.rpc import Rpc
 from dexarb.config.paper import load_paper
+from dexarb.config.paths import CONFIG_FOLDER
 from dexarb.config.shipped_files import CLASSIC_STRATEGIES
 from dexarb.demo.anvil import start_anvil
 from dexarb.demo.artifacts import require_packages
@@ -205,6 +206,12 @@ def _claim(folder: Path) -> WriterLock:
     Raises ConfigError for a folder with anybody else's data, Locked while a demo runs there,
     StoreError where it cannot be written.
     """
+    if folder.absolute().name == CONFIG_FOLDER:
+        raise ConfigError(
+            f"{folder} is called {CONFIG_FOLDER}, and the data of such a folder lies beside it",
+            where="--dir",
+            remedy="Choose another folder",
+        )
     kept = _earlier(folder)
     if kept and not is_ours(folder):
         raise ConfigError(
@@ -231,8 +238,5 @@ def set_aside(folder: Path) -> Path | None:
         shutil.rmtree(earlier, ignore_errors=True)
         earlier.mkdir()
         for path in [*_earlier(folder), *folder.glob("*.toml")]:
-            moved = path.rename(earlier / path.name)
-            if moved.suffix == ".toml":
-                # Its paths are those of its own books.
-                moved.write_text(moved.read_text().replace(f"{folder}/", f"{earlier}/"))
+            path.rename(earlier / path.name)
     return earlier
