@@ -60,12 +60,12 @@ def processes_of(folder: Path) -> list[int]:
     return found
 
 
-def start(folder: Path, *options: str) -> subprocess.Popen[str]:
+def start(folder: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
     """A demo whose children can all be told by a variable in their environment."""
     return subprocess.Popen(
         demo(folder, *options),
         cwd=ROOT,
-        env=os.environ | {"DEXARB_TEST_RUN": str(folder)},
+        env=os.environ | {"DEXARB_TEST_RUN": str(folder)} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -165,6 +165,20 @@ def test_a_signal_ends_everything_with_the_final_table(
     assert len(further) >= 4
     for command in further:
         subprocess.run(shlex.split(command), cwd=ROOT, check=True, capture_output=True)
+
+
+def test_nobody_has_to_wait_for_the_compiler(tmp_path: Path) -> None:
+    cold = tmp_path / "cold"
+    process = start(tmp_path / "demo", NUMBA_CACHE_DIR=str(cold))
+    until(lambda: list(cold.rglob("*.nbc")), "the first kernel")
+    process.send_signal(signal.SIGINT)
+    said, meanwhile = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    assert not said
+    assert "compiling for this machine" in meanwhile
+    assert meanwhile.endswith("interrupted before the first block\n")
+    assert "starting data-collector" not in meanwhile
+    until(lambda: not processes_of(tmp_path / "demo"), "all processes to end")
 
 
 def on_a_terminal(command: list[str], lines: int) -> str:

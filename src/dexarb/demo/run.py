@@ -37,7 +37,6 @@ from dexarb.screens.answer import show
 from dexarb.screens.console import plain_console
 from dexarb.store.files import disk_errors
 from dexarb.store.locking import WriterLock
-from dexarb.study.warm_up import warm_up
 
 HEAD_START_S = 120
 """The chain's clock starts this long ago, so that its deployment ends before the present."""
@@ -101,6 +100,11 @@ class Demo:
         with ExitStack() as running:
             stages = self._stages
             running.enter_context(_claim(self._folder))
+            # The search is compiled while the chain deploys, into the cache that the paper trader
+            # will load it from.
+            compiling = running.enter_context(
+                start_guarded([sys.executable, "-P", "-m", "dexarb.demo.compiling"])
+            )
             stages.say("starting the node")
             node = running.enter_context(start_anvil(timestamp=int(time.time()) - HEAD_START_S))
             # Only now that there is a node for a new run.
@@ -108,15 +112,15 @@ class Demo:
             if earlier is not None:
                 stages.say(f"the run before this one is in {earlier}, with its settings and books")
             async with Rpc.connect(node.ws_url) as rpc:
-                # The search is compiled while the chain deploys, into the cache that the paper
-                # trader will load it from.
-                compiling = asyncio.create_task(asyncio.to_thread(warm_up))
                 async with stages.during("deploying Uniswap V2 and V3, tokens and traders"):
                     driver = await Driver.start(rpc, seed=self._seed)
-                if not compiling.done():
-                    async with stages.during("compiling the search"):
-                        await compiling
-                await compiling
+                async with stages.during("preparing the search"):
+                    while compiling.poll() is None and not self._signals.stopping:
+                        await asyncio.sleep(POLL_S)
+                if self._signals.stopping:
+                    return self._interrupted()
+                if code := compiling.poll():
+                    return code  # it has said why
                 files = write_settings(
                     driver.world,
                     self._folder,
@@ -136,8 +140,7 @@ class Demo:
                         lambda: self._signals.stopping or watch.ready(), children, files
                     )
                 if self._signals.stopping:
-                    stages.say("interrupted before the first block")
-                    return INTERRUPTED
+                    return self._interrupted()
                 stages.say(f"to look inside meanwhile, in another terminal: {look_inside(files)}")
                 await self._drive(driver, watch, children, files)
                 async with stages.during("settling the last blocks"):
@@ -148,6 +151,10 @@ class Demo:
                     child.stop()
                 progress = watch.progress(driver.market)
         return show(Finished(progress, files), as_json=as_json)
+
+    def _interrupted(self) -> int:
+        self._stages.say("interrupted before the first block")
+        return INTERRUPTED
 
     async def _drive(
         self, driver: Driver, watch: Watch, children: dict[str, Guarded], files: Files
