@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from dexarb.apps.process import (
 from dexarb.apps.recorder import Recorder
 from dexarb.apps.retrying import Retrying
 from dexarb.apps.self_check import SelfCheck
+from dexarb.apps.supervisor import UNSUPERVISED, Supervisor
 from dexarb.chain.bootstrap.multicall import MULTICALL3
 from dexarb.chain.bootstrap.sync import Bootstrap
 from dexarb.chain.contents import Watched
@@ -73,8 +75,10 @@ class Collector:
         *,
         retrying: Retrying = _RETRYING,
         feed_pause_s: tuple[float, float] = PAUSE_S,
+        supervisor: Supervisor = UNSUPERVISED,
     ) -> None:
         self._config = config
+        self._supervisor = supervisor
         self._rpc = rpc
         self._retrying = retrying
         self._feed_pause_s = feed_pause_s
@@ -105,6 +109,7 @@ class Collector:
                     await self._catch_up()
                     is_behind = False
                     keep_for_good()
+                    self._supervisor.status("following the chain")
                 await self._follow(until=None)
             except (ReorgTooDeep, BlocksMissing) as error:
                 is_behind = await self._break(error) or is_behind
@@ -325,6 +330,7 @@ class Collector:
             self._logged_at = now
             shown = {key: value for key, value in self._metrics().items() if key != "endpoints"}
             _log.info("metrics", block=self._market.block.number, **shown)
+            self._supervisor.status(f"block {self._market.block.number}")
             collect_report.save_usage(self._config, self._rpc)
 
     @property
@@ -358,18 +364,24 @@ async def _run(config: CollectorConfig, signals: Signals) -> int:
             _log.warning("history.recovered", what=writer.recovered)
         options = {"usage": usage, "budgets": [Budget(*each) for each in config.budgets]}
         async with Rpc.connect(*config.endpoints, timeout_s=config.timeout_s, **options) as rpc:
-            collector = Collector(config, rpc, writer)
+            supervisor = Supervisor(os.environ)
+            collector = Collector(config, rpc, writer, supervisor=supervisor)
+            pinging = asyncio.ensure_future(supervisor.keep_pinging())
             task = asyncio.ensure_future(collector.run())
             loop = asyncio.get_running_loop()
             signals.on_stop = partial(loop.call_soon_threadsafe, task.cancel)
             if signals.stopping:
                 task.cancel()
             _log.info("start", history=str(writer.folder), endpoints=len(config.endpoints))
+            # From here on trouble of node and disk only delays it.
+            supervisor.ready("reading the pools")
             try:
                 await task
             except asyncio.CancelledError:
                 _log.info("stop", block=writer.last_block)
             finally:
+                supervisor.stopping()
+                pinging.cancel()
                 await collector.finish()
                 collect_report.save_usage(config, rpc)
     return 0

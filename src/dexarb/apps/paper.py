@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ from dexarb.apps.process import (
 from dexarb.apps.sources import GrowingHistory
 from dexarb.apps.stale_log import StaleLog
 from dexarb.apps.stops_log import StopsLog
+from dexarb.apps.supervisor import UNSUPERVISED, Supervisor
 from dexarb.apps.watch import FileWatch
 from dexarb.config.difference import compare, reasons
 from dexarb.config.facts import ChainFacts
@@ -75,8 +77,10 @@ class PaperTrader:
         ledger: LedgerDb,
         signals: Signals,
         reality: Reality,
+        supervisor: Supervisor = UNSUPERVISED,
     ) -> None:
         """watch: of the configuration's file, begun before it was read."""
+        self._supervisor = supervisor
         self._config = config
         self._watch = watch
         self._reader = reader
@@ -173,6 +177,7 @@ class PaperTrader:
 
     def _idle(self) -> bool:
         """Between entries, and while waiting for one: what else there is to do. True: stop."""
+        self._supervisor.ping()
         self._adopt_when_due()
         if self._adopted:
             if self._signals.take_reload():
@@ -222,6 +227,7 @@ class PaperTrader:
             _log.warning("config", warning=str(warning))
         self._note_metrics()
         _log.info("trading", strategies=len(settings), from_entry=next_seq)
+        self._supervisor.status(f"{len(settings):,} strategies from entry {next_seq} on")
 
     @property
     def _tokens(self) -> Mapping[str, Address]:
@@ -292,6 +298,7 @@ class PaperTrader:
         shown = rows if len(rows) <= LOGGED_STRATEGIES else best
         count = f"{len(shown)} of {len(rows):,} " if len(shown) < len(rows) else ""
         title = f"{count}strategies at block {market.block.number}"
+        self._supervisor.status(f"block {market.block.number}, {len(rows):,} strategies")
         _log.info(f"{title}\n{as_text(strategy_table(shown))}")
         spreads = as_text(spread_table(best_spreads(market.pools.values()), market))
         _log.info(f"spreads\n{spreads}", block_to_decision_ms=self._latency.quantiles())
@@ -350,6 +357,7 @@ class PaperTrader:
                 _log.error("ledger.waiting", problem=str(error))
             if self._signals.stopping:
                 return None
+            self._supervisor.ping()
             time.sleep(RETRY_S)
 
 
@@ -362,10 +370,13 @@ def run(config_path: Path) -> int:
     config = load_paper(config_path)
     general = config.general
     start_logging("paper_trading", general.log_level, general.log_dir)
+    supervisor = Supervisor(os.environ)
     warm_up()  # the first block must not wait for the compiler
-    state = _wait_for_state(general.state_file, signals)
+    supervisor.ready("waiting for data-collector")
+    state = _wait_for_state(general.state_file, signals, supervisor)
     if state is None:
         return 0
+    supervisor.status("replaying what the ledger knows")
     reader = HistoryReader(state.history)
     if _is_hollow(general.ledger_file):
         remedy = "If there were books in it, stop, and bring back a copy"
@@ -373,7 +384,8 @@ def run(config_path: Path) -> int:
     with LedgerDb.open(
         general.ledger_file, chain_id=state.chain_id, history=state.history
     ) as ledger:
-        PaperTrader(config, watch, reader, ledger, signals, REALITY).run()
+        PaperTrader(config, watch, reader, ledger, signals, REALITY, supervisor).run()
+        supervisor.stopping()
     return 0
 
 
@@ -382,7 +394,7 @@ def _is_hollow(ledger: Path) -> bool:
     return ledger.exists() and not ledger.stat().st_size
 
 
-def _wait_for_state(path: Path, signals: Signals) -> State | None:
+def _wait_for_state(path: Path, signals: Signals, supervisor: Supervisor) -> State | None:
     """The collector may start later than we do; None: stopped while waiting."""
     logged_at = 0.0
     while not signals.stopping:
@@ -392,5 +404,6 @@ def _wait_for_state(path: Path, signals: Signals) -> State | None:
             if time.monotonic() - logged_at >= LOG_AGAIN_S:
                 logged_at = time.monotonic()
                 _log.info("waiting", problem=str(error))
+        supervisor.ping()
         time.sleep(WAIT_S)
     return None

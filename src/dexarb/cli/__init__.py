@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import typer
@@ -18,6 +18,7 @@ from dexarb.cli import config, history, programs, screens
 from dexarb.cli.options import ending
 from dexarb.errors import DexarbError
 from dexarb.screens.output import complain
+from dexarb.user_folders import cache_folder
 
 INTERRUPTED = 130
 
@@ -76,7 +77,8 @@ def paper_trading() -> None:
 
 def _run(program: Callable[[], Any]) -> int:
     """Errors on purpose become one message and an exit code; others keep their traceback."""
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(".cache/numba").absolute()))
+    with suppress(RuntimeError):  # a user without a home: numba looks for a place itself
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder() / "numba"))
     try:
         program()
     except DexarbError as error:

@@ -17,6 +17,7 @@ from dexarb.config.paths import (
     DEFAULT_LEDGER_FILE,
     DEFAULT_MAX_STATE_AGE_S,
     DEFAULT_STATE_FILE,
+    base_folder,
 )
 from dexarb.config.plugins import StrategyTypes
 from dexarb.config.resolve import Listed, Resolver, place
@@ -30,6 +31,8 @@ from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 
 class GeneralTable(TomlTable):
+    """Paths are relative to the file's `base_folder`."""
+
     state_file: Path = DEFAULT_STATE_FILE
     ledger_file: Path = DEFAULT_LEDGER_FILE
     log_dir: Path = Path("logs")
@@ -127,7 +130,9 @@ class _Reading:
             self._problems.append(
                 self._file.error((), "there is no [[strategy]] and no [[grid]]", "Add one")
             )
-        return PaperConfig(self._file, raw.general, tuple(self._listed)), self._problems
+        base = base_folder(self._file.path)
+        general = raw.general.placed(base, "state_file", "ledger_file", "log_dir")
+        return PaperConfig(self._file, general, tuple(self._listed)), self._problems
 
     def _tables(self) -> PaperFile:
         """Keys that are wrong are told and left out."""

@@ -6,10 +6,11 @@ import os
 import shlex
 import sys
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleDimensions, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -33,8 +34,9 @@ PLAIN_EVERY = 10
 class LiveTable:
     """A context: live while it is open, where there is a terminal."""
 
-    def __init__(self, console: Console, blocks: int | None) -> None:
+    def __init__(self, console: Console, blocks: int | None, files: Files) -> None:
         self._console = console
+        self._files = files
         self._blocks = blocks
         # On a screen of its own: nothing of it is left above the final table.
         self._live = (
@@ -52,7 +54,8 @@ class LiveTable:
 
     def show(self, progress: Progress) -> None:
         if self._live:
-            self._live.update(live(progress, self._console.height), refresh=True)
+            shown = live(progress, self._files, self._console.size)
+            self._live.update(shown, refresh=True)
         elif progress.blocks % PLAIN_EVERY == 0:
             sent = sum(row.sent for row in progress.totals.rows)
             best = max(spread.after_fees_bps for spread in progress.spreads.values())
@@ -64,10 +67,12 @@ class LiveTable:
             )
 
 
-def live(progress: Progress, height: int) -> RenderableType:
+def live(progress: Progress, files: Files, size: ConsoleDimensions) -> RenderableType:
     """The tables with as many of the spreads as there are lines for."""
-    head, *rest = tables(progress, max(1, height - LINES_AROUND - len(progress.totals.rows)))
-    return Group(Text("Ctrl-C stops   ", style="dim", end=""), head, *rest)
+    help_text = f"Ctrl-C stops; {look_inside(files)} looks inside"
+    lines = size.height - LINES_AROUND - ceil(len(help_text) / size.width)
+    shown = tables(progress, max(1, lines - len(progress.totals.rows)))
+    return Group(Text(help_text, style="dim", overflow="fold"), *shown)
 
 
 def tables(progress: Progress, pairs: int | None = None) -> list[RenderableType]:
@@ -121,11 +126,20 @@ def _whole(head: str, *rest: str | tuple[str, str]) -> Text:
     return Text.assemble((head, "dim"), *rest, no_wrap=True, overflow="ignore")
 
 
-def _next(files: Files) -> list[Text]:
-    """Commands to look further, as they can be pasted."""
+def look_inside(files: Files) -> str:
+    """The command that follows a run from another terminal."""
+    return _command("status --watch", files)
+
+
+def _command(words: str, files: Files) -> str:
+    """One of our own, as it can be pasted."""
     program = shlex.quote(os.path.relpath(Path(sys.executable).with_name("dexarb")))
-    config = shlex.quote(str(files.paper))
-    asked = [f"{program} {name} --config {config}" for name in LOOK_FURTHER]
+    return f"{program} {words} --config {shlex.quote(str(files.paper))}"
+
+
+def _next(files: Files) -> list[Text]:
+    """Commands to look further."""
+    asked = [_command(name, files) for name in LOOK_FURTHER]
     width = max(map(len, asked))
     return [
         Text("Look further:", style="bold"),
