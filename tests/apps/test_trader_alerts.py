@@ -123,6 +123,23 @@ def test_a_reload_takes_other_alerts_and_refuses_wrong_ones(run: Run) -> None:
     assert run.box.mails == []
 
 
+def test_alerts_that_a_reload_brings_are_told_what_holds_already(run: Run) -> None:
+    text = run.world.config.read_text()
+    run.world.config.write_text(text.partition("[alerts]")[0])
+
+    def happens() -> Iterator[object]:
+        with run.writer() as writer:
+            yield writer.append(run.chain.mine())
+            yield writer.append(run.chain.mine(weth_pool(CHEAP, 2_450)))
+            yield writer.append(run.chain.mine())
+            run.world.config.write_text(text)
+            yield RELOAD
+            yield None
+
+    run.trade(happens())
+    assert run.told("strategy stopped") == ['"eager" by max_daily_trades at block 104']
+
+
 def reload_of(run: Run) -> ReloadOutcome:
     with read_only(run.world.ledger) as ledger:
         outcome = ledger.note(OUTCOME)

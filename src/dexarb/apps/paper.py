@@ -282,6 +282,7 @@ class PaperTrader:
         ]
         changes = difference.lines({address: name for name, address in self._tokens.items()})
         if has_other_alerts:
+            self._told.again()
             changes.append("alerts change")
         for line in changes:
             _log.info("reload", change=line)

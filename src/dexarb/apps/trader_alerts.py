@@ -20,6 +20,7 @@ class TraderAlerts:
     def __init__(self, alerts: Alerts) -> None:
         self._alerts = alerts
         self._have_filled: set[StrategyHash] = set()
+        self._stops: tuple[Sequence[tuple[StrategySettings, SkipReason]], int] = ((), 0)
 
     def know(self, rows: Iterable[StrategyTotals]) -> None:
         """What the books have from before is no news."""
@@ -44,6 +45,7 @@ class TraderAlerts:
 
     def stopped(self, stops: Sequence[tuple[StrategySettings, SkipReason]], block: int) -> None:
         """stops: all that there are now."""
+        self._stops = stops, block
         by_loss: dict[str, str] = {}
         by_other: dict[str, str] = {}
         for each, reason in stops:
@@ -51,6 +53,10 @@ class TraderAlerts:
             texts[each.hash] = f'"{each.name}" by {PARAMETERS[reason]} at block {block}'
         self._alerts.holds(AlertKind.LOSS_LIMIT, by_loss)
         self._alerts.holds(AlertKind.STRATEGY_STOPPED, by_other)
+
+    def again(self) -> None:
+        """What still holds, for alerts that may not have been told."""
+        self.stopped(*self._stops)
 
     def stand(self, rows: Sequence[StrategyTotals], active: int, block: int) -> None:
         """For the digest: the books of all that there have ever been."""
