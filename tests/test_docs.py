@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from dexarb.cli import app
+from dexarb.config.alerts import AlertKind, AlertsTable
 from dexarb.config.collector import CollectorTable, PoolsTable, RpcTable
 from dexarb.config.paper import GeneralTable, load_paper
 from dexarb.config.strategy_table import StrategyTable
@@ -37,6 +38,12 @@ def documented_keys(heading: str) -> set[str]:
 def test_every_key_is_documented(heading: str, models: tuple[type[BaseModel], ...]) -> None:
     for model in models:
         assert model.model_fields.keys() <= documented_keys(heading)
+
+
+def test_every_key_and_kind_of_the_alerts_is_documented() -> None:
+    text = (ROOT / "docs" / "alerts.md").read_text()
+    rows = set(re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE))
+    assert rows == {*AlertsTable.model_fields, *AlertKind}
 
 
 def test_the_grid_of_the_documents_is_what_they_say(tmp_path: Path) -> None:
@@ -76,6 +83,7 @@ def test_the_collectors_warnings_are_told_in_the_documents_and_no_others() -> No
         "pool_watch",
         "self_check",
         "retrying",
+        "collector_alerts",
     )
     files = [*(source / "chain").rglob("*.py"), *(source / "apps" / f"{name}.py" for name in apps)]
     text = "".join(path.read_text() for path in files if path.name != "choice.py")

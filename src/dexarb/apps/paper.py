@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import structlog
 
+from dexarb.alerts.alerts import Alerts
 from dexarb.apps.latency import Latency
 from dexarb.apps.process import (
     Signals,
@@ -24,7 +25,9 @@ from dexarb.apps.sources import GrowingHistory
 from dexarb.apps.stale_log import StaleLog
 from dexarb.apps.stops_log import StopsLog
 from dexarb.apps.supervisor import UNSUPERVISED, Supervisor
+from dexarb.apps.trader_alerts import TraderAlerts
 from dexarb.apps.watch import FileWatch
+from dexarb.config.alerts import AlertKind
 from dexarb.config.difference import compare, reasons
 from dexarb.config.facts import ChainFacts
 from dexarb.config.paper import PaperConfig, load_paper
@@ -47,6 +50,7 @@ from dexarb.study.warm_up import warm_up
 from dexarb.trading.decide.triage import least_units
 from dexarb.trading.models.reality import REALITY, Reality
 from dexarb.trading.models.value import rounded_up
+from dexarb.trading.seams import Step
 from dexarb.trading.settle.paper_executor import PaperExecutor
 
 T = TypeVar("T")
@@ -78,9 +82,12 @@ class PaperTrader:
         signals: Signals,
         reality: Reality,
         supervisor: Supervisor = UNSUPERVISED,
+        alerts: Alerts | None = None,
     ) -> None:
         """watch: of the configuration's file, begun before it was read."""
         self._supervisor = supervisor
+        self._alerts = alerts or Alerts("paper-trading")
+        self._told = TraderAlerts(self._alerts)
         self._config = config
         self._watch = watch
         self._reader = reader
@@ -160,6 +167,7 @@ class PaperTrader:
     def _take(self, entry: Entry) -> None:
         session = self._session
         step = session.take(entry)
+        self._alerts.beat()
         if step is None or not self._adopted:
             return
         if self._is_silent:
@@ -167,13 +175,24 @@ class PaperTrader:
             _log.info("silence.over", block=step.block.number)
         self._log_whether_lost()
         self._log_failures(step.incidents)
-        self._stops.tell(session)
-        if isinstance(entry, BlockUpdate) and entry.seq >= self._live_from:
+        is_live = isinstance(entry, BlockUpdate) and entry.seq >= self._live_from
+        self._tell_alerts(step, is_live=is_live)
+        if is_live:
             self._stale.tell(step.block, stale=step.stale)
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
             self._latency.add(time.time() - seen_at)
         self._persist(session.write)
+
+    def _tell_alerts(self, step: Step, *, is_live: bool) -> None:
+        stops = self._stops.tell(self._session)
+        if stops is not None:
+            self._told.stopped(stops, step.block.number)
+        if step.fills:
+            names = {each.hash: each.name for each in self._session.settings}
+            self._told.step(step, names)
+        if is_live:
+            self._alerts.block(step.block.number, step.block.timestamp)
 
     def _idle(self) -> bool:
         """Between entries, and while waiting for one: what else there is to do. True: stop."""
@@ -222,6 +241,7 @@ class PaperTrader:
         if not difference.is_empty:
             self._session.use(settings)
         self._adopted = True
+        self._told.know(self._ledger.totals())
         keep_for_good()
         for warning in self._config.warnings(self._facts()):
             _log.warning("config", warning=str(warning))
@@ -259,6 +279,7 @@ class PaperTrader:
         session = self._session
         settings = config.settings(self._tokens, self._types)
         difference = compare(session.settings, settings, session.engine.ledger.rows.keys())
+        has_other_alerts = self._alerts.use(config.alerts)
         warnings = [str(warning) for warning in config.warnings(self._facts())]
         warnings += [
             f"general: {key} takes effect after a restart"
@@ -266,6 +287,9 @@ class PaperTrader:
             if getattr(config.general, key) != getattr(self._config.general, key)
         ]
         changes = difference.lines({address: name for name, address in self._tokens.items()})
+        if has_other_alerts:
+            self._told.again()
+            changes.append("alerts change")
         for line in changes:
             _log.info("reload", change=line)
         for line in warnings:
@@ -293,6 +317,7 @@ class PaperTrader:
         self._note_metrics()
         market = self._session.engine.market
         rows = self._ledger.totals()
+        self._told.stand(rows, len(self._session.settings), market.block.number)
         # Laying out thousands of rows would take longer than many a block.
         best = heapq.nlargest(LOGGED_STRATEGIES, rows, key=lambda row: row.profit_micro_usd)
         shown = rows if len(rows) <= LOGGED_STRATEGIES else best
@@ -310,6 +335,7 @@ class PaperTrader:
             for incident in incidents:
                 name = names.get(incident.strategy, incident.strategy)
                 _log.error("strategy.failed", strategy=name, problem=incident.problem.strip())
+            self._told.failed(incidents, names)
 
     def _note_metrics(self) -> None:
         self._judge_latency()
@@ -350,11 +376,18 @@ class PaperTrader:
 
     def _persist(self, write: Callable[[], T]) -> T | None:
         """Write until the disk takes it: trading waits, the collector goes on, nothing is lost."""
+        ledger, is_waiting = str(self._ledger.path), False
         while True:
             try:
-                return write()
+                written = write()
             except StoreError as error:
                 _log.error("ledger.waiting", problem=str(error))
+                self._alerts.is_so(AlertKind.DISK, ledger, str(error))
+                is_waiting = True
+            else:
+                if is_waiting:
+                    self._alerts.is_so(AlertKind.DISK, ledger, None)
+                return written
             if self._signals.stopping:
                 return None
             self._supervisor.ping()
@@ -371,8 +404,22 @@ def run(config_path: Path) -> int:
     general = config.general
     start_logging("paper_trading", general.log_level, general.log_dir)
     supervisor = Supervisor(os.environ)
+    alerts = Alerts("paper-trading", config.alerts, [general.ledger_file.parent])
     warm_up()  # the first block must not wait for the compiler
     supervisor.ready("waiting for data-collector")
+    with alerts:
+        return _trade(config, watch, signals, supervisor, alerts)
+
+
+def _trade(
+    config: PaperConfig,
+    watch: FileWatch,
+    signals: Signals,
+    supervisor: Supervisor,
+    alerts: Alerts,
+) -> int:
+    """Once there is a history. Returns the exit code."""
+    general = config.general
     state = _wait_for_state(general.state_file, signals, supervisor)
     if state is None:
         return 0
@@ -384,7 +431,7 @@ def run(config_path: Path) -> int:
     with LedgerDb.open(
         general.ledger_file, chain_id=state.chain_id, history=state.history
     ) as ledger:
-        PaperTrader(config, watch, reader, ledger, signals, REALITY, supervisor).run()
+        PaperTrader(config, watch, reader, ledger, signals, REALITY, supervisor, alerts).run()
         supervisor.stopping()
     return 0
 

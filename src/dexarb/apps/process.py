@@ -58,6 +58,7 @@ class Signals:
         self.stopping = False
         self.reload_wanted = False
         self.on_stop: Callable[[], object] | None = None
+        self.on_reload: Callable[[], object] | None = None
         signal.signal(signal.SIGINT, self._stop)
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGHUP, self._reload)
@@ -69,6 +70,8 @@ class Signals:
 
     def _reload(self, _number: int, _frame: FrameType | None) -> None:
         self.reload_wanted = True
+        if self.on_reload is not None:
+            self.on_reload()
 
     def take_reload(self) -> bool:
         """Whether a reload was asked for since the last call."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from dexarb.cli import config, history, programs, screens
+from dexarb.cli import alerts, config, history, programs, screens
 from dexarb.cli.options import ending
 from dexarb.errors import DexarbError
 from dexarb.screens.output import complain
@@ -51,6 +51,7 @@ app = _program(
     screens.rivals,
     screens.calibrate,
 )
+app.add_typer(_program("Who is told when something is wrong.", alerts.test), name="alerts")
 app.add_typer(
     _program("Look after a history folder.", history.check, history.prune), name="history"
 )

@@ -10,6 +10,13 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
+from dexarb.config.alerts import (
+    COLLECTOR_KINDS,
+    TABLE,
+    AlertsConfig,
+    AlertsTable,
+    check_alerts,
+)
 from dexarb.config.chain_profile import LoadedChain, load_chain
 from dexarb.config.paths import DEFAULT_STATE_FILE, base_folder
 from dexarb.config.toml_file import (
@@ -78,6 +85,7 @@ class CollectorFile(TomlTable):
     collector: CollectorTable
     rpc: RpcTable
     pools: Annotated[list[PoolsTable], Field(min_length=1)]
+    alerts: AlertsTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,7 @@ class CollectorConfig:
     compute_units: Mapping[str, int]
     chain: LoadedChain
     choices: tuple[PoolChoice, ...]
+    alerts: AlertsConfig | None = None
 
     def __repr__(self) -> str:
         return f"CollectorConfig({self.path}, {len(self.endpoints)} endpoints)"
@@ -118,7 +127,7 @@ class CollectorConfig:
 
 def load_collector(path: Path) -> CollectorConfig:
     """Raises ConfigError or ConfigErrors."""
-    file = read_toml(path, secret="rpc")
+    file = read_toml(path, secrets=("rpc", TABLE), wary=True)
     tables = validate(file, CollectorFile)
     chain = load_chain(path.parent / tables.collector.chain)
     problems: list[ConfigError] = []
@@ -142,6 +151,8 @@ def load_collector(path: Path) -> CollectorConfig:
         except ConfigError as error:
             problems.append(error)
     problems += _wrong_limits(file, tables.rpc)
+    alerts, wrong = check_alerts(file, tables.alerts, COLLECTOR_KINDS)
+    problems += wrong
     if problems:
         raise ConfigErrors(problems)
     return CollectorConfig(
@@ -153,6 +164,7 @@ def load_collector(path: Path) -> CollectorConfig:
         tables.rpc.compute_units,
         chain,
         tuple(choices),
+        alerts,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from dexarb.config.alerts import AlertsTable
 from dexarb.config.grid import LISTS
 from dexarb.config.paper import GeneralTable
 from dexarb.config.strategy_table import StrategyTable
@@ -59,6 +60,7 @@ def paper_schema() -> dict[str, Any]:
     """What a file may hold, keys, types and ranges. Not in it is what a schema cannot say: names
     of tokens, DEXes and kinds, and which strategies have the same parameters."""
     strategy, general = _table(StrategyTable), _table(GeneralTable)
+    alerts = _table(AlertsTable)
     definitions = strategy.pop("$defs", {}) | general.pop("$defs", {})
     keys: dict[str, Any] = strategy["properties"]
     required = [key for key in strategy["required"] if key != "name"]
@@ -71,6 +73,7 @@ def paper_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {
             "general": general,
+            "alerts": alerts,
             "defaults": {
                 "description": "Hold for every strategy and grid that does not state the key.",
                 "type": "object",
