@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from dexarb.cli import config, history, programs, screens
+from dexarb.cli import config, copies, history, programs, screens
 from dexarb.cli.options import ending
 from dexarb.errors import DexarbError
 from dexarb.screens.output import complain
@@ -49,6 +49,8 @@ app = _program(
     screens.spreads,
     screens.rivals,
     screens.calibrate,
+    copies.backup,
+    copies.restore,
 )
 app.add_typer(
     _program("Look after a history folder.", history.check, history.prune), name="history"
