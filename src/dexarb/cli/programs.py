@@ -51,3 +51,16 @@ def demo(
         interval_s=interval,
         as_json=as_json,
     )
+
+
+def doctor(
+    collector: Annotated[
+        Path, typer.Option("--collector", help="The collector's TOML file.")
+    ] = COLLECTOR_TOML,
+    config: PaperFile = PAPER_TOML,
+    as_json: Json = False,
+) -> int:
+    """Look at endpoints, clock, disk, settings and files: ok, or what to do."""
+    from dexarb.apps.doctor import run
+
+    return run(collector, config, as_json=as_json)
