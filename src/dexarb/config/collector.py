@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from dexarb.config.chain_profile import LoadedChain, load_chain
 from dexarb.config.paths import DEFAULT_STATE_FILE
@@ -50,7 +50,12 @@ def _limits(value: object) -> object:
     return tuple(values)
 
 
-Limits = Annotated[tuple[int, ...], BeforeValidator(_limits)]
+_LIMIT = {"type": "integer", "minimum": 0}
+Limits = Annotated[
+    tuple[int, ...],
+    BeforeValidator(_limits),
+    WithJsonSchema({"anyOf": [_LIMIT, {"type": "array", "items": _LIMIT}]}),
+]
 
 
 class RpcTable(TomlTable):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dexarb.config.collector import CollectorConfig, load_collector
 from dexarb.config.paper import GeneralTable, inspect_paper
+from dexarb.config.unpriced import REMEDY, consequence
 from dexarb.errors import ConfigError, ConfigErrors, StoreError
 from dexarb.screens import config_check
 from dexarb.screens.collector_health import collector_remarks
@@ -44,8 +45,8 @@ def collector_settings(path: Path) -> tuple[CollectorConfig | None, list[Finding
         )
     ]
     for token in config.chain.unpriced:
-        remedy = f"Add a [[reference]] to {config.chain.path.name}"
-        found.append(note(config.chain.path.name, f"nothing prices {token}", remedy))
+        problem = consequence(token, config.chain.chain.wrapped_native)
+        found.append(note(config.chain.path.name, problem, REMEDY))
     if _holds_a_key(config) and _is_open(path):
         remedy = f"chmod go= {path}, or write ${{NAME}} and export it"
         found.append(note(path.name, "others can read it, and an endpoint stands in it", remedy))
