@@ -41,6 +41,7 @@ app = _program(
     programs.collect,
     programs.paper,
     programs.demo,
+    programs.init,
     programs.doctor,
     screens.status,
     screens.why,

@@ -64,3 +64,19 @@ def doctor(
     from dexarb.apps.doctor import run
 
     return run(collector, config, as_json=as_json)
+
+
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="The folder of the run.")
+    ] = Path(),
+    chain: Annotated[
+        str, typer.Option("--chain", help="A chain that settings are shipped for.")
+    ] = "polygon",
+    as_json: Json = False,
+) -> int:
+    """Write commented settings to begin with into DIR/config, never over others."""
+    from dexarb.screens.answer import show
+    from dexarb.screens.init import answer
+
+    return show(answer(folder, chain=chain), as_json=as_json)
