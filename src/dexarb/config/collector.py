@@ -27,6 +27,8 @@ from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+LogMegabytes = Annotated[Whole, Field(ge=1, le=1_000_000)]
 
 
 class CollectorTable(TomlTable):
@@ -37,6 +39,8 @@ class CollectorTable(TomlTable):
     state_file: Path = DEFAULT_STATE_FILE
     log_dir: Path = Path("logs")
     log_level: LogLevel = "info"
+    log_format: LogFormat = "text"
+    log_max_mb: LogMegabytes = 200
     poll_interval_ms: Annotated[Whole, Field(ge=10)] = 1000
     metrics_interval_secs: Annotated[Whole, Field(ge=1)] = 60
     segment_blocks: Annotated[Whole, Field(ge=1)] = 1000

@@ -12,6 +12,9 @@ from dexarb.config.toml_file import TomlTable
 
 _LOG_LEVEL = "Least urgent lines of the log: debug, info, warning or error."
 
+_LOG_FORMAT = "text for people, or json: one JSON object a line."
+_LOG_MAX_MB = "Megabytes that the log of a run takes; as much is kept of earlier runs."
+
 DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
     CollectorFile: {
         "collector": "The data-collector: which chain, and where its files lie.",
@@ -24,6 +27,8 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
         "state_file": "The newest state as JSON.",
         "log_dir": "Where the log lies.",
         "log_level": _LOG_LEVEL,
+        "log_format": _LOG_FORMAT,
+        "log_max_mb": _LOG_MAX_MB,
         "poll_interval_ms": "How often to ask for a new block where no endpoint announces them.",
         "metrics_interval_secs": "How often to log what was measured.",
         "segment_blocks": "Blocks in a segment of the history.",
@@ -85,6 +90,8 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
         "ledger_file": "The books, an SQLite file.",
         "log_dir": "Where the log lies.",
         "log_level": _LOG_LEVEL,
+        "log_format": _LOG_FORMAT,
+        "log_max_mb": _LOG_MAX_MB,
         "poll_interval_ms": "How often to look for a new block in the history.",
         "metrics_interval_secs": "How often to log what was measured.",
         "max_state_age_secs": "A block that reached the collector later than this after its "

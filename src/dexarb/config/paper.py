@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StrictBool, ValidationError
 
-from dexarb.config.collector import LogLevel
+from dexarb.config.collector import LogFormat, LogLevel, LogMegabytes
 from dexarb.config.facts import ChainFacts
 from dexarb.config.grid import MAX_STRATEGIES, Grid
 from dexarb.config.paths import (
@@ -34,6 +34,8 @@ class GeneralTable(TomlTable):
     ledger_file: Path = DEFAULT_LEDGER_FILE
     log_dir: Path = Path("logs")
     log_level: LogLevel = "info"
+    log_format: LogFormat = "text"
+    log_max_mb: LogMegabytes = 200
     poll_interval_ms: Annotated[Whole, Field(ge=1)] = 5
     metrics_interval_secs: Annotated[Whole, Field(ge=1)] = 60
     max_state_age_secs: Annotated[Number, Field(gt=0)] = Decimal(DEFAULT_MAX_STATE_AGE_S)
