@@ -15,20 +15,22 @@ from typing import Any
 import typer
 
 from dexarb.cli import config, copies, history, programs, screens
-from dexarb.cli.options import ending
+from dexarb.cli.options import common, ending
 from dexarb.errors import DexarbError
 from dexarb.screens.output import complain
 
 INTERRUPTED = 130
 
 
-def _program(text: str | None, *commands: Callable[..., int]) -> typer.Typer:
+def _program(
+    text: str | None, *commands: Callable[..., int], completes: bool = False
+) -> typer.Typer:
     """Of these commands, in this order. text: its help; None for a single command, which has its
-    own."""
+    own. completes: it can tell shells how to complete it."""
     program = typer.Typer(
         help=text,
         no_args_is_help=text is not None,
-        add_completion=False,
+        add_completion=completes,
         pretty_exceptions_enable=False,
     )
     for command in commands:
@@ -53,6 +55,7 @@ app = _program(
     screens.calibrate,
     copies.backup,
     copies.restore,
+    completes=True,
 )
 app.add_typer(
     _program("Look after a history folder.", history.check, history.prune), name="history"
@@ -61,6 +64,9 @@ app.add_typer(
     _program("Look at a configuration before using it.", config.check, config.schema),
     name="config",
 )
+
+
+app.callback()(common)
 
 
 def main() -> None:

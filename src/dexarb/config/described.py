@@ -63,7 +63,7 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
         "exclude_pools": "Addresses of pools that are never searched.",
         "multicall3": "Where Multicall3 lies, if not at its usual address.",
         "default_priority_fee_gwei": "Bid of strategies that state none.",
-        "builder_cutoff_ms": "How long before the next block its builder takes nothing more.",
+        "builder_cutoff_ms": "How long before a block is seen its builder takes nothing more.",
         "l1_data_fee": "Chains that charge one are refused: it is not recorded yet.",
         "header_fields": "What the block hash is made of, in order, as nodes call the fields.",
     },
