@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from dexarb.config.paths import config_paths
 from dexarb.store import backup_folder
 from dexarb.store.history_check import check
 from dexarb.store.history_writer import HistoryWriter
@@ -186,7 +187,21 @@ def test_files_named_from_the_root_go_back_there(
     books = run.ledger.rename(tmp_path / "books" / "ledger.sqlite")
     dexarb("backup", BACKUP)
     books.unlink()
-    said = dexarb("restore", BACKUP, "--config", "copies/new/paper_trading.toml", "--json")
+    shutil.rmtree("data")
+    said = dexarb("restore", BACKUP)
     assert said.code == 0, said.err
     assert books.exists()
-    assert (tmp_path / "copies" / "data" / "pool_state.json").exists()
+    assert run.state.exists()
+
+
+def test_a_restored_file_leads_to_what_was_restored_with_it(run: World, dexarb: Dexarb) -> None:
+    """Wherever it is put: what its relative paths mean there is where the data is."""
+    dexarb("backup", BACKUP)
+    wanted = digest(run.ledger)
+    shutil.rmtree("data")
+    other = Path("another/folder/mine.toml")
+    assert dexarb("restore", BACKUP, "--config", other, "--json").code == 0
+    paths = config_paths(other)
+    assert digest(paths.ledger_file) == wanted
+    assert check(read_state(paths.state_file).history).ok
+    assert other.with_name("collector.toml").exists()

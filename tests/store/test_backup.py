@@ -151,6 +151,14 @@ def test_a_backup_is_its_users_alone_and_never_in_place_of_another(
         back_up(tmp_path / "second", source(history))
 
 
+def test_nothing_is_begun_that_there_is_no_room_for(history: Path, tmp_path: Path) -> None:
+    with (history / "000000000001.jsonl").open("ab") as file:
+        file.truncate(1 << 43)  # without a byte on the disk
+    with pytest.raises(StoreError, match=r"needs 8[0-9.]+ GB, and [0-9.]+ GB are free"):
+        back_up(tmp_path / "backup", source(history))
+    assert not list(tmp_path.glob("backup*"))
+
+
 def test_the_list_tells_every_file_and_cannot_be_led_elsewhere(
     history: Path, tmp_path: Path
 ) -> None:

@@ -26,6 +26,11 @@ class ConfigPaths:
     max_state_age_s: float
 
 
+def base_folder(_config: Path) -> Path:
+    """Of the relative paths in a configuration file: where we start."""
+    return Path()
+
+
 def config_paths(config: Path) -> ConfigPaths:
     """From the [general] table. Raises ConfigError or ConfigErrors."""
     try:

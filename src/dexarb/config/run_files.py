@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dexarb.config.paths import config_paths
+from dexarb.config.paths import base_folder, config_paths
 
 COLLECTOR_FILE = "collector.toml"
 """Beside the paper trader's file."""
@@ -17,15 +17,22 @@ COLLECTOR_FILE = "collector.toml"
 
 @dataclass(frozen=True, slots=True)
 class RunFile:
-    """home: absolute where a file names it so, else relative to the folder of the paper trader's
-    file, so that all of it can be moved together."""
+    """home: absolute where a file names it so, else relative, so that all of it can be moved
+    together: settings to the folder of the paper trader's file, data to where relative paths in it
+    begin."""
 
     path: Path
     home: str
 
-    def at_home(self, config: Path) -> Path:
-        """Where it belongs when the paper trader's file is this one."""
-        return Path(os.path.normpath(config.parent.absolute() / self.home))
+
+def settings_at_home(home: str, config: Path) -> Path:
+    """Where settings belong when the paper trader's file is this one."""
+    return Path(os.path.normpath(config.parent.absolute() / home))
+
+
+def data_at_home(home: str, config: Path) -> Path:
+    """Where data belong when the paper trader's file is this one."""
+    return Path(os.path.normpath(base_folder(config).absolute() / home))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,7 @@ class RunFiles:
 
     def history(self, folder: Path) -> RunFile:
         """The history that the state file or the ledger names."""
-        return _placed(folder, self.config, is_absolute=self.is_data_absolute)
+        return _data(folder, self.config, is_absolute=self.is_data_absolute)
 
 
 def run_files(config: Path) -> RunFiles:
@@ -60,19 +67,24 @@ def run_files(config: Path) -> RunFiles:
         data_named = table.get("data_dir")
         named = table.get("chain")
         if isinstance(named, str) and (chain := collector.parent / named).is_file():
-            settings.append(_placed(chain, config, is_absolute=Path(named).is_absolute()))
+            is_absolute = Path(named).is_absolute()
+            settings.append(_placed(chain, config.parent, is_absolute=is_absolute))
     return RunFiles(
         config,
         tuple(settings),
-        _placed(paths.state_file, config, is_absolute=_is_absolute(state_named)),
-        _placed(paths.ledger_file, config, is_absolute=_is_absolute(general.get("ledger_file"))),
+        _data(paths.state_file, config, is_absolute=_is_absolute(state_named)),
+        _data(paths.ledger_file, config, is_absolute=_is_absolute(general.get("ledger_file"))),
         _is_absolute(state_named if data_named is None else data_named),
     )
 
 
-def _placed(path: Path, config: Path, *, is_absolute: bool) -> RunFile:
+def _data(path: Path, config: Path, *, is_absolute: bool) -> RunFile:
+    return _placed(path, base_folder(config), is_absolute=is_absolute)
+
+
+def _placed(path: Path, base: Path, *, is_absolute: bool) -> RunFile:
     whole = path.absolute()
-    home = str(whole) if is_absolute else os.path.relpath(whole, config.parent.absolute())
+    home = str(whole) if is_absolute else os.path.relpath(whole, base.absolute())
     return RunFile(path, home)
 
 

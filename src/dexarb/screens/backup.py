@@ -14,7 +14,7 @@ from dexarb.config.run_files import RunFiles, run_files
 from dexarb.errors import StoreError
 from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
-from dexarb.screens.progress import shown
+from dexarb.screens.progress import shown, told
 from dexarb.store.backup import BackupRun, Source
 from dexarb.store.backup_folder import Backup
 from dexarb.store.ledger_reader import read_only
@@ -56,6 +56,7 @@ def answer(target: Path, *, config: Path) -> BackedUp:
         segments = run.begin()
         for _ in shown(run.copy(segments), "copying the history", len(segments)):
             pass
+        told("looking into the copy")
         return BackedUp(target, run.finish())
 
 

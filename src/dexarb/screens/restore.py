@@ -10,9 +10,10 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dexarb.config.run_files import RunFile
+from dexarb.config.run_files import data_at_home, settings_at_home
 from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
+from dexarb.screens.progress import told
 from dexarb.store.backup_folder import Item, read_list
 from dexarb.store.restoring import Restored, restore
 from dexarb.store.snapshot import read_state
@@ -64,18 +65,21 @@ class RestoredBackup(Answer):
 
 
 def answer(source: Path, *, config: Path, force: bool) -> RestoredBackup:
-    """config: where the paper trader's file belongs; the others belong relative to it, or where
-    absolute paths say. Raises StoreError, with everything as it was."""
+    """config: where the paper trader's file belongs; the others belong where it and they say.
+    Raises StoreError, with everything as it was."""
     items = read_list(source).items
     return RestoredBackup(
-        source, restore(source, {each: _place(each, config) for each in items}, force=force)
+        source,
+        restore(source, {each: _place(each, config) for each in items}, force=force, tell=told),
     )
 
 
 def _place(item: Item, config: Path) -> Path:
     if item.kind == "paper":
         return config
-    return RunFile(Path(item.place), item.home).at_home(config)
+    if item.kind == "settings":
+        return settings_at_home(item.home, config)
+    return data_at_home(item.home, config)
 
 
 def _short(place: Path) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,12 +100,14 @@ class _Work:
             lock.release()
 
 
-def restore(source: Path, places: Mapping[Item, Path], *, force: bool) -> Restored:
+def restore(
+    source: Path, places: Mapping[Item, Path], *, force: bool, tell: Callable[[str], None]
+) -> Restored:
     """Bring the items of a backup to their places. Files that are there already and the same stay.
 
-    force: what else is there is renamed; without it, it is an error. Raises StoreError, with
-    everything as it was, also for a backup that is damaged; Locked where a program is at work on
-    what is to make room.
+    force: what else is there is renamed; without it, it is an error. tell: of each stage. Raises
+    StoreError, with everything as it was, also for a backup that is damaged; Locked where a program
+    is at work on what is to make room.
     """
     backup = read_list(source)
     wanted = {
@@ -130,6 +132,7 @@ def restore(source: Path, places: Mapping[Item, Path], *, force: bool) -> Restor
             elif item.kind == "history" and place.is_dir():
                 work.lock(place / LOCK_FILE, place)
         staged = {item: work.stage(source, backup, item, place) for item, place in wanted.items()}
+        tell("looking into it")
         found = _look_into(backup, source, staged)
         kept: dict[Path, Path] = {}
         for place in wanted.values():
