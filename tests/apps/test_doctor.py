@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -193,3 +194,29 @@ def test_folders_and_files_that_cannot_be_used(folder: Path, dexarb: Dexarb) -> 
     assert "127.0.0.1:9" in wrong
     assert "a-long-secret" not in said.out + said.err
     assert not data["ok"]
+
+
+@pytest.mark.parametrize(
+    ("url", "mode", "is_told"),
+    [
+        ("http://127.0.0.1:9/a-long-secret", 0o644, True),
+        ("http://127.0.0.1:9/a-long-secret", 0o600, False),
+        ("http://127.0.0.1:9", 0o644, False),
+        ("${A_SECRET_URL}", 0o644, False),
+    ],
+)
+def test_a_key_in_a_file_that_others_can_read(
+    dexarb: Dexarb, monkeypatch: pytest.MonkeyPatch, url: str, mode: int, *, is_told: bool
+) -> None:
+    monkeypatch.setenv("A_SECRET_URL", "http://127.0.0.1:9/a-long-secret")
+    with TemporaryDirectory() as name:  # pytest's own are the user's alone, whatever is in them
+        folder = Path(name)
+        folder.chmod(0o755)
+        collector_config(folder)
+        path = folder / "collector.toml"
+        path.write_text(path.read_text().replace("http://node0", url))
+        path.chmod(mode)
+        if not all(each.stat().st_mode & 0o007 for each in folder.parents):
+            pytest.skip("others cannot look into the folder of temporary files")
+        said = dexarb("doctor", "--collector", path, "--config", folder / "none.toml")
+    assert ("others can read it, and an endpoint stands in it" in said.words) == is_told

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dexarb.config import veil
 from dexarb.config.collector import CollectorConfig, load_collector
 from dexarb.config.paper import GeneralTable, inspect_paper
 from dexarb.config.unpriced import REMEDY, consequence
@@ -168,9 +169,10 @@ def _each(error: ConfigError | ConfigErrors) -> Sequence[ConfigError]:
 
 
 def _holds_a_key(config: CollectorConfig) -> bool:
-    """Whether an endpoint stands in the file as it is, rather than as the name of a variable."""
+    """Whether an endpoint with more than a host stands in the file as it is, rather than as the
+    name of a variable."""
     text = config.path.read_text(encoding="utf-8-sig")
-    return any(endpoint in text for endpoint in config.endpoints)
+    return any(veil.without_urls(each) != each for each in config.endpoints if each in text)
 
 
 def _is_open(path: Path) -> bool:
