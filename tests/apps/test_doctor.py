@@ -162,6 +162,13 @@ def test_pools_are_compared_with_the_chain_at_the_same_block(folder: Path) -> No
     assert any("not compared" in each for each in told(examine(folder, stranger), Health.NOTE))
 
 
+def test_a_trader_that_would_wait_for_another_state_is_told(folder: Path) -> None:
+    paper = folder / "paper.toml"
+    paper.write_text(paper.read_text().replace("pool_state.json", "pools.json"))
+    (wrong,) = told(examine(folder, TrueNode(chain_of(3))), Health.WRONG)
+    assert wrong.startswith(f"state_file: the collector writes {folder}/data/pool_state.json, and")
+
+
 def test_mistakes_in_both_files_are_told_with_their_lines(folder: Path, dexarb: Dexarb) -> None:
     collector, paper = folder / "collector.toml", folder / "paper.toml"
     collector.write_text(collector.read_text().replace('"WETH/USDC"', '"WETH/USDX"'))

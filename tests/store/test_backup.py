@@ -16,8 +16,9 @@ from dexarb.store.compaction import close_segments
 from dexarb.store.history_check import check
 from dexarb.store.history_copy import copy_segment
 from dexarb.store.history_reader import HistoryReader
-from dexarb.store.ledger_copy import copy_ledger
+from dexarb.store.ledger_copy import copy_ledger, look_into_ledger
 from dexarb.store.ledger_reader import read_only
+from dexarb.store.restoring import restore
 from dexarb.store.segment import list_segments, write_manifest
 from tests.store import books
 from tests.store.processes import script
@@ -176,3 +177,32 @@ def test_the_list_tells_every_file_and_cannot_be_led_elsewhere(
         read_list(backup)
     with pytest.raises(StoreError, match=r"is no backup: there is no backup\.json in it"):
         read_list(tmp_path)
+
+
+class Enough(Exception):
+    """Somebody has had enough of it."""
+
+
+@pytest.mark.parametrize("stage", ["copying", "looking into it"])
+def test_a_restore_that_is_broken_off_leaves_nothing(
+    history: Path, tmp_path: Path, stage: str
+) -> None:
+    ledger = tmp_path / "ledger.sqlite"
+    with books.open_ledger(ledger) as writer:
+        books.trade(writer, 1)
+    back_up(tmp_path / "backup", source(history, ledger))
+    new = tmp_path / "new"
+
+    def tell(now: str) -> None:
+        if now == stage:
+            # The lock of the ledger is held, and for the second stage all is copied.
+            assert bool(list(new.rglob("*.restoring"))) == (stage == "looking into it")
+            raise Enough
+
+    items = read_list(tmp_path / "backup").items
+    places = {item: new / "deep" / item.place for item in items}
+    with pytest.raises(Enough):
+        restore(tmp_path / "backup", places, force=False, tell=tell)
+    assert not new.exists()
+    restore(tmp_path / "backup", places, force=False, tell=lambda _: None)
+    assert look_into_ledger(new / "deep" / "ledger.sqlite") == 1

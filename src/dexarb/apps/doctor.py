@@ -48,6 +48,8 @@ async def diagnose(collector: Path, paper: Path, utc: Callable[[], float] = time
     wanted = [config.settings.data_dir, config.settings.log_dir] if config else []
     if general:
         wanted += [general.state_file.parent, general.ledger_file.parent, general.log_dir]
+    if config and general:
+        findings += local.one_state(config, general)
     findings += local.folders(wanted)
     history = history_folder(config) if config else None
     if general:

@@ -72,6 +72,14 @@ def paper_settings(path: Path) -> tuple[GeneralTable | None, list[Finding]]:
     return checked.config.general, found
 
 
+def one_state(config: CollectorConfig, general: GeneralTable) -> Iterator[Finding]:
+    """Whether the trader reads what the collector writes."""
+    written, read = config.settings.state_file, general.state_file
+    if written.absolute() != read.absolute():
+        problem = f"the collector writes {written}, and the paper trader reads {read}"
+        yield wrong("state_file", problem, "Name the same in both files")
+
+
 def folders(wanted: Sequence[Path]) -> Iterator[Finding]:
     """Whether they can be written to, whether there is room, and who else can look into them."""
     for folder in dict.fromkeys(wanted):

@@ -131,6 +131,7 @@ def restore(
                 work.lock(place.with_name(place.name + LOCK_SUFFIX), place)
             elif item.kind == "history" and place.is_dir():
                 work.lock(place / LOCK_FILE, place)
+        tell("copying")
         staged = {item: work.stage(source, backup, item, place) for item, place in wanted.items()}
         tell("looking into it")
         found = _look_into(backup, source, staged)
