@@ -38,7 +38,7 @@ def test_a_segment_is_begun_beside_what_a_crash_left(tmp_path: Path) -> None:
 def test_all_that_a_program_makes_is_its_users_alone(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from dexarb.apps.process import *;"
-        "keep_files_private(); start_logging('x', 'info', Path(sys.argv[1]) / 'logs', 'text', 1);"
+        "keep_files_private(); log = start_logging('x', 'info', Path(sys.argv[1]) / 'logs');"
         "from dexarb.store.files import replace_file;"
         "replace_file(Path(sys.argv[1]) / 'state.json', b'{}', durable=False);"
         "import sqlite3; sqlite3.connect(sys.argv[1] + '/a.db').execute('CREATE TABLE t (a)')"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from dexarb.apps.clock_watch import LAG, SET_IT
 from dexarb.apps.collect import history_folder
 from dexarb.apps.endpoint_check import EndpointCheck, check_endpoint
 from dexarb.apps.self_check import SelfCheck
@@ -136,16 +137,12 @@ def _clock(checks: Sequence[EndpointCheck], max_age_s: float) -> Iterator[Findin
     newest = min(heads, key=lambda each: each.age_s or 0.0)
     age_s = newest.age_s or 0.0
     if age_s < -AHEAD_S:
-        yield wrong("clock", f"{-age_s:,.0f} s behind the chain's newest block", _SET_CLOCK)
+        yield wrong("clock", f"{-age_s:,.0f} s behind the chain's newest block", SET_IT)
     elif age_s > max_age_s + 2 * (newest.block_time_s or 0.0):
         problem = f"the newest block is {age_s:,.0f} s old; after {max_age_s:g} s none is traded on"
-        remedy = f"{_SET_CLOCK}; if it is right, the chain stands still or the endpoints lag"
-        yield wrong("clock", problem, remedy)
+        yield wrong("clock", problem, f"{SET_IT}. {LAG}")
     else:
         yield ok("clock", f"the newest block is {max(0.0, age_s):.1f} s old")
-
-
-_SET_CLOCK = "Set this machine's clock by NTP"
 
 
 async def _compare(check: SelfCheck, market: Market) -> Finding:

@@ -18,6 +18,7 @@ import structlog
 from structlog.typing import EventDict
 
 from dexarb.apps.log_files import open_log
+from dexarb.config.collector import LOG_MAX_MB
 from dexarb.core.text import seen
 
 MAX_NAME_BYTES = 15
@@ -76,7 +77,9 @@ class Signals:
         return wanted
 
 
-def start_logging(name: str, level: str, folder: Path, format_: str, max_mb: int) -> Path | None:
+def start_logging(
+    name: str, level: str, folder: Path, format_: str = "text", max_mb: int = LOG_MAX_MB
+) -> Path | None:
     """Log to standard error for people and to FOLDER/NAME_TIME.log for keeping, at most so many
     megabytes of it; see `log_files`. format_: "text", or "json": a JSON object a line, in both.
 

@@ -28,6 +28,7 @@ from dexarb.errors import ConfigError, ConfigErrors
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
+LOG_MAX_MB = 200
 LogMegabytes = Annotated[Whole, Field(ge=1, le=1_000_000)]
 
 
@@ -40,7 +41,7 @@ class CollectorTable(TomlTable):
     log_dir: Path = Path("logs")
     log_level: LogLevel = "info"
     log_format: LogFormat = "text"
-    log_max_mb: LogMegabytes = 200
+    log_max_mb: LogMegabytes = LOG_MAX_MB
     poll_interval_ms: Annotated[Whole, Field(ge=10)] = 1000
     metrics_interval_secs: Annotated[Whole, Field(ge=1)] = 60
     segment_blocks: Annotated[Whole, Field(ge=1)] = 1000

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StrictBool, ValidationError
 
-from dexarb.config.collector import LogFormat, LogLevel, LogMegabytes
+from dexarb.config.collector import LOG_MAX_MB, LogFormat, LogLevel, LogMegabytes
 from dexarb.config.facts import ChainFacts
 from dexarb.config.grid import MAX_STRATEGIES, Grid
 from dexarb.config.paths import (
@@ -35,7 +35,7 @@ class GeneralTable(TomlTable):
     log_dir: Path = Path("logs")
     log_level: LogLevel = "info"
     log_format: LogFormat = "text"
-    log_max_mb: LogMegabytes = 200
+    log_max_mb: LogMegabytes = LOG_MAX_MB
     poll_interval_ms: Annotated[Whole, Field(ge=1)] = 5
     metrics_interval_secs: Annotated[Whole, Field(ge=1)] = 60
     max_state_age_secs: Annotated[Number, Field(gt=0)] = Decimal(DEFAULT_MAX_STATE_AGE_S)
