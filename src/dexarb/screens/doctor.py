@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
+from dexarb.core.text import in_a_line
 from dexarb.screens.answer import Answer
 
 
@@ -22,6 +23,8 @@ class Health(StrEnum):
     WRONG = "wrong"
 
 
+MOST = 600
+"""Characters of what was found: nodes and files word some of it."""
 STYLES = {Health.OK: "green", Health.NOTE: "yellow", Health.WRONG: "bold red"}
 
 
@@ -59,9 +62,9 @@ class Diagnosis(Answer):
             Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2, 0, 0), expand=False
         )
         for each in self.findings:
-            text = Text(f"{each.subject}: {each.found}")
+            text = Text(in_a_line(f"{each.subject}: {each.found}", MOST))
             if each.remedy:
-                text.append(f". {each.remedy}")
+                text.append(f". {in_a_line(each.remedy, MOST)}")
             table.add_row(Text(each.health.value, style=STYLES[each.health]), text)
         return Group(table, Text(self._verdict(), style="bold"))
 

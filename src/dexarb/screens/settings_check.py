@@ -16,6 +16,7 @@ from dexarb.config.chain_profile import LoadedChain, load_chain
 from dexarb.config.collector import CollectorConfig, load_collector
 from dexarb.config.kinds import Kind, kind_of
 from dexarb.config.unpriced import REMEDY, consequence
+from dexarb.core.text import as_name
 from dexarb.errors import ConfigError, ConfigErrors
 from dexarb.screens import config_check
 from dexarb.screens.answer import Answer
@@ -59,8 +60,9 @@ class CheckedSettings(Answer):
             return Group()
         table = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2, 0, 0))
         for key, value in self.values.items():
-            shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-            table.add_row(Text(key), Text("none" if shown in (None, "") else str(shown)))
+            texts = value if isinstance(value, list) else [value]
+            shown = ", ".join(as_name(str(each)) for each in texts if each is not None)
+            table.add_row(Text(key), Text(shown or "none"))
         return table
 
 
