@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import shutil
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from msgspec import structs
 
 from dexarb.config.paths import config_paths
+from dexarb.core.block import BlockUpdate
 from dexarb.store import backup_folder
 from dexarb.store.history_check import check
+from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.snapshot import read_state
 from tests.support.command import Dexarb
 from tests.support.recorded import record
-from tests.support.traded import World, strategy, trade
+from tests.support.scenes import STRATEGIES, scene
+from tests.support.sessions import paper_session
+from tests.support.traded import World, record_and_trade, strategy, trade
 from tests.support.worlds.small_chain import CHAIN_ID, SmallChain, keyframe
 
 SHIPPED = Path(__file__).parent.parent.parent / "config"
@@ -87,6 +92,40 @@ def test_a_run_comes_back_as_it_was_elsewhere_too(
         assert writer.recovered is None
     with LedgerDb.open(again.ledger, chain_id=CHAIN_ID, history=again.history) as ledger:
         assert ledger.seq == told["ledger_entry"]
+
+
+def go_on(world: World, updates: Sequence[BlockUpdate]) -> str:
+    """Collect these blocks and trade on them; the digest of the books."""
+    with HistoryWriter.open(world.history, chain_id=CHAIN_ID, chain="testnet") as writer:
+        for update in updates:
+            writer.append(update)
+    reader = HistoryReader(world.history)
+    with LedgerDb.open(world.ledger, chain_id=CHAIN_ID, history=world.history) as ledger:
+        session = paper_session(reader, ledger)
+        for entry in reader.entries(session.from_seq):
+            session.take(entry)
+            session.write()
+        assert ledger.seq == reader.last_seq
+        return ledger.digest()
+
+
+def test_a_trader_goes_on_from_a_copy_as_if_nothing_had_been(
+    tmp_path: Path, dexarb: Dexarb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, updates = scene()
+    half = len(updates) // 2
+    (tmp_path / "one").mkdir()
+    world = record_and_trade(tmp_path / "one", first, updates[:half], *STRATEGIES)
+    text = world.config.read_text()
+    world.config.write_text(text[text.index("[[strategy]]") :])  # what lies where, is the default
+    monkeypatch.chdir(world.folder)
+    assert dexarb("backup", "copy", "-c", "paper_trading.toml").code == 0
+    other = Run(tmp_path / "two")
+    other.folder.mkdir()
+    monkeypatch.chdir(other.folder)
+    assert dexarb("restore", "../one/copy", "-c", "paper_trading.toml").code == 0
+    before = digest(other.ledger)
+    assert go_on(other, updates[half:]) == go_on(world, updates[half:]) != before
 
 
 def test_nothing_is_overwritten_and_with_force_nothing_is_lost(run: World, dexarb: Dexarb) -> None:
