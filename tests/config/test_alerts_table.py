@@ -13,7 +13,7 @@ import pytest
 from dexarb.config.alerts import COLLECTOR_KINDS, PAPER_KINDS, AlertKind, read_alerts
 from dexarb.config.collector import load_collector
 from dexarb.config.paper import load_paper
-from dexarb.config.schema import paper_schema
+from dexarb.config.schema import schema_of
 from dexarb.errors import InputError
 from tests.config.test_config_schema import problems
 
@@ -163,7 +163,7 @@ def test_the_rest_of_a_file_may_be_wrong_for_a_test_of_the_alerts(tmp_path: Path
 
 
 def test_the_schema_knows_it() -> None:
-    schema = paper_schema()
+    schema = schema_of("paper")
     assert "alerts" in schema["properties"]
     file = {"alerts": {"urls": ["json://a"], "quiet_hours": "22:00-07:00"}, "strategy": []}
     assert [*problems(schema, file, schema)] == []

@@ -355,7 +355,8 @@ def run(config_path: Path) -> int:
     keep_files_private()
     signals = Signals()
     config = load_collector(config_path)
-    start_logging("data_collector", config.settings.log_level, config.settings.log_dir)
+    log = config.settings
+    start_logging("data_collector", log.log_level, log.log_dir, log.log_format, log.log_max_mb)
     with Alerts("data-collector", config.alerts, [config.settings.data_dir]) as alerts:
         return asyncio.run(_run(config, signals, alerts))
 

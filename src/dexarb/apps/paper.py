@@ -60,7 +60,15 @@ LOG_AGAIN_S = 10.0
 CATCHING_UP_S = 5.0
 SILENT_AFTER = 3
 """Times max_state_age_secs without a new block."""
-AFTER_RESTART = ("state_file", "ledger_file", "log_dir", "log_level", "poll_interval_ms")
+AFTER_RESTART = (
+    "state_file",
+    "ledger_file",
+    "log_dir",
+    "log_level",
+    "log_format",
+    "log_max_mb",
+    "poll_interval_ms",
+)
 """Keys of [general] that a reload does not change."""
 LOGGED_STRATEGIES = 20
 """In the log's table; where there are more, those with the most profit."""
@@ -402,7 +410,8 @@ def run(config_path: Path) -> int:
     watch = FileWatch(config_path)
     config = load_paper(config_path)
     general = config.general
-    start_logging("paper_trading", general.log_level, general.log_dir)
+    log = general
+    start_logging("paper_trading", log.log_level, log.log_dir, log.log_format, log.log_max_mb)
     supervisor = Supervisor(os.environ)
     alerts = Alerts("paper-trading", config.alerts, [general.ledger_file.parent])
     warm_up()  # the first block must not wait for the compiler

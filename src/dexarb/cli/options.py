@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from dexarb import __version__
 
 COLLECTOR_TOML = Path("config/collector.toml")
 PAPER_TOML = Path("config/paper_trading.toml")
@@ -54,3 +57,20 @@ def ending(command: Callable[..., int]) -> Callable[..., None]:
             raise typer.Exit(code)
 
     return end
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dexarb {__version__} (Python {platform.python_version()})")
+        raise typer.Exit
+
+
+def common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Tell the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """What stands before any command."""

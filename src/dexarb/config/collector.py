@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from dexarb.config.alerts import (
     COLLECTOR_KINDS,
@@ -34,6 +34,9 @@ from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+LOG_MAX_MB = 200
+LogMegabytes = Annotated[Whole, Field(ge=1, le=1_000_000)]
 
 
 class CollectorTable(TomlTable):
@@ -44,6 +47,8 @@ class CollectorTable(TomlTable):
     state_file: Path = DEFAULT_STATE_FILE
     log_dir: Path = Path("logs")
     log_level: LogLevel = "info"
+    log_format: LogFormat = "text"
+    log_max_mb: LogMegabytes = LOG_MAX_MB
     poll_interval_ms: Annotated[Whole, Field(ge=10)] = 1000
     metrics_interval_secs: Annotated[Whole, Field(ge=1)] = 60
     segment_blocks: Annotated[Whole, Field(ge=1)] = 1000
@@ -57,7 +62,12 @@ def _limits(value: object) -> object:
     return tuple(values)
 
 
-Limits = Annotated[tuple[int, ...], BeforeValidator(_limits)]
+_LIMIT = {"type": "integer", "minimum": 0}
+Limits = Annotated[
+    tuple[int, ...],
+    BeforeValidator(_limits),
+    WithJsonSchema({"anyOf": [_LIMIT, {"type": "array", "items": _LIMIT}]}),
+]
 
 
 class RpcTable(TomlTable):

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, StrictBool, ValidationError
 
 from dexarb.config.alerts import PAPER_KINDS, TABLE, AlertsConfig, AlertsTable, check_alerts
-from dexarb.config.collector import LogLevel
+from dexarb.config.collector import LOG_MAX_MB, LogFormat, LogLevel, LogMegabytes
 from dexarb.config.facts import ChainFacts
 from dexarb.config.grid import MAX_STRATEGIES, Grid
 from dexarb.config.paths import (
@@ -38,6 +38,8 @@ class GeneralTable(TomlTable):
     ledger_file: Path = DEFAULT_LEDGER_FILE
     log_dir: Path = Path("logs")
     log_level: LogLevel = "info"
+    log_format: LogFormat = "text"
+    log_max_mb: LogMegabytes = LOG_MAX_MB
     poll_interval_ms: Annotated[Whole, Field(ge=1)] = 5
     metrics_interval_secs: Annotated[Whole, Field(ge=1)] = 60
     max_state_age_secs: Annotated[Number, Field(gt=0)] = Decimal(DEFAULT_MAX_STATE_AGE_S)
