@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from dexarb.screens.when import When, when
+
 COLLECTOR_TOML = Path("config/collector.toml")
 PAPER_TOML = Path("config/paper_trading.toml")
 BLOCKS_READ = 10_000
@@ -21,8 +23,18 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 History = Annotated[
     Path | None, typer.Argument(help="A history folder; without it the collector's.")
 ]
-FirstBlock = Annotated[int | None, typer.Option("--from", help="First block.")]
-LastBlock = Annotated[int | None, typer.Option("--to", help="Last block.")]
+WHEN = "WHEN"
+HOW_TO_SAY_WHEN = "its number, 24h, 30m or 7d before the newest, or a date or time (UTC)"
+FirstBlock = Annotated[
+    When | None,
+    typer.Option(
+        "--from", "--since", parser=when, metavar=WHEN, help=f"First block: {HOW_TO_SAY_WHEN}."
+    ),
+]
+LastBlock = Annotated[
+    When | None,
+    typer.Option("--to", parser=when, metavar=WHEN, help="Last block, in the same ways."),
+]
 BlockCount = Annotated[
     int | None,
     typer.Option(
@@ -33,7 +45,7 @@ BlockCount = Annotated[
 ]
 
 
-def newest(count: int | None, first: int | None) -> int | None:
+def newest(count: int | None, first: When | None) -> int | None:
     """How many blocks to look at, at most: who says where to begin, means all from there."""
     return BLOCKS_READ if count is None and first is None else count
 

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from dexarb.cli.options import (
+    HOW_TO_SAY_WHEN,
     PAPER_TOML,
+    WHEN,
     BlockCount,
     FirstBlock,
     History,
@@ -17,6 +19,7 @@ from dexarb.cli.options import (
     newest,
 )
 from dexarb.screens.answer import show
+from dexarb.screens.when import When, when
 
 
 def status(
@@ -77,7 +80,15 @@ def fills(
 def scan(
     history: History = None,
     config: PaperFile = PAPER_TOML,
-    block: Annotated[int | None, typer.Option("--block", help="A block of the history.")] = None,
+    block: Annotated[
+        When | None,
+        typer.Option(
+            "--block",
+            parser=when,
+            metavar=WHEN,
+            help=f"A block of the history: {HOW_TO_SAY_WHEN}.",
+        ),
+    ] = None,
     min_profit_usd: Annotated[
         float, typer.Option("--min-profit-usd", help="Least profit after gas.")
     ] = 0.0,
