@@ -6,18 +6,25 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from dexarb.core.market import Market
 from dexarb.core.trade import Decision, DecisionId, Fill
+from dexarb.screens.console import plain_console
+from dexarb.screens.status import _fit, answer
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import StrategyRow
+from dexarb.store.snapshot import StateWriter
 from tests.store import books
 from tests.support.command import Dexarb
 from tests.support.traded import World, configure
+from tests.support.worlds import arrivals
 from tests.support.worlds.small_chain import settings
 
 AGREED = {
@@ -223,3 +230,50 @@ def test_a_watch_waits_for_a_ledger_but_not_with_what_is_none(
     said = dexarb("status", "-c", world.config, "--watch")
     assert said.code == 3
     assert "ledger" in said.err
+
+
+# -- small terminals and odd clocks ---------------------------------------------------------------
+
+
+def test_on_few_lines_the_strategies_are_what_is_left(world: World) -> None:
+    status = answer(world.config, sort=None, filter_text="", limit=30)
+    many = tuple(
+        replace(status.totals.rows[0], name=f"Number {n:05d}", profit_micro_usd=n)
+        for n in range(1000)
+    )
+    crowd = replace(status, totals=replace(status.totals, rows=many))
+    for height, least in ((12, 5), (24, 10)):
+        console = plain_console(file=StringIO(), width=60, height=height, force_terminal=True)
+        lines = console.render_lines(_fit(crowd, console), pad=False)
+        said = "\n".join("".join(part.text for part in line) for line in lines)
+        assert len(lines) <= height
+        assert said.count("Number ") >= least
+        assert "Number 00999" in said
+        assert "more: --limit" in said
+
+
+def test_names_can_be_read_on_sixty_columns(
+    world: World, dexarb: Dexarb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    said = dexarb("status", "-c", world.config).out
+    assert f"{IDLE.name} (ended)" in said
+    assert "+3.00" in said
+    assert "sent" in said
+    assert "seen" not in said
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "seen" in dexarb("status", "-c", world.config).out
+
+
+@pytest.mark.parametrize(("ahead_s", "is_told"), [(0.5, False), (3_600, True), (-5, False)])
+def test_an_age_is_never_negative(
+    world: World, dexarb: Dexarb, ahead_s: float, is_told: bool
+) -> None:
+    at = replace(arrivals.first_keyframe().block, seen_at=time.time() + ahead_s)
+    market = Market(replace(arrivals.first_keyframe(), block=at))
+    StateWriter(world.state, world.history).write(market, 1, now=True)
+    told = dexarb("status", "-c", world.config, "--json").json
+    assert told["state_age_s"] == (0.0 if ahead_s > 0 else pytest.approx(5, abs=3))
+    said = dexarb("status", "-c", world.config).words
+    assert "-" not in said.split(" old")[0].split(", ")[-1]
+    assert ("ahead of this machine's clock" in said) == is_told

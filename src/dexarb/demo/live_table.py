@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,7 +17,8 @@ from rich.text import Text
 from dexarb.demo.settings import Files
 from dexarb.demo.watch import Progress
 from dexarb.screens.answer import Answer
-from dexarb.screens.tables import spread_table, strategy_table
+from dexarb.screens.fitting import fitting
+from dexarb.screens.tables import best, spread_table, strategy_table
 
 LOOK_FURTHER = {
     "spreads": "the market",
@@ -24,8 +26,10 @@ LOOK_FURTHER = {
     "fills": "each outcome",
     "rivals": "who took it",
 }
-LINES_AROUND = 12
-"""Of the live table: its head, and the titles and rules of both tables."""
+SHOWN = 30
+"""Strategies at the end of a run."""
+FEW_PAIRS, FEW_STRATEGIES = 3, 5
+"""Below this the spreads give way to the strategies."""
 PLAIN_EVERY = 10
 """Without a terminal: a line every so many blocks instead of a live table."""
 
@@ -52,7 +56,7 @@ class LiveTable:
 
     def show(self, progress: Progress) -> None:
         if self._live:
-            self._live.update(live(progress, self._console.height), refresh=True)
+            self._live.update(live(progress, self._console), refresh=True)
         elif progress.blocks % PLAIN_EVERY == 0:
             sent = sum(row.sent for row in progress.totals.rows)
             best = max(spread.after_fees_bps for spread in progress.spreads.values())
@@ -64,14 +68,29 @@ class LiveTable:
             )
 
 
-def live(progress: Progress, height: int) -> RenderableType:
-    """The tables with as many of the spreads as there are lines for."""
-    head, *rest = tables(progress, max(1, height - LINES_AROUND - len(progress.totals.rows)))
-    return Group(Text("Ctrl-C stops   ", style="dim", end=""), head, *rest)
+def live(progress: Progress, console: Console) -> RenderableType:
+    """All strategies and as many of the spreads as there are lines for; where there are too few,
+    no spreads, and the best strategies."""
+
+    def screen(pairs: int, strategies: int = SHOWN) -> RenderableType:
+        head, *rest = tables(progress, pairs, strategies)
+        return Group(Text("Ctrl-C stops   ", style="dim", end=""), head, *rest)
+
+    pairs, strategies = len(progress.spreads), len(progress.totals.rows)
+    few = min(pairs, FEW_PAIRS)
+    return (
+        fitting(console, screen, pairs)
+        or fitting(console, partial(screen, few), SHOWN, min(strategies, FEW_STRATEGIES))
+        or fitting(console, partial(screen, 0), SHOWN)
+        or screen(0, 1)
+    )
 
 
-def tables(progress: Progress, pairs: int | None = None) -> list[RenderableType]:
-    """Block, spreads and strategies. pairs: only so many, the nearest to paying."""
+def tables(
+    progress: Progress, pairs: int | None = None, strategies: int = SHOWN
+) -> list[RenderableType]:
+    """Block, spreads and strategies. pairs: only so many, the nearest to paying; strategies: only
+    so many, the best."""
     state, totals = progress.state, progress.totals
     head = Text.assemble(
         ("block ", "dim"),
@@ -87,13 +106,14 @@ def tables(progress: Progress, pairs: int | None = None) -> list[RenderableType]
         ("   to decision ", "dim"),
         _milliseconds(totals.block_to_decision_ms),
     )
-    return [
-        head,
-        spread_table(
-            progress.spreads, progress.market, "Spreads against what the fees need", pairs
-        ),
-        strategy_table(totals.rows, "Strategies (net of gas, settled a block later)"),
-    ]
+    spreads = spread_table(
+        progress.spreads, progress.market, "Spreads against what the fees need", pairs
+    )
+    shown = best(totals.rows, strategies)
+    table = strategy_table(shown, "Strategies (net of gas, settled a block later)")
+    rest = len(totals.rows) - len(shown)
+    more = [Text(f"{rest:,} more: `dexarb status --limit {len(totals.rows)}` shows all", "dim")]
+    return [head, *([] if pairs == 0 else [spreads]), table, *(more if rest else [])]
 
 
 @dataclass(frozen=True, slots=True)

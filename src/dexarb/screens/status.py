@@ -7,10 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -20,6 +21,7 @@ from dexarb.errors import InputError, StoreError
 from dexarb.screens.answer import Answer
 from dexarb.screens.collector_health import collector_remarks, proof_line
 from dexarb.screens.console import plain_console
+from dexarb.screens.fitting import fitting
 from dexarb.screens.names import state_beside
 from dexarb.screens.stopped import words
 from dexarb.screens.tables import ago, strategy_table
@@ -28,8 +30,8 @@ from dexarb.store.snapshot import State
 from dexarb.study.totals import Totals, read_totals
 
 POLL_S = 0.2
-AROUND = 12
-"""Lines of a watched screen that are no strategies."""
+SEEN_AT_LEAST = 5
+"""Strategies on a watched screen; what else there is to say gives way to them."""
 ACTIVE, STOPPED = "active", "stopped"
 IS_COLLECTING_S = 60.0
 """A state older than this makes one ask whether the collector runs."""
@@ -81,10 +83,15 @@ class Status(Answer):
     selection: Selection
 
     def age_s(self) -> float | None:
-        """Seconds since the state's block was seen."""
+        """Seconds since the state's block was seen; 0 where it says later than this clock."""
+        ahead_s = self.ahead_s()
+        return None if ahead_s is None else max(0.0, -ahead_s)
+
+    def ahead_s(self) -> float | None:
+        """Seconds that the state's block is ahead of this machine's clock; negative: behind."""
         if self.state is None:
             return None
-        return time.time() - (self.state.block.seen_at or self.state.block.timestamp)
+        return (self.state.block.seen_at or self.state.block.timestamp) - time.time()
 
     def as_json(self) -> dict[str, Any]:
         age_s = self.age_s()
@@ -98,20 +105,30 @@ class Status(Answer):
         }
 
     def render(self) -> RenderableType:
-        totals, selection = self.totals, self.selection
-        rows = replace(selection, sort=selection.sort or "profit").of(totals)
-        shown = rows[: selection.limit]
+        return self.screen(self.ranked(), self.selection.limit)
+
+    def ranked(self) -> list[StrategyTotals]:
+        """People see the best first."""
+        return replace(self.selection, sort=self.selection.sort or "profit").of(self.totals)
+
+    def screen(
+        self, rows: Sequence[StrategyTotals], limit: int, *, is_brief: bool = False
+    ) -> RenderableType:
+        """is_brief: without what else there is to say, where there is no room for it."""
+        totals = self.totals
+        shown = rows[:limit]
         parts: list[RenderableType] = [_head(self)]
         if shown:
             states = {row.hash: totals.state(row) for row in shown}
             idle = {key: state for key, state in states.items() if state != ACTIVE}
             parts.append(strategy_table(shown, remarks=idle))
         if len(rows) > len(shown):
-            more = f"{len(rows) - len(shown)} more: --limit, --filter and --sort choose"
+            more = f"{len(rows) - len(shown):,} more: --limit, --filter and --sort choose"
             parts.append(Text(more, style="dim"))
-        if self.state is not None:
-            parts.append(Text(proof_line(self.state.metrics), style="dim"))
-        parts += [Text(line, style="yellow") for line in _remarks(self, rows)]
+        if not is_brief:
+            if self.state is not None:
+                parts.append(Text(proof_line(self.state.metrics), style="dim"))
+            parts += [Text(line, style="yellow") for line in _remarks(self, rows)]
         return Group(*parts)
 
 
@@ -150,6 +167,9 @@ def _remarks(status: Status, rows: Sequence[StrategyTotals]) -> Iterator[str]:
     age_s = status.age_s()
     if age_s is not None and age_s > IS_COLLECTING_S:
         yield "The state is old: is data-collector running?"
+    ahead_s = status.ahead_s()
+    if ahead_s is not None and ahead_s >= 1:
+        yield f"The state's block is {ago(ahead_s)} ahead of this machine's clock: is that right?"
     if state and totals.block is not None and totals.block < state.block.number:
         behind = state.block.number - totals.block
         yield f"paper-trading is {behind} blocks behind the collector"
@@ -205,10 +225,17 @@ def follow(config: Path, *, sort: str | None, filter_text: str, limit: int, as_j
     else:
         with Live(console=console, auto_refresh=False) as live:
             for status in _changes(files, selection, ticking=True):
-                lines = max(1, min(limit, console.height - AROUND))
-                fitting = replace(selection, limit=lines)
-                screen = replace(status, selection=fitting).render() if status else _waiting(files)
-                live.update(screen, refresh=True)
+                live.update(_fit(status, console) if status else _waiting(files), refresh=True)
+
+
+def _fit(status: Status, console: Console) -> RenderableType:
+    """The strategies first: on twelve lines they are seen, and nothing but them."""
+    rows = status.ranked()
+    limit = status.selection.limit
+    enough = min(limit, len(rows), SEEN_AT_LEAST)
+    whole = fitting(console, partial(status.screen, rows), limit, enough)
+    brief = partial(status.screen, rows, is_brief=True)
+    return whole or fitting(console, brief, limit) or brief(1)
 
 
 def _waiting(files: ConfigPaths) -> Text:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -27,27 +30,83 @@ def strategy_table(
     rows: Sequence[StrategyTotals],
     title: str | None = None,
     remarks: Mapping[StrategyHash, str] | None = None,
-) -> Table:
+) -> FittingTable:
     """Counts and net profit of each strategy; the band is what other places would have paid.
 
     Where the place of a fill is not known, neither is the profit: the band alone is shown.
     remarks: what is told behind the name, by hash; several strategies can have the same name.
     """
-    table = plain_table(title)
-    table.add_column("strategy", overflow="fold")
-    for name in ("seen", "sent", "fill", "rev", "lost", "open", "net USD", "band USD"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        net = row.profit_micro_usd
-        counts = (row.seen, row.sent, row.filled, row.reverted, row.lost, row.open)
-        remark = (remarks or {}).get(row.hash)
-        table.add_row(
-            Text.assemble(row.name, (f" ({remark})", "dim") if remark else ""),
-            *map(str, counts),
-            UNKNOWN if row.unplaced else signed_usd(net),
-            band(row.band_low_micro_usd, row.band_high_micro_usd),
-        )
-    return table
+    figures: dict[str, Sequence[str | Text]] = {
+        "seen": [str(row.seen) for row in rows],
+        "sent": [str(row.sent) for row in rows],
+        "fill": [str(row.filled) for row in rows],
+        "rev": [str(row.reverted) for row in rows],
+        "lost": [str(row.lost) for row in rows],
+        "open": [str(row.open) for row in rows],
+        "net USD": [
+            Text(UNKNOWN) if row.unplaced else signed_usd(row.profit_micro_usd) for row in rows
+        ],
+        "band USD": [band(row.band_low_micro_usd, row.band_high_micro_usd) for row in rows],
+    }
+    names = [_named(row, (remarks or {}).get(row.hash)) for row in rows]
+    return FittingTable(title, "strategy", names, figures, LEFT_OUT_FIRST)
+
+
+def _named(row: StrategyTotals, remark: str | None) -> Text:
+    return Text.assemble(row.name, (f" ({remark})", "dim") if remark else "")
+
+
+LEFT_OUT_FIRST = ("seen", "open", "lost", "rev", "band USD", "sent", "fill")
+NAME_WIDTH = 20
+"""Names are longer in many files; with so much of a line they can be read."""
+
+
+_GAP = 2
+"""Blanks between two columns of a table; of its edges there is one each."""
+
+
+@dataclass(frozen=True, slots=True)
+class FittingTable:
+    """Names, and figures by column. Where a line is too short for the names beside the figures,
+    the columns of `least` are left out, one after the other."""
+
+    title: str | None
+    heading: str
+    names: Sequence[Text]
+    figures: Mapping[str, Sequence[str | Text]]
+    least: Sequence[str]
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        yield self.table(options.max_width)
+
+    def table(self, width: int) -> Table:
+        """As it is on a line of so many characters."""
+        shown = self._fitting(width)
+        table = plain_table(self.title)
+        table.add_column(self.heading, overflow="fold")
+        for column in shown:
+            table.add_column(column, justify="right", no_wrap=True)
+        for name, *figures in zip(self.names, *(self.figures[each] for each in shown), strict=True):
+            table.add_row(name, *figures)
+        return table
+
+    def _fitting(self, width: int) -> list[str]:
+        widths = {column: max(map(len, (column, *cells))) for column, cells in self.figures.items()}
+        longest = max((name.cell_len for name in self.names), default=0)
+        name = min(max(longest, len(self.heading)), NAME_WIDTH)
+        shown = list(self.figures)
+        for column in self.least:
+            if name + _GAP + sum(widths[each] + _GAP for each in shown) <= width:
+                break
+            shown.remove(column)
+        return shown
+
+
+def best(rows: Sequence[StrategyTotals], limit: int) -> Sequence[StrategyTotals]:
+    """As they are where no more than `limit`, else so many of them by profit."""
+    if len(rows) <= limit:
+        return rows
+    return heapq.nlargest(limit, rows, key=attrgetter("profit_micro_usd"))
 
 
 def spread_table(
