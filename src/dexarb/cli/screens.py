@@ -18,6 +18,7 @@ from dexarb.cli.options import (
     PaperFile,
     newest,
 )
+from dexarb.errors import InputError
 from dexarb.screens.answer import show
 from dexarb.screens.when import When, when
 
@@ -36,15 +37,28 @@ def status(
         str, typer.Option("--filter", help="Part of a name or hash, or: active, stopped.")
     ] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="Strategies on the screen.")] = 30,
+    performance: Annotated[
+        bool,
+        typer.Option("--performance", help="Profit a day, win rate, drawdown and gas first."),
+    ] = False,
+    by_hour: Annotated[
+        bool, typer.Option("--by-hour", help="Instead: what came of each hour of the day (UTC).")
+    ] = False,
     as_json: Json = False,
 ) -> int:
-    """How the strategies stand: counts, profit and band, and how old the state is."""
-    from dexarb.screens.status import answer, follow
+    """How the strategies stand: counts, profit and band, since when, and how old the state is."""
+    from dexarb.screens import hours, status
+    from dexarb.screens.tables import COUNTS, PERFORMANCE
 
+    first = PERFORMANCE if performance else COUNTS
+    selection = status.Selection(sort, filter_text, limit, first)
+    if by_hour:
+        if watch:
+            raise InputError("--by-hour is not followed: leave out --watch")
+        return show(hours.answer(config, selection), as_json=as_json)
     if watch:
-        follow(config, sort=sort, filter_text=filter_text, limit=limit, as_json=as_json)
-    found = answer(config, sort=sort, filter_text=filter_text, limit=limit)
-    return show(found, as_json=as_json)
+        status.follow(config, selection, as_json=as_json)
+    return show(status.answer(config, selection), as_json=as_json)
 
 
 def why(

@@ -19,14 +19,16 @@ from dexarb.config.paths import ConfigPaths, config_paths
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError, StoreError
 from dexarb.screens.answer import Answer
-from dexarb.screens.collector_health import collector_remarks, proof_line
+from dexarb.screens.collector_health import collector_remarks, proof_line, usage_line, usage_of
 from dexarb.screens.console import plain_console
 from dexarb.screens.fitting import fitting
 from dexarb.screens.names import state_beside
+from dexarb.screens.status_lines import change_lines, since_line
 from dexarb.screens.stopped import words
-from dexarb.screens.tables import ago, strategy_table
+from dexarb.screens.tables import COUNTS, ago, strategy_table
 from dexarb.store.ledger_rows import StrategyTotals
 from dexarb.store.snapshot import State
+from dexarb.study.last_change import last_change_as_json
 from dexarb.study.totals import Totals, read_totals
 
 POLL_S = 0.2
@@ -57,11 +59,17 @@ SORTS: dict[str, _Key] = {
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which strategies to show. text: part of a name or hash, or ACTIVE or STOPPED. limit: of the
-    screen."""
+    screen. first: COUNTS or PERFORMANCE, what of them is shown where there is not room for all."""
 
-    sort: str | None
-    text: str
-    limit: int
+    sort: str | None = None
+    text: str = ""
+    limit: int = 30
+    first: str = COUNTS
+
+    def __post_init__(self) -> None:
+        """Raises InputError."""
+        if self.sort is not None and self.sort not in SORTS:
+            raise InputError(f'--sort "{self.sort}" is none of {", ".join(SORTS)}')
 
     def of(self, totals: Totals) -> list[StrategyTotals]:
         """JSON keeps the configuration's order, people see the best first."""
@@ -101,6 +109,10 @@ class Status(Answer):
             "state_block": self.state.block.number if self.state else None,
             "state_age_s": None if age_s is None else round(age_s, 1),
             "collector": dict(self.state.metrics) if self.state else None,
+            "timestamp": self.totals.timestamp,
+            "since": self.totals.since,
+            "last_change": last_change_as_json(self.totals.change),
+            "usage": usage_of(self.state.metrics) if self.state else None,
             "strategies": [self.totals.as_json(row) for row in rows],
         }
 
@@ -121,27 +133,28 @@ class Status(Answer):
         if shown:
             states = {row.hash: totals.state(row) for row in shown}
             idle = {key: state for key, state in states.items() if state != ACTIVE}
-            parts.append(strategy_table(shown, remarks=idle))
+            done = [totals.performance(row) for row in shown]
+            first = self.selection.first
+            parts.append(strategy_table(shown, remarks=idle, performances=done, first=first))
         if len(rows) > len(shown):
             more = f"{len(rows) - len(shown):,} more: --limit, --filter and --sort choose"
             parts.append(Text(more, style="dim"))
         if not is_brief:
-            if self.state is not None:
-                parts.append(Text(proof_line(self.state.metrics), style="dim"))
+            metrics = self.state.metrics if self.state is not None else None
+            told = [
+                since_line(totals, rows),
+                *change_lines(totals.change, totals.timestamp),
+                proof_line(metrics) if metrics is not None else None,
+                usage_line(metrics) if metrics is not None else None,
+            ]
+            parts += [Text(line, style="dim") for line in told if line is not None]
             parts += [Text(line, style="yellow") for line in _remarks(self, rows)]
         return Group(*parts)
 
 
-def answer(config: Path, *, sort: str | None, filter_text: str, limit: int) -> Status:
-    """Raises ConfigError, InputError, and StoreError where nothing is written yet."""
-    selection = _selection(sort, filter_text, limit)
+def answer(config: Path, selection: Selection) -> Status:
+    """Raises ConfigError, and StoreError where nothing is written yet."""
     return _read(config_paths(config), selection)
-
-
-def _selection(sort: str | None, text: str, limit: int) -> Selection:
-    if sort is not None and sort not in SORTS:
-        raise InputError(f'--sort "{sort}" is none of {", ".join(SORTS)}')
-    return Selection(sort, text, limit)
 
 
 def _read(files: ConfigPaths, selection: Selection) -> Status:
@@ -207,12 +220,11 @@ def _stopped(totals: Totals, rows: Sequence[StrategyTotals]) -> Iterator[str]:
 # -- watching -------------------------------------------------------------------------------------
 
 
-def follow(config: Path, *, sort: str | None, filter_text: str, limit: int, as_json: bool) -> None:
+def follow(config: Path, selection: Selection, *, as_json: bool) -> None:
     """Until interrupted. Something is written only when something has changed.
 
-    Raises ConfigError, InputError, StoreError.
+    Raises ConfigError, StoreError.
     """
-    selection = _selection(sort, filter_text, limit)
     files = config_paths(config)
     console = plain_console()
     if as_json:

@@ -19,22 +19,35 @@ from dexarb.core.trade import StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.console import plain_console
 from dexarb.screens.names import names_at
+from dexarb.screens.when import utc
 from dexarb.store.ledger_rows import StrategyTotals
+from dexarb.study.performance import Performance
 from dexarb.study.spreads import Spread
 
 LOG_WIDTH = 118
 UNKNOWN = "?"
+COUNTS, PERFORMANCE = "counts", "performance"
+COUNTS_LEAST = ("seen", "open", "lost", "rev", "band USD", "sent", "fill")
+PERFORMANCE_LEAST = (
+    "since", "gas lost", "gas fill", "gas rev", "won %", "drawdown", "USD a day",
+)  # fmt: skip
+"""Which columns are left out first where a line is too short."""
 
 
 def strategy_table(
     rows: Sequence[StrategyTotals],
     title: str | None = None,
     remarks: Mapping[StrategyHash, str] | None = None,
+    performances: Sequence[Performance] = (),
+    *,
+    first: str = COUNTS,
 ) -> FittingTable:
     """Counts and net profit of each strategy; the band is what other places would have paid.
 
     Where the place of a fill is not known, neither is the profit: the band alone is shown.
     remarks: what is told behind the name, by hash; several strategies can have the same name.
+    performances: of the rows; empty: these columns are not there. first: COUNTS or PERFORMANCE,
+    which of both is shown where there is not room for all.
     """
     figures: dict[str, Sequence[str | Text]] = {
         "seen": [str(row.seen) for row in rows],
@@ -48,15 +61,46 @@ def strategy_table(
         ],
         "band USD": [band(row.band_low_micro_usd, row.band_high_micro_usd) for row in rows],
     }
+    if performances:
+        figures |= _performance_columns(rows, performances)
     names = [_named(row, (remarks or {}).get(row.hash)) for row in rows]
-    return FittingTable(title, "strategy", names, figures, LEFT_OUT_FIRST)
+    least = (*PERFORMANCE_LEAST, *COUNTS_LEAST)
+    if first == PERFORMANCE:
+        least = (*COUNTS_LEAST, *PERFORMANCE_LEAST)
+    return FittingTable(
+        title, "strategy", names, figures, [each for each in least if each in figures]
+    )
+
+
+def _performance_columns(
+    rows: Sequence[StrategyTotals], found: Sequence[Performance]
+) -> dict[str, Sequence[str | Text]]:
+    """`-` where there is nothing to tell from yet, or where it is not known."""
+    return {
+        "won %": [_percent(each.win_rate) for each in found],
+        "USD a day": [
+            Text("-") if each.per_day_micro_usd is None else signed_usd(each.per_day_micro_usd)
+            for each in found
+        ],
+        "drawdown": [
+            "-" if each.drawdown_micro_usd is None else usd(each.drawdown_micro_usd)
+            for each in found
+        ],
+        "gas fill": [usd(row.gas_filled_micro_usd) for row in rows],
+        "gas rev": [usd(row.gas_reverted_micro_usd) for row in rows],
+        "gas lost": [usd(row.gas_lost_micro_usd) for row in rows],
+        "since": ["-" if each.since is None else utc(each.since)[5:16] for each in found],
+    }
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f}"
 
 
 def _named(row: StrategyTotals, remark: str | None) -> Text:
     return Text.assemble(row.name, (f" ({remark})", "dim") if remark else "")
 
 
-LEFT_OUT_FIRST = ("seen", "open", "lost", "rev", "band USD", "sent", "fill")
 NAME_WIDTH = 20
 """Names are longer in many files; with so much of a line they can be read."""
 

@@ -52,7 +52,8 @@ _STANDINGS = """
 SELECT s.hash, s.name, s.seen, coalesce(d.sent, 0), coalesce(f.filled, 0),
     coalesce(f.reverted, 0), coalesce(f.lost, 0), coalesce(f.expired, 0), coalesce(d.void, 0),
     coalesce(d.open, 0), coalesce(f.net, 0), coalesce(f.low, 0), coalesce(f.high, 0),
-    coalesce(f.gas_cost, 0), coalesce(f.unplaced, 0)
+    coalesce(f.gas_cost, 0), coalesce(f.unplaced, 0), coalesce(f.gained, 0),
+    coalesce(f.gas_filled, 0), coalesce(f.gas_reverted, 0), coalesce(f.gas_lost, 0)
 FROM strategies s
 LEFT JOIN (
     SELECT strategy, count(*) AS sent, sum(state = 'void') AS void, sum(state = 'open') AS open
@@ -62,7 +63,11 @@ LEFT JOIN (
         sum(status = 'lost') AS lost, sum(status = 'expired') AS expired,
         sum(net_micro_usd) AS net, sum(band_low_micro_usd) AS low,
         sum(band_high_micro_usd) AS high, sum(gas_cost_micro_usd) AS gas_cost,
-        sum(NOT place_known) AS unplaced
+        sum(NOT place_known) AS unplaced,
+        sum(status = 'filled' AND net_micro_usd >= 0) AS gained,
+        sum((status = 'filled') * gas_cost_micro_usd) AS gas_filled,
+        sum((status = 'reverted') * gas_cost_micro_usd) AS gas_reverted,
+        sum((status = 'lost') * gas_cost_micro_usd) AS gas_lost
     FROM fills JOIN decisions ON decisions.n = fills.decision
     WHERE reorged_seq IS NULL GROUP BY strategy) f ON f.strategy = s.hash
 ORDER BY s.ordinal, s.hash
@@ -357,6 +362,10 @@ class LedgerReader:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+    def rows(self, query: str, parameters: dict[str, Any] | None = None) -> list[Row]:
+        """Of a query over the ledger's tables, for what only some ask; see ledger_figures."""
+        return self._all(query, parameters)
 
     def _all(self, query: str, parameters: dict[str, Any] | None = None) -> list[Any]:
         with ledger_errors(self.path):

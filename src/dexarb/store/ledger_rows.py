@@ -112,6 +112,9 @@ class StrategyTotals:
 
     Micro-USD. profit is net of gas, the band is the sum of the fills' bands. unplaced: fills whose
     place in the block nothing tells; with any of them only the band is true.
+
+    gained: filled and not at a loss, the others that were filled, reverted or lost are losses. Gas
+    of filled, reverted and lost ones is all of the gas cost: what expires pays none.
     """
 
     hash: StrategyHash
@@ -129,3 +132,7 @@ class StrategyTotals:
     band_high_micro_usd: int
     gas_cost_micro_usd: int
     unplaced: int
+    gained: int
+    gas_filled_micro_usd: int
+    gas_reverted_micro_usd: int
+    gas_lost_micro_usd: int
