@@ -356,7 +356,7 @@ def test_by_hour_of_the_day(day_later: World, dexarb: Dexarb) -> None:
     assert line[:6] == ["22", "2", "1", "1", "0", "50"]
     assert "+1.00" in line
     both = dexarb("status", "-c", day_later.config, "--by-hour", "--watch")
-    assert (both.code, "leave out --watch" in both.err) == (2, True)
+    assert (both.code, "--by-hour and --watch do not go together" in both.err) == (2, True)
 
 
 def test_an_empty_day_says_so(tmp_path: Path, dexarb: Dexarb) -> None:

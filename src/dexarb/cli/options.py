@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dexarb.errors import InputError
 from dexarb.screens.when import When, when
 
 COLLECTOR_TOML = Path("config/collector.toml")
@@ -19,6 +20,7 @@ BLOCKS_READ = 10_000
 CollectorFile = Annotated[Path, typer.Option("--config", "-c", help="The collector's TOML file.")]
 PaperFile = Annotated[Path, typer.Option("--config", "-c", help="The paper trader's TOML file.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+Csv = Annotated[bool, typer.Option("--csv", help="CSV on standard output, all rows.")]
 
 History = Annotated[
     Path | None, typer.Argument(help="A history folder; without it the collector's.")
@@ -48,6 +50,13 @@ BlockCount = Annotated[
 def newest(count: int | None, first: When | None) -> int | None:
     """How many blocks to look at, at most: who says where to begin, means all from there."""
     return BLOCKS_READ if count is None and first is None else count
+
+
+def one_form(**asked: bool) -> None:
+    """Raises InputError where an answer is asked for in several forms at once."""
+    names = [f"--{name.replace('_', '-')}" for name, is_asked in asked.items() if is_asked]
+    if len(names) > 1:
+        raise InputError(f"{' and '.join(names)} do not go together: choose one of them")
 
 
 def ending(command: Callable[..., int]) -> Callable[..., None]:

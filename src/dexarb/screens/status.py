@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,12 @@ from dexarb.errors import InputError, StoreError
 from dexarb.screens.answer import Answer
 from dexarb.screens.collector_health import collector_remarks, proof_line, usage_line, usage_of
 from dexarb.screens.console import plain_console
+from dexarb.screens.csv_output import Cell
 from dexarb.screens.fitting import fitting
 from dexarb.screens.names import state_beside
 from dexarb.screens.status_lines import change_lines, since_line
 from dexarb.screens.stopped import words
+from dexarb.screens.strategy_row import STRATEGY_COLUMNS, strategy_row
 from dexarb.screens.tables import COUNTS, ago, strategy_table
 from dexarb.store.ledger_rows import StrategyTotals
 from dexarb.store.snapshot import State
@@ -115,6 +117,15 @@ class Status(Answer):
             "usage": usage_of(self.state.metrics) if self.state else None,
             "strategies": [self.totals.as_json(row) for row in rows],
         }
+
+    @property
+    def csv_columns(self) -> tuple[str, ...]:
+        return STRATEGY_COLUMNS
+
+    def csv_rows(self) -> Iterator[Mapping[str, Cell]]:
+        """All that --filter leaves, as in JSON."""
+        rows = self.selection.of(self.totals)
+        return (strategy_row(row, self.totals) for row in rows)
 
     def render(self) -> RenderableType:
         return self.screen(self.ranked(), self.selection.limit)

@@ -17,6 +17,7 @@ from dexarb.errors import InputError
 if TYPE_CHECKING:
     from dexarb.store.codec import LinkHeader
     from dexarb.store.history_reader import HistoryReader
+    from dexarb.store.ledger_rows import BlockRange
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": SECONDS_PER_DAY, "w": 7 * SECONDS_PER_DAY}
 _AGE = re.compile(r"(?:[0-9]{1,9}[smhdw])+")
@@ -79,6 +80,22 @@ def _seconds(text: str) -> tuple[int, int]:
 def utc(timestamp: float) -> str:
     """`2026-08-01 12:30:00 UTC`, of UNIX seconds."""
     return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def range_of(first: When | None, last: When | None, newest: int) -> BlockRange:
+    """The same for books, whose rows know the times of their blocks. newest: UNIX second."""
+    from dexarb.store.ledger_rows import MAX_INTEGER, BlockRange  # `--help` does without it
+
+    bounds: dict[str, int] = {}
+    for each, number, second, of_span in (
+        (first, "first", "first_second", 0),
+        (last, "last", "last_second", 1),
+    ):
+        if each is not None:
+            span = each.span(newest)
+            name, value = (number, each.block or 0) if span is None else (second, span[of_span])
+            bounds[name] = max(0, min(value, MAX_INTEGER))
+    return BlockRange(**bounds)
 
 
 def blocks_of(

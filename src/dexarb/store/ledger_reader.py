@@ -33,7 +33,9 @@ from dexarb.store.ledger_columns import (
 )
 from dexarb.store.ledger_notes import Note
 from dexarb.store.ledger_rows import (
+    ALL_BLOCKS,
     AgainstLimits,
+    BlockRange,
     DecisionRow,
     DecisionState,
     Epoch,
@@ -301,10 +303,15 @@ class LedgerReader:
         return [row.decision for row in self.decisions(state=DecisionState.OPEN)]
 
     def fills(
-        self, strategy: StrategyHash | None = None, *, last: int | None = None, after: int = 0
+        self,
+        strategy: StrategyHash | None = None,
+        *,
+        last: int | None = None,
+        after: int = 0,
+        blocks: BlockRange = ALL_BLOCKS,
     ) -> list[FillRow]:
-        """In the order in which they were booked, reorged ones included; `last`: only so many;
-        `after`: only those of later entries."""
+        """In the order in which they were booked, reorged ones included. after: only those of later
+        entries; blocks: only those in these. last: of these only so many, the newest."""
         rows = self._all(
             f"""SELECT * FROM (
                 SELECT {_DECISION}, {FILL.names("f")}, f.seq, {BLOCK.names("fb")},
@@ -313,9 +320,19 @@ class LedgerReader:
                 JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
                 {_ROUTE_OF.format("d")}
                 WHERE {_of(strategy)} AND f.n > {_last_before("fills")}
+                    AND fb.number BETWEEN :first_block AND :last_block
+                    AND fb.timestamp BETWEEN :first_second AND :last_second
                 ORDER BY f.n DESC LIMIT :last)
             ORDER BY n""",
-            {"strategy": strategy, "last": -1 if last is None else last, "after": after},
+            {
+                "strategy": strategy,
+                "last": -1 if last is None else last,
+                "after": after,
+                "first_block": blocks.first,
+                "last_block": blocks.last,
+                "first_second": blocks.first_second,
+                "last_second": blocks.last_second,
+            },
         )
         load = _Loader(self._cycles)
         return [load.fill_row(row) for row in rows]

@@ -9,6 +9,9 @@ from typing import NamedTuple
 from dexarb.core.evidence import Evidence
 from dexarb.core.trade import Decision, Fill, StrategyHash
 
+MAX_INTEGER = (1 << 63) - 1
+"""Of SQLite."""
+
 
 @dataclass(frozen=True, slots=True)
 class StrategyRow:
@@ -91,6 +94,18 @@ class IncidentRow:
     seq: int
     strategy: StrategyHash
     problem: str
+
+
+class BlockRange(NamedTuple):
+    """Blocks by number and by UNIX second, all ends included; those that are both."""
+
+    first: int = 0
+    last: int = MAX_INTEGER
+    first_second: int = 0
+    last_second: int = MAX_INTEGER
+
+
+ALL_BLOCKS = BlockRange()
 
 
 class AgainstLimits(NamedTuple):
