@@ -46,7 +46,7 @@ def test_the_drawdown_is_the_deepest_fall_from_any_height_before_it() -> None:
 
 
 def test_a_first_loss_is_a_drawdown_and_a_gain_is_none() -> None:
-    assert drawdowns_of([(ONE, -5), (ONE, 3), (TWO, 4)]) == {ONE: 5}
+    assert drawdowns_of([(ONE, -5), (ONE, 3), (TWO, 4)]) == {ONE: 5, TWO: 0}
 
 
 def epoch(

@@ -7,7 +7,7 @@ count.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -78,9 +78,9 @@ def epoch_times(reader: LedgerReader) -> list[EpochTimes]:
     return [EpochTimes(*row) for row in reader.rows(_EPOCHS)]
 
 
-def nets(reader: LedgerReader) -> list[tuple[StrategyHash, int]]:
-    """The net of every fill, in the order in which they were booked."""
-    return [(strategy, net) for strategy, net in reader.rows(_NETS)]
+def nets(reader: LedgerReader) -> list[tuple[Any, ...]]:
+    """Strategy and net of every fill, in the order in which they were booked."""
+    return reader.rows(_NETS)
 
 
 def sums_by_hour(reader: LedgerReader, strategies: Collection[StrategyHash]) -> dict[int, FillSums]:

@@ -85,19 +85,22 @@ def periods_of(epochs: Iterable[EpochTimes], now: int | None) -> dict[StrategyHa
     return found
 
 
-def drawdowns_of(nets: Iterable[tuple[StrategyHash, int]]) -> dict[StrategyHash, int]:
-    """By strategy: the deepest fall of the running sum, which begins at 0. In one pass."""
-    profit: dict[StrategyHash, int] = {}
-    height: dict[StrategyHash, int] = {}
-    deepest: dict[StrategyHash, int] = {}
+def drawdowns_of(nets: Iterable[tuple[Any, ...]]) -> dict[StrategyHash, int]:
+    """By strategy: the deepest fall of the running sum, which begins at 0.
+
+    nets: strategy and net in micro-USD, in order.
+    """
+    running: dict[StrategyHash, list[int]] = {}  # the sum, its height, the deepest fall
     for strategy, net in nets:
-        now = profit[strategy] = profit.get(strategy, 0) + net
-        top = height.get(strategy, 0)
-        if now > top:
-            height[strategy] = now
-        elif top - now > deepest.get(strategy, 0):
-            deepest[strategy] = top - now
-    return deepest
+        book = running.get(strategy)
+        if book is None:
+            book = running[strategy] = [0, 0, 0]
+        book[0] += net
+        if net > 0:
+            book[1] = max(book[1], book[0])
+        elif book[1] - book[0] > book[2]:
+            book[2] = book[1] - book[0]
+    return {strategy: deepest for strategy, (_, _, deepest) in running.items()}
 
 
 def _usd(micro_usd: int | None) -> float | None:

@@ -22,8 +22,7 @@ from dexarb.study.performance import (
     performance_as_json,
     periods_of,
 )
-from dexarb.study.stops import Stop, stop_as_json, stops_now
-from dexarb.trading.strategy import StrategySettings
+from dexarb.study.stops import Stop, limited, stop_as_json, stops_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +105,7 @@ def read_totals(ledger: Path, now: int | None = None) -> Totals:
         last = reader.last_block
         active = frozenset(reader.active())
         rows = sorted(reader.totals(), key=lambda row: row.hash not in active)
-        settings = {
-            row.hash: StrategySettings.from_canonical(row.name, row.config)
-            for row in reader.strategies()
-            if row.hash in active
-        }
+        settings = limited(row for row in reader.strategies() if row.hash in active)
         epochs = epoch_times(reader)
         newest = max((each for each in (reader.last_timestamp, now) if each), default=None)
         return Totals(
