@@ -101,8 +101,8 @@ def _named(row: StrategyTotals, remark: str | None) -> Text:
     return Text.assemble(row.name, (f" ({remark})", "dim") if remark else "")
 
 
-NAME_WIDTH = 20
-"""Names are longer in many files; with so much of a line they can be read."""
+NAME_WIDTH = 16
+"""With so much of a line even long names can be read, on two or three lines."""
 
 
 _GAP = 2
