@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import signal
 import subprocess
@@ -31,6 +32,7 @@ AGREED = {
     "name", "hash", "seen", "sent", "filled", "reverted", "lost", "profit_usd", "band_usd",
 }  # fmt: skip
 USD = 1_000_000
+OLDER = Path(books.__file__).parent / "fixtures" / "ledger_2.sqlite.gz"
 POOR, RICH, IDLE = STRATEGIES = [
     StrategyRow(each.hash, each.name, each.canonical, ordinal)
     for ordinal, each in enumerate(
@@ -366,3 +368,18 @@ def test_an_empty_day_says_so(tmp_path: Path, dexarb: Dexarb) -> None:
         block.set_strategies(STRATEGIES)
     assert "Nothing settled yet" in dexarb("status", "-c", world.config, "--by-hour").out
     assert "(0 s)" in dexarb("status", "-c", world.config).out
+
+
+def test_books_of_the_schema_before_tell_the_same(tmp_path: Path, dexarb: Dexarb) -> None:
+    """Blocks at which epochs begin are not kept there: the next in which something happened is."""
+    world = configure(tmp_path)
+    world.ledger.parent.mkdir()
+    world.ledger.write_bytes(gzip.decompress(OLDER.read_bytes()))
+    told = dexarb("status", "-c", world.config, "--json").json
+    assert told["since"] == 1_700_000_006
+    for row in told["strategies"]:
+        assert row["gained"] <= row["filled"]
+        assert 0 <= row["win_rate"] <= 1
+        assert row["drawdown_usd"] >= max(0.0, -row["profit_usd"])
+    assert told["last_change"]["block"] == 30
+    assert dexarb("fills", "-c", world.config, "--since", "10s", "--json").json["fills"]

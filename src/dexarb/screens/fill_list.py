@@ -13,7 +13,7 @@ from rich.text import Text
 from dexarb.core.evidence import Evidence, Mover
 from dexarb.core.token import Address, short
 from dexarb.core.trade import FillStatus
-from dexarb.core.units import MICRO_USD, NATIVE
+from dexarb.core.units import NATIVE
 from dexarb.screens.named_fill import NamedFill
 from dexarb.screens.names import Names
 from dexarb.screens.tables import UNKNOWN, band, signed_usd
@@ -55,7 +55,7 @@ class FillList:
                 yield _won()
         won = sum(each.fill.net_micro_usd for each in self.fills if each.is_won_over_taker)
         if won:
-            gained = f"{won / MICRO_USD:+,.2f} USD"
+            gained = f"{signed_usd(won).plain} USD"
             line = f"Of these, {gained} were won over a taker who was really there."
             yield Text(line, style="yellow")
         if any(not each.fill.place_known for each in self.fills):

@@ -48,12 +48,13 @@ class ByHour(Answer):
             length = bar(abs(sums.net_micro_usd) / most, BAR)
             color = "red" if sums.net_micro_usd < 0 else "green"
             table.add_row(
-                f"{hour:02d}",
+                Text(f"{hour:02d}"),
                 *map(str, (sums.settled, sums.filled, sums.reverted, sums.lost)),
                 "-" if share is None else f"{100 * share:.0f}",
                 usd(sums.gas_cost_micro_usd),
                 Text(UNKNOWN) if sums.unplaced else signed_usd(sums.net_micro_usd),
                 Text("" if sums.unplaced else length, style=color),
+                style=None if sums.settled else "dim",
             )
         return Group(Text(title, style="bold"), table)
 

@@ -16,7 +16,6 @@ from rich.live import Live
 from rich.text import Text
 
 from dexarb.config.paths import ConfigPaths, config_paths
-from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError, StoreError
 from dexarb.screens.answer import Answer
 from dexarb.screens.collector_health import collector_remarks, proof_line, usage_line, usage_of
@@ -27,7 +26,7 @@ from dexarb.screens.names import state_beside
 from dexarb.screens.status_lines import change_lines, since_line
 from dexarb.screens.stopped import words
 from dexarb.screens.strategy_row import STRATEGY_COLUMNS, strategy_row
-from dexarb.screens.tables import COUNTS, ago, strategy_table
+from dexarb.screens.tables import COUNTS, ago, signed_usd, strategy_table
 from dexarb.store.ledger_rows import StrategyTotals
 from dexarb.store.snapshot import State
 from dexarb.study.last_change import last_change_as_json
@@ -209,7 +208,7 @@ def _remarks(status: Status, rows: Sequence[StrategyTotals]) -> Iterator[str]:
     if any(row.unplaced for row in rows):
         yield "?: the place of some fills in their block is not known, so only the band is true."
     won = [(row.name, totals.won_over_taker(row)) for row in rows]
-    gains = [f"{name} {net / MICRO_USD:+,.2f}" for name, net in won if net]
+    gains = [f"{name} {signed_usd(net).plain}" for name, net in won if net]
     if gains:
         more = [f"and {len(gains) - MANY_NAMES} more"] if len(gains) > MANY_NAMES else []
         names = ", ".join(gains[:MANY_NAMES] + more)

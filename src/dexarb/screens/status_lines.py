@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dexarb.core.units import MICRO_USD
-from dexarb.screens.tables import UNKNOWN, ago, usd
+from dexarb.screens.tables import UNKNOWN, ago, signed_usd, usd
 from dexarb.screens.when import utc
 from dexarb.store.ledger_rows import StrategyTotals
 from dexarb.study.last_change import LastChange
@@ -55,7 +54,7 @@ def change_lines(change: LastChange | None, now: int | None) -> Iterator[str]:
         at += f", {ago(max(0, now - change.timestamp))} ago"
     yield f"Last change of the strategies{at}: {what}."
     sums = change.sums
-    net = UNKNOWN if sums.unplaced else f"{sums.net_micro_usd / MICRO_USD:+,.2f}"
+    net = UNKNOWN if sums.unplaced else signed_usd(sums.net_micro_usd).plain
     yield (
         f"Since then {change.sent:,} sent, {sums.filled:,} filled, {sums.reverted:,} reverted,"
         f" {sums.lost:,} lost: net {net} USD, gas {usd(sums.gas_cost_micro_usd)} USD."
