@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dexarb.core.block import Block
-from dexarb.core.trade import StrategyHash
+from dexarb.core.trade import DecisionId, StrategyHash
 from dexarb.store.ledger_figures import EpochTimes, sums_by_hour
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.ledger_rows import StrategyTotals
@@ -111,7 +111,8 @@ def at(number: int, hour: int) -> Block:
 
 @pytest.fixture(scope="module")
 def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Strategy one from block 1 on; at block 4 two leaves, three comes, and one loses a branch."""
+    """Strategy one from block 1 on; at block 4 two leaves, three comes, and one loses a branch; at
+    block 6 three does."""
     path = tmp_path_factory.mktemp("books") / "ledger.sqlite"
     rows = ROWS
     with books.open_ledger(path) as made:
@@ -133,9 +134,13 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with made.block(4, at(4, 7)) as block:
             block.mark_reorged([books.fill(dead, at(2, 23), net=1000)])
             block.set_strategies([rows[0], rows[2]])
-            block.add_decisions([later])
+            block.add_decisions([later, later._replace(id=DecisionId("undone"))])
         with made.block(5, at(5, 23)) as block:
             block.add_fills([books.fill(later, at(5, 23), net=USD)])
+            undone = later._replace(id=DecisionId("undone"))
+            block.add_fills([books.fill(undone, at(5, 23), net=-USD)])
+        with made.block(6, at(6, 0)) as block:
+            block.mark_reorged([books.fill(undone, at(5, 23), net=-USD)])
     return path
 
 
@@ -169,7 +174,7 @@ def test_the_last_change_and_what_has_come_of_it(ledger: Path) -> None:
     assert (change.from_seq, change.block, change.timestamp) == (4, 4, at(4, 7).timestamp)
     assert (change.began, change.ended) == (("Strategy 2",), ("Strategy 1",))
     assert (change.changed, change.revalued) == ((), ())
-    assert (change.sent, change.sums.filled, change.sums.net_micro_usd) == (1, 1, USD)
+    assert (change.sent, change.sums.filled, change.sums.net_micro_usd) == (2, 1, USD)
 
 
 def test_new_parameters_under_a_name_are_a_change_of_it(tmp_path: Path) -> None:

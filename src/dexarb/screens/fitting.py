@@ -14,12 +14,14 @@ def fitting(
 
     draw: the screen with so many rows. None where not even `least` of them fit.
     """
-    rows = min(most, console.height)
-    while rows >= least:
+    found: RenderableType | None = None
+    low, high = least, min(most, console.height)
+    while low <= high:
+        # Names can take two lines or three: how many rows fit is only seen when they are drawn.
+        rows = (low + high + 1) // 2
         screen = draw(rows)
-        over = len(console.render_lines(screen, pad=False)) - console.height
-        if over <= 0:
-            return screen
-        # A row takes at least a line, so that no fewer can do.
-        rows = rows - over if rows - over >= least else rows - 1
-    return None
+        if len(console.render_lines(screen, pad=False)) <= console.height:
+            found, low = screen, rows + 1
+        else:
+            high = rows - 1
+    return found
