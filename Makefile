@@ -1,7 +1,7 @@
 # Two commands do everything: `make demo` runs the main job, `make test` passes all tests.
 # All is installed into this folder: .venv (Python) and node_modules (the embedded chain).
 
-.PHONY: demo test bench fuzz lint lock clean setup
+.PHONY: demo test bench fuzz mutate lint lock clean setup
 .DEFAULT_GOAL := help
 
 # The first interpreter that really is Python 3.11 or 3.12 (a name on PATH may be a dead shim).
@@ -11,7 +11,9 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
-export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba
+# What tests compile stays in this folder. The demo uses the user's cache, as its programs do when they are
+# started by hand afterwards: nobody waits for the compiler twice.
+test bench fuzz: export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba
 # All bytecode stays in this folder; without it every start takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -19,6 +21,7 @@ help:
 	@echo "make demo   run collector and paper trader on an embedded chain (ARGS='--blocks 60')"
 	@echo "make test   run all tests          make fuzz   the long differential runs"
 	@echo "make bench  measure speed          make lint   ruff and mypy --strict"
+	@echo "make mutate change the code here and there, and see that a test fails"
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed: install one, or call make PYTHON=/path/to/python3.12"; exit 1; }
@@ -34,6 +37,13 @@ help:
 .venv/test.done: requirements-test.txt .venv/base.done
 	@echo "setup: Python packages for the tests"
 	@$(PIP) install --no-compile --require-hashes -r requirements-test.txt
+	@touch $@
+
+# An environment of its own: nothing of the tool is among what it tests.
+.cache/mutate/venv.done: requirements-mutate.txt | .venv/bin/python
+	@echo "setup: the tool for mutants"
+	@$(BIN)/python -m venv .cache/mutate/venv
+	@.cache/mutate/venv/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-mutate.txt
 	@touch $@
 
 node_modules/.done: package-lock.json package.json .npmrc
@@ -61,6 +71,9 @@ bench: setup-test
 fuzz: setup-test
 	@$(BIN)/python -m pytest -m fuzz -s $(ARGS)
 
+mutate: setup-test .cache/mutate/venv.done
+	@.cache/mutate/venv/bin/python scripts/mutate.py $(ARGS)
+
 lint: setup-test
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -71,6 +84,7 @@ lock: setup-test
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes -q -o requirements.txt
 	@$(BIN)/uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes -q -c requirements.txt -o requirements-test.txt
+	@$(BIN)/uv pip compile --group mutate --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes -q -o requirements-mutate.txt
 	@npm install --package-lock-only --silent
 
 clean:

@@ -15,6 +15,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "dexarb"
 MAY_IMPORT = {
     "errors": set[str](),
     "compiled": {"errors"},
+    "user_folders": set(),
     "core": {"errors"},
     "amm": {"core", "compiled", "errors"},
     "search": {"core", "compiled", "errors"},
@@ -28,10 +29,10 @@ MAY_IMPORT = {
     "apps": {
         "core", "trading", "chain", "store", "ends", "config", "study", "screens", "errors",
     },
-    "cli": {"apps", "screens", "demo", "errors"},
+    "cli": {"apps", "screens", "demo", "user_folders", "errors"},
     "demo": {
         "core", "amm", "trading", "chain", "store", "ends", "config", "study", "screens", "apps",
-        "errors",
+        "user_folders", "errors",
     },
 }  # fmt: skip
 

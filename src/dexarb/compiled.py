@@ -1,8 +1,8 @@
 """Compiling the kernels of amm, search and trading, once for all runs.
 
 Importing this imports numba: do it late where nothing may be computed. numba keeps the machine code
-in NUMBA_CACHE_DIR where that is set before its first import (the command line does), else beside
-the sources or in the user's cache folder.
+in NUMBA_CACHE_DIR where that is set before its first import (the command line sets it to a folder
+in the user's cache), else beside the sources or where it finds a place itself.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import fcntl
 import logging
 import pickle
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import IO, Any, ParamSpec, TypeVar, cast
 
 import numba
 from numba.core.caching import FunctionCache
@@ -31,6 +32,7 @@ _R = TypeVar("_R")
 UNREADABLE = (pickle.UnpicklingError, AttributeError, ImportError, EOFError)
 """What reading a kept file raises that was cut off, or names what code of today does not have."""
 
+POLL_S = 0.02
 _REMEDY = "Make the folder writable, or set NUMBA_CACHE_DIR to one that is"
 
 
@@ -101,14 +103,18 @@ class _Cache(FunctionCache):
 @cache
 def _announce() -> None:
     """Once a process, as a warning: without any set-up Python shows these, and no others."""
+    kept = f" in {cache_folder()}" if cache_folder() else ""
     logging.getLogger(__name__).warning(
-        "compiling for this machine, which is kept: about half a minute, once"
+        f"compiling for this machine, which is kept{kept}: about half a minute, once"
     )
 
 
 @contextmanager
-def one_at_a_time() -> Iterator[None]:
-    """While one process compiles, others with the same cache wait, and then load what it made."""
+def one_at_a_time(*, say_after_s: float = 2.0) -> Iterator[None]:
+    """While one process compiles, others with the same cache wait, and then load what it made.
+
+    say_after_s: they say so from then on. Loading takes less.
+    """
     folder = cache_folder()
     try:
         lock = (Path(folder) / "compiling.lock").open("a") if folder else None
@@ -116,8 +122,19 @@ def one_at_a_time() -> Iterator[None]:
         lock = None  # `require_writable_cache` says it
     with lock or nullcontext():
         if lock is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _acquire(lock, say_after_s)
         yield
+
+
+def _acquire(lock: IO[str], say_after_s: float) -> None:
+    say_at = time.monotonic() + say_after_s
+    while time.monotonic() < say_at:
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(POLL_S)
+    logging.getLogger(__name__).warning("another process compiles for this machine: waiting for it")
+    fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 @cache

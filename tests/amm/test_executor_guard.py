@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dexarb.amm.executor_guard import LARGEST, ROOT_OF_TICK
+from dexarb.amm.executor_guard import LARGEST, ROOT_OF_TICK, pair_most_out
 from dexarb.amm.tick_math import MAX_TICK, MIN_TICK, get_sqrt_ratio_at_tick
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
@@ -78,6 +78,18 @@ def test_nothing_is_said_of_pools_without_liquidity_or_beyond_what_is_reckoned_w
     assert v3_pool([(*wide, 1 << 60)], root, 0).most_out(TOKEN0, LARGEST + 1) is None
     high = get_sqrt_ratio_at_tick(500_000)
     assert v3_pool([(*wide, 1 << 96)], high, 500_000).most_out(TOKEN0, 1) is None
+
+
+def test_what_is_reckoned_with_ends_where_a_pair_ends() -> None:
+    """A pair keeps its reserves in 112 bits."""
+    most = 2**112 - 1
+    assert most == LARGEST
+    assert pair_most_out(most, most, 3000, most) == most * 997 // 1997
+    for place in range(3):
+        reserve_in, reserve_out, amount_in = (most + (place == each) for each in range(3))
+        assert pair_most_out(reserve_in, reserve_out, 3000, amount_in) is None
+    assert pair_most_out(0, most, 3000, 1) is None
+    assert pair_most_out(1, most, 3000, 0) == 0
 
 
 def test_a_tick_moves_the_price_by_more_than_the_bound_reckons() -> None:

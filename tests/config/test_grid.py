@@ -183,6 +183,10 @@ def test_lists_that_the_name_leaves_out_are_appended(tmp_path: Path) -> None:
         (BASE + '[[grid]]\nname = "s{cooldown_blocks}{max_daily_trades}"\n'
          "cooldown_blocks = [1, 11]\nmax_daily_trades = [1, 11]\nmax_consecutive_losses = 3",
          'two of its strategies would be called "s111". Put something between the values'),
+        (BASE + '[[grid]]\nname = "s {dexes}"\ndexes = [["A"], ["A\u200b"]]',
+         'two of its strategies would be called "s A". Put something between the values'),
+        (BASE + '[[strategy]]\nname = "a\u202eb"',
+         'name: \'a\\u202eb\': has characters that no screen shows. Write "ab"'),
         (BASE + "[[strategies]]\nname = 1", 'strategies: unknown key. Did you mean "strategy"?'),
         (BASE + '[strategy]\nname = "a"', ":5: strategy: {'name': 'a'}: expected a list"),
         ("[general]\n", "there is no [[strategy]] and no [[grid]]. Add one"),

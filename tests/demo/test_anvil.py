@@ -80,7 +80,7 @@ def test_a_missing_node_is_told_with_its_remedy(
 ) -> None:
     monkeypatch.setattr(npm, "roots", lambda: (tmp_path,))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingTool, match=r"anvil was not found.*npm install.*make demo"):
+    with pytest.raises(MissingTool, match=r"(?s)anvil was not found.*npm install.*make demo"):
         start_anvil(timestamp=1)
 
 
@@ -95,10 +95,23 @@ def test_a_node_on_the_path_will_do(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         start_anvil(timestamp=1)
 
 
+def test_what_the_remedy_installs_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    with pytest.raises(MissingTool) as told:
+        npm.package_file("left/pad.js")
+    words = str(told.value).split()
+    found = Path(words[words.index("--prefix") + 1]) / "node_modules" / "left" / "pad.js"
+    found.parent.mkdir(parents=True)
+    found.touch()
+    assert npm.package_file("left/pad.js") == found
+    assert found.is_relative_to(tmp_path / "share")
+
+
 def test_missing_contracts_are_told_with_their_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(npm, "roots", lambda: (tmp_path,))
     contract.cache_clear()
-    with pytest.raises(MissingTool, match=r"UniswapV2Pair\.json was not found.*npm install"):
+    with pytest.raises(MissingTool, match=r"(?s)UniswapV2Pair\.json was not found.*npm install"):
         contract("UniswapV2Pair")

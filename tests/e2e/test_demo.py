@@ -60,14 +60,14 @@ def processes_of(folder: Path) -> list[int]:
     return found
 
 
-def start(folder: Path, *options: str) -> subprocess.Popen[str]:
+def start(folder: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
     """A demo whose children can all be told by a variable in their environment."""
     return subprocess.Popen(
         demo(folder, *options),
         cwd=ROOT,
-        env=os.environ | {"DEXARB_TEST_RUN": str(folder)},
+        env=os.environ | {"DEXARB_TEST_RUN": str(folder)} | environment,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=subprocess.PIPE,
         text=True,
     )
 
@@ -150,15 +150,35 @@ def test_a_signal_ends_everything_with_the_final_table(
     process = start(tmp_path)
     until(lambda: blocks_collected(tmp_path) >= 5, "blocks")
     process.send_signal(number)
-    said, _ = process.communicate(timeout=PATIENCE_S)
+    said, meanwhile = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
+    assert said.startswith("block ")  # of the result: nothing else is in it
     assert "Conservative" in said
     assert "history" in said
+    stages = ("starting the node", "deploying", "starting data-collector", "to look inside")
+    told = [next(line for line in meanwhile.splitlines() if stage in line) for stage in stages]
+    assert [line for line in meanwhile.splitlines() if line in told] == told
+    inside = shlex.split(told[-1].split("terminal: ")[1].replace(" --watch", ""))
+    assert "Conservative" in subprocess.check_output(inside, cwd=ROOT, text=True)
     until(lambda: not processes_of(tmp_path), "all processes to end")
     further = re.findall(rf"^  (\S+ \w+ --config {tmp_path}\S+)", said, re.MULTILINE)
     assert len(further) >= 4
     for command in further:
         subprocess.run(shlex.split(command), cwd=ROOT, check=True, capture_output=True)
+
+
+def test_nobody_has_to_wait_for_the_compiler(tmp_path: Path) -> None:
+    cold = tmp_path / "cold"
+    process = start(tmp_path / "demo", NUMBA_CACHE_DIR=str(cold))
+    until(lambda: list(cold.rglob("*.nbc")), "the first kernel")
+    process.send_signal(signal.SIGINT)
+    said, meanwhile = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    assert not said
+    assert "compiling for this machine" in meanwhile
+    assert meanwhile.endswith("interrupted before the first block\n")
+    assert "starting data-collector" not in meanwhile
+    until(lambda: not processes_of(tmp_path / "demo"), "all processes to end")
 
 
 def on_a_terminal(command: list[str], lines: int) -> str:
@@ -195,6 +215,7 @@ def test_on_a_small_terminal_every_strategy_is_seen_and_nothing_stays(tmp_path: 
     trading = [frame for frame in frames if "Conservative" in frame]
     assert trading
     assert all("WMATIC Only" in frame for frame in trading)
+    assert "status --watch" in frames[-1]
     assert left.count("Conservative") == 1
     assert "Look further:" in left
 
@@ -208,7 +229,7 @@ def test_a_second_demo_does_not_take_the_folder_from_the_first(tmp_path: Path) -
     assert second.returncode == 2
     assert f"is being written by process {first.pid}" in second.stderr
     first.send_signal(signal.SIGINT)
-    said, _ = first.communicate(timeout=PATIENCE_S)
+    _, said = first.communicate(timeout=PATIENCE_S)
     assert first.returncode == 0, said
 
 
@@ -219,6 +240,14 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert done.stderr.startswith(f"error: {taken}: cannot be created")
     assert taken.read_text() == "mine"
+
+
+def test_a_folder_whose_data_would_lie_beside_it_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "config"
+    done = subprocess.run(demo(folder), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --dir: ")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_kill_9_leaves_no_process(tmp_path: Path) -> None:

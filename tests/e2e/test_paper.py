@@ -20,11 +20,18 @@ from tests.support.live_trading import (
     settled,
     totals,
 )
+from tests.support.service import Heard
 
 pytestmark = pytest.mark.e2e
 
 
-def test_eight_strategies_trade_and_their_books_add_up(tmp_path: Path) -> None:
+def test_eight_strategies_trade_and_their_books_add_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = Heard(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "1000000")
+
     async def play() -> None:
         async with live(tmp_path) as run:
             collector, paper = await both(run)
@@ -40,6 +47,11 @@ def test_eight_strategies_trade_and_their_books_add_up(tmp_path: Path) -> None:
                 assert row.band_low_micro_usd <= row.profit_micro_usd <= row.band_high_micro_usd
             assert paper.stop() == 0
             assert collector.stop() == 0
+            for process in (collector, paper):
+                told = heard.all_of(process.pid)
+                assert told[0].startswith("READY=1\n")
+                assert told.count("WATCHDOG=1") >= 2
+                assert told[-1] == "STOPPING=1"
             assert digest(run) == digest_of_an_uninterrupted_run(run, tmp_path / "again.sqlite")
             assert "strategies at block" in paper.text()
             assert list(run.files.logs.glob("paper_trading_*.log"))

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from dexarb.screens.collector_health import collector_remarks, proof_line, usage_line, usage_of
+import pytest
+
+from dexarb.screens.collector_health import (
+    collector_remarks,
+    proof_line,
+    trading_remarks,
+    usage_line,
+    usage_of,
+)
 
 
 def test_how_far_blocks_are_proven_and_by_how_many() -> None:
@@ -32,6 +40,20 @@ def test_endpoints_and_pools_that_need_somebody_are_named() -> None:
     assert endpoint == "Endpoint https://bad: on chain 1, not 137"
     assert "0xa1, 0xa2, 0xa3 and 1 more" in pools
     assert [*collector_remarks({})] == []
+
+
+@pytest.mark.parametrize(
+    ("offset_s", "said"),
+    [
+        (3_600.4, "is 60 min ahead of the chain's: set it, or every block counts as 60 min old."),
+        (-30.2, "is 30 s behind the chain's: set it, or no block ever counts as too old."),
+    ],
+)
+def test_a_wrong_clock_is_told(offset_s: float, said: str) -> None:
+    metrics = {"clock_offset_s": offset_s}
+    assert [*collector_remarks(metrics)] == [f"The machine's clock {said}"]
+    assert [*trading_remarks(metrics)] == [f"The machine's clock {said}"]
+    assert [*collector_remarks({"clock_offset_s": None})] == []
 
 
 def test_what_was_asked_is_summed_over_the_endpoints() -> None:

@@ -11,6 +11,7 @@ from dexarb.cli import options
 from dexarb.core.block import BlockRef, BlockUpdate
 from dexarb.core.market import PoolsChanged
 from dexarb.store.history_writer import HistoryWriter
+from dexarb.study.spreads_survey import chosen_sizes
 from tests.support.command import Dexarb
 from tests.support.recorded import record
 from tests.support.scenes import (
@@ -104,8 +105,9 @@ def test_thresholds_count_opportunities_not_blocks(world: World, dexarb: Dexarb)
     assert gain_bps(2_450, 2_500, SIZE_USD) > 100
     assert 30 < gain_bps(2_470, 2_500, SIZE_USD) < 50
     assert by_spread[1.0] == by_spread[0.5] == (2, 1)
-    # What the rival leaves, and the spread that does not pay, stay above 0.3 %: no new rise.
-    assert by_spread[0.3] == (1, 2)
+    # What the rival leaves, and the spread that does not pay, stay above 0.3 %; from there it rises
+    # once more to 1 %, and who waits at 0.3 % sees that as well.
+    assert by_spread[0.3] == (2, 2)
 
 
 def test_what_each_strategy_needs_and_what_there_was(world: World, dexarb: Dexarb) -> None:
@@ -138,11 +140,51 @@ def test_spreads_below_the_fees_are_told_as_such(tmp_path: Path, dexarb: Dexarb)
     )
     said = dexarb("spreads", "-c", world.config).words
     assert (
-        "No opportunity: the widest spread was 0.32 %, and the fees of two pools alone need 0.60 %"
+        "No opportunity: nearest came WETH/USDC between QuickSwap 0.30% and SushiSwap 0.30%, in the"
+        " better of both directions 0.32 % apart, where their fees need 0.60 %."
     ) in said
     told = dexarb("spreads", "-c", world.config, "--json").json
     assert told["opportunities"] == 0
     assert all(not any(row["opportunities"].values()) for row in told["by_net_usd"])
+
+
+def wide_apart(folder: Path, *, shrunk: int, **profile: object) -> World:
+    """Two pools ten percent apart, one of them so many times smaller than usual."""
+    first = keyframe()
+    small = weth_pool(CHEAP, 2_500)
+    small = replace(small, reserve0=small.reserve0 // shrunk, reserve1=small.reserve1 // shrunk)
+    changed = replace(first.profile, **profile)  # type: ignore[arg-type]
+    first = replace(first, profile=changed, pools=(small, *first.pools[1:]))
+    world = configure(folder, *STRATEGIES)
+    wide = replace(small, reserve1=small.reserve1 * 11 // 10)
+    record(folder / "data", first, [SmallChain(first).mine(wide)])
+    return world
+
+
+APART = "in the better of both directions 10.00 % apart, where their fees need 0.60 %"
+
+
+def test_a_spread_above_its_fees_that_pays_no_gas_is_told_as_such(
+    tmp_path: Path, dexarb: Dexarb
+) -> None:
+    said = dexarb("spreads", "-c", wide_apart(tmp_path, shrunk=10**7).config).words
+    assert "1 spread paid their fees, 0 of them their gas as well; the best was -0." in said
+
+
+def test_a_spread_above_its_fees_without_an_opportunity_is_explained(
+    tmp_path: Path, dexarb: Dexarb
+) -> None:
+    """Of a pool with 250 millionths of a dollar nothing can be gained."""
+    said = dexarb("spreads", "-c", wide_apart(tmp_path, shrunk=10**10).config).words
+    assert f"{APART}; 100 USD came to -100.00 %, and no smaller amount gained" in said
+
+
+@pytest.mark.parametrize("profile", [{"exclude_pools": (DEAR,)}, {"exclude_tokens": (WETH,)}])
+def test_pools_that_are_not_searched_are_told_as_such(
+    tmp_path: Path, dexarb: Dexarb, profile: dict[str, object]
+) -> None:
+    said = dexarb("spreads", "-c", wide_apart(tmp_path, shrunk=1, **profile).config).words
+    assert f"{APART}; but the chain's profile lets no trade begin and end there." in said
 
 
 def test_a_part_of_the_history(world: World, dexarb: Dexarb) -> None:
@@ -165,6 +207,13 @@ def test_who_says_where_to_begin_gets_all_from_there(
     ):
         told = dexarb("spreads", "-c", world.config, *asked, "--json").json
         assert (told["first_block"], told["last_block"]) == (first, CLOSES)
+    assert "(2; 5 older ones with --from or --last)" in dexarb("spreads", "-c", world.config).words
+    for command in ("spreads", "rivals"):
+        told = dexarb(command, "-c", world.config, "--to", 104, "--json").json
+        assert told["older_blocks_left_out"] == 2
+        said = dexarb(command, "-c", world.config, "--to", 104).words
+        assert "Blocks 103 to 104 (2; 2 older ones with --from or --last)" in said
+        assert "older ones" not in dexarb(command, "-c", world.config, "--from", 101).words
 
 
 def test_dead_branches_do_not_count(tmp_path: Path, dexarb: Dexarb) -> None:
@@ -205,15 +254,23 @@ def test_what_opens_and_closes_within_a_block_was_never_offered(
     assert dexarb("spreads", "-c", world.config, "--json").json["opportunities"] == 0
 
 
-def test_a_history_and_a_size_need_no_configuration(
+def test_a_history_needs_no_configuration(
     world: World, dexarb: Dexarb, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     told = dexarb("spreads", world.history, "--size", SIZE_USD, "--json").json
     assert (told["opportunities"], told["strategies"]) == (2, [])
-    said = dexarb("spreads", world.history)
-    assert said.code == 2
-    assert "paper_trading.toml" in said.err
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "paper_trading.toml").write_text("of another chain")
+    told = dexarb("spreads", world.history, "--json").json
+    assert (told["size_usd"], told["opportunities"], told["strategies"]) == (1_000, 2, [])
+    assert len(dexarb("spreads", world.history, "-c", world.config, "--json").json["strategies"])
+    assert dexarb("spreads", world.history, "-c", "none.toml").code == 2
+    assert "paper_trading.toml" in dexarb("spreads").err
+
+
+def test_without_any_strategy_there_is_still_a_size() -> None:
+    assert chosen_sizes((), None) == ((1_000 * 10**6,), 0)
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,15 @@ def test_a_broken_general_table_is_told_with_its_line(tmp_path: Path, dexarb: De
 
 
 @pytest.fixture
-def watching(world: World) -> Iterator[subprocess.Popen[str]]:
+def interruptible() -> Iterator[None]:
+    """In the background SIGINT may be ignored, and whom a test starts would ignore it as well."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def watching(world: World, interruptible: None) -> Iterator[subprocess.Popen[str]]:  # noqa: ARG001
     program = Path(sys.executable).with_name("dexarb")
     process = subprocess.Popen(
         [program, "status", "-c", world.config, "--watch", "--json"],

@@ -5,12 +5,17 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dexarb.core.trade import SkipReason
-from dexarb.screens.explanation import nearly
+from dexarb.core.market import Market
+from dexarb.core.token import Address
+from dexarb.core.trade import Funding, SkipCount, SkipReason
+from dexarb.screens.explanation import nearly, quantities, wants
+from dexarb.screens.names import names_at
 from dexarb.screens.tables import band, signed_usd
+from dexarb.store.ledger_notes import METRICS, Metrics
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.funnel import Miss
 from tests.store import books
@@ -26,7 +31,10 @@ from tests.support.scenes import (
     scene,
 )
 from tests.support.traded import World, configure, record_and_trade, row_of
-from tests.support.worlds.small_chain import settings
+from tests.support.worlds.blocks import GWEI
+from tests.support.worlds.small_chain import WETH, keyframe, settings
+
+NAMES = names_at(Market(keyframe()))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +70,8 @@ def test_what_was_sent_and_what_came_of_it(world: World, dexarb: Dexarb) -> None
     counts = [told[key] for key in ("offered", "sent", "filled", "reverted", "open")]
     assert counts == [3, 2, 1, 1, 0]
     assert told["stopped"] == {"pool_busy": 1}
-    assert told["sentence"].startswith("priority_fee_gwei decides most: 1 of 2 sent reverted")
+    assert told["obstacle"] is None
+    assert told["sentence"].endswith("2 sent: too few to tell what decides whether they fill.")
 
 
 def test_a_strategy_that_looks_elsewhere(world: World, dexarb: Dexarb) -> None:
@@ -95,7 +104,7 @@ def test_without_a_name_all_in_brief(world: World, dexarb: Dexarb) -> None:
         assert each == dexarb("why", each["name"], "-c", world.config, "--json").json
         assert each["offered"] == each["sent"] + sum(each["stopped"].values())
     said = dexarb("why", "-c", world.config).words
-    assert f"{BOLD} 3 2 1 priority_fee_gwei decides most" in said
+    assert f"{BOLD} 3 2 1 Nothing stands in its way" in said
     assert f"{SHY} 3 0 0 min_profit_usd stands most in the way" in said
 
 
@@ -174,6 +183,64 @@ def test_a_miss_by_less_than_a_cent_is_told_with_all_its_digits() -> None:
     assert nearly(miss) == "needed 12.3456 %, best was 12.3455 % at block 7"
     miss = Miss(SkipReason.PROFIT, needed=10_000_000, best=410_000, block=7)
     assert nearly(miss) == "needed 10.00 USD, best was 0.41 USD at block 7"
+
+
+@pytest.mark.parametrize("reason", [SkipReason.PROFIT, SkipReason.SPREAD])
+@pytest.mark.parametrize("needed", [1, 10_000, 5_000_000, 10_000_000, 123_456_789])
+@pytest.mark.parametrize("gap", [1, 40, 3_000])
+def test_what_was_needed_and_what_there_was_never_look_alike(
+    reason: SkipReason, needed: int, gap: int
+) -> None:
+    shown = quantities(reason, needed, needed - gap)
+    assert len(set(shown)) == 2
+
+
+def test_less_than_nothing_is_said_to_be_that() -> None:
+    miss = Miss(SkipReason.PROFIT, needed=1_000_000, best=-20_000, block=7)
+    assert nearly(miss).endswith("best was -0.02 USD at block 7: less than its gas costs")
+
+
+WANTS = "WETH/USDC; wants 1.00 USD after gas and 0 % after fees;\nup to 2,000 USD"
+
+
+@pytest.mark.parametrize(
+    ("changes", "head"),
+    [
+        ({}, f"{WANTS} of its own and 100 gwei; bids what the chain is used to"),
+        ({"bid_ppm": 125_000}, f"{WANTS} of its own and 100 gwei; bids 12.5 % of the profit"),
+        (
+            {"priority_fee": 500 * GWEI, "funding": Funding.FLASH},
+            f"{WANTS} by flash swap and 100 gwei; bids 500 gwei",
+        ),
+    ],
+)
+def test_the_head_says_what_is_bid_and_who_pays(changes: dict[str, Any], head: str) -> None:
+    assert wants(settings(**changes), NAMES) == head
+
+
+def test_a_long_list_of_pairs_is_shortened() -> None:
+    pairs = tuple((WETH, Address(f"0x{number:040x}")) for number in range(100))
+    head = wants(settings(pairs=pairs), NAMES)
+    assert " and 96 more; wants" in head
+    assert len(head) < 250
+
+
+def test_a_bid_is_blamed_for_what_it_takes(tmp_path: Path, dexarb: Dexarb) -> None:
+    """500 gwei at a cent each, where a dollar is asked for and half of one was left."""
+    world = configure(tmp_path)
+    world.ledger.parent.mkdir()
+    row = row_of(settings("Eager", priority_fee=500 * GWEI))
+    skip = SkipCount(row.hash, 0, SkipReason.PROFIT, 4, 1_000_000, 500_000, 1)
+    with books.open_ledger(world.ledger) as ledger, ledger.block(1, books.block(1)) as block:
+        block.set_strategies([row])
+        block.add_skips([skip])
+    told = dexarb("why", "Eager", "-c", world.config, "--json").json
+    assert told["obstacle"]["parameter"] == "min_profit_usd"
+    with books.open_ledger(world.ledger) as ledger:
+        ledger.put_note(METRICS, Metrics({"p50": None, "p99": None}, usd_per_gwei=0.01))
+    told = dexarb("why", "Eager", "-c", world.config, "--json").json
+    assert told["obstacle"]["parameter"] == "priority_fee_gwei"
+    assert told["sentence"].startswith("priority_fee_gwei stands most in the way: it stopped 4")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -125,8 +126,7 @@ WAITING = """
 import sys
 from pathlib import Path
 from dexarb import compiled
-print("before", flush=True)
-with compiled.one_at_a_time():
+with compiled.one_at_a_time(say_after_s=float(sys.argv[1])):
     print((Path(sys.argv[0]).parent / "done").exists(), flush=True)
 """
 
@@ -139,12 +139,13 @@ def test_a_process_waits_while_another_one_compiles(
     program.write_text(WAITING)
     with compiled.one_at_a_time():
         waiting = subprocess.Popen(
-            [sys.executable, str(program)],
+            [sys.executable, str(program), "0.05"],
             env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
-            stdout=subprocess.PIPE, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        assert waiting.stdout is not None
-        assert waiting.stdout.readline() == "before\n"
+        assert waiting.stderr is not None
+        assert select.select([waiting.stderr], [], [], 60)[0]
+        assert "another process compiles" in waiting.stderr.readline()
         (tmp_path / "done").write_text("")
     assert waiting.communicate(timeout=60)[0] == "True\n"
     assert waiting.returncode == 0

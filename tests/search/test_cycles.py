@@ -77,6 +77,23 @@ def test_cycles_found_are_the_cycles_there_are(max_hops: int) -> None:
     assert compare_with_brute_force(max_hops, range(40)) > 200, "the markets do not try much"
 
 
+@pytest.mark.parametrize("max_hops", [-1, 0, 1, 5])
+def test_cycles_of_hops_that_are_not_searched_are_refused_and_not_silently_missed(
+    max_hops: int,
+) -> None:
+    market = market_of([])
+    said = f"cycles of {max_hops} hops are not searched; choose 2, 3 or 4"
+    with pytest.raises(ValueError, match=said):
+        scanner(market, [token(0)], max_hops)
+    made = scanner(market, [token(0)], 2)
+    if max_hops > 2:
+        with pytest.raises(ValueError, match=said):
+            made.widen(max_hops)
+    else:
+        assert not made.widen(max_hops)
+    assert [made.widen(hops) for hops in (2, 3, 4, 4)] == [False, True, True, False]
+
+
 @pytest.mark.fuzz
 @pytest.mark.parametrize("max_hops", [2, 3, 4])
 def test_cycles_found_are_the_cycles_there_are_in_a_long_run(max_hops: int) -> None:

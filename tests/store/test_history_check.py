@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dexarb.core.block import BlockHash, BlockUpdate
+from dexarb.core.block import BlockHash, BlockRef, BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import PoolKey
 from dexarb.errors import StoreError
@@ -77,6 +77,60 @@ def test_a_gap_is_named_by_its_ends(tmp_path: Path) -> None:
     )
 
 
+def forked(update: BlockUpdate, number: int, parent: BlockHash) -> BlockUpdate:
+    """The same contents under another hash, on top of `parent`."""
+    own = BlockHash(f"0xf0{number:062x}")
+    return replace(update, block=replace(update.block, hash=own, parent_hash=parent))
+
+
+def test_a_reorganisation_behind_a_gap_changes_what_is_behind_it_alone(tmp_path: Path) -> None:
+    """5,001 to 5,010; a keyframe at 5,013; 5,014 to 5,020, of which the last three are replaced by
+    four."""
+    updates = arrivals.fork_behind(10**9, 21)
+    record(tmp_path, updates[:10])
+    later = arrivals.market_after(updates[:13])
+    parent = updates[16].block.hash
+    branch: list[BlockUpdate] = []
+    for number, update in enumerate(updates[17:21], start=5_018):
+        branch.append(forked(update, number, parent))
+        parent = branch[-1].block.hash
+    with open_writer(tmp_path) as writer:
+        writer.append_keyframe(later.keyframe())
+        append_all(writer, later, updates[13:20])
+        append_all(writer, later, branch)
+    found = check(tmp_path)
+    assert (found.ok, found.problems) == (False, [])
+    assert found.gaps == [(5_011, 5_013)]
+    assert (found.first_block, found.last_block) == (5_001, 5_021)
+    assert (found.blocks, found.dead_blocks, found.duplicates) == (10 + 4 + 4, 3, 0)
+    assert found.dead == [(5_018, 5_020)]
+    assert (found.entries, found.state_mismatches, found.pools) == (1 + 10 + 1 + 7 + 4, 0, 3)
+    stands = [*updates[:10], *updates[13:17], *branch]
+    assert found.backfilled == sum(each.backfilled for each in stands)
+    assert found.unproven + found.consistent + found.proven == 18
+
+
+def test_a_break_in_front_of_a_gap_takes_the_gap_away(tmp_path: Path) -> None:
+    """What was missing is dead as well, and missing is what the new branch lacks."""
+    updates = arrivals.fork_behind(10**9, 20)
+    record(tmp_path, updates[:10])
+    later = arrivals.market_after(updates[:13])
+    with open_writer(tmp_path) as writer:
+        writer.append_keyframe(later.keyframe())
+        append_all(writer, later, updates[13:15])
+        eighth = updates[7].block
+        writer.append_break(BlockRef(eighth.number, eighth.hash), "reorganised")
+        again = arrivals.market_after(updates[:9])
+        writer.append_keyframe(again.keyframe())
+        append_all(writer, again, updates[9:12])
+    found = check(tmp_path)
+    assert (found.gaps, found.problems) == ([(5_009, 5_009)], [])
+    assert (found.first_block, found.last_block) == (5_001, 5_012)
+    # 5,010 died and came back.
+    assert (found.blocks, found.dead_blocks) == (8 + 3, 2 + 2)
+    assert found.dead == [(5_009, 5_009), (5_014, 5_015)]
+
+
 def test_a_block_recorded_twice_is_a_duplicate_and_one_that_came_back_is_not(
     tmp_path: Path,
 ) -> None:
@@ -96,6 +150,7 @@ def test_a_block_recorded_twice_is_a_duplicate_and_one_that_came_back_is_not(
     lines.rewrite(list_segments(tmp_path)[0].path, again)
     found = check(tmp_path)
     assert (found.ok, found.duplicates, found.blocks) == (False, 2, 2)
+    assert found.dead_blocks == 2
 
 
 def test_new_pools_at_a_block_are_no_mismatch(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -207,3 +208,45 @@ def test_a_number_that_no_chain_has_is_refused_and_nothing_is_written(tmp_path: 
             with pytest.raises(StoreError, match="cannot hold a block with"):
                 writer.append(replace(first, block=block))
         assert writer.append(first).seq == 2
+
+
+# -- the disk --------------------------------------------------------------------------------------
+
+
+def test_what_was_appended_is_synced_when_it_is_due_and_before_the_next_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without, nothing but a power failure would tell. What is counted is the size of the file when
+    the disk takes it."""
+    clock = 100.0
+    synced: list[int] = []
+    fdatasync = os.fdatasync
+
+    def counted(fd: int) -> None:
+        synced.append(os.fstat(fd).st_size)
+        fdatasync(fd)
+
+    monkeypatch.setattr("dexarb.store.history_writer.time.monotonic", lambda: clock)
+    monkeypatch.setattr("dexarb.store.history_writer.os.fdatasync", counted)
+    sizes: list[int] = []
+    with HistoryWriter.open(
+        tmp_path, chain_id=arrivals.CHAIN_ID, chain="testnet", sync_every_s=3.0
+    ) as writer:
+        writer.append_keyframe(arrivals.first_keyframe())
+        (segment,) = list_segments(tmp_path)
+        assert synced == [segment.path.stat().st_size]  # it is whole before it has its name
+        for update, now in zip(
+            arrivals.first_updates(6), (100.0, 102.9, 103.0, 105.9, 106.1, 106.2), strict=True
+        ):
+            clock = now
+            sizes.append(segment.path.stat().st_size)
+            writer.append(update)
+        assert synced[1:] == [sizes[2], sizes[4]]
+        writer.sync()
+        assert synced[3:] == [segment.path.stat().st_size]
+        market = arrivals.market_after(arrivals.first_updates(6))
+        writer.append_keyframe(market.keyframe())
+        first, second = list_segments(tmp_path)
+        # The segment that ends, and the new one.
+        assert synced[4:] == [first.path.stat().st_size, second.path.stat().st_size]
+    assert synced[6:] == [second.path.stat().st_size]  # on closing

@@ -60,10 +60,22 @@ def test_the_file_has_the_documented_keys(tmp_path: Path) -> None:
         "metrics",
         "tokens",
         "pools",
+        "names",
+        "numeraire",
     ]
     assert state["schema"] == 1
     assert state["chain"] == {"id": 137, "name": "testnet"}
     assert state["history"] == "history/137"
+
+
+def test_names_are_those_of_the_profile_and_older_files_have_none(tmp_path: Path) -> None:
+    path, market = written(tmp_path)
+    state = read_state(path)
+    assert state.names == market.profile.tokens != {}
+    assert state.numeraire == market.profile.numeraire
+    older = {k: v for k, v in json.loads(path.read_bytes()).items() if not k.startswith("n")}
+    path.write_text(json.dumps(older))
+    assert (read_state(path).names, read_state(path).numeraire) == ({}, None)
 
 
 def test_a_token_that_nobody_described_is_shown_by_its_address(tmp_path: Path) -> None:

@@ -32,12 +32,35 @@ def test_a_course_is_what_a_list_of_every_block_says(values: list[float | None])
     for share in (0.5, 0.9, 0.99):
         at_least = [v for v in known if sum(k <= v for k in known) >= share * len(known)]
         assert found.quantile(share) == min(at_least, default=None)
-    before = pairwise([None, *values])
-    rises = [
-        sum(v is not None and v >= t and (u is None or u < t) for u, v in before_)
-        for t, before_ in zip(THRESHOLDS, [list(before)] * len(THRESHOLDS), strict=True)
+    assert course.rises == [
+        sum(
+            v is not None
+            and v >= t
+            and any(v >= each and (u is None or u < each) for each in THRESHOLDS)
+            for u, v in pairwise([None, *values])
+        )
+        for t in THRESHOLDS
     ]
-    assert course.rises == rises
+
+
+@given(st.lists(VALUES, max_size=40), st.sets(st.integers(0, 40), max_size=5))
+def test_a_lower_threshold_sees_no_less_than_a_higher_one(
+    values: list[float | None], unknown: set[int]
+) -> None:
+    course = Course(THRESHOLDS)
+    for block, value in enumerate(values):
+        if block in unknown:
+            course.skip(block)
+        course.observe(block, value)
+    assert course.rises == sorted(course.rises, reverse=True)
+
+
+def test_a_spread_that_stands_above_a_threshold_still_rises_for_it() -> None:
+    """Three times to 5 and back to 2: who waits at 1 sees all three, not one."""
+    course = Course(THRESHOLDS)
+    for block, value in enumerate((2.0, 6.0, 2.0, 6.0, 2.0, 6.0, 2.0, -1.0)):
+        course.observe(block, value)
+    assert course.rises == [4, 4, 3]
 
 
 @given(st.lists(st.integers(-300, 900).map(lambda n: n / 100), max_size=40))

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 
 from dexarb.apps.process import Signals
 
+RELOAD = "reload"
+"""Among what happens: somebody asks for a reload."""
+
 
 class ScriptedSignals(Signals):
     """What happens while the trader waits for entries; then it is stopped. Takes no signals."""
@@ -16,5 +19,6 @@ class ScriptedSignals(Signals):
         self._happens = happens
 
     def take_reload(self) -> bool:
-        self.stopping = next(self._happens, self) is self
-        return False
+        happened = next(self._happens, self)
+        self.stopping = happened is self
+        return happened is RELOAD

@@ -70,7 +70,9 @@ class World:
 def configure(folder: Path, *strategies: str) -> World:
     """The configuration alone: nothing has been collected or traded yet."""
     world = World(folder)
-    general = f'[general]\nstate_file = "{world.state}"\nledger_file = "{world.ledger}"\n'
+    paths = {"state_file": world.state, "ledger_file": world.ledger}
+    lines = [f'{key} = "{path.relative_to(folder)}"\n' for key, path in paths.items()]
+    general = "".join(["[general]\n", *lines])
     world.config.write_text(general + "".join(strategies))
     return world
 

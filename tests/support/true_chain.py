@@ -103,11 +103,13 @@ class TrueBlock:
 
 class TrueChain:
     """head: the newest block of the branch that counts. blocks: all of them by hash, dead ones too.
-    heard: called with every block that becomes the head.
+    heard: called with every block that becomes the head. dated: the timestamp of a block by its
+    number.
     """
 
     def __init__(self, seed: int = 0, *, start: int = 1_000) -> None:
         self.rng = Random(seed)
+        self.dated: Callable[[int], int] = GENESIS.__add__
         self.heard: list[Callable[[TrueBlock], None]] = []
         self.blocks: dict[str, TrueBlock] = {}
         self.head = self._sealed(None, start, first_pools(), [], None)
@@ -205,7 +207,7 @@ class TrueChain:
             "transactionsRoot": "0x" + list_root(raws[:under_roots]).hex(),
             "receiptsRoot": "0x" + list_root(list(map(receipt_bytes, made[:under_roots]))).hex(),
             "logsBloom": _bloom(logs), "difficulty": "0x15", "number": hex(number),
-            "gasLimit": hex(30_000_000), "gasUsed": hex(gas), "timestamp": hex(GENESIS + number),
+            "gasLimit": hex(30_000_000), "gasUsed": hex(gas), "timestamp": hex(self.dated(number)),
             "extraData": "0x" + self.rng.randbytes(8).hex(), "mixHash": "0x" + "00" * 32,
             "nonce": "0x" + "00" * 8, "baseFeePerGas": hex(BASE_FEE),
         }  # fmt: skip

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.market import Keyframe
 from dexarb.core.profile import ReferencePool
-from dexarb.core.trade import FillStatus, Funding, StrategyHash
+from dexarb.core.token import Address
+from dexarb.core.trade import Decision, FillStatus, Funding, StrategyHash
 from dexarb.errors import InsufficientLiquidity
-from dexarb.search.result import hop_work
 from dexarb.trading.engine import Engine
-from dexarb.trading.models.reality import REALITY
 from dexarb.trading.seams import Step
 from tests.support.scripted import Scripted
 from tests.support.worlds import small_chain
@@ -30,6 +30,7 @@ from tests.support.worlds.small_chain import (
     PROFILE,
     USDC,
     WETH,
+    WMATIC,
     SmallChain,
     keyframe,
     weth_pool,
@@ -67,6 +68,33 @@ def test_a_price_that_is_gone_is_that_of_the_decision() -> None:
     (fill,) = silent.step(after).fills
     assert (fill,) == tuple(told.step(after).fills)
     assert fill.gas_cost_micro_usd > 0
+
+
+@pytest.mark.parametrize("without", [(WETH,), (WETH, WMATIC)])
+def test_a_start_token_without_a_price_any_more_settles_at_that_of_the_decision(
+    without: tuple[Address, ...],
+) -> None:
+    """Both prices are of one moment: one that is gone takes the other with it."""
+    first = keyframe()
+    first = replace(first, profile=replace(PROFILE, start_tokens=(WETH,)))
+    told, silent = trader(first), trader(first)
+    chain = SmallChain(first)
+    opening = chain.mine(weth_pool(CHEAP, 2_450))
+    for made in (told, silent):
+        (decision,) = made.step(opening).decisions
+        assert decision.cycle.start_token == WETH
+    references = {
+        token: pools for token, pools in PROFILE.reference_pools.items() if token not in without
+    }
+    fewer = replace(first.profile, reference_pools=references)
+    silent.step(replace(silent.market.keyframe(), seq=9, profile=fewer))
+    assert silent.valuation.price(WETH) is None
+    assert (silent.valuation.native_price is None) is (WMATIC in without)
+    after = chain.mine(weth_pool(CHEAP, 2_452))
+    (fill,) = silent.step(after).fills
+    assert (fill,) == tuple(told.step(after).fills)
+    assert fill.status is FillStatus.FILLED
+    assert fill.net_micro_usd > 0
 
 
 def test_a_changed_pool_set_keeps_windows_of_prices_and_episodes() -> None:
@@ -131,20 +159,27 @@ def test_a_reorg_behind_a_resync_leaves_the_books_before_it_alone() -> None:
 # -- liquidity and gas ---------------------------------------------------------------------------
 
 
+ROOT = 10.0**6 / (VALUES[USD] * VALUES[NATIVE]) ** 0.5
+"""Liquidity of a V2 pool with a million USD on each side."""
+
+
+def two_kinds(
+    dearer: float, positions: Sequence[tuple[int, int, int]], *, value: float
+) -> tuple[Keyframe, UniswapV3Pool]:
+    """A V2 pool of so much value, and a V3 pool in which USD sell for so many times the price."""
+    price = VALUES[USD] / VALUES[NATIVE]
+    pair = RandomPools(VALUES, rng_of("dry")).pool(70, (USD, NATIVE), noise=0.0, value=value)
+    ticked = v3(71, (USD, NATIVE), price * dearer, positions, fee=3000)
+    references = {NATIVE: (ReferencePool(pair.key, USD, 1),)}
+    first = RandomChain("dry").first
+    profile = replace(first.profile, reference_pools=references)
+    return replace(first, pools=(pair, ticked), profile=profile), ticked
+
+
 def ticked_market() -> tuple[Keyframe, BlockUpdate, BlockUpdate]:
     """A V2 and a V3 pool with a spread between them, and a block in which somebody buys all that
     the V3 pool has to sell for USD. It says nothing of what it gives then."""
-    first = RandomChain("dry").first
-    root = 10.0**6 / (VALUES[USD] * VALUES[NATIVE]) ** 0.5
-    price = VALUES[USD] / VALUES[NATIVE]
-    pair = RandomPools(VALUES, rng_of("dry")).pool(70, (USD, NATIVE), noise=0.0, value=1e6)
-    ticked = v3(71, (USD, NATIVE), price * 1.02, [(-30, 30, int(root * 3))], fee=3000)
-    references = {NATIVE: (ReferencePool(pair.key, USD, 1),)}
-    first = replace(
-        first,
-        pools=(pair, ticked),
-        profile=replace(first.profile, reference_pools=references),
-    )
+    first, ticked = two_kinds(1.02, [(-30, 30, int(ROOT * 3))], value=1e6)
     with pytest.raises(InsufficientLiquidity) as whole:
         ticked.swap(USD, 10**30)
     amount_in = whole.value.amount_in
@@ -189,35 +224,69 @@ def test_the_executor_refuses_a_loss_whatever_the_minimum_says() -> None:
     assert fill.status is FillStatus.REVERTED
 
 
-def test_gas_of_every_way_to_end() -> None:
-    model, limit = REALITY.gas, 10**6
-    cases: Mapping[Funding, bool] = {Funding.OWN: False, Funding.FLASH: True}
-    for funding, flash in cases.items():
-        for minimum, filled in ((1, True), (10**20, False)):
-            made, opened, chain = spread(
-                funding=funding, min_amount_out=minimum, gas_units=limit // 2
-            )
-            (decision,) = opened.decisions
-            pools = [made.market.pools[pool] for pool in decision.cycle.pools]
-            results = [
-                pool.swap(hop.token_in, decision.amount_in)
-                for hop, pool in zip(decision.cycle.hops, pools, strict=True)
-            ]
-            work = hop_work(pools, results)
-            costs = [hop.gas for hop in work]
-            gas = model.units(work, flash=flash) if filled else model.before_run(costs)
-            (fill,) = made.step(chain.mine()).fills
-            assert (fill.status is FillStatus.FILLED) == filled
-            assert fill.gas_used == gas
+OWN, FLASH = Funding.OWN, Funding.FLASH
 
 
-def test_a_pool_that_refuses_ends_the_run_early() -> None:
-    made, opened, chain = spread()
+@pytest.mark.parametrize(
+    ("funding", "minimum", "status", "gas"),
+    [
+        (OWN, 1, FillStatus.FILLED, 145_410),
+        (FLASH, 1, FillStatus.FILLED, 158_910),
+        (OWN, 10**20, FillStatus.REVERTED, 38_210),  # moved: it does not start
+        (FLASH, 10**20, FillStatus.REVERTED, 38_210),
+    ],
+)
+def test_gas_of_every_way_to_end(
+    funding: Funding, minimum: int, status: FillStatus, gas: int
+) -> None:
+    """In figures, so that no model is asked twice; test_gas has the sums."""
+    made, _, chain = spread(funding=funding, min_amount_out=minimum, gas_units=10**6)
+    (fill,) = made.step(chain.mine()).fills
+    assert (fill.status, fill.gas_used) == (status, gas)
+
+
+@pytest.mark.parametrize(("funding", "gas"), [(OWN, 111_710), (FLASH, 96_210)])
+def test_a_pool_that_refuses_ends_the_run_early(funding: Funding, gas: int) -> None:
+    made, opened, chain = spread(funding=funding)
     (decision,) = opened.decisions
     assert decision.cycle.start_token == USDC
     # The second pool has lost its reserves.
     empty = small_chain.v2(DEAR, WETH, 0, 0)
     (fill,) = made.step(chain.mine(empty)).fills
     assert fill.status is FillStatus.REVERTED
-    assert 90_000 < fill.gas_used < decision.gas_units
+    assert fill.gas_used == gas < decision.gas_units
     assert fill.gas_price == 60 * GWEI
+
+
+@pytest.mark.parametrize(
+    ("funding", "size", "more", "status", "gas"),
+    [
+        (OWN, 1.0, 0, FillStatus.FILLED, 186_810),
+        (FLASH, 1.0, 0, FillStatus.FILLED, 192_610),
+        (OWN, 1.0, 1, FillStatus.REVERTED, 189_610),  # a grain less than the minimum
+        (FLASH, 1.0, 1, FillStatus.REVERTED, 195_410),
+        (OWN, 1.5, -(10**30), FillStatus.REVERTED, 189_610),  # less than went in
+        (FLASH, 1.5, -(10**30), FillStatus.REVERTED, 184_610),  # so the first pool is not paid
+    ],
+)
+def test_gas_of_a_run_that_only_the_run_shows_to_be_short(
+    funding: Funding, size: float, more: int, status: FillStatus, gas: int
+) -> None:
+    """A V3 pool cannot tell before what a swap gives that crosses a tick behind which little is.
+
+    more: than comes out has to. A tick is crossed: 9,300 and 24,500.
+    """
+    positions = [(-2, 2, int(ROOT * 30)), (-300, 300, int(ROOT * 0.75))]
+    first, ticked = two_kinds(1.05, positions, value=1e8)
+
+    def change(made: Decision) -> Decision:
+        least = max(1, made.amount_out + more)
+        amount_in = int(made.amount_in * size)
+        return made._replace(funding=funding, amount_in=amount_in, min_amount_out=least)
+
+    chain = Chain(first)
+    made = engine(first, [Scripted({"s": change})])
+    (decision,) = made.step(chain.add("0x101")).decisions
+    assert decision.cycle.pools[0] == ticked.key
+    (fill,) = made.step(chain.add("0x102")).fills
+    assert (fill.status, fill.gas_used) == (status, gas)

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dexarb.core.block import Block, BlockHash, BlockRef, BlockUpdate
-from dexarb.core.ledger import is_loss
 from dexarb.core.market import Entry, Keyframe, PoolsChanged
 from dexarb.core.pool import PoolKey
 from dexarb.core.trade import Decision, Fill, FillStatus, Position, StrategyHash
-from dexarb.core.units import SECONDS_PER_DAY
 from dexarb.trading.engine import Engine
 from dexarb.trading.seams import Step
 from tests.support.scripted import Change, Scripted
@@ -38,6 +37,15 @@ ROWS: dict[str, Change | dict[str, object]] = {
     "unlucky": {"competition_lost": True},
     "dear": {"fixed_gas_cost_micro_usd": 10**10},
 }
+
+
+def utc_day(block: Block) -> int:
+    """By the calendar."""
+    return (datetime.fromtimestamp(block.timestamp, UTC).date() - date(1970, 1, 1)).days
+
+
+def is_lost(fill: Fill) -> bool:
+    return fill.net_micro_usd < 0 or fill.status in (FillStatus.REVERTED, FillStatus.LOST)
 
 
 @dataclass
@@ -70,17 +78,17 @@ class Books:
             self.voided[decision.id] = len(self.branch) - 1
         self.sent += step.decisions
         if isinstance(entry, BlockUpdate):
-            self.day = step.block.timestamp // SECONDS_PER_DAY
+            self.day = utc_day(step.block)
 
     def columns(self, name: str) -> dict[str, int]:
         sent = [each for each in self.sent if each.strategy == name]
         stands = [each for each in self.stands if each.decision.strategy == name]
         settled = {each.decision.id for each in stands} | self.voided.keys()
         still = [each for each in sent if each.id not in settled]
-        today = [each for each in sent if each.block.timestamp // SECONDS_PER_DAY == self.day]
+        today = [each for each in sent if utc_day(each.block) == self.day]
         losses, last_loss = 0, 0
         for fill in stands:
-            if is_loss(fill):
+            if is_lost(fill):
                 losses, last_loss = losses + 1, fill.block.number
             elif fill.status is FillStatus.FILLED:
                 losses = 0

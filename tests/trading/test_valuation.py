@@ -15,6 +15,7 @@ from dexarb.core.market import Keyframe, Market
 from dexarb.core.pool import PoolKey
 from dexarb.core.profile import ReferencePool
 from dexarb.core.token import Address
+from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import PRICE_SHIFT, ValueModel
 from tests.support.worlds.small_chain import (
     CHEAP,
@@ -117,6 +118,35 @@ def test_a_block_settles_at_the_prices_before_it() -> None:
     after = made.valuation.native_price
     assert after is not None
     assert after > 50 * before
+
+
+def test_a_decision_under_way_settles_at_the_prices_before_its_block_not_at_its_own() -> None:
+    """Gas gets ten times as dear between the decision and the block before it is included."""
+    first, chain = keyframe(), SmallChain(keyframe())
+    reality = Reality(value=ValueModel(window_blocks=1))
+    made = threshold_engine(first, settings(latency_blocks=3), reality=reality)
+    play(made, [chain.mine(weth_pool(CHEAP, 2_450)), chain.mine()])
+    dearer = v2(GAS, WMATIC, ETHER * 4 * 10**6, 4 * 10**6 * 5 * 10**6)
+    settled = play(made, [chain.mine(dearer), chain.mine()])[-1]
+    (fill,) = settled.fills
+    # 145,410 gas at 60 gwei, with 5 USD for a WMATIC.
+    assert fill.gas_used == 145_410
+    assert fill.gas_cost_micro_usd in (43_623, 43_624)
+
+
+def test_a_keyframe_that_changes_only_pools_counts_no_block_twice() -> None:
+    """Of three block ends one was wrong, and the pools changed at that one."""
+    first = market(ReferencePool(DEAR, USDC, 1))
+    chain, reality = SmallChain(first), Reality(value=ValueModel(window_blocks=3))
+    made = threshold_engine(first, settings(), reality=reality)
+    play(made, [chain.mine(), chain.mine(weth_pool(DEAR, 9_000))])
+    before = made.valuation.price(WETH)
+    fewer = tuple(pool for pool in made.market.pools.values() if pool.key != THIRD)
+    made.step(replace(made.market.keyframe(), seq=9, pools=fewer))
+    assert made.valuation.price(WETH) == before
+    assert made.valuation.micro_usd(WETH, ETHER) == pytest.approx(2_500 * 10**6, abs=1)
+    play(made, [chain.mine()])
+    assert made.valuation.micro_usd(WETH, ETHER) == pytest.approx(9_000 * 10**6, abs=1)
 
 
 @given(amount=st.integers(-(10**40), 10**40), micro_usd=st.integers(0, 10**18))

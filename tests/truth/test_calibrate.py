@@ -173,16 +173,18 @@ def test_a_wrong_fee_is_found_out(
     assert len(with_fee(recorded, tmp_path / "history", kind, pips).whole.differences) > 5
 
 
-def test_a_pair_that_always_gives_less_is_named_with_its_fee(
-    recorded: HistoryReader, tmp_path: Path
+@pytest.mark.parametrize(("here", "gives"), [(2_900, "less"), (3_100, "more")])
+def test_a_pair_that_always_gives_something_else_is_named_with_its_fee(
+    recorded: HistoryReader, tmp_path: Path, here: int, gives: str
 ) -> None:
     """Each swap by itself could be somebody who asked for less; all of them cannot."""
-    made = with_fee(recorded, tmp_path / "history", UniswapV2Pool, 2_900)
+    made = with_fee(recorded, tmp_path / "history", UniswapV2Pool, here)
     found = made.whole
     assert not found.ok
     (fee,) = found.odd_pairs.values()
     assert fee == pytest.approx(3_000, abs=2)
-    assert "3000 pips would fit" in as_text(Calibrated(made).render())
+    shown = as_text(Calibrated(made).render())
+    assert f"gives {gives} than its fee of {here} pips here allows; 3000 pips would fit" in shown
 
 
 def test_receipts_that_tell_no_gas_are_counted_apart(

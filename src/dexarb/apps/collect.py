@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from dexarb.apps import collect_report
+from dexarb.apps.clock_watch import ClockWatch
 from dexarb.apps.latency import Latency
 from dexarb.apps.pool_reader import PoolReader
 from dexarb.apps.pool_watch import PoolWatch
@@ -23,6 +25,7 @@ from dexarb.apps.process import (
 from dexarb.apps.recorder import Recorder
 from dexarb.apps.retrying import Retrying
 from dexarb.apps.self_check import SelfCheck
+from dexarb.apps.supervisor import UNSUPERVISED, Supervisor
 from dexarb.chain.bootstrap.multicall import MULTICALL3
 from dexarb.chain.bootstrap.sync import Bootstrap
 from dexarb.chain.contents import Watched
@@ -72,8 +75,10 @@ class Collector:
         *,
         retrying: Retrying = _RETRYING,
         feed_pause_s: tuple[float, float] = PAUSE_S,
+        supervisor: Supervisor = UNSUPERVISED,
     ) -> None:
         self._config = config
+        self._supervisor = supervisor
         self._rpc = rpc
         self._retrying = retrying
         self._feed_pause_s = feed_pause_s
@@ -86,6 +91,7 @@ class Collector:
         self._state = StateWriter(config.settings.state_file, writer.folder)
         self._is_state_stuck = False
         self._state_latency = Latency()
+        self._clock = ClockWatch()
         self._feed: BlockFeed | None = None
         self._logged_at = time.monotonic()
         rpc.expect(config.chain.chain.chain_id, self._known_blocks)
@@ -103,6 +109,7 @@ class Collector:
                     await self._catch_up()
                     is_behind = False
                     keep_for_good()
+                    self._supervisor.status("following the chain")
                 await self._follow(until=None)
             except (ReorgTooDeep, BlocksMissing) as error:
                 is_behind = await self._break(error) or is_behind
@@ -216,8 +223,10 @@ class Collector:
         update = await self._pools.applied(received)
         await self._recorder.append(update)
         self._write_state()
-        if update.block.seen_at is not None:
-            self._state_latency.add(time.time() - update.block.seen_at)
+        seen_at = update.block.seen_at
+        if seen_at is not None:
+            self._state_latency.add(time.time() - seen_at)
+            self._clock.note(seen_at, update.block.timestamp)
         await self._pools.settle()
         self._log_metrics()
 
@@ -306,7 +315,13 @@ class Collector:
 
     def _metrics(self) -> dict[str, object]:
         return collect_report.metrics(
-            self._recorder, self._feed, self._check, self._pools, self._rpc, self._state_latency
+            self._recorder,
+            self._feed,
+            self._check,
+            self._pools,
+            self._rpc,
+            self._state_latency,
+            self._clock,
         )
 
     def _log_metrics(self) -> None:
@@ -315,6 +330,7 @@ class Collector:
             self._logged_at = now
             shown = {key: value for key, value in self._metrics().items() if key != "endpoints"}
             _log.info("metrics", block=self._market.block.number, **shown)
+            self._supervisor.status(f"block {self._market.block.number}")
             collect_report.save_usage(self._config, self._rpc)
 
     @property
@@ -348,18 +364,24 @@ async def _run(config: CollectorConfig, signals: Signals) -> int:
             _log.warning("history.recovered", what=writer.recovered)
         options = {"usage": usage, "budgets": [Budget(*each) for each in config.budgets]}
         async with Rpc.connect(*config.endpoints, timeout_s=config.timeout_s, **options) as rpc:
-            collector = Collector(config, rpc, writer)
+            supervisor = Supervisor(os.environ)
+            collector = Collector(config, rpc, writer, supervisor=supervisor)
+            pinging = asyncio.ensure_future(supervisor.keep_pinging())
             task = asyncio.ensure_future(collector.run())
             loop = asyncio.get_running_loop()
             signals.on_stop = partial(loop.call_soon_threadsafe, task.cancel)
             if signals.stopping:
                 task.cancel()
             _log.info("start", history=str(writer.folder), endpoints=len(config.endpoints))
+            # From here on trouble of node and disk only delays it.
+            supervisor.ready("reading the pools")
             try:
                 await task
             except asyncio.CancelledError:
                 _log.info("stop", block=writer.last_block)
             finally:
+                supervisor.stopping()
+                pinging.cancel()
                 await collector.finish()
                 collect_report.save_usage(config, rpc)
     return 0

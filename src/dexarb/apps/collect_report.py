@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from dexarb.apps.clock_watch import ClockWatch
 from dexarb.apps.latency import Latency
 from dexarb.apps.pool_watch import PoolWatch
 from dexarb.apps.recorder import Recorder
@@ -75,9 +76,10 @@ def metrics(
     pools: PoolWatch,
     rpc: Rpc,
     latency: Latency,
+    clock: ClockWatch,
 ) -> dict[str, Any]:
     """named_by: by number of endpoints, the newest of our blocks that so many have named.
-    finalized_block: as the chain says, None where it does not."""
+    finalized_block: as the chain says, None where it does not. clock_offset_s: as in ClockWatch."""
     finalized = feed.listener.finalized if feed else None
     return {
         "blocks": recorder.blocks,
@@ -92,6 +94,7 @@ def metrics(
         "unpriced": _unpriced(recorder),
         "rpc_requests_per_block": round(feed.stats.requests_per_block, 3) if feed else 0.0,
         "block_to_state_ms": latency.quantiles(),
+        "clock_offset_s": clock.offset_s,
         "endpoints": [asdict(report) for report in rpc.endpoints],
     }
 

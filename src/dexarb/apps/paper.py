@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,15 +20,19 @@ from dexarb.apps.process import (
     start_logging,
 )
 from dexarb.apps.sources import GrowingHistory
+from dexarb.apps.stale_log import StaleLog
 from dexarb.apps.stops_log import StopsLog
+from dexarb.apps.supervisor import UNSUPERVISED, Supervisor
 from dexarb.apps.watch import FileWatch
 from dexarb.config.difference import compare, reasons
 from dexarb.config.facts import ChainFacts
 from dexarb.config.paper import PaperConfig, load_paper
 from dexarb.config.plugins import StrategyTypes
+from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Entry
 from dexarb.core.token import Address
 from dexarb.core.trade import Incident
+from dexarb.core.units import GWEI, MICRO_USD
 from dexarb.errors import InputError, StoreError
 from dexarb.screens.output import NAMES_SHOWN, abridged
 from dexarb.screens.tables import as_text, best, spread_table, strategy_table
@@ -38,7 +43,9 @@ from dexarb.store.snapshot import State, read_state
 from dexarb.study.session import Session
 from dexarb.study.spreads import best_spreads
 from dexarb.study.warm_up import warm_up
+from dexarb.trading.decide.triage import least_units
 from dexarb.trading.models.reality import REALITY, Reality
+from dexarb.trading.models.value import rounded_up
 from dexarb.trading.settle.paper_executor import PaperExecutor
 
 T = TypeVar("T")
@@ -69,13 +76,16 @@ class PaperTrader:
         ledger: LedgerDb,
         signals: Signals,
         reality: Reality,
+        supervisor: Supervisor = UNSUPERVISED,
     ) -> None:
         """watch: of the configuration's file, begun before it was read."""
+        self._supervisor = supervisor
         self._config = config
         self._watch = watch
         self._reader = reader
         self._ledger = ledger
         self._signals = signals
+        self._gas = reality.gas
         self._types = StrategyTypes()
         self._session = Session(
             reader,
@@ -94,6 +104,7 @@ class PaperTrader:
         self._logged_at = self._last_block_at = self._told_at = time.monotonic()
         self._is_silent = self._is_lost = False
         self._stops = StopsLog()
+        self._stale = StaleLog()
         last = ledger.note(RELOAD)
         self._reloads = last.number if last else 0
 
@@ -156,6 +167,8 @@ class PaperTrader:
         self._log_whether_lost()
         self._log_failures(step.incidents)
         self._stops.tell(session)
+        if isinstance(entry, BlockUpdate) and entry.seq >= self._live_from:
+            self._stale.tell(step.block, stale=step.stale)
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
             self._latency.add(time.time() - seen_at)
@@ -163,6 +176,7 @@ class PaperTrader:
 
     def _idle(self) -> bool:
         """Between entries, and while waiting for one: what else there is to do. True: stop."""
+        self._supervisor.ping()
         self._adopt_when_due()
         if self._adopted:
             if self._signals.take_reload():
@@ -212,6 +226,7 @@ class PaperTrader:
             _log.warning("config", warning=str(warning))
         self._note_metrics()
         _log.info("trading", strategies=len(settings), from_entry=next_seq)
+        self._supervisor.status(f"{len(settings):,} strategies from entry {next_seq} on")
 
     @property
     def _tokens(self) -> Mapping[str, Address]:
@@ -281,6 +296,7 @@ class PaperTrader:
         shown = best(rows, LOGGED_STRATEGIES)
         count = f"{len(shown)} of {len(rows):,} " if len(shown) < len(rows) else ""
         title = f"{count}strategies at block {market.block.number}"
+        self._supervisor.status(f"block {market.block.number}, {len(rows):,} strategies")
         _log.info(f"{title}\n{as_text(strategy_table(shown))}")
         spreads = as_text(spread_table(best_spreads(market.pools.values()), market))
         _log.info(f"spreads\n{spreads}", block_to_decision_ms=self._latency.quantiles())
@@ -296,8 +312,17 @@ class PaperTrader:
     def _note_metrics(self) -> None:
         self._judge_latency()
         hasty = Hasty(len(self._too_hasty), self._too_hasty[:NAMES_SHOWN])
-        metrics = Metrics(self._latency.quantiles(), hasty)
+        metrics = Metrics(self._latency.quantiles(), hasty, self._usd_per_gwei())
         self._persist(lambda: self._ledger.put_note(METRICS, metrics))
+
+    def _usd_per_gwei(self) -> float | None:
+        """As in Metrics."""
+        engine = self._session.engine
+        price, pools = engine.valuation.native_price, engine.market.swap_gas
+        if not price or not pools:
+            return None
+        units = least_units(self._gas, pools, flash=False)
+        return rounded_up(units * GWEI * price) / MICRO_USD
 
     def _judge_latency(self) -> None:
         """Warn of strategies that assume to be faster than this process is; once a change."""
@@ -330,6 +355,7 @@ class PaperTrader:
                 _log.error("ledger.waiting", problem=str(error))
             if self._signals.stopping:
                 return None
+            self._supervisor.ping()
             time.sleep(RETRY_S)
 
 
@@ -342,10 +368,13 @@ def run(config_path: Path) -> int:
     config = load_paper(config_path)
     general = config.general
     start_logging("paper_trading", general.log_level, general.log_dir)
+    supervisor = Supervisor(os.environ)
     warm_up()  # the first block must not wait for the compiler
-    state = _wait_for_state(general.state_file, signals)
+    supervisor.ready("waiting for data-collector")
+    state = _wait_for_state(general.state_file, signals, supervisor)
     if state is None:
         return 0
+    supervisor.status("replaying what the ledger knows")
     reader = HistoryReader(state.history)
     if _is_hollow(general.ledger_file):
         remedy = "If there were books in it, stop, and bring back a copy"
@@ -353,7 +382,8 @@ def run(config_path: Path) -> int:
     with LedgerDb.open(
         general.ledger_file, chain_id=state.chain_id, history=state.history
     ) as ledger:
-        PaperTrader(config, watch, reader, ledger, signals, REALITY).run()
+        PaperTrader(config, watch, reader, ledger, signals, REALITY, supervisor).run()
+        supervisor.stopping()
     return 0
 
 
@@ -362,7 +392,7 @@ def _is_hollow(ledger: Path) -> bool:
     return ledger.exists() and not ledger.stat().st_size
 
 
-def _wait_for_state(path: Path, signals: Signals) -> State | None:
+def _wait_for_state(path: Path, signals: Signals, supervisor: Supervisor) -> State | None:
     """The collector may start later than we do; None: stopped while waiting."""
     logged_at = 0.0
     while not signals.stopping:
@@ -372,5 +402,6 @@ def _wait_for_state(path: Path, signals: Signals) -> State | None:
             if time.monotonic() - logged_at >= LOG_AGAIN_S:
                 logged_at = time.monotonic()
                 _log.info("waiting", problem=str(error))
+        supervisor.ping()
         time.sleep(WAIT_S)
     return None

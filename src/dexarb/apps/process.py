@@ -16,6 +16,9 @@ from types import FrameType
 
 import stamina.instrumentation
 import structlog
+from structlog.typing import EventDict
+
+from dexarb.core.text import seen
 
 MAX_NAME_BYTES = 15
 """What Linux keeps of a process's name, and what pgrep compares with."""
@@ -82,6 +85,7 @@ def start_logging(name: str, level: str, folder: Path) -> Path | None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _seen,
     ]
     colors = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     console = logging.StreamHandler(sys.stderr)
@@ -110,6 +114,11 @@ def start_logging(name: str, level: str, folder: Path) -> Path | None:
         cache_logger_on_first_use=True,
     )
     return path
+
+
+def _seen(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Nodes and tokens word some of it: it must not do anything to a terminal."""
+    return {key: seen(each) if isinstance(each, str) else each for key, each in event.items()}
 
 
 def _formatter(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import typer
@@ -17,6 +17,8 @@ import typer
 from dexarb.cli import config, history, programs, screens
 from dexarb.cli.options import ending
 from dexarb.errors import DexarbError
+from dexarb.screens.output import complain
+from dexarb.user_folders import cache_folder
 
 INTERRUPTED = 130
 
@@ -49,7 +51,9 @@ app = _program(
     screens.rivals,
     screens.calibrate,
 )
-app.add_typer(_program("Look after a history folder.", history.check), name="history")
+app.add_typer(
+    _program("Look after a history folder.", history.check, history.prune), name="history"
+)
 app.add_typer(
     _program("Look at a configuration before using it.", config.check, config.schema),
     name="config",
@@ -73,11 +77,12 @@ def paper_trading() -> None:
 
 def _run(program: Callable[[], Any]) -> int:
     """Errors on purpose become one message and an exit code; others keep their traceback."""
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(".cache/numba").absolute()))
+    with suppress(RuntimeError):  # a user without a home: numba looks for a place itself
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder() / "numba"))
     try:
         program()
     except DexarbError as error:
-        sys.stderr.write(f"error: {error}\n")
+        complain(f"error: {error}")
         return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

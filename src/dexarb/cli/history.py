@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from dexarb.cli.options import PAPER_TOML, History, Json, PaperFile
 from dexarb.screens.answer import show
 
@@ -15,3 +20,23 @@ def check(
     from dexarb.screens.history_check import answer
 
     return show(answer(history, config=config), as_json=as_json)
+
+
+def prune(
+    history: History = None,
+    config: PaperFile = PAPER_TOML,
+    ledger: Annotated[
+        list[Path] | None,
+        typer.Option("--ledger", help="Another ledger whose trader follows the history."),
+    ] = None,
+    archive: Annotated[
+        Path | None, typer.Option("--archive", help="Move there instead of deleting.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; else only say what would go.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Take out what lies behind the traders' oldest checkpoints, also while they run."""
+    from dexarb.screens.history_prune import answer
+
+    found = answer(history, config=config, ledgers=ledger or (), archive=archive, yes=yes)
+    return show(found, as_json=as_json)

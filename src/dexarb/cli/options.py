@@ -59,6 +59,12 @@ def one_form(**asked: bool) -> None:
         raise InputError(f"{' and '.join(names)} do not go together: choose one of them")
 
 
+def is_given(context: typer.Context, option: str) -> bool:
+    """Whether somebody has said so, in place of the default."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name != "DEFAULT"
+
+
 def ending(command: Callable[..., int]) -> Callable[..., None]:
     """The command as the command line calls it: the exit code that it returns ends the program."""
 

@@ -36,8 +36,13 @@ def demo(
         "data/demo"
     ),
     config: Annotated[
-        Path, typer.Option("--config", "-c", help="Strategies to trade with.")
-    ] = PAPER_TOML,
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            help=f"Strategies to trade with; else those of {PAPER_TOML}, else the program's own.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Run everything on an embedded chain: a node, real contracts, traders, both processes."""
@@ -45,7 +50,7 @@ def demo(
 
     return run(
         folder=folder,
-        paper_config=config,
+        paper_config=config or (PAPER_TOML if PAPER_TOML.exists() else None),
         blocks=blocks,
         seed=seed,
         interval_s=interval,

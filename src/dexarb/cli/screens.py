@@ -17,6 +17,7 @@ from dexarb.cli.options import (
     Json,
     LastBlock,
     PaperFile,
+    is_given,
     newest,
     one_form,
 )
@@ -140,6 +141,7 @@ def scan(
 
 
 def spreads(
+    context: typer.Context,
     history: History = None,
     config: PaperFile = PAPER_TOML,
     first: FirstBlock = None,
@@ -154,6 +156,8 @@ def spreads(
     """What the market offered against what the strategies need: why there is how much to trade."""
     from dexarb.screens.spreads import answer
 
+    # A history says all that is needed: strategies are shown beside it where somebody names them.
+    is_alone = history and not is_given(context, "config")
     found = answer(
         history,
         config=config,
@@ -161,6 +165,7 @@ def spreads(
         last=last,
         count=newest(count, first),
         size_usd=size_usd,
+        with_strategies=not is_alone,
     )
     return show(found, as_json=as_json)
 

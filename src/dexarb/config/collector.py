@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from dexarb.config.chain_profile import LoadedChain, load_chain
-from dexarb.config.paths import DEFAULT_STATE_FILE
+from dexarb.config.paths import DEFAULT_STATE_FILE, base_folder
 from dexarb.config.toml_file import (
     Number,
     TomlFile,
@@ -30,7 +30,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 class CollectorTable(TomlTable):
-    """chain: the profile file, relative to this one. Folders are relative to where we start."""
+    """chain: the profile file, relative to this one; the others to its `base_folder`."""
 
     chain: Path
     data_dir: Path = Path("data")
@@ -146,7 +146,7 @@ def load_collector(path: Path) -> CollectorConfig:
         raise ConfigErrors(problems)
     return CollectorConfig(
         path,
-        tables.collector,
+        tables.collector.placed(base_folder(path), "data_dir", "state_file", "log_dir"),
         tuple(endpoints),
         float(tables.rpc.timeout_s),
         _budgets(tables.rpc),

@@ -17,18 +17,22 @@ from dexarb.config.paths import (
     DEFAULT_LEDGER_FILE,
     DEFAULT_MAX_STATE_AGE_S,
     DEFAULT_STATE_FILE,
+    base_folder,
 )
 from dexarb.config.plugins import StrategyTypes
 from dexarb.config.resolve import Listed, Resolver, place
 from dexarb.config.strategy_table import EITHER_OR, StrategyTable, cautions, contradictions
 from dexarb.config.toml_file import Number, TomlFile, TomlTable, Whole, explain, read_toml
 from dexarb.config.toml_lines import Loc
+from dexarb.core.text import as_name
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors
 from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 
 class GeneralTable(TomlTable):
+    """Paths are relative to the file's `base_folder`."""
+
     state_file: Path = DEFAULT_STATE_FILE
     ledger_file: Path = DEFAULT_LEDGER_FILE
     log_dir: Path = Path("logs")
@@ -126,7 +130,9 @@ class _Reading:
             self._problems.append(
                 self._file.error((), "there is no [[strategy]] and no [[grid]]", "Add one")
             )
-        return PaperConfig(self._file, raw.general, tuple(self._listed)), self._problems
+        base = base_folder(self._file.path)
+        general = raw.general.placed(base, "state_file", "ledger_file", "log_dir")
+        return PaperConfig(self._file, general, tuple(self._listed)), self._problems
 
     def _tables(self) -> PaperFile:
         """Keys that are wrong are told and left out."""
@@ -208,11 +214,12 @@ class _Reading:
     def _take(self, at: Loc, tables: Iterable[StrategyTable]) -> None:
         reported, mine = set(), set()
         for table in tables:
-            first = self._names.setdefault(table.name, at)
-            if (first is not at or table.name in mine) and "name" not in reported:
+            shown = as_name(table.name)
+            first = self._names.setdefault(shown, at)
+            if (first is not at or shown in mine) and "name" not in reported:
                 reported.add("name")
-                self._problems.append(self._name_taken(at, table.name, first))
-            mine.add(table.name)
+                self._problems.append(self._name_taken(at, shown, first))
+            mine.add(shown)
             for key, problem, remedy in contradictions(table):
                 if key not in reported:
                     reported.add(key)

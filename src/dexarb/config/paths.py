@@ -6,14 +6,16 @@ strategies, and what checks it takes longer to load than they run.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+CONFIG_FOLDER = "config"
 DEFAULT_STATE_FILE = Path("data/pool_state.json")
 DEFAULT_LEDGER_FILE = Path("data/ledger.sqlite")
 DEFAULT_MAX_STATE_AGE_S = 10
-"""These three are defaults for the programs as well, so that all look at the same files."""
+"""These last three are defaults for the programs as well, so that all look at the same files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,24 @@ class ConfigPaths:
     max_state_age_s: float
 
 
+def base_folder(config: Path) -> Path:
+    """Of the relative paths in a configuration file: its own folder, and where that is called
+    `config`, the folder around it, so that `data` lies beside `config`. Wherever one starts from.
+    """
+    folder = config.parent
+    if Path(os.path.normpath(folder.absolute())).name != CONFIG_FOLDER:
+        return folder
+    return folder.parent if folder.name == CONFIG_FOLDER else folder / ".."
+
+
 def config_paths(config: Path) -> ConfigPaths:
     """From the [general] table. Raises ConfigError or ConfigErrors."""
     try:
         general = tomllib.loads(config.read_text(encoding="utf-8")).get("general", {})
+        base = base_folder(config)
         return ConfigPaths(
-            Path(general.get("state_file", DEFAULT_STATE_FILE)),
-            Path(general.get("ledger_file", DEFAULT_LEDGER_FILE)),
+            base / general.get("state_file", DEFAULT_STATE_FILE),
+            base / general.get("ledger_file", DEFAULT_LEDGER_FILE),
             float(general.get("max_state_age_secs", DEFAULT_MAX_STATE_AGE_S)),
         )
     except (OSError, ValueError, TypeError, AttributeError):

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, Field, StrictBool
 
 from dexarb.config.toml_file import Number, TomlTable, Whole
+from dexarb.core.text import in_a_line
 from dexarb.core.token import Pair
 from dexarb.core.trade import Funding, Position
 from dexarb.core.units import GWEI, MICRO_USD, PPM, PPM_PER_PERCENT
@@ -25,6 +26,14 @@ EITHER_OR = {"priority_fee_gwei": "bid_percent", "bid_percent": "priority_fee_gw
 """Of these a strategy may have one; stating it puts a default for the other out of force."""
 
 
+def _visible(name: str) -> str:
+    """Two names have to differ on a screen as well."""
+    line = in_a_line(name, len(name))
+    if line != name:
+        raise ValueError(f'has characters that no screen shows. Write "{line}"')
+    return name
+
+
 def _writable(parameters: dict[str, Any]) -> dict[str, Any]:
     canonical(parameters)
     return parameters
@@ -33,7 +42,7 @@ def _writable(parameters: dict[str, Any]) -> dict[str, Any]:
 class StrategyTable(TomlTable):
     """One strategy. Money in USD, shares in percent, gas prices in gwei."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1), AfterValidator(_visible)]
     enabled: StrictBool = True
     pairs: Annotated[list[str], Field(min_length=1)]
     min_profit_usd: Annotated[Usd, Field(ge=-(10**9))]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -36,6 +36,10 @@ class TomlTable(BaseModel):
     """Base of all tables: unknown keys are errors, values keep their type."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def placed(self, base: Path, *keys: str) -> Self:
+        """With these paths, where they are relative, in the folder `base`."""
+        return self.model_copy(update={key: base / getattr(self, key) for key in keys})
 
 
 def _number(value: object) -> object:

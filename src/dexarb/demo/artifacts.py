@@ -13,8 +13,7 @@ from eth_abi.abi import decode, encode
 from eth_hash.auto import keccak
 
 from dexarb.core.token import Address, to_address
-from dexarb.demo.npm import REMEDY, package_file
-from dexarb.errors import MissingTool
+from dexarb.demo.npm import missing, package_file
 
 MULTICALL3: Address = to_address("0xcA11bde05977b3631167028862bE2a173976CA11")
 """Where Multicall3 lives on every chain that has it."""
@@ -39,6 +38,15 @@ _PACKAGES = {
     "TickLens": _V3_LENS,
     "ERC20PresetFixedSupply": _OPENZEPPELIN,
 }
+
+
+_MULTICALL3 = "viem/_cjs/constants/contracts.js"
+
+
+def require_packages() -> None:
+    """Raise MissingTool if a contract has not been installed, before anything is started."""
+    for path in [*(_PACKAGES[name].format(name) for name in _PACKAGES), _MULTICALL3]:
+        package_file(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +105,10 @@ def multicall3_code() -> bytes:
     viem publishes the creation code, which is a constructor of 32 bytes (it copies the rest into
     memory and returns it) followed by that code.
     """
-    source = package_file("viem/_cjs/constants/contracts.js").read_text(encoding="utf-8")
+    source = package_file(_MULTICALL3).read_text(encoding="utf-8")
     found = re.search(r"multicall3Bytecode\s*=\s*['\"]0x([0-9a-f]+)['\"]", source)
     if found is None:
-        raise MissingTool("Multicall3's bytecode in node_modules/viem", REMEDY)
+        raise missing("Multicall3's bytecode in node_modules/viem")
     return bytes.fromhex(found[1])[_MULTICALL3_CONSTRUCTOR_BYTES:]
 
 

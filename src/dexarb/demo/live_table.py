@@ -37,8 +37,9 @@ PLAIN_EVERY = 10
 class LiveTable:
     """A context: live while it is open, where there is a terminal."""
 
-    def __init__(self, console: Console, blocks: int | None) -> None:
+    def __init__(self, console: Console, blocks: int | None, files: Files) -> None:
         self._console = console
+        self._files = files
         self._blocks = blocks
         # On a screen of its own: nothing of it is left above the final table.
         self._live = (
@@ -56,7 +57,7 @@ class LiveTable:
 
     def show(self, progress: Progress) -> None:
         if self._live:
-            self._live.update(live(progress, self._console), refresh=True)
+            self._live.update(live(progress, self._files, self._console), refresh=True)
         elif progress.blocks % PLAIN_EVERY == 0:
             sent = sum(row.sent for row in progress.totals.rows)
             best = max(spread.after_fees_bps for spread in progress.spreads.values())
@@ -68,21 +69,26 @@ class LiveTable:
             )
 
 
-def live(progress: Progress, console: Console) -> RenderableType:
-    """All strategies and as many of the spreads as there are lines for; where there are too few,
-    no spreads, and the best strategies."""
+def live(progress: Progress, files: Files, console: Console) -> RenderableType:
+    """All strategies and as many of the spreads as there are lines for. Where there are too few: no
+    spreads, and the best strategies, at last nothing but them."""
+    help_text = f"Ctrl-C stops; {look_inside(files)} looks inside"
 
     def screen(pairs: int, strategies: int = SHOWN) -> RenderableType:
-        head, *rest = tables(progress, pairs, strategies)
-        return Group(Text("Ctrl-C stops   ", style="dim", end=""), head, *rest)
+        shown = tables(progress, pairs, strategies)
+        return Group(Text(help_text, style="dim", overflow="fold"), *shown)
 
-    pairs, strategies = len(progress.spreads), len(progress.totals.rows)
-    few = min(pairs, FEW_PAIRS)
+    def brief(strategies: int) -> RenderableType:
+        _, *shown = tables(progress, 0, strategies)
+        return Group(*shown)
+
+    pairs, few = len(progress.spreads), min(len(progress.totals.rows), FEW_STRATEGIES)
     return (
         fitting(console, screen, pairs)
-        or fitting(console, partial(screen, few), SHOWN, min(strategies, FEW_STRATEGIES))
-        or fitting(console, partial(screen, 0), SHOWN)
-        or screen(0, 1)
+        or fitting(console, partial(screen, min(pairs, FEW_PAIRS)), SHOWN, few)
+        or fitting(console, partial(screen, 0), SHOWN, few)
+        or fitting(console, brief, SHOWN)
+        or brief(1)
     )
 
 
@@ -141,11 +147,20 @@ def _whole(head: str, *rest: str | tuple[str, str]) -> Text:
     return Text.assemble((head, "dim"), *rest, no_wrap=True, overflow="ignore")
 
 
-def _next(files: Files) -> list[Text]:
-    """Commands to look further, as they can be pasted."""
+def look_inside(files: Files) -> str:
+    """The command that follows a run from another terminal."""
+    return _command("status --watch", files)
+
+
+def _command(words: str, files: Files) -> str:
+    """One of our own, as it can be pasted."""
     program = shlex.quote(os.path.relpath(Path(sys.executable).with_name("dexarb")))
-    config = shlex.quote(str(files.paper))
-    asked = [f"{program} {name} --config {config}" for name in LOOK_FURTHER]
+    return f"{program} {words} --config {shlex.quote(str(files.paper))}"
+
+
+def _next(files: Files) -> list[Text]:
+    """Commands to look further."""
+    asked = [_command(name, files) for name in LOOK_FURTHER]
     width = max(map(len, asked))
     return [
         Text("Look further:", style="bold"),

@@ -21,18 +21,22 @@ from rich.console import Console
 from dexarb.apps.process import Signals
 from dexarb.chain.rpc import Rpc
 from dexarb.config.paper import load_paper
+from dexarb.config.paths import CONFIG_FOLDER
+from dexarb.config.shipped_files import CLASSIC_STRATEGIES
 from dexarb.demo.anvil import start_anvil
+from dexarb.demo.artifacts import require_packages
 from dexarb.demo.driver import Driver
 from dexarb.demo.guardian import Guarded, start_guarded
-from dexarb.demo.live_table import Finished, LiveTable
+from dexarb.demo.live_table import Finished, LiveTable, look_inside
+from dexarb.demo.npm import anvil_binary
 from dexarb.demo.settings import Files, is_ours, write_settings
+from dexarb.demo.stages import Stages
 from dexarb.demo.watch import Watch
 from dexarb.errors import ConfigError, OutsideError
 from dexarb.screens.answer import show
 from dexarb.screens.console import plain_console
 from dexarb.store.files import disk_errors
 from dexarb.store.locking import WriterLock
-from dexarb.study.warm_up import warm_up
 
 HEAD_START_S = 120
 """The chain's clock starts this long ago, so that its deployment ends before the present."""
@@ -47,20 +51,26 @@ PATIENCE_S = 60.0
 def run(
     *,
     folder: Path,
-    paper_config: Path,
+    paper_config: Path | None,
     blocks: int | None,
     seed: int,
     interval_s: float,
     as_json: bool,
 ) -> int:
-    """Run until `blocks` or a signal. Returns the exit code; raises MissingTool, ConfigError."""
+    """Run until `blocks` or a signal. paper_config: None for the strategies that come with us.
+
+    Returns the exit code; raises MissingTool, ConfigError.
+    """
     signals = Signals()
-    load_paper(paper_config)  # a mistake in it is told before anything is started
+    strategies = paper_config or CLASSIC_STRATEGIES
+    load_paper(strategies)  # what is wrong or missing is told before anything is started
+    anvil_binary()
+    require_packages()
     # Standard output belongs to the result; structlog's own default would write there.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    console = plain_console(stderr=as_json)
+    console = plain_console(stderr=True)
     return asyncio.run(
-        Demo(folder, paper_config, blocks, seed, interval_s, signals, console).run(as_json)
+        Demo(folder, strategies, blocks, seed, interval_s, signals, console).run(as_json)
     )
 
 
@@ -84,29 +94,39 @@ class Demo:
         self._interval_s = interval_s
         self._signals = signals
         self._console = console
+        self._stages = Stages(console)
 
     async def run(self, as_json: bool) -> int:
         with ExitStack() as running:
-            self._print("starting the chain: anvil, Uniswap V2 and V3, tokens, traders")
+            stages = self._stages
+            running.enter_context(_claim(self._folder))
+            # The search is compiled while the chain deploys, into the cache that the paper trader
+            # will load it from.
+            compiling = running.enter_context(
+                start_guarded([sys.executable, "-P", "-m", "dexarb.demo.compiling"])
+            )
+            stages.say("starting the node")
             node = running.enter_context(start_anvil(timestamp=int(time.time()) - HEAD_START_S))
             # Only now that there is a node for a new run.
-            running.enter_context(_claim(self._folder))
             earlier = set_aside(self._folder)
             if earlier is not None:
-                self._print(f"the run before this one is in {earlier}, with its settings and books")
+                stages.say(f"the run before this one is in {earlier}, with its settings and books")
             async with Rpc.connect(node.ws_url) as rpc:
-                # The search is compiled while the chain deploys, into the cache that the paper
-                # trader will load it from.
-                compiling = asyncio.create_task(asyncio.to_thread(warm_up))
-                driver = await Driver.start(rpc, seed=self._seed)
-                await compiling
+                async with stages.during("deploying Uniswap V2 and V3, tokens and traders"):
+                    driver = await Driver.start(rpc, seed=self._seed)
+                async with stages.during("preparing the search"):
+                    while compiling.poll() is None and not self._signals.stopping:
+                        await asyncio.sleep(POLL_S)
+                if self._signals.stopping:
+                    return self._interrupted()
+                if code := compiling.poll():
+                    return code  # it has said why
                 files = write_settings(
                     driver.world,
                     self._folder,
                     endpoint=node.ws_url,
                     paper_config=self._paper_config,
                 )
-                self._print("starting data-collector and paper-trading")
                 children = {
                     name: running.enter_context(_start(name, config, files))
                     for name, config in (
@@ -115,21 +135,33 @@ class Demo:
                     )
                 }
                 watch = Watch(files, driver.market.block.number)
-                await self._until(lambda: self._signals.stopping or watch.ready(), children, files)
+                async with stages.during("starting data-collector and paper-trading"):
+                    await self._until(
+                        lambda: self._signals.stopping or watch.ready(), children, files
+                    )
                 if self._signals.stopping:
-                    self._print("interrupted before the first block")
-                    return INTERRUPTED
-                await self._drive(driver, watch, children)
-                await self._until(lambda: watch.progress(driver.market).caught_up, children, files)
+                    return self._interrupted()
+                stages.say(f"to look inside meanwhile, in another terminal: {look_inside(files)}")
+                await self._drive(driver, watch, children, files)
+                async with stages.during("settling the last blocks"):
+                    await self._until(
+                        lambda: watch.progress(driver.market).caught_up, children, files
+                    )
                 for child in reversed(children.values()):
                     child.stop()
                 progress = watch.progress(driver.market)
         return show(Finished(progress, files), as_json=as_json)
 
-    async def _drive(self, driver: Driver, watch: Watch, children: dict[str, Guarded]) -> None:
+    def _interrupted(self) -> int:
+        self._stages.say("interrupted before the first block")
+        return INTERRUPTED
+
+    async def _drive(
+        self, driver: Driver, watch: Watch, children: dict[str, Guarded], files: Files
+    ) -> None:
         """Make blocks, one an interval, and show what the processes make of them."""
         progress = watch.progress(driver.market)
-        with LiveTable(self._console, self._blocks) as table:
+        with LiveTable(self._console, self._blocks, files) as table:
             due = time.monotonic()
             while not self._signals.stopping:
                 if self._blocks is not None and progress.blocks >= self._blocks:
@@ -157,9 +189,6 @@ class Demo:
                 raise OutsideError(f"a process is stuck: see the logs in {files.logs}")
             await asyncio.sleep(POLL_S)
 
-    def _print(self, text: str) -> None:
-        self._console.print(text, style="dim")
-
 
 def _start(name: str, config: Path, files: Files) -> Guarded:
     """One of our programs, its standard error kept beside its logs."""
@@ -184,6 +213,12 @@ def _claim(folder: Path) -> WriterLock:
     Raises ConfigError for a folder with anybody else's data, Locked while a demo runs there,
     StoreError where it cannot be written.
     """
+    if folder.absolute().name == CONFIG_FOLDER:
+        raise ConfigError(
+            f"{folder} is called {CONFIG_FOLDER}, and the data of such a folder lies beside it",
+            where="--dir",
+            remedy="Choose another folder",
+        )
     kept = _earlier(folder)
     if kept and not is_ours(folder):
         raise ConfigError(
@@ -210,8 +245,5 @@ def set_aside(folder: Path) -> Path | None:
         shutil.rmtree(earlier, ignore_errors=True)
         earlier.mkdir()
         for path in [*_earlier(folder), *folder.glob("*.toml")]:
-            moved = path.rename(earlier / path.name)
-            if moved.suffix == ".toml":
-                # Its paths are those of its own books.
-                moved.write_text(moved.read_text().replace(f"{folder}/", f"{earlier}/"))
+            path.rename(earlier / path.name)
     return earlier

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dexarb.chain.bootstrap.multicall import MULTICALL3
+from dexarb.config.shipped_files import CLASSIC_STRATEGIES
 from dexarb.core.units import GWEI
 from dexarb.demo.world import World
 
@@ -100,9 +101,7 @@ def _collector(world: World, files: Files, endpoint: str) -> str:
         "[collector]",
         {
             "chain": "chain.toml",
-            "data_dir": str(files.data),
-            "state_file": str(files.state),
-            "log_dir": str(files.logs),
+            **_paths(files, data_dir=files.data, state_file=files.state, log_dir=files.logs),
             "metrics_interval_secs": 10,
         },
     )
@@ -115,16 +114,20 @@ def _collector(world: World, files: Files, endpoint: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _paths(files: Files, **paths: Path) -> dict[str, str]:
+    """As these files name them: so that all can be moved together."""
+    return {key: str(path.relative_to(files.folder)) for key, path in paths.items()}
+
+
 def _paper(files: Files, paper_config: Path) -> str:
     """The file as it stands, comments included, under another [general]."""
     text = paper_config.read_text(encoding="utf-8")
-    lines = [f"# Strategies of {paper_config}; edit, then: dexarb reload --config {files.paper}"]
+    source = "the eight to begin with" if paper_config == CLASSIC_STRATEGIES else paper_config
+    lines = [f"# Strategies: {source}. Edit, then: dexarb reload --config {files.paper}"]
     lines += _table(
         "[general]",
         {
-            "state_file": str(files.state),
-            "ledger_file": str(files.ledger),
-            "log_dir": str(files.logs),
+            **_paths(files, state_file=files.state, ledger_file=files.ledger, log_dir=files.logs),
             "metrics_interval_secs": 10,
         },
     )

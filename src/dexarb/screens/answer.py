@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dexarb.screens.output import print_json
+from dexarb.screens.output import complain, print_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -42,7 +41,7 @@ def show(answer: Answer, *, as_json: bool) -> int:
     from dexarb.screens.console import plain_console
 
     for line in answer.problems():
-        sys.stderr.write(f"{line}\n")
+        complain(line)
     if as_json:
         print_json(answer.as_json())
     else:

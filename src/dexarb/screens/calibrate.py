@@ -173,9 +173,10 @@ def _gas(found: Calibration) -> Iterator[Text]:
 
 def _odd_pairs(found: Calibration) -> Iterator[Text]:
     for pair, fee in found.odd_pairs.items():
-        yield _whole(
-            f"Pair {pair} gives less than its fee here allows; {fee:.0f} pips would fit", "yellow"
-        )
+        here = found.fees_here[pair]
+        gives = "less" if fee > here else "more"
+        line = f"Pair {pair} gives {gives} than its fee of {here} pips here allows"
+        yield _whole(f"{line}; {fee:.0f} pips would fit", "yellow")
 
 
 def _difference(each: Disagreement) -> Text:

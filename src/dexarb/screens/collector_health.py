@@ -6,8 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dexarb.config.unpriced import REMEDY
+from dexarb.core.text import in_a_line
+from dexarb.screens.output import listed
+from dexarb.screens.tables import ago
 
 SHOWN = 3
+MOST_CHARACTERS = 300
+"""Of what an endpoint or a name says."""
 READY = "ready"
 
 
@@ -34,20 +39,28 @@ def collector_remarks(metrics: Mapping[str, Any]) -> Iterator[str]:
     """What somebody should do something about."""
     for endpoint in metrics.get("endpoints") or []:
         if endpoint.get("state") != READY:
-            yield f"Endpoint {endpoint.get('endpoint')}: {endpoint.get('reason')}"
-    yield from price_remarks(metrics)
+            said = (str(endpoint.get(key)) for key in ("endpoint", "reason"))
+            name, reason = (in_a_line(each, MOST_CHARACTERS) for each in said)
+            yield f"Endpoint {name}: {reason}"
+    yield from trading_remarks(metrics)
     left_out = metrics.get("left_out") or []
     if left_out:
-        shown = ", ".join(left_out[:SHOWN])
-        more = f" and {len(left_out) - SHOWN} more" if len(left_out) > SHOWN else ""
-        yield f"Left out, because they differ from the chain: {shown}{more}. The log says why."
+        shown = listed([in_a_line(each, MOST_CHARACTERS) for each in left_out], SHOWN)
+        yield f"Left out, because they differ from the chain: {shown}. The log says why."
 
 
-def price_remarks(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """What cannot be traded for want of a price."""
+def trading_remarks(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """What keeps every strategy from trading, whatever its settings: a wrong clock, which makes
+    blocks look too old or never so, and tokens without a price."""
+    offset_s: float = metrics.get("clock_offset_s") or 0.0
+    if offset_s:
+        way = f"ahead of the chain's: set it, or every block counts as {ago(offset_s)} old"
+        if offset_s < 0:
+            way = "behind the chain's: set it, or no block ever counts as too old"
+        yield f"The machine's clock is {ago(abs(offset_s))} {way}."
     unpriced: Mapping[str, str] = metrics.get("unpriced") or {}
     for problem in unpriced.values():
-        yield f"{problem}. {REMEDY}."
+        yield f"{in_a_line(problem, MOST_CHARACTERS)}. {REMEDY}."
 
 
 def usage_of(metrics: Mapping[str, Any]) -> dict[str, int] | None:

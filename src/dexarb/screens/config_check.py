@@ -20,6 +20,7 @@ from dexarb.config.paper import PaperConfig, inspect_paper
 from dexarb.config.resolve import Listed
 from dexarb.config.schema import paper_schema
 from dexarb.config.strategy_table import StrategyTable, plain
+from dexarb.core.text import as_name
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors, StoreError
 from dexarb.screens.answer import Answer
@@ -247,7 +248,7 @@ def _values(shown: Sequence[Listed], listed: Sequence[Listed]) -> Table:
         table.add_column(column)
     for index, each in enumerate(shown):
         values = ", ".join(f"{key} {texts[key][index]}" for key in different)
-        table.add_row(Text(each.table.name), Text(values or "those of all"))
+        table.add_row(Text(as_name(each.table.name)), Text(values or "those of all"))
     table.add_row("all", Text(", ".join(f"{key} {text}" for key, text in common.items())))
     return table
 

@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dexarb.core.trade import SkipCount, SkipReason
+from dexarb.core.block import Block
+from dexarb.core.trade import Funding, SkipCount, SkipReason
 from dexarb.core.units import GWEI, MICRO_USD, PPM_PER_PERCENT
 from dexarb.screens.names import Names
+from dexarb.screens.output import listed
 from dexarb.screens.stopped import words
-from dexarb.screens.tables import usd
+from dexarb.screens.tables import apart, usd
+from dexarb.store.ledger_notes import METRICS
 from dexarb.store.ledger_reader import LedgerReader
 from dexarb.store.ledger_rows import StrategyRow, StrategyTotals
-from dexarb.study.funnel import (
-    SCOPE,
-    Funnel,
-    Miss,
+from dexarb.study.funnel import SCOPE, Funnel, Miss, funnel, nearest
+from dexarb.study.obstacle import (
+    ENOUGH,
+    UNKNOWN,
+    Costs,
     Obstacle,
-    funnel,
-    nearest,
+    mostly_filled,
+    nothing_paid,
     obstacle,
 )
 from dexarb.study.stops import Stop, stops_now
@@ -30,6 +34,7 @@ FAILED = {
     "reverted": "reverted: the pools had moved before its place",
     "expired": "not included in time",
 }
+PAIRS_SHOWN = 4
 OUTCOMES = ("filled", "reverted", "lost", "expired", "reorged", "open")
 
 
@@ -52,26 +57,29 @@ class Explanation:
     problem: str | None
     funnel: Funnel
     misses: tuple[Miss, ...]
+    costs: Costs = UNKNOWN
 
     @property
     def obstacle(self) -> Obstacle | None:
-        return obstacle(self.funnel)
+        return obstacle(self.funnel, self.settings, self.misses, self.costs)
 
 
 def explanations(
     reader: LedgerReader,
     known: Sequence[StrategyRow],
     asked: Sequence[StrategyRow],
-    now: int | None = None,
+    block: Block | None = None,
 ) -> list[Explanation]:
-    """For each of the strategies asked; known: all of the ledger. now: as in `stops_now`."""
+    """For each of the strategies asked; known: all of the ledger. block: the collector's newest."""
     active = reader.active()
     totals = {each.hash: each for each in reader.totals()}
     problems = {each.strategy: each.problem for each in reader.incidents()}
     won = reader.won_over_takers()
     settings = {row.hash: StrategySettings.from_canonical(row.name, row.config) for row in asked}
     trading = {key: each for key, each in settings.items() if key in active}
-    stopped = stops_now(reader, trading, now)
+    stopped = stops_now(reader, trading, block.timestamp if block else None)
+    metrics = reader.note(METRICS)
+    costs = Costs(metrics.usd_per_gwei if metrics else None, block.base_fee_per_gas if block else 0)
     last = reader.last_block
     by_name: dict[str, list[str]] = {}
     for row in known:
@@ -92,6 +100,7 @@ def explanations(
                 problem=problems.get(row.hash),
                 funnel=_funnel(totals[row.hash], skips),
                 misses=tuple(_misses(skips)),
+                costs=costs,
             )
         )
     return found
@@ -135,35 +144,51 @@ def sentence(found: Explanation) -> str:
     if not offers.offered:
         return "Nothing was open after fees: no setting of a strategy changes that."
     if way is None:
-        if offers.sent:
-            return "Nothing stands in its way: all it could take it has taken."
-        return "What it looked at was taken already, or has no price: no setting changes that."
-    if not way.sending:
+        text = _without_obstacle(found)
+    elif not way.sending:
         what = f"{way.stopped} of {way.total} sent {FAILED[way.what]}"
         return f"{way.parameter} decides most: {what}."
-    text = f"{way.parameter} stands most in the way: it stopped {way.stopped} of {way.total}"
-    if way.what in SCOPE:
-        return f"{text}, and nothing else was open."
-    miss = next((each for each in found.misses if each.reason == way.what), None)
-    return f"{text}; {nearly(miss)}." if miss else f"{text}."
+    else:
+        text = f"{way.parameter} stands most in the way: it stopped {way.stopped} of {way.total}"
+        miss = next((each for each in found.misses if each.reason == way.what), None)
+        if way.what in SCOPE:
+            text = f"{text}, and nothing else was open."
+        else:
+            text = f"{text}; {nearly(miss)}." if miss else f"{text}."
+    if 0 < offers.sent < ENOUGH and not mostly_filled(offers):
+        text = f"{text} {offers.sent} sent: too few to tell what decides whether they fill."
+    return text
+
+
+def _without_obstacle(found: Explanation) -> str:
+    offers = found.funnel
+    if nothing_paid(offers, found.settings, found.misses):
+        return "What it looked at did not even pay for gas: no setting changes that."
+    if offers.sent:
+        return "Nothing stands in its way: all it could take it has taken."
+    return "What it looked at was taken already, or has no price: no setting changes that."
 
 
 def nearly(miss: Miss) -> str:
     """`needed 5.00 USD, best was 0.41 USD at block 812`"""
-    needed, best = (" ".join(quantity(miss.reason, each)) for each in (miss.needed, miss.best))
-    if needed == best:
-        unit, scale, digits = (
-            ("%", PPM_PER_PERCENT, 4) if miss.reason is SkipReason.SPREAD else ("USD", MICRO_USD, 6)
-        )
-        needed, best = (f"{x / scale:.{digits}f} {unit}" for x in (miss.needed, miss.best))
-    return f"needed {needed}, best was {best} at block {miss.block}"
+    needed, best = quantities(miss.reason, miss.needed, miss.best)
+    unit = unit_of(miss.reason)
+    less = ": less than its gas costs" if unit == "USD" and miss.best < 0 < miss.needed else ""
+    return f"needed {needed} {unit}, best was {best} {unit} at block {miss.block}{less}"
 
 
-def quantity(reason: SkipReason, value: int) -> tuple[str, str]:
-    """Number and unit: `5.00`, `USD`; of a spread `0.3`, `%`."""
-    if reason is SkipReason.SPREAD:
-        return f"{value / PPM_PER_PERCENT:.4g}", "%"
-    return usd(value), "USD"
+def unit_of(reason: SkipReason) -> str:
+    return "%" if reason is SkipReason.SPREAD else "USD"
+
+
+def quantities(reason: SkipReason, needed: int, best: int) -> tuple[str, str]:
+    """Numbers with digits enough to tell them apart."""
+    if reason is not SkipReason.SPREAD:
+        return apart(needed, best)
+    shown = tuple(f"{each / PPM_PER_PERCENT:.4g}" for each in (needed, best))
+    if shown[0] == shown[1]:
+        shown = tuple(f"{each / PPM_PER_PERCENT:.4f}" for each in (needed, best))
+    return shown[0], shown[1]
 
 
 def in_units(reason: SkipReason, needed: int | None, best: int | None) -> dict[str, float | None]:
@@ -180,10 +205,22 @@ def wants(settings: StrategySettings, names: Names) -> str:
     """Its main parameters in a line."""
     if settings.kind != THRESHOLD:
         return f"own strategy {settings.kind}, parameters {settings.parameters}"
-    pairs = ", ".join(names.pair(pair) for pair in settings.pairs)
+    pairs = listed([names.pair(pair) for pair in settings.pairs], PAIRS_SHOWN)
     return (
         f"{pairs}; wants {usd(settings.min_profit_micro_usd)} USD after gas and "
         f"{settings.min_spread_ppm / PPM_PER_PERCENT:g} % after fees;\n"
-        f"up to {settings.max_trade_size_micro_usd / MICRO_USD:,.0f} USD and "
-        f"{settings.max_gas_price / GWEI:g} gwei"
+        f"up to {settings.max_trade_size_micro_usd / MICRO_USD:,.0f} USD {_funding(settings)} and "
+        f"{settings.max_gas_price / GWEI:g} gwei; bids {_bid(settings)}"
     )
+
+
+def _funding(settings: StrategySettings) -> str:
+    return "of its own" if settings.funding is Funding.OWN else "by flash swap"
+
+
+def _bid(settings: StrategySettings) -> str:
+    if settings.bid_ppm is not None:
+        return f"{settings.bid_ppm / PPM_PER_PERCENT:g} % of the profit"
+    if settings.priority_fee is not None:
+        return f"{settings.priority_fee / GWEI:g} gwei"
+    return "what the chain is used to"

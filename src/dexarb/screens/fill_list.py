@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dexarb.core.evidence import Evidence, Mover
+from dexarb.core.text import as_name
 from dexarb.core.token import Address, short
 from dexarb.core.trade import FillStatus
 from dexarb.core.units import NATIVE
@@ -69,7 +70,7 @@ def _result(shown: NamedFill, is_full: bool) -> Text:
     status = fill.status.value if known else UNKNOWN
     if shown.row.reorged_seq is not None:
         status = "reorged"
-    name = shown.strategy
+    name = as_name(shown.strategy)
     if len(name) > NAME_WIDTH and not is_full:
         name = name[: NAME_WIDTH - 1] + "…"
     text = Text(f"{fill.block.number:>8}  ")

@@ -49,6 +49,7 @@ class Rivals(Answer):
         return {
             "first_block": self.asked.first,
             "last_block": self.asked.last,
+            "older_blocks_left_out": self.asked.left_out,
             "blocks": self.asked.blocks,
             "blocks_without_receipts": self.without_receipts,
             "cycles_opened": self.opened,
@@ -74,7 +75,8 @@ class Rivals(Answer):
 
     def render(self) -> RenderableType:
         asked = self.asked
-        head = f"Blocks {asked.first} to {asked.last} ({asked.blocks:,})"
+        older = f"; {asked.left_out:,} older ones with --from or --last" if asked.left_out else ""
+        head = f"Blocks {asked.first} to {asked.last} ({asked.blocks:,}{older})"
         parts: list[RenderableType] = [Text(head, style="dim"), Text(_sentence(self), style="bold")]
         if self.rivals:
             parts.append(_table(self))

@@ -91,7 +91,8 @@ def _table(findings: Sequence[Finding], names: Names, title: str) -> Table:
     """Pools and what binds stand below the route."""
     table = plain_table(title)
     table.add_column("route, and the price moved", overflow="fold", min_width=24)
-    for name in ("size", "gross USD", "gas units", "net USD"):
+    table.add_column("size", justify="right", overflow="fold", max_width=20)
+    for name in ("gross USD", "gas units", "net USD"):
         table.add_column(name, justify="right", no_wrap=True)
     for finding in findings:
         opportunity = finding.opportunity

@@ -14,11 +14,19 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.config.paths import ConfigPaths
+from dexarb.core.text import as_name
 from dexarb.core.trade import DecisionId, StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
-from dexarb.screens.explanation import Explanation, in_units, quantity, sentence, wants
+from dexarb.screens.explanation import (
+    Explanation,
+    in_units,
+    quantities,
+    sentence,
+    unit_of,
+    wants,
+)
 from dexarb.screens.names import Names
 from dexarb.screens.progress import shown
 from dexarb.screens.tables import plain_table
@@ -79,11 +87,13 @@ class Comparison(Answer):
         }
 
     def render(self) -> RenderableType:
-        one, other = (each.strategy.name for each in self.explanations)
+        one, other = (as_name(each.strategy.name) for each in self.explanations)
         took = counts(self.keys, self.episodes)
         parts: list[RenderableType] = []
         for each in self.explanations:
-            parts.append(Text.assemble((each.strategy.name, "bold"), f"  {each.strategy.hash}"))
+            parts.append(
+                Text.assemble((as_name(each.strategy.name), "bold"), f"  {each.strategy.hash}")
+            )
             parts.append(Text(wants(each.settings, self.names), style="dim"))
             parts.append(Text(sentence(each), style="yellow"))
         parts.append(Text(""))
@@ -156,10 +166,8 @@ def _outcome(stand: Furthest, found: Comparison) -> str:
     text = stand.reason.value
     if stand.needed is None or stand.best is None:
         return text
-    (best, _), (needed, unit) = (
-        quantity(stand.reason, each) for each in (stand.best, stand.needed)
-    )
-    return f"{text}: {best} of {needed} {unit}"
+    needed, best = quantities(stand.reason, stand.needed, stand.best)
+    return f"{text}: {best} of {needed} {unit_of(stand.reason)}"
 
 
 def _stand_json(stand: Furthest, found: Comparison) -> dict[str, Any]:

@@ -23,13 +23,16 @@ def answer(
     last: When | None,
     count: int | None,
     size_usd: float | None,
+    with_strategies: bool = True,
 ) -> Spreads:
-    """Raises ConfigError, InputError for blocks that are not there, StoreError."""
-    alone = history is not None and size_usd is not None
+    """with_strategies: those of the configuration, against what was there.
+
+    Raises ConfigError, InputError for blocks that are not there, StoreError.
+    """
     reader = history_reader(history, config)
     begin, end = blocks_of(reader, first, last)
     asked = span(reader, first=begin, last=end, count=count)
-    loaded = None if alone else load_paper(config)
+    loaded = load_paper(config) if with_strategies else None
     settings = loaded.settings(first_market(asked).profile.tokens) if loaded else ()
     settings = tuple(each for each in settings if each.kind == THRESHOLD)
     sizes, size = chosen_sizes(settings, None if size_usd is None else int(size_usd * MICRO_USD))

@@ -9,10 +9,12 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from dexarb.core.text import as_name
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.answer import Answer
 from dexarb.screens.names import Names, names_at
-from dexarb.screens.tables import bar, plain_table, usd
+from dexarb.screens.output import counted
+from dexarb.screens.tables import apart, bar, plain_table, usd
 from dexarb.study.distribution import Course, Distribution
 from dexarb.study.ladder import Ladder
 from dexarb.study.needs import Need
@@ -47,6 +49,7 @@ class Spreads(Answer):
         return {
             "first_block": self.asked.first,
             "last_block": self.asked.last,
+            "older_blocks_left_out": self.asked.left_out,
             "blocks": survey.blocks,
             "sentence": sentence(survey),
             "size_usd": survey.sizes_micro_usd[survey.size] / MICRO_USD,
@@ -94,17 +97,10 @@ def sentence(found: Survey) -> str:
     ladder = Ladder(found.episodes, len(found.sizes_micro_usd))
     best = ladder.best
     if not open_:
-        raw = max((c.raw.values.greatest or 0 for c in found.pairs), default=None)
-        if raw is None:
-            return "No two pools trade the same pair: there is nothing to arbitrage between."
-        least = min(course.fees_bps for course in found.pairs)
-        return (
-            f"No opportunity: the widest spread was {_percent(raw)} %, and the fees of two pools"
-            f" alone need {_percent(least)} % or more."
-        )
+        return _none_open(found)
     largest = len(found.sizes_micro_usd) - 1
     paying = ladder.reaching(largest, 0)
-    text = f"{open_} spreads paid their fees, {paying} of them their gas as well"
+    text = f"{counted(open_, 'spread')} paid their fees, {paying} of them their gas as well"
     if best is None:
         return f"{text}; nothing has a price."
     text = f"{text}; the best was {usd(best)} USD."
@@ -117,11 +113,34 @@ def sentence(found: Survey) -> str:
     return f"{text} {len(unmet)} of {len(found.needs)} strategies saw nothing that was enough."
 
 
+def _none_open(found: Survey) -> str:
+    """Of the two pools that came nearest to paying: what they lacked."""
+    pair = found.nearest
+    if pair is None:
+        return "No two pools trade the same pair: there is nothing to arbitrage between."
+    names = names_at(found.market)
+    raw = pair.raw.values.greatest or 0.0
+    pools = " and ".join(map(names.pool, pair.pools))
+    text = (
+        f"No opportunity: nearest came {names.pair(pair.tokens)} between {pools}, in the better of"
+        f" both directions {_percent(raw)} % apart, where their fees need {_percent(pair.fees_bps)}"
+        " %"
+    )
+    if raw <= pair.fees_bps:
+        return f"{text}."
+    if not found.is_searched(pair):
+        return f"{text}; but the chain's profile lets no trade begin and end there."
+    at_size = pair.executable.values.greatest
+    came_to = "cannot be traded there" if at_size is None else f"came to {_percent(at_size)} %"
+    return f"{text}; {_size(found)} USD {came_to}, and no smaller amount gained anything either."
+
+
 def _head(asked: Span, survey: Survey) -> str:
     pools = len(survey.market.pools)
     gas = "without a price" if survey.gas_micro_usd is None else f"{usd(survey.gas_micro_usd)} USD"
+    older = f"; {asked.left_out:,} older ones with --from or --last" if asked.left_out else ""
     return (
-        f"Blocks {asked.first} to {asked.last} ({survey.blocks:,}), {pools} pools;"
+        f"Blocks {asked.first} to {asked.last} ({survey.blocks:,}{older}), {pools} pools;"
         f" gas of a trade through two pools {gas}"
     )
 
@@ -215,7 +234,7 @@ def _by_bin(needs: Sequence[Need]) -> dict[int, list[Need]]:
 
 
 def _marks(needs: Sequence[Need], index: int) -> str:
-    names = [need.settings.name for need in needs]
+    names = [as_name(need.settings.name) for need in needs]
     fees = ["< fees are paid"] if index == EDGES_BPS.index(0.0) + 1 else []
     more = [f"{len(names) - MARKED} more"] if len(names) > MARKED else []
     return ", ".join(fees + names[:MARKED] + more)
@@ -232,13 +251,16 @@ def _needs(found: Survey) -> RenderableType:
         table.add_column(name, justify="right", no_wrap=True)
     for need in found.needs[:SHOWN_NEEDS]:
         best = need.best_micro_usd
+        needed, shown = usd(need.settings.min_profit_micro_usd), "-"
+        if best is not None:
+            needed, shown = apart(need.settings.min_profit_micro_usd, best)
         enough = Text(str(need.episodes), style="bold green" if need.episodes else "red")
         table.add_row(
-            need.settings.name,
+            as_name(need.settings.name),
             f"{need.size_micro_usd / MICRO_USD:,.0f}",
             _percent(need.bps),
-            usd(need.settings.min_profit_micro_usd),
-            "-" if best is None else usd(best),
+            needed,
+            shown,
             "-" if need.best_block is None else str(need.best_block),
             enough,
         )
@@ -247,7 +269,7 @@ def _needs(found: Survey) -> RenderableType:
 
 def _by_spread(found: Survey) -> RenderableType:
     """How often a pair rose to a spread."""
-    table = plain_table("How often a pair's best spread rose to a threshold", "%")
+    table = plain_table("How often a pair's best spread rose to a threshold or beyond", "%")
     for bps in RISES_BPS:
         table.add_column(_percent(bps), justify="right", no_wrap=True)
     table.add_row("raw", *map(str, _rises(found.best_raw)))

@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from dexarb.config.paths import ConfigPaths, config_paths
+from dexarb.core.text import as_name, in_a_line
 from dexarb.errors import InputError, StoreError
 from dexarb.screens.answer import Answer
 from dexarb.screens.collector_health import collector_remarks, proof_line, usage_line, usage_of
@@ -38,6 +39,7 @@ SEEN_AT_LEAST = 5
 ACTIVE, STOPPED = "active", "stopped"
 IS_COLLECTING_S = 60.0
 """A state older than this makes one ask whether the collector runs."""
+MOST_OF_CHAIN = 40
 MANY_NAMES = 4
 
 _Key = Callable[[StrategyTotals], Any]
@@ -180,7 +182,8 @@ def _head(status: Status) -> Text:
     age_s = status.age_s()
     if status.state is None or age_s is None:
         return Text(f"{ledger}; no state of a collector beside it")
-    state = f"{status.state.chain}: state of block {status.state.block.number}, {ago(age_s)} old"
+    chain = in_a_line(status.state.chain, MOST_OF_CHAIN)
+    state = f"{chain}: state of block {status.state.block.number}, {ago(age_s)} old"
     return Text(f"{state}; {ledger}", style="red" if age_s > IS_COLLECTING_S else "")
 
 
@@ -207,20 +210,22 @@ def _remarks(status: Status, rows: Sequence[StrategyTotals]) -> Iterator[str]:
         yield "`dexarb spreads` what the market offers against what the strategies need."
     if any(row.unplaced for row in rows):
         yield "?: the place of some fills in their block is not known, so only the band is true."
-    won = [(row.name, totals.won_over_taker(row)) for row in rows]
+    won = [(as_name(row.name), totals.won_over_taker(row)) for row in rows]
     gains = [f"{name} {signed_usd(net).plain}" for name, net in won if net]
     if gains:
         more = [f"and {len(gains) - MANY_NAMES} more"] if len(gains) > MANY_NAMES else []
         names = ", ".join(gains[:MANY_NAMES] + more)
         yield f"Of this, USD won over a taker who was really there: {names}"
     yield from _stopped(totals, rows)
-    failed = [row.name for row in rows if totals.state(row) == "failed"]
+    failed = [as_name(row.name) for row in rows if totals.state(row) == "failed"]
     if failed:
         yield f"Failed in their own code and stopped: {', '.join(failed)}. `dexarb why` has more."
 
 
 def _stopped(totals: Totals, rows: Sequence[StrategyTotals]) -> Iterator[str]:
-    found = [(row.name, totals.stops[row.hash]) for row in rows if totals.state(row) == STOPPED]
+    found = [
+        (as_name(row.name), totals.stops[row.hash]) for row in rows if totals.state(row) == STOPPED
+    ]
     for name, stop in found[:MANY_NAMES]:
         yield f"{name}: {words(stop)}"
     if len(found) > MANY_NAMES:

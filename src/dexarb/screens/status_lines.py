@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from dexarb.core.text import as_name
+from dexarb.screens.output import listed
 from dexarb.screens.tables import UNKNOWN, ago, signed_usd, usd
 from dexarb.screens.when import utc
 from dexarb.store.ledger_rows import StrategyTotals
@@ -62,5 +64,4 @@ def change_lines(change: LastChange | None, now: int | None) -> Iterator[str]:
 
 
 def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:NAMES])
-    return f"{shown} and {len(names) - NAMES:,} more" if len(names) > NAMES else shown
+    return listed([as_name(name) for name in names], NAMES)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dexarb.core.market import Market
+from dexarb.core.text import as_name
 from dexarb.core.token import Address
 from dexarb.core.trade import StrategyHash
 from dexarb.core.units import MICRO_USD
@@ -98,7 +99,7 @@ def _percent(share: float | None) -> str:
 
 
 def _named(row: StrategyTotals, remark: str | None) -> Text:
-    return Text.assemble(row.name, (f" ({remark})", "dim") if remark else "")
+    return Text.assemble(as_name(row.name), (f" ({remark})", "dim") if remark else "")
 
 
 NAME_WIDTH = 16
@@ -192,6 +193,14 @@ def _digits(micro_usd: int) -> int:
     if size >= CENT or not size:
         return 2
     return 4 if size >= CENT // 100 else 6
+
+
+def apart(one_micro_usd: int, other_micro_usd: int) -> tuple[str, str]:
+    """Both, with digits enough to tell them apart."""
+    one, other = usd(one_micro_usd), usd(other_micro_usd)
+    if one == other and one_micro_usd != other_micro_usd:
+        one, other = (f"{each / MICRO_USD:,.6f}" for each in (one_micro_usd, other_micro_usd))
+    return one, other
 
 
 def signed_usd(micro_usd: int) -> Text:

@@ -11,10 +11,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.config.paths import config_paths
+from dexarb.core.text import as_name
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
-from dexarb.screens.collector_health import price_remarks
+from dexarb.screens.collector_health import trading_remarks
 from dexarb.screens.explanation import (
     Explanation,
     explanations,
@@ -25,6 +26,7 @@ from dexarb.screens.explanation import (
     wants,
 )
 from dexarb.screens.names import Names, find_strategy, names_of, state_beside
+from dexarb.screens.output import in_lines
 from dexarb.screens.tables import UNKNOWN, band, bar, plain_table, signed_usd
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.funnel import EXPLAINED, Funnel
@@ -60,7 +62,7 @@ class AllInBrief(Answer):
         for each in found[:SHOWN]:
             counts = (each.funnel.offered, each.funnel.sent, each.totals.filled)
             why = FAILED_ITSELF if each.problem else sentence(each)
-            table.add_row(Text(each.strategy.name), *map(str, counts), Text(why))
+            table.add_row(Text(as_name(each.strategy.name)), *map(str, counts), Text(why))
         rest = len(found) - SHOWN
         more = [f"{rest:,} more: --json has all"] if rest > 0 else []
         hint = "`dexarb why NAME` has the whole funnel, `dexarb why A B` two side by side."
@@ -87,7 +89,7 @@ class OneInFull(Answer):
         head = f"  {found.strategy.hash}, {state(found)}"
         misses = (f"Nearest miss by {each.reason.value}: {nearly(each)}" for each in found.misses)
         return Group(
-            Text.assemble((found.strategy.name, "bold"), head),
+            Text.assemble((as_name(found.strategy.name), "bold"), head),
             Text(wants(found.settings, self.names), style="dim"),
             Text(""),
             *(Text(remark, style="bold red") for remark in self.remarks),
@@ -112,8 +114,8 @@ def answer(config: Path, names: Sequence[str]) -> Answer:
         rows = [find_strategy(name, known, active) for name in names]
         asked = rows or [row for row in known if row.hash in active]
         state = state_beside(files.state_file)
-        found = explanations(reader, known, asked, state.block.timestamp if state else None)
-    remarks = tuple(price_remarks(state.metrics)) if state else ()
+        found = explanations(reader, known, asked, state.block if state else None)
+    remarks = tuple(trading_remarks(state.metrics)) if state else ()
     if not names:
         return AllInBrief(found, remarks)
     if len(found) == 1:
@@ -180,6 +182,6 @@ def _books(found: Explanation) -> Iterator[Text]:
     if found.earlier:
         yield Text(f"Earlier under this name: {', '.join(found.earlier)}", style="dim")
     if found.problem:
-        yield Text(found.problem, style="red")
+        yield Text(in_lines(found.problem), style="red")
     if not row.sent and not found.funnel.in_scope:
         yield Text("Next: `dexarb spreads` shows how far the market was from paying.", style="dim")

@@ -32,6 +32,11 @@ REMEMBERED = 1 << 14
 """Cycles whose hops and id are kept: what opens once is likely to open again."""
 
 
+def _require_searched(max_hops: int) -> None:
+    if not 2 <= max_hops <= 4:
+        raise ValueError(f"cycles of {max_hops} hops are not searched; choose 2, 3 or 4")
+
+
 class CycleIndex:
     """Pools have slots, tokens and pairs have numbers; probe.py says what the arrays mean.
 
@@ -42,8 +47,7 @@ class CycleIndex:
     """
 
     def __init__(self, start_tokens: Sequence[Address], max_hops: int) -> None:
-        if not 2 <= max_hops <= 4:
-            raise ValueError(f"cycles of {max_hops} hops are not searched; choose 2, 3 or 4")
+        _require_searched(max_hops)
         self.start_tokens = tuple(dict.fromkeys(start_tokens))
         self.max_hops = max_hops
         self.edges = EdgeTable()
@@ -93,7 +97,8 @@ class CycleIndex:
         return slot
 
     def widen(self, max_hops: int) -> None:
-        """Search longer cycles from now on."""
+        """Search longer cycles from now on. Raises ValueError for longer ones than there are."""
+        _require_searched(max_hops)
         if self.max_hops < 3 <= max_hops:
             for (low, high), lane in list(self._lanes.items()):
                 if lane % 2 == 0:

@@ -61,13 +61,27 @@ def follow(
 def market_behind(reader: HistoryReader, seq: int, block_hash: BlockHash) -> Market:
     """The market behind entry seq, which stands at this block. Raises StoreError where no keyframe
     that the history still has leads there."""
-    for keyframe in reader.keyframe_headers(before_seq=seq + 1):
+    return _way_to(reader, seq, block_hash)[1]
+
+
+def keyframe_before(reader: HistoryReader, seq: int, block_hash: BlockHash) -> Keyframe:
+    """Where `market_behind` begins. Raises StoreError."""
+    return _way_to(reader, seq, block_hash)[0]
+
+
+def _way_to(reader: HistoryReader, seq: int, block_hash: BlockHash) -> tuple[Keyframe, Market]:
+    for header in reader.keyframe_headers(before_seq=seq + 1):
+        first = reader.keyframe(header.seq)
         market: Market | None = None
-        for _, now in follow(reader, reader.keyframe(keyframe.seq), seq):
+        for _, now in follow(reader, first, seq):
             market = now
         if market is not None and market.block.hash == block_hash:
-            return market
-    raise StoreError(reader.folder, f"does not lead to block {block_hash} of entry {seq} any more")
+            return first, market
+    raise StoreError(
+        reader.folder,
+        f"does not lead to block {block_hash} of entry {seq} any more",
+        "Bring the segments back that were taken out of it",
+    )
 
 
 def newest_market(reader: HistoryReader) -> Market:

@@ -57,6 +57,12 @@ class HistoryReader:
         return manifest
 
     @property
+    def first_seq(self) -> int:
+        """The seq of the first entry, 1 where there is none yet."""
+        segments = list_segments(self.folder)
+        return segments[0].first_seq if segments else 1
+
+    @property
     def last_seq(self) -> int:
         """The seq of the last entry, 0 where there is none yet."""
         segments = list_segments(self.folder)

@@ -59,10 +59,12 @@ class Hasty:
 @dataclass(frozen=True, slots=True)
 class Metrics:
     """What the trader measures of itself. block_to_decision_ms: p50 and p99, None before the first
-    measurement."""
+    measurement. usd_per_gwei: what a trade through two pools costs for each gwei of its gas price;
+    None where the native token has no price."""
 
     block_to_decision_ms: Mapping[str, float | None]
     latency_ms_below_measured: Hasty = Hasty()
+    usd_per_gwei: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,11 +253,11 @@ class LedgerReader:
                     return known.at(each.seq)
         return None
 
-    def oldest_checkpoint(self, format_: int) -> int | None:
-        """Its seq."""
+    def oldest_checkpoint(self, format_: int) -> Checkpoint | None:
         with ledger_errors(self.path):
-            places = Checkpoints(self._connection).places()
-        return next((each.seq for each in places if each.format == format_), None)
+            known = Checkpoints(self._connection)
+            seqs = (each.seq for each in known.places() if each.format == format_)
+            return next(map(known.at, seqs), None)
 
     def totals(self) -> list[StrategyTotals]:
         """Counts and sums of every strategy, in the order of their ordinals."""

@@ -42,12 +42,15 @@ class _StateFile(msgspec.Struct):
     metrics: dict[str, Any]
     tokens: list[Token]
     pools: list[Any]
+    names: dict[str, Address] = {}
+    numeraire: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """What a state file says. pools: `Pool.summary()` of each with its `kind` and `symbols`,
-    and its `key` where that is not its address.
+    and its `key` where that is not its address. names and numeraire: as in the chain's profile;
+    none in files of older programs.
 
     history and seq: folder and entry at which the history has the same market. metrics: what the
     collector measured of itself up to the block before.
@@ -61,6 +64,8 @@ class State:
     metrics: Mapping[str, Any]
     tokens: Mapping[Address, Token]
     pools: tuple[Mapping[str, Any], ...]
+    names: Mapping[str, Address]
+    numeraire: Address | None
 
 
 class StateWriter:
@@ -109,6 +114,8 @@ class StateWriter:
                 dict(metrics or {}),
                 list(market.tokens.values()),
                 [self._pool(pool, market.tokens) for pool in market.pools.values()],
+                dict(profile.tokens),
+                profile.numeraire,
             )
         )
         replace_file(self.path, data + b"\n", durable=False)
@@ -164,4 +171,6 @@ def _state(path: Path, file: _StateFile) -> State:
         metrics=file.metrics,
         tokens={token.address: token for token in file.tokens},
         pools=tuple(file.pools),
+        names=file.names,
+        numeraire=file.numeraire,
     )

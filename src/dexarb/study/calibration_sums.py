@@ -43,8 +43,8 @@ class Calibration:
 
     errors_wei: of each arbitrage that could be judged, predicted less real output in the smallest
     unit of its token. gas: by the contract that was called, predicted gas over gas used of each.
-    odd_pairs: V2 pairs that give less than our formula more often than not, with the fee that
-    would explain it, in pips.
+    odd_pairs: V2 pairs that give something else than our formula more often than not, with the fee
+    that would explain it, in pips. fees_here: the fee that each has here.
     """
 
     blocks: int = 0
@@ -60,14 +60,14 @@ class Calibration:
     differences: list[Disagreement] = field(default_factory=list)
     by_pair: dict[PoolKey, Counter[SwapStyle]] = field(default_factory=lambda: defaultdict(Counter))
     fees: dict[PoolKey, list[float]] = field(default_factory=lambda: defaultdict(list))
+    fees_here: dict[PoolKey, int] = field(default_factory=dict)
 
     @property
     def odd_pairs(self) -> dict[PoolKey, float]:
         return {
-            pair: float(np.median(self.fees[pair]))
-            for pair, styles in sorted(self.by_pair.items())
-            if styles[SwapStyle.LESS] >= USUAL
-            and styles[SwapStyle.LESS] > sum(styles[style] for style in EXACT)
+            pair: float(np.median(fees))
+            for pair, fees in sorted(self.fees.items())
+            if len(fees) >= USUAL and len(fees) > sum(self.by_pair[pair][each] for each in EXACT)
         }
 
     @property
@@ -101,6 +101,7 @@ class Calibration:
             self.by_pair[pair].update(styles)
         for pair, fees in other.fees.items():
             self.fees[pair] += fees
+        self.fees_here.update(other.fees_here)
 
     def _swap(self, block: Block, judged: JudgedTransaction, swap: JudgedSwap) -> None:
         self.swaps[swap.style] += 1
@@ -108,7 +109,8 @@ class Calibration:
         fee = swap.implied_fee_pips
         if fee is not None:
             self.by_pair[pool][swap.style] += 1
-            if swap.style is SwapStyle.LESS:
+            self.fees_here[pool] = swap.before.fee_pips
+            if swap.style not in EXACT:
                 self.fees[pool].append(fee)
         if swap.style is SwapStyle.MISMATCH:
             self.differences.append(

@@ -65,7 +65,10 @@ class Distribution:
 class Course:
     """Mutable. A figure that is heard of when it changes and stands until then.
 
-    rises: how often it came to each of the ascending thresholds from below, or began there.
+    rises: for each of the ascending thresholds, how often it rose across any of them and then stood
+    at this one or beyond; to begin there is to rise. So what is a rise for one threshold is one for
+    every lower threshold too: who waits at 0.1 % sees all that who waits at 0.3 % sees, also while
+    it stands above 0.1 % all the time.
     """
 
     thresholds: Sequence[float]
@@ -89,7 +92,7 @@ class Course:
         self.close(block)
         before = bisect_right(self.thresholds, self._value) if self._value is not None else 0
         after = bisect_right(self.thresholds, value) if value is not None else 0
-        for index in range(before, after):
+        for index in range(after if after > before else 0):
             self.rises[index] += 1
         self._value, self._since = value, block
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dexarb.core.block import BlockHash, Transaction
 from dexarb.core.market import Market, Swap
@@ -15,6 +15,7 @@ from dexarb.study.rivals import Rival, Take, rivals
 from dexarb.study.searching import MAX_HOPS
 from dexarb.study.walk import Moment
 from dexarb.trading.models.rivals import Arbitrage, arbitrages
+from dexarb.trading.models.value import Valuation
 
 Who = Callable[[Transaction], str | None]
 """Whom a transaction is put down to."""
@@ -96,8 +97,25 @@ def _take(each: Arbitrage, transaction: Transaction | None, moment: Moment, who_
         priority_fee = transaction.effective_gas_price - block.base_fee_per_gas
         native = moment.market.profile.wrapped_native
         bid = valuation.cost_micro_usd(native, priority_fee * transaction.gas_used)
-    gain = each.gain_micro_usd(valuation)
+    gain = least_gain_micro_usd(each, valuation)
     return Take(who, sender, block.number, gain, bid, _blocks_after(each, moment))
+
+
+def least_gain_micro_usd(each: Arbitrage, valuation: Valuation) -> int | None:
+    """What he surely had more of afterwards; None where it cannot be valued.
+
+    A pool that collects its input tells what it took. What the swap before gave beyond that, he may
+    have kept or paid into the pool as well: nothing that the pools tell says which. So beside the
+    token of his main gain such a rest does not count.
+    """
+    worths = {token: valuation.micro_usd(token, amount) for token, amount in each.gains.items()}
+    known = {token: worth for token, worth in worths.items() if worth is not None}
+    if len(known) < len(worths) or len(worths) < 2:
+        return each.gain_micro_usd(valuation)
+    main = max(known, key=lambda token: (known[token], token))
+    collected = {swap.token_in for swap in each.swaps if swap.pool.gas.collects_input} - {main}
+    sure = {token: amount for token, amount in each.gains.items() if token not in collected}
+    return replace(each, gains=sure).gain_micro_usd(valuation)
 
 
 def _blocks_after(each: Arbitrage, moment: Moment) -> int | None:

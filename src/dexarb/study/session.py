@@ -112,6 +112,14 @@ class Session:
         if checkpoint is None:
             self._executor.resume(None, NO_NOUNS)
             self.from_seq = self._first_seq
+            if self.from_seq < self._reader.first_seq:
+                raise StoreError(
+                    self._ledger.path,
+                    f"needs entry {self.from_seq}, and {self._reader.folder} begins at entry"
+                    f" {self._reader.first_seq}",
+                    "Bring the segments back that were taken out of the history, or move the"
+                    " ledger away: paper-trading then starts a new one",
+                )
             return
         try:
             self._resume(decode_state(checkpoint.state), checkpoint.hash)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from dexarb.core.block import BlockHash
 from dexarb.core.market import Market
+from dexarb.core.pool import PoolKey
+from dexarb.core.token import Address
+from dexarb.core.units import BPS, MICRO_USD
 from dexarb.errors import MarketError
 from dexarb.search.result import HopWork
 from dexarb.study.distribution import Course
@@ -21,6 +24,8 @@ from dexarb.trading.models.value import Valuation
 from dexarb.trading.strategy import StrategySettings
 
 MAX_SIZES = 6
+USUAL_SIZE = 1_000 * MICRO_USD
+"""Where neither a strategy nor anybody else says how large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +46,38 @@ class Survey:
     episodes: tuple[Best, ...]
     needs: tuple[Need, ...]
 
+    @property
+    def nearest(self) -> PairCourse | None:
+        """The two pools whose raw spread came nearest to their own fees, or most above them."""
+        known = [pair for pair in self.pairs if pair.raw.values.greatest is not None]
+        return max(known, key=_above_fees, default=None)
+
+    def is_searched(self, pair: PairCourse) -> bool:
+        """Whether trades may begin and end in one of its tokens, and pass through its pools."""
+        profile = self.market.profile
+        tokens = {token for pool in pair.pools for token in _tokens(self.market, pool)}
+        return (
+            not set(pair.tokens).isdisjoint(profile.start_tokens)
+            and tokens.isdisjoint(profile.exclude_tokens)
+            and set(pair.pools).isdisjoint(profile.exclude_pools)
+        )
+
+
+def _above_fees(pair: PairCourse) -> float:
+    """Basis points of a trade of size zero after fees, at its best."""
+    return (1 + (pair.raw.values.greatest or 0.0) / BPS) / (1 + pair.fees_bps / BPS) - 1
+
+
+def _tokens(market: Market, key: PoolKey) -> tuple[Address, ...]:
+    pool = market.pools.get(key)
+    return pool.tokens if pool else ()
+
 
 def chosen_sizes(
     settings: Sequence[StrategySettings], size_micro_usd: int | None
 ) -> tuple[tuple[int, ...], int]:
     """Sizes to look at in micro-USD, ascending, and the index of the one to execute spreads at:
-    the one asked for, else the strategies' middle one.
+    the one asked for, else the strategies' middle one, else USUAL_SIZE.
 
     Of more than MAX_SIZES distinct ones, evenly spread ones with the smallest and the greatest.
     """
@@ -54,7 +85,8 @@ def chosen_sizes(
     if len(own) > MAX_SIZES:
         steps = (round(i * (len(own) - 1) / (MAX_SIZES - 1)) for i in range(MAX_SIZES))
         own = [own[step] for step in steps]
-    size = own[(len(own) - 1) // 2] if size_micro_usd is None else size_micro_usd
+    middle = own[(len(own) - 1) // 2] if own else USUAL_SIZE
+    size = middle if size_micro_usd is None else size_micro_usd
     sizes = tuple(sorted({*own, size}))
     return sizes, sizes.index(size)
 

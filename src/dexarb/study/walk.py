@@ -28,11 +28,13 @@ from dexarb.trading.settle.paper_executor import PaperExecutor
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Blocks first to last of the branch that stands, both included."""
+    """Blocks first to last of the branch that stands, both included. left_out: how many before them
+    were asked for as well, or not said otherwise, and are not read."""
 
     reader: HistoryReader
     first: int
     last: int
+    left_out: int = 0
 
     @property
     def blocks(self) -> int:
@@ -78,13 +80,12 @@ def span(reader: HistoryReader, *, first: int | None, last: int | None, count: i
     oldest = first_keyframe(reader).block.number + 1
     newest = tip[-1].number
     end = newest if last is None else min(last, newest)
-    start = oldest if first is None else max(first, oldest)
-    if count is not None:
-        start = max(start, end - count + 1)
+    begin = oldest if first is None else max(first, oldest)
+    start = begin if count is None else max(begin, end - count + 1)
     if start > end:
         asked = f"{first if first is not None else ''}..{last if last is not None else ''}"
         raise InputError(f"{reader.folder} has blocks {oldest} to {newest}, none of {asked}")
-    return Span(reader, start, end)
+    return Span(reader, start, end, start - begin)
 
 
 def engine_on(keyframe: Keyframe, *, max_state_age_s: float = math.inf) -> Engine:

@@ -57,7 +57,7 @@ class RandomChain(Chain):
             references=references,
             ordering=ordering,
         )
-        super().__init__(Keyframe(1, block(100, "0x100", "0x99"), known, TOKENS, tuple(pools)))
+        super().__init__(Keyframe(1, block(100, "0x0100", "0x0099"), known, TOKENS, tuple(pools)))
         self._states = {self.tip.hash: {pool.key: pool for pool in pools}}
 
     def mine(
@@ -65,7 +65,7 @@ class RandomChain(Chain):
     ) -> BlockUpdate:
         """A block of up to `busy` transactions on top of `parent`, by default the latest block."""
         above = parent or self.tip
-        name = f"0x{above.number + 1}.{self.seq + 1}"
+        name = f"0x{above.number + 1:08x}{self.seq + 1:08x}"
         pools = dict(self._states[above.hash])
         logs: list[Log] = []
         transactions: list[Transaction] = []
@@ -77,7 +77,7 @@ class RandomChain(Chain):
             transactions.append(
                 transaction(
                     index,
-                    hash=f"{name}.{index}",
+                    hash=f"{name}{index:04x}",
                     sender=SENDER,
                     effective_gas_price=0 if kind == "system" else price,
                     gas_used=150_000,

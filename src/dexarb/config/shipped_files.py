@@ -1,0 +1,9 @@
+"""The configuration files that come with the program, wherever it is installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SHIPPED = Path(__file__).with_name("shipped")
+CLASSIC_STRATEGIES = SHIPPED / "paper_trading.toml"
+"""The eight strategies that everybody begins with."""

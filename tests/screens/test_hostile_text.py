@@ -1,0 +1,309 @@
+"""Whoever wrote a symbol, a name or a reason: on every screen and in every log it is text.
+
+Anybody names a token, nodes word their errors, and files can be anybody's.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import json
+import logging
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import structlog
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from dexarb import demo, screens
+from dexarb.apps.process import start_logging
+from dexarb.core.market import Market
+from dexarb.core.text import in_a_line
+from dexarb.screens import status
+from dexarb.screens.answer import Answer, show
+from dexarb.screens.console import plain_console
+from dexarb.screens.output import complain
+from dexarb.screens.reload_command import Reload
+from dexarb.screens.tables import as_text, spread_table
+from dexarb.store.ledger_notes import ReloadOutcome
+from dexarb.study.spreads import best_spreads
+from tests.support.command import Dexarb
+from tests.support.recorded import record
+from tests.support.scenes import BOLD, OPENS, SHY, STRATEGIES, scene
+from tests.support.traded import World, configure, record_and_trade, strategy
+
+SOURCE = Path(__file__).parents[2] / "src" / "dexarb"
+
+HOSTILE = {
+    "markup": "[/nope][/] [link=http://x]U[/link] :boom:[",
+    "codes": "\x1b[2J\x1b]8;;http://x\x07A\x1b]8;;\x07\x9b31mB\r\x08\x00C\u202eDSU\u2066\u200f\ufeff",
+    "lines": "A\n\nBold 9 9 9 +1,000.00\tB\u2028C",
+    "long": "X" * 10_000,
+}
+"""Text as it can stand in a symbol, a name, a reason."""
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+MOST_LINES = 250
+"""Of the longest screen here; what repeats 10,000 characters has more."""
+
+
+def assert_harmless(shown: str) -> None:
+    """Our own colours aside, nothing that does anything to a terminal."""
+    bare = COLOURS.sub("", shown)
+    unseen = {c for c in bare if not c.isprintable() and c not in "\n\t"}
+    assert not unseen
+    assert bare.count("\n") < MOST_LINES
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """A world that was traded in, and in which everything then got such a name."""
+
+    world: World
+    text: str
+    history: Path
+    config_check: Path
+
+
+def spoil_ledger(world: World, text: str) -> None:
+    with sqlite3.connect(world.ledger) as connection:
+        names = [each for (each,) in connection.execute("SELECT name FROM strategies")]
+        for name in names:
+            connection.execute(
+                "UPDATE strategies SET name = ? WHERE name = ?", (f"{name}{text}", name)
+            )
+        connection.execute(
+            "INSERT INTO incidents (seq, strategy, problem)"
+            " SELECT blocks.seq, strategies.hash, ? FROM blocks, strategies LIMIT 1",
+            (f"Error: {text}",),
+        )
+    connection.close()
+
+
+def spoil_state(world: World, text: str) -> None:
+    state = json.loads(world.state.read_bytes())
+    state["chain"]["name"] = text
+    state["metrics"] = {
+        "endpoints": [{"endpoint": text, "state": "lagging", "reason": text}],
+        "left_out": [text] * 5,
+        "unpriced": {text: f"{text} has no price"},
+    }
+    world.state.write_text(json.dumps(state))
+
+
+@pytest.fixture(scope="module")
+def traded(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return record_and_trade(tmp_path_factory.mktemp("traded"), *scene(), *STRATEGIES)
+
+
+@pytest.fixture(scope="module", params=list(HOSTILE.values()), ids=list(HOSTILE))
+def hostile(
+    request: pytest.FixtureRequest, traded: World, tmp_path_factory: pytest.TempPathFactory
+) -> Hostile:
+    text: str = request.param
+    folder = tmp_path_factory.mktemp("hostile")
+    first, updates = scene()
+    profile = replace(first.profile, name=text, tokens={})
+    first = replace(
+        first,
+        profile=profile,
+        tokens=tuple(replace(each, symbol=f"{each.symbol}{text}") for each in first.tokens),
+        pools=tuple(replace(each, dex=f"{each.dex}{text}") for each in first.pools),  # type: ignore[type-var]
+    )
+    history = record(folder / "data", first, updates)
+    world = World(folder)
+    shutil.copy(traded.ledger, world.ledger)
+    configure(folder)
+    with sqlite3.connect(world.ledger) as connection:
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'history'", (str(history),))
+    connection.close()
+    spoil_ledger(world, text)
+    spoil_state(world, text)
+    # What stands in a file of strategies is one line that can be seen, or is refused.
+    name = in_a_line(text, 1_000)
+    checked = configure(
+        tmp_path_factory.mktemp("checked"), strategy(f"{name} a"), strategy("b", size_usd=1.0)
+    )
+    return Hostile(world, text, history, checked.config)
+
+
+def reloaded(found: Hostile) -> Answer:
+    text = found.text
+    return Reload(ReloadOutcome(1, "SIGHUP", text, 0.0, 0.0, changes=(text,), counts={text: 1}))
+
+
+def refused(found: Hostile) -> Answer:
+    return Reload(ReloadOutcome(1, "SIGHUP", found.text, 0.0, 0.0, errors=(found.text,)))
+
+
+Words = Callable[[Hostile], tuple[object, ...]]
+OF_LEDGER: dict[str, tuple[str, ...]] = {
+    "Status": ("status",),
+    "AllInBrief": ("why",),
+    "OneInFull": ("why", BOLD),
+    "Comparison": ("why", BOLD, SHY),
+    "Fills": ("fills",),
+    "ByHour": ("status", "--by-hour"),
+}
+OF_HISTORY: dict[str, tuple[object, ...]] = {
+    "Spreads": ("spreads",),
+    "Rivals": ("rivals",),
+    "Findings": ("scan", "--block", OPENS),
+    "Calibrated": ("calibrate", "--to", OPENS),
+    "CheckedHistory": ("history", "check"),
+}
+OTHERS = {"CheckedConfig", "Reload"}
+ELSEWHERE = {"Finished", "PrunedHistory"}
+"""The demo's last screen: its tables are those of status and of the trader's log. Pruning shows no
+text of the chain."""
+
+
+def test_every_screen_is_here() -> None:
+    """A new screen comes with its command."""
+    for package in (screens, demo):
+        for path in Path(str(package.__file__)).parent.glob("*.py"):
+            import_module(f"{package.__name__}.{path.stem}")
+    ours = {
+        each.__name__ for each in Answer.__subclasses__() if each.__module__.startswith("dexarb.")
+    }
+    assert ours == OF_LEDGER.keys() | OF_HISTORY.keys() | OTHERS | ELSEWHERE
+
+
+@pytest.mark.parametrize("screen", [*OF_LEDGER, *OF_HISTORY])
+def test_every_screen_shows_text_as_text(hostile: Hostile, dexarb: Dexarb, screen: str) -> None:
+    if screen in OF_LEDGER:
+        command, *names = OF_LEDGER[screen]
+        names = [each if each.startswith("--") else f"{each}{hostile.text}" for each in names]
+        words: tuple[object, ...] = (command, *names, "-c", hostile.world.config)
+    else:
+        words = (*OF_HISTORY[screen], hostile.history)
+    told = dexarb(*words)
+    assert told.code == 0, told.err
+    assert_harmless(told.out)
+    assert_harmless(told.err)
+    as_json = dexarb(*words, "--json")
+    assert json.loads(as_json.out)
+    assert as_json.out.isascii()
+
+
+@pytest.mark.parametrize("command", ["status", "fills"])
+def test_csv_is_text_and_no_formula(hostile: Hostile, dexarb: Dexarb, command: str) -> None:
+    told = dexarb(command, "-c", hostile.world.config, "--csv")
+    assert told.code == 0, told.err
+    assert_harmless(told.out)
+    header, *rows = csv.reader(io.StringIO(told.out))
+    assert rows
+    assert {len(row) for row in rows} == {len(header)}
+    assert not any(cell[:1] in "=+@" for row in rows for cell in row if cell)
+
+
+def test_the_first_screen_shows_text_as_text_in_colour(hostile: Hostile) -> None:
+    found = status.answer(hostile.world.config, status.Selection())
+    buffer = io.StringIO()
+    plain_console(file=buffer, width=80, force_terminal=True).print(found.render())
+    assert COLOURS.search(buffer.getvalue())
+    assert_harmless(buffer.getvalue())
+
+
+@pytest.mark.parametrize("made", [reloaded, refused])
+def test_what_a_trader_answers_is_text(
+    hostile: Hostile, made: Callable[[Hostile], Answer], capsys: pytest.CaptureFixture[str]
+) -> None:
+    show(made(hostile), as_json=False)
+    out, err = capsys.readouterr()
+    assert_harmless(out + err)
+
+
+def test_a_checked_file_shows_text_as_text(hostile: Hostile, dexarb: Dexarb) -> None:
+    told = dexarb("config", "check", "-c", hostile.config_check)
+    assert told.code == 0, told.err
+    assert_harmless(told.out)
+    assert_harmless(told.err)
+
+
+@pytest.mark.parametrize("kind", ["codes", "lines"])
+def test_a_name_that_no_screen_shows_is_refused(tmp_path: Path, dexarb: Dexarb, kind: str) -> None:
+    written = json.dumps(HOSTILE[kind], ensure_ascii=True)
+    world = configure(tmp_path, strategy("x").replace('"x"', written))
+    told = dexarb("config", "check", "-c", world.config)
+    assert told.code == 2
+    assert "has characters that no screen shows. Write" in told.err
+    assert_harmless(told.err)
+
+
+def test_tables_in_a_log_show_a_symbol_as_it_is() -> None:
+    first, _ = scene()
+    profile = replace(first.profile, tokens={})
+    tokens = tuple(replace(each, symbol=f"[/{each.symbol}]") for each in first.tokens)
+    market = Market(replace(first, profile=profile, tokens=tokens))
+    shown = as_text(spread_table(best_spreads(market.pools.values()), market))
+    assert "[/WETH]/[/USDC]" in shown
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_log_shows_text_as_text(
+    tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        path = start_logging("hostile", "info", tmp_path)
+        structlog.get_logger("x").warning(f"said {text}", reason=text, names=[text])
+        assert path is not None
+        assert_harmless(path.read_text() + capsys.readouterr().err)
+    finally:
+        logging.basicConfig(handlers=[], force=True)
+        structlog.reset_defaults()
+
+
+def test_errors_show_text_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    for text in HOSTILE.values():
+        complain(f"error: {text}")
+    err = capsys.readouterr().err
+    assert_harmless(err)
+    assert max(map(len, err.splitlines())) < 3_000
+
+
+@pytest.mark.parametrize("text", ["[/nope]", "[red]x[/red]", "[link=http://x]y", ":boom:", "[["])
+def test_a_console_takes_no_text_for_markup_wherever_it_stands(text: str) -> None:
+    table = Table(text, title=text, caption=text)
+    table.add_row(text)
+    buffer = io.StringIO()
+    console = plain_console(file=buffer, width=80)
+    console.print(Group(text, table), text)
+    assert buffer.getvalue().count(text) == 6
+
+
+def test_what_is_dropped_leaves_the_rest_in_its_colours_and_columns() -> None:
+    text = Text("ab\x1b[2Jc", style="red").append("\u202ed\x07e", style="bold")
+    table = Table("h\x1b[1m", title="t\u2066")
+    table.add_row(text)
+    table.add_row("r\x1b[3m")
+    buffer = io.StringIO()
+    plain_console(file=buffer, width=40, force_terminal=True, color_system="standard").print(table)
+    shown = buffer.getvalue()
+    assert "\x1b[31mab\x1b[0m" in shown
+    assert "\x1b[1;31mde\x1b[0m" in shown
+    lines = COLOURS.sub("", shown).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert "│ ab[2Jcde │" in lines
+
+
+def calls(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            yield node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+
+
+def test_consoles_are_made_in_one_place_and_nobody_reads_markup() -> None:
+    for path in SOURCE.rglob("*.py"):
+        called = set(calls(path))
+        assert not called & {"from_markup", "render_markup"}, path
+        assert not called & {"Console", "_PlainConsole"} or path.name == "console.py", path
