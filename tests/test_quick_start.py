@@ -24,7 +24,16 @@ sys.stderr.write(" ".join(name for name in {slow!r} if name in sys.modules))
 """
 
 
-@pytest.mark.parametrize("words", [("status",), ("why", "Bold"), ("fills",)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("status", "--by-hour"),
+        ("why", "Bold"),
+        ("fills",),
+        ("fills", "--since", "24h", "--csv"),
+    ],
+)
 def test_nothing_slow_is_loaded(tmp_path: Path, words: tuple[str, ...]) -> None:
     world = configure(tmp_path)
     world.ledger.parent.mkdir()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from dexarb.core.evidence import Outcome
+from dexarb.screens.console import plain_console
+from dexarb.screens.fills import answer
 from tests.store import books
 from tests.support.command import Dexarb
 from tests.support.scenes import BOLD, SHY, STRATEGIES, scene
@@ -129,3 +132,71 @@ def test_nothing_traded_yet(tmp_path: Path, dexarb: Dexarb) -> None:
     said = dexarb("fills", "-c", configure(tmp_path).config)
     assert said.code == 3
     assert "Start paper-trading" in said.err
+
+
+# -- when, and which exactly ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def days(world: World) -> World:
+    """One more fill two days on, at block 9."""
+    at = replace(books.block(9), timestamp=books.block(2).timestamp + 2 * 86_400)
+    late = books.decision("late", at, strategy=ONE.hash)
+    with books.open_ledger(world.ledger) as ledger, ledger.block(9, at) as block:
+        block.add_decisions([late])
+        block.add_fills([books.fill(late, at)])
+    return world
+
+
+@pytest.mark.parametrize(
+    ("options", "blocks"),
+    [
+        (["--since", "24h"], [9]),
+        (["--since", "3d"], [2, 2, 9]),
+        (["--to", "24h"], [2, 2]),
+        (["--from", "2023-11-14", "--to", "2023-11-14"], [2, 2]),
+        (["--since", "2023-11-14T22:13:25"], [9]),
+        (["--from", "3"], [9]),
+        (["--to", "8"], [2, 2]),
+        (["--from", "2", "--to", "24h", "--last", "1"], [2]),
+    ],
+)
+def test_of_some_time(days: World, dexarb: Dexarb, options: list[str], blocks: list[int]) -> None:
+    told = dexarb("fills", "-c", days.config, "--json", *options).json["fills"]
+    assert [each["block"] for each in told] == blocks
+
+
+def test_nothing_in_these_blocks_is_not_nothing_at_all(days: World, dexarb: Dexarb) -> None:
+    said = dexarb("fills", "-c", days.config, "--since", "2099-01-01", "-s", ONE.name)
+    assert (said.code, said.words) == (0, f'No fills of "{ONE.name}" in these blocks.')
+
+
+def test_json_has_times_and_whole_hashes(world: World, dexarb: Dexarb) -> None:
+    add_evidence(world, Outcome.TAKEN, place=4)
+    first, _ = dexarb("fills", "-c", world.config, "--json").json["fills"]
+    one, two = books.block(1), books.block(2)
+    assert (first["block_hash"], first["timestamp"]) == (two.hash, two.timestamp)
+    assert (first["decided_block_hash"], first["decided_timestamp"]) == (one.hash, one.timestamp)
+    mover = first["evidence"]["mover"]
+    assert (mover["block_hash"], mover["transaction"]) == (two.hash, "0xaa")
+
+
+def test_people_see_the_day_once_and_the_time_of_each(days: World, dexarb: Dexarb) -> None:
+    said = dexarb("fills", "-c", days.config).out
+    assert said.count("2023-11-14 UTC") == 1
+    assert said.count("22:13:24") == 3
+    assert said.index("2023-11-14 UTC") < said.index(TWO.name) < said.index("2023-11-16 UTC")
+
+
+def test_hashes_are_whole_on_request_and_where_there_is_room(world: World, dexarb: Dexarb) -> None:
+    add_evidence(world, Outcome.TAKEN, place=4)
+    short = dexarb("fills", "-c", world.config).out
+    assert books.block(2).hash not in short
+    assert TRADER not in short
+    full = dexarb("fills", "-c", world.config, "--full").out
+    for whole in (books.block(1).hash, books.block(2).hash, TRADER, "0xaa", ONE.hash):
+        assert whole in full
+    console = plain_console(file=StringIO(), width=140)
+    console.print(answer(world.config, strategy=None, last=2).render())
+    assert isinstance(console.file, StringIO)
+    assert books.block(2).hash in console.file.getvalue()

@@ -6,6 +6,7 @@ Anybody names a token, nodes word their errors, and files can be anybody's.
 from __future__ import annotations
 
 import ast
+import csv
 import io
 import json
 import logging
@@ -151,6 +152,7 @@ OF_LEDGER: dict[str, tuple[str, ...]] = {
     "OneInFull": ("why", BOLD),
     "Comparison": ("why", BOLD, SHY),
     "Fills": ("fills",),
+    "ByHour": ("status", "--by-hour"),
 }
 OF_HISTORY: dict[str, tuple[object, ...]] = {
     "Spreads": ("spreads",),
@@ -181,7 +183,7 @@ def test_every_screen_is_here() -> None:
 def test_every_screen_shows_text_as_text(hostile: Hostile, dexarb: Dexarb, screen: str) -> None:
     if screen in OF_LEDGER:
         command, *names = OF_LEDGER[screen]
-        names = [f"{name}{hostile.text}" for name in names]
+        names = [each if each.startswith("--") else f"{each}{hostile.text}" for each in names]
         words: tuple[object, ...] = (command, *names, "-c", hostile.world.config)
     else:
         words = (*OF_HISTORY[screen], hostile.history)
@@ -194,8 +196,19 @@ def test_every_screen_shows_text_as_text(hostile: Hostile, dexarb: Dexarb, scree
     assert as_json.out.isascii()
 
 
+@pytest.mark.parametrize("command", ["status", "fills"])
+def test_csv_is_text_and_no_formula(hostile: Hostile, dexarb: Dexarb, command: str) -> None:
+    told = dexarb(command, "-c", hostile.world.config, "--csv")
+    assert told.code == 0, told.err
+    assert_harmless(told.out)
+    header, *rows = csv.reader(io.StringIO(told.out))
+    assert rows
+    assert {len(row) for row in rows} == {len(header)}
+    assert not any(cell[:1] in "=+@" for row in rows for cell in row if cell)
+
+
 def test_the_first_screen_shows_text_as_text_in_colour(hostile: Hostile) -> None:
-    found = status.answer(hostile.world.config, sort=None, filter_text="", limit=30)
+    found = status.answer(hostile.world.config, status.Selection())
     buffer = io.StringIO()
     plain_console(file=buffer, width=80, force_terminal=True).print(found.render())
     assert COLOURS.search(buffer.getvalue())

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from dexarb.core.market import Market
 from dexarb.core.trade import Decision, DecisionId, Fill
+from dexarb.screens.console import plain_console
+from dexarb.screens.status import Selection, _fit, answer
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_rows import StrategyRow
+from dexarb.store.snapshot import StateWriter
 from tests.store import books
 from tests.support.command import Dexarb
 from tests.support.traded import World, configure
+from tests.support.worlds import arrivals
 from tests.support.worlds.small_chain import settings
 
 AGREED = {
     "name", "hash", "seen", "sent", "filled", "reverted", "lost", "profit_usd", "band_usd",
 }  # fmt: skip
 USD = 1_000_000
+OLDER = Path(books.__file__).parent / "fixtures" / "ledger_2.sqlite.gz"
 POOR, RICH, IDLE = STRATEGIES = [
     StrategyRow(each.hash, each.name, each.canonical, ordinal)
     for ordinal, each in enumerate(
@@ -231,3 +240,154 @@ def test_a_watch_waits_for_a_ledger_but_not_with_what_is_none(
     said = dexarb("status", "-c", world.config, "--watch")
     assert said.code == 3
     assert "ledger" in said.err
+
+
+# -- small terminals and odd clocks ---------------------------------------------------------------
+
+
+def test_on_few_lines_the_strategies_are_what_is_left(world: World) -> None:
+    status = answer(world.config, Selection())
+    many = tuple(
+        replace(status.totals.rows[0], name=f"Number {n:05d}", profit_micro_usd=n)
+        for n in range(1000)
+    )
+    crowd = replace(status, totals=replace(status.totals, rows=many))
+    for height, least in ((12, 5), (24, 10)):
+        console = plain_console(file=StringIO(), width=60, height=height, force_terminal=True)
+        lines = console.render_lines(_fit(crowd, console), pad=False)
+        said = "\n".join("".join(part.text for part in line) for line in lines)
+        assert len(lines) <= height
+        assert said.count("Number ") >= least
+        assert "Number 00999" in said
+        assert "more: --limit" in said
+
+
+def test_names_can_be_read_on_sixty_columns(
+    world: World, dexarb: Dexarb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    said = dexarb("status", "-c", world.config).out
+    assert f"{IDLE.name} (ended)" in said
+    assert "+3.00" in said
+    assert "sent" in said
+    assert "seen" not in said
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "seen" in dexarb("status", "-c", world.config).out
+
+
+@pytest.mark.parametrize(("ahead_s", "is_told"), [(0.5, False), (3_600, True), (-5, False)])
+def test_an_age_is_never_negative(
+    world: World, dexarb: Dexarb, ahead_s: float, is_told: bool
+) -> None:
+    at = replace(arrivals.first_keyframe().block, seen_at=time.time() + ahead_s)
+    market = Market(replace(arrivals.first_keyframe(), block=at))
+    StateWriter(world.state, world.history).write(market, 1, now=True)
+    told = dexarb("status", "-c", world.config, "--json").json
+    assert told["state_age_s"] == (0.0 if ahead_s > 0 else pytest.approx(5, abs=3))
+    said = dexarb("status", "-c", world.config).words
+    assert "-" not in said.split(" old")[0].split(", ")[-1]
+    assert ("ahead of this machine's clock" in said) == is_told
+
+
+# -- over time ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def day_later(world: World) -> World:
+    """A day on: the rich one has lost two of its three dollars, and the idle one is back."""
+    at = replace(books.block(3), timestamp=books.block(1).timestamp + 86_400)
+    with books.open_ledger(world.ledger) as ledger, ledger.block(3, at) as block:
+        late = _decision(RICH)._replace(id=DecisionId("late"), block=at)
+        block.set_strategies(STRATEGIES)
+        block.add_decisions([late])
+        block.add_fills([books.fill(late, at, net=-2 * USD, status="reverted")])
+    return world
+
+
+def test_json_has_since_when_how_much_a_day_how_often_and_how_far_down(
+    day_later: World, dexarb: Dexarb
+) -> None:
+    told = dexarb("status", "-c", day_later.config, "--json").json
+    began = books.block(1).timestamp
+    assert (told["since"], told["timestamp"]) == (began, began + 86_400)
+    poor, rich, idle = told["strategies"]
+    assert (rich["since"], rich["traded_s"]) == (began, 86_400)
+    assert (rich["profit_per_day_usd"], rich["win_rate"], rich["drawdown_usd"]) == (1.0, 0.5, 2.0)
+    assert rich["gas_usd"] == {"filled": 11e-6, "reverted": 11e-6, "lost": 0.0}
+    assert (poor["profit_per_day_usd"], poor["win_rate"], poor["drawdown_usd"]) == (-1.0, 0.0, 1.0)
+    assert (idle["traded_s"], idle["win_rate"]) == (2, None)
+    change = told["last_change"]
+    assert (change["block"], change["began"], change["ended"]) == (3, [IDLE.name], [])
+    assert change["since"]["profit_usd"] == -2.0
+
+
+def test_people_read_it_where_there_is_room_or_when_they_ask(
+    day_later: World, dexarb: Dexarb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = dexarb("status", "-c", day_later.config).words
+    assert "Since 2023-11-14 22:13 UTC (24 h): gas" in said
+    assert "for 2 filled 0.000022, 1 reverted 0.000011" in said
+    assert f"Last change of the strategies at block 3, 0 s ago: {IDLE.name} began." in said
+    assert "Since then 1 sent, 0 filled, 1 reverted, 0 lost: net -2.00 USD" in said
+    assert "drawdown" not in said
+    asked = dexarb("status", "-c", day_later.config, "--performance").out
+    (line,) = (line.split() for line in asked.splitlines() if RICH.name in line)
+    assert line == [
+        *RICH.name.split(),
+        "+1.00",
+        "50",
+        "+1.00",
+        "2.00",
+        "0.000011",
+        "0.000011",
+        "0.00",
+    ]
+    assert "seen" not in asked
+    monkeypatch.setenv("COLUMNS", "170")
+    wide = dexarb("status", "-c", day_later.config, "--json").code
+    assert wide == 0
+    console = plain_console(file=StringIO(), width=170)
+    console.print(answer(day_later.config, Selection()).render())
+    assert isinstance(console.file, StringIO)
+    heading = console.file.getvalue()
+    assert all(column in heading for column in ("seen", "band USD", "drawdown", "gas lost"))
+
+
+def test_by_hour_of_the_day(day_later: World, dexarb: Dexarb) -> None:
+    told = dexarb("status", "-c", day_later.config, "--by-hour", "--json").json
+    hours = told["by_hour"]
+    assert [each["hour"] for each in hours] == [*range(24)]
+    busy = [each for each in hours if each["settled"]]
+    assert [(each["hour"], each["profit_usd"]) for each in busy] == [(22, 0.0)]
+    assert busy[0]["win_rate"] == pytest.approx(1 / 3)
+    said = dexarb("status", "-c", day_later.config, "--by-hour", "--filter", RICH.name)
+    assert "of 1 strategies" in said.words
+    (line,) = (line.split() for line in said.out.splitlines() if line.startswith(" 22"))
+    assert line[:6] == ["22", "2", "1", "1", "0", "50"]
+    assert "+1.00" in line
+    both = dexarb("status", "-c", day_later.config, "--by-hour", "--watch")
+    assert (both.code, "--by-hour and --watch do not go together" in both.err) == (2, True)
+
+
+def test_an_empty_day_says_so(tmp_path: Path, dexarb: Dexarb) -> None:
+    world = configure(tmp_path)
+    world.ledger.parent.mkdir()
+    with books.open_ledger(world.ledger) as ledger, ledger.block(1, books.block(1)) as block:
+        block.set_strategies(STRATEGIES)
+    assert "Nothing settled yet" in dexarb("status", "-c", world.config, "--by-hour").out
+    assert "(0 s)" in dexarb("status", "-c", world.config).out
+
+
+def test_books_of_the_schema_before_tell_the_same(tmp_path: Path, dexarb: Dexarb) -> None:
+    """Blocks at which epochs begin are not kept there: the next in which something happened is."""
+    world = configure(tmp_path)
+    world.ledger.parent.mkdir()
+    world.ledger.write_bytes(gzip.decompress(OLDER.read_bytes()))
+    told = dexarb("status", "-c", world.config, "--json").json
+    assert told["since"] == 1_700_000_006
+    for row in told["strategies"]:
+        assert row["gained"] <= row["filled"]
+        assert 0 <= row["win_rate"] <= 1
+        assert row["drawdown_usd"] >= max(0.0, -row["profit_usd"])
+    assert told["last_change"]["block"] == 30
+    assert dexarb("fills", "-c", world.config, "--since", "10s", "--json").json["fills"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +38,7 @@ from dexarb.core.trade import Incident
 from dexarb.core.units import GWEI, MICRO_USD
 from dexarb.errors import InputError, StoreError
 from dexarb.screens.output import NAMES_SHOWN, abridged
-from dexarb.screens.tables import as_text, spread_table, strategy_table
+from dexarb.screens.tables import as_text, best, spread_table, strategy_table
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_notes import METRICS, RELOAD, TRADER, Hasty, Metrics, ReloadOutcome
@@ -327,8 +326,7 @@ class PaperTrader:
         rows = self._ledger.totals()
         self._told.stand(rows, len(self._session.settings), market.block.number)
         # Laying out thousands of rows would take longer than many a block.
-        best = heapq.nlargest(LOGGED_STRATEGIES, rows, key=lambda row: row.profit_micro_usd)
-        shown = rows if len(rows) <= LOGGED_STRATEGIES else best
+        shown = best(rows, LOGGED_STRATEGIES)
         count = f"{len(shown)} of {len(rows):,} " if len(shown) < len(rows) else ""
         title = f"{count}strategies at block {market.block.number}"
         self._supervisor.status(f"block {market.block.number}, {len(rows):,} strategies")

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from dexarb import __version__
+from dexarb.errors import InputError
+from dexarb.screens.when import When, when
 
 COLLECTOR_TOML = Path("config/collector.toml")
 PAPER_TOML = Path("config/paper_trading.toml")
@@ -20,12 +22,23 @@ BLOCKS_READ = 10_000
 CollectorFile = Annotated[Path, typer.Option("--config", "-c", help="The collector's TOML file.")]
 PaperFile = Annotated[Path, typer.Option("--config", "-c", help="The paper trader's TOML file.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+Csv = Annotated[bool, typer.Option("--csv", help="CSV on standard output, all rows.")]
 
 History = Annotated[
     Path | None, typer.Argument(help="A history folder; without it the collector's.")
 ]
-FirstBlock = Annotated[int | None, typer.Option("--from", help="First block.")]
-LastBlock = Annotated[int | None, typer.Option("--to", help="Last block.")]
+WHEN = "WHEN"
+HOW_TO_SAY_WHEN = "its number, 24h, 30m or 7d before the newest, or a date or time (UTC)"
+FirstBlock = Annotated[
+    When | None,
+    typer.Option(
+        "--from", "--since", parser=when, metavar=WHEN, help=f"First block: {HOW_TO_SAY_WHEN}."
+    ),
+]
+LastBlock = Annotated[
+    When | None,
+    typer.Option("--to", parser=when, metavar=WHEN, help="Last block, in the same ways."),
+]
 BlockCount = Annotated[
     int | None,
     typer.Option(
@@ -36,9 +49,16 @@ BlockCount = Annotated[
 ]
 
 
-def newest(count: int | None, first: int | None) -> int | None:
+def newest(count: int | None, first: When | None) -> int | None:
     """How many blocks to look at, at most: who says where to begin, means all from there."""
     return BLOCKS_READ if count is None and first is None else count
+
+
+def one_form(**asked: bool) -> None:
+    """Raises InputError where an answer is asked for in several forms at once."""
+    names = [f"--{name.replace('_', '-')}" for name, is_asked in asked.items() if is_asked]
+    if len(names) > 1:
+        raise InputError(f"{' and '.join(names)} do not go together: choose one of them")
 
 
 def is_given(context: typer.Context, option: str) -> bool:

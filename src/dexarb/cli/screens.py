@@ -7,8 +7,11 @@ from typing import Annotated
 import typer
 
 from dexarb.cli.options import (
+    HOW_TO_SAY_WHEN,
     PAPER_TOML,
+    WHEN,
     BlockCount,
+    Csv,
     FirstBlock,
     History,
     Json,
@@ -16,8 +19,12 @@ from dexarb.cli.options import (
     PaperFile,
     is_given,
     newest,
+    one_form,
 )
 from dexarb.screens.answer import show
+from dexarb.screens.when import When, when
+
+FILLS_SHOWN = 10
 
 
 def status(
@@ -34,15 +41,31 @@ def status(
         str, typer.Option("--filter", help="Part of a name or hash, or: active, stopped.")
     ] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="Strategies on the screen.")] = 30,
+    performance: Annotated[
+        bool,
+        typer.Option("--performance", help="Profit a day, win rate, drawdown and gas first."),
+    ] = False,
+    by_hour: Annotated[
+        bool, typer.Option("--by-hour", help="Instead: what came of each hour of the day (UTC).")
+    ] = False,
+    as_csv: Csv = False,
     as_json: Json = False,
 ) -> int:
-    """How the strategies stand: counts, profit and band, and how old the state is."""
-    from dexarb.screens.status import answer, follow
+    """How the strategies stand: counts, profit and band, since when, and how old the state is."""
+    from dexarb.screens import hours, status
+    from dexarb.screens.csv_output import show_csv
+    from dexarb.screens.tables import COUNTS, PERFORMANCE
 
+    one_form(csv=as_csv, json=as_json)
+    one_form(by_hour=by_hour, csv=as_csv, watch=watch)
+    first = PERFORMANCE if performance else COUNTS
+    selection = status.Selection(sort, filter_text, limit, first)
+    if by_hour:
+        return show(hours.answer(config, selection), as_json=as_json)
     if watch:
-        follow(config, sort=sort, filter_text=filter_text, limit=limit, as_json=as_json)
-    found = answer(config, sort=sort, filter_text=filter_text, limit=limit)
-    return show(found, as_json=as_json)
+        status.follow(config, selection, as_json=as_json)
+    found = status.answer(config, selection)
+    return show_csv(found) if as_csv else show(found, as_json=as_json)
 
 
 def why(
@@ -66,19 +89,45 @@ def fills(
     strategy: Annotated[
         str | None, typer.Option("--strategy", "-s", help="Only this one, by name or hash.")
     ] = None,
-    last: Annotated[int, typer.Option("--last", min=1, help="How many.")] = 10,
+    first: FirstBlock = None,
+    until: LastBlock = None,
+    last: Annotated[
+        int | None,
+        typer.Option(
+            "--last",
+            min=1,
+            help=f"Of these the newest so many; without it, --from and --csv: {FILLS_SHOWN}.",
+        ),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Names and hashes whole; on wide terminals they are.")
+    ] = False,
+    as_csv: Csv = False,
     as_json: Json = False,
 ) -> int:
     """The last fills, each with what the chain did with the same spread."""
+    from dexarb.screens.csv_output import show_csv
     from dexarb.screens.fills import answer
 
-    return show(answer(config, strategy=strategy, last=last), as_json=as_json)
+    one_form(csv=as_csv, json=as_json)
+    if last is None and first is None and not as_csv:
+        last = FILLS_SHOWN
+    found = answer(config, strategy=strategy, last=last, first=first, until=until, is_full=full)
+    return show_csv(found) if as_csv else show(found, as_json=as_json)
 
 
 def scan(
     history: History = None,
     config: PaperFile = PAPER_TOML,
-    block: Annotated[int | None, typer.Option("--block", help="A block of the history.")] = None,
+    block: Annotated[
+        When | None,
+        typer.Option(
+            "--block",
+            parser=when,
+            metavar=WHEN,
+            help=f"A block of the history: {HOW_TO_SAY_WHEN}.",
+        ),
+    ] = None,
     min_profit_usd: Annotated[
         float, typer.Option("--min-profit-usd", help="Least profit after gas.")
     ] = 0.0,

@@ -69,7 +69,7 @@ def _complete(lines: list[str], header: int, model: type[TomlTable]) -> None:
     """Add the table's other keys behind its last one."""
     last, stated = header, set()
     for place in range(header + 1, len(lines)):
-        if lines[place].startswith("["):
+        if lines[place].startswith(("[", "# [")):
             break
         if found := _KEY.match(lines[place]):
             last = place

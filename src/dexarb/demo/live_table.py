@@ -6,18 +6,19 @@ import os
 import shlex
 import sys
 from dataclasses import dataclass
-from math import ceil
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from rich.console import Console, ConsoleDimensions, Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from dexarb.demo.settings import Files
 from dexarb.demo.watch import Progress
 from dexarb.screens.answer import Answer
-from dexarb.screens.tables import spread_table, strategy_table
+from dexarb.screens.fitting import fitting
+from dexarb.screens.tables import best, spread_table, strategy_table
 
 LOOK_FURTHER = {
     "spreads": "the market",
@@ -25,8 +26,10 @@ LOOK_FURTHER = {
     "fills": "each outcome",
     "rivals": "who took it",
 }
-LINES_AROUND = 12
-"""Of the live table: its head, and the titles and rules of both tables."""
+SHOWN = 30
+"""Strategies at the end of a run."""
+FEW_PAIRS, FEW_STRATEGIES = 3, 5
+"""Below this the spreads give way to the strategies."""
 PLAIN_EVERY = 10
 """Without a terminal: a line every so many blocks instead of a live table."""
 
@@ -54,8 +57,7 @@ class LiveTable:
 
     def show(self, progress: Progress) -> None:
         if self._live:
-            shown = live(progress, self._files, self._console.size)
-            self._live.update(shown, refresh=True)
+            self._live.update(live(progress, self._files, self._console), refresh=True)
         elif progress.blocks % PLAIN_EVERY == 0:
             sent = sum(row.sent for row in progress.totals.rows)
             best = max(spread.after_fees_bps for spread in progress.spreads.values())
@@ -67,16 +69,34 @@ class LiveTable:
             )
 
 
-def live(progress: Progress, files: Files, size: ConsoleDimensions) -> RenderableType:
-    """The tables with as many of the spreads as there are lines for."""
+def live(progress: Progress, files: Files, console: Console) -> RenderableType:
+    """All strategies and as many of the spreads as there are lines for. Where there are too few: no
+    spreads, and the best strategies, at last nothing but them."""
     help_text = f"Ctrl-C stops; {look_inside(files)} looks inside"
-    lines = size.height - LINES_AROUND - ceil(len(help_text) / size.width)
-    shown = tables(progress, max(1, lines - len(progress.totals.rows)))
-    return Group(Text(help_text, style="dim", overflow="fold"), *shown)
+
+    def screen(pairs: int, strategies: int = SHOWN) -> RenderableType:
+        shown = tables(progress, pairs, strategies)
+        return Group(Text(help_text, style="dim", overflow="fold"), *shown)
+
+    def brief(strategies: int) -> RenderableType:
+        _, *shown = tables(progress, 0, strategies)
+        return Group(*shown)
+
+    pairs, few = len(progress.spreads), min(len(progress.totals.rows), FEW_STRATEGIES)
+    return (
+        fitting(console, screen, pairs)
+        or fitting(console, partial(screen, min(pairs, FEW_PAIRS)), SHOWN, few)
+        or fitting(console, partial(screen, 0), SHOWN, few)
+        or fitting(console, brief, SHOWN)
+        or brief(1)
+    )
 
 
-def tables(progress: Progress, pairs: int | None = None) -> list[RenderableType]:
-    """Block, spreads and strategies. pairs: only so many, the nearest to paying."""
+def tables(
+    progress: Progress, pairs: int | None = None, strategies: int = SHOWN
+) -> list[RenderableType]:
+    """Block, spreads and strategies. pairs: only so many, the nearest to paying; strategies: only
+    so many, the best."""
     state, totals = progress.state, progress.totals
     head = Text.assemble(
         ("block ", "dim"),
@@ -92,13 +112,14 @@ def tables(progress: Progress, pairs: int | None = None) -> list[RenderableType]
         ("   to decision ", "dim"),
         _milliseconds(totals.block_to_decision_ms),
     )
-    return [
-        head,
-        spread_table(
-            progress.spreads, progress.market, "Spreads against what the fees need", pairs
-        ),
-        strategy_table(totals.rows, "Strategies (net of gas, settled a block later)"),
-    ]
+    spreads = spread_table(
+        progress.spreads, progress.market, "Spreads against what the fees need", pairs
+    )
+    shown = best(totals.rows, strategies)
+    table = strategy_table(shown, "Strategies (net of gas, settled a block later)")
+    rest = len(totals.rows) - len(shown)
+    more = [Text(f"{rest:,} more: `dexarb status --limit {len(totals.rows)}` shows all", "dim")]
+    return [head, *([] if pairs == 0 else [spreads]), table, *(more if rest else [])]
 
 
 @dataclass(frozen=True, slots=True)

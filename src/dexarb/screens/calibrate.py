@@ -17,6 +17,7 @@ from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
 from dexarb.screens.progress import shown
+from dexarb.screens.when import When, blocks_of
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.calibrating import Calibrations, CalibrationStudy, beginning, followed
 from dexarb.study.calibration_sums import Calibration, Disagreement
@@ -101,10 +102,11 @@ class Calibrated(Answer):
 
 
 def answer(
-    history: Path | None, *, config: Path, first: int | None, last: int | None
+    history: Path | None, *, config: Path, first: When | None, last: When | None
 ) -> Calibrated:
     """Raises StoreError, InputError."""
-    return Calibrated(calibrate(history_reader(history, config), first, last))
+    reader = history_reader(history, config)
+    return Calibrated(calibrate(reader, *blocks_of(reader, first, last)))
 
 
 def calibrate(

@@ -61,3 +61,46 @@ def trading_remarks(metrics: Mapping[str, Any]) -> Iterator[str]:
     unpriced: Mapping[str, str] = metrics.get("unpriced") or {}
     for problem in unpriced.values():
         yield f"{in_a_line(problem, MOST_CHARACTERS)}. {REMEDY}."
+
+
+def usage_of(metrics: Mapping[str, Any]) -> dict[str, int] | None:
+    """What all endpoints have been asked, in the UTC day and month that they counted last; None
+    where the collector does not say."""
+    endpoints = [each for each in metrics.get("endpoints") or [] if each.get("this_month")]
+    if not endpoints:
+        return None
+    return {
+        f"{what}_{period}": sum(int((each.get(period) or {}).get(what, 0)) for each in endpoints)
+        for period in ("today", "this_month")
+        for what in ("requests", "compute_units")
+    }
+
+
+def usage_line(metrics: Mapping[str, Any]) -> str | None:
+    """`Requests, as providers bill them: 43,210 today (1,104,000 compute units), ...`"""
+    used = usage_of(metrics)
+    if used is None:
+        return None
+    told = [
+        f"{used[f'requests_{period}']:,} {period.replace('_', ' ')}"
+        f" ({used[f'compute_units_{period}']:,} compute units)"
+        for period in ("today", "this_month")
+    ]
+    line = f"Requests, as providers bill them: {', '.join(told)}"
+    shares = [_share(each) for each in metrics.get("endpoints") or []]
+    known = [share for share in shares if share is not None]
+    return f"{line}; {100 * max(known):.0f} % of a budget used" if known else line
+
+
+def _share(endpoint: Mapping[str, Any]) -> float | None:
+    """Of its budget, the one that is nearer to its end."""
+    budget = endpoint.get("budget") or {}
+    found = [
+        (endpoint.get(period) or {}).get(what, 0) / budget[limit]
+        for limit, period, what in (
+            ("daily_requests", "today", "requests"),
+            ("monthly_compute_units", "this_month", "compute_units"),
+        )
+        if budget.get(limit)
+    ]
+    return max(found, default=None)

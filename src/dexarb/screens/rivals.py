@@ -17,6 +17,7 @@ from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
 from dexarb.screens.progress import shown
 from dexarb.screens.tables import plain_table, usd
+from dexarb.screens.when import When, blocks_of
 from dexarb.study.rivals import Rival
 from dexarb.study.rivals_study import RivalsStudy, Who
 from dexarb.study.study import run
@@ -97,15 +98,17 @@ def answer(
     history: Path | None,
     *,
     config: Path,
-    first: int | None,
-    last: int | None,
+    first: When | None,
+    last: When | None,
     count: int | None,
     by: str,
 ) -> Rivals:
     """Raises ConfigError, InputError for blocks that are not there, StoreError."""
     if by not in (TARGET, SENDER):
         raise InputError(f'--by "{by}" is neither {TARGET} nor {SENDER}')
-    asked = span(history_reader(history, config), first=first, last=last, count=count)
+    reader = history_reader(history, config)
+    begin, end = blocks_of(reader, first, last)
+    asked = span(reader, first=begin, last=end, count=count)
     found = run(RivalsStudy(_WHO[by]), shown(walk(asked), "reading history", asked.blocks))
     return Rivals(asked, by, found.rivals, found.takes, found.opened, found.without_receipts)
 

@@ -18,6 +18,7 @@ from dexarb.screens.names import Names, names_at
 from dexarb.screens.output import counted
 from dexarb.screens.progress import shown
 from dexarb.screens.tables import plain_table
+from dexarb.screens.when import When, blocks_of
 from dexarb.study.open_now import Finding, OpenNow, priced, way_to
 from dexarb.study.study import run
 from dexarb.study.walk import history_reader
@@ -51,11 +52,12 @@ class Findings(Answer):
 
 
 def answer(
-    history: Path | None, *, config: Path, block: int | None, min_profit_usd: float
+    history: Path | None, *, config: Path, block: When | None, min_profit_usd: float
 ) -> Findings:
     """Raises StoreError, InputError for a block that the history does not have."""
     reader = history_reader(history, config)
-    way = way_to(reader, block)
+    _, number = blocks_of(reader, None, block)
+    way = way_to(reader, number)
     blocks = way.number - way.first.block.number
     found = run(OpenNow(), shown(priced(reader, way), "reading history", blocks))
     wanted = [

@@ -8,6 +8,7 @@ from dexarb.config.paper import load_paper
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.progress import shown
 from dexarb.screens.spreads_screen import Spreads
+from dexarb.screens.when import When, blocks_of
 from dexarb.study.spreads_survey import SpreadsStudy, chosen_sizes
 from dexarb.study.study import run
 from dexarb.study.walk import first_market, history_reader, span, walk
@@ -18,8 +19,8 @@ def answer(
     history: Path | None,
     *,
     config: Path,
-    first: int | None,
-    last: int | None,
+    first: When | None,
+    last: When | None,
     count: int | None,
     size_usd: float | None,
     with_strategies: bool = True,
@@ -29,7 +30,8 @@ def answer(
     Raises ConfigError, InputError for blocks that are not there, StoreError.
     """
     reader = history_reader(history, config)
-    asked = span(reader, first=first, last=last, count=count)
+    begin, end = blocks_of(reader, first, last)
+    asked = span(reader, first=begin, last=end, count=count)
     loaded = load_paper(config) if with_strategies else None
     settings = loaded.settings(first_market(asked).profile.tokens) if loaded else ()
     settings = tuple(each for each in settings if each.kind == THRESHOLD)

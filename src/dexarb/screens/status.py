@@ -5,32 +5,37 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from dexarb.config.paths import ConfigPaths, config_paths
 from dexarb.core.text import as_name, in_a_line
-from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError, StoreError
 from dexarb.screens.answer import Answer
-from dexarb.screens.collector_health import collector_remarks, proof_line
+from dexarb.screens.collector_health import collector_remarks, proof_line, usage_line, usage_of
 from dexarb.screens.console import plain_console
+from dexarb.screens.csv_output import Cell
+from dexarb.screens.fitting import fitting
 from dexarb.screens.names import state_beside
+from dexarb.screens.status_lines import change_lines, since_line
 from dexarb.screens.stopped import words
-from dexarb.screens.tables import ago, strategy_table
+from dexarb.screens.strategy_row import STRATEGY_COLUMNS, strategy_row
+from dexarb.screens.tables import COUNTS, ago, signed_usd, strategy_table
 from dexarb.store.ledger_rows import StrategyTotals
 from dexarb.store.snapshot import State
+from dexarb.study.last_change import last_change_as_json
 from dexarb.study.totals import Totals, read_totals
 
 POLL_S = 0.2
-AROUND = 12
-"""Lines of a watched screen that are no strategies."""
+SEEN_AT_LEAST = 5
+"""Strategies on a watched screen; what else there is to say gives way to them."""
 ACTIVE, STOPPED = "active", "stopped"
 IS_COLLECTING_S = 60.0
 """A state older than this makes one ask whether the collector runs."""
@@ -57,11 +62,17 @@ SORTS: dict[str, _Key] = {
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which strategies to show. text: part of a name or hash, or ACTIVE or STOPPED. limit: of the
-    screen."""
+    screen. first: COUNTS or PERFORMANCE, what of them is shown where there is not room for all."""
 
-    sort: str | None
-    text: str
-    limit: int
+    sort: str | None = None
+    text: str = ""
+    limit: int = 30
+    first: str = COUNTS
+
+    def __post_init__(self) -> None:
+        """Raises InputError."""
+        if self.sort is not None and self.sort not in SORTS:
+            raise InputError(f'--sort "{self.sort}" is none of {", ".join(SORTS)}')
 
     def of(self, totals: Totals) -> list[StrategyTotals]:
         """JSON keeps the configuration's order, people see the best first."""
@@ -83,10 +94,15 @@ class Status(Answer):
     selection: Selection
 
     def age_s(self) -> float | None:
-        """Seconds since the state's block was seen."""
+        """Seconds since the state's block was seen; 0 where it says later than this clock."""
+        ahead_s = self.ahead_s()
+        return None if ahead_s is None else max(0.0, -ahead_s)
+
+    def ahead_s(self) -> float | None:
+        """Seconds that the state's block is ahead of this machine's clock; negative: behind."""
         if self.state is None:
             return None
-        return time.time() - (self.state.block.seen_at or self.state.block.timestamp)
+        return (self.state.block.seen_at or self.state.block.timestamp) - time.time()
 
     def as_json(self) -> dict[str, Any]:
         age_s = self.age_s()
@@ -96,37 +112,61 @@ class Status(Answer):
             "state_block": self.state.block.number if self.state else None,
             "state_age_s": None if age_s is None else round(age_s, 1),
             "collector": dict(self.state.metrics) if self.state else None,
+            "timestamp": self.totals.timestamp,
+            "since": self.totals.since,
+            "last_change": last_change_as_json(self.totals.change),
+            "usage": usage_of(self.state.metrics) if self.state else None,
             "strategies": [self.totals.as_json(row) for row in rows],
         }
 
+    @property
+    def csv_columns(self) -> tuple[str, ...]:
+        return STRATEGY_COLUMNS
+
+    def csv_rows(self) -> Iterator[Mapping[str, Cell]]:
+        """All that --filter leaves, as in JSON."""
+        rows = self.selection.of(self.totals)
+        return (strategy_row(row, self.totals) for row in rows)
+
     def render(self) -> RenderableType:
-        totals, selection = self.totals, self.selection
-        rows = replace(selection, sort=selection.sort or "profit").of(totals)
-        shown = rows[: selection.limit]
+        return self.screen(self.ranked(), self.selection.limit)
+
+    def ranked(self) -> list[StrategyTotals]:
+        """People see the best first."""
+        return replace(self.selection, sort=self.selection.sort or "profit").of(self.totals)
+
+    def screen(
+        self, rows: Sequence[StrategyTotals], limit: int, *, is_brief: bool = False
+    ) -> RenderableType:
+        """is_brief: without what else there is to say, where there is no room for it."""
+        totals = self.totals
+        shown = rows[:limit]
         parts: list[RenderableType] = [_head(self)]
         if shown:
             states = {row.hash: totals.state(row) for row in shown}
             idle = {key: state for key, state in states.items() if state != ACTIVE}
-            parts.append(strategy_table(shown, remarks=idle))
+            done = [totals.performance(row) for row in shown]
+            first = self.selection.first
+            parts.append(strategy_table(shown, remarks=idle, performances=done, first=first))
         if len(rows) > len(shown):
-            more = f"{len(rows) - len(shown)} more: --limit, --filter and --sort choose"
+            more = f"{len(rows) - len(shown):,} more: --limit, --filter and --sort choose"
             parts.append(Text(more, style="dim"))
-        if self.state is not None:
-            parts.append(Text(proof_line(self.state.metrics), style="dim"))
-        parts += [Text(line, style="yellow") for line in _remarks(self, rows)]
+        if not is_brief:
+            metrics = self.state.metrics if self.state is not None else None
+            told = [
+                since_line(totals, rows),
+                *change_lines(totals.change, totals.timestamp),
+                proof_line(metrics) if metrics is not None else None,
+                usage_line(metrics) if metrics is not None else None,
+            ]
+            parts += [Text(line, style="dim") for line in told if line is not None]
+            parts += [Text(line, style="yellow") for line in _remarks(self, rows)]
         return Group(*parts)
 
 
-def answer(config: Path, *, sort: str | None, filter_text: str, limit: int) -> Status:
-    """Raises ConfigError, InputError, and StoreError where nothing is written yet."""
-    selection = _selection(sort, filter_text, limit)
+def answer(config: Path, selection: Selection) -> Status:
+    """Raises ConfigError, and StoreError where nothing is written yet."""
     return _read(config_paths(config), selection)
-
-
-def _selection(sort: str | None, text: str, limit: int) -> Selection:
-    if sort is not None and sort not in SORTS:
-        raise InputError(f'--sort "{sort}" is none of {", ".join(SORTS)}')
-    return Selection(sort, text, limit)
 
 
 def _read(files: ConfigPaths, selection: Selection) -> Status:
@@ -153,6 +193,9 @@ def _remarks(status: Status, rows: Sequence[StrategyTotals]) -> Iterator[str]:
     age_s = status.age_s()
     if age_s is not None and age_s > IS_COLLECTING_S:
         yield "The state is old: is data-collector running?"
+    ahead_s = status.ahead_s()
+    if ahead_s is not None and ahead_s >= 1:
+        yield f"The state's block is {ago(ahead_s)} ahead of this machine's clock: is that right?"
     if state and totals.block is not None and totals.block < state.block.number:
         behind = state.block.number - totals.block
         yield f"paper-trading is {behind} blocks behind the collector"
@@ -168,7 +211,7 @@ def _remarks(status: Status, rows: Sequence[StrategyTotals]) -> Iterator[str]:
     if any(row.unplaced for row in rows):
         yield "?: the place of some fills in their block is not known, so only the band is true."
     won = [(as_name(row.name), totals.won_over_taker(row)) for row in rows]
-    gains = [f"{name} {net / MICRO_USD:+,.2f}" for name, net in won if net]
+    gains = [f"{name} {signed_usd(net).plain}" for name, net in won if net]
     if gains:
         more = [f"and {len(gains) - MANY_NAMES} more"] if len(gains) > MANY_NAMES else []
         names = ", ".join(gains[:MANY_NAMES] + more)
@@ -192,12 +235,11 @@ def _stopped(totals: Totals, rows: Sequence[StrategyTotals]) -> Iterator[str]:
 # -- watching -------------------------------------------------------------------------------------
 
 
-def follow(config: Path, *, sort: str | None, filter_text: str, limit: int, as_json: bool) -> None:
+def follow(config: Path, selection: Selection, *, as_json: bool) -> None:
     """Until interrupted. Something is written only when something has changed.
 
-    Raises ConfigError, InputError, StoreError.
+    Raises ConfigError, StoreError.
     """
-    selection = _selection(sort, filter_text, limit)
     files = config_paths(config)
     console = plain_console()
     if as_json:
@@ -210,10 +252,17 @@ def follow(config: Path, *, sort: str | None, filter_text: str, limit: int, as_j
     else:
         with Live(console=console, auto_refresh=False) as live:
             for status in _changes(files, selection, ticking=True):
-                lines = max(1, min(limit, console.height - AROUND))
-                fitting = replace(selection, limit=lines)
-                screen = replace(status, selection=fitting).render() if status else _waiting(files)
-                live.update(screen, refresh=True)
+                live.update(_fit(status, console) if status else _waiting(files), refresh=True)
+
+
+def _fit(status: Status, console: Console) -> RenderableType:
+    """The strategies first: on twelve lines they are seen, and nothing but them."""
+    rows = status.ranked()
+    limit = status.selection.limit
+    enough = min(limit, len(rows), SEEN_AT_LEAST)
+    whole = fitting(console, partial(status.screen, rows), limit, enough)
+    brief = partial(status.screen, rows, is_brief=True)
+    return whole or fitting(console, brief, limit) or brief(1)
 
 
 def _waiting(files: ConfigPaths) -> Text:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
 
 from rich import box
-from rich.console import RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -17,38 +20,138 @@ from dexarb.core.trade import StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.console import plain_console
 from dexarb.screens.names import names_at
+from dexarb.screens.when import utc
 from dexarb.store.ledger_rows import StrategyTotals
+from dexarb.study.performance import Performance
 from dexarb.study.spreads import Spread
 
 LOG_WIDTH = 118
 UNKNOWN = "?"
+COUNTS, PERFORMANCE = "counts", "performance"
+COUNTS_LEAST = ("seen", "open", "lost", "rev", "band USD", "sent", "fill")
+PERFORMANCE_LEAST = (
+    "since", "gas lost", "gas fill", "gas rev", "won %", "drawdown", "USD a day",
+)  # fmt: skip
+"""Which columns are left out first where a line is too short."""
 
 
 def strategy_table(
     rows: Sequence[StrategyTotals],
     title: str | None = None,
     remarks: Mapping[StrategyHash, str] | None = None,
-) -> Table:
+    performances: Sequence[Performance] = (),
+    *,
+    first: str = COUNTS,
+) -> FittingTable:
     """Counts and net profit of each strategy; the band is what other places would have paid.
 
     Where the place of a fill is not known, neither is the profit: the band alone is shown.
     remarks: what is told behind the name, by hash; several strategies can have the same name.
+    performances: of the rows; empty: these columns are not there. first: COUNTS or PERFORMANCE,
+    which of both is shown where there is not room for all.
     """
-    table = plain_table(title)
-    table.add_column("strategy", overflow="fold")
-    for name in ("seen", "sent", "fill", "rev", "lost", "open", "net USD", "band USD"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows:
-        net = row.profit_micro_usd
-        counts = (row.seen, row.sent, row.filled, row.reverted, row.lost, row.open)
-        remark = (remarks or {}).get(row.hash)
-        table.add_row(
-            Text.assemble(as_name(row.name), (f" ({remark})", "dim") if remark else ""),
-            *map(str, counts),
-            UNKNOWN if row.unplaced else signed_usd(net),
-            band(row.band_low_micro_usd, row.band_high_micro_usd),
-        )
-    return table
+    figures: dict[str, Sequence[str | Text]] = {
+        "seen": [str(row.seen) for row in rows],
+        "sent": [str(row.sent) for row in rows],
+        "fill": [str(row.filled) for row in rows],
+        "rev": [str(row.reverted) for row in rows],
+        "lost": [str(row.lost) for row in rows],
+        "open": [str(row.open) for row in rows],
+        "net USD": [
+            Text(UNKNOWN) if row.unplaced else signed_usd(row.profit_micro_usd) for row in rows
+        ],
+        "band USD": [band(row.band_low_micro_usd, row.band_high_micro_usd) for row in rows],
+    }
+    if performances:
+        figures |= _performance_columns(rows, performances)
+    names = [_named(row, (remarks or {}).get(row.hash)) for row in rows]
+    least = (*PERFORMANCE_LEAST, *COUNTS_LEAST)
+    if first == PERFORMANCE:
+        least = (*COUNTS_LEAST, *PERFORMANCE_LEAST)
+    return FittingTable(
+        title, "strategy", names, figures, [each for each in least if each in figures]
+    )
+
+
+def _performance_columns(
+    rows: Sequence[StrategyTotals], found: Sequence[Performance]
+) -> dict[str, Sequence[str | Text]]:
+    """`-` where there is nothing to tell from yet, or where it is not known."""
+    return {
+        "won %": [_percent(each.win_rate) for each in found],
+        "USD a day": [
+            Text("-") if each.per_day_micro_usd is None else signed_usd(each.per_day_micro_usd)
+            for each in found
+        ],
+        "drawdown": [
+            "-" if each.drawdown_micro_usd is None else usd(each.drawdown_micro_usd)
+            for each in found
+        ],
+        "gas fill": [usd(row.gas_filled_micro_usd) for row in rows],
+        "gas rev": [usd(row.gas_reverted_micro_usd) for row in rows],
+        "gas lost": [usd(row.gas_lost_micro_usd) for row in rows],
+        "since": ["-" if each.since is None else utc(each.since)[5:16] for each in found],
+    }
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f}"
+
+
+def _named(row: StrategyTotals, remark: str | None) -> Text:
+    return Text.assemble(as_name(row.name), (f" ({remark})", "dim") if remark else "")
+
+
+NAME_WIDTH = 16
+"""With so much of a line even long names can be read, on two or three lines."""
+
+
+_GAP = 2
+"""Blanks between two columns of a table; of its edges there is one each."""
+
+
+@dataclass(frozen=True, slots=True)
+class FittingTable:
+    """Names, and figures by column. Where a line is too short for the names beside the figures,
+    the columns of `least` are left out, one after the other."""
+
+    title: str | None
+    heading: str
+    names: Sequence[Text]
+    figures: Mapping[str, Sequence[str | Text]]
+    least: Sequence[str]
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        yield self.table(options.max_width)
+
+    def table(self, width: int) -> Table:
+        """As it is on a line of so many characters."""
+        shown = self._fitting(width)
+        table = plain_table(self.title)
+        table.add_column(self.heading, overflow="fold")
+        for column in shown:
+            table.add_column(column, justify="right", no_wrap=True)
+        for name, *figures in zip(self.names, *(self.figures[each] for each in shown), strict=True):
+            table.add_row(name, *figures)
+        return table
+
+    def _fitting(self, width: int) -> list[str]:
+        widths = {column: max(map(len, (column, *cells))) for column, cells in self.figures.items()}
+        longest = max((name.cell_len for name in self.names), default=0)
+        name = min(max(longest, len(self.heading)), NAME_WIDTH)
+        shown = list(self.figures)
+        for column in self.least:
+            if name + _GAP + sum(widths[each] + _GAP for each in shown) <= width:
+                break
+            shown.remove(column)
+        return shown
+
+
+def best(rows: Sequence[StrategyTotals], limit: int) -> Sequence[StrategyTotals]:
+    """As they are where no more than `limit`, else so many of them by profit."""
+    if len(rows) <= limit:
+        return rows
+    return heapq.nlargest(limit, rows, key=attrgetter("profit_micro_usd"))
 
 
 def spread_table(

@@ -30,12 +30,13 @@ _Seq = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
 class LinkHeader(msgspec.Struct, frozen=True):
-    """What links an entry to the others. continues: see `encode_keyframe`."""
+    """What links an entry to the others, and the chain's time. continues: see `encode_keyframe`."""
 
     seq: int
     number: int
     hash: BlockHash
     parent_hash: BlockHash
+    timestamp: int
     is_keyframe: bool
     continues: bool
 
@@ -109,6 +110,7 @@ class _Link(msgspec.Struct):
     number: _Uint32
     hash: BlockHash
     parent_hash: BlockHash
+    timestamp: _Uint32
 
 
 class _BlockHeader(msgspec.Struct, tag_field="kind", tag="block"):
@@ -226,11 +228,24 @@ def decode_header(line: bytes | str, where: object) -> EntryHeader:
     if isinstance(entry, _PoolsHeader):
         return ChangeHeader(entry.seq, _ref(entry.block))
     link = entry.block
-    if isinstance(entry, _KeyframeHeader):
-        return LinkHeader(
-            entry.seq, link.number, link.hash, link.parent_hash, True, entry.continues
-        )
-    return LinkHeader(entry.seq, link.number, link.hash, link.parent_hash, False, True)
+    is_keyframe = isinstance(entry, _KeyframeHeader)
+    continues = entry.continues if isinstance(entry, _KeyframeHeader) else True
+    return LinkHeader(
+        entry.seq,
+        link.number,
+        link.hash,
+        link.parent_hash,
+        link.timestamp,
+        is_keyframe,
+        continues,
+    )
+
+
+def header_of(seq: int, block: Block, *, is_keyframe: bool, continues: bool = True) -> LinkHeader:
+    """What `decode_header` finds in the line of such an entry."""
+    return LinkHeader(
+        seq, block.number, block.hash, block.parent_hash, block.timestamp, is_keyframe, continues
+    )
 
 
 def decode_pool(kind: str, state: Mapping[str, Any]) -> Pool:

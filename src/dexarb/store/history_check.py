@@ -13,7 +13,7 @@ from dexarb.core.following import Follower, Move, MoveKind
 from dexarb.core.market import MAX_REORG_DEPTH, Break, Entry, Keyframe, Market, PoolsChanged
 from dexarb.errors import StoreError
 from dexarb.store.branch import Branch
-from dexarb.store.codec import LinkHeader
+from dexarb.store.codec import header_of
 from dexarb.store.history_reader import HistoryReader
 
 _NOBODY_TRIED = -1
@@ -168,9 +168,7 @@ class _Walk:
         self._pools = len(keyframe.pools)
         if tip is not None and tip.hash != block.hash:
             self._standing.cut(block.number)
-        self._branch.follow(
-            LinkHeader(keyframe.seq, block.number, block.hash, block.parent_hash, True, False)
-        )
+        self._branch.follow(header_of(keyframe.seq, block, is_keyframe=True, continues=False))
         if move.kind is MoveKind.RESTATED and before is not None:
             in_both = before.pools.keys() & {pool.key for pool in keyframe.pools}
             self._mismatches += len(move.touched & in_both)
@@ -189,9 +187,7 @@ class _Walk:
         if tip is not None and block.parent_hash != tip.hash and self._branch.holds(block.hash):
             self._duplicates += 1
             return
-        if not self._branch.follow(
-            LinkHeader(update.seq, block.number, block.hash, block.parent_hash, False, True)
-        ):
+        if not self._branch.follow(header_of(update.seq, block, is_keyframe=False)):
             self.problems.append(f"{where} has an unknown parent")
             return
         self._standing.add(update)

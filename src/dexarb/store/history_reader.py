@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from itertools import chain as joined
+from operator import attrgetter
 from pathlib import Path
 
 from dexarb.core.block import BlockRef, BlockUpdate
@@ -29,6 +30,7 @@ from dexarb.store.segment import (
 )
 
 _NEVER = 1 << 63
+_NUMBER = attrgetter("number")
 
 
 class HistoryReader:
@@ -150,20 +152,33 @@ class HistoryReader:
 
         before_seq: leave out the segment that starts there, and those after it.
         """
+        return self._branch(lambda oldest, tip: tip.number - oldest.number + 1 >= depth, before_seq)
+
+    def branch_since(self, timestamp: int) -> Branch:
+        """The branch with all its blocks from that UNIX second on, and at least one before them if
+        the history reaches back so far."""
+        return self._branch(lambda oldest, _: oldest.timestamp < timestamp)
+
+    def _branch(
+        self, reaches: Callable[[LinkHeader, LinkHeader], bool], before_seq: int | None = None
+    ) -> Branch:
+        """reaches: whether a branch from this oldest block to this tip is long enough."""
         newest_first: list[list[EntryHeader]] = []
-        lowest, highest = _NEVER, 0
+        links: list[LinkHeader] = []
         for segment in reversed(list_segments(self.folder)):
             if before_seq is not None and segment.first_seq >= before_seq:
                 continue
             headers = self.headers(segment)
             newest_first.append(headers)
-            numbers = [header.number for header in headers if isinstance(header, LinkHeader)]
-            lowest, highest = min(lowest, *numbers), max(highest, *numbers)
-            if highest - lowest + 1 < depth:
+            links += (header for header in headers if isinstance(header, LinkHeader))
+            if not links:
+                continue  # its keyframe is torn
+            links = [min(links, key=_NUMBER), max(links, key=_NUMBER)]
+            if not reaches(*links):
                 continue  # no branch of these can be long enough
             branch = Branch(joined.from_iterable(reversed(newest_first)))
             tip, oldest = branch.tip, branch.oldest
-            if tip and oldest and tip.number - oldest.number + 1 >= depth:
+            if tip and oldest and reaches(oldest, tip):
                 return branch
         return Branch(joined.from_iterable(reversed(newest_first)))
 

@@ -18,11 +18,11 @@ from dexarb.errors import StoreError
 from dexarb.store import checksum
 from dexarb.store.branch import Branch
 from dexarb.store.codec import (
-    LinkHeader,
     encode_block,
     encode_break,
     encode_keyframe,
     encode_pools_changed,
+    header_of,
 )
 from dexarb.store.files import disk_errors, store_error, sync_folder, write_all
 from dexarb.store.history_reader import HistoryReader
@@ -158,7 +158,7 @@ class HistoryWriter:
             raise StoreError(self.folder, "has no keyframe to go on from", "Append one first")
         stored = replace(update, seq=self._last_seq + 1)
         block = update.block
-        header = LinkHeader(stored.seq, block.number, block.hash, block.parent_hash, False, True)
+        header = header_of(stored.seq, block, is_keyframe=False)
         if self._branch.holds(block.hash):
             raise StoreError(self.folder, f"has block {block.number} {block.hash} already")
         tip = self._branch.tip
@@ -322,9 +322,8 @@ class HistoryWriter:
         if self._file is not None:
             os.close(self._file.fd)
         self._file = OpenSegment(path, fd, len(line) + 1, crc, blocks=0)
-        block = keyframe.block
         self._branch.follow(
-            LinkHeader(stored.seq, block.number, block.hash, block.parent_hash, True, continues)
+            header_of(stored.seq, keyframe.block, is_keyframe=True, continues=continues)
         )
         self._last_seq = stored.seq
         # The segment stands; only its name could still be lost, with the power, and be refetched.

@@ -206,6 +206,8 @@ class BlockBooks:
         name = reality.hash if reality else None
         wanted = {(row.hash, name) for row in rows}
         now = set(self._one("SELECT strategy, reality FROM epochs WHERE to_seq IS NULL"))
+        if now != wanted:
+            self._put_block()  # it tells when the epochs began and ended
         self._many(
             "UPDATE epochs SET to_seq = ? WHERE strategy = ? AND to_seq IS NULL",
             [(self._seq - 1, strategy) for strategy in sorted(each for each, _ in now - wanted)],

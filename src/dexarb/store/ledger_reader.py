@@ -33,7 +33,9 @@ from dexarb.store.ledger_columns import (
 )
 from dexarb.store.ledger_notes import Note
 from dexarb.store.ledger_rows import (
+    ALL_BLOCKS,
     AgainstLimits,
+    BlockRange,
     DecisionRow,
     DecisionState,
     Epoch,
@@ -52,7 +54,8 @@ _STANDINGS = """
 SELECT s.hash, s.name, s.seen, coalesce(d.sent, 0), coalesce(f.filled, 0),
     coalesce(f.reverted, 0), coalesce(f.lost, 0), coalesce(f.expired, 0), coalesce(d.void, 0),
     coalesce(d.open, 0), coalesce(f.net, 0), coalesce(f.low, 0), coalesce(f.high, 0),
-    coalesce(f.gas_cost, 0), coalesce(f.unplaced, 0)
+    coalesce(f.gas_cost, 0), coalesce(f.unplaced, 0), coalesce(f.gained, 0),
+    coalesce(f.gas_filled, 0), coalesce(f.gas_reverted, 0), coalesce(f.gas_lost, 0)
 FROM strategies s
 LEFT JOIN (
     SELECT strategy, count(*) AS sent, sum(state = 'void') AS void, sum(state = 'open') AS open
@@ -62,7 +65,11 @@ LEFT JOIN (
         sum(status = 'lost') AS lost, sum(status = 'expired') AS expired,
         sum(net_micro_usd) AS net, sum(band_low_micro_usd) AS low,
         sum(band_high_micro_usd) AS high, sum(gas_cost_micro_usd) AS gas_cost,
-        sum(NOT place_known) AS unplaced
+        sum(NOT place_known) AS unplaced,
+        sum(status = 'filled' AND net_micro_usd >= 0) AS gained,
+        sum((status = 'filled') * gas_cost_micro_usd) AS gas_filled,
+        sum((status = 'reverted') * gas_cost_micro_usd) AS gas_reverted,
+        sum((status = 'lost') * gas_cost_micro_usd) AS gas_lost
     FROM fills JOIN decisions ON decisions.n = fills.decision
     WHERE reorged_seq IS NULL GROUP BY strategy) f ON f.strategy = s.hash
 ORDER BY s.ordinal, s.hash
@@ -296,10 +303,15 @@ class LedgerReader:
         return [row.decision for row in self.decisions(state=DecisionState.OPEN)]
 
     def fills(
-        self, strategy: StrategyHash | None = None, *, last: int | None = None, after: int = 0
+        self,
+        strategy: StrategyHash | None = None,
+        *,
+        last: int | None = None,
+        after: int = 0,
+        blocks: BlockRange = ALL_BLOCKS,
     ) -> list[FillRow]:
-        """In the order in which they were booked, reorged ones included; `last`: only so many;
-        `after`: only those of later entries."""
+        """In the order in which they were booked, reorged ones included. after: only those of later
+        entries; blocks: only those in these. last: of these only so many, the newest."""
         rows = self._all(
             f"""SELECT * FROM (
                 SELECT {_DECISION}, {FILL.names("f")}, f.seq, {BLOCK.names("fb")},
@@ -308,9 +320,19 @@ class LedgerReader:
                 JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
                 {_ROUTE_OF.format("d")}
                 WHERE {_of(strategy)} AND f.n > {_last_before("fills")}
+                    AND fb.number BETWEEN :first_block AND :last_block
+                    AND fb.timestamp BETWEEN :first_second AND :last_second
                 ORDER BY f.n DESC LIMIT :last)
             ORDER BY n""",
-            {"strategy": strategy, "last": -1 if last is None else last, "after": after},
+            {
+                "strategy": strategy,
+                "last": -1 if last is None else last,
+                "after": after,
+                "first_block": blocks.first,
+                "last_block": blocks.last,
+                "first_second": blocks.first_second,
+                "last_second": blocks.last_second,
+            },
         )
         load = _Loader(self._cycles)
         return [load.fill_row(row) for row in rows]
@@ -357,6 +379,10 @@ class LedgerReader:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+    def rows(self, query: str, parameters: dict[str, Any] | None = None) -> list[Row]:
+        """Of a query over the ledger's tables, for what only some ask; see ledger_figures."""
+        return self._all(query, parameters)
 
     def _all(self, query: str, parameters: dict[str, Any] | None = None) -> list[Any]:
         with ledger_errors(self.path):

@@ -9,6 +9,9 @@ from typing import NamedTuple
 from dexarb.core.evidence import Evidence
 from dexarb.core.trade import Decision, Fill, StrategyHash
 
+MAX_INTEGER = (1 << 63) - 1
+"""Of SQLite."""
+
 
 @dataclass(frozen=True, slots=True)
 class StrategyRow:
@@ -93,6 +96,18 @@ class IncidentRow:
     problem: str
 
 
+class BlockRange(NamedTuple):
+    """Blocks by number and by UNIX second, all ends included; those that are both."""
+
+    first: int = 0
+    last: int = MAX_INTEGER
+    first_second: int = 0
+    last_second: int = MAX_INTEGER
+
+
+ALL_BLOCKS = BlockRange()
+
+
 class AgainstLimits(NamedTuple):
     """What counts against a strategy's limits: trades of a UTC day with their net in micro-USD and
     the block of the last one, losses since the last gain and the block of the last one. Blocks are
@@ -112,6 +127,9 @@ class StrategyTotals:
 
     Micro-USD. profit is net of gas, the band is the sum of the fills' bands. unplaced: fills whose
     place in the block nothing tells; with any of them only the band is true.
+
+    gained: filled and not at a loss, the others that were filled, reverted or lost are losses. Gas
+    of filled, reverted and lost ones is all of the gas cost: what expires pays none.
     """
 
     hash: StrategyHash
@@ -129,3 +147,7 @@ class StrategyTotals:
     band_high_micro_usd: int
     gas_cost_micro_usd: int
     unplaced: int
+    gained: int
+    gas_filled_micro_usd: int
+    gas_reverted_micro_usd: int
+    gas_lost_micro_usd: int

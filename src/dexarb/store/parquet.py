@@ -98,7 +98,8 @@ FROM read_parquet($path) WHERE seq BETWEEN $from_seq AND $to_seq
 ORDER BY seq, transaction_index""",
 }
 _HEADERS = """
-SELECT seq, block_number, block_hash, parent_hash FROM read_parquet($path) ORDER BY seq"""
+SELECT seq, block_number, block_hash, parent_hash, timestamp
+FROM read_parquet($path) ORDER BY seq"""
 _PROOF, _NO_PROOF = "witnesses, backfilled", "NULL, false"
 _COLUMNS = "SELECT name FROM parquet_schema($path)"
 
@@ -159,9 +160,9 @@ def read_headers(folder: Path) -> Iterator[LinkHeader]:
     with _reading(folder) as cursor:
         cursor.execute(_HEADERS, {"path": str(folder / BLOCKS)})
         for rows in _fetched(cursor):
-            for seq, number, own, parent in rows:
+            for seq, number, own, parent, timestamp in rows:
                 hashes = BlockHash(to_hex(own)), BlockHash(to_hex(parent))
-                yield LinkHeader(seq, number, *hashes, False, True)
+                yield LinkHeader(seq, number, *hashes, timestamp, False, True)
 
 
 @cache

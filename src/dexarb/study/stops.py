@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from dexarb.core.trade import SkipReason, StrategyHash
 from dexarb.core.units import SECONDS_PER_DAY
 from dexarb.store.ledger_reader import LedgerReader
-from dexarb.store.ledger_rows import AgainstLimits
+from dexarb.store.ledger_rows import AgainstLimits, StrategyRow
 from dexarb.trading.decide.limits import Counted, stopped_by
 from dexarb.trading.strategy import StrategySettings
 
@@ -50,6 +52,27 @@ def stops_now(
         if reason is not None:
             found[key] = _stop(reason, row, each.cooldown_blocks, day)
     return found
+
+
+class _Limits(msgspec.Struct):
+    """What of a strategy's parameters can stop it."""
+
+    max_daily_trades: int | None = None
+    daily_loss_limit_micro_usd: int | None = None
+    max_consecutive_losses: int | None = None
+
+
+_limits = msgspec.json.Decoder(_Limits)
+
+
+def limited(strategies: Iterable[StrategyRow]) -> dict[StrategyHash, StrategySettings]:
+    """Those that have a limit: of ten thousand most have none, and reading the parameters of all
+    would take as long as all sums of their fills."""
+    return {
+        row.hash: StrategySettings.from_canonical(row.name, row.config)
+        for row in strategies
+        if _limits.decode(row.config) != _Limits()
+    }
 
 
 def _stop(by: SkipReason, row: AgainstLimits, cooldown_blocks: int, day: int) -> Stop:

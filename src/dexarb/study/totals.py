@@ -9,11 +9,20 @@ from typing import Any
 
 from dexarb.core.trade import StrategyHash
 from dexarb.core.units import MICRO_USD
+from dexarb.store.ledger_figures import epoch_times, nets
 from dexarb.store.ledger_notes import METRICS, Metrics
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.ledger_rows import StrategyTotals
-from dexarb.study.stops import Stop, stop_as_json, stops_now
-from dexarb.trading.strategy import StrategySettings
+from dexarb.study.last_change import LastChange, last_change
+from dexarb.study.performance import (
+    Performance,
+    Period,
+    drawdowns_of,
+    performance,
+    performance_as_json,
+    periods_of,
+)
+from dexarb.study.stops import Stop, limited, stop_as_json, stops_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +31,8 @@ class Totals:
 
     rows: the strategies that take part now, then those that no longer do. active and failed are
     hashes; won is by hash, in micro-USD: net of the fills that were booked before or at the place
-    of a taker who was really there.
+    of a taker who was really there. timestamp: the newest UTC second that is known. change: the
+    last one of the strategies.
     """
 
     seq: int
@@ -34,6 +44,10 @@ class Totals:
     failed: frozenset[StrategyHash] = frozenset()
     won: Mapping[StrategyHash, int] | None = None
     stops: Mapping[StrategyHash, Stop] = field(default_factory=dict)
+    timestamp: int | None = None
+    periods: Mapping[StrategyHash, Period] = field(default_factory=dict)
+    drawdowns: Mapping[StrategyHash, int] = field(default_factory=dict)
+    change: LastChange | None = None
 
     @property
     def is_trading(self) -> bool:
@@ -57,11 +71,22 @@ class Totals:
         """Micro-USD."""
         return (self.won or {}).get(row.hash, 0)
 
+    def performance(self, row: StrategyTotals) -> Performance:
+        return performance(row, self.periods, self.drawdowns)
+
+    @property
+    def since(self) -> int | None:
+        """UTC second at which the first strategy began; None: not known yet."""
+        return min(
+            (each.since for each in self.periods.values() if each.since is not None), default=None
+        )
+
     def as_json(self, row: StrategyTotals) -> dict[str, Any]:
         """A row of these, with what only the whole ledger says about it."""
         return as_json(row) | {
             "won_over_taker_usd": self.won_over_taker(row) / MICRO_USD,
             "state": self.state(row),
+            **performance_as_json(self.performance(row)),
             **stop_as_json(self.stops.get(row.hash)),
         }
 
@@ -80,11 +105,9 @@ def read_totals(ledger: Path, now: int | None = None) -> Totals:
         last = reader.last_block
         active = frozenset(reader.active())
         rows = sorted(reader.totals(), key=lambda row: row.hash not in active)
-        settings = {
-            row.hash: StrategySettings.from_canonical(row.name, row.config)
-            for row in reader.strategies()
-            if row.hash in active
-        }
+        settings = limited(row for row in reader.strategies() if row.hash in active)
+        epochs = epoch_times(reader)
+        newest = max((each for each in (reader.last_timestamp, now) if each), default=None)
         return Totals(
             reader.seq,
             last[0] if last else None,
@@ -95,6 +118,10 @@ def read_totals(ledger: Path, now: int | None = None) -> Totals:
             frozenset(each.strategy for each in reader.incidents()),
             reader.won_over_takers(),
             stops_now(reader, settings, now),
+            newest,
+            periods_of(epochs, newest),
+            drawdowns_of(nets(reader)),
+            last_change(reader, epochs, {row.hash: row.name for row in rows}),
         )
 
 
@@ -118,4 +145,10 @@ def as_json(row: StrategyTotals) -> dict[str, Any]:
         "profit_usd": None if row.unplaced else row.profit_micro_usd / MICRO_USD,
         "band_usd": [row.band_low_micro_usd / MICRO_USD, row.band_high_micro_usd / MICRO_USD],
         "gas_cost_usd": row.gas_cost_micro_usd / MICRO_USD,
+        "gained": None if row.unplaced else row.gained,
+        "gas_usd": {
+            "filled": row.gas_filled_micro_usd / MICRO_USD,
+            "reverted": row.gas_reverted_micro_usd / MICRO_USD,
+            "lost": row.gas_lost_micro_usd / MICRO_USD,
+        },
     }

@@ -1,0 +1,102 @@
+"""Figures of a ledger that some screens ask for: when strategies took part, and what came when.
+
+All of them in one pass over the rows, in SQLite. Micro-USD, UTC seconds. Only fills that stand
+count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import msgspec
+
+from dexarb.core.trade import StrategyHash
+from dexarb.store.ledger_reader import LedgerReader
+
+# The blocks in which epochs begin and end are kept; of a ledger made before they were, the next
+# one in which something happened has to do.
+_EPOCHS = """
+SELECT e.strategy, e.from_seq, e.to_seq,
+    (SELECT timestamp FROM blocks b WHERE b.seq >= e.from_seq ORDER BY b.seq LIMIT 1),
+    (SELECT timestamp FROM blocks b WHERE b.seq > e.to_seq ORDER BY b.seq LIMIT 1)
+FROM epochs e ORDER BY e.from_seq, e.strategy
+"""
+
+_NETS = """
+SELECT d.strategy, f.net_micro_usd FROM fills f JOIN decisions d ON d.n = f.decision
+WHERE f.reorged_seq IS NULL ORDER BY f.n
+"""
+
+_SUMS = """
+    count(*), coalesce(sum(f.status = 'filled'), 0),
+    coalesce(sum(f.status = 'filled' AND f.net_micro_usd >= 0), 0),
+    coalesce(sum(f.status = 'reverted'), 0), coalesce(sum(f.status = 'lost'), 0),
+    coalesce(sum(f.status = 'expired'), 0), coalesce(sum(NOT f.place_known), 0),
+    coalesce(sum(f.net_micro_usd), 0), coalesce(sum(f.gas_cost_micro_usd), 0)
+"""
+
+_BY_HOUR = f"""
+SELECT b.timestamp % 86400 / 3600, {_SUMS}
+FROM fills f JOIN decisions d ON d.n = f.decision JOIN blocks b ON b.seq = f.seq
+WHERE f.reorged_seq IS NULL AND d.strategy IN (SELECT value FROM json_each(:strategies))
+GROUP BY 1 ORDER BY 1
+"""
+
+_SINCE = f"SELECT {_SUMS} FROM fills f WHERE f.reorged_seq IS NULL AND f.seq >= :seq"
+_SENT_SINCE = "SELECT count(*) FROM decisions WHERE seq >= :seq"
+_BLOCK_FROM = "SELECT number, timestamp FROM blocks WHERE seq >= :seq ORDER BY seq LIMIT 1"
+
+
+class EpochTimes(NamedTuple):
+    """began, ended: of the blocks of its first entry and of the one behind its last; None: none has
+    been recorded since, or it goes on."""
+
+    strategy: StrategyHash
+    from_seq: int
+    to_seq: int | None
+    began: int | None
+    ended: int | None
+
+
+class FillSums(NamedTuple):
+    """gained: filled, and not at a loss. unplaced: with any of them, net is not known."""
+
+    settled: int
+    filled: int
+    gained: int
+    reverted: int
+    lost: int
+    expired: int
+    unplaced: int
+    net_micro_usd: int
+    gas_cost_micro_usd: int
+
+
+def epoch_times(reader: LedgerReader) -> list[EpochTimes]:
+    """In order of from_seq. Raises StoreError, as all of these do."""
+    return [EpochTimes(*row) for row in reader.rows(_EPOCHS)]
+
+
+def nets(reader: LedgerReader) -> list[tuple[Any, ...]]:
+    """Strategy and net of every fill, in the order in which they were booked."""
+    return reader.rows(_NETS)
+
+
+def sums_by_hour(reader: LedgerReader, strategies: Collection[StrategyHash]) -> dict[int, FillSums]:
+    """By hour of the day (UTC, 0 to 23) of the block that included them; only hours with fills."""
+    asked = msgspec.json.encode(list(strategies)).decode()
+    return {row[0]: FillSums(*row[1:]) for row in reader.rows(_BY_HOUR, {"strategies": asked})}
+
+
+def sums_since(reader: LedgerReader, seq: int) -> tuple[int, FillSums]:
+    """Decisions and fills from that entry on."""
+    ((sent,),) = reader.rows(_SENT_SINCE, {"seq": seq})
+    (row,) = reader.rows(_SINCE, {"seq": seq})
+    return sent, FillSums(*row)
+
+
+def block_from(reader: LedgerReader, seq: int) -> tuple[int, int] | None:
+    """Number and timestamp of the first recorded block from that entry on."""
+    found = reader.rows(_BLOCK_FROM, {"seq": seq})
+    return (found[0][0], found[0][1]) if found else None
