@@ -144,7 +144,6 @@ def refused(found: Hostile) -> Answer:
     return Reload(ReloadOutcome(1, "SIGHUP", found.text, 0.0, 0.0, errors=(found.text,)))
 
 
-Words = Callable[[Hostile], tuple[object, ...]]
 OF_LEDGER: dict[str, tuple[str, ...]] = {
     "Status": ("status",),
     "AllInBrief": ("why",),
