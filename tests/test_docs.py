@@ -80,7 +80,6 @@ def test_the_collectors_warnings_are_told_in_the_documents_and_no_others() -> No
     apps = (
         "collect",
         "collect_report",
-        "clock_watch",
         "recorder",
         "pool_reader",
         "pool_watch",

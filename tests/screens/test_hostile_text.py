@@ -29,6 +29,7 @@ from dexarb.apps.process import start_logging
 from dexarb.core.market import Market
 from dexarb.core.text import in_a_line
 from dexarb.screens import status
+from dexarb.screens.alerts_test import AlertsTest, Sent
 from dexarb.screens.answer import Answer, show
 from dexarb.screens.console import plain_console
 from dexarb.screens.output import complain
@@ -145,7 +146,6 @@ def refused(found: Hostile) -> Answer:
     return Reload(ReloadOutcome(1, "SIGHUP", found.text, 0.0, 0.0, errors=(found.text,)))
 
 
-Words = Callable[[Hostile], tuple[object, ...]]
 OF_LEDGER: dict[str, tuple[str, ...]] = {
     "Status": ("status",),
     "AllInBrief": ("why",),
@@ -215,8 +215,12 @@ def test_the_first_screen_shows_text_as_text_in_colour(hostile: Hostile) -> None
     assert_harmless(buffer.getvalue())
 
 
-@pytest.mark.parametrize("made", [reloaded, refused])
-def test_what_a_trader_answers_is_text(
+def not_sent(found: Hostile) -> Answer:
+    return AlertsTest(["silence"], [Sent("json #1", found.text), Sent("json #2", None, 1.0)])
+
+
+@pytest.mark.parametrize("made", [reloaded, refused, not_sent])
+def test_what_others_answer_is_text(
     hostile: Hostile, made: Callable[[Hostile], Answer], capsys: pytest.CaptureFixture[str]
 ) -> None:
     show(made(hostile), as_json=False)

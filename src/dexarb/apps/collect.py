@@ -231,7 +231,8 @@ class Collector:
         seen_at = update.block.seen_at
         if seen_at is not None:
             self._state_latency.add(time.time() - seen_at)
-            self._clock.note(seen_at, update.block.timestamp)
+            if self._clock.note(seen_at, update.block.timestamp):
+                self._log_clock()
         await self._pools.settle()
         self._alerts.block(update.block.number, update.block.timestamp)
         collector_alerts.tell_mismatches(self._alerts, self._pools)
@@ -330,6 +331,13 @@ class Collector:
             self._state_latency,
             self._clock,
         )
+
+    def _log_clock(self) -> None:
+        clock = self._clock
+        if clock.offset_s is None:
+            _log.info("clock.over")
+        else:
+            _log.warning("clock", is_off_by_s=clock.offset_s, remedy=clock.remedy)
 
     def _log_metrics(self) -> None:
         now = time.monotonic()

@@ -12,6 +12,7 @@ from typing import TypeVar
 import structlog
 
 from dexarb.alerts.alerts import Alerts
+from dexarb.apps.clock_watch import ClockWatch
 from dexarb.apps.latency import Latency
 from dexarb.apps.process import (
     Signals,
@@ -31,7 +32,7 @@ from dexarb.config.difference import compare, reasons
 from dexarb.config.facts import ChainFacts
 from dexarb.config.paper import PaperConfig, load_paper
 from dexarb.config.plugins import StrategyTypes
-from dexarb.core.block import BlockUpdate
+from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.market import Entry
 from dexarb.core.token import Address
 from dexarb.core.trade import Incident
@@ -120,6 +121,7 @@ class PaperTrader:
         self._is_silent = self._is_lost = False
         self._stops = StopsLog()
         self._stale = StaleLog()
+        self._clock = ClockWatch()
         last = ledger.note(RELOAD)
         self._reloads = last.number if last else 0
 
@@ -186,6 +188,7 @@ class PaperTrader:
         self._tell_alerts(step, is_live=is_live)
         if is_live:
             self._stale.tell(step.block, stale=step.stale)
+            self._judge_clock(step.block)
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
             self._latency.add(time.time() - seen_at)
@@ -215,10 +218,29 @@ class PaperTrader:
             self._check_silence()
         return self._signals.stopping
 
+    def _judge_clock(self, block: Block) -> None:
+        """Blocks are as old as the chain's clock says: where ours is surely wrong, the limit moves
+        with it from the next entry on, which the ledger notes as it does any other limit."""
+        if block.seen_at is None or not self._clock.note(block.seen_at, block.timestamp):
+            return
+        self._session.max_state_age_s = self._state_age_s()
+        if self._clock.offset_s is None:
+            _log.info("clock.over")
+        else:
+            made_up = "blocks are judged by the chain's" if self._clock.surely_s else "nothing"
+            off_by_s, remedy = self._clock.offset_s, self._clock.remedy
+            _log.warning("clock", is_off_by_s=off_by_s, made_up_for_by=made_up, remedy=remedy)
+
+    def _state_age_s(self) -> float:
+        return float(self._config.general.max_state_age_secs) + self._clock.surely_s
+
     def _check_silence(self) -> None:
         """Say once that nothing comes any more. It decides nothing: time is the blocks' own."""
         silent_s = time.monotonic() - self._last_block_at
-        if not self._is_silent and silent_s > SILENT_AFTER * self._session.max_state_age_s:
+        if (
+            not self._is_silent
+            and silent_s > SILENT_AFTER * self._config.general.max_state_age_secs
+        ):
             self._is_silent = True
             remedy = "Is data-collector running, and does its log show blocks?"
             _log.warning("silence", no_new_block_for_s=round(silent_s, 1), remedy=remedy)
@@ -302,7 +324,7 @@ class PaperTrader:
         for line in warnings:
             _log.warning("reload", warning=line)
         self._config = config
-        session.max_state_age_s = float(config.general.max_state_age_secs)
+        session.max_state_age_s = self._state_age_s()
         if not difference.is_empty:
             session.use(settings)
             keep_for_good()

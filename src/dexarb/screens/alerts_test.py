@@ -14,8 +14,12 @@ from rich.text import Text
 
 from dexarb.alerts.target import Target, open_targets
 from dexarb.config.alerts import AlertKind, read_alerts
+from dexarb.core.text import in_a_line
 from dexarb.errors import OutsideError
 from dexarb.screens.answer import Answer
+
+MOST_OF_PROBLEM = 500
+"""Characters: services word their errors as they like."""
 
 
 @dataclass(slots=True)
@@ -56,7 +60,9 @@ class AlertsTest(Answer):
 
 
 def _words(sent: Sent) -> str:
-    return f"failed: {sent.problem}" if sent.problem else f"ok, {sent.took_ms:.0f} ms"
+    if sent.problem:
+        return f"failed: {in_a_line(sent.problem, MOST_OF_PROBLEM)}"
+    return f"ok, {sent.took_ms:.0f} ms"
 
 
 def answer(path: Path, *, timeout_s: float) -> AlertsTest:
