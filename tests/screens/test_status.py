@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import signal
@@ -391,3 +392,24 @@ def test_books_of_the_schema_before_tell_the_same(tmp_path: Path, dexarb: Dexarb
         assert row["drawdown_usd"] >= max(0.0, -row["profit_usd"])
     assert told["last_change"]["block"] == 30
     assert dexarb("fills", "-c", world.config, "--since", "10s", "--json").json["fills"]
+
+
+def test_of_some_time(day_later: World, dexarb: Dexarb) -> None:
+    config = day_later.config
+    told = dexarb("status", "-c", config, "--since", "1h", "--json").json
+    sent = {row["name"]: (row["sent"], row["profit_usd"]) for row in told["strategies"]}
+    assert sent == {POOR.name: (0, 0.0), RICH.name: (1, -2.0), IDLE.name: (0, 0.0)}
+    assert told["since"] == told["timestamp"] - 3_600
+    assert [row["seen"] for row in told["strategies"]] == [None] * 3
+    said = dexarb("status", "-c", config, "--to", "1h", "--sort", "name")
+    assert "2023-11-14 22:13 UTC to 2023-11-15 21:13 UTC (23 h): gas" in said.words
+    assert "seen" not in said.out
+    assert "+3.00" in said.out
+    (row,) = csv.DictReader(
+        StringIO(dexarb("status", "-c", config, "--since", "3", "--csv", "--filter", RICH.hash).out)
+    )
+    assert (row["seen"], row["sent"], row["profit_micro_usd"]) == ("", "1", "-2000000")
+    hours = dexarb("status", "-c", config, "--by-hour", "--since", "1h", "--json").json["by_hour"]
+    assert sum(each["settled"] for each in hours) == 1
+    none = dexarb("status", "-c", config, "--since", "2099-01-01").words
+    assert "Nothing sent in these blocks" in none

@@ -14,7 +14,7 @@ from dexarb.core.block import Block
 from dexarb.core.trade import DecisionId, StrategyHash
 from dexarb.store.ledger_figures import EpochTimes, sums_by_hour
 from dexarb.store.ledger_reader import read_only
-from dexarb.store.ledger_rows import StrategyTotals
+from dexarb.store.ledger_rows import BlockRange, StrategyTotals
 from dexarb.study.by_hour import read_by_hour
 from dexarb.study.performance import Period, drawdowns_of, performance, periods_of
 from dexarb.study.totals import as_json, read_totals
@@ -215,3 +215,41 @@ def test_the_hours_together_are_the_totals(tmp_path: Path) -> None:
     for row in rows:
         by_outcome = row.gas_filled_micro_usd + row.gas_reverted_micro_usd + row.gas_lost_micro_usd
         assert row.gas_cost_micro_usd == by_outcome + 11 * row.expired
+
+
+# -- of some time ---------------------------------------------------------------------------------
+
+
+def test_an_epoch_counts_as_far_as_it_lies_in_the_span() -> None:
+    epochs = [epoch(ONE, 1, 9, 100, 200), epoch(ONE, 20, None, 500, None)]
+    assert periods_of(epochs, 1_000, (150, 600)) == {ONE: Period(150, 50 + 100)}
+    assert periods_of(epochs, 1_000, (300, 400)) == {}
+    assert periods_of(epochs, 1_000, (600, 5_000)) == {ONE: Period(600, 400)}
+    assert periods_of(epochs, 1_000, (200, 200)) == {ONE: Period(200, 0)}
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [BlockRange(first=4), BlockRange(first_second=4 * DAY), BlockRange(4, 4, 4 * DAY, 5 * DAY)],
+)
+def test_what_was_decided_in_some_blocks_is_counted_whole(ledger: Path, blocks: BlockRange) -> None:
+    totals = read_totals(ledger, None, lambda _: blocks)
+    one, three, _ = totals.rows
+    assert (three.sent, three.filled, three.open, three.profit_micro_usd) == (2, 1, 1, USD)
+    assert (one.sent, one.filled, one.profit_micro_usd, one.gained) == (0, 0, 0, 0)
+    assert totals.performance(one).drawdown_micro_usd == 0
+    assert totals.as_json(one)["seen"] is None
+    assert read_by_hour(ledger, [ONE, THREE], blocks)[23].settled == 1
+
+
+def test_what_was_decided_before_is_the_rest(ledger: Path) -> None:
+    whole = read_totals(ledger)
+    before = read_totals(ledger, None, lambda _: BlockRange(last_second=4 * DAY - 1))
+    after = read_totals(ledger, None, lambda _: BlockRange(first_second=4 * DAY))
+    for all_of_it, one, other in zip(whole.rows, before.rows, after.rows, strict=True):
+        for name in ("sent", "filled", "reverted", "lost", "expired", "open", "profit_micro_usd"):
+            assert getattr(all_of_it, name) == getattr(one, name) + getattr(other, name)
+    assert before.until == 4 * DAY - 1
+    assert after.until == whole.until == whole.timestamp
+    gone = whole.performance(whole.rows[0]).traded_s - 1
+    assert gone == sum(each.performance(each.rows[0]).traded_s for each in (before, after))

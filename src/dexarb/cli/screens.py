@@ -41,6 +41,8 @@ def status(
         str, typer.Option("--filter", help="Part of a name or hash, or: active, stopped.")
     ] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="Strategies on the screen.")] = 30,
+    begin: FirstBlock = None,
+    end: LastBlock = None,
     performance: Annotated[
         bool,
         typer.Option("--performance", help="Profit a day, win rate, drawdown and gas first."),
@@ -59,7 +61,7 @@ def status(
     one_form(csv=as_csv, json=as_json)
     one_form(by_hour=by_hour, csv=as_csv, watch=watch)
     first = PERFORMANCE if performance else COUNTS
-    selection = status.Selection(sort, filter_text, limit, first)
+    selection = status.Selection(sort, filter_text, limit, first, begin, end)
     if by_hour:
         return show(hours.answer(config, selection), as_json=as_json)
     if watch:

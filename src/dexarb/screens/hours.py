@@ -63,4 +63,5 @@ def answer(config: Path, selection: Selection) -> ByHour:
     """Of the selected strategies, all of them. Raises ConfigError, StoreError."""
     totals = status.answer(config, selection).totals
     chosen = [row.hash for row in selection.of(totals)]
-    return ByHour(read_by_hour(config_paths(config).ledger_file, chosen), len(chosen))
+    ledger = config_paths(config).ledger_file
+    return ByHour(read_by_hour(ledger, chosen, totals.blocks), len(chosen))

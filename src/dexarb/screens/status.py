@@ -28,7 +28,8 @@ from dexarb.screens.status_lines import change_lines, since_line
 from dexarb.screens.stopped import words
 from dexarb.screens.strategy_row import STRATEGY_COLUMNS, strategy_row
 from dexarb.screens.tables import COUNTS, ago, signed_usd, strategy_table
-from dexarb.store.ledger_rows import StrategyTotals
+from dexarb.screens.when import When, range_of
+from dexarb.store.ledger_rows import ALL_BLOCKS, StrategyTotals
 from dexarb.store.snapshot import State
 from dexarb.study.last_change import last_change_as_json
 from dexarb.study.totals import Totals, read_totals
@@ -62,12 +63,15 @@ SORTS: dict[str, _Key] = {
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which strategies to show. text: part of a name or hash, or ACTIVE or STOPPED. limit: of the
-    screen. first: COUNTS or PERFORMANCE, what of them is shown where there is not room for all."""
+    screen. first: COUNTS or PERFORMANCE, what of them is shown where there is not room for all.
+    begin, end: only what was decided in these blocks is counted."""
 
     sort: str | None = None
     text: str = ""
     limit: int = 30
     first: str = COUNTS
+    begin: When | None = None
+    end: When | None = None
 
     def __post_init__(self) -> None:
         """Raises InputError."""
@@ -114,6 +118,7 @@ class Status(Answer):
             "collector": dict(self.state.metrics) if self.state else None,
             "timestamp": self.totals.timestamp,
             "since": self.totals.since,
+            "until": self.totals.until,
             "last_change": last_change_as_json(self.totals.change),
             "usage": usage_of(self.state.metrics) if self.state else None,
             "strategies": [self.totals.as_json(row) for row in rows],
@@ -147,7 +152,8 @@ class Status(Answer):
             idle = {key: state for key, state in states.items() if state != ACTIVE}
             done = [totals.performance(row) for row in shown]
             first = self.selection.first
-            parts.append(strategy_table(shown, remarks=idle, performances=done, first=first))
+            table = strategy_table(shown, remarks=idle, performances=done, first=first)
+            parts.append(table if totals.blocks == ALL_BLOCKS else table.without("seen"))
         if len(rows) > len(shown):
             more = f"{len(rows) - len(shown):,} more: --limit, --filter and --sort choose"
             parts.append(Text(more, style="dim"))
@@ -172,7 +178,8 @@ def answer(config: Path, selection: Selection) -> Status:
 def _read(files: ConfigPaths, selection: Selection) -> Status:
     state = state_beside(files.state_file)  # none beside the ledger of a replay
     now = state.block.timestamp if state else None
-    return Status(state, read_totals(files.ledger_file, now), selection)
+    wanted = partial(range_of, selection.begin, selection.end)
+    return Status(state, read_totals(files.ledger_file, now, wanted), selection)
 
 
 def _head(status: Status) -> Text:
@@ -206,7 +213,8 @@ def _remarks(status: Status, rows: Sequence[StrategyTotals]) -> Iterator[str]:
     elif not rows:
         yield f'No strategy matches "{status.selection.text}"'
     elif not any(row.sent for row in rows):
-        yield "Nothing sent yet. `dexarb why` says what stands in the way of the strategies,"
+        when = "yet" if totals.blocks == ALL_BLOCKS else "in these blocks"
+        yield f"Nothing sent {when}. `dexarb why` says what stands in the way of the strategies,"
         yield "`dexarb spreads` what the market offers against what the strategies need."
     if any(row.unplaced for row in rows):
         yield "?: the place of some fills in their block is not known, so only the band is true."

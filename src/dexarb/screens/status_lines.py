@@ -17,10 +17,13 @@ NAMES = 3
 
 def since_line(totals: Totals, rows: Sequence[StrategyTotals]) -> str | None:
     """`Since 2026-08-01 12:30 UTC (24 h): gas 12.30 USD, for 40 filled 9.10, ...`"""
-    since, now = totals.since, totals.timestamp
-    if since is None or now is None:
+    since, until = totals.since, totals.until
+    if since is None or until is None:
         return None
-    head = f"Since {utc(since)[:16]} UTC ({ago(now - since)})"
+    begin, lasted = f"{utc(since)[:16]} UTC", ago(max(0, until - since))
+    head = f"Since {begin} ({lasted})"
+    if until != totals.timestamp:
+        head = f"{begin} to {utc(until)[:16]} UTC ({lasted})"
     if not any(row.sent for row in rows):
         return head
     parts = (

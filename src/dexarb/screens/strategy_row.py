@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dexarb.screens.csv_output import Cell, iso
-from dexarb.store.ledger_rows import StrategyTotals
+from dexarb.store.ledger_rows import ALL_BLOCKS, StrategyTotals
 from dexarb.study.totals import Totals
 
 STRATEGY_COLUMNS = (
@@ -49,7 +49,7 @@ def strategy_row(row: StrategyTotals, totals: Totals) -> Mapping[str, Cell]:
         "stopped_by": stop.by.value if stop else None,
         "since": iso(done.since),
         "traded_s": done.traded_s,
-        "seen": row.seen,
+        "seen": row.seen if totals.blocks == ALL_BLOCKS else None,
         "sent": row.sent,
         "filled": row.filled,
         "gained": row.gained if known else None,

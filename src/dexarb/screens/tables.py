@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from rich import box
@@ -123,6 +123,10 @@ class FittingTable:
 
     def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
         yield self.table(options.max_width)
+
+    def without(self, column: str) -> FittingTable:
+        figures = {name: cells for name, cells in self.figures.items() if name != column}
+        return replace(self, figures=figures, least=[each for each in self.least if each != column])
 
     def table(self, width: int) -> Table:
         """As it is on a line of so many characters."""

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from dexarb.core.trade import StrategyHash
-from dexarb.store.ledger_reader import LedgerReader
+from dexarb.store.ledger_reader import DECIDED_IN, LedgerReader
+from dexarb.store.ledger_rows import ALL_BLOCKS, MAX_INTEGER, BlockRange
 
 # The blocks in which epochs begin and end are kept; of a ledger made before they were, the next
 # one in which something happened has to do.
@@ -24,7 +25,8 @@ FROM epochs e ORDER BY e.from_seq, e.strategy
 """
 
 _NETS = """
-SELECT d.strategy, f.net_micro_usd FROM fills f JOIN decisions d ON d.n = f.decision
+SELECT decisions.strategy, f.net_micro_usd
+FROM fills f JOIN decisions ON decisions.n = f.decision {decided}
 WHERE f.reorged_seq IS NULL ORDER BY f.n
 """
 
@@ -37,15 +39,22 @@ _SUMS = """
 """
 
 _BY_HOUR = f"""
-SELECT b.timestamp % 86400 / 3600, {_SUMS}
-FROM fills f JOIN decisions d ON d.n = f.decision JOIN blocks b ON b.seq = f.seq
-WHERE f.reorged_seq IS NULL AND d.strategy IN (SELECT value FROM json_each(:strategies))
+SELECT fb.timestamp % 86400 / 3600, {_SUMS}
+FROM fills f JOIN decisions ON decisions.n = f.decision JOIN blocks fb ON fb.seq = f.seq
+{DECIDED_IN}
+WHERE f.reorged_seq IS NULL AND decisions.strategy IN (SELECT value FROM json_each(:strategies))
 GROUP BY 1 ORDER BY 1
 """
 
 _SINCE = f"SELECT {_SUMS} FROM fills f WHERE f.reorged_seq IS NULL AND f.seq >= :seq"
 _SENT_SINCE = "SELECT count(*) FROM decisions WHERE seq >= :seq"
 _BLOCK_FROM = "SELECT number, timestamp FROM blocks WHERE seq >= :seq ORDER BY seq LIMIT 1"
+
+
+_SECONDS = """
+SELECT min(timestamp), max(timestamp) FROM blocks
+WHERE number BETWEEN :first AND :last AND timestamp BETWEEN :first_second AND :last_second
+"""
 
 
 class EpochTimes(NamedTuple):
@@ -78,15 +87,21 @@ def epoch_times(reader: LedgerReader) -> list[EpochTimes]:
     return [EpochTimes(*row) for row in reader.rows(_EPOCHS)]
 
 
-def nets(reader: LedgerReader) -> list[tuple[Any, ...]]:
+def nets(reader: LedgerReader, blocks: BlockRange = ALL_BLOCKS) -> list[tuple[Any, ...]]:
     """Strategy and net of every fill, in the order in which they were booked."""
-    return reader.rows(_NETS)
+    query = _NETS.format(decided="" if blocks == ALL_BLOCKS else DECIDED_IN)
+    return reader.rows(query, blocks._asdict())
 
 
-def sums_by_hour(reader: LedgerReader, strategies: Collection[StrategyHash]) -> dict[int, FillSums]:
+def sums_by_hour(
+    reader: LedgerReader,
+    strategies: Collection[StrategyHash],
+    blocks: BlockRange = ALL_BLOCKS,
+) -> dict[int, FillSums]:
     """By hour of the day (UTC, 0 to 23) of the block that included them; only hours with fills."""
     asked = msgspec.json.encode(list(strategies)).decode()
-    return {row[0]: FillSums(*row[1:]) for row in reader.rows(_BY_HOUR, {"strategies": asked})}
+    parameters = {"strategies": asked, **blocks._asdict()}
+    return {row[0]: FillSums(*row[1:]) for row in reader.rows(_BY_HOUR, parameters)}
 
 
 def sums_since(reader: LedgerReader, seq: int) -> tuple[int, FillSums]:
@@ -94,6 +109,15 @@ def sums_since(reader: LedgerReader, seq: int) -> tuple[int, FillSums]:
     ((sent,),) = reader.rows(_SENT_SINCE, {"seq": seq})
     (row,) = reader.rows(_SINCE, {"seq": seq})
     return sent, FillSums(*row)
+
+
+def seconds_of(reader: LedgerReader, blocks: BlockRange) -> tuple[int, int]:
+    """First and last UNIX second of these blocks: as they are given, or what is recorded of their
+    numbers."""
+    ((first, last),) = reader.rows(_SECONDS, blocks._asdict())
+    began = first if blocks.first else blocks.first_second
+    ended = blocks.last_second if blocks.last == MAX_INTEGER else last
+    return began or 0, MAX_INTEGER if ended is None else ended
 
 
 def block_from(reader: LedgerReader, seq: int) -> tuple[int, int] | None:

@@ -50,6 +50,11 @@ from dexarb.store.ledger_schema import BEFORE_REALITIES, ledger_errors, read_met
 
 T = TypeVar("T")
 
+DECIDED_IN = """JOIN blocks b ON b.seq = decisions.seq AND b.number BETWEEN :first AND :last
+    AND b.timestamp BETWEEN :first_second AND :last_second"""
+"""To a query over decisions, with the fields of a BlockRange. What was decided in some blocks is
+counted whole, wherever it was settled."""
+
 _STANDINGS = """
 SELECT s.hash, s.name, s.seen, coalesce(d.sent, 0), coalesce(f.filled, 0),
     coalesce(f.reverted, 0), coalesce(f.lost, 0), coalesce(f.expired, 0), coalesce(d.void, 0),
@@ -59,7 +64,7 @@ SELECT s.hash, s.name, s.seen, coalesce(d.sent, 0), coalesce(f.filled, 0),
 FROM strategies s
 LEFT JOIN (
     SELECT strategy, count(*) AS sent, sum(state = 'void') AS void, sum(state = 'open') AS open
-    FROM decisions GROUP BY strategy) d ON d.strategy = s.hash
+    FROM decisions {decided} GROUP BY strategy) d ON d.strategy = s.hash
 LEFT JOIN (
     SELECT strategy, sum(status = 'filled') AS filled, sum(status = 'reverted') AS reverted,
         sum(status = 'lost') AS lost, sum(status = 'expired') AS expired,
@@ -70,7 +75,7 @@ LEFT JOIN (
         sum((status = 'filled') * gas_cost_micro_usd) AS gas_filled,
         sum((status = 'reverted') * gas_cost_micro_usd) AS gas_reverted,
         sum((status = 'lost') * gas_cost_micro_usd) AS gas_lost
-    FROM fills JOIN decisions ON decisions.n = fills.decision
+    FROM fills JOIN decisions ON decisions.n = fills.decision {decided}
     WHERE reorged_seq IS NULL GROUP BY strategy) f ON f.strategy = s.hash
 ORDER BY s.ordinal, s.hash
 """
@@ -105,7 +110,9 @@ LEFT JOIN settled f ON f.strategy = s.hash
 _WON_OVER_TAKERS = """
 SELECT d.strategy, sum(f.net_micro_usd)
 FROM fills f JOIN decisions d ON d.n = f.decision
-JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
+JOIN blocks b ON b.seq = d.seq AND b.number BETWEEN :first AND :last
+    AND b.timestamp BETWEEN :first_second AND :last_second
+JOIN blocks fb ON fb.seq = f.seq
 JOIN evidence e ON e.cycle = d.cycle AND e.block_hash = b.hash
 WHERE f.reorged_seq IS NULL AND e.reorged_seq IS NULL AND f.status = 'filled' AND f.place_known
     AND e.outcome = 'taken'
@@ -259,9 +266,11 @@ class LedgerReader:
             seqs = (each.seq for each in known.places() if each.format == format_)
             return next(map(known.at, seqs), None)
 
-    def totals(self) -> list[StrategyTotals]:
-        """Counts and sums of every strategy, in the order of their ordinals."""
-        return [StrategyTotals(*row) for row in self._all(_STANDINGS)]
+    def totals(self, blocks: BlockRange = ALL_BLOCKS) -> list[StrategyTotals]:
+        """Counts and sums of every strategy, in the order of their ordinals. blocks: only of what
+        was decided at the end of these; `seen` is that of all."""
+        query = _STANDINGS.format(decided="" if blocks == ALL_BLOCKS else DECIDED_IN)
+        return [StrategyTotals(*row) for row in self._all(query, blocks._asdict())]
 
     def against_limits(self, day: int) -> dict[StrategyHash, AgainstLimits]:
         """By strategy. day: number of the UTC day that it is now."""
@@ -274,10 +283,10 @@ class LedgerReader:
         rows = self._all("SELECT timestamp FROM blocks ORDER BY seq DESC LIMIT 1")
         return int(rows[0][0]) if rows else None
 
-    def won_over_takers(self) -> dict[StrategyHash, int]:
+    def won_over_takers(self, blocks: BlockRange = ALL_BLOCKS) -> dict[StrategyHash, int]:
         """By strategy: net micro-USD of the standing fills that come before, or at the very place
         of, a taker who was really there. Part of the profit that a live rival might contest."""
-        return dict(self._all(_WON_OVER_TAKERS))
+        return dict(self._all(_WON_OVER_TAKERS, blocks._asdict()))
 
     def decisions(
         self,
@@ -320,18 +329,15 @@ class LedgerReader:
                 JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
                 {_ROUTE_OF.format("d")}
                 WHERE {_of(strategy)} AND f.n > {_last_before("fills")}
-                    AND fb.number BETWEEN :first_block AND :last_block
+                    AND fb.number BETWEEN :first AND :last
                     AND fb.timestamp BETWEEN :first_second AND :last_second
-                ORDER BY f.n DESC LIMIT :last)
+                ORDER BY f.n DESC LIMIT :most)
             ORDER BY n""",
             {
                 "strategy": strategy,
-                "last": -1 if last is None else last,
+                "most": -1 if last is None else last,
                 "after": after,
-                "first_block": blocks.first,
-                "last_block": blocks.last,
-                "first_second": blocks.first_second,
-                "last_second": blocks.last_second,
+                **blocks._asdict(),
             },
         )
         load = _Loader(self._cycles)

@@ -10,16 +10,19 @@ from dexarb.core.trade import StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.store.ledger_figures import FillSums, sums_by_hour
 from dexarb.store.ledger_reader import read_only
+from dexarb.store.ledger_rows import ALL_BLOCKS, BlockRange
 
 HOURS = 24
 _NOTHING = FillSums(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
-def read_by_hour(ledger: Path, strategies: Collection[StrategyHash]) -> tuple[FillSums, ...]:
+def read_by_hour(
+    ledger: Path, strategies: Collection[StrategyHash], blocks: BlockRange = ALL_BLOCKS
+) -> tuple[FillSums, ...]:
     """What these strategies' fills came to, by hour (UTC) of the block that included them: 24 of
     them, from midnight on. Raises StoreError."""
     with read_only(ledger) as reader:
-        found = sums_by_hour(reader, strategies)
+        found = sums_by_hour(reader, strategies, blocks)
     return tuple(found.get(hour, _NOTHING) for hour in range(HOURS))
 
 

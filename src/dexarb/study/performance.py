@@ -9,7 +9,7 @@ from typing import Any
 from dexarb.core.trade import StrategyHash
 from dexarb.core.units import MICRO_USD, SECONDS_PER_DAY
 from dexarb.store.ledger_figures import EpochTimes
-from dexarb.store.ledger_rows import StrategyTotals
+from dexarb.store.ledger_rows import MAX_INTEGER, StrategyTotals
 
 TELLS_FROM_S = 3600
 """A strategy that has taken part for less says nothing about a day."""
@@ -71,16 +71,22 @@ class Period:
     traded_s: int
 
 
-def periods_of(epochs: Iterable[EpochTimes], now: int | None) -> dict[StrategyHash, Period]:
-    """now: the newest UTC second that is known; an epoch that goes on has lasted until then."""
+def periods_of(
+    epochs: Iterable[EpochTimes], now: int | None, span: tuple[int, int] = (0, MAX_INTEGER)
+) -> dict[StrategyHash, Period]:
+    """now: the newest UTC second that is known; an epoch that goes on has lasted until then. span:
+    first and last second that are looked at; of an epoch counts what lies in them."""
     found: dict[StrategyHash, Period] = {}
     for each in epochs:
-        if each.began is None:
+        if each.began is None or each.began > span[1]:
             continue
         end = each.ended if each.to_seq is not None and each.ended is not None else now
-        lasted = max(0, (each.began if end is None else end) - each.began)
+        if end is not None and end < span[0]:
+            continue
+        began = max(each.began, span[0])
+        lasted = max(0, (began if end is None else min(end, span[1])) - began)
         before = found.get(each.strategy)
-        since = each.began if before is None or before.since is None else before.since
+        since = began if before is None or before.since is None else before.since
         found[each.strategy] = Period(since, lasted + (before.traded_s if before else 0))
     return found
 

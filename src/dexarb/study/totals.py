@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dexarb.core.trade import StrategyHash
 from dexarb.core.units import MICRO_USD
-from dexarb.store.ledger_figures import epoch_times, nets
+from dexarb.store.ledger_figures import epoch_times, nets, seconds_of
 from dexarb.store.ledger_notes import METRICS, Metrics
 from dexarb.store.ledger_reader import read_only
-from dexarb.store.ledger_rows import StrategyTotals
+from dexarb.store.ledger_rows import ALL_BLOCKS, MAX_INTEGER, BlockRange, StrategyTotals
 from dexarb.study.last_change import LastChange, last_change
 from dexarb.study.performance import (
     Performance,
@@ -32,7 +32,8 @@ class Totals:
     rows: the strategies that take part now, then those that no longer do. active and failed are
     hashes; won is by hash, in micro-USD: net of the fills that were booked before or at the place
     of a taker who was really there. timestamp: the newest UTC second that is known. change: the
-    last one of the strategies.
+    last one of the strategies. blocks: what was decided in these is counted;
+    last_second: of them, in UTC.
     """
 
     seq: int
@@ -48,6 +49,8 @@ class Totals:
     periods: Mapping[StrategyHash, Period] = field(default_factory=dict)
     drawdowns: Mapping[StrategyHash, int] = field(default_factory=dict)
     change: LastChange | None = None
+    blocks: BlockRange = ALL_BLOCKS
+    last_second: int = MAX_INTEGER
 
     @property
     def is_trading(self) -> bool:
@@ -76,14 +79,21 @@ class Totals:
 
     @property
     def since(self) -> int | None:
-        """UTC second at which the first strategy began; None: not known yet."""
+        """UTC second at which the first strategy began, or from which on is counted; None: not
+        known yet."""
         return min(
             (each.since for each in self.periods.values() if each.since is not None), default=None
         )
 
+    @property
+    def until(self) -> int | None:
+        """UTC second up to which is counted."""
+        return None if self.timestamp is None else min(self.timestamp, self.last_second)
+
     def as_json(self, row: StrategyTotals) -> dict[str, Any]:
         """A row of these, with what only the whole ledger says about it."""
         return as_json(row) | {
+            "seen": row.seen if self.blocks == ALL_BLOCKS else None,
             "won_over_taker_usd": self.won_over_taker(row) / MICRO_USD,
             "state": self.state(row),
             **performance_as_json(self.performance(row)),
@@ -99,15 +109,22 @@ def state_of(*, is_active: bool, has_failed: bool, is_stopped: bool) -> str:
     return "stopped" if is_stopped else "active"
 
 
-def read_totals(ledger: Path, now: int | None = None) -> Totals:
-    """now: a UTC timestamp, where something newer than the ledger knows it. Raises StoreError."""
+def read_totals(
+    ledger: Path,
+    now: int | None = None,
+    blocks_of: Callable[[int], BlockRange] = lambda _: ALL_BLOCKS,
+) -> Totals:
+    """now: a UTC timestamp, where something newer than the ledger knows it. blocks_of: what is to
+    be counted, given the newest UTC second that is known. Raises StoreError."""
     with read_only(ledger) as reader, reader.at_one_moment():
         last = reader.last_block
         active = frozenset(reader.active())
-        rows = sorted(reader.totals(), key=lambda row: row.hash not in active)
+        newest = max((each for each in (reader.last_timestamp, now) if each), default=None)
+        blocks = blocks_of(newest or 0)
+        span = seconds_of(reader, blocks)
+        rows = sorted(reader.totals(blocks), key=lambda row: row.hash not in active)
         settings = limited(row for row in reader.strategies() if row.hash in active)
         epochs = epoch_times(reader)
-        newest = max((each for each in (reader.last_timestamp, now) if each), default=None)
         return Totals(
             reader.seq,
             last[0] if last else None,
@@ -116,12 +133,14 @@ def read_totals(ledger: Path, now: int | None = None) -> Totals:
             reader.note(METRICS),
             active,
             frozenset(each.strategy for each in reader.incidents()),
-            reader.won_over_takers(),
+            reader.won_over_takers(blocks),
             stops_now(reader, settings, now),
             newest,
-            periods_of(epochs, newest),
-            drawdowns_of(nets(reader)),
+            periods_of(epochs, newest, span),
+            drawdowns_of(nets(reader, blocks)),
             last_change(reader, epochs, {row.hash: row.name for row in rows}),
+            blocks,
+            span[1],
         )
 
 
