@@ -169,6 +169,23 @@ def test_a_trader_that_would_wait_for_another_state_is_told(folder: Path) -> Non
     assert wrong.startswith(f"state_file: the collector writes {folder}/data/pool_state.json, and")
 
 
+@pytest.mark.parametrize(
+    ("url", "health", "said"),
+    [
+        ("json://127.0.0.1:9/a-long-secret", "ok", "1 target; dexarb alerts test sends a message"),
+        ("nobody://127.0.0.1:9/a-long-secret", "wrong", "no URL of a service that apprise knows"),
+        ("${NOT_SET_HERE}", "wrong", "NOT_SET_HERE is not set"),
+    ],
+)
+def test_whether_alerts_can_be_sent(folder: Path, url: str, health: str, said: str) -> None:
+    paper = folder / "paper.toml"
+    paper.write_text(paper.read_text() + f'[alerts]\nurls = ["{url}"]\n')
+    found = examine(folder, TrueNode(chain_of(3)))
+    (told_of,) = [each for each in found.findings if each.subject == "paper.toml [alerts]"]
+    assert (told_of.health, said in told_of.found) == (health, True)
+    assert "a-long-secret" not in str(found.as_json())
+
+
 def test_mistakes_in_both_files_are_told_with_their_lines(folder: Path, dexarb: Dexarb) -> None:
     collector, paper = folder / "collector.toml", folder / "paper.toml"
     collector.write_text(collector.read_text().replace('"WETH/USDC"', '"WETH/USDX"'))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dexarb.config.alerts import AlertsTable
 from dexarb.config.collector import load_collector
 from dexarb.config.paper import GeneralTable, load_paper
 from dexarb.config.starting import chains
@@ -59,6 +60,20 @@ def test_every_key_stands_there_and_comments_show_the_defaults(config: Path) -> 
     ]
     keys = set(COMMENTED.findall((config / "paper_trading.toml").read_text()))
     assert keys == GeneralTable.model_fields.keys() | StrategyTable.model_fields.keys()
+
+
+def test_the_alerts_that_stand_there_as_comments_can_be_switched_on(config: Path) -> None:
+    for name, load in (("collector.toml", load_collector), ("paper_trading.toml", load_paper)):
+        path = config / name
+        (block,) = ALERTS.findall(path.read_text())
+        keys = set(COMMENTED.findall(block))
+        assert keys == AlertsTable.model_fields.keys()
+        used = STATED.sub(r"\1", block).replace("# [alerts]", "[alerts]")
+        path.write_text(path.read_text().replace(block, used))
+        found = load(path).alerts
+        assert found is not None
+        stated = AlertsTable(urls=found.table.urls, quiet_hours=found.table.quiet_hours)
+        assert found.table == stated
 
 
 def test_it_writes_over_nothing_and_all_or_nothing(tmp_path: Path, dexarb: Dexarb) -> None:

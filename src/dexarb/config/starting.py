@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from dexarb.config.alerts import AlertsTable
 from dexarb.config.collector import CollectorTable, RpcTable
 from dexarb.config.described import DESCRIPTIONS
 from dexarb.config.kinds import KINDS, kind_of
@@ -25,6 +26,7 @@ _TABLES: Mapping[str, type[TomlTable]] = {
     "[rpc]": RpcTable,
     "[general]": GeneralTable,
     "[[strategy]]": StrategyTable,
+    "# [alerts]": AlertsTable,
 }
 _KEY = re.compile(r"^(?:# )?([a-z_0-9]+) *=")
 _SCHEMA_LINE = re.compile(r"^#:schema .*/([a-z]+\.json)$", re.MULTILINE)
@@ -60,8 +62,9 @@ def _text(path: Path) -> str:
     """With its schema beside it, and the keys that it does not state as comments."""
     lines = _SCHEMA_LINE.sub(r"#:schema schema/\1", path.read_text(encoding="utf-8")).splitlines()
     for header, model in _TABLES.items():
-        if header in lines:
-            _complete(lines, lines.index(header), model)
+        at = next((n for n, line in enumerate(lines) if line.startswith(header)), None)
+        if at is not None:
+            _complete(lines, at, model)
     return "\n".join(lines) + "\n"
 
 
@@ -69,7 +72,7 @@ def _complete(lines: list[str], header: int, model: type[TomlTable]) -> None:
     """Add the table's other keys behind its last one."""
     last, stated = header, set()
     for place in range(header + 1, len(lines)):
-        if lines[place].startswith(("[", "# [")):
+        if lines[place].startswith(("[", "# [")):  # one that is not in use ends it as well
             break
         if found := _KEY.match(lines[place]):
             last = place

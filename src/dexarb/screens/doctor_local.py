@@ -8,7 +8,9 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dexarb.alerts.target import open_targets
 from dexarb.config import veil
+from dexarb.config.alerts import AlertsConfig
 from dexarb.config.collector import CollectorConfig, load_collector
 from dexarb.config.paper import GeneralTable, inspect_paper
 from dexarb.config.unpriced import REMEDY, consequence
@@ -48,6 +50,7 @@ def collector_settings(path: Path) -> tuple[CollectorConfig | None, list[Finding
     for token in config.chain.unpriced:
         problem = consequence(token, config.chain.chain.wrapped_native)
         found.append(note(config.chain.path.name, problem, REMEDY))
+    found += _alerts(path, config.alerts)
     if _holds_a_key(config) and _is_open(path):
         remedy = f"chmod go= {path}, or write ${{NAME}} and export it"
         found.append(note(path.name, "others can read it, and an endpoint stands in it", remedy))
@@ -69,7 +72,21 @@ def paper_settings(path: Path) -> tuple[GeneralTable | None, list[Finding]]:
     found += [note(path.name, str(each)) for each in checked.warnings]
     if checked.unchecked:
         found.append(note(path.name, f"not checked: {checked.unchecked}"))
+    found += _alerts(path, checked.config.alerts)
     return checked.config.general, found
+
+
+def _alerts(path: Path, config: AlertsConfig | None) -> list[Finding]:
+    """Whether somebody can be told; nothing is sent."""
+    subject = f"{path.name} [alerts]"
+    if config is None:
+        return []
+    try:
+        targets = open_targets(config)
+    except (ConfigError, ConfigErrors) as error:
+        return [wrong(subject, str(each)) for each in _each(error)]
+    told = f"{counted(len(targets), 'target')}; dexarb alerts test sends a message"
+    return [ok(subject, told)]
 
 
 def one_state(config: CollectorConfig, general: GeneralTable) -> Iterator[Finding]:
