@@ -184,7 +184,8 @@ class Alerts:
 
     def _send_what_is_due(self) -> None:
         with self._lock:
-            messages = self._policy.due(self._now(), self.facts) if self._policy else []
-            for message in messages:
+            if self._policy is None or not self._outboxes:  # others are being opened
+                return
+            for message in self._policy.due(self._now(), self.facts):
                 for outbox in self._outboxes:
                     outbox.put(message)
