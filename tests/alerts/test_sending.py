@@ -179,6 +179,20 @@ def test_from_what_happens_to_the_server(tmp_path: Path) -> None:
     assert [mail["type"] for mail in box.mails] == ["warning", "success", "warning"]
 
 
+def test_a_digest_carries_the_facts_and_is_counted(tmp_path: Path) -> None:
+    clock = [0.0]
+    with mailbox() as box:
+        config = alerts_config(tmp_path, box.url(), more='kinds = ["digest"]')
+        with Alerts(
+            "tester", config, tick_s=0.001, now=lambda: Moment(clock[0], NOON + clock[0])
+        ) as alerts:
+            alerts.facts = ["block 7"]
+            clock[0] = 20 * 3600.0
+            box.wait(lambda: box.titles == ["dexarb tester: digest"])
+            assert alerts.digests == 1
+    assert box.mails[0]["message"].splitlines()[0] == "block 7"
+
+
 def test_a_disk_that_is_nearly_full_is_told(tmp_path: Path) -> None:
     with mailbox() as box:
         config = alerts_config(tmp_path, box.url(), more="disk_free_gb = 1_000_000_000")

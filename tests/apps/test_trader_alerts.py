@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 from dexarb.alerts.alerts import Alerts
+from dexarb.apps.trader_alerts import TraderAlerts
 from dexarb.config.paper import load_paper
+from dexarb.core.trade import StrategyHash
 from dexarb.errors import StoreError
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_notes import RELOAD as OUTCOME
 from dexarb.store.ledger_notes import ReloadOutcome
 from dexarb.store.ledger_reader import read_only
+from dexarb.store.ledger_rows import StrategyTotals
 from tests.alerts.files import alerts_table
 from tests.support.mailbox import Mailbox, mailbox
 from tests.support.recorded import record
@@ -77,8 +80,10 @@ def test_a_stop_and_first_fills_are_told_once(run: Run) -> None:
     assert run.told("strategy stopped") == ['"eager" by max_daily_trades at block 104']
     fills = "\n".join(run.told("first fill")).splitlines()
     assert sorted(line.partition(" at block 105: +")[0] for line in fills) == ['"eager"', '"other"']
-    assert alerts.facts[0] == "block 107, 2 strategies"
-    assert alerts.facts[1].startswith("2 sent, 2 filled, 0 reverted, 0 lost; +")
+    assert alerts.facts[0] == "block 107; strategies: 2"
+    counts = "2 sent, 2 filled, 0 reverted, 0 lost; +"
+    assert alerts.facts[1].startswith(f"since the start: {counts}")
+    assert alerts.facts[2].startswith(f"in all: {counts}")
 
 
 def test_a_disk_that_takes_nothing_is_told_and_that_it_does_again(
@@ -138,6 +143,36 @@ def test_alerts_that_a_reload_brings_are_told_what_holds_already(run: Run) -> No
 
     run.trade(happens())
     assert run.told("strategy stopped") == ['"eager" by max_daily_trades at block 104']
+
+
+def test_a_digest_tells_what_came_since_the_last_one() -> None:
+    alerts = Alerts("paper-trading")
+    told = TraderAlerts(alerts)
+    told.know([row(filled=3, usd=10)])
+    told.stand([row(filled=5, usd=12)], 1, 7)
+    assert alerts.facts[1] == (
+        "since the start: 2 sent, 2 filled, 0 reverted, 0 lost; +2.00 USD net of gas"
+    )
+    alerts.digests += 1
+    told.stand([row(filled=6, usd=13)], 1, 8)
+    told.stand([row(filled=7, usd=11)], 1, 9)
+    assert alerts.facts == [
+        "block 9; strategies: 1",
+        "since the last digest: 1 sent, 1 filled, 0 reverted, 0 lost; -2.00 USD net of gas",
+        "in all: 7 sent, 7 filled, 0 reverted, 0 lost; +11.00 USD net of gas",
+        'best: "A" +11.00 USD',
+        'worst: "A" +11.00 USD',
+    ]
+
+
+def row(*, filled: int, usd: int) -> StrategyTotals:
+    counts = {"seen": filled, "sent": filled, "filled": filled}
+    others = dict.fromkeys(("reverted", "lost", "expired", "reorged", "open"), 0)
+    money = dict.fromkeys(
+        ("profit_micro_usd", "band_low_micro_usd", "band_high_micro_usd"), usd * 1_000_000
+    )
+    rest = {"gas_cost_micro_usd": 0, "unplaced": 0}
+    return StrategyTotals(hash=StrategyHash("a"), name="A", **counts, **others, **money, **rest)
 
 
 def reload_of(run: Run) -> ReloadOutcome:

@@ -29,7 +29,8 @@ class Alerts:
     """Mutable, for any thread. Nothing that it is told waits for a network, nor does it raise.
 
     Without a configuration it does nothing. As a context it runs; targets are opened before, so
-    that a mistake is told at once. facts: lines for the next digest, the program's to set.
+    that a mistake is told at once. facts: lines for the next digest, the program's to set. digests:
+    how many there have been.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Alerts:
         self._thread: threading.Thread | None = None
         self._is_running = False
         self.facts: Sequence[str] = ()
+        self.digests = 0
         self._config = config
         self._opened = self._open(config)
 
@@ -184,7 +186,9 @@ class Alerts:
 
     def _send_what_is_due(self) -> None:
         with self._lock:
-            messages = self._policy.due(self._now(), self.facts) if self._policy else []
-            for message in messages:
+            if self._policy is None or not self._outboxes:  # others are being opened
+                return
+            for message in self._policy.due(self._now(), self.facts):
+                self.digests += message.kind is AlertKind.DIGEST
                 for outbox in self._outboxes:
                     outbox.put(message)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 
 from dexarb.alerts.alerts import Alerts
 from dexarb.config.alerts import AlertKind
@@ -14,17 +15,50 @@ from dexarb.trading.seams import Step
 from dexarb.trading.strategy import StrategySettings
 
 
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Over all strategies."""
+
+    sent: int = 0
+    filled: int = 0
+    reverted: int = 0
+    lost: int = 0
+    net_micro_usd: int = 0
+
+    @classmethod
+    def of(cls, rows: Sequence[StrategyTotals]) -> _Sums:
+        return cls(
+            sum(row.sent for row in rows),
+            sum(row.filled for row in rows),
+            sum(row.reverted for row in rows),
+            sum(row.lost for row in rows),
+            sum(row.profit_micro_usd for row in rows),
+        )
+
+    def since(self, before: _Sums) -> _Sums:
+        """What has come on top; less than nothing where a fork took more back."""
+        pairs = zip(astuple(self), astuple(before), strict=True)
+        return _Sums(*(now - then for now, then in pairs))
+
+    def __str__(self) -> str:
+        counts = f"{self.sent:,} sent, {self.filled:,} filled, {self.reverted:,} reverted"
+        net = self.net_micro_usd / MICRO_USD
+        return f"{counts}, {self.lost:,} lost; {net:+,.2f} USD net of gas"
+
+
 class TraderAlerts:
-    """Mutable: remembers who has filled."""
+    """Mutable: remembers who has filled, who is stopped, and how it stood at the last digest."""
 
     def __init__(self, alerts: Alerts) -> None:
         self._alerts = alerts
         self._have_filled: set[StrategyHash] = set()
+        self._base, self._digests = _Sums(), 0
         self._stops: tuple[Sequence[tuple[StrategySettings, SkipReason]], int] = ((), 0)
 
-    def know(self, rows: Iterable[StrategyTotals]) -> None:
+    def know(self, rows: Sequence[StrategyTotals]) -> None:
         """What the books have from before is no news."""
         self._have_filled = {row.hash for row in rows if row.filled}
+        self._base = _Sums.of(rows)
 
     def step(self, step: Step, names: Mapping[StrategyHash, str]) -> None:
         for fill in step.fills:
@@ -60,12 +94,15 @@ class TraderAlerts:
 
     def stand(self, rows: Sequence[StrategyTotals], active: int, block: int) -> None:
         """For the digest: the books of all that there have ever been."""
-        net = sum(row.profit_micro_usd for row in rows) / MICRO_USD
-        counts = ", ".join(
-            f"{sum(getattr(row, count) for row in rows):,} {count}"
-            for count in ("sent", "filled", "reverted", "lost")
-        )
-        lines = [f"block {block:,}, {active:,} strategies", f"{counts}; {net:+,.2f} USD net of gas"]
+        sums = _Sums.of(rows)
+        if self._alerts.digests != self._digests:
+            self._digests, self._base = self._alerts.digests, sums
+        since = "the last digest" if self._digests else "the start"
+        lines = [
+            f"block {block:,}; strategies: {active:,}",
+            f"since {since}: {sums.since(self._base)}",
+            f"in all: {sums}",
+        ]
         if rows:
             best = max(rows, key=lambda row: row.profit_micro_usd)
             worst = min(rows, key=lambda row: row.profit_micro_usd)
