@@ -13,7 +13,6 @@ import structlog
 
 from dexarb.alerts.alerts import Alerts
 from dexarb.apps.clock_watch import ClockWatch
-from dexarb.apps.latency import Latency
 from dexarb.apps.process import (
     Signals,
     keep_files_private,
@@ -21,11 +20,13 @@ from dexarb.apps.process import (
     name_process,
     start_logging,
 )
+from dexarb.apps.progress_log import ProgressLog
 from dexarb.apps.sources import GrowingHistory
 from dexarb.apps.stale_log import StaleLog
 from dexarb.apps.stops_log import StopsLog
 from dexarb.apps.supervisor import UNSUPERVISED, Supervisor
 from dexarb.apps.trader_alerts import TraderAlerts
+from dexarb.apps.trader_metrics import TraderMetrics
 from dexarb.apps.watch import FileWatch
 from dexarb.config.alerts import AlertKind
 from dexarb.config.difference import compare, reasons
@@ -36,20 +37,17 @@ from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.market import Entry
 from dexarb.core.token import Address
 from dexarb.core.trade import Incident
-from dexarb.core.units import GWEI, MICRO_USD
 from dexarb.errors import InputError, StoreError
-from dexarb.screens.output import NAMES_SHOWN, abridged
+from dexarb.screens.output import abridged
 from dexarb.screens.tables import as_text, best, spread_table, strategy_table
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
-from dexarb.store.ledger_notes import METRICS, RELOAD, TRADER, Hasty, Metrics, ReloadOutcome
+from dexarb.store.ledger_notes import METRICS, RELOAD, TRADER, ReloadOutcome
 from dexarb.store.snapshot import State, read_state
 from dexarb.study.session import Session
 from dexarb.study.spreads import best_spreads
 from dexarb.study.warm_up import warm_up
-from dexarb.trading.decide.triage import least_units
 from dexarb.trading.models.reality import REALITY, Reality
-from dexarb.trading.models.value import rounded_up
 from dexarb.trading.seams import Step
 from dexarb.trading.settle.paper_executor import PaperExecutor
 
@@ -57,9 +55,6 @@ T = TypeVar("T")
 WAIT_S = 0.1
 RETRY_S = 1.0
 LOG_AGAIN_S = 10.0
-CATCHING_UP_S = 5.0
-SILENT_AFTER = 3
-"""Times max_state_age_secs without a new block."""
 AFTER_RESTART = (
     "state_file",
     "ledger_file",
@@ -72,8 +67,6 @@ AFTER_RESTART = (
 """Keys of [general] that a reload does not change."""
 LOGGED_STRATEGIES = 20
 """In the log's table; where there are more, those with the most profit."""
-MEASURED_BLOCKS = 20
-"""So many blocks before a p99 is worth a warning."""
 
 _log = structlog.get_logger("paper-trading")
 
@@ -101,7 +94,6 @@ class PaperTrader:
         self._reader = reader
         self._ledger = ledger
         self._signals = signals
-        self._gas = reality.gas
         self._types = StrategyTypes()
         self._session = Session(
             reader,
@@ -115,10 +107,9 @@ class PaperTrader:
         self._trade_from = (self._session.ledger_seq or reader.last_seq) + 1
         self._live_from = reader.last_seq + 1
         self._adopted = False
-        self._latency = Latency()
-        self._too_hasty: tuple[str, ...] = ()
-        self._logged_at = self._last_block_at = self._told_at = time.monotonic()
-        self._is_silent = self._is_lost = False
+        self._measured = TraderMetrics(self._session, reality.gas)
+        self._progress = ProgressLog()
+        self._logged_at = time.monotonic()
         self._stops = StopsLog()
         self._stale = StaleLog()
         self._clock = ClockWatch()
@@ -148,8 +139,9 @@ class PaperTrader:
         for entry in source.entries():
             self._adopt_when_due()
             self._take(entry)
-            self._log_catching_up(entry.seq)
-            self._last_block_at = time.monotonic()  # behind it: a full disk is no silence
+            if not self._adopted:
+                self._progress.catching_up(entry.seq, self._trade_from - 1)
+            self._progress.came()  # behind it: a full disk is no silence
         if self._adopted:
             self._log_tables()
             self._leave_checkpoint()
@@ -166,23 +158,14 @@ class PaperTrader:
             remedy = "The next start shows them all blocks again: see docs/strategies.md, state()"
             _log.warning("checkpoint", without_state=abridged(lacking), remedy=remedy)
 
-    def _log_catching_up(self, seq: int) -> None:
-        """Now and then, while entries are gone through that are not traded on."""
-        now = time.monotonic()
-        if not self._adopted and now - self._told_at >= CATCHING_UP_S:
-            self._told_at = now
-            _log.info("catching up", entry=seq, to_entry=self._trade_from - 1)
-
     def _take(self, entry: Entry) -> None:
         session = self._session
         step = session.take(entry)
         self._alerts.beat()
         if step is None or not self._adopted:
             return
-        if self._is_silent:
-            self._is_silent = False
-            _log.info("silence.over", block=step.block.number)
-        self._log_whether_lost()
+        engine = session.engine
+        self._progress.goes_on(engine.market.block, is_lost=engine.is_lost)
         self._log_failures(step.incidents)
         is_live = isinstance(entry, BlockUpdate) and entry.seq >= self._live_from
         self._tell_alerts(step, is_live=is_live)
@@ -191,7 +174,7 @@ class PaperTrader:
             self._judge_clock(step.block)
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
-            self._latency.add(time.time() - seen_at)
+            self._measured.latency.add(time.time() - seen_at)
         self._persist(session.write)
 
     def _tell_alerts(self, step: Step, *, is_live: bool) -> None:
@@ -215,7 +198,7 @@ class PaperTrader:
                 self._reload("watch")
             if time.monotonic() - self._logged_at >= self._config.general.metrics_interval_secs:
                 self._log_tables()
-            self._check_silence()
+            self._progress.waits(float(self._config.general.max_state_age_secs))
         return self._signals.stopping
 
     def _judge_clock(self, block: Block) -> None:
@@ -233,30 +216,6 @@ class PaperTrader:
 
     def _state_age_s(self) -> float:
         return float(self._config.general.max_state_age_secs) + self._clock.surely_s
-
-    def _check_silence(self) -> None:
-        """Say once that nothing comes any more. It decides nothing: time is the blocks' own."""
-        silent_s = time.monotonic() - self._last_block_at
-        if (
-            not self._is_silent
-            and silent_s > SILENT_AFTER * self._config.general.max_state_age_secs
-        ):
-            self._is_silent = True
-            remedy = "Is data-collector running, and does its log show blocks?"
-            _log.warning("silence", no_new_block_for_s=round(silent_s, 1), remedy=remedy)
-
-    def _log_whether_lost(self) -> None:
-        """Say once that the market is not known any more, and once that it is again."""
-        engine = self._session.engine
-        if engine.is_lost == self._is_lost:
-            return
-        self._is_lost = engine.is_lost
-        block = engine.market.block.number
-        if self._is_lost:
-            remedy = "data-collector writes one after a break; if none comes, see its log"
-            _log.warning("lost", since_block=block, until="the next keyframe", remedy=remedy)
-        else:
-            _log.info("lost.over", block=block)
 
     # -- strategies ---------------------------------------------------------------------------
 
@@ -354,7 +313,7 @@ class PaperTrader:
         self._supervisor.status(f"block {market.block.number}, {len(rows):,} strategies")
         _log.info(f"{title}\n{as_text(strategy_table(shown))}")
         spreads = as_text(spread_table(best_spreads(market.pools.values()), market))
-        _log.info(f"spreads\n{spreads}", block_to_decision_ms=self._latency.quantiles())
+        _log.info(f"spreads\n{spreads}", block_to_decision_ms=self._measured.latency.quantiles())
 
     def _log_failures(self, incidents: Sequence[Incident]) -> None:
         """Own strategies that raised: they are out, the others go on."""
@@ -366,41 +325,8 @@ class PaperTrader:
             self._told.failed(incidents, names)
 
     def _note_metrics(self) -> None:
-        self._judge_latency()
-        hasty = Hasty(len(self._too_hasty), self._too_hasty[:NAMES_SHOWN])
-        metrics = Metrics(self._latency.quantiles(), hasty, self._usd_per_gwei())
+        metrics = self._measured.metrics()
         self._persist(lambda: self._ledger.put_note(METRICS, metrics))
-
-    def _usd_per_gwei(self) -> float | None:
-        """As in Metrics."""
-        engine = self._session.engine
-        price, pools = engine.valuation.native_price, engine.market.swap_gas
-        if not price or not pools:
-            return None
-        units = least_units(self._gas, pools, flash=False)
-        return rounded_up(units * GWEI * price) / MICRO_USD
-
-    def _judge_latency(self) -> None:
-        """Warn of strategies that assume to be faster than this process is; once a change."""
-        if len(self._latency) < MEASURED_BLOCKS:
-            return
-        measured = self._latency.quantiles()
-        needed_ms = measured["p99"] or 0.0
-        hasty = tuple(
-            each.name
-            for each in self._session.settings
-            if each.latency_ms is not None and each.latency_ms < needed_ms
-        )
-        if hasty != self._too_hasty:
-            self._too_hasty = hasty
-            if hasty:
-                _log.warning(
-                    "latency_ms is less than a decision takes here: fills may be too good",
-                    strategies=abridged(hasty),
-                    block_to_decision_ms=measured,
-                )
-            else:
-                _log.info("latency_ms is met again by all strategies", **measured)
 
     def _persist(self, write: Callable[[], T]) -> T | None:
         """Write until the disk takes it: trading waits, the collector goes on, nothing is lost."""
