@@ -108,6 +108,20 @@ def test_a_segment_that_is_closed_while_it_is_copied_is_copied_as_closed(
     assert entries(copied) == entries(history)
 
 
+def test_a_segment_that_is_pruned_while_it_is_copied_is_an_error(
+    history: Path, tmp_path: Path
+) -> None:
+    close_segments(history, arrivals.START_BLOCK + BLOCKS)
+    with BackupRun(tmp_path / "backup", source(history)) as run:
+        segments = run.begin()
+        shutil.rmtree(segments[0].path)
+        with pytest.raises(StoreError, match=r"has gone while it was copied\. Was it pruned"):
+            list(run.copy(segments))
+    assert not list(tmp_path.glob("backup*"))
+    back_up(tmp_path / "backup", source(history))  # what is left is a history
+    assert check(tmp_path / "backup" / "history" / history.name).ok
+
+
 def test_a_line_that_is_being_written_is_left_out(history: Path, tmp_path: Path) -> None:
     whole = entries(history)
     last = list_segments(history)[-1].path

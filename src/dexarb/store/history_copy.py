@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from dexarb.errors import StoreError
 from dexarb.store.files import disk_errors
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.segment import (
+    KEYFRAME_FILE,
     LINES_SUFFIX,
     SEGMENT_FILES,
     HistorySegment,
@@ -37,6 +39,8 @@ def copy_segment(segment: HistorySegment, target: Path) -> None:
                     file.write(line + b"\n")
             return
     closed = segment.path.with_suffix("")
+    if not (closed / KEYFRAME_FILE).exists():
+        raise StoreError(closed, "has gone while it was copied", "Was it pruned? Try again")
     with disk_errors(closed, "cannot be copied"):
         (target / name).mkdir(mode=0o700)
         for each in SEGMENT_FILES:
