@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -166,13 +167,9 @@ def test_a_digest_tells_what_came_since_the_last_one() -> None:
 
 
 def row(*, filled: int, usd: int) -> StrategyTotals:
-    counts = {"seen": filled, "sent": filled, "filled": filled}
-    others = dict.fromkeys(("reverted", "lost", "expired", "reorged", "open"), 0)
-    money = dict.fromkeys(
-        ("profit_micro_usd", "band_low_micro_usd", "band_high_micro_usd"), usd * 1_000_000
-    )
-    rest = {"gas_cost_micro_usd": 0, "unplaced": 0}
-    return StrategyTotals(hash=StrategyHash("a"), name="A", **counts, **others, **money, **rest)
+    values: dict[str, Any] = dict.fromkeys((each.name for each in fields(StrategyTotals)), 0)
+    values |= {"hash": StrategyHash("a"), "name": "A", "sent": filled, "filled": filled}
+    return StrategyTotals(**values | {"profit_micro_usd": usd * 1_000_000})
 
 
 def reload_of(run: Run) -> ReloadOutcome:
