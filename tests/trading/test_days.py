@@ -141,6 +141,16 @@ def test_a_limit_stops_at_its_figure_and_not_before(
     assert stopped_by(limited, counted, block) == reason
 
 
+@pytest.mark.parametrize(
+    ("cooldown", "block", "stops"), [(1, 100, True), (1, 101, False), (2, 101, True)]
+)
+def test_the_shortest_cooldown_is_the_block_of_the_loss(
+    cooldown: int, block: int, stops: bool
+) -> None:
+    limited = settings(max_consecutive_losses=1, cooldown_blocks=cooldown)
+    assert (stopped_by(limited, Counted(0, 0, 1, 100), block) is not None) is stops
+
+
 def test_without_a_cooldown_losses_in_a_row_stop_for_good() -> None:
     limited = settings(max_consecutive_losses=1)
     assert stopped_by(limited, Counted(0, 0, 1, 100), 10**9) == "consecutive_losses"
