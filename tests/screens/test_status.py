@@ -148,6 +148,9 @@ def test_profit_over_a_taker_who_was_really_there_is_told_apart(
     told = dexarb("status", "-c", world.config, "--json").json
     won = [row["won_over_taker_usd"] for row in told["strategies"]]
     assert won == [-1.0, 3.0, 0.0]
+    for options, expected in ((["--to", 1], won), (["--from", 2], [0.0] * 3)):
+        told = dexarb("status", "-c", world.config, "--json", *options).json
+        assert [row["won_over_taker_usd"] for row in told["strategies"]] == expected
     said = dexarb("status", "-c", world.config).words
     assert f"won over a taker who was really there: {RICH.name} +3.00, {POOR.name} -1.00" in said
 
