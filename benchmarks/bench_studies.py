@@ -17,6 +17,7 @@ from dexarb.core.token import Address, Token, pair_of
 from dexarb.core.units import MICRO_USD
 from dexarb.store.follow import first_keyframe, follow
 from dexarb.store.history_reader import HistoryReader
+from dexarb.store.ledger_notes import StateAge
 from dexarb.store.ledger_rows import Epoch
 from dexarb.study.redecide import redecided
 from dexarb.study.side_by_side import SideBySide
@@ -109,7 +110,7 @@ def side_by_side(reader: HistoryReader, two: Sequence[StrategySettings]) -> Row:
             [Epoch(key, first + 1, None) for key in keys],
             from_seq=first,
             to_seq=reader.last_seq,
-            max_state_age_s=10,
+            state_ages=[StateAge(0, 10)],
         )
         run(SideBySide(keys), feed)
 

@@ -85,6 +85,6 @@ def test_systemd_understands_every_line(tmp_path: Path, unit: Path) -> None:
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_the_document_makes_every_file_that_a_unit_needs(unit: Path) -> None:
     told = (ROOT / "docs" / "deploying.md").read_text()
-    places = re.findall(r"/opt/dexarb|/etc/\S+|/var/lib/dexarb/config", unit.read_text())
+    places = re.findall(r"/opt/dexarb|/etc/dexarb/\S+|/var/lib/dexarb/config", unit.read_text())
     assert len(places) >= 2
     assert all(place in told for place in [*places, f"deploy/{unit.name}"])

@@ -12,9 +12,13 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from dexarb.cli import app
+from dexarb.config.alerts import AlertKind, AlertsTable
 from dexarb.config.collector import CollectorTable, PoolsTable, RpcTable
 from dexarb.config.paper import GeneralTable, load_paper
 from dexarb.config.strategy_table import StrategyTable
+from dexarb.core.evidence import Outcome
+from dexarb.core.trade import FillStatus
+from dexarb.store.ledger_rows import DecisionState
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -37,6 +41,12 @@ def documented_keys(heading: str) -> set[str]:
 def test_every_key_is_documented(heading: str, models: tuple[type[BaseModel], ...]) -> None:
     for model in models:
         assert model.model_fields.keys() <= documented_keys(heading)
+
+
+def test_every_key_and_kind_of_the_alerts_is_documented() -> None:
+    text = (ROOT / "docs" / "alerts.md").read_text()
+    rows = set(re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE))
+    assert rows == {*AlertsTable.model_fields, *AlertKind}
 
 
 def test_the_grid_of_the_documents_is_what_they_say(tmp_path: Path) -> None:
@@ -70,12 +80,12 @@ def test_the_collectors_warnings_are_told_in_the_documents_and_no_others() -> No
     apps = (
         "collect",
         "collect_report",
-        "clock_watch",
         "recorder",
         "pool_reader",
         "pool_watch",
         "self_check",
         "retrying",
+        "collector_alerts",
     )
     files = [*(source / "chain").rglob("*.py"), *(source / "apps" / f"{name}.py" for name in apps)]
     text = "".join(path.read_text() for path in files if path.name != "choice.py")
@@ -127,3 +137,42 @@ def test_links_between_documents_lead_somewhere() -> None:
     for document in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+GLOSSARY = ROOT / "docs" / "glossary.md"
+
+
+def glossary() -> dict[str, str]:
+    """Words and their meanings."""
+    rows = [line.split("|")[1:3] for line in GLOSSARY.read_text().splitlines() if "|" in line]
+    return {word.strip(): meaning for word, meaning in rows[2:]}
+
+
+@pytest.mark.parametrize("word", glossary())
+def test_a_word_of_the_glossary_is_used(word: str) -> None:
+    others = [each for each in DOCUMENTS if each != GLOSSARY]
+    uses = [each for each in others if re.search(rf"\b{word}s?\b", each.read_text(), re.I)]
+    assert len(uses) > 1
+
+
+def test_the_glossary_tells_every_way_to_end() -> None:
+    """Of a decision, and of a spread that was decided on."""
+    ends = {*FillStatus, DecisionState.OPEN, DecisionState.VOID}
+    assert ends <= set(re.findall(r"`([a-z]+)`", glossary()["fill"]))
+    assert set(Outcome) == set(re.findall(r"`([a-z]+)`", glossary()["evidence"]))
+
+
+def test_the_version_is_that_of_the_project() -> None:
+    told = CliRunner().invoke(app, ["--version"])
+    assert told.exit_code == 0
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert told.output.startswith(f"dexarb {version} (Python 3.")
+
+
+def test_shells_can_complete_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the script that `--show-completion` prints asks for them."""
+    monkeypatch.setenv("_DEXARB_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "dexarb config s")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    told = CliRunner().invoke(app, [], prog_name="dexarb")
+    assert told.output.split() == ["schema"]

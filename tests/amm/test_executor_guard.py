@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dexarb.amm.executor_guard import LARGEST, ROOT_OF_TICK, pair_most_out
+from dexarb.amm.executor_guard import LARGEST, ROOT_OF_TICK, pair_most_out, ticked_most_out
 from dexarb.amm.tick_math import MAX_TICK, MIN_TICK, get_sqrt_ratio_at_tick
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
@@ -90,6 +90,32 @@ def test_what_is_reckoned_with_ends_where_a_pair_ends() -> None:
         assert pair_most_out(reserve_in, reserve_out, 3000, amount_in) is None
     assert pair_most_out(0, most, 3000, 1) is None
     assert pair_most_out(1, most, 3000, 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("amount_in", "most0", "most1"),
+    [
+        (10**15, 996_006_981_039_903, 996_006_981_039_903),  # no tick is reached
+        (10**17, 99_403_832_493_432_771, 99_413_611_081_503_541),
+        (10**20, 99_401_591_740_052_573_233, 99_411_517_012_880_568_032),
+    ],
+)
+def test_the_bound_in_figures(amount_in: int, most0: int, most1: int) -> None:
+    """The contract must come to the very same, or a run starts that was booked as refused. At a
+    price of 1, 30 ticks above one and 29 below another that could change the liquidity."""
+
+    def most(zero_for_one: bool) -> int | None:
+        return ticked_most_out(
+            sqrt_price_x96=2**96,
+            tick=30,
+            liquidity=10**18,
+            tick_spacing=60,
+            fee_pips=3000,
+            zero_for_one=zero_for_one,
+            amount_in=amount_in,
+        )
+
+    assert (most(True), most(False)) == (most0, most1)
 
 
 def test_a_tick_moves_the_price_by_more_than_the_bound_reckons() -> None:

@@ -1,4 +1,4 @@
-"""The JSON schema accepts what the program accepts, and refuses what it can see is wrong."""
+"""The JSON schemas accept what the program accepts, and refuse what they can see is wrong."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from dexarb.config.schema import paper_schema
+from dexarb.config.chain_profile import ChainFile
+from dexarb.config.collector import CollectorFile
+from dexarb.config.kinds import KINDS, Kind, kind_of
+from dexarb.config.paper import PaperFile
+from dexarb.config.schema import schema_of, schema_text
 from dexarb.config.strategy_table import StrategyTable
+from dexarb.config.toml_file import TomlTable
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 TYPES: dict[str, Any] = {
@@ -39,6 +44,9 @@ def problems(schema: Mapping[str, Any], value: Any, root: Mapping[str, Any]) -> 
             case "properties" if isinstance(value, dict):
                 for key in rule.keys() & value.keys():
                     yield from problems(rule[key], value[key], root)
+            case "additionalProperties" if isinstance(value, dict) and isinstance(rule, dict):
+                for key in value.keys() - schema.get("properties", {}).keys():
+                    yield from problems(rule, value[key], root)
             case "additionalProperties" if isinstance(value, dict) and rule is False:
                 yield from (
                     f"{key} is unknown" for key in value.keys() - schema["properties"].keys()
@@ -76,13 +84,30 @@ def problems(schema: Mapping[str, Any], value: Any, root: Mapping[str, Any]) -> 
                 assert keyword in ANNOTATIONS | applies_elsewhere, keyword
 
 
-def check(text: str) -> list[str]:
-    schema = paper_schema()
+def check(text: str, kind: Kind = "paper") -> list[str]:
+    schema = schema_of(kind)
     return list(problems(schema, tomllib.loads(text), schema))
 
 
-def test_the_classic_file_fits() -> None:
-    assert check((CONFIG / "paper_trading.toml").read_text()) == []
+SHIPPED = sorted(CONFIG.glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_a_shipped_file_names_its_schema_and_fits_it(path: Path) -> None:
+    kind = kind_of(path)
+    text = path.read_text()
+    assert text.startswith(f"#:schema ../docs/schema/{kind}.json\n")
+    assert check(text, kind) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_shipped_schema_is_what_the_program_says(kind: Kind) -> None:
+    """Else: for k in paper collector chain; do dexarb config schema $k > docs/schema/$k.json"""
+    assert (CONFIG.parent / "docs" / "schema" / f"{kind}.json").read_text() == schema_text(kind)
+
+
+def test_every_kind_of_file_is_shipped() -> None:
+    assert {kind_of(path) for path in SHIPPED} == set(KINDS)
 
 
 def test_the_example_of_the_documents_fits() -> None:
@@ -129,9 +154,76 @@ def test_what_is_wrong_does_not_fit(old: str, new: str, said: str) -> None:
     assert any(said in each for each in check(GRID.replace(old, new, 1)))
 
 
+COLLECTOR = """
+[collector]
+chain = "polygon.toml"
+[rpc]
+endpoints = ["http://node"]
+daily_requests = [1, 2]
+compute_units = { eth_call = 26 }
+[[pools]]
+dexes = ["QuickSwap"]
+pairs = ["WETH/USDC"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("COLLECTOR", "COLLECTOR", None),
+        ("[1, 2]", "7", None),
+        ("[1, 2]", "[-1]", "fits none"),
+        ("[1, 2]", "true", "fits none"),
+        ("= 26", '= "26"', "is no integer"),
+        ("endpoints", "endpoint", "endpoint is unknown"),
+        ('chain = "polygon.toml"', "", "chain is missing"),
+        ("[[pools]]", "[pools]", "is no array"),
+        ('["QuickSwap"]', "[]", "is too short"),
+    ],
+)
+def test_what_is_wrong_with_a_collectors_file(old: str, new: str, said: str | None) -> None:
+    found = check(COLLECTOR.replace(old, new, 1), "collector")
+    assert any(said in each for each in found) if said else found == []
+
+
 def test_every_key_is_in_it() -> None:
-    properties = paper_schema()["properties"]
+    properties = schema_of("paper")["properties"]
     keys = StrategyTable.model_fields.keys()
     assert properties["strategy"]["items"]["properties"].keys() == keys
     assert properties["grid"]["items"]["properties"].keys() == keys
     assert properties["defaults"]["properties"].keys() == keys - {"name"}
+
+
+MODELS: dict[Kind, type[TomlTable]] = {
+    "paper": PaperFile,
+    "collector": CollectorFile,
+    "chain": ChainFile,
+}
+
+
+def tables(model: type[TomlTable]) -> Iterator[type[TomlTable]]:
+    """The model and those of its tables, as the loader takes them."""
+    yield model
+    for field in model.model_fields.values():
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, TomlTable):
+                yield from tables(part)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keys_are_those_that_the_loader_takes_each_with_a_description(kind: Kind) -> None:
+    schema = schema_of(kind)
+    assert schema["properties"].keys() == MODELS[kind].model_fields.keys()
+    for model in tables(MODELS[kind]):
+        table = schema if model is MODELS[kind] else schema["$defs"][model.__name__]
+        assert table["properties"].keys() == model.model_fields.keys()
+        undescribed = [
+            key for key, each in table["properties"].items() if not each.get("description")
+        ]
+        assert undescribed == []
+
+
+def test_keys_of_strategies_have_descriptions() -> None:
+    properties = schema_of("paper")["properties"]
+    for part in (properties["defaults"], *(properties[n]["items"] for n in ("strategy", "grid"))):
+        assert all(each.get("description") for each in part["properties"].values())

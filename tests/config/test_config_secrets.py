@@ -94,7 +94,7 @@ def test_what_can_be_shown_still_is(tmp_path: Path) -> None:
 def test_nothing_that_holds_the_file_shows_it(tmp_path: Path) -> None:
     path = tmp_path / "collector.toml"
     path.write_text(GOOD)
-    file = read_toml(path, secret="rpc")
+    file = read_toml(path, secrets=("rpc",), wary=True)
     for holder in (file, validate(file, CollectorFile), load_collector(path)):
         assert KEY not in repr(holder)
         assert SHORT not in repr(holder)

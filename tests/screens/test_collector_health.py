@@ -45,8 +45,8 @@ def test_endpoints_and_pools_that_need_somebody_are_named() -> None:
 @pytest.mark.parametrize(
     ("offset_s", "said"),
     [
-        (3_600.4, "is 60 min ahead of the chain's: set it, or every block counts as 60 min old."),
-        (-30.2, "is 30 s behind the chain's: set it, or no block ever counts as too old."),
+        (3_600.4, "is 60 min ahead of the chain's, or all endpoints lag: set it."),
+        (-30.2, "is 30 s behind the chain's: set it."),
     ],
 )
 def test_a_wrong_clock_is_told(offset_s: float, said: str) -> None:

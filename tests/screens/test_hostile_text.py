@@ -29,6 +29,7 @@ from dexarb.apps.process import start_logging
 from dexarb.core.market import Market
 from dexarb.core.text import in_a_line
 from dexarb.screens import status
+from dexarb.screens.alerts_test import AlertsTest, Sent
 from dexarb.screens.answer import Answer, show
 from dexarb.screens.console import plain_console
 from dexarb.screens.output import complain
@@ -145,7 +146,6 @@ def refused(found: Hostile) -> Answer:
     return Reload(ReloadOutcome(1, "SIGHUP", found.text, 0.0, 0.0, errors=(found.text,)))
 
 
-Words = Callable[[Hostile], tuple[object, ...]]
 OF_LEDGER: dict[str, tuple[str, ...]] = {
     "Status": ("status",),
     "AllInBrief": ("why",),
@@ -161,10 +161,11 @@ OF_HISTORY: dict[str, tuple[object, ...]] = {
     "Calibrated": ("calibrate", "--to", OPENS),
     "CheckedHistory": ("history", "check"),
 }
-OTHERS = {"CheckedConfig", "Reload"}
-ELSEWHERE = {"Finished", "PrunedHistory"}
-"""The demo's last screen: its tables are those of status and of the trader's log. Pruning shows no
-text of the chain."""
+OTHERS = {"CheckedConfig", "CheckedSettings", "Diagnosis", "Reload"}
+COPIES = {"BackedUp", "RestoredBackup"}
+ELSEWHERE = {"AlertsTest", "Begun", "Finished", "PrunedHistory"}
+"""The demo's last screen: its tables are those of status and of the trader's log. Pruning and
+beginning show no text of the chain."""
 
 
 def test_every_screen_is_here() -> None:
@@ -175,7 +176,7 @@ def test_every_screen_is_here() -> None:
     ours = {
         each.__name__ for each in Answer.__subclasses__() if each.__module__.startswith("dexarb.")
     }
-    assert ours == OF_LEDGER.keys() | OF_HISTORY.keys() | OTHERS | ELSEWHERE
+    assert ours == OF_LEDGER.keys() | OF_HISTORY.keys() | OTHERS | COPIES | ELSEWHERE
 
 
 @pytest.mark.parametrize("screen", [*OF_LEDGER, *OF_HISTORY])
@@ -214,13 +215,48 @@ def test_the_first_screen_shows_text_as_text_in_colour(hostile: Hostile) -> None
     assert_harmless(buffer.getvalue())
 
 
-@pytest.mark.parametrize("made", [reloaded, refused])
-def test_what_a_trader_answers_is_text(
+def not_sent(found: Hostile) -> Answer:
+    return AlertsTest(["silence"], [Sent("json #1", found.text), Sent("json #2", None, 1.0)])
+
+
+@pytest.mark.parametrize("made", [reloaded, refused, not_sent])
+def test_what_others_answer_is_text(
     hostile: Hostile, made: Callable[[Hostile], Answer], capsys: pytest.CaptureFixture[str]
 ) -> None:
     show(made(hostile), as_json=False)
     out, err = capsys.readouterr()
     assert_harmless(out + err)
+
+
+def test_copies_and_a_look_at_everything_show_text_as_text(
+    hostile: Hostile, dexarb: Dexarb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(hostile.world.folder, tmp_path / "run")
+    monkeypatch.chdir(tmp_path / "run")
+    world = configure(tmp_path / "run")
+    for code, *words in (
+        (0, "backup", "copy", "-c", world.config),
+        (3, "restore", "copy", "-c", world.config),
+        (0, "restore", "copy", "-c", world.config, "--force"),
+        (1, "doctor", "-c", world.config, "--collector", "none.toml"),
+    ):
+        told = dexarb(*words)
+        assert told.code == code, told.err
+        assert_harmless(told.out + told.err)
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_chain_profile_shows_text_as_text(tmp_path: Path, dexarb: Dexarb, kind: str) -> None:
+    path = tmp_path / "chain.toml"
+    shutil.copy(SOURCE.parents[1] / "config" / "polygon.toml", path)
+    text = path.read_text().replace('"WBTC"', "WBTC").replace("WBTC ", "HOSTILE ", 1)
+    text = text.replace("token = WBTC", 'token = "HOSTILE"')
+    path.write_text(
+        text.replace('"HOSTILE"', "HOSTILE").replace("HOSTILE", json.dumps(HOSTILE[kind]))
+    )
+    told = dexarb("config", "check", "-c", path)
+    assert told.code == 0, told.err
+    assert_harmless(told.out + told.err)
 
 
 def test_a_checked_file_shows_text_as_text(hostile: Hostile, dexarb: Dexarb) -> None:

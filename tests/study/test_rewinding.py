@@ -13,6 +13,7 @@ from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.token import pair_of
 from dexarb.core.trade import StrategyHash
 from dexarb.store.history_reader import HistoryReader
+from dexarb.store.ledger_notes import StateAge
 from dexarb.store.ledger_rows import Epoch
 from dexarb.study.calibrating import CalibrationStudy, beginning, followed
 from dexarb.study.calibration_sums import Calibration
@@ -202,7 +203,7 @@ def test_two_strategies_stand_side_by_side_on_what_stands(histories: Histories) 
     keys: list[StrategyHash] = [each.hash for each in chosen]
     epochs = [Epoch(key, 2, None) for key in keys]
     span_of = {"from_seq": 1, "to_seq": reader.last_seq}
-    feed = list(redecided(reader, chosen, epochs, max_state_age_s=10, **span_of))
+    feed = list(redecided(reader, chosen, epochs, state_ages=[StateAge(0, 10)], **span_of))
     standing, died = parted(feed, lambda seen: seen.block.hash)
     found = run(SideBySide(keys), feed)
     never = run(SideBySide(keys), standing)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+from dexarb.alerts.alerts import Alerts
 from dexarb.apps.collect import Collector, history_folder
 from dexarb.apps.retrying import Retrying
 from dexarb.chain.rpc import Rpc
@@ -91,19 +92,25 @@ def collector_config(
 
 
 class Collecting:
-    """collector is None while none runs."""
+    """collector is None while none runs. alerts: told by those that will."""
 
     def __init__(self, config: CollectorConfig, rpc: Rpc) -> None:
         self.config, self.rpc = config, rpc
         self.folder = history_folder(config)
         self.collector: Collector | None = None
+        self.alerts: Alerts | None = None
         self.writer: HistoryWriter
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Collector]:
         with HistoryWriter.open(self.folder, chain_id=CHAIN_ID, chain="small") as self.writer:
             self.collector = Collector(
-                self.config, self.rpc, self.writer, retrying=QUICK, feed_pause_s=(0.002, 0.02)
+                self.config,
+                self.rpc,
+                self.writer,
+                retrying=QUICK,
+                feed_pause_s=(0.002, 0.02),
+                alerts=self.alerts,
             )
             task = asyncio.create_task(self.collector.run())
             try:

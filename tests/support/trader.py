@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dexarb.alerts.alerts import Alerts
 from dexarb.apps.paper import PaperTrader
 from dexarb.apps.watch import FileWatch
 from dexarb.config.paper import load_paper
@@ -15,9 +16,14 @@ from tests.support.traded import World
 from tests.support.worlds.small_chain import CHAIN_ID
 
 
-def run_trader(world: World, happens: Iterator[object], reality: Reality = REALITY) -> None:
+def run_trader(
+    world: World,
+    happens: Iterator[object],
+    reality: Reality = REALITY,
+    alerts: Alerts | None = None,
+) -> None:
     """happens: goes on whenever the trader is idle; at its end the trader is told to stop."""
     with LedgerDb.open(world.ledger, chain_id=CHAIN_ID, history=world.history) as ledger:
         watch, reader = FileWatch(world.config), HistoryReader(world.history)
         config, signals = load_paper(world.config), ScriptedSignals(happens)
-        PaperTrader(config, watch, reader, ledger, signals, reality).run()
+        PaperTrader(config, watch, reader, ledger, signals, reality, alerts=alerts).run()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import structlog
 
-from dexarb.apps import collect_report
+from dexarb.alerts.alerts import Alerts
+from dexarb.apps import collect_report, collector_alerts
 from dexarb.apps.clock_watch import ClockWatch
 from dexarb.apps.latency import Latency
 from dexarb.apps.pool_reader import PoolReader
@@ -76,7 +77,9 @@ class Collector:
         retrying: Retrying = _RETRYING,
         feed_pause_s: tuple[float, float] = PAUSE_S,
         supervisor: Supervisor = UNSUPERVISED,
+        alerts: Alerts | None = None,
     ) -> None:
+        self._alerts = alerts or Alerts("data-collector")
         self._config = config
         self._supervisor = supervisor
         self._rpc = rpc
@@ -172,6 +175,7 @@ class Collector:
         chain = await self._retrying.until_done(compare)
         if chain:
             _log.error("history.mismatch", pools=sorted(chain), remedy="taking the chain's state")
+            collector_alerts.tell_history_mismatch(self._alerts, len(chain))
         pools = [chain.get(key) or market.pools.get(key) or pool for key, pool in read.items()]
         frame = self._reader.keyframe(found, pools)
         wanted = {pool.key: pool for pool in frame.pools}
@@ -221,13 +225,17 @@ class Collector:
     async def _take(self, received: Received) -> None:
         """One block: into the market, then the history, then the state file."""
         update = await self._pools.applied(received)
+        collector_alerts.tell_mismatches(self._alerts, self._pools)  # some end in this very block
         await self._recorder.append(update)
         self._write_state()
         seen_at = update.block.seen_at
         if seen_at is not None:
             self._state_latency.add(time.time() - seen_at)
-            self._clock.note(seen_at, update.block.timestamp)
+            if self._clock.note(seen_at, update.block.timestamp):
+                self._log_clock()
         await self._pools.settle()
+        self._alerts.block(update.block.number, update.block.timestamp)
+        collector_alerts.tell_mismatches(self._alerts, self._pools)
         self._log_metrics()
 
     # -- breaks -------------------------------------------------------------------------------
@@ -324,11 +332,20 @@ class Collector:
             self._clock,
         )
 
+    def _log_clock(self) -> None:
+        clock = self._clock
+        if clock.offset_s is None:
+            _log.info("clock.over")
+        else:
+            _log.warning("clock", is_off_by_s=clock.offset_s, remedy=clock.remedy)
+
     def _log_metrics(self) -> None:
         now = time.monotonic()
         if now - self._logged_at >= self._config.settings.metrics_interval_secs:
             self._logged_at = now
-            shown = {key: value for key, value in self._metrics().items() if key != "endpoints"}
+            metrics = self._metrics()
+            collector_alerts.stand(self._alerts, self._market.block.number, metrics)
+            shown = {key: value for key, value in metrics.items() if key != "endpoints"}
             _log.info("metrics", block=self._market.block.number, **shown)
             self._supervisor.status(f"block {self._market.block.number}")
             collect_report.save_usage(self._config, self._rpc)
@@ -346,11 +363,13 @@ def run(config_path: Path) -> int:
     keep_files_private()
     signals = Signals()
     config = load_collector(config_path)
-    start_logging("data_collector", config.settings.log_level, config.settings.log_dir)
-    return asyncio.run(_run(config, signals))
+    log = config.settings
+    start_logging("data_collector", log.log_level, log.log_dir, log.log_format, log.log_max_mb)
+    with Alerts("data-collector", config.alerts, [config.settings.data_dir]) as alerts:
+        return asyncio.run(_run(config, signals, alerts))
 
 
-async def _run(config: CollectorConfig, signals: Signals) -> int:
+async def _run(config: CollectorConfig, signals: Signals, alerts: Alerts) -> int:
     chain = config.chain.chain
     usage = Usage(config.compute_units)
     usage.load(collect_report.usage_file(config))
@@ -365,13 +384,18 @@ async def _run(config: CollectorConfig, signals: Signals) -> int:
         options = {"usage": usage, "budgets": [Budget(*each) for each in config.budgets]}
         async with Rpc.connect(*config.endpoints, timeout_s=config.timeout_s, **options) as rpc:
             supervisor = Supervisor(os.environ)
-            collector = Collector(config, rpc, writer, supervisor=supervisor)
+            collector = Collector(config, rpc, writer, supervisor=supervisor, alerts=alerts)
             pinging = asyncio.ensure_future(supervisor.keep_pinging())
             task = asyncio.ensure_future(collector.run())
             loop = asyncio.get_running_loop()
             signals.on_stop = partial(loop.call_soon_threadsafe, task.cancel)
             if signals.stopping:
                 task.cancel()
+            reload = partial(collector_alerts.reload, alerts, config.path)
+            # Not in the loop: reading takes time, and a block may be on its way.
+            signals.on_reload = partial(
+                loop.call_soon_threadsafe, partial(loop.run_in_executor, None, reload)
+            )
             _log.info("start", history=str(writer.folder), endpoints=len(config.endpoints))
             # From here on trouble of node and disk only delays it.
             supervisor.ready("reading the pools")
@@ -382,6 +406,7 @@ async def _run(config: CollectorConfig, signals: Signals) -> int:
             finally:
                 supervisor.stopping()
                 pinging.cancel()
+                signals.on_reload = None
                 await collector.finish()
                 collect_report.save_usage(config, rpc)
     return 0

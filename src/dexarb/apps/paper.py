@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import structlog
 
+from dexarb.alerts.alerts import Alerts
+from dexarb.apps.clock_watch import ClockWatch
 from dexarb.apps.latency import Latency
 from dexarb.apps.process import (
     Signals,
@@ -23,12 +25,14 @@ from dexarb.apps.sources import GrowingHistory
 from dexarb.apps.stale_log import StaleLog
 from dexarb.apps.stops_log import StopsLog
 from dexarb.apps.supervisor import UNSUPERVISED, Supervisor
+from dexarb.apps.trader_alerts import TraderAlerts
 from dexarb.apps.watch import FileWatch
+from dexarb.config.alerts import AlertKind
 from dexarb.config.difference import compare, reasons
 from dexarb.config.facts import ChainFacts
 from dexarb.config.paper import PaperConfig, load_paper
 from dexarb.config.plugins import StrategyTypes
-from dexarb.core.block import BlockUpdate
+from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.market import Entry
 from dexarb.core.token import Address
 from dexarb.core.trade import Incident
@@ -46,6 +50,7 @@ from dexarb.study.warm_up import warm_up
 from dexarb.trading.decide.triage import least_units
 from dexarb.trading.models.reality import REALITY, Reality
 from dexarb.trading.models.value import rounded_up
+from dexarb.trading.seams import Step
 from dexarb.trading.settle.paper_executor import PaperExecutor
 
 T = TypeVar("T")
@@ -55,7 +60,15 @@ LOG_AGAIN_S = 10.0
 CATCHING_UP_S = 5.0
 SILENT_AFTER = 3
 """Times max_state_age_secs without a new block."""
-AFTER_RESTART = ("state_file", "ledger_file", "log_dir", "log_level", "poll_interval_ms")
+AFTER_RESTART = (
+    "state_file",
+    "ledger_file",
+    "log_dir",
+    "log_level",
+    "log_format",
+    "log_max_mb",
+    "poll_interval_ms",
+)
 """Keys of [general] that a reload does not change."""
 LOGGED_STRATEGIES = 20
 """In the log's table; where there are more, those with the most profit."""
@@ -77,9 +90,12 @@ class PaperTrader:
         signals: Signals,
         reality: Reality,
         supervisor: Supervisor = UNSUPERVISED,
+        alerts: Alerts | None = None,
     ) -> None:
         """watch: of the configuration's file, begun before it was read."""
         self._supervisor = supervisor
+        self._alerts = alerts or Alerts("paper-trading")
+        self._told = TraderAlerts(self._alerts)
         self._config = config
         self._watch = watch
         self._reader = reader
@@ -105,6 +121,7 @@ class PaperTrader:
         self._is_silent = self._is_lost = False
         self._stops = StopsLog()
         self._stale = StaleLog()
+        self._clock = ClockWatch()
         last = ledger.note(RELOAD)
         self._reloads = last.number if last else 0
 
@@ -159,6 +176,7 @@ class PaperTrader:
     def _take(self, entry: Entry) -> None:
         session = self._session
         step = session.take(entry)
+        self._alerts.beat()
         if step is None or not self._adopted:
             return
         if self._is_silent:
@@ -166,13 +184,25 @@ class PaperTrader:
             _log.info("silence.over", block=step.block.number)
         self._log_whether_lost()
         self._log_failures(step.incidents)
-        self._stops.tell(session)
-        if isinstance(entry, BlockUpdate) and entry.seq >= self._live_from:
+        is_live = isinstance(entry, BlockUpdate) and entry.seq >= self._live_from
+        self._tell_alerts(step, is_live=is_live)
+        if is_live:
             self._stale.tell(step.block, stale=step.stale)
+            self._judge_clock(step.block)
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
             self._latency.add(time.time() - seen_at)
         self._persist(session.write)
+
+    def _tell_alerts(self, step: Step, *, is_live: bool) -> None:
+        stops = self._stops.tell(self._session)
+        if stops is not None:
+            self._told.stopped(stops, step.block.number)
+        if step.fills:
+            names = {each.hash: each.name for each in self._session.settings}
+            self._told.step(step, names)
+        if is_live:
+            self._alerts.block(step.block.number, step.block.timestamp)
 
     def _idle(self) -> bool:
         """Between entries, and while waiting for one: what else there is to do. True: stop."""
@@ -188,10 +218,29 @@ class PaperTrader:
             self._check_silence()
         return self._signals.stopping
 
+    def _judge_clock(self, block: Block) -> None:
+        """Blocks are as old as the chain's clock says: where ours is surely wrong, the limit moves
+        with it from the next entry on, which the ledger notes as it does any other limit."""
+        if block.seen_at is None or not self._clock.note(block.seen_at, block.timestamp):
+            return
+        self._session.max_state_age_s = self._state_age_s()
+        if self._clock.offset_s is None:
+            _log.info("clock.over")
+        else:
+            made_up = "blocks are judged by the chain's" if self._clock.surely_s else "nothing"
+            off_by_s, remedy = self._clock.offset_s, self._clock.remedy
+            _log.warning("clock", is_off_by_s=off_by_s, made_up_for_by=made_up, remedy=remedy)
+
+    def _state_age_s(self) -> float:
+        return float(self._config.general.max_state_age_secs) + self._clock.surely_s
+
     def _check_silence(self) -> None:
         """Say once that nothing comes any more. It decides nothing: time is the blocks' own."""
         silent_s = time.monotonic() - self._last_block_at
-        if not self._is_silent and silent_s > SILENT_AFTER * self._session.max_state_age_s:
+        if (
+            not self._is_silent
+            and silent_s > SILENT_AFTER * self._config.general.max_state_age_secs
+        ):
             self._is_silent = True
             remedy = "Is data-collector running, and does its log show blocks?"
             _log.warning("silence", no_new_block_for_s=round(silent_s, 1), remedy=remedy)
@@ -221,6 +270,7 @@ class PaperTrader:
         if not difference.is_empty:
             self._session.use(settings)
         self._adopted = True
+        self._told.know(self._ledger.totals())
         keep_for_good()
         for warning in self._config.warnings(self._facts()):
             _log.warning("config", warning=str(warning))
@@ -258,6 +308,7 @@ class PaperTrader:
         session = self._session
         settings = config.settings(self._tokens, self._types)
         difference = compare(session.settings, settings, session.engine.ledger.rows.keys())
+        has_other_alerts = self._alerts.use(config.alerts)
         warnings = [str(warning) for warning in config.warnings(self._facts())]
         warnings += [
             f"general: {key} takes effect after a restart"
@@ -265,12 +316,15 @@ class PaperTrader:
             if getattr(config.general, key) != getattr(self._config.general, key)
         ]
         changes = difference.lines({address: name for name, address in self._tokens.items()})
+        if has_other_alerts:
+            self._told.again()
+            changes.append("alerts change")
         for line in changes:
             _log.info("reload", change=line)
         for line in warnings:
             _log.warning("reload", warning=line)
         self._config = config
-        session.max_state_age_s = float(config.general.max_state_age_secs)
+        session.max_state_age_s = self._state_age_s()
         if not difference.is_empty:
             session.use(settings)
             keep_for_good()
@@ -292,6 +346,7 @@ class PaperTrader:
         self._note_metrics()
         market = self._session.engine.market
         rows = self._ledger.totals()
+        self._told.stand(rows, len(self._session.settings), market.block.number)
         # Laying out thousands of rows would take longer than many a block.
         shown = best(rows, LOGGED_STRATEGIES)
         count = f"{len(shown)} of {len(rows):,} " if len(shown) < len(rows) else ""
@@ -308,6 +363,7 @@ class PaperTrader:
             for incident in incidents:
                 name = names.get(incident.strategy, incident.strategy)
                 _log.error("strategy.failed", strategy=name, problem=incident.problem.strip())
+            self._told.failed(incidents, names)
 
     def _note_metrics(self) -> None:
         self._judge_latency()
@@ -348,11 +404,18 @@ class PaperTrader:
 
     def _persist(self, write: Callable[[], T]) -> T | None:
         """Write until the disk takes it: trading waits, the collector goes on, nothing is lost."""
+        ledger, is_waiting = str(self._ledger.path), False
         while True:
             try:
-                return write()
+                written = write()
             except StoreError as error:
                 _log.error("ledger.waiting", problem=str(error))
+                self._alerts.is_so(AlertKind.DISK, ledger, str(error))
+                is_waiting = True
+            else:
+                if is_waiting:
+                    self._alerts.is_so(AlertKind.DISK, ledger, None)
+                return written
             if self._signals.stopping:
                 return None
             self._supervisor.ping()
@@ -367,10 +430,25 @@ def run(config_path: Path) -> int:
     watch = FileWatch(config_path)
     config = load_paper(config_path)
     general = config.general
-    start_logging("paper_trading", general.log_level, general.log_dir)
+    log = general
+    start_logging("paper_trading", log.log_level, log.log_dir, log.log_format, log.log_max_mb)
     supervisor = Supervisor(os.environ)
+    alerts = Alerts("paper-trading", config.alerts, [general.ledger_file.parent])
     warm_up()  # the first block must not wait for the compiler
     supervisor.ready("waiting for data-collector")
+    with alerts:
+        return _trade(config, watch, signals, supervisor, alerts)
+
+
+def _trade(
+    config: PaperConfig,
+    watch: FileWatch,
+    signals: Signals,
+    supervisor: Supervisor,
+    alerts: Alerts,
+) -> int:
+    """Once there is a history. Returns the exit code."""
+    general = config.general
     state = _wait_for_state(general.state_file, signals, supervisor)
     if state is None:
         return 0
@@ -382,7 +460,7 @@ def run(config_path: Path) -> int:
     with LedgerDb.open(
         general.ledger_file, chain_id=state.chain_id, history=state.history
     ) as ledger:
-        PaperTrader(config, watch, reader, ledger, signals, REALITY, supervisor).run()
+        PaperTrader(config, watch, reader, ledger, signals, REALITY, supervisor, alerts).run()
         supervisor.stopping()
     return 0
 

@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -18,6 +17,8 @@ import stamina.instrumentation
 import structlog
 from structlog.typing import EventDict
 
+from dexarb.apps.log_files import open_log
+from dexarb.config.collector import LOG_MAX_MB
 from dexarb.core.text import seen
 
 MAX_NAME_BYTES = 15
@@ -58,6 +59,7 @@ class Signals:
         self.stopping = False
         self.reload_wanted = False
         self.on_stop: Callable[[], object] | None = None
+        self.on_reload: Callable[[], object] | None = None
         signal.signal(signal.SIGINT, self._stop)
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGHUP, self._reload)
@@ -69,6 +71,8 @@ class Signals:
 
     def _reload(self, _number: int, _frame: FrameType | None) -> None:
         self.reload_wanted = True
+        if self.on_reload is not None:
+            self.on_reload()
 
     def take_reload(self) -> bool:
         """Whether a reload was asked for since the last call."""
@@ -76,8 +80,11 @@ class Signals:
         return wanted
 
 
-def start_logging(name: str, level: str, folder: Path) -> Path | None:
-    """Log to standard error for people and to FOLDER/NAME_TIME.log for keeping.
+def start_logging(
+    name: str, level: str, folder: Path, format_: str = "text", max_mb: int = LOG_MAX_MB
+) -> Path | None:
+    """Log to standard error for people and to FOLDER/NAME_TIME.log for keeping, at most so many
+    megabytes of it; see `log_files`. format_: "text", or "json": a JSON object a line, in both.
 
     Returns the file, or None where the folder cannot be written: logging is no reason to die.
     """
@@ -87,19 +94,18 @@ def start_logging(name: str, level: str, folder: Path) -> Path | None:
         structlog.processors.format_exc_info,
         _seen,
     ]
+    is_json = format_ == "json"
     colors = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     console = logging.StreamHandler(sys.stderr)
-    console.setFormatter(_formatter(shared, structlog.dev.ConsoleRenderer(colors=colors)))
+    console.setFormatter(_formatter(shared, _renderer(is_json=is_json, colors=colors)))
     handlers: list[logging.Handler] = [console]
-    path: Path | None = folder / f"{name}_{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.log"
-    assert path is not None
+    path: Path | None = None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = logging.FileHandler(path, encoding="utf-8")
-        file.setFormatter(_formatter(shared, structlog.dev.ConsoleRenderer(colors=False)))
+        file = open_log(folder, name, max_mb * 1_000_000)
+        file.setFormatter(_formatter(shared, _renderer(is_json=is_json, colors=False)))
         handlers.append(file)
+        path = Path(file.baseFilename)
     except OSError as error:
-        path = None
         sys.stderr.write(f"no log file: {error}\n")
     logging.raiseExceptions = False  # a full disk must not end the program through its log
     logging.basicConfig(level=level.upper(), handlers=handlers, force=True)
@@ -121,8 +127,14 @@ def _seen(_logger: object, _method: str, event: EventDict) -> EventDict:
     return {key: seen(each) if isinstance(each, str) else each for key, each in event.items()}
 
 
+def _renderer(*, is_json: bool, colors: bool) -> structlog.typing.Processor:
+    if is_json:
+        return structlog.processors.JSONRenderer()
+    return structlog.dev.ConsoleRenderer(colors=colors)
+
+
 def _formatter(
-    shared: list[structlog.typing.Processor], renderer: structlog.dev.ConsoleRenderer
+    shared: list[structlog.typing.Processor], renderer: structlog.typing.Processor
 ) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,

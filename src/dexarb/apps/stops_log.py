@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import structlog
 
-from dexarb.core.trade import REASONS, StrategyHash
+from dexarb.core.trade import REASONS, SkipReason, StrategyHash
 from dexarb.screens.output import abridged
 from dexarb.screens.stopped import PARAMETERS
 from dexarb.study.session import Session
 from dexarb.trading.decide.arrays import TAKEN
+from dexarb.trading.strategy import StrategySettings
 
 _log = structlog.get_logger("paper-trading")
 
@@ -20,15 +21,16 @@ class StopsLog:
     def __init__(self) -> None:
         self._told: dict[StrategyHash, int] = {}
 
-    def tell(self, session: Session) -> None:
-        """What has changed with the latest entry."""
+    def tell(self, session: Session) -> list[tuple[StrategySettings, SkipReason]] | None:
+        """What has changed with the latest entry. Returns who is stopped by which limit, None
+        where nothing has changed."""
         settings, codes = session.settings, session.stopped_by()
         places = np.flatnonzero(codes != TAKEN).tolist()
         stopped = [(settings[place], int(codes[place])) for place in places]
         now = {each.hash: code for each, code in stopped}
         before, self._told = self._told, now
         if now == before:
-            return
+            return None
         block = session.engine.market.block.number
         for code in sorted(set(now.values())):
             fresh = [
@@ -40,3 +42,4 @@ class StopsLog:
         over = [each.name for each in settings if each.hash in before and each.hash not in now]
         if over:
             _log.info("strategy.goes_on", block=block, strategies=abridged(over))
+        return [(each, REASONS[code]) for each, code in stopped]

@@ -14,8 +14,8 @@ from typing import Any
 
 import typer
 
-from dexarb.cli import config, history, programs, screens
-from dexarb.cli.options import ending
+from dexarb.cli import alerts, config, copies, history, programs, screens
+from dexarb.cli.options import common, ending
 from dexarb.errors import DexarbError
 from dexarb.screens.output import complain
 from dexarb.user_folders import cache_folder
@@ -23,13 +23,15 @@ from dexarb.user_folders import cache_folder
 INTERRUPTED = 130
 
 
-def _program(text: str | None, *commands: Callable[..., int]) -> typer.Typer:
+def _program(
+    text: str | None, *commands: Callable[..., int], completes: bool = False
+) -> typer.Typer:
     """Of these commands, in this order. text: its help; None for a single command, which has its
-    own."""
+    own. completes: it can tell shells how to complete it."""
     program = typer.Typer(
         help=text,
         no_args_is_help=text is not None,
-        add_completion=False,
+        add_completion=completes,
         pretty_exceptions_enable=False,
     )
     for command in commands:
@@ -42,6 +44,8 @@ app = _program(
     programs.collect,
     programs.paper,
     programs.demo,
+    programs.init,
+    programs.doctor,
     screens.status,
     screens.why,
     screens.fills,
@@ -50,7 +54,11 @@ app = _program(
     screens.spreads,
     screens.rivals,
     screens.calibrate,
+    copies.backup,
+    copies.restore,
+    completes=True,
 )
+app.add_typer(_program("Who is told when something is wrong.", alerts.test), name="alerts")
 app.add_typer(
     _program("Look after a history folder.", history.check, history.prune), name="history"
 )
@@ -58,6 +66,9 @@ app.add_typer(
     _program("Look at a configuration before using it.", config.check, config.schema),
     name="config",
 )
+
+
+app.callback()(common)
 
 
 def main() -> None:

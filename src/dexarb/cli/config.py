@@ -1,7 +1,8 @@
-"""Commands around the paper trader's file. Each returns its exit code."""
+"""Commands around the TOML files. Each returns its exit code."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,14 @@ import typer
 
 from dexarb.cli.options import PAPER_TOML, Json, PaperFile
 from dexarb.screens.answer import show
+
+
+class Kind(StrEnum):
+    """Of a TOML file."""
+
+    PAPER = "paper"
+    COLLECTOR = "collector"
+    CHAIN = "chain"
 
 
 def reload(
@@ -25,20 +34,24 @@ def reload(
 
 
 def check(
-    config: PaperFile = PAPER_TOML,
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="Any of the TOML files; its tables tell which.")
+    ] = PAPER_TOML,
     chain: Annotated[
         Path | None, typer.Option("--chain", help="The chain's file; else the history's names.")
     ] = None,
     as_json: Json = False,
 ) -> int:
     """Show effective values, everything that is wrong, and what a reload would change."""
-    from dexarb.screens.config_check import answer
+    from dexarb.screens.settings_check import answer
 
     return show(answer(config, chain=chain), as_json=as_json)
 
 
-def schema() -> int:
-    """Print the JSON schema of the paper trader's file, for editors."""
-    from dexarb.screens.config_check import schema
+def schema(
+    kind: Annotated[Kind, typer.Argument(help="Which of the files.")] = Kind.PAPER,
+) -> int:
+    """Print the JSON schema of a TOML file, for editors."""
+    from dexarb.screens.config_schema import show_schema
 
-    return schema()
+    return show_schema(kind.value)

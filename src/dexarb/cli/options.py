@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dexarb import __version__
 from dexarb.errors import InputError
 from dexarb.screens.when import When, when
 
@@ -75,3 +77,20 @@ def ending(command: Callable[..., int]) -> Callable[..., None]:
             raise typer.Exit(code)
 
     return end
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dexarb {__version__} (Python {platform.python_version()})")
+        raise typer.Exit
+
+
+def common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Tell the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """What stands before any command."""

@@ -56,3 +56,32 @@ def demo(
         interval_s=interval,
         as_json=as_json,
     )
+
+
+def doctor(
+    collector: Annotated[
+        Path, typer.Option("--collector", help="The collector's TOML file.")
+    ] = COLLECTOR_TOML,
+    config: PaperFile = PAPER_TOML,
+    as_json: Json = False,
+) -> int:
+    """Look at endpoints, clock, disk, settings and files: ok, or what to do."""
+    from dexarb.apps.doctor import run
+
+    return run(collector, config, as_json=as_json)
+
+
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="The folder of the run.")
+    ] = Path(),
+    chain: Annotated[
+        str, typer.Option("--chain", help="A chain that settings are shipped for.")
+    ] = "polygon",
+    as_json: Json = False,
+) -> int:
+    """Write commented settings to begin with into DIR/config, never over others."""
+    from dexarb.screens.answer import show
+    from dexarb.screens.init import answer
+
+    return show(answer(folder, chain=chain), as_json=as_json)

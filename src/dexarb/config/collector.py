@@ -8,8 +8,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
+from dexarb.config.alerts import (
+    COLLECTOR_KINDS,
+    TABLE,
+    AlertsConfig,
+    AlertsTable,
+    check_alerts,
+)
 from dexarb.config.chain_profile import LoadedChain, load_chain
 from dexarb.config.paths import DEFAULT_STATE_FILE, base_folder
 from dexarb.config.toml_file import (
@@ -27,6 +34,9 @@ from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+LOG_MAX_MB = 200
+LogMegabytes = Annotated[Whole, Field(ge=1, le=1_000_000)]
 
 
 class CollectorTable(TomlTable):
@@ -37,6 +47,8 @@ class CollectorTable(TomlTable):
     state_file: Path = DEFAULT_STATE_FILE
     log_dir: Path = Path("logs")
     log_level: LogLevel = "info"
+    log_format: LogFormat = "text"
+    log_max_mb: LogMegabytes = LOG_MAX_MB
     poll_interval_ms: Annotated[Whole, Field(ge=10)] = 1000
     metrics_interval_secs: Annotated[Whole, Field(ge=1)] = 60
     segment_blocks: Annotated[Whole, Field(ge=1)] = 1000
@@ -50,7 +62,12 @@ def _limits(value: object) -> object:
     return tuple(values)
 
 
-Limits = Annotated[tuple[int, ...], BeforeValidator(_limits)]
+_LIMIT = {"type": "integer", "minimum": 0}
+Limits = Annotated[
+    tuple[int, ...],
+    BeforeValidator(_limits),
+    WithJsonSchema({"anyOf": [_LIMIT, {"type": "array", "items": _LIMIT}]}),
+]
 
 
 class RpcTable(TomlTable):
@@ -78,6 +95,7 @@ class CollectorFile(TomlTable):
     collector: CollectorTable
     rpc: RpcTable
     pools: Annotated[list[PoolsTable], Field(min_length=1)]
+    alerts: AlertsTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +129,7 @@ class CollectorConfig:
     compute_units: Mapping[str, int]
     chain: LoadedChain
     choices: tuple[PoolChoice, ...]
+    alerts: AlertsConfig | None = None
 
     def __repr__(self) -> str:
         return f"CollectorConfig({self.path}, {len(self.endpoints)} endpoints)"
@@ -118,7 +137,7 @@ class CollectorConfig:
 
 def load_collector(path: Path) -> CollectorConfig:
     """Raises ConfigError or ConfigErrors."""
-    file = read_toml(path, secret="rpc")
+    file = read_toml(path, secrets=("rpc", TABLE), wary=True)
     tables = validate(file, CollectorFile)
     chain = load_chain(path.parent / tables.collector.chain)
     problems: list[ConfigError] = []
@@ -142,6 +161,8 @@ def load_collector(path: Path) -> CollectorConfig:
         except ConfigError as error:
             problems.append(error)
     problems += _wrong_limits(file, tables.rpc)
+    alerts, wrong = check_alerts(file, tables.alerts, COLLECTOR_KINDS)
+    problems += wrong
     if problems:
         raise ConfigErrors(problems)
     return CollectorConfig(
@@ -153,6 +174,7 @@ def load_collector(path: Path) -> CollectorConfig:
         tables.rpc.compute_units,
         chain,
         tuple(choices),
+        alerts,
     )
 
 

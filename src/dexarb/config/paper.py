@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, StrictBool, ValidationError
 
-from dexarb.config.collector import LogLevel
+from dexarb.config.alerts import PAPER_KINDS, TABLE, AlertsConfig, AlertsTable, check_alerts
+from dexarb.config.collector import LOG_MAX_MB, LogFormat, LogLevel, LogMegabytes
 from dexarb.config.facts import ChainFacts
 from dexarb.config.grid import MAX_STRATEGIES, Grid
 from dexarb.config.paths import (
@@ -37,6 +38,8 @@ class GeneralTable(TomlTable):
     ledger_file: Path = DEFAULT_LEDGER_FILE
     log_dir: Path = Path("logs")
     log_level: LogLevel = "info"
+    log_format: LogFormat = "text"
+    log_max_mb: LogMegabytes = LOG_MAX_MB
     poll_interval_ms: Annotated[Whole, Field(ge=1)] = 5
     metrics_interval_secs: Annotated[Whole, Field(ge=1)] = 60
     max_state_age_secs: Annotated[Number, Field(gt=0)] = Decimal(DEFAULT_MAX_STATE_AGE_S)
@@ -50,6 +53,7 @@ class PaperFile(TomlTable):
     defaults: Annotated[dict[str, Any], Field(default_factory=dict)]
     strategy: Annotated[list[dict[str, Any]], Field(default_factory=list)]
     grid: Annotated[list[dict[str, Any]], Field(default_factory=list)]
+    alerts: AlertsTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class PaperConfig:
     file: TomlFile
     general: GeneralTable
     strategies: tuple[Listed, ...]
+    alerts: AlertsConfig | None = None
 
     def settings(
         self, tokens: Mapping[str, Address], types: StrategyTypes | None = None
@@ -107,7 +112,7 @@ def load_paper(path: Path) -> PaperConfig:
 def inspect_paper(path: Path) -> tuple[PaperConfig, list[ConfigError]]:
     """What of a file can be used, and all that is wrong with it. Raises ConfigError for a file
     that cannot be read or is not TOML."""
-    return _Reading(read_toml(path)).result()
+    return _Reading(read_toml(path, secrets=(TABLE,))).result()
 
 
 class _Reading:
@@ -132,7 +137,10 @@ class _Reading:
             )
         base = base_folder(self._file.path)
         general = raw.general.placed(base, "state_file", "ledger_file", "log_dir")
-        return PaperConfig(self._file, general, tuple(self._listed)), self._problems
+        alerts, wrong = check_alerts(self._file, raw.alerts, PAPER_KINDS)
+        self._problems += wrong
+        listed = tuple(self._listed)
+        return PaperConfig(self._file, general, listed, alerts), self._problems
 
     def _tables(self) -> PaperFile:
         """Keys that are wrong are told and left out."""

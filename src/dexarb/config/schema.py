@@ -1,15 +1,20 @@
-"""The JSON schema of paper_trading.toml, for editors and other programs."""
+"""The JSON schemas of the TOML files, for editors and other programs."""
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from dexarb.config.chain_profile import ChainFile
+from dexarb.config.collector import CollectorFile
+from dexarb.config.described import DESCRIPTIONS
 from dexarb.config.grid import LISTS
-from dexarb.config.paper import GeneralTable
+from dexarb.config.kinds import Kind
+from dexarb.config.paper import PaperFile
 from dexarb.config.strategy_table import StrategyTable
 from dexarb.config.toml_file import TomlTable
 
@@ -50,51 +55,72 @@ def _tidy(node: Any) -> Any:
     return {_BOUNDS.get(k, k): _tidy(value) for k, value in node.items() if k not in _LEFT_OUT}
 
 
-def _table(model: type[TomlTable]) -> dict[str, Any]:
-    tidy: dict[str, Any] = _tidy(model.model_json_schema(schema_generator=_Numbers))
-    return tidy
+class _Described(_Numbers):
+    """With what `described` says of each key."""
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        built = super().model_schema(schema)
+        built.pop("description", None)  # which speaks to those who read the code
+        for key, text in DESCRIPTIONS.get(schema["cls"], {}).items():
+            if key in built.get("properties", {}):
+                built["properties"][key]["description"] = text
+        return built
 
 
-def paper_schema() -> dict[str, Any]:
-    """What a file may hold, keys, types and ranges. Not in it is what a schema cannot say: names
-    of tokens, DEXes and kinds, and which strategies have the same parameters."""
-    strategy, general = _table(StrategyTable), _table(GeneralTable)
-    definitions = strategy.pop("$defs", {}) | general.pop("$defs", {})
+def _file(model: type[TomlTable], name: str) -> dict[str, Any]:
+    tidy: dict[str, Any] = _tidy(model.model_json_schema(schema_generator=_Described))
+    return {"$schema": DIALECT, "title": f"{name} of dexarb", **tidy}
+
+
+def schema_of(kind: Kind) -> dict[str, Any]:
+    """What a file of this kind may hold, keys, types and ranges. Not in it is what a schema cannot
+    say: names of tokens, DEXes and kinds, and which strategies have the same parameters."""
+    if kind == "collector":
+        return _file(CollectorFile, "collector.toml")
+    return _file(ChainFile, "chain profile") if kind == "chain" else _paper()
+
+
+def schema_text(kind: Kind) -> str:
+    """As a file."""
+    return json.dumps(schema_of(kind), indent=2) + "\n"
+
+
+def _paper() -> dict[str, Any]:
+    """Whose [[strategy]] and [[grid]] depend on [defaults]."""
+    file = _file(PaperFile, "paper_trading.toml")
+    strategy: dict[str, Any] = _tidy(StrategyTable.model_json_schema(schema_generator=_Described))
+    file.setdefault("$defs", {}).update(strategy.pop("$defs", {}))
     keys: dict[str, Any] = strategy["properties"]
     required = [key for key in strategy["required"] if key != "name"]
-    defaults = {key: each for key, each in keys.items() if key != "name"}
-    axes = {key: each if key == "name" else _axis(key, each) for key, each in keys.items()}
-    return {
-        "$schema": DIALECT,
-        "title": "paper_trading.toml of dexarb",
-        "type": "object",
-        "additionalProperties": False,
-        "properties": {
-            "general": general,
-            "defaults": {
-                "description": "Hold for every strategy and grid that does not state the key.",
+    told = DESCRIPTIONS[PaperFile]
+    file["properties"] |= {
+        "defaults": {
+            "description": told["defaults"],
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {key: each for key, each in keys.items() if key != "name"},
+        },
+        "strategy": {
+            "description": told["strategy"],
+            "type": "array",
+            "items": {**strategy, "required": ["name"]},
+        },
+        "grid": {
+            "description": told["grid"],
+            "type": "array",
+            "items": {
                 "type": "object",
                 "additionalProperties": False,
-                "properties": defaults,
-            },
-            "strategy": {
-                "type": "array",
-                "items": {**strategy, "required": ["name"]},
-            },
-            "grid": {
-                "type": "array",
-                "items": {
-                    "description": "Lists multiply into strategies; {key} in the name is replaced.",
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["name"],
-                    "properties": axes,
+                "required": ["name"],
+                "properties": {
+                    key: each if key == "name" else _axis(key, each) for key, each in keys.items()
                 },
             },
         },
+    }
+    return file | {
         "anyOf": [{"required": ["strategy"]}, {"required": ["grid"]}],
         "allOf": [_required_unless_default(key) for key in required],
-        "$defs": definitions,
     }
 
 
@@ -102,10 +128,11 @@ def _axis(key: str, one: dict[str, Any]) -> dict[str, Any]:
     """A value, or a list of such values."""
     if key == "parameters":  # its lists vary inside it
         return one
-    default = {"default": one["default"]} if "default" in one else {}
-    value = {name: each for name, each in one.items() if name != "default"}
+    apart = ("default", "description")
+    told = {name: one[name] for name in apart if name in one}
+    value = {name: each for name, each in one.items() if name not in apart}
     items = {**value, "minItems": 1} if key in LISTS else value
-    return {"anyOf": [value, {"type": "array", "minItems": 1, "items": items}], **default}
+    return {"anyOf": [value, {"type": "array", "minItems": 1, "items": items}], **told}
 
 
 def _required_unless_default(key: str) -> dict[str, Any]:

@@ -65,13 +65,15 @@ M = TypeVar("M", bound=TomlTable)
 class TomlFile:
     """The parsed tables, and for each key, table and array element the line on which it stands.
 
-    secret: the table whose values are never shown; none of the file's URLs is shown whole.
+    secrets: tables whose values are never shown; none of the file's URLs is shown whole. wary:
+    nor is what looks like a key, wherever it stands.
     """
 
     path: Path
     text: str = field(repr=False)
     data: dict[str, Any] = field(repr=False)
-    secret: str | None = None
+    secrets: tuple[str, ...] = ()
+    wary: bool = False
 
     @cached_property
     def lines(self) -> dict[Loc, int]:
@@ -86,20 +88,21 @@ class TomlFile:
     def error(self, loc: Loc, problem: str, remedy: str | None = None) -> ConfigError:
         """A ConfigError at the nearest line known for `loc`."""
         return ConfigError(
-            self.shown(problem),
+            self.shown(problem, loc),
             file=veil.without_urls(str(self.path)),
             line=self.line(loc),
-            where=self.shown(self.describe(loc)),
+            where=self.shown(self.describe(loc), loc),
             remedy=veil.without_urls(remedy) if remedy else None,
         )
 
-    def shown(self, text: str) -> str:
-        """A text about the file, without what it must not quote."""
-        return veil.without_urls(text) if self.secret is None else veil.without_secrets(text)
+    def shown(self, text: str, loc: Loc) -> str:
+        """A text about what stands there, without what it must not quote."""
+        is_secret = self.wary or self.hides(loc)
+        return veil.without_secrets(text) if is_secret else veil.without_urls(text)
 
     def hides(self, loc: Loc) -> bool:
         """Whether the values there are never shown."""
-        return self.secret is not None and loc[:1] == (self.secret,)
+        return bool(loc) and loc[0] in self.secrets
 
     def describe(self, loc: Loc) -> str:
         """`strategy "Moderate": min_profit_usd` rather than `strategy.1.min_profit_usd`."""
@@ -120,8 +123,8 @@ class TomlFile:
         return ": ".join(parts)
 
 
-def read_toml(path: Path, *, secret: str | None = None) -> TomlFile:
-    """secret: a table whose values are never shown.
+def read_toml(path: Path, *, secrets: tuple[str, ...] = (), wary: bool = False) -> TomlFile:
+    """secrets, wary: as in TomlFile.
 
     Raises ConfigError if the file cannot be read or is not TOML.
     """
@@ -150,7 +153,7 @@ def read_toml(path: Path, *, secret: str | None = None) -> TomlFile:
         raise ConfigError(
             "not valid TOML: nested too deeply", file=shown, remedy="Mend the brackets"
         ) from None
-    return TomlFile(path, text, data, secret)
+    return TomlFile(path, text, data, secrets, wary)
 
 
 def validate(file: TomlFile, model: type[M]) -> M:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from dexarb.errors import DexarbError
+from dexarb.screens.output import complain
 from dexarb.study.warm_up import warm_up
 
 
@@ -17,7 +18,7 @@ def main() -> int:
     try:
         warm_up()
     except DexarbError as error:
-        sys.stderr.write(f"error: {error}\n")
+        complain(f"error: {error}")
         return error.exit_code
     return 0
 

@@ -54,10 +54,8 @@ def trading_remarks(metrics: Mapping[str, Any]) -> Iterator[str]:
     blocks look too old or never so, and tokens without a price."""
     offset_s: float = metrics.get("clock_offset_s") or 0.0
     if offset_s:
-        way = f"ahead of the chain's: set it, or every block counts as {ago(offset_s)} old"
-        if offset_s < 0:
-            way = "behind the chain's: set it, or no block ever counts as too old"
-        yield f"The machine's clock is {ago(abs(offset_s))} {way}."
+        way = "ahead of the chain's, or all endpoints lag" if offset_s > 0 else "behind the chain's"
+        yield f"The machine's clock is {ago(abs(offset_s))} {way}: set it."
     unpriced: Mapping[str, str] = metrics.get("unpriced") or {}
     for problem in unpriced.values():
         yield f"{in_a_line(problem, MOST_CHARACTERS)}. {REMEDY}."

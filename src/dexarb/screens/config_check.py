@@ -1,4 +1,4 @@
-"""dexarb config: what a file means, and what a reload would change, before anybody reloads."""
+"""dexarb config check of the paper trader's file: what it means, and what a reload would change."""
 
 from __future__ import annotations
 
@@ -18,13 +18,11 @@ from dexarb.config.difference import Difference, compare
 from dexarb.config.facts import ChainFacts
 from dexarb.config.paper import PaperConfig, inspect_paper
 from dexarb.config.resolve import Listed
-from dexarb.config.schema import paper_schema
 from dexarb.config.strategy_table import StrategyTable, plain
 from dexarb.core.text import as_name
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors, StoreError
 from dexarb.screens.answer import Answer
-from dexarb.screens.output import print_json
 from dexarb.screens.tables import plain_table
 from dexarb.store.follow import start
 from dexarb.store.history_reader import HistoryReader
@@ -69,11 +67,11 @@ class CheckedConfig(Answer):
         return {
             "file": str(self.config.file.path),
             "ok": not self.errors,
-            "errors": [_problem_json(each) for each in self.errors],
-            "warnings": [_problem_json(each) for each in self.warnings],
+            "errors": [problem_json(each) for each in self.errors],
+            "warnings": [problem_json(each) for each in self.warnings],
             "not_checked": self.unchecked,
             "trader": self.trader,
-            "general": {key: _json_value(value) for key, value in self.config.general},
+            "general": {key: json_value(value) for key, value in self.config.general},
             "strategies": list(map(self._strategy_json, self.config.strategies)),
             "reload": None
             if difference is None
@@ -85,7 +83,7 @@ class CheckedConfig(Answer):
         return {
             "hash": settings.hash if settings else None,
             "line": self.config.file.line(listed.at),
-            **{key: _json_value(value) for key, value in listed.table},
+            **{key: json_value(value) for key, value in listed.table},
         }
 
     def render(self) -> RenderableType:
@@ -115,12 +113,6 @@ class CheckedConfig(Answer):
 
     def _names(self) -> dict[Address, str]:
         return {address: name for name, address in self.tokens.items()}
-
-
-def schema() -> int:
-    """Print the JSON schema of the paper trader's file."""
-    print_json(paper_schema())
-    return 0
 
 
 def answer(path: Path, *, chain: Path | None) -> CheckedConfig:
@@ -216,7 +208,7 @@ def _difference(config: PaperConfig, settings: Sequence[StrategySettings]) -> Di
 # -- showing -----------------------------------------------------------------------------------
 
 
-def _problem_json(error: ConfigError) -> dict[str, Any]:
+def problem_json(error: ConfigError) -> dict[str, Any]:
     return {
         "file": error.file,
         "line": error.line,
@@ -226,15 +218,15 @@ def _problem_json(error: ConfigError) -> dict[str, Any]:
     }
 
 
-def _json_value(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, list | tuple):
-        return [_json_value(each) for each in value]
+        return [json_value(each) for each in value]
     if isinstance(value, dict):
-        return {key: _json_value(each) for key, each in value.items()}
+        return {key: json_value(each) for key, each in value.items()}
     return value
 
 

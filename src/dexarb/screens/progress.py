@@ -26,3 +26,10 @@ def shown(feed: Iterable[Item], what: str, total: int) -> Iterator[Item]:
             yield each
             if done % SHOW_EVERY == 0:
                 progress.update(bar, completed=done)
+
+
+def told(stage: str) -> None:
+    """A line of standard error on what is being done, where that is a terminal."""
+    console = plain_console(stderr=True, highlight=False)
+    if console.is_terminal:
+        console.print(f"{stage} ...")

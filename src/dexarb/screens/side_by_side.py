@@ -31,7 +31,7 @@ from dexarb.screens.names import Names
 from dexarb.screens.progress import shown
 from dexarb.screens.tables import plain_table
 from dexarb.store.history_reader import HistoryReader
-from dexarb.store.ledger_notes import FIRST_SEQ
+from dexarb.store.ledger_notes import FIRST_SEQ, STATE_AGES, StateAge
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.redecide import redecided
 from dexarb.study.side_by_side import Episode, Furthest, SideBySide, counts
@@ -64,7 +64,7 @@ class Comparison(Answer):
         if self.differing:
             yield (
                 f"warning: deciding again differs from the ledger in {self.differing} decisions;"
-                " max_state_age_secs or the program has changed since"
+                " the program has changed since"
             )
 
     def as_json(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def compare(
     with read_only(files.ledger_file) as reader, reader.at_one_moment():
         history = HistoryReader(reader.history)
         first, last = reader.note(FIRST_SEQ) or 0, reader.seq
-        epochs = reader.epochs()
+        epochs, state_ages = reader.epochs(), reader.note(STATE_AGES) or ()
         in_ledger = {row.decision.id for key in keys for row in reader.decisions(key)}
         fills = [row.fill for key in keys for row in reader.fills(key) if row.reorged_seq is None]
     feed = redecided(
@@ -140,7 +140,7 @@ def compare(
         epochs,
         from_seq=first,
         to_seq=last,
-        max_state_age_s=files.max_state_age_s,
+        state_ages=state_ages or (StateAge(first, files.max_state_age_s),),
     )
     found = run(SideBySide(keys), shown(feed, "deciding again", last - first))
     return Comparison(

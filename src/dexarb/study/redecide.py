@@ -16,6 +16,7 @@ from dexarb.core.route import Cycle
 from dexarb.core.token import Address
 from dexarb.core.trade import REASONS, Decision, SkipReason, StrategyHash
 from dexarb.store.history_reader import HistoryReader
+from dexarb.store.ledger_notes import StateAge
 from dexarb.store.ledger_rows import Epoch
 from dexarb.study.study import Died
 from dexarb.study.walk import engine_on
@@ -120,14 +121,15 @@ def redecided(
     *,
     from_seq: int,
     to_seq: int,
-    max_state_age_s: float,
+    state_ages: Sequence[StateAge],
 ) -> Iterator[Redecided | Died]:
     """Block after block, while the strategies took part according to their epochs.
 
-    from_seq: where the trader began to read. Raises StoreError where the history has not got it.
+    from_seq: where the trader began to read. state_ages: which limit held when, ascending. Raises
+    StoreError where the history has not got it.
     """
     witness = _Witness(())
-    engine = engine_on(reader.keyframe(from_seq), max_state_age_s=max_state_age_s)
+    engine = engine_on(reader.keyframe(from_seq))
     active: list[StrategySettings] = []
     for entry in reader.entries(from_seq + 1, to_seq):
         taking_part = {epoch.strategy for epoch in epochs if epoch.holds(entry.seq)}
@@ -136,6 +138,9 @@ def redecided(
             active, witness = now, _Witness(now)
             engine.use([witness])
             engine.deciding = bool(now)
+        for since, age in state_ages:
+            if since <= entry.seq:
+                engine.max_state_age_s = age
         step = engine.step(entry)
         engine.skips.drain(0)
         if step.rewound_to is not None:

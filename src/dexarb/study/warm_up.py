@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dexarb import amm
-from dexarb.compiled import one_at_a_time, require_writable_cache
+from dexarb.compiled import cache_folder, one_at_a_time, require_writable_cache
 from dexarb.search import scan
 from dexarb.trading.decide import judge
 
@@ -18,3 +18,9 @@ def warm_up() -> None:
         scan.warm_up()
         amm.warm_up()
         judge.warm_up()
+
+
+def require_kept_kernels() -> str:
+    """Where compiled kernels are kept. Raises StoreError where they cannot be."""
+    require_writable_cache()
+    return cache_folder() or "the cache of Python"

@@ -1,0 +1,116 @@
+"""dexarb config check of any of the TOML files; the paper trader's has more to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Column, Table
+from rich.text import Text
+
+from dexarb.config import veil
+from dexarb.config.chain_profile import LoadedChain, load_chain
+from dexarb.config.collector import CollectorConfig, load_collector
+from dexarb.config.kinds import Kind, kind_of
+from dexarb.config.unpriced import REMEDY, consequence
+from dexarb.core.text import as_name
+from dexarb.errors import ConfigError, ConfigErrors
+from dexarb.screens import config_check
+from dexarb.screens.answer import Answer
+from dexarb.screens.config_check import WRONG, json_value, problem_json
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSettings(Answer):
+    """A collector's file or a chain profile. values: what it means, without what is secret."""
+
+    path: Path
+    kind: Kind
+    errors: Sequence[ConfigError]
+    warnings: Sequence[ConfigError]
+    values: dict[str, Any]
+
+    @property
+    def exit_code(self) -> int:
+        """2 for a file that cannot be used."""
+        return WRONG if self.errors else 0
+
+    def problems(self) -> Iterator[str]:
+        for error in self.errors:
+            yield f"error: {error}"
+        for warning in self.warnings:
+            yield f"warning: {warning}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "file": str(self.path),
+            "kind": self.kind,
+            "ok": not self.errors,
+            "errors": [problem_json(each) for each in self.errors],
+            "warnings": [problem_json(each) for each in self.warnings],
+            "values": self.values,
+        }
+
+    def render(self) -> RenderableType:
+        """Of a file that cannot be used, the problems say it all."""
+        if self.errors:
+            return Group()
+        table = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2, 0, 0))
+        for key, value in self.values.items():
+            texts = value if isinstance(value, list) else [value]
+            shown = ", ".join(as_name(str(each)) for each in texts if each is not None)
+            table.add_row(Text(key), Text(shown or "none"))
+        return table
+
+
+def answer(path: Path, *, chain: Path | None) -> Answer:
+    """chain: of the paper trader's file, where its names come from instead of the history.
+
+    Raises ConfigError for a file that is no TOML, and StoreError for a ledger that cannot be read.
+    """
+    kind = kind_of(path)
+    if kind == "paper":
+        return config_check.answer(path, chain=chain)
+    try:
+        if kind == "chain":
+            profile = load_chain(path)
+            return CheckedSettings(path, kind, (), _unpriced(profile), _of_chain(profile))
+        config = load_collector(path)
+    except ConfigErrors as several:
+        return CheckedSettings(path, kind, several.errors, (), {})
+    except ConfigError as error:
+        return CheckedSettings(path, kind, (error,), (), {})
+    return CheckedSettings(path, kind, (), _unpriced(config.chain), _of_collector(config))
+
+
+def _unpriced(chain: LoadedChain) -> list[ConfigError]:
+    """What is allowed, and hardly meant."""
+    return [
+        ConfigError(
+            consequence(name, chain.chain.wrapped_native), file=str(chain.path), remedy=REMEDY
+        )
+        for name in chain.unpriced
+    ]
+
+
+def _of_collector(config: CollectorConfig) -> dict[str, Any]:
+    settings = {key: json_value(value) for key, value in config.settings}
+    return {
+        **settings,
+        "endpoints": [veil.without_urls(each) for each in config.endpoints],
+        "timeout_s": config.timeout_s,
+        "pairs": [f"{each.token_a}/{each.token_b} on {each.dex}" for each in config.choices],
+    }
+
+
+def _of_chain(profile: LoadedChain) -> dict[str, Any]:
+    settings = {key: json_value(value) for key, value in profile.chain}
+    return {
+        **settings,
+        "tokens": list(profile.tokens),
+        "dexes": list(profile.dexes),
+        "priced": list(dict.fromkeys(each.token for each in profile.references)),
+    }
