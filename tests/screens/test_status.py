@@ -148,6 +148,9 @@ def test_profit_over_a_taker_who_was_really_there_is_told_apart(
     told = dexarb("status", "-c", world.config, "--json").json
     won = [row["won_over_taker_usd"] for row in told["strategies"]]
     assert won == [-1.0, 3.0, 0.0]
+    for options, expected in ((["--to", 1], won), (["--from", 2], [0.0] * 3)):
+        told = dexarb("status", "-c", world.config, "--json", *options).json
+        assert [row["won_over_taker_usd"] for row in told["strategies"]] == expected
     said = dexarb("status", "-c", world.config).words
     assert f"won over a taker who was really there: {RICH.name} +3.00, {POOR.name} -1.00" in said
 
@@ -288,6 +291,11 @@ def test_an_age_is_never_negative(
     said = dexarb("status", "-c", world.config).words
     assert "-" not in said.split(" old")[0].split(", ")[-1]
     assert ("ahead of this machine's clock" in said) == is_told
+    off = {"clock_offset_s": -3_600.0}
+    StateWriter(world.state, world.history).write(market, 1, off, now=True)
+    said = dexarb("status", "-c", world.config).words
+    assert "The machine's clock is 60 min behind" in said
+    assert "ahead of this machine's clock" not in said
 
 
 # -- over time ------------------------------------------------------------------------------------

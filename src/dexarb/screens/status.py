@@ -201,7 +201,8 @@ def _remarks(status: Status, rows: Sequence[StrategyTotals]) -> Iterator[str]:
     if age_s is not None and age_s > IS_COLLECTING_S:
         yield "The state is old: is data-collector running?"
     ahead_s = status.ahead_s()
-    if ahead_s is not None and ahead_s >= 1:
+    # Where the collector knows how far the clock is off, it says so below.
+    if ahead_s is not None and ahead_s >= 1 and state and not state.metrics.get("clock_offset_s"):
         yield f"The state's block is {ago(ahead_s)} ahead of this machine's clock: is that right?"
     if state and totals.block is not None and totals.block < state.block.number:
         behind = state.block.number - totals.block

@@ -50,8 +50,9 @@ from dexarb.store.ledger_schema import BEFORE_REALITIES, ledger_errors, read_met
 
 T = TypeVar("T")
 
-DECIDED_IN = """JOIN blocks b ON b.seq = decisions.seq AND b.number BETWEEN :first AND :last
+_THESE = """b.number BETWEEN :first AND :last
     AND b.timestamp BETWEEN :first_second AND :last_second"""
+DECIDED_IN = f"JOIN blocks b ON b.seq = decisions.seq AND {_THESE}"
 """To a query over decisions, with the fields of a BlockRange. What was decided in some blocks is
 counted whole, wherever it was settled."""
 
@@ -110,12 +111,10 @@ LEFT JOIN settled f ON f.strategy = s.hash
 _WON_OVER_TAKERS = """
 SELECT d.strategy, sum(f.net_micro_usd)
 FROM fills f JOIN decisions d ON d.n = f.decision
-JOIN blocks b ON b.seq = d.seq AND b.number BETWEEN :first AND :last
-    AND b.timestamp BETWEEN :first_second AND :last_second
-JOIN blocks fb ON fb.seq = f.seq
+JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
 JOIN evidence e ON e.cycle = d.cycle AND e.block_hash = b.hash
 WHERE f.reorged_seq IS NULL AND e.reorged_seq IS NULL AND f.status = 'filled' AND f.place_known
-    AND e.outcome = 'taken'
+    AND e.outcome = 'taken' {decided}
     AND (fb.number < e.mover_block_number
         OR fb.number = e.mover_block_number AND f.place <= e.mover_place)
 GROUP BY d.strategy
@@ -286,7 +285,8 @@ class LedgerReader:
     def won_over_takers(self, blocks: BlockRange = ALL_BLOCKS) -> dict[StrategyHash, int]:
         """By strategy: net micro-USD of the standing fills that come before, or at the very place
         of, a taker who was really there. Part of the profit that a live rival might contest."""
-        return dict(self._all(_WON_OVER_TAKERS, blocks._asdict()))
+        decided = "" if blocks == ALL_BLOCKS else f"AND {_THESE}"
+        return dict(self._all(_WON_OVER_TAKERS.format(decided=decided), blocks._asdict()))
 
     def decisions(
         self,
