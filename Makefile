@@ -1,7 +1,7 @@
 # Two commands do everything: `make demo` runs the main job, `make test` passes all tests.
 # All is installed into this folder: .venv (Python) and node_modules (the embedded chain).
 
-.PHONY: demo test bench fuzz mutate lint lock clean setup
+.PHONY: demo test bench fuzz mutate soak lint lock clean setup
 .DEFAULT_GOAL := help
 
 # The first interpreter that really is Python 3.11 or 3.12 (a name on PATH may be a dead shim).
@@ -21,6 +21,7 @@ help:
 	@echo "make demo   run collector and paper trader on an embedded chain (ARGS='--blocks 60')"
 	@echo "make test   run all tests          make fuzz   the long differential runs"
 	@echo "make bench  measure speed          make lint   ruff and mypy --strict"
+	@echo "make soak   a day of blocks, a thousand strategies, forks, kills (ARGS='--blocks 5000')"
 	@echo "make mutate change the code here and there, and see that a test fails"
 
 .venv/bin/python:
@@ -70,6 +71,9 @@ bench: setup-test
 
 fuzz: setup-test
 	@$(BIN)/python -m pytest -m fuzz -s $(ARGS)
+
+soak: setup-test
+	@PYTHONPATH=. $(BIN)/python scripts/soak.py $(ARGS)
 
 mutate: setup-test .cache/mutate/venv.done
 	@.cache/mutate/venv/bin/python scripts/mutate.py $(ARGS)

@@ -47,6 +47,7 @@ def paper_session(
     max_state_age_s: float = 10,
     factories: Factories | None = None,
     reality: Reality = REALITY,
+    first_seq: int | None = None,
 ) -> Session:
     return Session(
         reader,
@@ -55,4 +56,5 @@ def paper_session(
         reality=reality,
         max_state_age_s=max_state_age_s,
         factories=factories,
+        first_seq=first_seq,
     )

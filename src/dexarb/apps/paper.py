@@ -102,6 +102,7 @@ class PaperTrader:
             reality=reality,
             max_state_age_s=float(config.general.max_state_age_secs),
             factories=self._types,
+            on_way=self._on_way,
         )
         # A new ledger starts with the first block that arrives live; a known one where it ended.
         self._trade_from = (self._session.ledger_seq or reader.last_seq) + 1
@@ -176,6 +177,11 @@ class PaperTrader:
         if seen_at and not step.stale and entry.seq >= self._live_from:
             self._measured.latency.add(time.time() - seen_at)
         self._persist(session.write)
+
+    def _on_way(self, entry: Entry) -> None:
+        """To the state at which a deep fork can be undone."""
+        self._supervisor.ping()
+        self._progress.catching_up(entry.seq, self._reader.last_seq)
 
     def _tell_alerts(self, step: Step, *, is_live: bool) -> None:
         stops = self._stops.tell(self._session)

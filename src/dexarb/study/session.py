@@ -6,7 +6,7 @@ than is remembered: the newest checkpoint that lies deep enough, and from there 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -76,9 +76,13 @@ class Session:
         reality: Reality,
         max_state_age_s: float,
         factories: Factories | None = None,
+        first_seq: int | None = None,
+        on_way: Callable[[Entry], None] = lambda _: None,
     ) -> None:
         """executor: where decisions go, new and empty. reality: the executor's. factories: of own
-        strategies, by kind. Raises StoreError."""
+        strategies, by kind. first_seq: the keyframe that a new ledger begins at; without it the
+        newest that lies 128 blocks deep. on_way: is shown the entries that a `take` goes through
+        once more, which can be many. Raises StoreError."""
         self._reader = reader
         self._ledger = ledger
         self.max_state_age_s = max_state_age_s
@@ -89,7 +93,8 @@ class Session:
         self._announced: tuple[StrategySettings, ...] | None = None
         self.ledger_seq = ledger.seq
         self._state_ages: tuple[StateAge, ...] = ledger.note(STATE_AGES) or ()
-        first = ledger.note(FIRST_SEQ)
+        self._on_way = on_way
+        first = ledger.note(FIRST_SEQ) or first_seq
         self._first_seq = first if first is not None else start(reader).seq
         self._begin()
 
@@ -166,6 +171,7 @@ class Session:
                 self._replay(each)
             else:
                 self.engine.step(each)
+            self._on_way(each)
         if announced is not None:
             self.use(announced)
 

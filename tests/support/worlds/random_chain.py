@@ -95,6 +95,10 @@ class RandomChain(Chain):
         self._states[update.block.hash] = pools
         return update
 
+    def forget(self, block: Block) -> None:
+        """Nothing will be mined on top of it any more."""
+        del self._states[block.hash]
+
     def states_at(self, block: Block) -> Mapping[PoolKey, Pool]:
         """All pools at the end of a block."""
         return self._states[block.hash]
