@@ -255,7 +255,7 @@ class PaperTrader:
 
     def _facts(self) -> ChainFacts:
         market = self._session.engine.market
-        return ChainFacts.of_pools(market.profile, market.pools.values())
+        return ChainFacts.of_pools(market.profile, market.pools.values(), market.block.number)
 
     def _reload(self, asked_by: str) -> None:
         """Read the file again. Anything wrong with it: say so, and go on as before."""
@@ -349,7 +349,8 @@ class PaperTrader:
         price, pools = engine.valuation.native_price, engine.market.swap_gas
         if not price or not pools:
             return None
-        units = least_units(self._gas, pools, flash=False)
+        gas = self._gas.under(engine.market.next_gas_schedule)
+        units = least_units(gas, pools, flash=False)
         return rounded_up(units * GWEI * price) / MICRO_USD
 
     def _judge_latency(self) -> None:
