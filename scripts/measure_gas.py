@@ -19,6 +19,7 @@ sys.path.insert(0, str(REPOSITORY))
 from dexarb.amm.tick_math import get_sqrt_ratio_at_tick  # noqa: E402
 from dexarb.amm.uniswap_v2 import UniswapV2Pool  # noqa: E402
 from dexarb.amm.uniswap_v3 import UniswapV3Pool  # noqa: E402
+from dexarb.core.gas_schedule import SCHEDULES  # noqa: E402
 from dexarb.core.token import Address  # noqa: E402
 from dexarb.ends.executor_contract import deploy_data, execute_data, withdraw_data  # noqa: E402
 from dexarb.search.result import HopWork, hop_work  # noqa: E402
@@ -30,6 +31,7 @@ from tests.executor.gas import (  # noqa: E402
     Sample,
     fit,
     fit_before_run,
+    fit_counts,
     quantiles,
     samples,
     seasoned_arena,
@@ -46,6 +48,25 @@ def taken(worlds: list[int], count: int) -> list[Sample]:
         with seasoned_arena(seed) as arena:
             found += samples(arena, count)
     return found
+
+
+def report_counts(worlds: list[int], count: int) -> None:
+    """What the parts of a run do, and how far the model is off under every schedule."""
+    found: list[Sample] = []
+    for seed in worlds:
+        with seasoned_arena(seed, tells_steps=True) as arena:
+            found += samples(arena, count, traced_every=1)
+    print(f"counts of {len(found)} traced executions, by what brings them:")
+    for name, shares in fit_counts(found).items():
+        if any(shares.values()):
+            print(f"{name:12}", *(f"{part} {share:,.2f}" for part, share in shares.items()))
+    for schedule in SCHEDULES.values():
+        p50, p95, greatest = quantiles(found, schedule)
+        dearer = [sample.real(schedule) / sample.gas_used - 1 for sample in found]
+        print(
+            f"{schedule.name:16} p50 {p50:5.1%}  p95 {p95:5.1%}  max {greatest:5.1%};"
+            f" against Ethereum's {min(dearer):+.1%} to {max(dearer):+.1%}"
+        )
 
 
 def report_errors(found: list[Sample]) -> None:
@@ -88,7 +109,7 @@ class Cases:
             for flash in (False, True):
                 row += [self.run(trade, flash, True), model.units(self.work(trade), flash=flash)]
             hopeless = self.arena.execution(trade, 2 * trade.amount_out, flash=False)
-            kinds = [hop.kind for hop in self.work(trade)]
+            kinds = [hop.gas for hop in self.work(trade)]
             row += [self.gas(hopeless, False), model.before_run(kinds)]
             print(f"{shape:6}", *(f"{units:9,}" for units in row))
 
@@ -198,6 +219,7 @@ def main() -> None:
     parser.add_argument("--fit", type=seeds, default=seeds("21,22,23,24,25"))
     parser.add_argument("--check", type=seeds, default=seeds("31,32,33"))
     parser.add_argument("--count", type=int, default=400, help="executions in each world")
+    parser.add_argument("--traced", type=int, default=240, help="executions traced in each world")
     options = parser.parse_args()
     model = GasModel()
     print("constants in use:", model)
@@ -208,6 +230,7 @@ def main() -> None:
         print(f"calldata of {hops} hops: {sum(data) / len(data):,.0f}")
     print("errors of the constants in use, on other worlds:")
     report_errors(taken(options.check, options.count))
+    report_counts(options.check, options.traced)
     with seasoned_arena(41) as arena:
         Cases(arena).report()
     report_unused_storage()

@@ -37,3 +37,9 @@ def test_there_is_a_profile_without_any_of_its_tokens() -> None:
     profile = chain_profile(POLYGON, found)
     assert profile.numeraire == POLYGON.tokens[POLYGON.chain.numeraire]
     assert not any(profile.reference_pools.values())
+
+
+def test_polygon_charges_as_ethereum_before_chicago_and_otherwise_from_it_on() -> None:
+    profile = chain_profile(POLYGON, without())
+    names = [profile.gas_schedule(block).name for block in (0, 87_218_599, 87_218_600, 90_000_000)]
+    assert names == ["ethereum", "ethereum", "polygon-chicago", "polygon-chicago"]

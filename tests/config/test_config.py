@@ -222,6 +222,18 @@ def test_an_unset_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             'ordering = "fee"\nl1_data_fee = true',
             "chains that charge an L1 data fee are refused",
         ),
+        (
+            "polygon.toml",
+            'name = "polygon-chicago"',
+            'name = "polygon-chicaco"',
+            "input should be 'ethereum' or 'polygon-chicago'",
+        ),
+        (
+            "polygon.toml",
+            "[[gas_schedule]]",
+            '[[gas_schedule]]\nfrom_block = 87_218_600\nname = "ethereum"\n[[gas_schedule]]',
+            "87218600 is not behind 87218600, where the one above it begins",
+        ),
     ],
 )
 def test_mistakes_in_collector_files(

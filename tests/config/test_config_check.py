@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import pytest
 
 from dexarb.cli import main
 from dexarb.config.paper import load_paper
+from dexarb.core.market import Keyframe
+from dexarb.core.profile import ScheduleChange
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from tests.support.recorded import record
@@ -74,9 +76,9 @@ ledger_file = "{folder}/ledger.sqlite"
     return path
 
 
-def trade(folder: Path, *texts: str) -> None:
+def trade(folder: Path, *texts: str, first: Keyframe | None = None) -> None:
     """A ledger in which the strategies of each text took part for two blocks."""
-    first = keyframe()
+    first = first or keyframe()
     chain = SmallChain(first)
     history = record(folder, first, [chain.mine() for _ in range(2 * len(texts))])
     reader = HistoryReader(history)
@@ -166,6 +168,18 @@ dexes = ["QuikSwap"]
     assert said.code == 0
     assert 'paper.toml:20: strategy "waits": pairs: no pool holds "WMATIC/WETH"' in said.errors
     assert 'no pool of "QuikSwap" is known. Did you mean "QuickSwap"?' in said.errors
+
+
+def test_a_coming_fork_is_warned_of_until_it_has_come(tmp_path: Path, dexarb: Dexarb) -> None:
+    changes = (ScheduleChange(102, "ethereum"), ScheduleChange(1_103, "polygon-chicago"))
+    forks = replace(PROFILE, gas_schedules=changes)
+    trade(tmp_path, STRATEGIES, first=replace(keyframe(), profile=forks))  # up to block 102
+    said = dexarb("config", "check", "--config", write(tmp_path, STRATEGIES))
+    assert said.code == 0
+    assert said.errors.count("gas schedule") == 1
+    told = 'the gas schedule "polygon-chicago" holds from block 1,103 on, 1,001 blocks from now'
+    assert told in said.errors
+    assert "correct [[gas_schedule]] in the chain's file" in said.errors
 
 
 def test_what_a_reload_would_change(tmp_path: Path, dexarb: Dexarb) -> None:

@@ -34,12 +34,14 @@ class Request(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What became of it. output: what it returned or reverted with, on pyrevm alone."""
+    """What became of it. output: what it returned or reverted with, on pyrevm alone. hash: of the
+    transaction, on a node alone."""
 
     succeeded: bool
     gas_used: int
     logs: tuple[Log, ...]
     output: bytes = b""
+    hash: str = ""
 
 
 class Chain(Protocol):
@@ -114,8 +116,9 @@ class RevmChain:
 class AnvilChain:
     """A real node. All senders are impersonated, the gas price is 1 gwei."""
 
-    def __init__(self, http: httpx.Client, url: str) -> None:
+    def __init__(self, http: httpx.Client, url: str, *, tells_steps: bool = False) -> None:
         self._http, self._url = http, url
+        self.tells_steps = tells_steps
         self.block_number = 0
         self._senders: set[Address] = set()
 
@@ -135,6 +138,12 @@ class AnvilChain:
     def read(self, to: Address, data: bytes) -> bytes:
         call = {"from": OWNER, "to": to, "data": "0x" + data.hex()}
         return bytes.fromhex(self._ask([("eth_call", [call, "latest"])])[0][2:])
+
+    def trace(self, transaction: str) -> dict[str, Any]:
+        """What it did step by step, as geth tells it, without memory and stack. Only of a node that
+        tells steps."""
+        left_out = {"disableMemory": True, "disableStack": True, "disableStorage": True}
+        return dict(self._ask([("debug_traceTransaction", [transaction, left_out])])[0])
 
     def give(self, to: Address, wei: int) -> None:
         self._ask([("anvil_setBalance", [to, hex(wei)])])
@@ -189,14 +198,23 @@ class AnvilChain:
 
 
 @contextmanager
-def anvil_chain() -> Iterator[AnvilChain]:
-    """A node of its own, for as long as the block runs."""
-    arguments = ("--gas-limit", "10000000000", "--base-fee", "0", "--disable-min-priority-fee")
+def anvil_chain(*, tells_steps: bool = False) -> Iterator[AnvilChain]:
+    """A node of its own, for as long as the block runs. tells_steps: it keeps those of every
+    transaction."""
+    arguments: tuple[str, ...] = (
+        "--gas-limit",
+        "10000000000",
+        "--base-fee",
+        "0",
+        "--disable-min-priority-fee",
+    )
+    if tells_steps:
+        arguments += ("--steps-tracing",)
     with (
         running_anvil(*arguments, timestamp=GENESIS) as node,
         httpx.Client(trust_env=False, timeout=60) as http,
     ):
-        yield AnvilChain(http, node.http_url)
+        yield AnvilChain(http, node.http_url, tells_steps=tells_steps)
 
 
 def _receipt(raw: dict[str, Any]) -> Receipt:
@@ -210,4 +228,5 @@ def _receipt(raw: dict[str, Any]) -> Receipt:
         )
         for log in raw["logs"]
     )
-    return Receipt(raw["status"] == "0x1", int(raw["gasUsed"], 16), logs)
+    gas_used, name = int(raw["gasUsed"], 16), raw["transactionHash"]
+    return Receipt(raw["status"] == "0x1", gas_used, logs, hash=name)

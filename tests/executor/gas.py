@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool
+from dexarb.core.gas_schedule import ETHEREUM, GasCounts, GasSchedule
 from dexarb.core.pool import PoolKey
 from dexarb.core.route import most_out
 from dexarb.core.token import Address
@@ -17,7 +18,8 @@ from dexarb.search.result import HopWork, hop_work
 from dexarb.trading.models.gas import GasModel
 from tests.amm.evm_world import OWNER
 from tests.executor.arena import Arena, Trade
-from tests.executor.chains import Request, anvil_chain
+from tests.executor.chains import AnvilChain, Request, anvil_chain
+from tests.executor.traces import counts_of
 
 V2, V3 = UniswapV2Pool.gas, UniswapV3Pool.gas
 
@@ -28,7 +30,7 @@ MOST_TICKS = 2_000
 class Sample(NamedTuple):
     """One execution. started: the executor did not find the pools moved too far.
 
-    calldata: gas of the transaction's data.
+    calldata: gas of the transaction's data. counts: what it did, where it was traced.
     """
 
     work: tuple[HopWork, ...]
@@ -37,39 +39,51 @@ class Sample(NamedTuple):
     started: bool
     calldata: int
     gas_used: int
+    counts: GasCounts | None = None
 
-    @property
-    def predicted(self) -> int:
-        model = GasModel()
+    def real(self, schedule: GasSchedule = ETHEREUM) -> int:
+        """What the node charged; what another schedule makes of what was traced."""
+        if schedule is ETHEREUM:
+            return self.gas_used
+        assert self.counts is not None
+        return schedule.units(self.counts)
+
+    def predicted(self, schedule: GasSchedule = ETHEREUM) -> int:
+        model = GasModel().under(schedule)
         if not self.started:
             return model.before_run([hop.gas for hop in self.work])
         units = model.units if self.filled else model.reverted
         return units(self.work, flash=self.flash)
 
-    @property
-    def error(self) -> float:
+    def error(self, schedule: GasSchedule = ETHEREUM) -> float:
         """Prediction over what it was, less 1."""
-        return self.predicted / self.gas_used - 1
+        return self.predicted(schedule) / self.real(schedule) - 1
 
 
 @contextmanager
-def seasoned_arena(seed: int, pools_per_pair: int = 4) -> Iterator[Arena]:
+def seasoned_arena(
+    seed: int, pools_per_pair: int = 4, *, tells_steps: bool = False
+) -> Iterator[Arena]:
     """An arena on a node, whose contracts look as if they had been in use for long."""
-    with anvil_chain() as chain:
+    with anvil_chain(tells_steps=tells_steps) as chain:
         arena = Arena(chain, Random(seed), pools_per_pair)
         arena.season()
         yield arena
 
 
-def samples(arena: Arena, count: int) -> Iterator[Sample]:
-    """Random executions of cycles that pay: own and flash, filled and not, after others."""
+def samples(arena: Arena, count: int, *, traced_every: int = 0) -> Iterator[Sample]:
+    """Random executions of cycles that pay: own and flash, filled and not, after others.
+
+    traced_every: of so many the first is traced; 0: none.
+    """
     made = 0
     while made < count:
         if made % 4 == 0:
             arena.shake()
         trade = arena.any_trade(arena.rng.randint(2, 4))
         if trade.amount_out > trade.amount_in and moves_little(arena, trade):
-            sample = execute(arena, trade)
+            traced = bool(traced_every) and made % traced_every == 0
+            sample = execute(arena, trade, traced=traced)
             if sample is not None:
                 made += 1
                 yield sample
@@ -83,7 +97,7 @@ def moves_little(arena: Arena, trade: Trade) -> bool:
     )
 
 
-def execute(arena: Arena, trade: Trade) -> Sample | None:
+def execute(arena: Arena, trade: Trade, *, traced: bool = False) -> Sample | None:
     """Run it, maybe behind others' swaps in the same block; None where these took the profit."""
     rng, before = arena.rng, dict(arena.pools)
     flash, fills = rng.random() < 0.5, rng.random() < 0.6
@@ -102,8 +116,12 @@ def execute(arena: Arena, trade: Trade) -> Sample | None:
     arena.pools = before
     if after.results is None or after.amount_out < after.amount_in:
         return None
+    counts = None
     with arena.chain.undone():
         receipt = arena.chain.mine(*others, request)[-1]
+        if traced:
+            assert isinstance(arena.chain, AnvilChain)
+            counts = counts_of(arena.chain.trace(receipt.hash), request.data)
     assert receipt.succeeded == fills, (after, flash)
     work = tuple(
         one._replace(touched=hop in touched)
@@ -111,7 +129,7 @@ def execute(arena: Arena, trade: Trade) -> Sample | None:
     )
     calldata = sum(16 if byte else 4 for byte in request.data)
     started = most is None or most >= least
-    return Sample(work, flash, fills, started, calldata, receipt.gas_used)
+    return Sample(work, flash, fills, started, calldata, receipt.gas_used, counts)
 
 
 def small_swap(arena: Arena, key: PoolKey, token_in: Address) -> list[Request]:
@@ -180,8 +198,27 @@ def fit_before_run(taken: Sequence[Sample]) -> dict[str, int]:
     return dict(zip(("moved", "V2", "V3"), map(round, found), strict=True))
 
 
-def quantiles(taken: Sequence[Sample]) -> tuple[float, float, float]:
+def fit_counts(taken: Sequence[Sample]) -> dict[str, dict[str, float]]:
+    """Of what was traced: by count, how much of it each feature brings, by least squares.
+
+    Of refunds that is what runs tell that fill.
+    """
+    traced = [(each, each.counts) for each in taken if each.started and each.counts]
+    found = {}
+    for place, name in enumerate(GasCounts._fields):
+        is_refund = name in ("restored", "unset", "cleared")
+        chosen = [pair for pair in traced if pair[0].filled or not is_refund]
+        rows = np.array([features(sample) for sample, _ in chosen])
+        values = np.array([counts[place] for _, counts in chosen])
+        shares = np.linalg.lstsq(rows, values, rcond=None)[0]
+        found[name] = dict(zip(FEATURES, map(float, shares.round(2)), strict=True))
+    return found
+
+
+def quantiles(
+    taken: Sequence[Sample], schedule: GasSchedule = ETHEREUM
+) -> tuple[float, float, float]:
     """Median, 95th percentile and greatest absolute error."""
-    errors = np.abs([sample.error for sample in taken])
+    errors = np.abs([sample.error(schedule) for sample in taken])
     p50, p95, greatest = np.quantile(errors, [0.5, 0.95, 1.0])
     return float(p50), float(p95), float(greatest)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dexarb.core.block import Block, BlockHash, BlockRef, BlockUpdate, Log, Transaction
 from dexarb.core.market import Break, Keyframe, PoolsChanged
 from dexarb.core.pool import PoolKey
+from dexarb.core.profile import ScheduleChange
 from dexarb.core.token import Address
 from dexarb.errors import StoreError
 from dexarb.store import codec
@@ -144,6 +145,22 @@ def test_the_line_of_a_keyframe_has_the_documented_keys() -> None:
     assert list(line) == ["kind", "seq", "continues", "block", "profile", "tokens", "pools"]
     assert [pool["kind"] for pool in line["pools"]] == ["uniswap_v2", "uniswap_v2", "uniswap_v3"]
     assert line["pools"][0]["state"]["reserve0"] == str(10**21)
+
+
+def test_gas_schedules_are_told_where_there_are_any_and_only_known_ones() -> None:
+    """A chain without any has the line that it always had."""
+    before = arrivals.first_keyframe()
+    line = codec.encode_keyframe(before, continues=False)
+    assert b"gas_schedules" not in line
+    assert codec.decode(line, "here") == before
+    changes = (ScheduleChange(87_218_600, "polygon-chicago"),)
+    frame = replace(before, profile=replace(before.profile, gas_schedules=changes))
+    line = codec.encode_keyframe(frame, continues=False)
+    told = b'"gas_schedules":[[87218600,"polygon-chicago"]]'
+    assert told in line
+    assert codec.decode(line, "here") == frame
+    with pytest.raises(StoreError, match="polygon-chicaco"):
+        codec.decode(line.replace(b"polygon-chicago", b"polygon-chicaco"), "here")
 
 
 def edited(change: Callable[[dict[str, object]], object]) -> bytes:

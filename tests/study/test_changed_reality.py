@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dexarb.core.ledger import COLUMNS
+from dexarb.core.market import Market
+from dexarb.core.profile import ScheduleChange
 from dexarb.store.history_reader import HistoryReader
+from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.session import Session
@@ -15,6 +19,7 @@ from dexarb.trading.models.reality import REALITY, Reality
 from tests.study.test_session import BLOCKS, history, strategies
 from tests.support.models import AlwaysFirst, AlwaysLost, FixedPrices, FlatGas, LaterBlocks
 from tests.support.sessions import paper_session
+from tests.support.worlds import small_chain
 
 TRADED = 33
 """The entry after which the models are other ones."""
@@ -105,3 +110,46 @@ def test_realities_may_alternate(reader: HistoryReader, tmp_path: Path) -> None:
     with read_only(path) as ledger:
         assert len({epoch.from_seq for epoch in ledger.epochs()}) == len(stops)
         assert len(ledger.realities()) == 4
+
+
+def test_a_gas_schedule_that_the_collector_learns_of_begins_epochs_with_its_keyframe(
+    tmp_path: Path,
+) -> None:
+    """Before its block comes, so that the trades that follow are of no unknown reality; a session
+    that starts later comes to the same books."""
+    first = small_chain.keyframe()
+    chain = small_chain.SmallChain(first)
+    learned = replace(first.profile, gas_schedules=(ScheduleChange(107, "polygon-chicago"),))
+    prices = [2_450, 2_500] * 6
+    folder = tmp_path / "history"
+    with HistoryWriter.open(folder, chain_id=137, chain="small") as writer:
+        writer.append_keyframe(first)
+        market = Market(first)
+        for number, price in enumerate(prices):
+            update = chain.mine(small_chain.weth_pool(small_chain.CHEAP, price))
+            writer.append(update)
+            market.apply(update)
+            if number == 3:
+                writer.append_keyframe(replace(market.keyframe(), profile=learned))
+    reader, settings = HistoryReader(folder), small_chain.settings(latency_blocks=1)
+    for name, stops in (("whole", [14]), ("often", [4, 6, 7, 10, 14])):
+        for stop in stops:
+            with LedgerDb.open(tmp_path / name, chain_id=137, history=folder) as ledger:
+                session = paper_session(reader, ledger)
+                for entry in reader.entries(session.from_seq, stop):
+                    if entry.seq == 2 and ledger.seq == 0:
+                        session.use([settings])
+                    session.take(entry)
+                    session.write()
+    with read_only(tmp_path / "whole") as whole, read_only(tmp_path / "often") as often:
+        units = {row.decision.block.number: row.decision.gas_units for row in whole.decisions()}
+        now = REALITY.on(learned).hash
+        assert whole.digest() == often.digest()
+        assert [(each.from_seq, each.to_seq, each.reality) for each in whole.epochs()] == [
+            (2, 5, REALITY.hash),
+            (6, None, now),
+        ]
+    assert units == {
+        **dict.fromkeys((101, 103, 105), 145_410),
+        **dict.fromkeys((107, 109, 111), 193_290),
+    }

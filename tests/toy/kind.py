@@ -15,6 +15,7 @@ from eth_hash.auto import keccak
 
 from dexarb.amm.abi import encode, unsigned, words_of
 from dexarb.core.block import Log
+from dexarb.core.gas_schedule import measured
 from dexarb.core.pool import (
     NO_SEGMENT,
     PIPS,
@@ -28,6 +29,7 @@ from dexarb.core.pool import (
     SwapGas,
     SwapResult,
     SwapStyle,
+    swap_gas,
     ways,
 )
 from dexarb.core.token import Address, address_from_word
@@ -61,11 +63,11 @@ class ToyPool:
     kind: ClassVar[str] = "toy"
     topics: ClassVar[frozenset[bytes]] = frozenset({SWAPPED, FILLED})
     quiet_topics: ClassVar[frozenset[bytes]] = frozenset({GREETED})
-    gas: ClassVar[SwapGas] = SwapGas(
-        swap=70_000,
-        read=9_000,
-        touched_saves=5_000,
-        unpaid_flash=20_000,
+    gas: ClassVar[SwapGas] = swap_gas(
+        swap=measured(70_000, cold_reads=6, resets=4),
+        read=measured(9_000, cold_reads=2),
+        touched_saves=measured(5_000, resets=1),
+        unpaid_flash=measured(20_000, cold_reads=2, resets=2),
         collects_input=True,
         walks_when_dry=False,
     )

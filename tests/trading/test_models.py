@@ -10,14 +10,18 @@ from math import ceil
 import pytest
 
 from dexarb.amm import POOL_TYPES
+from dexarb.core.gas_schedule import ScheduleName
+from dexarb.core.profile import ScheduleChange
 from dexarb.core.trade import Decision, Fill, FillStatus, Position
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.reality import REALITY, Reality
 from dexarb.trading.models.value import ValueModel
 from tests.support.models import AlwaysFirst, AlwaysLost, FixedPrices, FlatGas, LaterBlocks
+from tests.support.worlds.engines import engine
 from tests.support.worlds.small_chain import (
     CHEAP,
     GAS,
+    PROFILE,
     WMATIC,
     SmallChain,
     keyframe,
@@ -27,6 +31,9 @@ from tests.support.worlds.small_chain import (
     v2,
     weth_pool,
 )
+
+CHICAGO: ScheduleName = "polygon-chicago"
+FORK = (ScheduleChange(103, CHICAGO),)
 
 OTHERS = {
     "gas": Reality(gas=FlatGas()),
@@ -139,6 +146,59 @@ def test_the_version_of_the_gas_model_stands_for_the_gas_of_the_kinds() -> None:
     none, since nothing was traded through it: put it here."""
     assert GasModel.VERSION == 1
     assert {kind: tuple(pool.gas) for kind, pool in POOL_TYPES.items()} == {
-        "uniswap_v2": (53_500, 6_250, 10_400, 31_800, False, False),
-        "uniswap_v3": (61_100, 9_600, 3_500, 10_800, True, True),
+        "uniswap_v2": (
+            ((53_500, 6_250, 10_400, 31_800), (76_180, 9_610, 15_440, 38_520)),
+            False,
+            False,
+        ),
+        "uniswap_v3": (
+            ((61_100, 9_600, 3_500, 10_800), (81_260, 16_320, 2_660, 9_960)),
+            True,
+            True,
+        ),
     }
+
+
+def test_where_the_schedule_is_ethereums_the_spec_is_what_it_was_before_there_were_others() -> None:
+    assert REALITY.on(PROFILE).hash == REALITY.hash == "89f6b982f05e8f3e"
+
+
+def test_the_gas_schedules_of_the_chain_are_part_of_the_spec() -> None:
+    """From another block, or with other figures, it is another reality."""
+    specs = set()
+    for block in (200, 300):
+        on = REALITY.on(replace(PROFILE, gas_schedules=(ScheduleChange(block, CHICAGO),)))
+        assert on.changes(REALITY.canonical) == REALITY.changes(on.canonical) == ("gas",)
+        ((from_block, figures),) = on.spec["gas"]["parameters"]["schedules"]
+        assert (from_block, figures["schedule"], figures["crossed_tick"]) == (
+            block,
+            CHICAGO,
+            35_420,
+        )
+        specs.add(on.hash)
+    assert len(specs) == 2
+
+
+def test_gas_is_that_of_the_schedule_that_holds_in_the_block() -> None:
+    """The decision expects what the next block charges, the fill pays what its own does, although
+    no pool has moved in between."""
+    first = replace(keyframe(), profile=replace(PROFILE, gas_schedules=FORK))
+    chain = SmallChain(first)
+    made = threshold_engine(first, settings(latency_blocks=2, max_trade_size_micro_usd=10**9))
+    fills: list[Fill] = []
+    (before,) = made.step(chain.mine(weth_pool(CHEAP, 2_450))).decisions  # block 101
+    fills += made.step(chain.mine()).fills
+    fills += made.step(chain.mine()).fills
+    assert (before.gas_units, fills[0].gas_used) == (145_410, 193_290)
+    assert before.first_block == fills[0].block.number == FORK[0].from_block
+
+
+def test_what_stays_open_over_a_fork_is_offered_at_its_new_gas() -> None:
+    first = replace(keyframe(), profile=replace(PROFILE, gas_schedules=FORK))
+    chain = SmallChain(first)
+    updates = [chain.mine(weth_pool(CHEAP, 2_450)), chain.mine(), chain.mine()]
+    updates.append(chain.mine(parent=updates[0].block, branch="b"))  # and back before it
+    updates.append(chain.mine(weth_pool(CHEAP, 2_450), parent=first.block, branch="c"))
+    made = engine(first, [])
+    offered = [[each.gas_units for each in step.opportunities] for step in play(made, updates)]
+    assert offered == [[145_410], [193_290], [193_290], [193_290], [145_410]]

@@ -14,6 +14,7 @@ from dexarb.amm.abi import ZERO_ADDRESS, encode, expect_address, unsigned, words
 from dexarb.amm.executor_guard import pair_most_out
 from dexarb.amm.pair import PairPool
 from dexarb.core.block import Log
+from dexarb.core.gas_schedule import measured
 from dexarb.core.pool import (
     NO_SEGMENT,
     PIPS,
@@ -27,6 +28,7 @@ from dexarb.core.pool import (
     SwapGas,
     SwapResult,
     SwapStyle,
+    swap_gas,
 )
 from dexarb.core.token import Address, address_from_word, pair_of
 from dexarb.errors import (
@@ -80,11 +82,11 @@ class UniswapV2Pool(PairPool):
     kind: ClassVar[str] = "uniswap_v2"
     topics: ClassVar[frozenset[bytes]] = frozenset({SYNC})
     quiet_topics: ClassVar[frozenset[bytes]] = QUIET
-    gas: ClassVar[SwapGas] = SwapGas(
-        swap=53_500,
-        read=6_250,
-        touched_saves=10_400,
-        unpaid_flash=31_800,
+    gas: ClassVar[SwapGas] = swap_gas(
+        swap=measured(53_500, cold_reads=8, warm=7, resets=6, restored=1, accounts=2),
+        read=measured(6_250, cold_reads=1, accounts=1),
+        touched_saves=measured(10_400, cold_reads=2, resets=2),
+        unpaid_flash=measured(31_800, cold_reads=3, resets=4),
         collects_input=False,
         walks_when_dry=False,
     )

@@ -28,6 +28,7 @@ from dexarb.amm.v3_segments import selling_token0, selling_token1
 from dexarb.amm.v3_state import UINT128_MAX, impossible
 from dexarb.amm.v3_swap import Reached, swap
 from dexarb.core.block import Log
+from dexarb.core.gas_schedule import measured
 from dexarb.core.pool import (
     NO_SEGMENT,
     PIPS,
@@ -40,6 +41,7 @@ from dexarb.core.pool import (
     SwapGas,
     SwapResult,
     SwapStyle,
+    swap_gas,
 )
 from dexarb.core.token import Address
 from dexarb.errors import InsufficientLiquidity, InvalidAmount, InvalidPoolState, PoolError
@@ -76,11 +78,11 @@ class UniswapV3Pool(PairPool):
     kind: ClassVar[str] = "uniswap_v3"
     topics: ClassVar[frozenset[bytes]] = frozenset(EVENT_SHAPES)
     quiet_topics: ClassVar[frozenset[bytes]] = QUIET
-    gas: ClassVar[SwapGas] = SwapGas(
-        swap=61_100,
-        read=9_600,
-        touched_saves=3_500,
-        unpaid_flash=10_800,
+    gas: ClassVar[SwapGas] = swap_gas(
+        swap=measured(61_100, cold_reads=7, warm=10, resets=4, accounts=2),
+        read=measured(9_600, cold_reads=2, accounts=1),
+        touched_saves=measured(3_500, resets=1),
+        unpaid_flash=measured(10_800, resets=1),
         collects_input=True,
         walks_when_dry=True,
     )

@@ -66,6 +66,7 @@ def chain_profile(chain: LoadedChain, found: Bootstrap) -> ChainProfile:
         builder_cutoff_ms=chain.chain.builder_cutoff_ms,
         exclude_tokens=tuple(chain.tokens[name] for name in chain.chain.exclude_tokens),
         exclude_pools=tuple(chain.exclude_pools),
+        gas_schedules=chain.gas_schedules,
     )
 
 

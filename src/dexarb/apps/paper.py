@@ -249,7 +249,7 @@ class PaperTrader:
 
     def _facts(self) -> ChainFacts:
         market = self._session.engine.market
-        return ChainFacts.of_pools(market.profile, market.pools.values())
+        return ChainFacts.of_pools(market.profile, market.pools.values(), market.block.number)
 
     def _reload(self, asked_by: str) -> None:
         """Read the file again. Anything wrong with it: say so, and go on as before."""

@@ -43,7 +43,8 @@ class TraderMetrics:
         price, pools = engine.valuation.native_price, engine.market.swap_gas
         if not price or not pools:
             return None
-        units = least_units(self._gas, pools, flash=False)
+        gas = self._gas.under(engine.market.next_gas_schedule)
+        units = least_units(gas, pools, flash=False)
         return rounded_up(units * GWEI * price) / MICRO_USD
 
     def _judge_latency(self) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from pydantic import StrictBool
+from pydantic import Field, StrictBool
 
 from dexarb.amm import POOL_TYPES
 from dexarb.config.toml_file import (
@@ -18,8 +19,14 @@ from dexarb.config.toml_file import (
     read_toml,
     validate,
 )
+from dexarb.core.gas_schedule import ScheduleName
 from dexarb.core.pool import PoolKey, to_pool_key
-from dexarb.core.profile import ETHEREUM_HEADER, NEEDED_FIELDS, without_price
+from dexarb.core.profile import (
+    ETHEREUM_HEADER,
+    NEEDED_FIELDS,
+    ScheduleChange,
+    without_price,
+)
 from dexarb.core.token import Address, to_address
 from dexarb.core.units import GWEI
 from dexarb.errors import ConfigErrors, InvalidAddress
@@ -61,11 +68,19 @@ class ReferenceTable(TomlTable):
     min_depth: Number
 
 
+class GasScheduleTable(TomlTable):
+    """From that block on the chain charges by this schedule; before the first, by Ethereum's."""
+
+    from_block: Whole
+    name: ScheduleName
+
+
 class ChainFile(TomlTable):
     chain: ChainTable
     tokens: dict[str, str]
     dex: list[DexTable]
     reference: list[ReferenceTable]
+    gas_schedule: list[GasScheduleTable] = Field(default=[])
 
 
 class LoadedChain:
@@ -118,6 +133,19 @@ class LoadedChain:
                 remedy = did_you_mean(reference.dex, self.dexes)
                 problems.append(
                     file.error(("reference", i, "dex"), f'unknown DEX "{reference.dex}"', remedy)
+                )
+        self.gas_schedules = tuple(
+            ScheduleChange(each.from_block, each.name) for each in tables.gas_schedule
+        )
+        for i, (before, after) in enumerate(pairwise(self.gas_schedules), start=1):
+            if after.from_block <= before.from_block:
+                problem = f"{after.from_block} is not behind {before.from_block}, where the one"
+                problems.append(
+                    file.error(
+                        ("gas_schedule", i, "from_block"),
+                        f"{problem} above it begins",
+                        "List the gas schedules by ascending block",
+                    )
                 )
         lacking = [name for name in NEEDED_FIELDS if name not in tables.chain.header_fields]
         if lacking:

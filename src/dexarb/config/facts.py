@@ -11,7 +11,7 @@ from dexarb.config.resolve import Listed, place
 from dexarb.config.toml_file import TomlFile, did_you_mean
 from dexarb.config.unpriced import REMEDY, consequence
 from dexarb.core.pool import Pool
-from dexarb.core.profile import ChainProfile
+from dexarb.core.profile import ChainProfile, ScheduleChange
 from dexarb.core.token import Address, Pair, pair_of, pairs_of
 from dexarb.errors import ConfigError
 
@@ -20,17 +20,19 @@ from dexarb.errors import ConfigError
 class ChainFacts:
     """tokens: names to addresses. dexes: names. pairs: those that pools hold, None if unknown.
     unpriced: names of tokens that would have to have a price and cannot. native: that of the token
-    that pays for gas."""
+    that pays for gas. forks: changes of the gas schedule that are still to come, by how many blocks
+    ahead; none where the block is not known."""
 
     tokens: Mapping[str, Address]
     dexes: frozenset[str]
     pairs: frozenset[Pair] | None
     unpriced: tuple[str, ...]
     native: str
+    forks: tuple[tuple[int, ScheduleChange], ...] = ()
 
     @classmethod
-    def of_pools(cls, profile: ChainProfile, pools: Iterable[Pool]) -> Self:
-        """What a history says."""
+    def of_pools(cls, profile: ChainProfile, pools: Iterable[Pool], block: int) -> Self:
+        """What a history says. block: number of the newest."""
         found = list(pools)
         return cls(
             profile.tokens,
@@ -38,6 +40,11 @@ class ChainFacts:
             frozenset(pair for pool in found for pair in pairs_of(pool.tokens)),
             profile.unpriced,
             profile.native_name,
+            tuple(
+                (each.from_block - block, each)
+                for each in profile.gas_schedules
+                if each.from_block > block
+            ),
         )
 
     @classmethod
@@ -45,6 +52,17 @@ class ChainFacts:
         """What a chain profile says, before anything has been collected."""
         native = chain.chain.wrapped_native
         return cls(chain.tokens, frozenset(chain.dexes), None, chain.unpriced, native)
+
+    def coming_forks(self, file: TomlFile) -> Iterator[ConfigError]:
+        """What will cost other gas by itself."""
+        for ahead, (from_block, name) in self.forks:
+            yield file.error(
+                (),
+                f'the gas schedule "{name}" holds from block {from_block:,} on,'
+                f" {ahead:,} blocks from now: from there on trades cost other gas",
+                "Compare the block with what the chain has announced, and correct [[gas_schedule]]"
+                " in the chain's file if it has moved",
+            )
 
     def misfits(self, file: TomlFile, strategies: Sequence[Listed]) -> Iterator[ConfigError]:
         """Pairs and DEXes that strategies wait for in vain, each once a list, and tokens without a

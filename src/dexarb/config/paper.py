@@ -98,7 +98,8 @@ class PaperConfig:
             for (at, key), ((name, problem, remedy), *more) in grouped.items()
         ]
         misfits = facts.misfits(self.file, self.strategies) if facts else ()
-        return sorted([*contradictory, *misfits], key=lambda each: each.line or 0)
+        forks = facts.coming_forks(self.file) if facts else ()
+        return sorted([*forks, *contradictory, *misfits], key=lambda each: each.line or 0)
 
 
 def load_paper(path: Path) -> PaperConfig:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field
 
 from dexarb.core.block import Block, BlockHash, BlockRef, BlockUpdate, Log
+from dexarb.core.gas_schedule import GasSchedule
 from dexarb.core.pool import Pool, PoolKey, SwapGas
 from dexarb.core.profile import ChainProfile
 from dexarb.core.token import Address, Token
@@ -150,6 +151,11 @@ class Market:
     def next_timestamp(self) -> int:
         """When the next block is expected: as long after this one as this one after its parent."""
         return self.block.timestamp + max(1, self.pace)
+
+    @property
+    def next_gas_schedule(self) -> GasSchedule:
+        """What the next block charges by: to decide with."""
+        return self.profile.gas_schedule(self.block.number + 1)
 
     @property
     def ahead(self) -> Mapping[PoolKey, Pool]:

@@ -9,6 +9,7 @@ from itertools import permutations
 from typing import Any, ClassVar, NamedTuple, NewType, Protocol, Self
 
 from dexarb.core.block import Log
+from dexarb.core.gas_schedule import SCHEDULES, GasCounts
 from dexarb.core.token import Address, to_address
 from dexarb.errors import InvalidAddress
 
@@ -83,22 +84,46 @@ def ways(tokens: Sequence[Address]) -> list[tuple[Address, Address]]:
     return list(permutations(tokens, 2))
 
 
-class SwapGas(NamedTuple):
-    """What pools of a kind cost the executor's transaction, in gas units; see docs/executor.md.
+class SwapUnits(NamedTuple):
+    """Gas units of what pools of a kind make the executor's transaction do; see docs/executor.md.
 
     swap: the swap and the transfer of its output, in storage that has been used before. read: what
     the executor reads of the pool before a run. touched_saves: less where the pool has been
     written in the same block already. unpaid_flash: what a flash swap never gets to that cannot
-    pay this pool. collects_input: it collects its input from the executor; others have it sent to
-    them. walks_when_dry: it looks for liquidity up to the gas limit when it has none left.
+    pay this pool.
     """
 
     swap: int
     read: int
     touched_saves: int
     unpaid_flash: int
+
+
+class SwapGas(NamedTuple):
+    """What pools of a kind cost. by_schedule: under each gas schedule, in the order of SCHEDULES.
+
+    collects_input: it collects its input from the executor; others have it sent to them.
+    walks_when_dry: it looks for liquidity up to the gas limit when it has none left.
+    """
+
+    by_schedule: tuple[SwapUnits, ...]
     collects_input: bool
     walks_when_dry: bool
+
+
+def swap_gas(
+    *,
+    swap: GasCounts,
+    read: GasCounts,
+    touched_saves: GasCounts,
+    unpaid_flash: GasCounts,
+    collects_input: bool,
+    walks_when_dry: bool,
+) -> SwapGas:
+    """From counts, reckoned under every schedule once for all; see SwapUnits and SwapGas."""
+    counts = swap, read, touched_saves, unpaid_flash
+    units = (SwapUnits(*map(each.units, counts)) for each in SCHEDULES.values())
+    return SwapGas(tuple(units), collects_input, walks_when_dry)
 
 
 class ExecutorHop(NamedTuple):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
+from dexarb.core.gas_schedule import ETHEREUM, SCHEDULES, GasSchedule, ScheduleName
 from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
 
@@ -38,6 +40,13 @@ class ReferencePool:
     min_depth: int
 
 
+class ScheduleChange(NamedTuple):
+    """From this block on, it included, the chain charges by that gas schedule."""
+
+    from_block: int
+    name: ScheduleName
+
+
 @dataclass(frozen=True, slots=True)
 class ChainProfile:
     """The chain as its configuration describes it; travels in the history's keyframes.
@@ -46,6 +55,7 @@ class ChainProfile:
     numeraire: the token that counts as one USD. exclude_tokens, exclude_pools: never searched, such
     as tokens that take a fee on transfers. reference_pools: by token, the pools whose mid
     prices value it. default_priority_fee: wei per gas, where a strategy sets no bid.
+    gas_schedules: by ascending block; Ethereum's holds before the first of them.
     """
 
     chain_id: int
@@ -61,6 +71,13 @@ class ChainProfile:
     l1_data_fee: bool = False
     exclude_tokens: tuple[Address, ...] = ()
     exclude_pools: tuple[PoolKey, ...] = ()
+    gas_schedules: tuple[ScheduleChange, ...] = ()
+
+    def gas_schedule(self, block: int) -> GasSchedule:
+        """What holds in the block of this number."""
+        changes = self.gas_schedules
+        place = bisect_right(changes, block, key=lambda each: each.from_block)
+        return SCHEDULES[changes[place - 1].name] if place else ETHEREUM
 
     @property
     def unpriced(self) -> tuple[str, ...]:

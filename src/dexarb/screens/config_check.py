@@ -173,7 +173,7 @@ def _facts(config: PaperConfig, chain: Path | None) -> ChainFacts:
     try:
         state = read_state(config.general.state_file)
         keyframe = start(HistoryReader(state.history), before=0)
-        return ChainFacts.of_pools(keyframe.profile, keyframe.pools)
+        return ChainFacts.of_pools(keyframe.profile, keyframe.pools, state.block.number)
     except StoreError as error:
         beside = _profile_beside(config.file.path)
         if beside is not None:

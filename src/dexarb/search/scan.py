@@ -85,11 +85,11 @@ class Scanner:
     after any updates and rewinds it equals a new scanner's.
 
     start_tokens: amounts are in the first of them that a cycle passes; others are not searched.
-    max_hops: 2 to 4. gas_units: the gas of a trade by what its hops do. Excluded pools and tokens
-    are never looked at: fee-on-transfer and rebasing tokens break every formula. min_gross is asked
-    anew in every update, so it can follow prices and configurations; so is dust, which says what
-    nobody ever looks at one by one, however modest: that stays open and is counted, no more. Sizes
-    are exact to a small share of it.
+    max_hops: 2 to 4. gas_units: the gas of a trade by what its hops do, under the gas schedule of
+    the block ahead. Excluded pools and tokens are never looked at: fee-on-transfer and rebasing
+    tokens break every formula. min_gross is asked anew in every update, so it can follow prices and
+    configurations; so is dust, which says what nobody ever looks at one by one, however modest:
+    that stays open and is counted, no more. Sizes are exact to a small share of it.
     """
 
     def __init__(
@@ -113,6 +113,7 @@ class Scanner:
         self._mirror = RateMirror(self._index.edges)
         self._table = OpenCycles(self._index)
         self._exact: dict[int, _Exact] = {}
+        self._schedule = market.next_gas_schedule
         self._worth = [0.0] * len(start_tokens)
         self._least: dict[Address, int] = {}
         self._sizes = room_for(64, 256)
@@ -217,6 +218,9 @@ class Scanner:
     def _offers(self, market: Market, minima: Floats) -> list[tuple[Opportunity, int]]:
         """What earns enough with integers as well, with its row, by ascending cycle id."""
         rows = self._table.earning(minima).tolist()
+        if market.next_gas_schedule is not self._schedule:
+            # What a trade uses is other gas now, though no pool has moved.
+            self._exact, self._schedule = {}, market.next_gas_schedule
         before, self._exact = self._exact, {}
         versions = self._table.rows.version[rows].tolist()
         starts = self._table.rows.start[rows].tolist()

@@ -183,11 +183,20 @@ def encode_keyframe(keyframe: Keyframe, *, continues: bool) -> bytes:
             keyframe.seq,
             continues,
             keyframe.block,
-            keyframe.profile,
+            _profile_line(keyframe.profile),
             keyframe.tokens,
             _pool_lines(keyframe.pools),
         )
     )
+
+
+def _profile_line(profile: ChainProfile) -> Any:
+    """As lines have it: what programs before the gas schedules wrote, where there are none."""
+    if profile.gas_schedules:
+        return profile
+    fields = msgspec.to_builtins(profile)
+    del fields["gas_schedules"]
+    return fields
 
 
 def encode_pools_changed(entry: PoolsChanged) -> bytes:

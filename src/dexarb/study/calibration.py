@@ -16,6 +16,7 @@ from dexarb.core.route import Cycle, Hop, run
 from dexarb.core.token import Address
 from dexarb.errors import PoolError
 from dexarb.search.result import hop_work
+from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.rivals import arbitrages
 
@@ -65,6 +66,7 @@ class JudgedTransaction:
 def judge_block(market: Market, update: BlockUpdate) -> list[JudgedTransaction]:
     """The transactions with swaps of the block that the market has just applied."""
     rivals = {rival.transaction_index for rival in arbitrages(market)}
+    gas = REALITY.gas.under(market.profile.gas_schedule(update.block.number))
     pools: dict[PoolKey, Pool] = {}
     moved: set[PoolKey] = set()
     swaps: dict[int, list[JudgedSwap]] = {}
@@ -85,7 +87,7 @@ def judge_block(market: Market, update: BlockUpdate) -> list[JudgedTransaction]:
         if after is not before:
             moved.add(key)
     return [
-        _arbitrage(index, made, touched[index])
+        _arbitrage(index, made, touched[index], gas)
         if index in rivals
         else JudgedTransaction(index, tuple(made), is_arbitrage=False)
         for index, made in swaps.items()
@@ -127,7 +129,7 @@ def _is_exact_output(pool: Pool, token_in: Address, token_out: Address, real: Sw
 
 
 def _arbitrage(
-    index: int, swaps: Sequence[JudgedSwap], touched: frozenset[PoolKey]
+    index: int, swaps: Sequence[JudgedSwap], touched: frozenset[PoolKey], gas: GasModel
 ) -> JudgedTransaction:
     chain = _chain(swaps)
     if chain is None:
@@ -143,7 +145,7 @@ def _arbitrage(
         hop._replace(touched=key in touched)
         for key, hop in zip(cycle.pools, hop_work(list(pools.values()), results), strict=True)
     ]
-    units = REALITY.gas.units(work)
+    units = gas.units(work)
     return JudgedTransaction(index, tuple(swaps), True, cycle, *ends, results[-1].amount_out, units)
 
 

@@ -23,7 +23,7 @@ def scanner_of(
     return Scanner(
         market,
         start_tokens=profile.start_tokens,
-        gas_units=gas.units,
+        gas_units=lambda work: gas.under(market.next_gas_schedule).units(work),
         max_hops=max_hops,
         exclude_pools=profile.exclude_pools,
         exclude_tokens=profile.exclude_tokens,

@@ -87,7 +87,7 @@ class Session:
         self._ledger = ledger
         self.max_state_age_s = max_state_age_s
         self._executor = executor
-        self._reality = reality
+        self._reality = reality.on(start(reader, before=0).profile)
         self._factories = {} if factories is None else factories
         self._unwritten: Unwritten | None = None
         self._announced: tuple[StrategySettings, ...] | None = None
@@ -292,6 +292,10 @@ class Session:
         engine.max_state_age_s = self.max_state_age_s
         step = engine.step(entry)
         self._count_block(entry, step)
+        profile = engine.market.profile
+        if profile.gas_schedules != self._reality.gas_schedules:
+            # As good as another model of reality, so epochs have to tell.
+            self._reality, self._announced = self._reality.on(profile), self._settings
         if self._blocks_since_flush * STRATEGIES_PER_FLUSHED_BLOCK >= len(self._settings):
             counts.append(self._counts(hour))
         ages, age = self._state_ages, engine.max_state_age_s

@@ -102,6 +102,10 @@ class Sight:
     def look(self, moment: Moment, *, goes_on: bool) -> SpreadsSeen:
         """goes_on: the block before was looked at too, so what did not move has been told."""
         market, logs = moment.market, moment.update.logs
+        gas = REALITY.gas.under(market.next_gas_schedule)
+        if gas is not self._gas:
+            self._gas = gas
+            self._quotes.clear()
         pools = market.ahead
         if not goes_on or moment.has_other_pools:
             self._begin(market)

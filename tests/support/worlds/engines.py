@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dexarb.core.market import Keyframe, Market
-from dexarb.search.result import Dust, MinGross, any_gain, no_dust
+from dexarb.search.result import Dust, HopWork, MinGross, any_gain, no_dust
 from dexarb.search.scan import Scan, Scanner
 from dexarb.study.searching import scanner_of
 from dexarb.trading.decide.triage import LeastGas
@@ -31,9 +31,11 @@ def thorough(market: Market, _dust: Dust, *, min_gross: MinGross = any_gain) -> 
 
 def plain(market: Market, _dust: Dust) -> SimpleScanner:
     """Brute force over cycles of two pools."""
-    return SimpleScanner(
-        market, start_tokens=market.profile.start_tokens, gas_units=REALITY.gas.units
-    )
+
+    def gas_units(work: Sequence[HopWork]) -> int:
+        return REALITY.gas.under(market.next_gas_schedule).units(work)
+
+    return SimpleScanner(market, start_tokens=market.profile.start_tokens, gas_units=gas_units)
 
 
 def scanned_anew(market: Market, valuation: Valuation) -> Scan:

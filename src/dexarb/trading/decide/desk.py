@@ -106,7 +106,7 @@ class Desk:
     """Mutable: holds the latest block and what has been computed in it. `open` comes first."""
 
     def __init__(self, reality: Reality) -> None:
-        self._gas = reality.gas
+        self._model = self._gas = reality.gas
         self._competition = reality.competition
         self._view: View
         self._pools: Mapping[PoolKey, Pool]
@@ -128,6 +128,10 @@ class Desk:
         self._opened.clear()
         self._valued.clear()
         self._pools = view.market.ahead
+        gas = self._model.under(view.market.next_gas_schedule)
+        if gas is not self._gas:
+            self._gas, self._table = gas, None
+            self._quotes.clear()
         before, self._quotes = self._quotes, {}
         for cycle in (each.cycle for each in view.opportunities):
             known = before.get(cycle.id)

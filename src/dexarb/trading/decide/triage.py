@@ -13,6 +13,7 @@ from math import floor, inf
 
 import numpy as np
 
+from dexarb.core.gas_schedule import GasSchedule
 from dexarb.core.market import Market
 from dexarb.core.pool import SwapGas
 from dexarb.core.token import Address
@@ -78,15 +79,16 @@ class LeastGas:
 
     def __init__(self, gas: GasModel) -> None:
         self._gas = gas
-        self._known: dict[frozenset[SwapGas], tuple[int, int]] = {}
+        self._known: dict[tuple[GasSchedule, frozenset[SwapGas]], tuple[int, int]] = {}
 
     def of(self, market: Market) -> tuple[int, int]:
         """With own capital, and with a flash swap."""
-        pools = market.swap_gas
-        if pools not in self._known:
-            own, flash = (least_units(self._gas, pools, flash=each) for each in (False, True))
-            self._known[pools] = own, flash
-        return self._known[pools]
+        key = schedule, pools = market.next_gas_schedule, market.swap_gas
+        if key not in self._known:
+            gas = self._gas.under(schedule)
+            own, flash = (least_units(gas, pools, flash=each) for each in (False, True))
+            self._known[key] = own, flash
+        return self._known[key]
 
     def dust(self, token: Address, market: Market, valuation: Valuation) -> float:
         """In the token's smallest unit: a cycle that earns less than this before gas cannot pay for

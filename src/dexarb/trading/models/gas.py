@@ -4,17 +4,42 @@ Figures are gas units of the reference executor's transaction as a whole, net of
 for the transaction, its calldata, the executor's own steps, and per hop what a pool of its kind
 costs, which stands with the kind (core.pool.SwapGas). They were measured on a node with Uniswap's
 bytecode; docs/executor.md says how, and scripts/measure_gas.py measures again.
+
+All of it are counts, of storage touched and changed above all, and follow from the schedule that
+holds on the chain: the figures that stand here are Ethereum's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, ClassVar, Self, TypeVar
 
+from dexarb.core.gas_schedule import ETHEREUM, GasCounts, GasSchedule, measured
 from dexarb.core.pool import SwapGas
 from dexarb.search.result import HopWork
 from dexarb.trading.models.model import Model
+
+PARTS: Mapping[str, GasCounts] = {
+    "executor": measured(14_200, cold_reads=1, warm=3, resets=1, accounts=1),
+    "flash": measured(5_800, cold_reads=1),
+    "relay": measured(7_700, warm=4, resets=1, restored=1),
+    "crossing": measured(9_300, cold_reads=2, warm=1, resets=1),
+    "crossed_tick": measured(24_500, cold_reads=4, warm=2, resets=3),
+    "refund": measured(2_800, restored=-1),
+    "moved": measured(1_500),
+    "refused_hop": measured(17_000, cold_reads=2, resets=1, accounts=1),
+    "nothing_sent": measured(21_000, cold_reads=2, resets=2),
+}
+"""What of a run touches storage, apart from the pools."""
+
+
+M = TypeVar("M", bound="GasModel")
+
+
+def _in_units(part: str) -> int:
+    return ETHEREUM.units(PARTS[part])
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +51,8 @@ class GasModel(Model):
     once for a hop that crosses any initialised tick. refund: for a lock or a balance that ends as
     it began, which a revert does not get. moved: the executor's own steps until it has read what
     the pools offer, and refuses. refused_hop: until a pool says no to an amount.
-    nothing_sent: less for a pool whose output is zero, where a kind has that.
+    nothing_sent: less for a pool whose output is zero, where a kind has that. schedule: which one
+    the figures are reckoned under; ask `under` for another.
 
     Its version stands for the gas of the pool kinds as well, which stands with them: raise it where
     that of a kind changes. In the spec the kinds' figures would begin new epochs for everybody
@@ -39,16 +65,21 @@ class GasModel(Model):
     transaction: int = 21_000
     calldata: int = 1_160
     calldata_per_hop: int = 1_025
-    executor: int = 14_200
-    flash: int = 5_800
-    relay: int = 7_700
-    crossing: int = 9_300
-    crossed_tick: int = 24_500
-    refund: int = 2_800
-    moved: int = 1_500
-    refused_hop: int = 17_000
-    nothing_sent: int = 21_000
+    executor: int = _in_units("executor")
+    flash: int = _in_units("flash")
+    relay: int = _in_units("relay")
+    crossing: int = _in_units("crossing")
+    crossed_tick: int = _in_units("crossed_tick")
+    refund: int = _in_units("refund")
+    moved: int = _in_units("moved")
+    refused_hop: int = _in_units("refused_hop")
+    nothing_sent: int = _in_units("nothing_sent")
     limit_factor: int = 2
+    schedule: GasSchedule = ETHEREUM
+
+    def under(self, schedule: GasSchedule) -> Self:
+        """The same where that one holds."""
+        return self if schedule is self.schedule else _reckoned(self, schedule)
 
     def units(self, work: Sequence[HopWork], *, flash: bool = False) -> int:
         """Gas units of a run that fills. flash: paid for by a flash swap of the first pool."""
@@ -69,8 +100,13 @@ class GasModel(Model):
 
     def before_run(self, pools: Sequence[SwapGas]) -> int:
         """Gas units of a run over such pools that finds them moved too far to start."""
-        hops = sum(self.calldata_per_hop + pool.read for pool in pools)
-        return self.transaction + self.calldata + self.moved + hops
+        return (
+            self.transaction
+            + self.calldata
+            + self.moved
+            + self.calldata_per_hop * len(pools)
+            + self._read(pools)
+        )
 
     def refused(
         self,
@@ -90,7 +126,7 @@ class GasModel(Model):
             # A flash swap would have paid its first pool only at the end.
             spent = self.units(()) + (self.flash - self.relay) * flash
         missing = self.calldata_per_hop * (len(pools) - len(work))
-        read = sum(pool.read for pool in pools[len(work) + 1 :])
+        read = self._read(pools[len(work) + 1 :])
         return spent + missing + read + self.refused_hop - self.nothing_sent * gave_nothing
 
     def limit(self, gas_units: int) -> int:
@@ -114,15 +150,38 @@ class GasModel(Model):
         """Gas units of a flash swap that comes out with less than it has to pay: it ends there,
         since an executor without capital has nothing to add."""
         first = work[0]
+        gas = first.gas.by_schedule[self.schedule.place]
         # Pools that are paid in advance write their oracle behind that point, the others before it.
-        unsaved = first.gas.touched_saves * (first.touched and not first.gas.collects_input)
-        return self.reverted(work, flash=True) - first.gas.unpaid_flash + unsaved
+        unsaved = gas.touched_saves * (first.touched and not first.gas.collects_input)
+        return self.reverted(work, flash=True) - gas.unpaid_flash + unsaved
+
+    def _parameters(self) -> dict[str, Any]:
+        """Where none is named the schedule is Ethereum's."""
+        found = Model._parameters(self)
+        del found["schedule"]
+        return found if self.schedule is ETHEREUM else {**found, "schedule": self.schedule.name}
 
     def _hop(self, hop: HopWork) -> int:
+        gas = hop.gas.by_schedule[self.schedule.place]
         return (
             self.calldata_per_hop
-            + hop.gas.swap
+            + gas.swap
             + self.crossing * (hop.crossed_ticks > 0)
             + self.crossed_tick * hop.crossed_ticks
-            - hop.gas.touched_saves * hop.touched
+            - gas.touched_saves * hop.touched
         )
+
+    def _read(self, pools: Sequence[SwapGas]) -> int:
+        """Of what the pools offer."""
+        place = self.schedule.place
+        return sum([pool.by_schedule[place].read for pool in pools])
+
+
+@cache
+def _reckoned(model: M, schedule: GasSchedule) -> M:
+    before = model.schedule
+    changed = {
+        part: getattr(model, part) + schedule.units(counts) - before.units(counts)
+        for part, counts in PARTS.items()
+    }
+    return replace(model, **changed, schedule=schedule)

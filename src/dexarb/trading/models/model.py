@@ -20,5 +20,7 @@ class Model:
 
     @property
     def spec(self) -> Spec:
-        parameters = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {"name": self.NAME, "version": self.VERSION, "parameters": parameters}
+        return {"name": self.NAME, "version": self.VERSION, "parameters": self._parameters()}
+
+    def _parameters(self) -> dict[str, Any]:
+        return {each.name: getattr(self, each.name) for each in fields(self)}

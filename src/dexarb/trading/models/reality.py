@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from dexarb.core.gas_schedule import SCHEDULES
+from dexarb.core.profile import ChainProfile, ScheduleChange
 from dexarb.trading.models.competition import CompetitionModel
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.latency import LatencyModel
@@ -26,18 +28,36 @@ that tell none were written before."""
 @dataclass(frozen=True, slots=True)
 class Reality:
     """gas: what a trade costs. latency: which block includes it. order: behind whom it stands
-    there. competition: what others take before us. value: what a token is worth."""
+    there. competition: what others take before us. value: what a token is worth. gas_schedules:
+    the chain's, which whoever asks `gas` finds in the market's profile; here they are told."""
 
     gas: GasModel = field(default_factory=GasModel)
     latency: LatencyModel = field(default_factory=LatencyModel)
     order: OrderModel = field(default_factory=OrderModel)
     competition: CompetitionModel = field(default_factory=CompetitionModel)
     value: ValueModel = field(default_factory=ValueModel)
+    gas_schedules: tuple[ScheduleChange, ...] = ()
+
+    def on(self, profile: ChainProfile) -> Reality:
+        """As it is on that chain."""
+        return replace(self, gas_schedules=profile.gas_schedules)
 
     @property
     def spec(self) -> Mapping[str, Spec]:
         """By model, and the engine's that asks them."""
-        models = {each.name: getattr(self, each.name).spec for each in fields(self)}
+        models = {
+            each.name: getattr(self, each.name).spec
+            for each in fields(self)
+            if each.name != "gas_schedules"
+        }
+        if self.gas_schedules:
+            # What each of them makes of the model: other figures are another reality.
+            parameters = dict(models["gas"]["parameters"])
+            parameters["schedules"] = [
+                [from_block, self.gas.under(SCHEDULES[name]).spec["parameters"]]
+                for from_block, name in self.gas_schedules
+            ]
+            models["gas"] = {**models["gas"], "parameters": parameters}
         engine = {"name": "dexarb", "version": ENGINE_VERSION, "parameters": {}}
         return {**models, "engine": engine}
 

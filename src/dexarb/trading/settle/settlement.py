@@ -89,7 +89,7 @@ class Settlement:
     ) -> None:
         self._market = market
         self._block = update.block
-        self._gas = reality.gas
+        self._gas = reality.gas.under(market.profile.gas_schedule(update.block.number))
         self._places = reality.order.places(market, update, valuation)
         self._touching: dict[_Rotation, tuple[int, ...]] = {}
         self._runs: dict[tuple[_Rotation, int, Funding, int], _Run] = {}
