@@ -17,6 +17,7 @@ from dexarb.trading.models.competition import CompetitionModel
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.latency import LatencyModel
 from dexarb.trading.models.order import BlockPlaces, OrderModel
+from dexarb.trading.models.room import BlockRoom, RoomModel
 from dexarb.trading.models.value import PRICE_SHIFT, Valuation, ValueModel
 
 
@@ -42,6 +43,21 @@ class LaterBlocks(LatencyModel):
 
     def reaches(self, decision: Decision, block: Block, cutoff_ms: int) -> bool:  # noqa: ARG002
         return block.number >= decision.first_block + self.blocks
+
+
+class _NoRoom(BlockRoom):
+    def includes(self, priority_fee: int, gas_limit: int) -> bool:  # noqa: ARG002
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class AlwaysFull(RoomModel):
+    """No block has room for anything."""
+
+    NAME: ClassVar[str] = "full"
+
+    def room(self, update: BlockUpdate) -> BlockRoom:
+        return _NoRoom(update)
 
 
 class _Top(BlockPlaces):

@@ -10,9 +10,10 @@ import pytest
 from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.market import Keyframe
 from dexarb.core.trade import Decision, Fill, FillStatus, StrategyHash
+from dexarb.trading.models.room import BlockRoom
 from dexarb.trading.seams import Step
 from tests.support.scripted import Change, Scripted
-from tests.support.worlds.blocks import GWEI
+from tests.support.worlds.blocks import GWEI, block, transaction
 from tests.support.worlds.engines import engine, plain
 from tests.support.worlds.small_chain import CHEAP, PROFILE, SmallChain, keyframe, weth_pool
 
@@ -52,6 +53,7 @@ class Story:
         *pools: object,
         seen_late: float | None = 0.4,
         base_fee: int = LOW,
+        gas_left: int = 30_000_000,
         parent: Block | None = None,
         branch: str = "",
     ) -> Step:
@@ -63,7 +65,8 @@ class Story:
             branch=branch,
         )
         seen_at = None if seen_late is None else update.block.timestamp + seen_late
-        block = replace(update.block, seen_at=seen_at)
+        used = update.block.gas_limit - gas_left
+        block = replace(update.block, seen_at=seen_at, gas_used=used)
         self.chain.tip = block
         return self.engine.step(replace(update, block=block))
 
@@ -128,6 +131,52 @@ def test_behind_the_deadline_it_expires_without_gas() -> None:
     assert (fill.gas_used, fill.gas_cost_micro_usd, fill.net_micro_usd) == (0, 0, 0)
     assert fill.band_micro_usd == (0, 0)
     assert story.engine.ledger.value(S, "open_gas_micro_usd") == 0
+
+
+def bidding(gwei: int, *, deadline: int = 0) -> Change:
+    """With a gas limit of 400,000."""
+
+    def change(decision: Decision) -> Decision:
+        made = delayed(1, deadline=deadline)(decision)
+        return made._replace(priority_fee=gwei * GWEI, gas_units=200_000)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("gwei", "gas_left", "others", "included"),
+    [
+        (29, 400_000, True, True),
+        (29, 399_999, True, False),
+        (30, 399_999, True, True),  # the lowest that is included bids as much
+        (0, 0, False, True),  # nothing is included that could give way: nobody can tell
+    ],
+)
+def test_a_full_block_includes_only_who_bids_as_much_as_its_last(
+    gwei: int, gas_left: int, others: bool, included: bool
+) -> None:
+    story = Story(bidding(gwei))
+    step = story.mine(*[weth_pool(CHEAP, 2_451)] * others, gas_left=gas_left)
+    assert (step.fills[0].status is FillStatus.EXPIRED) != included
+
+
+def test_what_finds_no_room_tries_the_next_block_until_its_deadline() -> None:
+    story = Story(bidding(10, deadline=1))
+    assert not story.mine(weth_pool(CHEAP, 2_451), gas_left=0).fills
+    fill = story.mine(weth_pool(CHEAP, 2_450)).fills[0]
+    assert (fill.status, fill.block.number) == (FillStatus.FILLED, story.decided.number + 2)
+    full = Story(bidding(10, deadline=1))
+    assert not full.mine(weth_pool(CHEAP, 2_451), gas_left=0).fills
+    expired = full.mine(weth_pool(CHEAP, 2_450), gas_left=0).fills[0]
+    assert (expired.status, expired.net_micro_usd) == (FillStatus.EXPIRED, 0)
+
+
+def test_the_chains_own_transactions_are_no_bid_to_be_below() -> None:
+    own = [transaction(0, effective_gas_price=0), transaction(1, effective_gas_price=31 * GWEI)]
+    full = block(1, "0x1", gas_used=30_000_000)
+    room = BlockRoom(BlockUpdate(1, full, (), tuple(own)))
+    assert room.includes(GWEI, 1)
+    assert not room.includes(GWEI - 1, 1)
 
 
 def test_the_deadline_moves_as_far_as_latency_does() -> None:

@@ -16,7 +16,14 @@ from dexarb.core.trade import Decision, Fill, FillStatus, Position
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.reality import REALITY, Reality
 from dexarb.trading.models.value import ValueModel
-from tests.support.models import AlwaysFirst, AlwaysLost, FixedPrices, FlatGas, LaterBlocks
+from tests.support.models import (
+    AlwaysFirst,
+    AlwaysFull,
+    AlwaysLost,
+    FixedPrices,
+    FlatGas,
+    LaterBlocks,
+)
 from tests.support.worlds.engines import engine
 from tests.support.worlds.small_chain import (
     CHEAP,
@@ -38,6 +45,7 @@ FORK = (ScheduleChange(103, CHICAGO),)
 OTHERS = {
     "gas": Reality(gas=FlatGas()),
     "latency": Reality(latency=LaterBlocks()),
+    "room": Reality(room=AlwaysFull()),
     "order": Reality(order=AlwaysFirst()),
     "competition": Reality(competition=AlwaysLost()),
     "value": Reality(value=FixedPrices()),
@@ -69,6 +77,11 @@ def test_a_decision_is_included_when_the_latency_model_says() -> None:
         decision, fill = traded(reality)
         assert fill.status is FillStatus.FILLED
         assert fill.block.number == decision.block.number + after
+
+
+def test_a_decision_expires_where_the_room_model_has_none() -> None:
+    for reality, status in ((REALITY, FillStatus.FILLED), (OTHERS["room"], FillStatus.EXPIRED)):
+        assert traded(reality)[1].status is status
 
 
 def test_its_place_is_where_the_order_model_says() -> None:

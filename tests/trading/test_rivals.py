@@ -187,8 +187,8 @@ def test_failed_transactions_count_for_the_order_only() -> None:
         ([60, 0, 35], 30, 1),  # one in the middle is no bid
         ([60, 35, 0], 0, 2),  # nor is one at the end
         ([29, 35], 30, 1),  # below the base fee: the chain's own
-        ([30, 60, 30], 0, 3),  # exactly the base fee: a tie with no bid
-        ([30, 60, 30], 1, 2),
+        ([60, 30, 30], 0, 3),  # exactly the base fee: a tie with no bid
+        ([60, 30, 30], 1, 1),
     ],
 )
 def test_system_transactions_keep_their_place_and_count_as_no_bid(

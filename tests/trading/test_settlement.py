@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from msgspec import structs
 
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
@@ -104,21 +106,37 @@ def net_by_the_rules(
     return profit.__floor__() - (cost.__ceil__() if fixed is None else fixed)
 
 
+def stood_with(update: BlockUpdate) -> list[int | None]:
+    """By transaction its tip, or the least of its sender's before it; None for the chain's own."""
+    paid = [each.effective_gas_price for each in update.transactions]
+    return [
+        min(
+            price - update.block.base_fee_per_gas
+            for price, earlier in zip(paid, update.transactions[: index + 1], strict=False)
+            if price and earlier.sender == each.sender
+        )
+        if each.effective_gas_price
+        else None
+        for index, each in enumerate(update.transactions)
+    ]
+
+
 def check_place(fill: Fill, made: Engine, update: BlockUpdate, usd: dict[Address, int]) -> None:
-    """Nobody who would come before us is behind us."""
+    """Nobody who would come before us is behind us; where a block is out of order, all do."""
     decision, place = fill.decision, fill.place
-    position, base_fee = decision.position, update.block.base_fee_per_gas
+    position = decision.position
+    tips = stood_with(update)
+    bids = [tip for tip in tips if tip is not None]
+    assert fill.place_known == (
+        position in (Position.TOP, Position.BOTTOM) or bids == sorted(bids, reverse=True)
+    )
     if position is Position.TOP:
         assert place == 0
         return
-    if position is Position.BOTTOM:
+    if position is Position.BOTTOM or not fill.place_known:
         assert place == len(update.transactions)
         return
-    behind = update.transactions[place:]
-    assert all(
-        each.effective_gas_price - base_fee < decision.priority_fee or each.effective_gas_price == 0
-        for each in behind
-    )
+    assert all(tip is None or tip < decision.priority_fee for tip in tips[place:])
     leading = 0
     while (
         leading < len(update.transactions) and not update.transactions[leading].effective_gas_price
@@ -153,9 +171,17 @@ def check_block(made: Engine, update: BlockUpdate) -> list[Fill]:
         assert fill.gas_price == gas_price
         assert fill.net_micro_usd == nets[fill.place]
         assert fill.band_micro_usd == (min(0, *nets), max(0, *nets))
-        assert fill.place_known
         check_place(fill, made, update, usd)
     return fills
+
+
+def of_many(update: BlockUpdate) -> BlockUpdate:
+    """The block, with another sender for each transaction: nothing excuses its order."""
+    senders = [Address(f"0x{each.index:040x}") for each in update.transactions]
+    transactions = map(
+        lambda each, sender: structs.replace(each, sender=sender), update.transactions, senders
+    )
+    return replace(update, transactions=tuple(transactions))
 
 
 def check_worlds(worlds: int, blocks: int) -> list[Fill]:
@@ -165,14 +191,16 @@ def check_worlds(worlds: int, blocks: int) -> list[Fill]:
         made = engine(
             chain.first, [Scripted({f"s{row}": varied((seed, row)) for row in range(12)})]
         )
-        for _ in range(blocks):
-            fills += check_block(made, chain.mine())
+        for number in range(blocks):
+            update = chain.mine()
+            fills += check_block(made, update if number % 3 else of_many(update))
     return fills
 
 
 def test_fills_are_what_the_rules_say_at_their_place_and_at_all_others() -> None:
     fills = check_worlds(6, 15)
     assert len(fills) > 150
+    assert {fill.place_known for fill in fills} == {True, False}
     statuses = {fill.status for fill in fills}
     assert statuses == {FillStatus.FILLED, FillStatus.REVERTED, FillStatus.LOST}
     assert any(0 < fill.place < 4 for fill in fills)

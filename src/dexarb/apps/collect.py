@@ -48,12 +48,15 @@ from dexarb.errors import (
 )
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.snapshot import StateWriter
+from dexarb.study.blockspace import BLOCKSPACE, Blockspace
 
 SETTLED_BLOCKS = 16
 """So many blocks after a new start, and the next one need not wait."""
 PACE_BLOCKS = 16
 BEGIN_TRIES = 6
 """At the fork point, before a gap is accepted."""
+UNLOGGED = ("endpoints", BLOCKSPACE)
+"""Metrics that are for the state file alone."""
 SILENCE_S = 120.0
 """So long an endpoint may be silent before the others' word for another chain than ours counts."""
 _RETRYING = Retrying()
@@ -95,6 +98,7 @@ class Collector:
         self._is_state_stuck = False
         self._state_latency = Latency()
         self._clock = ClockWatch()
+        self._blockspace = Blockspace()
         self._feed: BlockFeed | None = None
         self._logged_at = time.monotonic()
         rpc.expect(config.chain.chain.chain_id, self._known_blocks)
@@ -227,6 +231,7 @@ class Collector:
         update = await self._pools.applied(received)
         collector_alerts.tell_mismatches(self._alerts, self._pools)  # some end in this very block
         await self._recorder.append(update)
+        self._blockspace.add(update)
         self._write_state()
         seen_at = update.block.seen_at
         if seen_at is not None:
@@ -330,6 +335,7 @@ class Collector:
             self._rpc,
             self._state_latency,
             self._clock,
+            self._blockspace,
         )
 
     def _log_clock(self) -> None:
@@ -345,7 +351,7 @@ class Collector:
             self._logged_at = now
             metrics = self._metrics()
             collector_alerts.stand(self._alerts, self._market.block.number, metrics)
-            shown = {key: value for key, value in metrics.items() if key != "endpoints"}
+            shown = {key: value for key, value in metrics.items() if key not in UNLOGGED}
             _log.info("metrics", block=self._market.block.number, **shown)
             self._supervisor.status(f"block {self._market.block.number}")
             collect_report.save_usage(self._config, self._rpc)

@@ -22,6 +22,7 @@ from dexarb.config.collector import CollectorConfig
 from dexarb.config.unpriced import consequence
 from dexarb.errors import StoreError
 from dexarb.store.files import disk_errors, replace_file
+from dexarb.study.blockspace import BLOCKSPACE, Blockspace
 
 _log = structlog.get_logger("data-collector")
 
@@ -77,6 +78,7 @@ def metrics(
     rpc: Rpc,
     latency: Latency,
     clock: ClockWatch,
+    blockspace: Blockspace,
 ) -> dict[str, Any]:
     """named_by: by number of endpoints, the newest of our blocks that so many have named.
     finalized_block: as the chain says, None where it does not. clock_offset_s: as in ClockWatch."""
@@ -95,6 +97,7 @@ def metrics(
         "rpc_requests_per_block": round(feed.stats.requests_per_block, 3) if feed else 0.0,
         "block_to_state_ms": latency.quantiles(),
         "clock_offset_s": clock.offset_s,
+        BLOCKSPACE: blockspace.as_json(),
         "endpoints": [asdict(report) for report in rpc.endpoints],
     }
 

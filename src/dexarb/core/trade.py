@@ -182,8 +182,9 @@ class Fill(NamedTuple):
     amount_in and amount_out are zero where nothing was swapped. gas_price in wei per gas, base
     fee and bid together. gas_cost and net in integer micro-USD at the prices of the block before.
     band: least and greatest net over every place in the block, and not being included.
-    place_known: False where nothing tells how the block was ordered; then only the band is true,
-    and the other figures are those of the end of the block.
+    place_known: False where nothing tells how the block was ordered, or it broke the order that the
+    chain claims; then only the band is true, and the other figures are those of the end of the
+    block.
     """
 
     decision: Decision

@@ -15,12 +15,14 @@ from rich.text import Text
 from dexarb.core.pool import SwapStyle
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
+from dexarb.screens.blockspace_lines import order_line
 from dexarb.screens.output import counted
 from dexarb.screens.progress import shown
-from dexarb.screens.when import When, blocks_of
+from dexarb.screens.when import When, blocks_of, utc
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.calibrating import Calibrations, CalibrationStudy, beginning, followed
 from dexarb.study.calibration_sums import Calibration, Disagreement
+from dexarb.study.order_meter import SECONDS_PER_HOUR, Order
 from dexarb.study.study import run
 from dexarb.study.walk import history_reader
 
@@ -30,6 +32,9 @@ SHOWN = 20
 RATIOS = {"p05": 0.05, "p50": 0.5, "p95": 0.95}
 ERRORS = {"p50": 0.5, "p95": 0.95, "max": 1.0}
 """Quantiles that are shown."""
+
+WORST_HOURS = 3
+"""Those of them that are told one by one in which the order held least."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class Calibrated(Answer):
                 "ratio": _quantiles(found.ratios(), RATIOS) or None,
                 "error": _quantiles(found.errors(), ERRORS) or None,
             },
+            "order": self.calibrations.order.as_json(),
             "odd_pairs": found.odd_pairs,
             "differences": len(found.differences),
             "first_differences": [
@@ -90,7 +96,8 @@ class Calibrated(Answer):
 
     def render(self) -> RenderableType:
         found, died = self.calibration, self.calibrations.died.blocks
-        parts = [_swaps(found, died), _arbitrages(found), *_gas(found), *_odd_pairs(found)]
+        parts = [_swaps(found, died), _arbitrages(found), *_gas(found)]
+        parts += [_order(self.calibrations.order), *_odd_pairs(found)]
         parts += map(_difference, found.differences[:SHOWN])
         if len(found.differences) > SHOWN:
             parts.append(Text(f"and {len(found.differences) - SHOWN} more"))
@@ -169,6 +176,19 @@ def _gas(found: Calibration) -> Iterator[Text]:
         yield Text(f"  off what is usual for the contract they called: {'  '.join(parts)}")
     for why, count in found.gas_not_compared.items():
         yield Text(_count(count, f"not compared: {why}"))
+
+
+def _order(order: Order) -> Text:
+    """In how many blocks it held, and where it held least."""
+    lines = [order_line(order.whole)]
+    if order.without_receipts:
+        lines.append(_count(order.without_receipts, "blocks without receipts: nobody can tell"))
+    broken = [(at, kept) for at, kept in sorted(order.by_hour.items()) if kept.kept < kept.blocks]
+    worst = sorted(broken, key=lambda each: each[1].kept / each[1].blocks)[:WORST_HOURS]
+    for at, kept in worst:
+        hour = f"{utc(at * SECONDS_PER_HOUR)[:16]} UTC"
+        lines.append(_count(kept.kept, f"of {kept.blocks:,} in the hour from {hour}"))
+    return _lines(*lines)
 
 
 def _odd_pairs(found: Calibration) -> Iterator[Text]:

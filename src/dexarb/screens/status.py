@@ -19,6 +19,7 @@ from dexarb.config.paths import ConfigPaths, config_paths
 from dexarb.core.text import as_name, in_a_line
 from dexarb.errors import InputError, StoreError
 from dexarb.screens.answer import Answer
+from dexarb.screens.blockspace_lines import blockspace_lines
 from dexarb.screens.collector_health import collector_remarks, proof_line, usage_line, usage_of
 from dexarb.screens.console import plain_console
 from dexarb.screens.csv_output import Cell
@@ -31,6 +32,7 @@ from dexarb.screens.tables import COUNTS, ago, signed_usd, strategy_table
 from dexarb.screens.when import When, range_of
 from dexarb.store.ledger_rows import ALL_BLOCKS, StrategyTotals
 from dexarb.store.snapshot import State
+from dexarb.study.blockspace import BLOCKSPACE
 from dexarb.study.last_change import last_change_as_json
 from dexarb.study.totals import Totals, read_totals
 
@@ -121,6 +123,7 @@ class Status(Answer):
             "until": self.totals.until,
             "last_change": last_change_as_json(self.totals.change),
             "usage": usage_of(self.state.metrics) if self.state else None,
+            BLOCKSPACE: self.state.metrics.get(BLOCKSPACE) if self.state else None,
             "strategies": [self.totals.as_json(row) for row in rows],
         }
 
@@ -164,6 +167,7 @@ class Status(Answer):
                 *change_lines(totals.change, totals.timestamp),
                 proof_line(metrics) if metrics is not None else None,
                 usage_line(metrics) if metrics is not None else None,
+                *blockspace_lines((metrics or {}).get(BLOCKSPACE) or {}),
             ]
             parts += [Text(line, style="dim") for line in told if line is not None]
             parts += [Text(line, style="yellow") for line in _remarks(self, rows)]

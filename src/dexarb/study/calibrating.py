@@ -16,6 +16,7 @@ from dexarb.store.follow import first_keyframe, follow, start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.calibration import judge_block
 from dexarb.study.calibration_sums import Calibration, Disagreement
+from dexarb.study.order_meter import Order, OrderStudy
 from dexarb.study.recent import Recent
 from dexarb.study.study import Died
 
@@ -29,16 +30,18 @@ class Followed(NamedTuple):
 
 
 class Calibrations(NamedTuple):
-    """Of the blocks that stand, and of those that died: a swap there is a check like any other."""
+    """Of the blocks that stand, and of those that died: a swap there is a check like any other.
+    order: of the tips, in those that stand."""
 
     standing: Calibration
     died: Calibration
+    order: Order
 
     @property
     def whole(self) -> Calibration:
         """Of all blocks, what differs by block."""
         found = Calibration()
-        for each in self:
+        for each in (self.standing, self.died):
             found.fold(each)
         found.differences.sort(key=lambda each: (each.block, each.transaction))
         return found
@@ -54,14 +57,17 @@ class CalibrationStudy:
         self._settled = Calibration()
         self._recent = Recent[Calibration](depth)
         self._died = Calibration()
+        self._order = OrderStudy(depth)
 
     def add(self, seen: Followed) -> None:
         """The block that the market has just applied, or the reason why it could not."""
         settled = self._recent.add(seen.update.block.hash, _judged(seen))
         if settled is not None:
             self._settled.fold(settled)
+        self._order.add(seen.update)
 
     def rewind(self, block_hash: BlockHash) -> None:
+        self._order.rewind(block_hash)
         for judged in self._recent.rewind(block_hash):
             self._died.fold(judged)
 
@@ -70,7 +76,7 @@ class CalibrationStudy:
         for each in (self._settled, *self._recent):
             standing.fold(each)
         died.fold(self._died)
-        return Calibrations(standing, died)
+        return Calibrations(standing, died, self._order.answer())
 
 
 def _judged(seen: Followed) -> Calibration:

@@ -13,20 +13,22 @@ from functools import cached_property
 from itertools import takewhile
 from typing import ClassVar
 
-from dexarb.core.block import BlockUpdate, Transaction
+from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.trade import Position
 from dexarb.trading.models.model import Model
 from dexarb.trading.models.rivals import arbitrages
+from dexarb.trading.models.tips import bids, is_own, keeps_order
 from dexarb.trading.models.value import Valuation
 
 
 @dataclass(frozen=True, slots=True)
 class OrderModel(Model):
-    """By fee, behind rivals to whom the place is worth more; the others do as they did."""
+    """By fee, behind rivals to whom the place is worth more; the others do as they did. In a block
+    that did not keep the order of fees no place can be told."""
 
     NAME: ClassVar[str] = "fee_and_rivals"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     def places(self, market: Market, update: BlockUpdate, valuation: Valuation) -> BlockPlaces:
         """In the block that the market has just applied. valuation stands before it."""
@@ -42,26 +44,22 @@ class BlockPlaces:
     def __init__(self, market: Market, update: BlockUpdate, valuation: Valuation) -> None:
         self._market = market
         self._valuation = valuation
-        self._is_ordered = update.has_receipts and market.profile.ordering == "fee"
+        by_place = bids(update)
+        is_claimed = update.has_receipts and market.profile.ordering == "fee"
+        self._is_ordered = is_claimed and keeps_order(by_place)
         self.end = block_end(update)
         base_fee = update.block.base_fee_per_gas
-
-        def is_system(transaction: Transaction) -> bool:
-            """The chain's own transactions pay nothing, or less than anybody else may."""
-            paid = transaction.effective_gas_price
-            return paid == 0 or paid < base_fee
-
-        # They count as no bid, but nobody comes before those that the block begins with.
-        ahead = deque(takewhile(is_system, update.transactions), maxlen=1)
+        # The chain's own count as no bid, but nobody comes before those that the block begins with.
+        leading = takewhile(lambda each: is_own(each, base_fee), update.transactions)
+        ahead = deque(leading, maxlen=1)
         self._first = ahead[0].index + 1 if ahead else 0
         # The last transaction that pays at least some fee is one that all behind it pay less than.
         self._fees: list[int] = []
         self._behind: list[int] = []
-        for transaction in reversed(update.transactions):
-            fee = transaction.effective_gas_price - base_fee
-            if not is_system(transaction) and (not self._fees or fee > self._fees[-1]):
-                self._fees.append(fee)
-                self._behind.append(transaction.index + 1)
+        for index, tip in reversed(by_place):
+            if not self._fees or tip > self._fees[-1]:
+                self._fees.append(tip)
+                self._behind.append(index + 1)
 
     @cached_property
     def _rivals(self) -> list[tuple[int, int | None]]:
@@ -73,7 +71,7 @@ class BlockPlaces:
 
     def is_known(self, position: Position) -> bool:
         """Whether the place can be told: top and bottom always, others where the chain orders by
-        fee and the history has the fees."""
+        fee, the history has the fees, and the block kept to them."""
         return self._is_ordered or position in (Position.TOP, Position.BOTTOM)
 
     def of(self, position: Position, priority_fee: int, bid_at: Callable[[int], int | None]) -> int:

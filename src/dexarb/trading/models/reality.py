@@ -18,6 +18,7 @@ from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.latency import LatencyModel
 from dexarb.trading.models.model import Spec
 from dexarb.trading.models.order import OrderModel
+from dexarb.trading.models.room import RoomModel
 from dexarb.trading.models.value import ValueModel
 
 ENGINE_VERSION = 2
@@ -27,12 +28,14 @@ that tell none were written before."""
 
 @dataclass(frozen=True, slots=True)
 class Reality:
-    """gas: what a trade costs. latency: which block includes it. order: behind whom it stands
-    there. competition: what others take before us. value: what a token is worth. gas_schedules:
-    the chain's, which whoever asks `gas` finds in the market's profile; here they are told."""
+    """gas: what a trade costs. latency: which block can include it, room: whether that has any for
+    it. order: behind whom it stands there. competition: what others take before us. value: what a
+    token is worth. gas_schedules: the chain's, which whoever asks `gas` finds in the market's
+    profile; here they are told."""
 
     gas: GasModel = field(default_factory=GasModel)
     latency: LatencyModel = field(default_factory=LatencyModel)
+    room: RoomModel = field(default_factory=RoomModel)
     order: OrderModel = field(default_factory=OrderModel)
     competition: CompetitionModel = field(default_factory=CompetitionModel)
     value: ValueModel = field(default_factory=ValueModel)

@@ -1,8 +1,8 @@
 """The paper executor: holds what was sent, and settles it on what the chain became.
 
-A decision of block N is included in block M > N. When M can be is the latency model's business, and
-what it comes to there is Settlement's; what is under way, and what a reorganisation does to it, is
-told here.
+A decision of block N is included in block M > N. When M can be is the latency model's business,
+whether M has room that of the room model, and what it comes to there is Settlement's. What is under
+way, and what a reorganisation does to it, is told here.
 """
 
 from __future__ import annotations
@@ -121,18 +121,23 @@ class PaperExecutor:
         if not due:
             return []
         settlement = Settlement(market, update, valuation, self._reality)
+        room, gas = self._reality.room.room(update), self._reality.gas
         quotes = _TokenPrices(valuation)
         fills: list[Fill] = []
         for sent in due:
             decision = sent.decision
             last_block = decision.deadline_block + sent.earliest - decision.first_block
-            if block.base_fee_per_gas <= decision.max_base_fee and block.number <= last_block:
+            if (
+                block.number <= last_block
+                and block.base_fee_per_gas <= decision.max_base_fee
+                and room.includes(decision.priority_fee, gas.limit(decision.gas_units))
+            ):
                 prices = quotes.of(decision) or sent.prices
                 fills.append(settlement.fill(decision, prices))
             elif block.number >= last_block:
                 fills.append(settlement.expired(decision))
             else:
-                continue  # it waits for a lower base fee
+                continue  # it waits for a lower base fee, or for room
             settled.append(sent)
             del self._open[decision.id]
         return fills
