@@ -288,7 +288,7 @@ class Frozen:
 FROZEN = Frozen()
 
 
-@given(BIDS, st.sampled_from([None, 1, 10**5, 10**12]), st.sampled_from([10**5, 10**9]))
+@given(BIDS, st.sampled_from([None, 1, 10**5, 10**12]), st.sampled_from([10**5, 10**7]))
 def test_a_sweep_over_bids_never_beats_a_frozen_rival(
     bid: int, fixed: int | None, gas_units: int
 ) -> None:

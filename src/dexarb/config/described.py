@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dexarb.config.alerts import AlertsTable
-from dexarb.config.chain_profile import ChainFile, ChainTable, DexTable, ReferenceTable
+from dexarb.config.chain_profile import (
+    ChainFile,
+    ChainTable,
+    DexTable,
+    GasScheduleTable,
+    ReferenceTable,
+)
 from dexarb.config.collector import CollectorFile, CollectorTable, PoolsTable, RpcTable
 from dexarb.config.paper import GeneralTable, PaperFile
 from dexarb.config.strategy_table import StrategyTable
@@ -66,6 +72,11 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
         "tokens": "Addresses by the names that all other files use.",
         "dex": "Factories of pools.",
         "reference": "Pools that price a token in the numeraire.",
+        "gas_schedule": "What gas costs there, from which block on; before the first, as Ethereum.",
+    },
+    GasScheduleTable: {
+        "from_block": "The first block that charges by it.",
+        "name": "Which schedule, see docs/executor.md.",
     },
     ChainTable: {
         "chain_id": "As eth_chainId says; an endpoint of another chain is not used.",
