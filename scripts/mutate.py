@@ -210,7 +210,7 @@ def _means_nothing(mutation: MutationSpec) -> bool:
     """In an annotation, which nobody evaluates, or in a decorator: those are the compiler's, which
     change how fast a kernel is, and the data classes'."""
     row, column = mutation.start_pos
-    return any(
+    return mutation.operator_name == "core/RemoveDecorator" or any(
         (node.lineno, node.col_offset) <= (row, column)
         and (row, column) < (node.end_lineno or 0, node.end_col_offset or 0)
         for node in _said_for_nobody(mutation.module_path)
