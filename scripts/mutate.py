@@ -81,6 +81,7 @@ NEAR = {
     ],
     "trading/models/competition.py": ["trading/test_coin.py", "trading/test_desk.py"],
     "trading/models/gas.py": ["trading/test_gas.py", "trading/test_models.py"],
+    "core/gas_schedule.py": ["core/test_gas_schedule.py", "trading/test_gas.py"],
     "trading/models/latency.py": ["trading/test_inclusion.py", "trading/test_models.py"],
     "trading/models/order.py": ["trading/test_rivals.py", "trading/test_settlement.py"],
     "trading/models/rivals.py": ["trading/test_rivals.py", "trading/test_evidence.py"],

@@ -11,8 +11,10 @@ import pytest
 
 from dexarb.amm import POOL_TYPES
 from dexarb.core.gas_schedule import ScheduleName
+from dexarb.core.market import Market
 from dexarb.core.profile import ScheduleChange
 from dexarb.core.trade import Decision, Fill, FillStatus, Position
+from dexarb.trading.decide.triage import LeastGas
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.reality import REALITY, Reality
 from dexarb.trading.models.value import ValueModel
@@ -24,6 +26,7 @@ from tests.support.models import (
     FlatGas,
     LaterBlocks,
 )
+from tests.support.worlds.blocks import GWEI
 from tests.support.worlds.engines import engine
 from tests.support.worlds.small_chain import (
     CHEAP,
@@ -40,6 +43,7 @@ from tests.support.worlds.small_chain import (
 )
 
 CHICAGO: ScheduleName = "polygon-chicago"
+CHEAPER = (ScheduleChange(0, CHICAGO), ScheduleChange(103, "ethereum"))
 FORK = (ScheduleChange(103, CHICAGO),)
 
 OTHERS = {
@@ -205,6 +209,35 @@ def test_gas_is_that_of_the_schedule_that_holds_in_the_block() -> None:
     fills += made.step(chain.mine()).fills
     assert (before.gas_units, fills[0].gas_used) == (145_410, 193_290)
     assert before.first_block == fills[0].block.number == FORK[0].from_block
+
+
+def test_what_does_not_pay_can_pay_behind_a_fork_though_no_pool_has_moved() -> None:
+    first = replace(keyframe(), profile=replace(PROFILE, gas_schedules=CHEAPER))
+    chain = SmallChain(first)
+    made = threshold_engine(first, settings(min_profit_micro_usd=25_295_500, bid_ppm=0))
+    steps = play(made, [chain.mine(weth_pool(CHEAP, 2_450)), chain.mine()])
+    gas_units = [[each.gas_units for each in step.decisions] for step in steps]
+    assert gas_units == [[], [145_410]]
+
+
+def test_what_was_quoted_before_a_fork_is_quoted_anew() -> None:
+    """It was not sent then, for the base fee was above the strategy's limit."""
+    first = replace(keyframe(), profile=replace(PROFILE, gas_schedules=CHEAPER))
+    chain, made = SmallChain(first), threshold_engine(first, settings())
+    dear = chain.mine(weth_pool(CHEAP, 2_450), base_fee=200 * GWEI)
+    steps = play(made, [dear, chain.mine()])
+    gas_units = [[each.gas_units for each in step.decisions] for step in steps]
+    assert gas_units == [[], [145_410]]
+
+
+def test_the_least_gas_of_a_market_is_that_of_the_next_block() -> None:
+    first = replace(keyframe(), profile=replace(PROFILE, gas_schedules=CHEAPER))
+    chain, market, least = SmallChain(first), Market(first), LeastGas(REALITY.gas)
+    seen = [least.of(market)]
+    for update in (chain.mine(), chain.mine()):
+        market.apply(update)
+        seen.append(least.of(market))
+    assert seen == [(193_290, 210_150), (193_290, 210_150), (145_410, 158_910)]
 
 
 def test_what_stays_open_over_a_fork_is_offered_at_its_new_gas() -> None:

@@ -16,8 +16,10 @@ from dexarb.amm.uniswap_v2 import SYNC, UniswapV2Pool
 from dexarb.amm.uniswap_v3 import UniswapV3Pool
 from dexarb.amm.v3_events import MINT, SWAP
 from dexarb.core.block import BlockHash, BlockUpdate, Log
+from dexarb.core.gas_schedule import SCHEDULES
 from dexarb.core.market import Entry, Keyframe
 from dexarb.core.pool import Pool, SwapStyle
+from dexarb.core.profile import ScheduleChange
 from dexarb.core.token import Address
 from dexarb.errors import InputError
 from dexarb.screens.calibrate import Calibrated, calibrate
@@ -198,6 +200,36 @@ def test_receipts_that_tell_no_gas_are_counted_apart(
     assert found.ok
     assert not found.ratios()
     assert found.gas_not_compared[NO_GAS] > 0
+
+
+def test_gas_is_held_against_every_schedule(recorded: HistoryReader, tmp_path: Path) -> None:
+    """Here the receipts stay Ethereum's, whatever the profile says of the later blocks."""
+    before = calibrate(recorded).whole
+    assert before.first_block is not None
+    fork = before.first_block + RECORDED_BLOCKS // 2
+    changes = (ScheduleChange(fork, "polygon-chicago"),)
+    entries = (
+        replace(entry, profile=replace(entry.profile, gas_schedules=changes))
+        if isinstance(entry, Keyframe)
+        else entry
+        for entry in recorded.entries()
+    )
+    made = calibrate(rewrite(tmp_path / "history", entries))
+    found = made.whole
+    own, dearer = found.ratios("ethereum"), found.ratios("polygon-chicago")
+    assert own == before.ratios() == before.ratios("ethereum")
+    assert all(1.2 < other / one < 1.4 for one, other in zip(own, dearer, strict=True))
+    held = {name: found.held[name] for name in SCHEDULES}
+    assert min(held.values()) > 0
+    assert sum(held.values()) == len(own)
+    # What holds by the profile is what is compared.
+    assert sum(ratio in own for ratio in found.ratios()) == held["ethereum"]
+    told = Calibrated(made).as_json()["gas"]["schedules"]
+    assert told["polygon-chicago"]["held"] == held["polygon-chicago"]
+    assert told["polygon-chicago"]["ratio"]["p50"] > told["ethereum"]["ratio"]["p50"] * 1.2
+    shown = as_text(Calibrated(made).render())
+    assert f"all under polygon-chicago, which held for {held['polygon-chicago']}:  p05 1." in shown
+    assert "all under" not in as_text(Calibrated(calibrate(recorded)).render())
 
 
 def test_without_receipts_amounts_are_judged_and_gas_is_not(

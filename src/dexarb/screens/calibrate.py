@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from dexarb.core.gas_schedule import ETHEREUM, SCHEDULES, ScheduleName
 from dexarb.core.pool import SwapStyle
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
@@ -76,6 +77,14 @@ class Calibrated(Answer):
                 "not_compared": dict(found.gas_not_compared),
                 "ratio": _quantiles(found.ratios(), RATIOS) or None,
                 "error": _quantiles(found.errors(), ERRORS) or None,
+                "schedules": {
+                    name: {
+                        "held": found.held[name],
+                        "ratio": _quantiles(found.ratios(name), RATIOS) or None,
+                        "error": _quantiles(found.errors(name), ERRORS) or None,
+                    }
+                    for name in SCHEDULES
+                },
             },
             "order": self.calibrations.order.as_json(),
             "odd_pairs": found.odd_pairs,
@@ -174,6 +183,9 @@ def _gas(found: Calibration) -> Iterator[Text]:
     if errors:
         parts = (f"{name} {value:.1%}" for name, value in _quantiles(errors, ERRORS).items())
         yield Text(f"  off what is usual for the contract they called: {'  '.join(parts)}")
+    if set(found.held) - {ETHEREUM.name}:
+        for name in SCHEDULES:
+            yield _under(found, name)
     for why, count in found.gas_not_compared.items():
         yield Text(_count(count, f"not compared: {why}"))
 
@@ -189,6 +201,17 @@ def _order(order: Order) -> Text:
         hour = f"{utc(at * SECONDS_PER_HOUR)[:16]} UTC"
         lines.append(_count(kept.kept, f"of {kept.blocks:,} in the hour from {hour}"))
     return _lines(*lines)
+
+
+def _under(found: Calibration, name: ScheduleName) -> Text:
+    """Where a chain has a schedule of its own, that is assumed until this says the same."""
+    line = f"  all under {name}, which held for {found.held[name]:,}:"
+    ratios = _quantiles(found.ratios(name), RATIOS)
+    line += "".join(f"  {key} {each:.2f}" for key, each in ratios.items())
+    errors = _quantiles(found.errors(name), ERRORS)
+    if errors:
+        line += f"; off what is usual p50 {errors['p50']:.1%}  p95 {errors['p95']:.1%}"
+    return Text(line)
 
 
 def _odd_pairs(found: Calibration) -> Iterator[Text]:

@@ -6,10 +6,11 @@ the pool gave. See docs/truth.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from dexarb.core.block import BlockUpdate, Log
+from dexarb.core.gas_schedule import ETHEREUM, SCHEDULES, ScheduleName
 from dexarb.core.market import Market, Swap
 from dexarb.core.pool import Pool, PoolKey, SwapResult, SwapStyle
 from dexarb.core.route import Cycle, Hop, run
@@ -51,6 +52,7 @@ class JudgedTransaction:
     is_arbitrage: they close a cycle with a gain, as settlement sees it. cycle: of an arbitrage
     whose swaps pass on exactly what they get, each pool once; amount_in and amount_out are its
     ends, predicted what our code says of the whole, gas_units what our executor would use for it.
+    gas_under: the same by gas schedule. schedule: the one that holds by the chain's profile.
     """
 
     index: int
@@ -61,6 +63,8 @@ class JudgedTransaction:
     amount_out: int = 0
     predicted: int | None = None
     gas_units: int | None = None
+    gas_under: Mapping[ScheduleName, int] = field(default_factory=dict)
+    schedule: ScheduleName = ETHEREUM.name
 
 
 def judge_block(market: Market, update: BlockUpdate) -> list[JudgedTransaction]:
@@ -145,8 +149,11 @@ def _arbitrage(
         hop._replace(touched=key in touched)
         for key, hop in zip(cycle.pools, hop_work(list(pools.values()), results), strict=True)
     ]
-    units = gas.units(work)
-    return JudgedTransaction(index, tuple(swaps), True, cycle, *ends, results[-1].amount_out, units)
+    under = {name: gas.under(schedule).units(work) for name, schedule in SCHEDULES.items()}
+    held, amount_out = gas.schedule.name, results[-1].amount_out
+    return JudgedTransaction(
+        index, tuple(swaps), True, cycle, *ends, amount_out, under[held], under, held
+    )
 
 
 def _chain(swaps: Sequence[JudgedSwap]) -> list[JudgedSwap] | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dexarb.core.block import Block, Transaction
+from dexarb.core.gas_schedule import SCHEDULES, ScheduleName
 from dexarb.core.pool import PoolKey, SwapStyle
 from dexarb.core.token import Address
 from dexarb.study.calibration import EXACT, JudgedSwap, JudgedTransaction
@@ -22,6 +23,10 @@ NO_RECEIPTS = "no receipts"
 NO_GAS = "a receipt that tells no gas"
 NOT_A_CHAIN = "swaps do not pass on all they get"
 OTHER_STYLE = "a swap of another style"
+
+
+GasRatios = dict[Address | None, list[float]]
+"""By the contract that was called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,9 @@ class Calibration:
     """Mutable.
 
     errors_wei: of each arbitrage that could be judged, predicted less real output in the smallest
-    unit of its token. gas: by the contract that was called, predicted gas over gas used of each.
+    unit of its token. gas: by the contract that was called, predicted gas over gas used of each,
+    under the schedule that holds by the chain's profile. gas_under: the same by gas schedule.
+    held: for how many of them each of those did.
     odd_pairs: V2 pairs that give something else than our formula more often than not, with the fee
     that would explain it, in pips. fees_here: the fee that each has here.
     """
@@ -55,7 +62,11 @@ class Calibration:
     errors_wei: list[int] = field(default_factory=list)
     not_judged: Counter[str] = field(default_factory=Counter)
     several_swaps: int = 0
-    gas: dict[Address | None, list[float]] = field(default_factory=lambda: defaultdict(list))
+    gas: GasRatios = field(default_factory=lambda: defaultdict(list))
+    gas_under: dict[ScheduleName, GasRatios] = field(
+        default_factory=lambda: {name: defaultdict(list) for name in SCHEDULES}
+    )
+    held: Counter[ScheduleName] = field(default_factory=Counter)
     gas_not_compared: Counter[str] = field(default_factory=Counter)
     differences: list[Disagreement] = field(default_factory=list)
     by_pair: dict[PoolKey, Counter[SwapStyle]] = field(default_factory=lambda: defaultdict(Counter))
@@ -93,10 +104,14 @@ class Calibration:
         self.swaps.update(other.swaps)
         self.not_judged.update(other.not_judged)
         self.gas_not_compared.update(other.gas_not_compared)
+        self.held.update(other.held)
         self.errors_wei += other.errors_wei
         self.differences += other.differences
         for to, ratios in other.gas.items():
             self.gas[to] += ratios
+        for name, gas in other.gas_under.items():
+            for to, ratios in gas.items():
+                self.gas_under[name][to] += ratios
         for pair, styles in other.by_pair.items():
             self.by_pair[pair].update(styles)
         for pair, fees in other.fees.items():
@@ -144,6 +159,9 @@ class Calibration:
             self.gas_not_compared[NO_GAS] += 1
         else:
             self.gas[transaction.to].append(judged.gas_units / transaction.gas_used)
+            self.held[judged.schedule] += 1
+            for name, units in judged.gas_under.items():
+                self.gas_under[name][transaction.to].append(units / transaction.gas_used)
 
     def _output(self, block: Block, judged: JudgedTransaction) -> None:
         if judged.predicted is not None:
@@ -172,18 +190,21 @@ class Calibration:
 
     # -- gas ------------------------------------------------------------------------------------
 
-    def ratios(self) -> list[float]:
-        """Predicted gas over gas used, of all arbitrages."""
-        return [ratio for ratios in self.gas.values() for ratio in ratios]
+    def ratios(self, schedule: ScheduleName | None = None) -> list[float]:
+        """Predicted gas over gas used, of all arbitrages. schedule: None: the one that holds."""
+        return [ratio for ratios in self._gas(schedule).values() for ratio in ratios]
 
-    def errors(self) -> list[float]:
+    def _gas(self, schedule: ScheduleName | None) -> GasRatios:
+        return self.gas if schedule is None else self.gas_under[schedule]
+
+    def errors(self, schedule: ScheduleName | None = None) -> list[float]:
         """How far each is off what is usual for the contract that made it.
 
         Their contracts are not ours, so the ratio itself says little. But if the model knows what
         makes one arbitrage dearer than another, each contract has about the same ratio always.
         """
         found = []
-        for ratios in self.gas.values():
+        for ratios in self._gas(schedule).values():
             if len(ratios) >= USUAL:
                 usual = float(np.median(ratios))
                 found += [abs(ratio / usual - 1.0) for ratio in ratios]
