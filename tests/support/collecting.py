@@ -112,7 +112,7 @@ def true_update(block: TrueBlock) -> BlockUpdate:
         Transaction(
             index, receipt["transactionHash"], receipt["from"], receipt["to"],
             int(receipt["effectiveGasPrice"], 16), int(receipt["gasUsed"], 16),
-            receipt["status"] == "0x1",
+            receipt["status"] == "0x1", int(receipt["type"], 16),
         )
         for index, receipt in enumerate(block.receipts)
     ]  # fmt: skip

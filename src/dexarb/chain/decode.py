@@ -54,6 +54,9 @@ class Header:
     logs_bloom, receipts_root and transaction_count are None where the node left them out
     (pushed headers have no transactions).
 
+    producer: whom it names for the block (miner), None where it names nobody: chains with a single
+    sealer may leave that to the seal, which is not read.
+
     hash_matches: True if the hash is that of these fields; False if it is not although all fields
     were known; None where that cannot be told, since one is missing or unknown.
     """
@@ -63,6 +66,7 @@ class Header:
     receipts_root: str | None
     transaction_count: int | None
     hash_matches: bool | None
+    producer: Address | None = None
 
 
 class EventLog(msgspec.Struct, frozen=True, rename="camel"):
@@ -160,6 +164,7 @@ def _header(answer: Mapping[str, Any], fields: Sequence[str]) -> Header:
         receipts_root=None if receipts_root is None else _hex(receipts_root),
         transaction_count=len(transactions) if isinstance(transactions, list) else None,
         hash_matches=_hash_matches(answer, fields, {**ints, **rest}, own_hash),
+        producer=Address(_hex(rest["miner"])) if any(rest.get("miner", b"")) else None,
     )
 
 
@@ -212,6 +217,7 @@ def transaction(receipt: Receipt) -> Transaction:
         effective_gas_price=int(receipt.effective_gas_price or "0x0", 16),
         gas_used=int(receipt.gas_used, 16),
         succeeded=receipt.status is None or int(receipt.status, 16) != 0,
+        type=receipt.kind,
     )
 
 
