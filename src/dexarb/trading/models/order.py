@@ -17,7 +17,7 @@ from dexarb.core.block import BlockUpdate, Transaction
 from dexarb.core.market import Market
 from dexarb.core.trade import Position
 from dexarb.trading.models.model import Model
-from dexarb.trading.models.rivals import arbitrages
+from dexarb.trading.models.rivals import rivals
 from dexarb.trading.models.value import Valuation
 
 
@@ -26,7 +26,7 @@ class OrderModel(Model):
     """By fee, behind rivals to whom the place is worth more; the others do as they did."""
 
     NAME: ClassVar[str] = "fee_and_rivals"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     def places(self, market: Market, update: BlockUpdate, valuation: Valuation) -> BlockPlaces:
         """In the block that the market has just applied. valuation stands before it."""
@@ -41,6 +41,7 @@ class BlockPlaces:
 
     def __init__(self, market: Market, update: BlockUpdate, valuation: Valuation) -> None:
         self._market = market
+        self._update = update
         self._valuation = valuation
         self._is_ordered = update.has_receipts and market.profile.ordering == "fee"
         self.end = block_end(update)
@@ -68,7 +69,7 @@ class BlockPlaces:
         """Transaction index and worth of the block's arbitrages."""
         return [
             (rival.transaction_index, rival.worth(self._valuation))
-            for rival in arbitrages(self._market)
+            for rival in rivals(self._market, self._update)
         ]
 
     def is_known(self, position: Position) -> bool:
