@@ -81,8 +81,9 @@ class BlockUpdate:
     (histories of schema 1). One witness makes a block `consistent`, more make it `proven`. Who
     names a block names its ancestors, so later blocks of a branch witness for earlier ones.
     backfilled: it was fetched after its time; nobody here could have traded on it.
-    producer: whom the header names for the block; None where it names nobody. traffic: the swaps of
-    all pools; None without receipts. Both are None in histories before schema 4.
+    producer: who made the block, by the seal of its header or by its name there; None where it has
+    neither. traffic: the swaps of all pools; None without receipts. Both are None in histories
+    before schema 4.
     """
 
     seq: int
