@@ -167,7 +167,7 @@ def test_people_read_what_lacks(history: Path, dexarb: Dexarb) -> None:
     said = dexarb("census", history)
     assert "58% of 12 swaps passed collected pools. 1 of 4 arbitrages passed them" in said.words
     assert "with 20% of the 5.00 USD gained." in said.words
-    assert CURVE in said.out
+    assert f"{CURVE[:10]}.." in said.out
     assert max(map(len, said.out.splitlines())) <= 80
 
 

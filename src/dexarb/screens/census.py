@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dexarb.core.text import in_a_line
+from dexarb.core.token import short
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
@@ -26,7 +27,7 @@ SHOWN = 15
 LEGEND = (
     "kind: whose swap event it emits; forks emit those of the original. worth: gain before gas of"
     " arbitrages through it, shared among the pools that each of them lacks. alone: arbitrages that"
-    " lack nothing else."
+    " lack nothing else. Whole addresses are in --json."
 )
 
 
@@ -151,7 +152,7 @@ def _missing(found: CensusFound) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for each in found.missing[:SHOWN]:
         table.add_row(
-            Text(in_a_line(each.emitter, 42)),
+            Text(short(each.emitter)),
             Text(in_a_line(each.kind, KIND_LENGTH)),
             f"{each.swaps:,}",
             str(each.arbitrages),

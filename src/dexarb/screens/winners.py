@@ -177,9 +177,9 @@ def _through(told: Winners) -> Table:
     table = plain_table(None, told.by)
     table.add_column("through (arbitrages)")
     for each in told.found.winners[:SHOWN_THROUGH]:
-        names = [(in_a_line(kind, KIND_LENGTH), count) for kind, count in each.kinds[:MANY]]
-        names += [(short(pool), count) for pool, count in each.pools[:MANY]]
-        table.add_row(_who(each), Text(", ".join(f"{name} {count}" for name, count in names)))
+        kinds = [f"{in_a_line(kind, KIND_LENGTH)} {count}" for kind, count in each.kinds[:MANY]]
+        pools = [f"{short(pool)} {count}" for pool, count in each.pools[:MANY]]
+        table.add_row(_who(each), Text(f"{', '.join(kinds)}; {', '.join(pools)}"))
     return table
 
 
