@@ -17,8 +17,8 @@ from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
 from dexarb.screens.progress import shown
 from dexarb.screens.tables import plain_table, usd
-from dexarb.screens.winners import KIND_LENGTH, without_traffic
 from dexarb.screens.when import When, blocks_of
+from dexarb.screens.winners import KIND_LENGTH, without_traffic
 from dexarb.study.census import CensusFound, CensusStudy
 from dexarb.study.study import run
 from dexarb.study.walk import Span, history_reader, span, walk
