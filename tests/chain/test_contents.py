@@ -10,14 +10,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from dexarb.chain import contents, decode, proof
+from dexarb.chain import contents, decode, flows, proof
 from dexarb.chain.contents import Contents, Watched
 from dexarb.chain.decode import EventLog, Header, Receipt
 from dexarb.core.block import Log
 from dexarb.core.token import Address
+from dexarb.core.traffic import Traffic
 from dexarb.errors import Refused
 from tests.support.lies import SEEN_BY_THE_ROOT, SEEN_CHEAPLY, Lie
 from tests.support.true_chain import Json, TrueBlock, TrueChain, first_pools
+from tests.support.worlds.blocks import TRADER
 from tests.support.worlds.small_chain import CHEAP as CHEAP_KEY
 from tests.support.worlds.small_chain import DEAR as DEAR_KEY
 
@@ -78,7 +80,21 @@ def test_the_true_receipts_are_never_refused(bare: bool) -> None:
 
 def test_an_empty_block_is_proven() -> None:
     block = TrueChain(1).mine(0)
-    assert read(header_of(block), []) == Contents((), (), has_receipts=True, is_proven=True)
+    found = Contents((), (), has_receipts=True, is_proven=True, traffic=Traffic((), ()))
+    assert read(header_of(block), []) == found
+
+
+def test_whom_the_header_names_and_what_receipts_say_of_all_pools() -> None:
+    block = next(block for block in map(true_block, range(20)) if expected_logs(block))
+    named = header_of(block, miner=TRADER.upper().replace("X", "x"))
+    found = read(named, block.receipts)
+    assert found.producer == contents.of_logs(named, [], WATCHED).producer == TRADER
+    assert read(header_of(block), block.receipts).producer is None
+    assert found.traffic == flows.traffic_of(msgspec.convert(block.receipts, list[Receipt]))
+    assert contents.of_logs(header_of(block), [], WATCHED).traffic is None
+    assert [each.type for each in found.transactions] == [
+        int(receipt["type"], 16) for receipt in block.receipts
+    ]
 
 
 def test_receipts_in_any_order_are_put_in_order_by_their_indexes() -> None:

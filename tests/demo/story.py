@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from dexarb.chain.bootstrap.sync import Bootstrap, PoolRequest, bootstrap
 from dexarb.chain.rpc import Rpc
+from dexarb.core.market import Keyframe
 from dexarb.core.token import Address
 from dexarb.demo.anvil import start_anvil
 from dexarb.demo.artifacts import Function, contract
@@ -33,6 +34,8 @@ class Story:
 
     world: World
     driver: Driver
+    first: Keyframe
+    """Before the first block."""
     blocks: Sequence[Mined]
     spreads: Sequence[Sequence[Spread]]
     """After each block, of every pair with several pools."""
@@ -60,7 +63,7 @@ async def fresh_chain() -> AsyncIterator[Rpc]:
 async def record(blocks: int = BLOCKS, seed: int = DEFAULT_SEED) -> Story:
     async with fresh_chain() as rpc:
         driver = await Driver.start(rpc, seed=seed)
-        world = driver.world
+        world, first = driver.world, driver.market.keyframe()
         mined, spreads = [], []
         for _ in range(blocks):
             mined.append(await driver.step())
@@ -79,6 +82,7 @@ async def record(blocks: int = BLOCKS, seed: int = DEFAULT_SEED) -> Story:
         return Story(
             world=world,
             driver=driver,
+            first=first,
             blocks=mined,
             spreads=spreads,
             reserves=await _reserves(rpc, world),

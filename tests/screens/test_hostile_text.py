@@ -28,6 +28,8 @@ from dexarb import demo, screens
 from dexarb.apps.process import start_logging
 from dexarb.core.market import Market
 from dexarb.core.text import in_a_line
+from dexarb.core.token import Address
+from dexarb.core.traffic import Change, Flow, SwapCount, Traffic
 from dexarb.screens import status
 from dexarb.screens.alerts_test import AlertsTest, Sent
 from dexarb.screens.answer import Answer, show
@@ -39,8 +41,9 @@ from dexarb.store.ledger_notes import ReloadOutcome
 from dexarb.study.spreads import best_spreads
 from tests.support.command import Dexarb
 from tests.support.recorded import record
-from tests.support.scenes import BOLD, OPENS, SHY, STRATEGIES, scene
+from tests.support.scenes import BOLD, OPENS, RIVAL, SHY, STRATEGIES, scene
 from tests.support.traded import World, configure, record_and_trade, strategy
+from tests.support.worlds.small_chain import CHEAP, USDC
 
 SOURCE = Path(__file__).parents[2] / "src" / "dexarb"
 
@@ -120,6 +123,9 @@ def hostile(
         tokens=tuple(replace(each, symbol=f"{each.symbol}{text}") for each in first.tokens),
         pools=tuple(replace(each, dex=f"{each.dex}{text}") for each in first.pools),  # type: ignore[type-var]
     )
+    swaps = SwapCount(Address(CHEAP), text, 1), SwapCount(RIVAL, text, 1)
+    flow = Flow(0, (0, 1), True, (), (Change(USDC, "1000000"),))
+    updates[-1] = replace(updates[-1], traffic=Traffic(swaps, (flow,)))
     history = record(folder / "data", first, updates)
     world = World(folder)
     shutil.copy(traded.ledger, world.ledger)
@@ -157,6 +163,8 @@ OF_LEDGER: dict[str, tuple[str, ...]] = {
 OF_HISTORY: dict[str, tuple[object, ...]] = {
     "Spreads": ("spreads",),
     "Rivals": ("rivals",),
+    "Winners": ("winners",),
+    "Census": ("census",),
     "Findings": ("scan", "--block", OPENS),
     "Calibrated": ("calibrate", "--to", OPENS),
     "CheckedHistory": ("history", "check"),

@@ -121,6 +121,8 @@ def test_the_files_have_the_documented_columns(tmp_path: Path) -> None:
             "has_receipts": "BOOLEAN",
             "witnesses": small,
             "backfilled": "BOOLEAN",
+            "author": binary,
+            "traffic": "VARCHAR",
         },
         "logs.parquet": {
             "block_number": small,
@@ -146,6 +148,7 @@ def test_the_files_have_the_documented_columns(tmp_path: Path) -> None:
             "gas_used": large,
             "gas_price": large,
             "success": "BOOLEAN",
+            "transaction_type": small,
             "chain_id": large,
             "seq": large,
             "canonical": "BOOLEAN",

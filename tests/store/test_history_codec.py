@@ -16,6 +16,7 @@ from dexarb.core.market import Break, Keyframe, PoolsChanged
 from dexarb.core.pool import PoolKey
 from dexarb.core.profile import ScheduleChange
 from dexarb.core.token import Address
+from dexarb.core.traffic import Change, Flow, SwapCount, Traffic
 from dexarb.errors import StoreError
 from dexarb.store import codec
 from tests.support.worlds import arrivals
@@ -57,6 +58,24 @@ transactions = st.builds(
     effective_gas_price=wei,
     gas_used=counts,
     succeeded=st.booleans(),
+    type=st.none() | st.integers(0, 255),
+)
+changes = st.builds(
+    Change, token=addresses, digits=st.integers(-(2**256), 2**256).filter(bool).map(str)
+)
+flows = st.builds(
+    Flow,
+    transaction_index=counts,
+    pools=st.lists(st.integers(0, 1), max_size=3).map(tuple),
+    is_closed=st.booleans(),
+    sender=st.lists(changes, max_size=2).map(tuple),
+    target=st.lists(changes, max_size=2).map(tuple),
+)
+swaps = st.builds(SwapCount, emitter=addresses, kind=st.text(max_size=9), count=counts)
+traffic = st.builds(
+    Traffic,
+    swaps=st.lists(swaps, min_size=2, max_size=3).map(tuple),
+    flows=st.lists(flows, max_size=2).map(tuple),
 )
 block_updates = st.builds(
     BlockUpdate,
@@ -67,6 +86,8 @@ block_updates = st.builds(
     has_receipts=st.booleans(),
     witnesses=st.none() | counts,
     backfilled=st.booleans(),
+    producer=st.none() | addresses,
+    traffic=st.none() | traffic,
 )
 
 
@@ -99,8 +120,11 @@ def test_a_keyframe_survives_the_round_trip_with_its_pools(blocks: int, continue
 def test_the_line_of_a_block_is_the_documented_one() -> None:
     block = Block(9, BlockHash("0x0a"), BlockHash("0x0b"), 1_700_000_000, 2**60, 1, 2, None)
     log = Log(Address(arrivals.V2_ONE), (b"\x01" * 32,), b"\xff", 3, 4)
-    transaction = Transaction(3, "0x0c", TRADER, None, 5, 6, False)
-    line = codec.encode_block(BlockUpdate(8, block, (log,), (transaction,), True, 2, True))
+    transaction = Transaction(3, "0x0c", TRADER, None, 5, 6, False, 2)
+    flow = Flow(3, (0,), True, (), (Change(Address("0x02"), "-7"),))
+    traffic = Traffic((SwapCount(Address("0x03"), "curve", 1),), (flow,))
+    update = BlockUpdate(8, block, (log,), (transaction,), True, 2, True, TRADER, traffic)
+    line = codec.encode_block(update)
     assert json.loads(line) == {
         "kind": "block",
         "seq": 8,
@@ -132,11 +156,17 @@ def test_the_line_of_a_block_is_the_documented_one() -> None:
                 "effective_gas_price": 5,
                 "gas_used": 6,
                 "succeeded": False,
+                "type": 2,
             }
         ],
         "has_receipts": True,
         "witnesses": 2,
         "backfilled": True,
+        "producer": TRADER,
+        "traffic": {
+            "swaps": [["0x03", "curve", 1]],
+            "flows": [[3, [0], True, [], [["0x02", "-7"]]]],
+        },
     }
 
 
@@ -173,6 +203,11 @@ def block_with(**changes: object) -> bytes:
     return edited(lambda line: line["block"].update(changes))  # type: ignore[attr-defined]
 
 
+def traffic_with(*flow: object) -> bytes:
+    traffic = {"swaps": [[TRADER, "curve", 1]], "flows": [flow]}
+    return edited(lambda line: line.update(traffic=traffic))
+
+
 def transaction_with(**changes: object) -> bytes:
     def edit(line: dict[str, object]) -> None:
         line["has_receipts"] = True
@@ -203,6 +238,11 @@ def transaction_with(**changes: object) -> bytes:
         (transaction_with(gas_used=-1), "transaction"),
         (transaction_with(index=2**32), "transaction"),
         (edited(lambda line: line.update(witnesses=-1)), "witnesses"),
+        (traffic_with(3, [0, 1], True, [], []), "does not name"),
+        (traffic_with(3, [-1], True, [], []), "does not name"),
+        (traffic_with(3, [0], True, [[TRADER, "9" * 91]], []), "amount"),
+        (traffic_with(3, [0], True, [], [[TRADER, "1e9"]]), "amount"),
+        (traffic_with(3, [0], True, []), "length"),
     ],
 )
 def test_a_damaged_line_names_its_place_and_its_problem(line: bytes, problem: str) -> None:

@@ -49,7 +49,7 @@ def test_it_is_continued_and_its_lines_stay_as_they_are(old: Path) -> None:
         append_all(writer, arrivals.market_after(LATER[:RECORDED]), LATER[RECORDED:])
     manifest = read_manifest(old)
     assert manifest is not None
-    assert (manifest.schema, manifest.crc_from, manifest.digests) == (3, 27, {})
+    assert (manifest.schema, manifest.crc_from, manifest.digests) == (4, 27, {})
     assert (old / "000000000016.jsonl").read_bytes().startswith(lines)
     before = list(HistoryReader(old).entries(every_keyframe=True))
     assert check(old).ok

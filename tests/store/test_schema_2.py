@@ -54,7 +54,7 @@ def test_schema_2_is_continued_and_pools_can_come_and_go_from_then_on(old: Path)
         append_all(writer, market, LATER[24:])
     manifest = read_manifest(old)
     assert manifest is not None
-    assert (manifest.schema, manifest.crc_from, len(manifest.digests)) == (3, 1, 2)
+    assert (manifest.schema, manifest.crc_from, len(manifest.digests)) == (4, 1, 2)
     assert list_segments(old)[2].path.read_bytes().startswith(lines)
     before = list(HistoryReader(old).entries(every_keyframe=True))
     assert check(old).ok

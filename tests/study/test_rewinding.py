@@ -10,13 +10,15 @@ from typing import TypeVar
 import pytest
 
 from dexarb.core.block import BlockHash, BlockUpdate
-from dexarb.core.token import pair_of
+from dexarb.core.token import Address, pair_of
 from dexarb.core.trade import StrategyHash
+from dexarb.core.traffic import Change, Flow, SwapCount, Traffic
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_notes import StateAge
 from dexarb.store.ledger_rows import Epoch
 from dexarb.study.calibrating import CalibrationStudy, beginning, followed
 from dexarb.study.calibration_sums import Calibration
+from dexarb.study.census import CensusStudy
 from dexarb.study.open_now import OpenNow, priced, way_to
 from dexarb.study.redecide import redecided
 from dexarb.study.rivals_study import RivalsStudy
@@ -24,10 +26,13 @@ from dexarb.study.side_by_side import SideBySide
 from dexarb.study.spreads_survey import SpreadsStudy
 from dexarb.study.study import Died, Study, run
 from dexarb.study.walk import Moment, engine_on, moments, span, walk
+from dexarb.study.winners import WinnersStudy
 from tests.support.recorded import record
+from tests.support.worlds.blocks import transaction
 from tests.support.worlds.random_chain import NATIVE, USD, RandomChain
 from tests.support.worlds.small_chain import settings
 
+OTHER = Address("0x" + "0c" * 20)
 SEEDS = range(6)
 BLOCKS = 60
 SIZES = (50_000_000, 500_000_000, 5_000_000_000)
@@ -51,6 +56,17 @@ class Histories:
         )
 
 
+def with_traffic(update: BlockUpdate, chain: RandomChain) -> BlockUpdate:
+    """Somebody gained in every block, or failed, through a collected pool and another one."""
+    ours, number = chain.first.pools[0].address, update.block.number
+    swaps = SwapCount(ours, "ours", 1), SwapCount(OTHER, "other", number % 3 + 1)
+    gain = Change(USD, str(number * 10**6))
+    sent = transaction(0, succeeded=number % 4 > 0)
+    flows = (Flow(0, (0, 1), True, (), (gain,)),) if sent.succeeded else ()
+    traffic = None if number % 9 == 0 else Traffic(swaps, flows)
+    return replace(update, transactions=(sent,), traffic=traffic)
+
+
 @pytest.fixture(params=SEEDS)
 def histories(request: pytest.FixtureRequest, tmp_path: Path) -> Histories:
     """Up to five blocks die at once, some of a branch that has just come."""
@@ -63,7 +79,7 @@ def histories(request: pytest.FixtureRequest, tmp_path: Path) -> Histories:
             parent = branch[-1].block if branch else chain.first.block
         else:
             parent = chain.tip
-        update = chain.mine(parent=parent)
+        update = with_traffic(chain.mine(parent=parent), chain)
         arrived.append(update)
         branch.append(update)
     assert len(branch) < len(arrived)
@@ -94,9 +110,28 @@ def spreads() -> SpreadsStudy:
     return SpreadsStudy(SIZES, 1, strategies)
 
 
+class OfTraffic:
+    """Winners and census over the same moments."""
+
+    def __init__(self) -> None:
+        self._both = WinnersStudy(lambda each: each.sender), CensusStudy()
+
+    def add(self, seen: Moment) -> None:
+        for study in self._both:
+            study.add(seen)
+
+    def rewind(self, block_hash: BlockHash) -> None:
+        for study in self._both:
+            study.rewind(block_hash)
+
+    def answer(self) -> object:
+        return [study.answer() for study in self._both]
+
+
 MAKERS: dict[str, Callable[[], Study[Moment, object]]] = {
     "spreads": spreads,
     "rivals": lambda: RivalsStudy(lambda each: each.sender),
+    "traffic": OfTraffic,
 }
 
 
@@ -128,6 +163,8 @@ def test_a_walk_over_what_was_recorded_says_the_same(histories: Histories, name:
 
 
 def test_the_studies_had_something_to_see(histories: Histories) -> None:
+    census = run(CensusStudy(), live(histories, histories.standing))
+    assert 0 < census.arbitrages < census.blocks < len(histories.standing)
     survey = run(spreads(), live(histories, histories.standing))
     assert survey.blocks == len(histories.standing)
     assert survey.episodes

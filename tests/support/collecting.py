@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, MutableMapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from msgspec import structs
 
+from dexarb.amm.v3_events import SWAP
 from dexarb.apps.collect import Collector, history_folder
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport.connect import Transport
@@ -22,7 +24,7 @@ from dexarb.store.history_check import HistoryCheck, check
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from tests.support.collector import collector_config
-from tests.support.true_chain import TrueBlock, TrueChain
+from tests.support.true_chain import V2_SWAP, TrueBlock, TrueChain
 from tests.support.virtual_time import clock
 from tests.support.worlds.small_chain import CHAIN_ID
 
@@ -112,7 +114,7 @@ def true_update(block: TrueBlock) -> BlockUpdate:
         Transaction(
             index, receipt["transactionHash"], receipt["from"], receipt["to"],
             int(receipt["effectiveGasPrice"], 16), int(receipt["gasUsed"], 16),
-            receipt["status"] == "0x1",
+            receipt["status"] == "0x1", int(receipt["type"], 16),
         )
         for index, receipt in enumerate(block.receipts)
     ]  # fmt: skip
@@ -142,7 +144,22 @@ def _is_true(update: BlockUpdate, followed: frozenset[str], chain: TrueChain) ->
     plain = [structs.replace(log, log_index=0) for log in update.logs]
     if plain != [structs.replace(log, log_index=0) for log in logs]:
         return False
-    return update.transactions == (said.transactions if update.has_receipts else ())
+    if not update.has_receipts:
+        return update.transactions == () and update.traffic is None
+    return update.transactions == said.transactions and _swaps(update) == _true_swaps(true)
+
+
+def _swaps(update: BlockUpdate) -> Counter[str] | None:
+    if update.traffic is None:
+        return None
+    return Counter({each.emitter: each.count for each in update.traffic.swaps})
+
+
+def _true_swaps(block: TrueBlock) -> Counter[str]:
+    """Of all pools, followed or not."""
+    events = {"0x" + topic.hex() for topic in (V2_SWAP, SWAP)}
+    logs = [log for receipt in block.receipts for log in receipt["logs"]]
+    return Counter(log["address"] for log in logs if log["topics"][0] in events)
 
 
 def assert_true(

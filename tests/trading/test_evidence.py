@@ -10,6 +10,8 @@ from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.evidence import Evidence, Mover, Outcome
 from dexarb.core.market import Keyframe
 from dexarb.core.pool import Pool
+from dexarb.core.token import Address
+from dexarb.core.traffic import Change, Flow, SwapCount, Traffic
 from tests.support.scripted import Scripted
 from tests.support.worlds.blocks import GWEI, TRADER, transaction
 from tests.support.worlds.engines import engine, plain
@@ -91,6 +93,17 @@ def test_a_spread_that_a_trader_closed_has_vanished() -> None:
     assert found.mover is not None
     assert found.mover.place == 0
     assert (found.gain_token, found.gain) == (None, None)
+
+
+def test_a_spread_that_was_taken_through_a_pool_elsewhere() -> None:
+    """As its flow says: by the logs of our pools it is a trade."""
+    story = Story()
+    update = story.chain.mine(weth_pool(CHEAP, 2_500))
+    elsewhere = SwapCount(Address("0x" + "e1" * 20), "curve", 1)
+    flow = Flow(0, (0,), True, (Change(USDC, "7000000"),), ())
+    update = replace(update, traffic=Traffic((elsewhere,), (flow,)))
+    (found,) = story.engine.step(update).evidence
+    assert (found.outcome, found.gain_token, found.gain) == (Outcome.TAKEN, USDC, 7_000_000)
 
 
 def test_the_first_who_moves_the_pools_counts() -> None:

@@ -13,8 +13,10 @@ from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool
+from dexarb.core.token import Address
 from dexarb.core.trade import Fill, FillStatus, Position
-from dexarb.trading.models.rivals import arbitrages
+from dexarb.core.traffic import Change, Flow, SwapCount, Traffic
+from dexarb.trading.models.rivals import arbitrages, rivals
 from dexarb.trading.strategy import StrategySettings
 from tests.support.scripted import Scripted
 from tests.support.worlds.blocks import GWEI, transaction
@@ -248,6 +250,78 @@ def test_one_leg_alone_is_no_arbitrage_we_could_know_of() -> None:
     first = keyframe(cheap=2_450)
     pools = {pool.key: pool for pool in first.pools}
     assert not arbitrages(market_after(pools[CHEAP].swap(USDC, SIZE).pool))
+
+
+# -- what flows tell -----------------------------------------------------------------------------
+
+ELSEWHERE = Address("0x" + "e1" * 20)
+
+
+def with_flow(
+    update: BlockUpdate, gained: dict[Address, int], *, index: int = 0, is_closed: bool = True
+) -> BlockUpdate:
+    """The transaction also passed a pool that is not collected, and this is what it brought."""
+    swaps = SwapCount(Address(CHEAP), "v2", 1), SwapCount(ELSEWHERE, "curve", 1)
+    told = tuple(Change(token, str(amount)) for token, amount in gained.items())
+    flow = Flow(index, (0, 1), is_closed, (), told)
+    return replace(update, traffic=Traffic(swaps, (flow,)))
+
+
+def half(gained: dict[Address, int], **changes: bool) -> tuple[Market, BlockUpdate]:
+    """One leg in our cheap pool, the other one elsewhere."""
+    first = keyframe(cheap=2_450)
+    market, chain = Market(first), SmallChain(first)
+    bought = market.pools[CHEAP].swap(USDC, SIZE).pool
+    update = in_one_transaction(chain.mine(), bought, priority_fee=0)
+    update = with_flow(update, gained, **changes)
+    market.apply(update)
+    return market, update
+
+
+def test_an_arbitrage_that_closes_elsewhere_is_a_rival_by_its_flow() -> None:
+    market, update = half({USDC: 60 * 10**6})
+    assert arbitrages(market) == ()
+    (found,) = rivals(market, update)
+    assert (found.transaction_index, found.gains) == (0, {USDC: 60 * 10**6})
+    assert [swap.pool.key for swap in found.swaps] == [CHEAP]
+
+
+def test_a_trade_a_purchase_with_coins_and_what_is_not_known_are_none() -> None:
+    assert rivals(*half({USDC: -SIZE, WETH: 10**18})) == ()
+    assert rivals(*half({WETH: 10**18}, is_closed=False)) == ()
+    market, update = half({USDC: 1})
+    assert rivals(market, replace(update, traffic=None)) == ()
+
+
+def test_who_did_not_move_our_pools_is_no_rival() -> None:
+    market, update = half({USDC: 1})
+    assert rivals(market, with_flow(update, {USDC: 1}, index=1)) == ()
+
+
+def test_what_our_pools_tell_comes_before_what_a_flow_tells() -> None:
+    first = keyframe(cheap=2_450)
+    market, chain = Market(first), SmallChain(first)
+    after = arbitrage(market.pools[CHEAP], market.pools[DEAR])
+    update = with_flow(in_one_transaction(chain.mine(), *after, priority_fee=0), {USDC: 5})
+    market.apply(update)
+    assert rivals(market, update) == arbitrages(market) != ()
+
+
+@pytest.mark.parametrize(
+    ("has_flow", "gwei", "place"), [(False, 60, 0), (True, 60, 1), (True, 10**7, 0)]
+)
+def test_such_a_rival_comes_first_when_contested(*, has_flow: bool, gwei: int, place: int) -> None:
+    """He pays 20 gwei and gains 60 USD."""
+    strategy = settings(
+        priority_fee=gwei * GWEI, max_gas_price=10**8 * GWEI, min_profit_micro_usd=-(10**12)
+    )
+    first = keyframe()
+    made, chain = threshold_engine(first, strategy), SmallChain(first)
+    made.step(chain.mine(weth_pool(CHEAP, 2_450)))
+    bought = made.market.pools[CHEAP].swap(USDC, SIZE).pool
+    update = in_one_transaction(chain.mine(), bought, priority_fee=20 * GWEI)
+    update = with_flow(update, {USDC: 60 * 10**6}) if has_flow else update
+    assert made.step(update).fills[0].place == place
 
 
 # -- no bid beats frozen rivals ------------------------------------------------------------------

@@ -88,7 +88,10 @@ class Collector:
         self._rpc = rpc
         self._retrying = retrying
         self._feed_pause_s = feed_pause_s
-        self._headers = HeaderReader(rpc.scoped(attempts=2), config.chain.chain.header_fields)
+        chain = config.chain.chain
+        self._headers = HeaderReader(
+            rpc.scoped(attempts=2), chain.header_fields, is_sealed=chain.sealed_headers
+        )
         self._pace = Pace()
         self._recorder = Recorder(writer, retrying)
         self._check = SelfCheck(rpc, config.chain.multicall3 or MULTICALL3)

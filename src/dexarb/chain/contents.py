@@ -16,9 +16,11 @@ from typing import NamedTuple
 
 from dexarb.chain import decode, proof
 from dexarb.chain.decode import EventLog, Header, Receipt
+from dexarb.chain.flows import traffic_of
 from dexarb.core.block import Block, Log, Transaction
 from dexarb.core.pool import Pool
 from dexarb.core.token import Address
+from dexarb.core.traffic import Traffic
 from dexarb.errors import Refused
 
 RECEIPTS, LOGS = "eth_getBlockReceipts", "eth_getLogs"
@@ -92,6 +94,9 @@ class Contents:
     unknown_events: (pool, first topic) of watched pools' events that nobody knows; a pool that has
     them may be none of its kind. admitted: watched pools of which the bloom says that there may be
     a log although none came. It is empty where the bloom is too full to say that.
+
+    producer: who made the block, by its header. traffic: swaps of all pools, None where only logs
+    were to be had.
     """
 
     logs: tuple[Log, ...]
@@ -100,6 +105,8 @@ class Contents:
     is_proven: bool
     unknown_events: frozenset[tuple[Address, bytes]] = frozenset()
     admitted: frozenset[Address] = frozenset()
+    producer: Address | None = None
+    traffic: Traffic | None = None
 
 
 def check_header(header: Header, method: str, *, proven_before: bool) -> None:
@@ -126,6 +133,7 @@ def of_receipts(header: Header, receipts: Sequence[Receipt], watched: Watched) -
         if covered is None:
             _check_blooms(header, ordered, own)
         logs, unknown = _logs_of(ordered, watched)
+        traffic = traffic_of(ordered)
     except ValueError as error:
         raise Refused(RECEIPTS, f"malformed: {error}") from None
     outside = bool(logs) and covered is not None and logs[-1].transaction_index >= covered
@@ -135,6 +143,8 @@ def of_receipts(header: Header, receipts: Sequence[Receipt], watched: Watched) -
         has_receipts=True,
         is_proven=header.hash_matches is True and covered is not None and not outside,
         unknown_events=unknown,
+        producer=header.producer(),
+        traffic=traffic,
     )
 
 
@@ -281,7 +291,7 @@ def of_logs(header: Header, events: Sequence[EventLog], watched: Watched) -> Con
     except ValueError as error:
         raise Refused(LOGS, f"malformed: {error}") from None
     if header.logs_bloom is None:
-        return Contents(logs, (), has_receipts=False, is_proven=False)
+        return Contents(logs, (), has_receipts=False, is_proven=False, producer=header.producer())
     admitted, by_chance = watched.admitted(header.logs_bloom)
     missing = admitted - {log.address for log in logs}
     return Contents(
@@ -290,6 +300,7 @@ def of_logs(header: Header, events: Sequence[EventLog], watched: Watched) -> Con
         has_receipts=False,
         is_proven=header.hash_matches is True and not admitted,
         admitted=missing if by_chance < MAX_FALSE_ADMISSIONS else frozenset(),
+        producer=header.producer(),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from dexarb.chain import proof
+from dexarb.chain.seal import Seal, seal_of
 from dexarb.core.block import Block, BlockHash, Log, Transaction
 from dexarb.core.profile import ETHEREUM_HEADER
 from dexarb.core.token import Address
@@ -54,6 +55,9 @@ class Header:
     logs_bloom, receipts_root and transaction_count are None where the node left them out
     (pushed headers have no transactions).
 
+    miner: whom it names for the block, None where it names nobody. seal: where the chain's headers
+    are sealed, and this one is.
+
     hash_matches: True if the hash is that of these fields; False if it is not although all fields
     were known; None where that cannot be told, since one is missing or unknown.
     """
@@ -63,6 +67,12 @@ class Header:
     receipts_root: str | None
     transaction_count: int | None
     hash_matches: bool | None
+    miner: Address | None = None
+    seal: Seal | None = None
+
+    def producer(self) -> Address | None:
+        """Who made the block: who sealed it, else whom it names."""
+        return self.miner if self.seal is None else self.seal.signer()
 
 
 class EventLog(msgspec.Struct, frozen=True, rename="camel"):
@@ -116,19 +126,24 @@ class Receipt(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def header(
-    answer: Mapping[str, Any], method: str, fields: Sequence[str] = ETHEREUM_HEADER
+    answer: Mapping[str, Any],
+    method: str,
+    fields: Sequence[str] = ETHEREUM_HEADER,
+    *,
+    is_sealed: bool = False,
 ) -> Header:
     """The header in a node's answer to a method.
 
-    fields: what the chain's block hash is made of, in order. Raises Refused if it is malformed.
+    fields: what the chain's block hash is made of, in order. is_sealed: producers of this chain
+    sign their headers. Raises Refused if it is malformed.
     """
     try:
-        return _header(answer, fields)
+        return _header(answer, fields, is_sealed=is_sealed)
     except ValueError as error:
         raise Refused(method, f"malformed header: {error}") from None
 
 
-def _header(answer: Mapping[str, Any], fields: Sequence[str]) -> Header:
+def _header(answer: Mapping[str, Any], fields: Sequence[str], *, is_sealed: bool) -> Header:
     ints = {
         name: number(answer[name], bits, name)
         for name, bits in _BITS.items()
@@ -160,6 +175,8 @@ def _header(answer: Mapping[str, Any], fields: Sequence[str]) -> Header:
         receipts_root=None if receipts_root is None else _hex(receipts_root),
         transaction_count=len(transactions) if isinstance(transactions, list) else None,
         hash_matches=_hash_matches(answer, fields, {**ints, **rest}, own_hash),
+        miner=Address(_hex(rest["miner"])) if any(rest.get("miner", b"")) else None,
+        seal=seal_of({**ints, **rest}, fields) if is_sealed else None,
     )
 
 
@@ -212,6 +229,7 @@ def transaction(receipt: Receipt) -> Transaction:
         effective_gas_price=int(receipt.effective_gas_price or "0x0", 16),
         gas_used=int(receipt.gas_used, 16),
         succeeded=receipt.status is None or int(receipt.status, 16) != 0,
+        type=receipt.kind,
     )
 
 

@@ -53,6 +53,8 @@ app = _program(
     screens.scan,
     screens.spreads,
     screens.rivals,
+    screens.winners,
+    screens.census,
     screens.calibrate,
     copies.backup,
     copies.restore,

@@ -192,6 +192,41 @@ def rivals(
     return show(found, as_json=as_json)
 
 
+def winners(
+    history: History = None,
+    config: PaperFile = PAPER_TOML,
+    first: FirstBlock = None,
+    last: LastBlock = None,
+    count: BlockCount = None,
+    by: Annotated[str, typer.Option("--by", help="target (the contract called) or sender.")] = (
+        "target"
+    ),
+    as_json: Json = False,
+) -> int:
+    """Who earns what by arbitrage, net and a day, through whichever pools, at which places."""
+    from dexarb.screens.winners import answer
+
+    found = answer(
+        history, config=config, first=first, last=last, count=newest(count, first), by=by
+    )
+    return show(found, as_json=as_json)
+
+
+def census(
+    history: History = None,
+    config: PaperFile = PAPER_TOML,
+    first: FirstBlock = None,
+    last: LastBlock = None,
+    count: BlockCount = None,
+    as_json: Json = False,
+) -> int:
+    """How much of all swaps and profits passes collected pools, and what to collect next."""
+    from dexarb.screens.census import answer
+
+    found = answer(history, config=config, first=first, last=last, count=newest(count, first))
+    return show(found, as_json=as_json)
+
+
 def calibrate(
     history: History = None,
     config: PaperFile = PAPER_TOML,

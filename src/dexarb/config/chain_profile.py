@@ -33,7 +33,8 @@ from dexarb.errors import ConfigErrors, InvalidAddress
 
 
 class ChainTable(TomlTable):
-    """header_fields: what the chain's block hash is made of, in order, by their JSON names."""
+    """header_fields: what the chain's block hash is made of, in order, by their JSON names.
+    sealed_headers: producers sign their headers at the end of extraData (clique, bor)."""
 
     chain_id: Whole
     name: str
@@ -48,6 +49,7 @@ class ChainTable(TomlTable):
     builder_cutoff_ms: Whole = 0
     l1_data_fee: StrictBool = False
     header_fields: tuple[str, ...] = ETHEREUM_HEADER
+    sealed_headers: StrictBool = False
 
 
 class DexTable(TomlTable):

@@ -8,6 +8,7 @@ from typing import NamedTuple, NewType
 import msgspec
 
 from dexarb.core.token import Address
+from dexarb.core.traffic import Traffic
 
 BlockHash = NewType("BlockHash", str)
 """0x and 64 lower-case hexadecimal digits. What a node sends is none before it is decoded."""
@@ -52,8 +53,11 @@ class Log(msgspec.Struct, frozen=True, gc=False):
     log_index: int
 
 
-class Transaction(msgspec.Struct, frozen=True, gc=False):
-    """A transaction with its receipt, failed ones included. Prices in wei per gas."""
+class Transaction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A transaction with its receipt, failed ones included. Prices in wei per gas.
+
+    type: after EIP-2718, 0 for legacy ones; None where nobody kept it (histories before schema 4).
+    """
 
     index: int
     hash: str
@@ -62,6 +66,7 @@ class Transaction(msgspec.Struct, frozen=True, gc=False):
     effective_gas_price: int
     gas_used: int
     succeeded: bool
+    type: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,9 @@ class BlockUpdate:
     (histories of schema 1). One witness makes a block `consistent`, more make it `proven`. Who
     names a block names its ancestors, so later blocks of a branch witness for earlier ones.
     backfilled: it was fetched after its time; nobody here could have traded on it.
+    producer: who made the block, by the seal of its header or by its name there; None where it has
+    neither. traffic: the swaps of all pools; None without receipts. Both are None in histories
+    before schema 4.
     """
 
     seq: int
@@ -85,3 +93,5 @@ class BlockUpdate:
     has_receipts: bool = True
     witnesses: int | None = None
     backfilled: bool = False
+    producer: Address | None = None
+    traffic: Traffic | None = None

@@ -140,7 +140,14 @@ class Miner:
         header = await header_at(self.rpc, number)
         self.head = header.block
         found = contents.of_receipts(header, receipts, Watched(dict.fromkeys(self.pools, _EVENTS)))
-        update = BlockUpdate(self.head.number, self.head, found.logs, found.transactions)
+        update = BlockUpdate(
+            self.head.number,
+            self.head,
+            found.logs,
+            found.transactions,
+            producer=found.producer,
+            traffic=found.traffic,
+        )
         return Mined(update, tuple(ordered), tuple(receipts))
 
     async def _mined(

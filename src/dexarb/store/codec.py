@@ -20,10 +20,12 @@ from dexarb.core.market import Break, Entry, Keyframe, PoolsChanged
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.profile import ChainProfile
 from dexarb.core.token import Address, Token
+from dexarb.core.traffic import Traffic
 from dexarb.errors import PoolError, StoreError
 
 MAX_UINT32, MAX_UINT64 = (1 << 32) - 1, (1 << 64) - 1
 MAX_DECIMALS = 255
+MAX_DIGITS = 90
 
 _Uint32 = Annotated[int, msgspec.Meta(ge=0, le=MAX_UINT32)]
 _Seq = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
@@ -71,6 +73,8 @@ class _BlockLine(msgspec.Struct, tag_field="kind", tag="block"):
     has_receipts: bool
     witnesses: _Uint32 | None = None
     backfilled: bool = False
+    producer: Address | None = None
+    traffic: Traffic | None = None
 
 
 class _PoolLine(msgspec.Struct):
@@ -131,6 +135,7 @@ class _PoolsHeader(msgspec.Struct, tag_field="kind", tag="pools"):
 
 _encoder = msgspec.json.Encoder()
 _entry_decoder = msgspec.json.Decoder(_BlockLine | _KeyframeLine | _PoolsLine | _BreakLine)
+_traffic_decoder = msgspec.json.Decoder(Traffic | None)
 _header_decoder = msgspec.json.Decoder(_BlockHeader | _KeyframeHeader | _PoolsHeader | _BreakLine)
 
 
@@ -148,6 +153,8 @@ def from_hex(text: str) -> bytes:
 def encode_block(update: BlockUpdate) -> bytes:
     """The line of a block, without its newline. Raises ValueError for numbers out of bounds."""
     require_bounds(update.block, update.transactions)
+    if update.traffic is not None:
+        require_places(update.traffic)
     logs = [
         _LogLine(
             log.address,
@@ -167,6 +174,8 @@ def encode_block(update: BlockUpdate) -> bytes:
             update.has_receipts,
             update.witnesses,
             update.backfilled,
+            update.producer,
+            update.traffic,
         )
     )
 
@@ -286,8 +295,40 @@ def require_bounds(block: Block, transactions: tuple[Transaction, ...] = ()) -> 
             raise ValueError("transaction with an index, gas or gas price that is out of bounds")
 
 
+def require_places(traffic: Traffic) -> None:
+    """Raises ValueError for flows through pools that are not named, or of amounts that are none."""
+    named = len(traffic.swaps)
+    for flow in traffic.flows:
+        if not all(0 <= place < named for place in flow.pools):
+            raise ValueError("flow through a pool that its block does not name")
+        for change in (*flow.sender, *flow.target):
+            if not _is_amount(change.digits):
+                raise ValueError("flow of an amount that is out of bounds")
+
+
+def _is_amount(digits: str) -> bool:
+    """No token has more than 256 bits, and no receipt so many transfers of it as to double that."""
+    plain = digits.removeprefix("-")
+    return len(plain) <= MAX_DIGITS and plain.isdecimal() and plain.isascii()
+
+
+def decode_traffic(text: str | None, where: object) -> Traffic | None:
+    """As it stands in a line and, alone, in a closed file. where: as for `decode`."""
+    if text is None:
+        return None
+    try:
+        traffic: Traffic | None = _traffic_decoder.decode(text)
+        if traffic is not None:
+            require_places(traffic)
+        return traffic
+    except (msgspec.DecodeError, ValueError) as error:
+        raise StoreError(where, f"has traffic that is none: {error}") from error
+
+
 def _block(line: _BlockLine) -> BlockUpdate:
     require_bounds(line.block, line.transactions)
+    if line.traffic is not None:
+        require_places(line.traffic)
     return BlockUpdate(
         line.seq,
         line.block,
@@ -296,6 +337,8 @@ def _block(line: _BlockLine) -> BlockUpdate:
         line.has_receipts,
         line.witnesses,
         line.backfilled,
+        line.producer,
+        line.traffic,
     )
 
 

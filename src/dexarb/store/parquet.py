@@ -2,7 +2,8 @@
 
 blocks.parquet, logs.parquet and transactions.parquet carry cryo's column names and its default
 types (binary hashes and addresses, unsigned integers), as far as the collector records them, and
-beyond them seq, seen_at, canonical, gas_limit, has_receipts, witnesses and backfilled.
+beyond them seq, seen_at, canonical, gas_limit, has_receipts, witnesses, backfilled and traffic. The
+last is JSON, as in the line: nested columns take several times as long to read.
 The lines of all other entries stand beside them as they were: keyframe.json the segment's first,
 changes.jsonl those of pools that changed, break.json its last one where that is a break.
 Source of the columns: cryo, crates/freeze/src/datasets (blocks.rs, logs.rs, transactions.rs).
@@ -22,7 +23,7 @@ import duckdb
 from dexarb.core.block import Block, BlockHash, BlockUpdate, Log, Transaction
 from dexarb.core.token import Address
 from dexarb.errors import StoreError
-from dexarb.store.codec import LinkHeader, to_hex
+from dexarb.store.codec import LinkHeader, decode_traffic, to_hex
 from dexarb.store.segment import PARQUET_FILES
 
 BLOCKS, LOGS, TRANSACTIONS = PARQUET_FILES
@@ -31,16 +32,17 @@ _ROWS_AT_A_TIME = 2048
 _LINES = """
 CREATE TEMP TABLE lines AS
 SELECT seq, block, logs, transactions, has_receipts, witnesses,
-    coalesce(backfilled, false) AS backfilled, NOT list_contains($dead, seq) AS canonical
+    coalesce(backfilled, false) AS backfilled, producer, traffic,
+    NOT list_contains($dead, seq) AS canonical
 FROM read_json($path, format = 'newline_delimited', maximum_object_size = $longest, columns = {
     kind: 'VARCHAR', seq: 'UBIGINT', has_receipts: 'BOOLEAN', witnesses: 'UINTEGER',
-    backfilled: 'BOOLEAN',
+    backfilled: 'BOOLEAN', producer: 'VARCHAR', traffic: 'JSON',
     block: 'STRUCT(number UINTEGER, hash VARCHAR, parent_hash VARCHAR, timestamp UINTEGER,
         base_fee_per_gas UBIGINT, gas_used UBIGINT, gas_limit UBIGINT, seen_at DOUBLE)',
     logs: 'STRUCT(address VARCHAR, topics VARCHAR[], data VARCHAR, transaction_index UINTEGER,
         log_index UINTEGER)[]',
     transactions: 'STRUCT("index" UINTEGER, hash VARCHAR, sender VARCHAR, "to" VARCHAR,
-        effective_gas_price UBIGINT, gas_used UBIGINT, succeeded BOOLEAN)[]'})
+        effective_gas_price UBIGINT, gas_used UBIGINT, succeeded BOOLEAN, type UINTEGER)[]'})
 WHERE kind = 'block'
 """
 
@@ -52,7 +54,7 @@ SELECT block.number AS block_number, unhex(block.hash[3:]) AS block_hash,
     block.gas_used AS gas_used, block.gas_limit AS gas_limit,
     block.base_fee_per_gas AS base_fee_per_gas, $chain_id::UBIGINT AS chain_id,
     seq, block.seen_at AS seen_at, canonical, has_receipts,
-    witnesses, backfilled
+    witnesses, backfilled, unhex(producer[3:]) AS author, traffic::VARCHAR AS traffic
 FROM lines ORDER BY seq""",
     LOGS: """
 SELECT number AS block_number, log.transaction_index AS transaction_index,
@@ -72,18 +74,19 @@ SELECT number AS block_number, transaction."index" AS transaction_index,
     unhex(transaction.hash[3:]) AS transaction_hash,
     unhex(transaction.sender[3:]) AS from_address, unhex(transaction."to"[3:]) AS to_address,
     transaction.gas_used AS gas_used, transaction.effective_gas_price AS gas_price,
-    transaction.succeeded AS success, $chain_id::UBIGINT AS chain_id, seq, canonical
+    transaction.succeeded AS success, transaction.type AS transaction_type,
+    $chain_id::UBIGINT AS chain_id, seq, canonical
 FROM (
     SELECT seq, canonical, block.number AS number, unnest(transactions) AS transaction
     FROM lines)
 ORDER BY seq, transaction_index""",
 }
 
-# {proof}: columns that files of schema 1 lack.
+# {later}: columns that files of older schemas lack.
 _READ = {
     BLOCKS: """
 SELECT seq, block_number, block_hash, parent_hash, timestamp, base_fee_per_gas, gas_used,
-    gas_limit, seen_at, has_receipts, {proof}
+    gas_limit, seen_at, has_receipts, {later}
 FROM read_parquet($path) WHERE seq BETWEEN $from_seq AND $to_seq ORDER BY seq""",
     LOGS: """
 SELECT seq, address, topic0, topic1, topic2, topic3,
@@ -93,14 +96,19 @@ SELECT seq, address, topic0, topic1, topic2, topic3,
 FROM read_parquet($path) WHERE seq BETWEEN $from_seq AND $to_seq ORDER BY seq, log_index""",
     TRANSACTIONS: """
 SELECT seq, transaction_index, transaction_hash, from_address, to_address, gas_price, gas_used,
-    success
+    success, {later}
 FROM read_parquet($path) WHERE seq BETWEEN $from_seq AND $to_seq
 ORDER BY seq, transaction_index""",
 }
 _HEADERS = """
 SELECT seq, block_number, block_hash, parent_hash, timestamp
 FROM read_parquet($path) ORDER BY seq"""
-_PROOF, _NO_PROOF = "witnesses, backfilled", "NULL, false"
+_LATER = {
+    BLOCKS: {"witnesses": "NULL", "backfilled": "false", "author": "NULL", "traffic": "NULL"},
+    LOGS: {},
+    TRANSACTIONS: {"transaction_type": "NULL"},
+}
+"""What stands for them there."""
 _COLUMNS = "SELECT name FROM parquet_schema($path)"
 
 ParquetRow = tuple[Any, ...]
@@ -143,7 +151,18 @@ def read_blocks(folder: Path, from_seq: int, to_seq: int) -> Iterator[BlockUpdat
             _transactions(rows, addresses) for rows in _rows(third, folder / TRANSACTIONS, span)
         )
         for rows in _rows(first, folder / BLOCKS, span):
-            for seq, number, own, parent, *rest, receipts, witnesses, backfilled in rows:
+            for (
+                seq,
+                number,
+                own,
+                parent,
+                *rest,
+                receipts,
+                witnesses,
+                backfilled,
+                author,
+                traffic,
+            ) in rows:
                 yield BlockUpdate(
                     seq,
                     Block(number, BlockHash(to_hex(own)), BlockHash(to_hex(parent)), *rest),
@@ -152,6 +171,8 @@ def read_blocks(folder: Path, from_seq: int, to_seq: int) -> Iterator[BlockUpdat
                     receipts,
                     witnesses,
                     backfilled,
+                    addresses[author],
+                    decode_traffic(traffic, folder),
                 )
 
 
@@ -224,9 +245,11 @@ def _rows(
     cursor: duckdb.DuckDBPyConnection, path: Path, span: tuple[int, int]
 ) -> Iterator[list[ParquetRow]]:
     query = _READ[path.name]
-    if path.name == BLOCKS:
+    if later := _LATER[path.name]:
         columns = {name for (name,) in cursor.execute(_COLUMNS, {"path": str(path)}).fetchall()}
-        query = query.format(proof=_PROOF if "witnesses" in columns else _NO_PROOF)
+        query = query.format(
+            later=", ".join(name if name in columns else none for name, none in later.items())
+        )
     cursor.execute(query, {"path": str(path), "from_seq": span[0], "to_seq": span[1]})
     yield from _fetched(cursor)
 

@@ -19,8 +19,8 @@ from dexarb.errors import StoreError
 from dexarb.store import checksum
 from dexarb.store.files import disk_errors, replace_file
 
-SCHEMA_VERSION = 3
-SEALED_VERSIONS = (2, 3)
+SCHEMA_VERSION = 4
+SEALED_VERSIONS = (2, 3, 4)
 """Those whose manifest ends in a crc of its own."""
 MANIFEST = "manifest.json"
 LINES_SUFFIX = ".jsonl"

@@ -17,6 +17,7 @@ from dexarb.core.market import Keyframe, Market, PoolsChanged
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.profile import ReferencePool
 from dexarb.core.token import Address, Token
+from dexarb.core.traffic import Change, Flow, SwapCount, Traffic
 from tests.support.worlds.blocks import GENESIS, block, profile, ref_of, transaction
 from tests.support.worlds.events import position_log, state_log
 from tests.support.worlds.pools import v2_pool, v3_pool
@@ -98,6 +99,27 @@ def with_changes(
             entry = PoolsChanged(0, ref_of(ours), (), joined, left)
             ours.change(entry)
             made.append(entry)
+    return made
+
+
+def with_traffic(updates: Sequence[BlockUpdate]) -> list[BlockUpdate]:
+    """The same with all that schema 4 brought."""
+    made = []
+    for number, update in enumerate(updates):
+        traffic = Traffic(
+            (SwapCount(Address(V2_ONE), "uniswap_v2", 2), SwapCount(WBTC, "curve", number + 1)),
+            (Flow(1, (0, 1), number % 2 == 0, (), (Change(USDC, str((-3) ** number)),)),),
+        )
+        made.append(
+            replace(
+                update,
+                transactions=tuple(
+                    structs.replace(each, type=each.index % 5) for each in update.transactions
+                ),
+                producer=None if number % 5 == 0 else WETH,
+                traffic=traffic if update.has_receipts else None,
+            )
+        )
     return made
 
 

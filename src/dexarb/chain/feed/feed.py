@@ -62,6 +62,8 @@ class Received(NamedTuple):
             contents.has_receipts,
             witnesses=self.witnesses,
             backfilled=self.backfilled,
+            producer=contents.producer,
+            traffic=contents.traffic,
         )
 
 

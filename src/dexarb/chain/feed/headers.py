@@ -37,10 +37,13 @@ class HeaderReader:
     header of its own kind, and its blocks stay unproven.
     """
 
-    def __init__(self, rpc: Rpc, fields: Sequence[str] = ETHEREUM_HEADER) -> None:
-        """fields: what the chain's block hash is made of, in order."""
+    def __init__(
+        self, rpc: Rpc, fields: Sequence[str] = ETHEREUM_HEADER, *, is_sealed: bool = False
+    ) -> None:
+        """fields, is_sealed: as for `decode.header`."""
         self._rpc = rpc
         self._fields = fields
+        self._is_sealed = is_sealed
         self.are_proven = False
         self._unproven = self._proven = 0
         self._is_logged = False
@@ -49,7 +52,7 @@ class HeaderReader:
         """The header in an answer. asked: the hash or number it has to have. Raises Refused."""
         if not isinstance(answer, dict):
             raise Refused(_METHOD, "no header")
-        header = decode.header(answer, _METHOD, self._fields)
+        header = decode.header(answer, _METHOD, self._fields, is_sealed=self._is_sealed)
         block = header.block
         if asked is not None and asked not in (block.hash, block.number, *_TAGS):
             raise Refused(_METHOD, f"block {block.number} {block.hash}, asked for {asked}")

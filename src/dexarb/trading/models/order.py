@@ -17,7 +17,7 @@ from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.trade import Position
 from dexarb.trading.models.model import Model
-from dexarb.trading.models.rivals import arbitrages
+from dexarb.trading.models.rivals import rivals
 from dexarb.trading.models.tips import bids, is_own, keeps_order
 from dexarb.trading.models.value import Valuation
 
@@ -43,6 +43,7 @@ class BlockPlaces:
 
     def __init__(self, market: Market, update: BlockUpdate, valuation: Valuation) -> None:
         self._market = market
+        self._update = update
         self._valuation = valuation
         by_place = bids(update)
         is_claimed = update.has_receipts and market.profile.ordering == "fee"
@@ -66,7 +67,7 @@ class BlockPlaces:
         """Transaction index and worth of the block's arbitrages."""
         return [
             (rival.transaction_index, rival.worth(self._valuation))
-            for rival in arbitrages(self._market)
+            for rival in rivals(self._market, self._update)
         ]
 
     def is_known(self, position: Position) -> bool:

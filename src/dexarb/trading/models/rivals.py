@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market, Swap
 from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
@@ -16,11 +17,12 @@ from dexarb.trading.models.value import Valuation, rounded_down
 
 @dataclass(frozen=True, slots=True)
 class Arbitrage:
-    """A transaction whose swaps in our pools close a cycle with a gain.
+    """A transaction whose swaps in our pools close a cycle with a gain, or one that moved them and
+    that is an arbitrage by its flow.
 
-    gains: what it had more of afterwards, by token in smallest units, before gas and whatever it
-    paid outside our pools. Empty where the same transaction gave up other tokens as well, so that
-    its gain cannot be told.
+    swaps: those in our pools. gains: what it had more of afterwards, by token in smallest units,
+    before gas and whatever it paid outside our pools. Empty where the same transaction gave up
+    other tokens as well, so that its gain cannot be told.
     """
 
     transaction_index: int
@@ -44,7 +46,7 @@ class Arbitrage:
 
 
 def arbitrages(market: Market) -> tuple[Arbitrage, ...]:
-    """Those of the latest block, in its order."""
+    """Those of the latest block that our pools tell, in its order."""
     found = []
     for index, swaps in sorted(market.swaps().items()):
         if len({swap.pool.key for swap in swaps}) < 2:
@@ -55,6 +57,28 @@ def arbitrages(market: Market) -> tuple[Arbitrage, ...]:
             gains = {token: amount for token, amount in net.items() if amount > 0}
             found.append(Arbitrage(index, swaps, gains if is_clean else {}))
     return tuple(found)
+
+
+def rivals(market: Market, update: BlockUpdate) -> tuple[Arbitrage, ...]:
+    """Those of the latest block, `update`, that moved our pools, in its order.
+
+    What our pools tell comes first: it leaves out what a rival paid for a loan, so it says rather
+    too much of his gain than too little. Where they tell nothing the flow does, if the history has
+    it: the cycle closed through pools that are not collected.
+    """
+    found = {each.transaction_index: each for each in arbitrages(market)}
+    moved = {log.transaction_index for log in update.logs}
+    gains = {
+        flow.transaction_index: flow.gains()
+        for flow in (() if update.traffic is None else update.traffic.flows)
+        if flow.transaction_index in moved - found.keys()
+    }
+    if any(gains.values()):
+        swaps = market.swaps()
+        for index, gained in gains.items():
+            if gained:
+                found[index] = Arbitrage(index, swaps.get(index, ()), gained)
+    return tuple(found[index] for index in sorted(found))
 
 
 def left_over(swaps: Sequence[Swap]) -> Mapping[Address, int]:

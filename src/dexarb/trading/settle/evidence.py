@@ -20,7 +20,7 @@ from dexarb.core.route import Cycle, CycleId
 from dexarb.core.saved import NounReader, NounWriter
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision
-from dexarb.trading.models.rivals import Arbitrage, arbitrages
+from dexarb.trading.models.rivals import Arbitrage, rivals
 
 _Key = tuple[CycleId, BlockHash]
 """Cycle id and hash of the block at whose end it was open."""
@@ -149,7 +149,7 @@ class EvidenceTracker:
             touching = market.touching(watch.cycle.pools) if watch.mover is None else ()
             if touching:
                 if by_index is None:
-                    by_index = {each.transaction_index: each for each in arbitrages(market)}
+                    by_index = {each.transaction_index: each for each in rivals(market, update)}
                 watch = _moved(watch, update, touching[0], by_index.get(touching[0]))
                 self._watches[key] = watch
             evidence = _conclusion(watch, update.block, watch.cycle in open_cycles)
