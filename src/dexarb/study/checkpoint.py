@@ -14,7 +14,7 @@ from dexarb.errors import StateError
 from dexarb.trading.decide.custom import OwnState
 from dexarb.trading.state import EngineState
 
-STATE_FORMAT = 1
+STATE_FORMAT = 2
 """Another one as soon as a fold means something else by its state. What has another format is not
 looked at: the trader then begins further back, at last at its first entry."""
 
