@@ -147,6 +147,6 @@ def block_from(reader: LedgerReader, seq: int) -> tuple[int, int] | None:
 def foreseen(reader: LedgerReader, strategy: StrategyHash) -> list[Foreseen]:
     """Of a strategy that weighs misses, what was expected against what came, ascending; empty for
     any other, and for a ledger from before there was such a thing."""
-    if not reader.rows("SELECT 1 FROM sqlite_master WHERE name = 'chances'"):
+    if not reader.has_chances:
         return []
     return [Foreseen(*row) for row in reader.rows(_FORESEEN, {"strategy": strategy})]
