@@ -21,6 +21,7 @@ from dexarb.trading.decide.desk import decision_id
 from dexarb.trading.models.competition import toss_ppm
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.seams import View
+from dexarb.trading.settle.chances import Place
 from dexarb.trading.strategy import StrategySettings
 
 MILLION = 1_000_000
@@ -60,6 +61,8 @@ class Trade:
     net: int
     capital: int
     gas_reserve: int
+    p_fill_ppm: int | None
+    expected: int | None
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,9 @@ class PlainLoop:
             elif trade.net < needed:
                 best = None if facts.is_dust else trade.net
                 skips.append(Skip(name, cycle, SkipReason.PROFIT, needed, best, facts.is_dust))
+            elif trade.expected is not None and trade.expected < self._asked(settings):
+                best, needed = None if facts.is_dust else trade.expected, self._asked(settings)
+                skips.append(Skip(name, cycle, SkipReason.EXPECTED, needed, best, facts.is_dust))
             else:
                 wanted.append(trade)
         for facts in near_misses:
@@ -159,6 +165,11 @@ class PlainLoop:
                     skip = Skip(name, cycle, SkipReason.SIZE)
             skips.append(skip)
         self._take(i, wanted, outcome)
+
+    @staticmethod
+    def _asked(settings: StrategySettings) -> int:
+        assert settings.min_expected_micro_usd is not None
+        return settings.min_expected_micro_usd
 
     def _skip(self, i: int, facts: Facts, outcome: Outcome) -> Skip | None:
         """What needs no amount: stale, pair, hops, no_price, spread. Counts the episode."""
@@ -274,6 +285,10 @@ class PlainLoop:
             settings.gas_cost_micro_usd,
             settings.slippage_haircut_ppm,
             settings.max_gas_price,
+            settings.min_expected_micro_usd is not None,
+            settings.position,
+            settings.latency_blocks,
+            settings.competition_rate_ppm,
         )
         if key not in self.trades:
             self.trades[key] = self._compute(opportunity, settings)
@@ -307,15 +322,35 @@ class PlainLoop:
         if settings.gas_cost_micro_usd is not None:
             cost = reserve = settings.gas_cost_micro_usd
         haircut = ceil(Fraction(max(gain, 0) * settings.slippage_haircut_ppm, MILLION))
+        net = gain - cost - haircut
+        p_fill = expected = None
+        if settings.min_expected_micro_usd is not None:
+            cycle = opportunity.cycle
+            p_fill = self.view.chances.p_fill_ppm(
+                cycle,
+                market.block.number - self.view.episodes.opened(cycle),
+                Place(settings.position, settings.latency_blocks, settings.competition_rate_ppm),
+                priority_fee,
+                ordered=market.profile.ordering == "fee",
+            )
+            pools = [market.pools[pool].gas for pool in cycle.pools]
+            units = min(self.gas.before_run(pools), 2 * gas_units)
+            miss = valuation.gas_cost_micro_usd(units * gas_price)
+            if settings.gas_cost_micro_usd is not None:
+                miss = settings.gas_cost_micro_usd
+            chance = Fraction(p_fill, MILLION)
+            expected = floor(chance * net - (1 - chance) * miss)
         return Trade(
             opportunity,
             amount_in,
             amount_out,
             gas_units,
             priority_fee,
-            gain - cost - haircut,
+            net,
             0 if flash else value,
             reserve,
+            p_fill,
+            expected,
         )
 
     def _quote(
@@ -364,4 +399,5 @@ class PlainLoop:
             gas_reserve_micro_usd=trade.gas_reserve,
             fixed_gas_cost_micro_usd=settings.gas_cost_micro_usd,
             competition_lost=toss < settings.competition_rate_ppm,
+            p_fill_ppm=trade.p_fill_ppm,
         )

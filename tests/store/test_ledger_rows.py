@@ -64,6 +64,7 @@ DECISION_FIELDS = {
     "gas_reserve_micro_usd": micro_usd,
     "fixed_gas_cost_micro_usd": st.none() | micro_usd,
     "competition_lost": st.booleans(),
+    "p_fill_ppm": st.none() | st.integers(0, 10**6),
 }
 FILL_FIELDS = {
     "decision": st.builds(Decision, **DECISION_FIELDS),

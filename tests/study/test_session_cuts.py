@@ -18,6 +18,7 @@ from dexarb.core.trade import FillStatus, Position, SkipReason
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
+from dexarb.store.ledger_figures import foreseen
 from dexarb.store.ledger_reader import read_only
 from dexarb.study import session as session_module
 from dexarb.trading.decide.custom import Factories
@@ -89,6 +90,7 @@ def strategies(version: int) -> list[StrategySettings]:
             max_daily_trades=40,
             position=position,
             latency_blocks=1 + number % 2,
+            min_expected_micro_usd=500_000 if number in (1, 2) else None,
             kind="second" if number == 3 else "threshold",
         )
         for number, position in enumerate(Position)
@@ -159,7 +161,12 @@ def test_a_trader_killed_at_every_entry_has_the_ledger_of_one_run(
         assert any(row.reorged_seq for row in fills)
         assert any(row.state == "void" for row in ledger.decisions())
         assert len({row.hour for row in skips}) > 2
-        assert {row.reason for row in skips} >= {SkipReason.STALE, SkipReason.POOL_BUSY}
+        assert {row.reason for row in skips} >= {
+            SkipReason.STALE,
+            SkipReason.EXPECTED,
+            SkipReason.POOL_BUSY,
+        }
+        assert any(foreseen(ledger, row.hash) for row in ledger.strategies())
         assert len(ledger.epochs()) > len(ledger.strategies())
     cut = Trader(reader, tmp_path / "cut.db", factories)
     found = []

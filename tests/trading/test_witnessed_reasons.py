@@ -29,7 +29,7 @@ from tests.support.worlds.random_trading import keyframe, random_block, settings
 Seen = tuple[Cycle, SkipReason | None, int | None]
 """The cycle, the reason against it, and the best there was where that is a threshold."""
 
-THRESHOLDS = (SkipReason.SPREAD, SkipReason.PROFIT)
+THRESHOLDS = (SkipReason.SPREAD, SkipReason.PROFIT, SkipReason.EXPECTED)
 
 
 class AskedAgain:

@@ -141,6 +141,8 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
         "cooldown_blocks": "Blocks until one that losses stopped goes on; 0: never.",
         "max_hops": "Longest cycle.",
         "min_spread_percent": "Least spread after fees.",
+        "min_expected_usd": "Least expected value: chance of a fill times profit, less chance of a "
+        "miss times its gas.",
         "dexes": "Only cycles within these DEXes.",
         "capital_usd": "Bounds open trades together; else the trade size does.",
         "priority_fee_gwei": "Bid per gas.",

@@ -57,6 +57,7 @@ class StrategyTable(TomlTable):
     cooldown_blocks: Annotated[Whole, Field(ge=0, le=10**9)] = 0
     max_hops: Annotated[Whole, Field(ge=2, le=4)] = 4
     min_spread_percent: Percent = Decimal(0)
+    min_expected_usd: Annotated[Usd, Field(ge=-(10**9))] | None = None
     dexes: tuple[str, ...] = ()
     capital_usd: Annotated[Usd, Field(gt=0)] | None = None
     priority_fee_gwei: Gwei | None = None
@@ -90,6 +91,7 @@ SCALED = (
     Scaled("competition_rate", "competition_rate_ppm", PPM),
     Scaled("daily_loss_limit_usd", "daily_loss_limit_micro_usd", MICRO_USD),
     Scaled("min_spread_percent", "min_spread_ppm", PPM_PER_PERCENT),
+    Scaled("min_expected_usd", "min_expected_micro_usd", MICRO_USD),
     Scaled("capital_usd", "capital_micro_usd", MICRO_USD),
     Scaled("priority_fee_gwei", "priority_fee", GWEI),
     Scaled("bid_percent", "bid_ppm", PPM_PER_PERCENT),

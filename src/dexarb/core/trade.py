@@ -91,7 +91,8 @@ class Decision(NamedTuple):
     deadline_block the last; where latency_ms makes it miss first_block, the deadline moves as far.
     Money in integer micro-USD: capital is what it binds of the strategy's own, gas_reserve what
     its gas may cost at most. fixed_gas_cost_micro_usd replaces the measured gas where a strategy
-    sets it. competition_lost: the coin has given it to a rival.
+    sets it. competition_lost: the coin has given it to a rival. p_fill_ppm: how likely it was
+    thought to be filled, where the strategy weighs that.
     """
 
     id: DecisionId
@@ -114,6 +115,7 @@ class Decision(NamedTuple):
     gas_reserve_micro_usd: int = 0
     fixed_gas_cost_micro_usd: int | None = None
     competition_lost: bool = False
+    p_fill_ppm: int | None = None
 
     @property
     def least_amount_out(self) -> int:
@@ -136,6 +138,7 @@ class SkipReason(StrEnum):
     SPREAD = "spread"
     SIZE = "size"
     PROFIT = "profit"
+    EXPECTED = "expected"
     GAS_PRICE = "gas_price"
     CAPITAL = "capital"
     DAILY_TRADES = "daily_trades"
@@ -154,10 +157,10 @@ class SkipCount(NamedTuple):
     """How often a strategy, by hash, skipped for a reason in a UTC hour (hours since 1970).
 
     The nearest miss of these is set where the reason is a threshold and one of them was more than
-    dust (docs/search.md): what was needed and the best there was, in micro-USD for PROFIT and in
-    ppm for SPREAD, and the block. The best profit is exact where it had a chance to be enough;
-    elsewhere it is what there could have been at most by the float curve, without the gas of
-    ticks crossed.
+    dust (docs/search.md): what was needed and the best there was, in micro-USD for PROFIT and
+    EXPECTED and in ppm for SPREAD, and the block. The best profit is exact where it had a chance to
+    be enough; elsewhere it is what there could have been at most by the float curve, without the
+    gas of ticks crossed.
     """
 
     strategy: StrategyHash

@@ -12,6 +12,7 @@ from dexarb.screens.names import Names
 from dexarb.screens.output import listed
 from dexarb.screens.stopped import words
 from dexarb.screens.tables import apart, usd
+from dexarb.store.ledger_figures import Foreseen, foreseen
 from dexarb.store.ledger_notes import METRICS
 from dexarb.store.ledger_reader import LedgerReader
 from dexarb.store.ledger_rows import StrategyRow, StrategyTotals
@@ -43,7 +44,8 @@ class Explanation:
     """All that the ledger says about a strategy.
 
     last_block: of the ledger. earlier: hashes of other parameter sets under the same name.
-    problem: the traceback of a strategy that failed in its own code.
+    problem: the traceback of a strategy that failed in its own code. foreseen: its chances of a
+    fill against what came.
     """
 
     strategy: StrategyRow
@@ -58,6 +60,7 @@ class Explanation:
     funnel: Funnel
     misses: tuple[Miss, ...]
     costs: Costs = UNKNOWN
+    foreseen: tuple[Foreseen, ...] = ()
 
     @property
     def obstacle(self) -> Obstacle | None:
@@ -101,6 +104,7 @@ def explanations(
                 funnel=_funnel(totals[row.hash], skips),
                 misses=tuple(_misses(skips)),
                 costs=costs,
+                foreseen=tuple(foreseen(reader, row.hash)),
             )
         )
     return found
@@ -173,7 +177,8 @@ def nearly(miss: Miss) -> str:
     """`needed 5.00 USD, best was 0.41 USD at block 812`"""
     needed, best = quantities(miss.reason, miss.needed, miss.best)
     unit = unit_of(miss.reason)
-    less = ": less than its gas costs" if unit == "USD" and miss.best < 0 < miss.needed else ""
+    is_loss = miss.reason is SkipReason.PROFIT and miss.best < 0 < miss.needed
+    less = ": less than its gas costs" if is_loss else ""
     return f"needed {needed} {unit}, best was {best} {unit} at block {miss.block}{less}"
 
 
@@ -208,10 +213,15 @@ def wants(settings: StrategySettings, names: Names) -> str:
     pairs = listed([names.pair(pair) for pair in settings.pairs], PAIRS_SHOWN)
     return (
         f"{pairs}; wants {usd(settings.min_profit_micro_usd)} USD after gas and "
-        f"{settings.min_spread_ppm / PPM_PER_PERCENT:g} % after fees;\n"
+        f"{settings.min_spread_ppm / PPM_PER_PERCENT:g} % after fees{_expects(settings)};\n"
         f"up to {settings.max_trade_size_micro_usd / MICRO_USD:,.0f} USD {_funding(settings)} and "
         f"{settings.max_gas_price / GWEI:g} gwei; bids {_bid(settings)}"
     )
+
+
+def _expects(settings: StrategySettings) -> str:
+    asked = settings.min_expected_micro_usd
+    return "" if asked is None else f",\n{usd(asked)} USD with misses counted in"
 
 
 def _funding(settings: StrategySettings) -> str:

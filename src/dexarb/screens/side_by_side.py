@@ -6,7 +6,7 @@ counts; that is found by deciding again over the recorded history, and checked a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,10 +33,11 @@ from dexarb.screens.tables import plain_table
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_notes import FIRST_SEQ, STATE_AGES, StateAge
 from dexarb.store.ledger_reader import read_only
+from dexarb.store.ledger_rows import Epoch, StrategyRow
 from dexarb.study.redecide import redecided
 from dexarb.study.side_by_side import Episode, Furthest, SideBySide, counts
 from dexarb.study.study import run
-from dexarb.trading.strategy import THRESHOLD
+from dexarb.trading.strategy import THRESHOLD, StrategySettings, weighs_misses
 
 SHOWN = 30
 BETTER_FIRST = "another trade of the same block came first"
@@ -132,6 +133,7 @@ def compare(
         history = HistoryReader(reader.history)
         first, last = reader.note(FIRST_SEQ) or 0, reader.seq
         epochs, state_ages = reader.epochs(), reader.note(STATE_AGES) or ()
+        weighing_from = _weighing_from(reader.strategies(), epochs)
         in_ledger = {row.decision.id for key in keys for row in reader.decisions(key)}
         fills = [row.fill for key in keys for row in reader.fills(key) if row.reorged_seq is None]
     feed = redecided(
@@ -141,6 +143,7 @@ def compare(
         from_seq=first,
         to_seq=last,
         state_ages=state_ages or (StateAge(first, files.max_state_age_s),),
+        weighing_from=weighing_from,
     )
     found = run(SideBySide(keys), shown(feed, "deciding again", last - first))
     return Comparison(
@@ -152,6 +155,16 @@ def compare(
         {fill.decision.id: fill.status.value for fill in fills},
         {fill.decision.id: fill.net_micro_usd for fill in fills},
     )
+
+
+def _weighing_from(rows: Sequence[StrategyRow], epochs: Sequence[Epoch]) -> int | None:
+    """The entry from which on chances have been counted: they are the same for all strategies."""
+    weighing = {
+        row.hash
+        for row in rows
+        if weighs_misses([StrategySettings.from_canonical(row.name, row.config)])
+    }
+    return min((each.from_seq for each in epochs if each.strategy in weighing), default=None)
 
 
 def _outcome(stand: Furthest, found: Comparison) -> str:

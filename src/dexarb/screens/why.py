@@ -12,7 +12,7 @@ from rich.text import Text
 
 from dexarb.config.paths import config_paths
 from dexarb.core.text import as_name
-from dexarb.core.units import MICRO_USD
+from dexarb.core.units import MICRO_USD, PPM_PER_PERCENT
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.collector_health import trading_remarks
@@ -28,6 +28,7 @@ from dexarb.screens.explanation import (
 from dexarb.screens.names import Names, find_strategy, names_of, state_beside
 from dexarb.screens.output import in_lines
 from dexarb.screens.tables import UNKNOWN, band, bar, plain_table, signed_usd
+from dexarb.store.ledger_figures import Foreseen
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.funnel import EXPLAINED, Funnel
 from dexarb.study.stops import stop_as_json
@@ -96,6 +97,7 @@ class OneInFull(Answer):
             Text(sentence(found), style="bold yellow"),
             _table(found.funnel),
             *map(Text, misses),
+            *_foreseen(found),
             *_books(found),
         )
 
@@ -139,11 +141,50 @@ def _explanation_json(found: Explanation) -> dict[str, Any]:
             | in_units(miss.reason, miss.needed, miss.best)
             for miss in found.misses
         ],
+        "p_fill": _foreseen_json(found.foreseen),
         "obstacle": None if obstacle is None else asdict(obstacle),
         "sentence": sentence(found),
         "earlier": list(found.earlier),
         "problem": found.problem,
     }
+
+
+def _foreseen_json(foreseen: Sequence[Foreseen]) -> dict[str, Any] | None:
+    """None of a strategy that does not weigh misses, or has not sent anything that is settled."""
+    if not foreseen:
+        return None
+    return {
+        **_told_json(foreseen),
+        "bands": [
+            {"from_percent": each.tenth * 10, "to_percent": each.tenth * 10 + 10}
+            | _told_json([each])
+            for each in foreseen
+        ],
+    }
+
+
+def _told_json(foreseen: Sequence[Foreseen]) -> dict[str, float]:
+    settled = sum(each.settled for each in foreseen)
+    return {
+        "settled": settled,
+        "predicted_percent": sum(each.sum_ppm for each in foreseen) / settled / PPM_PER_PERCENT,
+        "came_percent": 100 * sum(each.filled for each in foreseen) / settled,
+    }
+
+
+def _foreseen(found: Explanation) -> Iterator[RenderableType]:
+    """Chances of a fill against what came."""
+    told = _foreseen_json(found.foreseen)
+    if told is None:
+        return
+    table = plain_table(None, "chance given")
+    for name in ("settled", "predicted", "came"):
+        table.add_column(name, justify="right")
+    for each in [*told["bands"], told]:
+        band = f"{each['from_percent']} to {each['to_percent']} %" if each is not told else "all"
+        shares = (f"{each[key]:.1f} %" for key in ("predicted_percent", "came_percent"))
+        table.add_row(band, str(each["settled"]), *shares)
+    yield table
 
 
 def _table(found: Funnel) -> RenderableType:

@@ -253,6 +253,14 @@ class BlockBooks:
             DECISION.insert("decisions", "seq", "state"),
             [(self._seq, "open", *DECISION.values(decision)) for decision in rows],
         )
+        weighed = [place for place, each in enumerate(rows) if each.p_fill_ppm is not None]
+        if weighed:
+            ((last,),) = self._connection.execute("SELECT max(n) FROM decisions").fetchall()
+            first = last - len(rows) + 1
+            self._many(
+                "INSERT INTO chances (decision, p_fill_ppm) VALUES (?, ?)",
+                [(first + place, rows[place].p_fill_ppm) for place in weighed],
+            )
 
     def add_fills(self, fills: Iterable[Fill]) -> None:
         """Outcomes in this block: their decisions are settled."""

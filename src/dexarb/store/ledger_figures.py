@@ -46,6 +46,14 @@ WHERE f.reorged_seq IS NULL AND decisions.strategy IN (SELECT value FROM json_ea
 GROUP BY 1 ORDER BY 1
 """
 
+# By tenths of the chance that was given; what a coin has lost or came too late did not come either.
+_FORESEEN = """
+SELECT min(c.p_fill_ppm / 100000, 9), count(*), sum(c.p_fill_ppm), sum(f.status = 'filled')
+FROM chances c JOIN decisions d ON d.n = c.decision JOIN fills f ON f.decision = d.n
+WHERE f.reorged_seq IS NULL AND d.strategy = :strategy
+GROUP BY 1 ORDER BY 1
+"""
+
 _SINCE = f"SELECT {_SUMS} FROM fills f WHERE f.reorged_seq IS NULL AND f.seq >= :seq"
 _SENT_SINCE = "SELECT count(*) FROM decisions WHERE seq >= :seq"
 _BLOCK_FROM = "SELECT number, timestamp FROM blocks WHERE seq >= :seq ORDER BY seq LIMIT 1"
@@ -55,6 +63,16 @@ _SECONDS = """
 SELECT min(timestamp), max(timestamp) FROM blocks
 WHERE number BETWEEN :first AND :last AND timestamp BETWEEN :first_second AND :last_second
 """
+
+
+class Foreseen(NamedTuple):
+    """Of settled decisions whose chance of a fill lay in the same tenth: how many, the sum of the
+    chances in ppm, and how many were filled."""
+
+    tenth: int
+    settled: int
+    sum_ppm: int
+    filled: int
 
 
 class EpochTimes(NamedTuple):
@@ -124,3 +142,11 @@ def block_from(reader: LedgerReader, seq: int) -> tuple[int, int] | None:
     """Number and timestamp of the first recorded block from that entry on."""
     found = reader.rows(_BLOCK_FROM, {"seq": seq})
     return (found[0][0], found[0][1]) if found else None
+
+
+def foreseen(reader: LedgerReader, strategy: StrategyHash) -> list[Foreseen]:
+    """Of a strategy that weighs misses, what was expected against what came, ascending; empty for
+    any other, and for a ledger from before there was such a thing."""
+    if not reader.has_chances:
+        return []
+    return [Foreseen(*row) for row in reader.rows(_FORESEEN, {"strategy": strategy})]

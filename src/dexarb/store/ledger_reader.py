@@ -297,7 +297,7 @@ class LedgerReader:
     ) -> list[DecisionRow]:
         """In the order in which they were made; `after`: only those of later entries."""
         rows = self._all(
-            f"""SELECT {_DECISION}, d.state
+            f"""SELECT {_DECISION}, {self._p_fill}, d.state
             FROM decisions d JOIN blocks b ON b.seq = d.seq {_ROUTE_OF.format("d")}
             WHERE {_of(strategy)} AND (:state IS NULL OR d.state = :state)
                 AND d.n > {_last_before("decisions")}
@@ -306,6 +306,17 @@ class LedgerReader:
         )
         load = _Loader(self._cycles)
         return [load.decision_row(row) for row in rows]
+
+    @property
+    def has_chances(self) -> bool:
+        """Not a ledger that only a program from before them has written."""
+        return bool(self._all("SELECT 1 FROM sqlite_master WHERE name = 'chances'"))
+
+    @property
+    def _p_fill(self) -> str:
+        """Of decision d, as a column."""
+        chance = "SELECT p_fill_ppm FROM chances WHERE decision = d.n"
+        return f"({chance}) AS p_fill_ppm" if self.has_chances else "NULL AS p_fill_ppm"
 
     def open_decisions(self) -> list[Decision]:
         """Sent and not settled yet, in the order in which they were made."""
@@ -323,7 +334,7 @@ class LedgerReader:
         entries; blocks: only those in these. last: of these only so many, the newest."""
         rows = self._all(
             f"""SELECT * FROM (
-                SELECT {_DECISION}, {FILL.names("f")}, f.seq, {BLOCK.names("fb")},
+                SELECT {_DECISION}, {self._p_fill}, {FILL.names("f")}, f.seq, {BLOCK.names("fb")},
                     f.reorged_seq, f.n
                 FROM fills f JOIN decisions d ON d.n = f.decision
                 JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
@@ -446,10 +457,11 @@ class _Loader:
         return seq, known
 
     def _decision(self, values: Iterator[Any]) -> tuple[int, Decision]:
-        """From _DECISION, with its seq."""
+        """From _DECISION and _p_fill, with its seq."""
         row = DECISION.take(values)
         seq, block = self._block(values)
-        return seq, DECISION.read(row, block=block, cycle=self._cycle(values))
+        cycle = self._cycle(values)
+        return seq, DECISION.read(row, block=block, cycle=cycle, p_fill_ppm=next(values))
 
     def decision_row(self, row: Row) -> DecisionRow:
         values = iter(row)

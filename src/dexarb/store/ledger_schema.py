@@ -37,6 +37,10 @@ _CHECKPOINTS = """CREATE TABLE IF NOT EXISTS checkpoints (
     format INTEGER NOT NULL, state BLOB NOT NULL
 ) STRICT"""
 
+_CHANCES = """CREATE TABLE IF NOT EXISTS chances (
+    decision INTEGER PRIMARY KEY REFERENCES decisions (n), p_fill_ppm INTEGER NOT NULL
+) STRICT"""
+
 _REALITIES = f"CREATE TABLE realities ({REALITY.sql}) STRICT, WITHOUT ROWID"
 
 TABLES = f"""
@@ -157,6 +161,7 @@ def furnish(connection: sqlite3.Connection) -> None:
         connection.execute(f"DROP INDEX IF EXISTS {name}")
     connection.execute(_WAITING)
     connection.execute(_CHECKPOINTS)
+    connection.execute(_CHANCES)
     connection.execute("COMMIT")
 
 

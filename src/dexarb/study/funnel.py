@@ -21,6 +21,7 @@ EXPLAINED: Mapping[SkipReason, str] = {
     SkipReason.SPREAD: "spread too small after fees",
     SkipReason.SIZE: "cannot be filled at its size",
     SkipReason.PROFIT: "too little after gas",
+    SkipReason.EXPECTED: "too little after misses",
     SkipReason.GAS_PRICE: "gas price too high",
     SkipReason.CAPITAL: "its money is bound",
     SkipReason.DAILY_TRADES: "daily trades used up",

@@ -18,6 +18,7 @@ PARAMETERS: Mapping[SkipReason, str] = {
     SkipReason.SPREAD: "min_spread_percent",
     SkipReason.SIZE: "max_trade_size_usd",
     SkipReason.PROFIT: "min_profit_usd",
+    SkipReason.EXPECTED: "min_expected_usd",
     SkipReason.GAS_PRICE: "max_gas_gwei",
     SkipReason.CAPITAL: "capital_usd",
     SkipReason.DAILY_TRADES: "max_daily_trades",

@@ -21,6 +21,7 @@ from dexarb.store.ledger_rows import Epoch
 from dexarb.study.study import Died
 from dexarb.study.walk import engine_on
 from dexarb.trading.decide.arrays import TAKEN, Codes, Ints
+from dexarb.trading.decide.columns import expected_at_least
 from dexarb.trading.decide.skips import NOTHING, SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.models.reality import REALITY
@@ -71,6 +72,7 @@ class _Witness:
             {
                 SkipReason.SPREAD: each.min_spread_ppm,
                 SkipReason.PROFIT: each.min_profit_micro_usd,
+                SkipReason.EXPECTED: expected_at_least(each),
             }
             for each in settings
         ]
@@ -122,10 +124,12 @@ def redecided(
     from_seq: int,
     to_seq: int,
     state_ages: Sequence[StateAge],
+    weighing_from: int | None = None,
 ) -> Iterator[Redecided | Died]:
     """Block after block, while the strategies took part according to their epochs.
 
-    from_seq: where the trader began to read. state_ages: which limit held when, ascending. Raises
+    from_seq: where the trader began to read. state_ages: which limit held when, ascending.
+    weighing_from: the entry from which on the trader has counted chances, None for never. Raises
     StoreError where the history has not got it.
     """
     witness = _Witness(())
@@ -138,6 +142,7 @@ def redecided(
             active, witness = now, _Witness(now)
             engine.use([witness])
             engine.deciding = bool(now)
+        engine.weighing = weighing_from is not None and entry.seq >= weighing_from
         for since, age in state_ages:
             if since <= entry.seq:
                 engine.max_state_age_s = age

@@ -44,7 +44,7 @@ from dexarb.trading.decide.triage import NOBODY
 from dexarb.trading.engine import Engine, Resumed
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.seams import Executor, Step
-from dexarb.trading.strategy import THRESHOLD, StrategySettings
+from dexarb.trading.strategy import THRESHOLD, StrategySettings, weighs_misses
 
 FEWEST_HOPS = 2
 """As far as the search goes before a strategy wants more."""
@@ -260,6 +260,7 @@ class Session:
         threshold = ThresholdStrategies(built_in, self._reality)
         self._strategies = (Recorded(threshold), Recorded(self._own))
         self.engine.use(self._strategies)
+        self.engine.weighing = weighs_misses(self._settings)
         self.engine.search(max((each.max_hops for each in self._settings), default=FEWEST_HOPS))
         self.engine.deciding = True
         rows = self.engine.ledger.rows

@@ -38,6 +38,7 @@ from dexarb.trading.seams import (
     Strategy,
     View,
 )
+from dexarb.trading.settle.chances import Chances, worth_gas
 from dexarb.trading.settle.evidence import EvidenceTracker
 from dexarb.trading.state import EngineState
 
@@ -83,6 +84,8 @@ class Engine:
         self._strategies: list[Strategy] = []
         self._max_hops = 0
         self.deciding = False
+        self.weighing = False
+        """Chances of being filled are counted from the next block on; once begun, for good."""
         self.known_fills: Sequence[Fill] | None = None
         """Of the next block, where a ledger says what came out: that is not found out again."""
         self.is_lost = False
@@ -91,6 +94,7 @@ class Engine:
         self.skips = SkipTally()
         self.ledger = Ledger()
         self.evidence = EvidenceTracker()
+        self.chances = Chances()
         self.market: Market
         self.valuation: Valuation
         self.episodes: Episodes
@@ -118,6 +122,7 @@ class Engine:
         self.episodes = Episodes.from_state(state.episodes, self.scan.table.index, here)
         self.ledger = Ledger.from_state(state.ledger, nouns, here)
         self.evidence = EvidenceTracker.from_state(state.watches, nouns, here)
+        self.chances = Chances.from_state(state.chances, nouns, here)
         self._executor.resume(state.executor, nouns)
 
     def state(self) -> EngineState:
@@ -125,7 +130,7 @@ class Engine:
         it has to be drained before."""
         nouns = NounWriter()
         ledger, watches = self.ledger.state(nouns), self.evidence.state(nouns)
-        executor = self._executor.state(nouns)
+        chances, executor = self.chances.state(nouns), self._executor.state(nouns)
         return EngineState(
             seq=self.seq,
             pace=self.market.pace,
@@ -135,6 +140,7 @@ class Engine:
             episodes=self.episodes.state(),
             ledger=ledger,
             watches=watches,
+            chances=chances,
             executor=executor,
             nouns=nouns.nouns,
         )
@@ -151,6 +157,7 @@ class Engine:
         self.episodes.remember(blocks)
         self.ledger.remember(blocks)
         self.evidence.remember(blocks)
+        self.chances.remember(blocks)
         self._executor.remember(blocks)
 
     def _start(self, move: Move) -> None:
@@ -171,6 +178,7 @@ class Engine:
         self.ledger.restart(self.market.block.hash)
         self.ledger.release(self.scan.table)
         self.evidence.restart(self.market.block.hash, self._unchanged(move))
+        self.chances.restart(self.market.block.hash)
 
     def _search_anew(self) -> None:
         self._scanner = self._scanner_factory(self.market, self._dust)
@@ -239,6 +247,7 @@ class Engine:
         self.ledger.start_day(update.block.timestamp)
         self.ledger.release(self.scan.table)
         evidence = self.evidence.observe(self.market, update, self.scan.table)
+        self._count_chances(update)
         stale = update.backfilled or self._is_stale(update.block)
         decided = self._decide(stale) if self.deciding else Decided()
         return Step(
@@ -255,6 +264,13 @@ class Engine:
             incidents=decided.incidents,
             rewound_to=move.rewound_to,
         )
+
+    def _count_chances(self, update: BlockUpdate) -> None:
+        self.chances.begun |= self.weighing
+        if self.chances.begun:
+            number, opened = update.block.number, self.episodes.opened
+            worth = {each: number - opened(each) for each in worth_gas(self.scan.table, self._dust)}
+            self.chances.observe(self.market, update, worth)
 
     def _settle(self, update: BlockUpdate) -> Sequence[Fill]:
         if self.known_fills is None:
@@ -295,6 +311,7 @@ class Engine:
         self.episodes.rewind(block_hash)
         self._executor.rewind(block_hash)
         dead = self.evidence.rewind(block_hash)
+        self.chances.rewind(block_hash)
         if not touched <= self.market.pools.keys():
             self.evidence.keep(self.market.pools)
         return _Back(undone, dead, self._withdraw(self.market.pools))
@@ -306,6 +323,7 @@ class Engine:
         stands = point.hash if point else BlockHash("")
         undone = self.ledger.rewind(stands)
         self._executor.rewind(stands)
+        self.chances.rewind(stands)
         return _Back(undone, self.evidence.rewind(stands))
 
     def _is_stale(self, block: Block) -> bool:
@@ -319,6 +337,7 @@ class Engine:
             self.scan,
             self.episodes,
             stale,
+            self.chances,
         )
         decisions: list[Decision] = []
         incidents: list[Incident] = []

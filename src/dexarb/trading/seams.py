@@ -19,7 +19,7 @@ Behind the paper executor and the strategies stands the model of reality: `model
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from dexarb.core.block import Block, BlockHash, BlockUpdate
@@ -35,6 +35,7 @@ from dexarb.search.scan import Scan
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.episodes import Episodes
 from dexarb.trading.models.value import Valuation
+from dexarb.trading.settle.chances import Chances
 
 __all__ = [
     "Decided",
@@ -69,7 +70,8 @@ class View:
     """All that a strategy may look at after a block: nothing in it is younger than that block.
 
     scan: the open cycles; those that could be worth something to somebody at their best size, and
-    the others as columns. episodes: since when they are open. stale: the block reached us too old
+    the others as columns. episodes: since when they are open. chances: how often such
+    are still there in the next block. stale: the block reached us too old
     to act on.
     """
 
@@ -79,6 +81,7 @@ class View:
     scan: Scan
     episodes: Episodes
     stale: bool
+    chances: Chances = field(default_factory=Chances)
 
     @property
     def opportunities(self) -> Sequence[Opportunity]:

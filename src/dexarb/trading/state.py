@@ -9,12 +9,14 @@ from dexarb.core.pool import SwapGas
 from dexarb.core.saved import Nouns
 from dexarb.trading.episodes import EpisodesState
 from dexarb.trading.models.value import SavedMids
+from dexarb.trading.settle.chances import SavedChances
 from dexarb.trading.settle.evidence import SavedWatch
 
 
 class EngineState(msgspec.Struct):
     """seq: of the history's entry that it stands behind. pace, swap_gas: see Market. max_hops: as
-    far as the search has gone. mids: see Valuation. executor: as it gave it itself."""
+    far as the search has gone. mids: see Valuation. chances: None while nobody weighs them.
+    executor: as it gave it itself."""
 
     seq: int
     pace: int
@@ -24,5 +26,6 @@ class EngineState(msgspec.Struct):
     episodes: EpisodesState
     ledger: LedgerState
     watches: list[SavedWatch]
+    chances: SavedChances | None
     executor: bytes
     nouns: Nouns

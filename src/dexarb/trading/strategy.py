@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
@@ -24,7 +24,8 @@ class StrategySettings:
     bid_ppm of the expected profit, or the chain profile's default. deadline_blocks: how many
     blocks behind the first possible one are tried as well. kind: the registered strategy that
     decides, with its own parameters as canonical JSON; code: a fingerprint of an own strategy's
-    code, so that a track record never mixes two versions of it.
+    code, so that a track record never mixes two versions of it. min_expected_micro_usd: least
+    expected value, misses counted in.
     """
 
     name: str
@@ -56,6 +57,7 @@ class StrategySettings:
     kind: str = THRESHOLD
     parameters: str = "{}"
     code: str = ""
+    min_expected_micro_usd: int | None = None
     _identity: tuple[str, StrategyHash] | None = field(
         default=None, init=False, repr=False, compare=False
     )
@@ -79,6 +81,9 @@ class StrategySettings:
         if self._identity is None:
             parameters = self.as_json()
             del parameters["name"]
+            if self.min_expected_micro_usd is None:
+                # Strategies from before there was such a thing keep their identity.
+                del parameters["min_expected_micro_usd"]
             text = json.dumps(parameters, sort_keys=True, separators=(",", ":"))
             digest = hashlib.sha256(text.encode()).hexdigest()
             made = text, StrategyHash(digest[:16])
@@ -103,3 +108,8 @@ class StrategySettings:
     def from_canonical(cls, name: str, canonical: str) -> Self:
         """The inverse of `name` and `canonical`, in which a ledger keeps a strategy."""
         return cls.from_json(json.loads(canonical) | {"name": name})
+
+
+def weighs_misses(settings: Iterable[StrategySettings]) -> bool:
+    """Whether any of them wants to know how likely it is to be filled."""
+    return any(each.min_expected_micro_usd is not None for each in settings)

@@ -125,5 +125,6 @@ settings_drawn = st.builds(
     latency_ms=_either(None, 300),
     deadline_blocks=_either(0, 2),
     position=st.sampled_from(Position),
+    min_expected_micro_usd=_either(None, None, None, *USD_AMOUNTS),
 )
 """A strategy that can be anything that a configuration allows."""

@@ -18,6 +18,7 @@ from dexarb.core.trade import Funding
 from dexarb.core.units import PPM
 from dexarb.trading.decide.arrays import LARGEST, Codes, Ints, Rows, as_column
 from dexarb.trading.decide.limit_columns import limit_columns, stopped
+from dexarb.trading.settle.chances import Place
 from dexarb.trading.strategy import StrategySettings
 
 Key = TypeVar("Key", bound=Hashable)
@@ -32,7 +33,10 @@ class Scope(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """All that the expected net of an opportunity depends on. Units as in StrategySettings."""
+    """All that the expected net of an opportunity depends on. Units as in StrategySettings.
+
+    place: where the chances count; None where they do not.
+    """
 
     size: int
     funding: Funding
@@ -41,6 +45,7 @@ class Terms(NamedTuple):
     gas_cost: int | None
     haircut_ppm: int
     max_gas_price: int
+    place: Place | None
 
 
 class TermsColumns(NamedTuple):
@@ -77,6 +82,7 @@ class Thresholds(NamedTuple):
     terms: Ints
     min_spread: Ints
     min_profit: Ints
+    min_expected: Ints
     capital: Ints
     gas_balance: Ints
 
@@ -95,6 +101,7 @@ class StrategyColumns:
             terms=terms_of,
             min_spread=self._column(lambda s: s.min_spread_ppm),
             min_profit=min_profit,
+            min_expected=self._column(expected_at_least),
             capital=self._column(capital_limit),
             gas_balance=self._column(lambda s: s.gas_balance_micro_usd),
         )
@@ -152,7 +159,20 @@ def terms_of_settings(settings: StrategySettings) -> Terms:
         gas_cost=settings.gas_cost_micro_usd,
         haircut_ppm=settings.slippage_haircut_ppm,
         max_gas_price=settings.max_gas_price,
+        place=place_of_settings(settings),
     )
+
+
+def place_of_settings(settings: StrategySettings) -> Place | None:
+    if settings.min_expected_micro_usd is None:
+        return None
+    return Place(settings.position, settings.latency_blocks, settings.competition_rate_ppm)
+
+
+def expected_at_least(settings: StrategySettings) -> int:
+    """Less than anything can be where nothing is asked for."""
+    asked = settings.min_expected_micro_usd
+    return -LARGEST if asked is None else asked
 
 
 def capital_limit(settings: StrategySettings) -> int:

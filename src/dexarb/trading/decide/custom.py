@@ -42,8 +42,8 @@ from dexarb.trading.decide.arrays import LARGEST, TAKEN
 from dexarb.trading.decide.batch import Judged
 from dexarb.trading.decide.columns import StrategyColumns
 from dexarb.trading.decide.desk import Desk, Offer
-from dexarb.trading.decide.judge import STALE, Judge
-from dexarb.trading.decide.rules import NO_PRICE, PROFIT
+from dexarb.trading.decide.judge import STALE, Judge, expected_of
+from dexarb.trading.decide.rules import EXPECTED, NO_PRICE, PROFIT
 from dexarb.trading.decide.skips import SkipTally, count
 from dexarb.trading.decide.triage import LeastGas, Triage
 from dexarb.trading.models.reality import Reality
@@ -288,8 +288,7 @@ class OwnStrategies:
 
     def _decide(self, view: View, skips: SkipTally) -> Decided:
         if self._failed:
-            spread, profit = self._out.thresholds.min_spread, self._out.thresholds.min_profit
-            idle = skips.counters(self._out.hashes, spread, profit)
+            idle = skips.counters(self._out.hashes, self._out.thresholds)
             idle.times[DISABLED] += len(view.scan.table)
         counters = self._judge.start(view, skips)
         batches = list(self._judge.judge())
@@ -392,6 +391,8 @@ class OwnStrategies:
                 if code == PROFIT and offer is not None:
                     # A bid of its own can be of any size.
                     judged.best[index] = max(offer.net, -LARGEST)
+                elif code == EXPECTED:
+                    judged.best[index] = expected_of(offer)
                 continue
             account.bind(offer, judged.opportunity.cycle.pools)
             yield self._desk.decide(judged.opportunity, offer, settings, settings.hash)

@@ -55,7 +55,8 @@ class Offer(NamedTuple):
     """A quote on certain terms. Micro-USD; the bid and the whole gas price in wei per gas.
 
     net: expected profit less gas (rounded up) less the haircut. capital and gas_reserve: what a
-    decision would bind.
+    decision would bind. p_fill_ppm: how likely it is to be filled, expected: what it is worth then,
+    misses counted in, rounded down; None where the terms do not ask.
     """
 
     quote: Quote
@@ -64,6 +65,8 @@ class Offer(NamedTuple):
     net: int
     capital: int
     gas_reserve: int
+    p_fill_ppm: int | None = None
+    expected: int | None = None
 
 
 @dataclass(slots=True)
@@ -207,7 +210,27 @@ class Desk:
         else:
             cost = reserve = terms.gas_cost
         haircut = -(-gain * terms.haircut_ppm // PPM)
-        return Offer(quote, bid, gas_price, profit - cost - haircut, capital, reserve)
+        net = profit - cost - haircut
+        offer = Offer(quote, bid, gas_price, net, capital, reserve)
+        return offer if terms.place is None else self._weighed(offer, opportunity.cycle, terms)
+
+    def _weighed(self, offer: Offer, cycle: Cycle, terms: Terms) -> Offer:
+        """With its chances. A miss is a run that the executor does not start, since whoever was
+        first has moved the pools."""
+        assert terms.place is not None
+        market = self._view.market
+        age = market.block.number - self._opened_at(cycle)
+        ordered = market.profile.ordering == "fee"
+        p_fill = self._view.chances.p_fill_ppm(
+            cycle, age, terms.place, offer.priority_fee, ordered=ordered
+        )
+        miss = terms.gas_cost
+        if miss is None:
+            units = self._gas.before_run([self._pools[pool].gas for pool in cycle.pools])
+            units = min(units, self._gas.limit(offer.quote.gas_units))
+            miss = self._gas_cost(units * offer.gas_price)
+        expected = (p_fill * offer.net - (PPM - p_fill) * miss) // PPM
+        return offer._replace(p_fill_ppm=p_fill, expected=expected)
 
     def _bid(self, terms: Terms, quote: Quote, gain: int) -> int:
         """Wei per gas, rounded down: a share of the gain, a fee, or what the chain is used to."""
@@ -300,6 +323,7 @@ class Desk:
                 self._opened_at(cycle),
                 settings.competition_rate_ppm,
             ),
+            p_fill_ppm=offer.p_fill_ppm,
         )
 
     def _opened_at(self, cycle: Cycle) -> int:

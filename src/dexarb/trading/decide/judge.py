@@ -87,8 +87,7 @@ class Judge:
             trades=ledger.column("day_trades")[rows],
             limit=columns.stopped_by(ledger, view.market.block.number),
         )
-        thresholds = columns.thresholds
-        return skips.counters(columns.hashes, thresholds.min_spread, thresholds.min_profit)
+        return skips.counters(columns.hashes, columns.thresholds)
 
     def account(self, index: int) -> Account:
         """What a strategy has bound before it decides in this block."""
@@ -114,6 +113,8 @@ class Judge:
                 int(thresholds.min_spread[index]),
                 TOO_SMALL if offer is None else min(max(offer.net, -LARGEST), LARGEST),
                 int(thresholds.min_profit[index]),
+                expected_of(offer),
+                int(thresholds.min_expected[index]),
                 offer is not None and offer.gas_price > gas_price,
                 min(account.capital + (offer.capital if offer else 0), LARGEST),
                 int(thresholds.capital[index]),
@@ -184,6 +185,7 @@ class Judge:
         offer = self.desk.offer(opportunity, terms)
         assert offer is not None  # what buys nothing has no bound that is enough
         offers.exact[at, place] = min(max(offer.net, -LARGEST), LARGEST)
+        offers.expected[at, place] = expected_of(offer)
         offers.dear[at, place] = offer.gas_price > terms.max_gas_price
         offers.capital[at, place] = min(offer.capital, LARGEST)
         offers.gas[at, place] = min(offer.gas_reserve, LARGEST)
@@ -251,6 +253,13 @@ class Judge:
             yield cycle, reasons, alone.best[reasons, every]
 
 
+def expected_of(offer: Offer | None) -> int:
+    """For the rules: LARGEST where nobody wants to know."""
+    if offer is None or offer.expected is None:
+        return LARGEST
+    return min(max(offer.expected, -LARGEST), LARGEST)
+
+
 def warm_up() -> None:
     """Compile all kernels of deciding, or load them from the cache.
 
@@ -304,6 +313,6 @@ def warm_up() -> None:
         counters,
         mask,
     )
-    reason_against(0.0, 0, 0, 0, False, 0, 0, 0, 0, 0, False)
+    reason_against(0.0, 0, 0, 0, 0, 0, False, 0, 0, 0, 0, 0, False)
     count(codes, many, 0, counters)
     count_classes(counters, columns.class_of, nothing, counters)

@@ -29,6 +29,7 @@ DAILY_TRADES = REASON_CODE[SkipReason.DAILY_TRADES]
 SPREAD = REASON_CODE[SkipReason.SPREAD]
 SIZE = REASON_CODE[SkipReason.SIZE]
 PROFIT = REASON_CODE[SkipReason.PROFIT]
+EXPECTED = REASON_CODE[SkipReason.EXPECTED]
 GAS_PRICE = REASON_CODE[SkipReason.GAS_PRICE]
 CAPITAL = REASON_CODE[SkipReason.CAPITAL]
 POOL_BUSY = REASON_CODE[SkipReason.POOL_BUSY]
@@ -72,13 +73,15 @@ class Offers(NamedTuple):
     """Opportunities on each of the distinct terms, a row each. Micro-USD.
 
     asked: where the exact offer is needed, since it could be enough for somebody. bound: what it
-    could net at most; exact: what it nets where it was asked for, elsewhere the bound. dear: the
-    gas price is above the limit. capital, gas: what it would bind.
+    could net at most; exact: what it nets where it was asked for, elsewhere the bound. expected:
+    what that is worth with misses counted in, LARGEST where nobody wants to know. dear: the gas
+    price is above the limit. capital, gas: what it would bind.
     """
 
     asked: Mask
     bound: Ints
     exact: Ints
+    expected: Ints
     dear: Mask
     capital: Ints
     gas: Ints
@@ -90,6 +93,7 @@ def no_offers(opportunities: int, terms: int) -> Offers:
         asked=np.zeros(shape, dtype=np.bool_),
         bound=np.full(shape, TOO_SMALL, dtype=np.int64),
         exact=np.full(shape, TOO_SMALL, dtype=np.int64),
+        expected=np.full(shape, LARGEST, dtype=np.int64),
         dear=np.zeros(shape, dtype=np.bool_),
         capital=np.zeros(shape, dtype=np.int64),
         gas=np.zeros(shape, dtype=np.int64),
@@ -211,6 +215,8 @@ def reason_against(
     min_spread: int,
     net: int,
     min_profit: int,
+    expected: int,
+    min_expected: int,
     dear: bool,
     capital: int,
     most_capital: int,
@@ -230,6 +236,8 @@ def reason_against(
         return SIZE
     if net < min_profit:
         return PROFIT
+    if expected < min_expected:
+        return EXPECTED
     if dear:
         return GAS_PRICE
     if capital > most_capital or gas > gas_balance:
@@ -274,6 +282,8 @@ def reasons_against(
                     thresholds.min_spread[i],
                     offers.exact[at, k],
                     thresholds.min_profit[i],
+                    offers.expected[at, k],
+                    thresholds.min_expected[i],
                     offers.dear[at, k],
                     accounts.capital[i] + offers.capital[at, k],
                     thresholds.capital[i],
@@ -287,6 +297,8 @@ def reasons_against(
                 elif code == PROFIT:
                     has_chance = offers.bound[at, k] >= thresholds.min_profit[i]
                     best = offers.exact[at, k] if has_chance else offers.bound[at, k]
+                elif code == EXPECTED:
+                    best = offers.expected[at, k]
                 elif code == TAKEN:
                     verdicts.takers[at] += 1
             verdicts.best[at, i] = NOTHING if is_dust else best

@@ -13,6 +13,7 @@ import numpy as np
 from dexarb.compiled import kernel, kernel_part
 from dexarb.core.trade import REASON_CODE, REASONS, SkipCount, SkipReason, StrategyHash
 from dexarb.trading.decide.arrays import Codes, Ints
+from dexarb.trading.decide.columns import Thresholds
 
 SECONDS_PER_HOUR = 3600
 
@@ -21,6 +22,7 @@ NOTHING = -(2**63)
 
 _SPREAD = REASON_CODE[SkipReason.SPREAD]
 _PROFIT = REASON_CODE[SkipReason.PROFIT]
+_EXPECTED = REASON_CODE[SkipReason.EXPECTED]
 
 
 class Counters(NamedTuple):
@@ -43,8 +45,7 @@ def no_counts(size: int) -> Counters:
 
 class _Group(NamedTuple):
     hashes: tuple[StrategyHash, ...]
-    min_spread: Ints
-    min_profit: Ints
+    needed: Thresholds
     counters: Counters
 
 
@@ -54,24 +55,26 @@ class SkipTally:
     def __init__(self) -> None:
         self._groups: dict[int, _Group] = {}
 
-    def counters(
-        self, hashes: tuple[StrategyHash, ...], min_spread: Ints, min_profit: Ints
-    ) -> Counters:
+    def counters(self, hashes: tuple[StrategyHash, ...], needed: Thresholds) -> Counters:
         """To count in until the next drain: those of a group, known by the tuple itself.
 
-        min_spread (ppm), min_profit (micro-USD): what each strategy needs.
+        needed: what each strategy needs.
         """
         # By identity: to compare ten thousand names in every block takes longer than to decide.
         group = self._groups.get(id(hashes))
         if group is None:
-            group = _Group(hashes, min_spread, min_profit, no_counts(len(hashes)))
+            group = _Group(hashes, needed, no_counts(len(hashes)))
             self._groups[id(hashes)] = group
         return group.counters
 
     def drain(self, hour: int) -> Iterator[SkipCount]:
         """The counters since the last drain, in a stable order, booked to a UTC hour number."""
         for group in sorted(self._groups.values(), key=lambda group: group.hashes):
-            needed = {_SPREAD: group.min_spread, _PROFIT: group.min_profit}
+            needed = {
+                _SPREAD: group.needed.min_spread,
+                _PROFIT: group.needed.min_profit,
+                _EXPECTED: group.needed.min_expected,
+            }
             times, best, block = group.counters
             for code, row in np.argwhere(times).tolist():
                 missed = best[code, row] != NOTHING
@@ -106,7 +109,7 @@ def count(reasons: Codes, best: Ints, block: int, counters: Counters) -> None:
     for at in range(len(reasons)):
         for row in range(reasons.shape[1]):
             code = reasons[at, row]
-            if code in (_SPREAD, _PROFIT):
+            if code in (_SPREAD, _PROFIT, _EXPECTED):
                 note(counters, code, row, best[at, row], block)
             elif code >= 0:
                 counters.times[code, row] += 1

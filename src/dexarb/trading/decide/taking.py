@@ -88,6 +88,8 @@ def take(
                 thresholds.min_spread[i],
                 offers.exact[place, k],
                 thresholds.min_profit[i],
+                offers.expected[place, k],
+                thresholds.min_expected[i],
                 offers.dear[place, k],
                 capital + offers.capital[place, k],
                 thresholds.capital[i],
