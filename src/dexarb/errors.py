@@ -6,7 +6,8 @@
     ├── InputError                the user can mend it (exit code 2)
     │   ├── ConfigError           a configuration file; carries file, line, value and remedy
     │   ├── ConfigErrors          several of them, found in one reading
-    │   └── InvalidAddress        text that is not a 20-byte hex address
+    │   ├── InvalidAddress        text that is not a 20-byte hex address
+    │   └── UnfitChain            a chain on which no result would be true; carries the block
     ├── OutsideError              node, disk or network failed (exit code 3)
     │   ├── RpcError              the node answered with an error
     │   │   └── Refused           its answer cannot be true; carries why
@@ -82,6 +83,18 @@ class InvalidAddress(InputError):
     def __init__(self, text: str) -> None:
         self.text = text
         super().__init__(f"{text!r} is not an address: expected 0x and 40 hexadecimal digits")
+
+
+class UnfitChain(InputError):
+    """Its transactions pay a fee that we do not reckon with. Asking again does not mend that."""
+
+    def __init__(self, block: int) -> None:
+        self.block = block
+        super().__init__(
+            f"the receipts of block {block} name a fee for data on another chain (an L1 data fee):"
+            " chains that charge one are refused, since it is not recorded and no result on them"
+            " would be true. Collect a chain without one, such as Polygon PoS, in another folder"
+        )
 
 
 class OutsideError(DexarbError):

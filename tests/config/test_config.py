@@ -170,7 +170,7 @@ def test_the_shipped_collector_file_loads(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("POLYGON_RPC_URL", SECRET)
     config = load_collector(CONFIG / "collector.toml")
     assert config.endpoints == (SECRET,)
-    assert {choice.dex for choice in config.choices} == {"QuickSwap", "SushiSwap", "UniswapV3"}
+    assert {choice.dex for choice in config.choices} == set(config.chain.dexes)
 
 
 def test_secrets_do_not_show_in_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +191,7 @@ def test_an_unset_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("collector.toml", '"SushiSwap"', '"SushiSwp"', 'unknown DEX "SushiSwp". Did you mean'),
         ("collector.toml", "timeout_s", "timeout", "unknown key"),
-        ("collector.toml", '"WBTC/USDC"', '"WBTC/DAI"', 'unknown token "DAI"'),
+        ("collector.toml", '"WBTC/USDC"', '"WBTC/EURS"', 'unknown token "EURS"'),
         ("polygon.toml", "0x5757371414417b8C6CAad45bAeF941aBc7d3Ab32", "0x57", "is not an address"),
         ("polygon.toml", 'kind = "uniswap_v3"', 'kind = "uniswap_v4"', "unknown kind of pool"),
         ("polygon.toml", 'numeraire = "USDC"', 'numeraire = "USD"', 'unknown token "USD"'),

@@ -30,7 +30,7 @@ def test_the_collectors_file_is_shown_without_its_keys(config: Path, dexarb: Dex
     assert "WBTC/USDC on SushiSwap" in said.words
     data = dexarb("config", "check", "--config", path, "--json").json
     assert (data["kind"], data["ok"]) == ("collector", True)
-    assert len(data["values"]["pairs"]) == 15
+    assert len(data["values"]["pairs"]) == 5 * 18
     assert "0123456789abcdef" not in said.out + json.dumps(data)
 
 
@@ -54,9 +54,14 @@ def test_a_chain_profile_warns_of_what_nothing_prices(config: Path, dexarb: Dexa
     path = config / "polygon.toml"
     said = dexarb("config", "check", "--config", path)
     assert (said.code, said.err) == (0, "")
-    assert "dexes QuickSwap, SushiSwap, UniswapV3" in said.words
+    assert "dexes QuickSwap, SushiSwap, UniswapV2, UniswapV3, SushiSwapV3" in said.words
+    assert "aliases WPOL = WMATIC, POL = WMATIC" in said.words
+    values = dexarb("config", "check", "--config", path, "--json").json["values"]
+    assert values["aliases"] == {"WPOL": "WMATIC", "POL": "WMATIC"}
+    assert "WMATIC" in values["tokens"]
+    assert "POL" not in values["tokens"]
     text = path.read_text()
-    path.write_text(text[: text.rindex("[[reference]]")])
+    path.write_text(text[: text.index('[[reference]]\ntoken = "USDT"')])
     said = dexarb("config", "check", "--config", path)
     assert said.code == 0
     assert "USDT has no price" in said.err

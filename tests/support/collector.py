@@ -92,7 +92,8 @@ def collector_config(
 
 
 class Collecting:
-    """collector is None while none runs. alerts: told by those that will."""
+    """collector is None while none runs; an error that ends it is raised where `running` ends.
+    alerts: told by those that will."""
 
     def __init__(self, config: CollectorConfig, rpc: Rpc) -> None:
         self.config, self.rpc = config, rpc
@@ -100,6 +101,7 @@ class Collecting:
         self.collector: Collector | None = None
         self.alerts: Alerts | None = None
         self.writer: HistoryWriter
+        self.task: asyncio.Task[None]
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Collector]:
@@ -112,13 +114,13 @@ class Collecting:
                 feed_pause_s=(0.002, 0.02),
                 alerts=self.alerts,
             )
-            task = asyncio.create_task(self.collector.run())
+            self.task = asyncio.create_task(self.collector.run())
             try:
                 yield self.collector
             finally:
-                task.cancel()
+                self.task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
-                    await task
+                    await self.task
 
     @property
     def state(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dexarb.chain.feed.headers import LATEST, HeaderReader
 from dexarb.chain.feed.pace import Pace
 from dexarb.chain.rpc import Rpc
 from dexarb.core.token import Address
-from dexarb.errors import OutsideError
+from dexarb.errors import OutsideError, UnfitChain
 
 BATCH = 20
 """Calls in the batch that is tried."""
@@ -66,6 +66,8 @@ async def check_endpoint(
         found.problem = reason.removeprefix(f"{found.endpoint}: ")
         return found
     await _try_receipts(rpc, headers, found)
+    if found.problem is not None:
+        return found
     await _try_push(rpc, found)
     try:
         if await rpc.call("eth_getCode", multicall, LATEST) == "0x":
@@ -95,6 +97,8 @@ async def _try_receipts(rpc: Rpc, headers: HeaderReader, found: EndpointCheck) -
         header = await headers.one(LATEST)
 
         def check(receipts: list[Receipt]) -> None:
+            if any(receipt.pays_for_l1 for receipt in receipts):
+                found.problem = str(UnfitChain(header.block.number))
             contents.of_receipts(header, receipts, Watched.of(()))
 
         await rpc.call_as(list[Receipt], contents.RECEIPTS, header.block.hash, check=check)

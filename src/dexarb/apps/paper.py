@@ -35,6 +35,7 @@ from dexarb.config.paper import PaperConfig, load_paper
 from dexarb.config.plugins import StrategyTypes
 from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.market import Entry
+from dexarb.core.profile import own_names
 from dexarb.core.token import Address
 from dexarb.core.trade import Incident
 from dexarb.errors import InputError, StoreError
@@ -280,7 +281,7 @@ class PaperTrader:
             for key in AFTER_RESTART
             if getattr(config.general, key) != getattr(self._config.general, key)
         ]
-        changes = difference.lines({address: name for name, address in self._tokens.items()})
+        changes = difference.lines(own_names(self._tokens))
         if has_other_alerts:
             self._told.again()
             changes.append("alerts change")

@@ -17,6 +17,7 @@ from dexarb.config.unpriced import REMEDY, consequence
 from dexarb.core.block import BlockRef
 from dexarb.core.market import Keyframe
 from dexarb.core.pool import Pool, PoolKey
+from dexarb.core.profile import own_names
 from dexarb.core.token import Address, Token
 from dexarb.errors import NothingFound
 
@@ -92,7 +93,7 @@ class PoolReader:
             requests,
             chain_id=chain.chain.chain_id,
             tokens=chain.tokens.values(),
-            names={address: name for name, address in chain.tokens.items()},
+            names=own_names(chain.tokens),
             remembered=self._tokens,
             multicall=self._check.multicall,
             at=at,
@@ -111,7 +112,7 @@ class PoolReader:
         return found
 
     def _log_missing(self, found: Bootstrap) -> None:
-        names = {address: name for name, address in self._config.chain.tokens.items()}
+        names = own_names(self._config.chain.tokens)
         for missing in found.missing:
             request = missing.request
             pair = [names.get(token, token) for token in (request.token_a, request.token_b)]

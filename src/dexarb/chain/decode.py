@@ -91,7 +91,8 @@ class EventLog(msgspec.Struct, frozen=True, rename="camel"):
 class Receipt(msgspec.Struct, frozen=True, rename="camel"):
     """effective_gas_price is left out by some nodes for transactions of the chain itself, what
     only a proof needs by minimal nodes. root: the state root that old receipts have instead of a
-    status; some nodes send an empty one beside it.
+    status; some nodes send an empty one beside it. l1_fee and what follows: of rollups alone, and
+    under no root.
     """
 
     block_hash: HexHash
@@ -108,6 +109,16 @@ class Receipt(msgspec.Struct, frozen=True, rename="camel"):
     cumulative_gas_used: Uint64 | None = None
     logs_bloom: str | None = None
     root: str | None = None
+    l1_fee: str | None = None
+    l1_gas_used: str | None = None
+    gas_used_for_l1: str | None = None
+
+    @property
+    def pays_for_l1(self) -> bool:
+        """Whether it paid for data on another chain besides its gas: what rollups of the OP Stack,
+        Scroll and Arbitrum name in their receipts. A fee that is told decides, also one of 0."""
+        told = (self.l1_gas_used, self.gas_used_for_l1) if self.l1_fee is None else (self.l1_fee,)
+        return any(each is not None and each.lower().strip("0x") for each in told)
 
     @property
     def kind(self) -> int:

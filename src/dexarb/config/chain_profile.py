@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -25,11 +26,12 @@ from dexarb.core.profile import (
     ETHEREUM_HEADER,
     NEEDED_FIELDS,
     ScheduleChange,
+    own_names,
     without_price,
 )
 from dexarb.core.token import Address, to_address
 from dexarb.core.units import GWEI
-from dexarb.errors import ConfigErrors, InvalidAddress
+from dexarb.errors import ConfigError, ConfigErrors, InvalidAddress
 
 
 class ChainTable(TomlTable):
@@ -78,21 +80,32 @@ class GasScheduleTable(TomlTable):
 
 
 class ChainFile(TomlTable):
+    """aliases: other names of tokens, each to the token's own name."""
+
     chain: ChainTable
     tokens: dict[str, str]
+    aliases: dict[str, str] = Field(default_factory=dict)
     dex: list[DexTable]
     reference: list[ReferenceTable]
     gas_schedule: list[GasScheduleTable] = Field(default=[])
 
 
 class LoadedChain:
-    """A checked chain file: every name in it resolves."""
+    """A checked chain file: every name in it resolves.
+
+    tokens: addresses by all their names, aliases behind the own ones. Whatever else names a token
+    here has its own name, whichever of them the file used.
+    """
 
     def __init__(self, file: TomlFile, tables: ChainFile) -> None:
         self.path = file.path
-        self.chain = tables.chain
+        self.aliases = tables.aliases
+        self.chain = self._with_own_names(tables.chain)
         self.dexes = {dex.name: dex for dex in tables.dex}
-        self.references = tables.reference
+        self.references = [
+            each.model_copy(update={"token": self.own_name(each.token)})
+            for each in tables.reference
+        ]
         problems = []
         self.tokens: dict[str, Address] = {}
         for name, text in tables.tokens.items():
@@ -100,6 +113,7 @@ class LoadedChain:
                 self.tokens[name] = to_address(text)
             except InvalidAddress as error:
                 problems.append(file.error(("tokens", name), str(error)))
+        problems += self._wrong_names(file)
         named = [
             (("chain", "wrapped_native"), tables.chain.wrapped_native),
             (("chain", "numeraire"), tables.chain.numeraire),
@@ -108,11 +122,11 @@ class LoadedChain:
             *((("reference", i, "token"), r.token) for i, r in enumerate(tables.reference)),
         ]
         for loc, name in named:
-            if name not in tables.tokens:
-                remedy = did_you_mean(name, tables.tokens)
+            if name not in tables.tokens and name not in tables.aliases:
+                remedy = did_you_mean(name, (*tables.tokens, *tables.aliases))
                 problems.append(file.error(loc, f'unknown token "{name}"', remedy))
-        priced = {tables.chain.numeraire, *(each.token for each in tables.reference)}
-        native, starts = tables.chain.wrapped_native, tables.chain.start_tokens
+        priced = {self.chain.numeraire, *(each.token for each in self.references)}
+        native, starts = self.chain.wrapped_native, self.chain.start_tokens
         self.unpriced = tuple(without_price(native, starts, priced))
         self.exclude_pools: list[PoolKey] = []
         for text in tables.chain.exclude_pools:
@@ -164,6 +178,37 @@ class LoadedChain:
             )
         if problems:
             raise ConfigErrors(problems)
+        self.tokens |= {alias: self.tokens[name] for alias, name in self.aliases.items()}
+
+    def own_name(self, name: str) -> str:
+        """What a token is called that may have been called by an alias."""
+        return self.aliases.get(name, name)
+
+    def _with_own_names(self, table: ChainTable) -> ChainTable:
+        return table.model_copy(
+            update={
+                "wrapped_native": self.own_name(table.wrapped_native),
+                "numeraire": self.own_name(table.numeraire),
+                "start_tokens": list(dict.fromkeys(map(self.own_name, table.start_tokens))),
+                "exclude_tokens": tuple(dict.fromkeys(map(self.own_name, table.exclude_tokens))),
+            }
+        )
+
+    def _wrong_names(self, file: TomlFile) -> Iterator[ConfigError]:
+        """Of two tokens with one address one would never be shown, so which is which is said."""
+        own = own_names(self.tokens)
+        for name, address in self.tokens.items():
+            if own[address] != name:
+                problem = f'has the same address as "{own[address]}"'
+                remedy = f'If it is another name of that token: [aliases] {name} = "{own[address]}"'
+                yield file.error(("tokens", name), problem, remedy)
+        for alias, name in self.aliases.items():
+            if alias in self.tokens:
+                problem = f'"{alias}" is a token of [tokens] already'
+                yield file.error(("aliases", alias), problem, "Remove one of the two")
+            elif name not in self.tokens:
+                problem = f'unknown token "{name}"'
+                yield file.error(("aliases", alias), problem, did_you_mean(name, self.tokens))
 
     @property
     def multicall3(self) -> Address | None:

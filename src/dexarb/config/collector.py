@@ -100,7 +100,7 @@ class CollectorFile(TomlTable):
 
 @dataclass(frozen=True, slots=True)
 class PoolChoice:
-    """One DEX and one pair of token names."""
+    """One DEX and one pair of tokens by their own names, no aliases."""
 
     dex: str
     token_a: str
@@ -143,16 +143,17 @@ def load_collector(path: Path) -> CollectorConfig:
     problems: list[ConfigError] = []
     choices: dict[PoolChoice, None] = {}
     for i, pools in enumerate(tables.pools):
-        for dex in pools.dexes:
+        for place, dex in enumerate(pools.dexes):
             if dex not in chain.dexes:
-                remedy = did_you_mean(dex, chain.dexes)
-                problems.append(file.error(("pools", i, "dexes"), f'unknown DEX "{dex}"', remedy))
-        for pair in pools.pairs:
+                loc, remedy = ("pools", i, "dexes", place), did_you_mean(dex, chain.dexes)
+                problems.append(file.error(loc, f'unknown DEX "{dex}"', remedy))
+        for place, pair in enumerate(pools.pairs):
             try:
-                token_a, token_b = split_pair(file, ("pools", i, "pairs"), pair, chain.tokens)
+                names = split_pair(file, ("pools", i, "pairs", place), pair, chain.tokens)
             except ConfigError as error:
                 problems.append(error)
                 continue
+            token_a, token_b = map(chain.own_name, names)
             choices.update((PoolChoice(dex, token_a, token_b), None) for dex in pools.dexes)
     endpoints = []
     for i, endpoint in enumerate(tables.rpc.endpoints):
@@ -207,6 +208,6 @@ def split_pair(
     for name in names:
         if name not in tokens:
             raise file.error(loc, f'unknown token "{name}" in "{pair}"', did_you_mean(name, tokens))
-    if names[0] == names[1]:
+    if tokens[names[0]] == tokens[names[1]]:
         raise file.error(loc, f'"{pair}" names the same token twice')
     return names[0], names[1]

@@ -70,6 +70,7 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
     ChainFile: {
         "chain": "What is particular to the chain.",
         "tokens": "Addresses by the names that all other files use.",
+        "aliases": "Other names of tokens, each to the name in [tokens], which is what is shown.",
         "dex": "Factories of pools.",
         "reference": "Pools that price a token in the numeraire.",
         "gas_schedule": "What gas costs there, from which block on; before the first, as Ethereum.",

@@ -90,7 +90,8 @@ class ChainFacts:
     def _needed(self, tokens: Iterable[str], pairs: Iterable[str]) -> list[str]:
         """Of these tokens: all trades pay for gas, whatever their pairs."""
         named = {self.native, *(name for pair in pairs for name in pair.split("/"))}
-        return [name for name in tokens if name in named]
+        needed = {self.tokens.get(name, name) for name in named}
+        return [name for name in tokens if self.tokens.get(name, name) in needed]
 
     def _pair(self, file: TomlFile, at: tuple[str | int, ...], pair: str) -> Iterator[ConfigError]:
         one, other = (self.tokens[name] for name in pair.split("/"))

@@ -51,7 +51,8 @@ class ScheduleChange(NamedTuple):
 class ChainProfile:
     """The chain as its configuration describes it; travels in the history's keyframes.
 
-    tokens: the names that configuration files use, to addresses (two tokens may share a symbol).
+    tokens: the names that configuration files use, to addresses (two tokens may share a symbol;
+    the names come first, their aliases behind them).
     numeraire: the token that counts as one USD. exclude_tokens, exclude_pools: never searched, such
     as tokens that take a fee on transfers. reference_pools: by token, the pools whose mid
     prices value it. default_priority_fee: wei per gas, where a strategy sets no bid.
@@ -93,8 +94,12 @@ class ChainProfile:
 
     def name_of(self, token: Address) -> str:
         """As configuration files call it; its address where they do not."""
-        names = (name for name, address in self.tokens.items() if address == token)
-        return next(names, token)
+        return own_names(self.tokens).get(token, token)
+
+
+def own_names(tokens: Mapping[str, Address]) -> dict[Address, str]:
+    """What each address is called: of several names the first, the others being its aliases."""
+    return {address: name for name, address in reversed(list(tokens.items()))}
 
 
 def without_price(native: T, starts: Iterable[T], priced: Container[T]) -> list[T]:

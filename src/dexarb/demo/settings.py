@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dexarb.chain.bootstrap.multicall import MULTICALL3
 from dexarb.config.shipped_files import CLASSIC_STRATEGIES
+from dexarb.core.profile import own_names
 from dexarb.core.units import GWEI
 from dexarb.demo.world import World
 
@@ -62,7 +63,7 @@ def is_ours(folder: Path) -> bool:
 
 def _chain(world: World) -> str:
     profile = world.profile()
-    names = {address: name for name, address in profile.tokens.items()}
+    names = own_names(profile.tokens)
     dexes = {pool.dex: pool for pool in world.pools}
     lines = [MARK + ": the embedded chain."]
     lines += _table(

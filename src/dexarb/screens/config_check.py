@@ -19,6 +19,7 @@ from dexarb.config.facts import ChainFacts
 from dexarb.config.paper import PaperConfig, inspect_paper
 from dexarb.config.resolve import Listed
 from dexarb.config.strategy_table import StrategyTable, plain
+from dexarb.core.profile import own_names
 from dexarb.core.text import as_name
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors, StoreError
@@ -75,7 +76,7 @@ class CheckedConfig(Answer):
             "strategies": list(map(self._strategy_json, self.config.strategies)),
             "reload": None
             if difference is None
-            else {**difference.counts(), "changes": difference.lines(self._names())},
+            else {**difference.counts(), "changes": difference.lines(own_names(self.tokens))},
         }
 
     def _strategy_json(self, listed: Listed) -> dict[str, Any]:
@@ -107,12 +108,9 @@ class CheckedConfig(Answer):
             yield Text(f"A reload changes nothing for {who}")
             return
         yield Text(f"A reload changes for {who}", style="bold")
-        for line in difference.lines(self._names()):
+        for line in difference.lines(own_names(self.tokens)):
             yield Text(f"  {line}")
         yield Text(", ".join(f"{count:,} {name}" for name, count in difference.counts().items()))
-
-    def _names(self) -> dict[Address, str]:
-        return {address: name for name, address in self.tokens.items()}
 
 
 def answer(path: Path, *, chain: Path | None) -> CheckedConfig:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dexarb.core.market import Market
 from dexarb.core.pool import PIPS, PoolKey
+from dexarb.core.profile import own_names
 from dexarb.core.route import Cycle
 from dexarb.core.text import as_name, in_a_line
 from dexarb.core.token import Address, Token, short
@@ -96,9 +97,9 @@ def names_at(market: Market) -> Names:
 def _called(tokens: Mapping[Address, Token], given: Mapping[str, Address]) -> dict[Address, str]:
     """As [tokens] names them, else as they call themselves; with its address where another one is
     called so too, since anyone can call a token USDC."""
-    called: dict[Address, str] = {}
-    for name, address in given.items():
-        called.setdefault(address, in_a_line(name, MOST_CHARACTERS))
+    called = {
+        address: in_a_line(name, MOST_CHARACTERS) for address, name in own_names(given).items()
+    }
     own = {
         each.address: in_a_line(each.symbol, MOST_CHARACTERS)
         for each in tokens.values()

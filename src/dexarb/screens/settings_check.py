@@ -60,6 +60,8 @@ class CheckedSettings(Answer):
             return Group()
         table = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2, 0, 0))
         for key, value in self.values.items():
+            if isinstance(value, dict):
+                value = [f"{name} = {meaning}" for name, meaning in value.items()]
             texts = value if isinstance(value, list) else [value]
             shown = ", ".join(as_name(str(each)) for each in texts if each is not None)
             table.add_row(Text(key), Text(shown or "none"))
@@ -110,7 +112,8 @@ def _of_chain(profile: LoadedChain) -> dict[str, Any]:
     settings = {key: json_value(value) for key, value in profile.chain}
     return {
         **settings,
-        "tokens": list(profile.tokens),
+        "tokens": [name for name in profile.tokens if name not in profile.aliases],
+        "aliases": dict(profile.aliases),
         "dexes": list(profile.dexes),
         "priced": list(dict.fromkeys(each.token for each in profile.references)),
     }

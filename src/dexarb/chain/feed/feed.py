@@ -77,8 +77,9 @@ class BlockFeed:
 
     Network trouble never ends the iteration: it is handed to `trouble` (default: told once in the
     log) and tried again. Nor does an endpoint that lags. What ends it is ReorgTooDeep, when the
-    chain does not connect to `known`; BlocksMissing, when for a while no endpoint has had the next
-    block though the chain went on; and cancellation, at once.
+    chain does not connect to `known`; UnfitChain, when it charges an L1 data fee; BlocksMissing,
+    when for a while no endpoint has had the next block though the chain went on; and cancellation,
+    at once.
 
     seen_at is when the block was heard of, None for blocks that came while we were not listening;
     where that was longer than a hiccup they are backfilled.

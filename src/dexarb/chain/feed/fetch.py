@@ -14,7 +14,8 @@ from dexarb.chain.decode import EventLog, Header, Receipt
 from dexarb.chain.endpoints.trouble import NOT_THERE_YET, Trouble, is_pruned, is_transient, trouble
 from dexarb.chain.feed.headers import HeaderReader
 from dexarb.chain.rpc import Rpc
-from dexarb.errors import OutsideError, Refused, RpcError, TransportError
+from dexarb.core.block import Block
+from dexarb.errors import OutsideError, Refused, RpcError, TransportError, UnfitChain
 
 MAX_FILTER_ADDRESSES = 200
 _DOUBLINGS = 8
@@ -43,6 +44,7 @@ class ContentsFetcher:
         self._had_receipts = False
         self._receipts_from = 0
         self._without_since: int | None = None
+        self._is_fee_disputed = False
 
     async def fetch(
         self, headers: Sequence[Header], failures: int, failing_s: float
@@ -50,7 +52,7 @@ class ContentsFetcher:
         """The contents of the first of these blocks, of at least one; they follow each other.
 
         failures: how often in a row this has failed; failing_s: for how long. Raises the RpcError
-        of the first block, a Refused among them, and TransportError.
+        of the first block, a Refused among them, and TransportError; UnfitChain.
         """
         first, count = headers[0].block.number, len(headers)
         if first >= self._receipts_from:
@@ -108,16 +110,34 @@ class ContentsFetcher:
 
     async def _receipts(self, headers: Sequence[Header]) -> list[Contents]:
         checked: dict[int, Contents] = {}
+        charged: set[int] = set()
 
         def check(at: int, receipts: list[Receipt]) -> None:
+            if any(receipt.pays_for_l1 for receipt in receipts):
+                charged.add(at)
             checked[at] = contents.of_receipts(headers[at], receipts, self._watched)
 
         calls: list[RpcCall] = [(contents.RECEIPTS, [each.block.hash]) for each in headers]
         answers = await self._rpc.batch_as(list[Receipt], calls, check=check)
+        if charged and not self._is_fee_disputed:
+            await self._refuse_chain(headers[min(charged)].block)
         if isinstance(answers[0], RpcError):
             raise answers[0]
         good = takewhile(lambda answer: not isinstance(answer, RpcError), answers)
         return [checked[at] for at, _ in enumerate(good)]
+
+    async def _refuse_chain(self, block: Block) -> None:
+        """Raises UnfitChain where nobody contradicts: that a fee was paid is under no root, and one
+        false answer among several endpoints is not to end the collecting."""
+        found = await self._rpc.each(contents.RECEIPTS, block.hash, type_=list[Receipt])
+        told = [(name, answer) for name, answer in found if not isinstance(answer, OutsideError)]
+        without = [name for name, answer in told if not any(each.pays_for_l1 for each in answer)]
+        if told and not without:
+            raise UnfitChain(block.number)
+        if without:
+            self._is_fee_disputed = True
+            remedy = "Where the chain charges an L1 data fee no result is true: do not collect it"
+            _log.warning("l1_fee.disputed", block=block.number, without=without, remedy=remedy)
 
     async def _logs(self, headers: Sequence[Header]) -> list[Contents]:
         calls: list[RpcCall] = []
