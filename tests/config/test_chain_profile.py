@@ -164,7 +164,7 @@ def test_the_table_of_keys_is_that_of_the_schema() -> None:
     text = (SHIPPED.parent / "docs" / "configuration.md").read_text()
     section = text.split("## The chain profile")[1].split("\n## ")[0]
     rows = re.findall(
-        r"^\| (?:`(\[+[a-z]+\]+)`)? *\| ((?:`[a-z_0-9]+`,? ?)+|[a-z ]+) \|", section, re.M
+        r"^\| (?:`(\[+[a-z_]+\]+)`)? *\| ((?:`[a-z_0-9]+`,? ?)+|[a-z ]+) \|", section, re.M
     )
     told: dict[str, list[str]] = {}
     table = ""

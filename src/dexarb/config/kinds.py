@@ -11,7 +11,8 @@ from dexarb.config.toml_file import read_toml
 Kind = Literal["collector", "chain", "paper"]
 KINDS: tuple[Kind, ...] = ("collector", "chain", "paper")
 
-_COLLECTOR, _CHAIN = {"collector", "rpc", "pools"}, {"chain", "tokens", "dex", "reference"}
+_COLLECTOR = {"collector", "rpc", "pools"}
+_CHAIN = {"chain", "tokens", "aliases", "dex", "reference", "gas_schedule"}
 
 
 def kind_of(path: Path) -> Kind:
