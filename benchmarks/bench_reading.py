@@ -16,6 +16,7 @@ from benchmarks.hub_market import HubMarket
 from dexarb.core.block import BlockHash, BlockUpdate, Log, Transaction
 from dexarb.core.market import Market
 from dexarb.core.token import Address
+from dexarb.core.traffic import Change, Flow, SwapCount, Traffic
 from dexarb.store.codec import decode
 from dexarb.store.compaction import close_segments
 from dexarb.store.follow import first_keyframe, follow
@@ -92,7 +93,20 @@ def recorded(folder: Path, transactions: int) -> HistoryReader:
     def transaction(index: int) -> Transaction:
         sender, to = rng.choices(people, often, k=2)
         price, gas = 30 * GWEI + rng.randrange(GWEI), rng.randrange(21_000, 900_000)
-        return Transaction(index, new_hash(rng), sender, to, price, gas, succeeded=True)
+        return Transaction(index, new_hash(rng), sender, to, price, gas, succeeded=True, type=2)
+
+    def traffic() -> Traffic:
+        """A swap in every third transaction, a flow in every twelfth."""
+        emitters = list(dict.fromkeys(rng.choices(people, often, k=transactions // 3)))
+        swaps = tuple(SwapCount(each, "uniswap_v3", 1) for each in emitters)
+
+        def flow(index: int) -> Flow:
+            passed = tuple(rng.randrange(len(emitters)) for _ in range(3))
+            tokens = rng.choices(people, often, k=2)
+            told = (Change(token, str(rng.randrange(10**21))) for token in tokens)
+            return Flow(index, passed, True, (), tuple(told))
+
+        return Traffic(swaps, tuple(map(flow, range(0, transactions, 12))))
 
     def updates() -> Iterator[BlockUpdate]:
         # One more than a segment holds: the last segment of a history is never closed.
@@ -102,6 +116,7 @@ def recorded(folder: Path, transactions: int) -> HistoryReader:
                 made,
                 logs=tuple(map(traded, made.logs)),
                 transactions=tuple(map(transaction, range(transactions))),
+                traffic=traffic() if transactions else None,
             )
             market.apply(made)
             yield made

@@ -39,7 +39,8 @@ def test_a_writer_that_fails_to_open_leaves_no_lock(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("manifest", "problem"),
     [
-        (b'{"schema":4,"chain_id":137,"chain":"x"}', "has schema 4, this program knows 1 to 3"),
+        (b'{"schema":5,"chain_id":137,"chain":"x"}', "has schema 5, this program knows 1 to 4"),
+        (b'{"schema":4,"chain_id":137,"chain":"x"}', "is damaged: it carries no crc"),
         (b'{"schema":3,"chain_id":137,"chain":"x"}', "is damaged: it carries no crc"),
         (b'{"schema":2,"chain_id":137,"chain":"x"}', "is damaged: it carries no crc"),
         (b'{"schema":1}', "not a history manifest"),

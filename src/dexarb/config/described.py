@@ -93,6 +93,7 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
         "builder_cutoff_ms": "How long before a block is seen its builder takes nothing more.",
         "l1_data_fee": "Chains that charge one are refused: it is not recorded yet.",
         "header_fields": "What the block hash is made of, in order, as nodes call the fields.",
+        "sealed_headers": "Producers sign headers at the end of extraData, as on Polygon.",
     },
     DexTable: {
         "name": "As other files call it.",
