@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from msgspec import structs
 
 from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.market import Keyframe, Market
-from dexarb.core.pool import Pool
+from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.saved import NounReader, NounWriter
 from dexarb.core.trade import Position, SkipReason
 from dexarb.core.units import PPM
 from dexarb.trading.engine import Engine
-from dexarb.trading.settle.chances import ENOUGH, PRIOR_PPM, Chances, Place
+from dexarb.trading.models.rivals import arbitrages
+from dexarb.trading.settle.chances import AGES, ENOUGH, PRIOR_PPM, Chances, Place
 from dexarb.trading.strategy import StrategySettings
 from tests.support.worlds.blocks import GWEI, next_block, transaction
 from tests.support.worlds.engines import engine, plain
@@ -182,6 +185,63 @@ def test_it_goes_on_from_its_state() -> None:
     story.stays(1)
     assert story.chances._by_hops[2, 0][0] == 6, "what was watched is counted"
     assert Chances.from_state(None, NounReader(nouns.nouns), BlockHash("")).begun is False
+
+
+def test_counts_are_those_of_a_plain_recount() -> None:
+    """Over a random chain, for every open cycle, place and bid: shares of cases in fractions."""
+    chain = RandomChain("recount", 5)
+    made = weighing_engine(chain.first)
+    cases: list[tuple[Cycle, int, float, bool]] = []
+    before: dict[Cycle, int] = {}
+    for _ in range(60):
+        update = chain.mine()
+        made.step(update)
+        rows, starts = made.scan.table.rows, made.scan.table.index.start_tokens
+        now = {
+            cycle: update.block.number - made.episodes.opened(cycle)
+            for row, cycle in made.scan.table.cycles()
+            if rows.profit[row] >= made._dust(starts[rows.start[row]])
+        }
+        for cycle, age in before.items():
+            took = {
+                log.transaction_index for log in update.logs if PoolKey(log.address) in cycle.pools
+            }
+            needed, by_rival = 0.0, False
+            if cycle not in now and took:
+                needed = stands(update, min(took)) + 1
+                by_rival = min(took) in {each.transaction_index for each in arbitrages(made.market)}
+            cases.append((cycle, bisect_right(AGES, age), needed, by_rival))
+        before = now
+    bids = [0, BASE_FEE, 2 * BASE_FEE, 10 * BASE_FEE]
+    paid = sorted(
+        each.effective_gas_price - BASE_FEE
+        for each in update.transactions
+        if each.effective_gas_price
+    )
+    assert paid
+    for cycle, position, bid in product(before, (Position.FEE, Position.CONTESTED), bids):
+        tenth = 10 * sum(each < bid for each in paid) // len(paid)
+        for group in range(len(AGES) + 1):
+            wanted = PRIOR_PPM
+            for route in (None, cycle):
+                became = [
+                    needed <= tenth and not (by_rival and position is Position.CONTESTED)
+                    for other, age, needed, by_rival in cases
+                    if age == group and route in (None, other)
+                ]
+                wanted = pooled(sum(became), len(became), wanted)
+            age = (0, *AGES)[group]
+            place = Place(position, 1, 0)
+            assert made.chances.p_fill_ppm(cycle, age, place, bid, ordered=True) == wanted
+    assert len({needed for _, _, needed, _ in cases}) > 3
+    assert any(by_rival for *_, by_rival in cases)
+
+
+def stands(update: BlockUpdate, place: int) -> int:
+    """How many tenths of the block's bids are below this transaction's."""
+    prices = {each.index: each.effective_gas_price for each in update.transactions}
+    bids = [price for price in prices.values() if price]
+    return 10 * sum(each < prices[place] for each in bids) // len(bids)
 
 
 # -- weighed ----------------------------------------------------------------------------------

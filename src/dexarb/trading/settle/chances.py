@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 import msgspec
+import numpy as np
 
 from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH, Market
@@ -194,11 +195,10 @@ class Chances:
 def worth_gas(table: OpenCycles, dust: Callable[[Address], float]) -> Iterable[Cycle]:
     """The open cycles that earn the gas of the cheapest trade. dust: by start token, in its
     smallest unit, what earns less."""
-    least = [dust(token) for token in table.index.start_tokens]
-    rows = table.rows
-    for row in table.awake.tolist():
-        if rows.profit[row] >= least[rows.start[row]]:
-            yield table.cycle(row)
+    least = np.array([dust(token) for token in table.index.start_tokens])
+    awake, rows = table.awake, table.rows
+    worth = awake[rows.profit[awake] >= least[rows.start[awake]]]
+    return map(table.cycle, worth.tolist())
 
 
 def _pooled(
