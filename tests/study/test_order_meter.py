@@ -82,3 +82,7 @@ def test_a_bid_stands_above_the_share_that_paid_less() -> None:
         assert found is not None
         assert abs(found - share) <= 2
     assert share_below([], GWEI) is None
+    *_, line = blockspace_lines(seen.as_json() | {"default_bid": str(500 * GWEI)})
+    assert line.startswith("A bid of 500 gwei, the chain's default, pays more than ")
+    middle = float(line.removesuffix(" gwei or more").rsplit(" ", 1)[1])
+    assert 0.96 * 500 <= middle <= 500
