@@ -59,12 +59,14 @@ def test_a_day_of_blocks_tells_fullness_and_what_landed() -> None:
     assert [*blockspace_lines(seen.as_json())] == []
     limit = block(1, "1").gas_limit
     seen.add(of(1, [1], hour=-HOURS))
+    assert seen.as_json()["tips"] == [str(GWEI >> 24 << 24)] * 101
     for number, gas_used in ((2, limit - FULL_GAS), (3, limit - FULL_GAS + 1)):
         seen.add(of(number, [100, 50], gas_used=gas_used))
     seen.add(of(4, [25, 1_000], receipts=True))
     seen.add(of(5, [], receipts=False))
     found = seen.as_json()
     assert (found["blocks"], found["full"], found["lowest_tip"]) == (4, 1, str(25 * GWEI))
+    assert int(found["tips"][0]) > 24 * GWEI
     assert found["order"] == {"blocks": 3, "kept": 2, "inversions": 1}
     assert [*blockspace_lines(found)] == [
         "Of the last 4 blocks 1 were full (25.0 %)",
