@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dexarb.core.block import BlockUpdate
 from dexarb.core.token import Address
@@ -29,7 +30,7 @@ def of(
 
 
 def test_order_is_counted_by_hour_and_forgets_what_died() -> None:
-    kept, broken = of(1, [9, 5]), of(2, [1, 2, 3], hour=1)
+    kept, broken = of(1, [9, 5]), replace(of(2, [1, 2, 3], hour=1), producer=Address("0xp"))
     unknown = of(3, [], receipts=False)
     dead = of(4, [1, 2], hour=1)
     study = OrderStudy(depth=3)
@@ -51,6 +52,7 @@ def test_order_is_counted_by_hour_and_forgets_what_died() -> None:
             {"hour": FIRST_HOUR * SECONDS_PER_HOUR, "blocks": 1, "kept": 1, "inversions": 0},
             {"hour": (FIRST_HOUR + 1) * SECONDS_PER_HOUR, "blocks": 2, "kept": 1, "inversions": 3},
         ],
+        "by_producer": [{"producer": "0xp", "blocks": 1, "kept": 0, "inversions": 3}],
     }
 
 
