@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dexarb.core.block import BlockUpdate
 from dexarb.core.token import Address
@@ -29,7 +30,7 @@ def of(
 
 
 def test_order_is_counted_by_hour_and_forgets_what_died() -> None:
-    kept, broken = of(1, [9, 5]), of(2, [1, 2, 3], hour=1)
+    kept, broken = of(1, [9, 5]), replace(of(2, [1, 2, 3], hour=1), producer=Address("0xp"))
     unknown = of(3, [], receipts=False)
     dead = of(4, [1, 2], hour=1)
     study = OrderStudy(depth=3)
@@ -51,6 +52,7 @@ def test_order_is_counted_by_hour_and_forgets_what_died() -> None:
             {"hour": FIRST_HOUR * SECONDS_PER_HOUR, "blocks": 1, "kept": 1, "inversions": 0},
             {"hour": (FIRST_HOUR + 1) * SECONDS_PER_HOUR, "blocks": 2, "kept": 1, "inversions": 3},
         ],
+        "by_producer": [{"producer": "0xp", "blocks": 1, "kept": 0, "inversions": 3}],
     }
 
 
@@ -59,12 +61,14 @@ def test_a_day_of_blocks_tells_fullness_and_what_landed() -> None:
     assert [*blockspace_lines(seen.as_json())] == []
     limit = block(1, "1").gas_limit
     seen.add(of(1, [1], hour=-HOURS))
+    assert seen.as_json()["tips"] == [str(GWEI >> 24 << 24)] * 101
     for number, gas_used in ((2, limit - FULL_GAS), (3, limit - FULL_GAS + 1)):
         seen.add(of(number, [100, 50], gas_used=gas_used))
     seen.add(of(4, [25, 1_000], receipts=True))
     seen.add(of(5, [], receipts=False))
     found = seen.as_json()
     assert (found["blocks"], found["full"], found["lowest_tip"]) == (4, 1, str(25 * GWEI))
+    assert int(found["tips"][0]) > 24 * GWEI
     assert found["order"] == {"blocks": 3, "kept": 2, "inversions": 1}
     assert [*blockspace_lines(found)] == [
         "Of the last 4 blocks 1 were full (25.0 %)",
@@ -82,3 +86,7 @@ def test_a_bid_stands_above_the_share_that_paid_less() -> None:
         assert found is not None
         assert abs(found - share) <= 2
     assert share_below([], GWEI) is None
+    *_, line = blockspace_lines(seen.as_json() | {"default_bid": str(500 * GWEI)})
+    assert line.startswith("A bid of 500 gwei, the chain's default, pays more than ")
+    middle = float(line.removesuffix(" gwei or more").rsplit(" ", 1)[1])
+    assert 0.96 * 500 <= middle <= 500

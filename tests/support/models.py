@@ -56,8 +56,8 @@ class AlwaysFull(RoomModel):
 
     NAME: ClassVar[str] = "full"
 
-    def room(self, update: BlockUpdate) -> BlockRoom:
-        return _NoRoom(update)
+    def room(self, update: BlockUpdate, tip_floor: int) -> BlockRoom:
+        return _NoRoom(update, tip_floor)
 
 
 class _Top(BlockPlaces):

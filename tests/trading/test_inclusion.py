@@ -174,9 +174,15 @@ def test_what_finds_no_room_tries_the_next_block_until_its_deadline() -> None:
 def test_the_chains_own_transactions_are_no_bid_to_be_below() -> None:
     own = [transaction(0, effective_gas_price=0), transaction(1, effective_gas_price=31 * GWEI)]
     full = block(1, "0x1", gas_used=30_000_000)
-    room = BlockRoom(BlockUpdate(1, full, (), tuple(own)))
+    room = BlockRoom(BlockUpdate(1, full, (), tuple(own)), 0)
     assert room.includes(GWEI, 1)
     assert not room.includes(GWEI - 1, 1)
+
+
+def test_a_bid_below_the_chains_floor_never_lands() -> None:
+    room = BlockRoom(BlockUpdate(1, block(1, "0x1"), (), ()), 25 * GWEI)
+    assert room.includes(25 * GWEI, 1)
+    assert not room.includes(25 * GWEI - 1, 1)
 
 
 def test_the_deadline_moves_as_far_as_latency_does() -> None:

@@ -67,6 +67,7 @@ def chain_profile(chain: LoadedChain, found: Bootstrap) -> ChainProfile:
         exclude_tokens=tuple(chain.tokens[name] for name in chain.chain.exclude_tokens),
         exclude_pools=tuple(chain.exclude_pools),
         gas_schedules=chain.gas_schedules,
+        tip_floors=chain.tip_floors,
     )
 
 

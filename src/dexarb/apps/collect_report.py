@@ -97,9 +97,16 @@ def metrics(
         "rpc_requests_per_block": round(feed.stats.requests_per_block, 3) if feed else 0.0,
         "block_to_state_ms": latency.quantiles(),
         "clock_offset_s": clock.offset_s,
-        BLOCKSPACE: blockspace.as_json(),
+        BLOCKSPACE: _blockspace(recorder, blockspace),
         "endpoints": [asdict(report) for report in rpc.endpoints],
     }
+
+
+def _blockspace(recorder: Recorder, blockspace: Blockspace) -> dict[str, Any]:
+    """default_bid: wei per gas as a decimal string, None before there is a market."""
+    market = recorder.market
+    bid = str(market.profile.default_priority_fee) if market is not None else None
+    return {**blockspace.as_json(), "default_bid": bid}
 
 
 def _unpriced(recorder: Recorder) -> dict[str, str]:

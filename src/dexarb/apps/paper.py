@@ -51,6 +51,7 @@ from dexarb.study.warm_up import warm_up
 from dexarb.trading.models.reality import REALITY, Reality
 from dexarb.trading.seams import Step
 from dexarb.trading.settle.paper_executor import PaperExecutor
+from dexarb.trading.strategy import StrategySettings
 
 T = TypeVar("T")
 WAIT_S = 0.1
@@ -231,7 +232,7 @@ class PaperTrader:
         next_seq = self._session.next_seq
         if self._adopted or next_seq is None or next_seq < self._trade_from:
             return
-        settings = self._config.settings(self._tokens, self._types)
+        settings = self._settings(self._config)
         difference = compare(self._session.settings, settings)
         if not difference.is_empty:
             self._session.use(settings)
@@ -243,6 +244,12 @@ class PaperTrader:
         self._note_metrics()
         _log.info("trading", strategies=len(settings), from_entry=next_seq)
         self._supervisor.status(f"{len(settings):,} strategies from entry {next_seq} on")
+
+    def _settings(self, config: PaperConfig) -> tuple[StrategySettings, ...]:
+        """Raises ConfigErrors."""
+        market = self._session.engine.market
+        tip_floor = market.profile.tip_floor(market.block.number)
+        return config.settings(self._tokens, self._types, tip_floor=tip_floor)
 
     @property
     def _tokens(self) -> Mapping[str, Address]:
@@ -272,7 +279,7 @@ class PaperTrader:
     def _take_up(self, config: PaperConfig, begun: ReloadOutcome) -> ReloadOutcome:
         """Trade by another file from the next entry on. Raises InputError and changes nothing."""
         session = self._session
-        settings = config.settings(self._tokens, self._types)
+        settings = self._settings(config)
         difference = compare(session.settings, settings, session.engine.ledger.rows.keys())
         has_other_alerts = self._alerts.use(config.alerts)
         warnings = [str(warning) for warning in config.warnings(self._facts())]

@@ -26,6 +26,7 @@ from dexarb.core.profile import (
     ETHEREUM_HEADER,
     NEEDED_FIELDS,
     ScheduleChange,
+    TipFloor,
     own_names,
     without_price,
 )
@@ -79,6 +80,13 @@ class GasScheduleTable(TomlTable):
     name: ScheduleName
 
 
+class TipFloorTable(TomlTable):
+    """From that block on no transaction lands that tips less."""
+
+    from_block: Whole
+    gwei: Number
+
+
 class ChainFile(TomlTable):
     """aliases: other names of tokens, each to the token's own name."""
 
@@ -88,6 +96,7 @@ class ChainFile(TomlTable):
     dex: list[DexTable]
     reference: list[ReferenceTable]
     gas_schedule: list[GasScheduleTable] = Field(default=[])
+    tip_floor: list[TipFloorTable] = Field(default=[])
 
 
 class LoadedChain:
@@ -176,6 +185,10 @@ class LoadedChain:
                     " so no result on them would be true",
                 )
             )
+        self.tip_floors = tuple(
+            TipFloor(each.from_block, int(each.gwei * GWEI)) for each in tables.tip_floor
+        )
+        problems += self._floor_problems(file)
         if problems:
             raise ConfigErrors(problems)
         self.tokens |= {alias: self.tokens[name] for alias, name in self.aliases.items()}
@@ -209,6 +222,24 @@ class LoadedChain:
             elif name not in self.tokens:
                 problem = f'unknown token "{name}"'
                 yield file.error(("aliases", alias), problem, did_you_mean(name, self.tokens))
+
+    def _floor_problems(self, file: TomlFile) -> Iterator[ConfigError]:
+        floors = self.tip_floors
+        for i, (before, after) in enumerate(pairwise(floors), start=1):
+            if after.from_block <= before.from_block:
+                yield file.error(
+                    ("tip_floor", i, "from_block"),
+                    f"{after.from_block} is not behind {before.from_block}, where the one above it"
+                    " begins",
+                    "List the floors by ascending block",
+                )
+        if floors and self.default_priority_fee < floors[-1].wei:
+            bid, floor = self.default_priority_fee / GWEI, floors[-1].wei / GWEI
+            yield file.error(
+                ("chain", "default_priority_fee_gwei"),
+                f"{bid:g} is below the chain's floor of {floor:g} gwei: it never lands",
+                "Raise it",
+            )
 
     @property
     def multicall3(self) -> Address | None:

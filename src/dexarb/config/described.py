@@ -11,6 +11,7 @@ from dexarb.config.chain_profile import (
     DexTable,
     GasScheduleTable,
     ReferenceTable,
+    TipFloorTable,
 )
 from dexarb.config.collector import CollectorFile, CollectorTable, PoolsTable, RpcTable
 from dexarb.config.paper import GeneralTable, PaperFile
@@ -74,6 +75,7 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
         "dex": "Factories of pools.",
         "reference": "Pools that price a token in the numeraire.",
         "gas_schedule": "What gas costs there, from which block on; before the first, as Ethereum.",
+        "tip_floor": "The least tip that lands, from a block on; by ascending block.",
     },
     GasScheduleTable: {
         "from_block": "The first block that charges by it.",
@@ -106,6 +108,10 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
         "dex": "The DEX whose pools price it.",
         "fees_pips": "Only those of these fee tiers.",
         "min_depth": "Least virtual reserve of a pool, in whole numeraire tokens.",
+    },
+    TipFloorTable: {
+        "from_block": "Number of the first block that it holds in.",
+        "gwei": "Per gas, above the base fee.",
     },
     PaperFile: {
         "alerts": _ALERTS,

@@ -20,14 +20,17 @@ from dexarb.errors import ConfigError
 class ChainFacts:
     """tokens: names to addresses. dexes: names. pairs: those that pools hold, None if unknown.
     unpriced: names of tokens that would have to have a price and cannot. native: that of the token
-    that pays for gas. forks: changes of the gas schedule that are still to come, by how many blocks
-    ahead; none where the block is not known."""
+    that pays for gas. tip_floor: wei per gas below which no bid lands. default_bid: as much, of
+    strategies that state none. forks: changes of the gas schedule that are still to come, by how
+    many blocks ahead; none where the block is not known."""
 
     tokens: Mapping[str, Address]
     dexes: frozenset[str]
     pairs: frozenset[Pair] | None
     unpriced: tuple[str, ...]
     native: str
+    tip_floor: int
+    default_bid: int
     forks: tuple[tuple[int, ScheduleChange], ...] = ()
 
     @classmethod
@@ -40,6 +43,8 @@ class ChainFacts:
             frozenset(pair for pool in found for pair in pairs_of(pool.tokens)),
             profile.unpriced,
             profile.native_name,
+            profile.tip_floor(block),
+            profile.default_priority_fee,
             tuple(
                 (each.from_block - block, each)
                 for each in profile.gas_schedules
@@ -51,7 +56,16 @@ class ChainFacts:
     def of_profile(cls, chain: LoadedChain) -> Self:
         """What a chain profile says, before anything has been collected."""
         native = chain.chain.wrapped_native
-        return cls(chain.tokens, frozenset(chain.dexes), None, chain.unpriced, native)
+        floor = chain.tip_floors[-1].wei if chain.tip_floors else 0
+        return cls(
+            chain.tokens,
+            frozenset(chain.dexes),
+            None,
+            chain.unpriced,
+            native,
+            floor,
+            chain.default_priority_fee,
+        )
 
     def coming_forks(self, file: TomlFile) -> Iterator[ConfigError]:
         """What will cost other gas by itself."""

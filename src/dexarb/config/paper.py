@@ -66,16 +66,20 @@ class PaperConfig:
     alerts: AlertsConfig | None = None
 
     def settings(
-        self, tokens: Mapping[str, Address], types: StrategyTypes | None = None
+        self,
+        tokens: Mapping[str, Address],
+        types: StrategyTypes | None = None,
+        *,
+        tip_floor: int = 0,
     ) -> tuple[StrategySettings, ...]:
         """Effective settings of the enabled strategies, in the order of the file.
 
         tokens: names to addresses on the history's chain. types: the own strategies that there
-        are; those that the file names are imported. Raises ConfigErrors.
+        are; those that the file names are imported. tip_floor: wei per gas below which no bid
+        lands on the chain. Raises ConfigErrors.
         """
-        return Resolver(self.file, tokens, StrategyTypes() if types is None else types).settings(
-            self.strategies
-        )
+        known = StrategyTypes() if types is None else types
+        return Resolver(self.file, tokens, known, tip_floor).settings(self.strategies)
 
     def warnings(self, facts: ChainFacts | None = None) -> list[ConfigError]:
         """What is allowed and hardly meant, one for each key of a table; nothing is raised.

@@ -8,10 +8,11 @@ from typing import Any
 
 from dexarb.config.collector import split_pair
 from dexarb.config.plugins import StrategyTypes
-from dexarb.config.strategy_table import StrategyTable, canonical, effective
+from dexarb.config.strategy_table import StrategyTable, canonical, effective, plain
 from dexarb.config.toml_file import TomlFile, did_you_mean
 from dexarb.config.toml_lines import Loc
 from dexarb.core.token import Address, Pair, pair_of
+from dexarb.core.units import GWEI
 from dexarb.errors import ConfigError, ConfigErrors
 from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
@@ -33,9 +34,17 @@ def place(file: TomlFile, at: Loc, key: str) -> Loc:
 class Resolver:
     """One resolution of a file. What serves several strategies is resolved and told once."""
 
-    def __init__(self, file: TomlFile, tokens: Mapping[str, Address], types: StrategyTypes) -> None:
-        """tokens: names to addresses. types: those that the file names are imported."""
+    def __init__(
+        self,
+        file: TomlFile,
+        tokens: Mapping[str, Address],
+        types: StrategyTypes,
+        tip_floor: int = 0,
+    ) -> None:
+        """tokens: names to addresses. types: those that the file names are imported. tip_floor: wei
+        per gas below which no bid lands."""
         self._file, self._tokens, self._types = file, tokens, types
+        self._tip_floor = tip_floor
         self._problems: dict[str, ConfigError] = {}
         self._pairs: dict[tuple[Loc, tuple[str, ...]], tuple[Pair, ...] | None] = {}
         self._codes: dict[tuple[Loc, str, str], str | None] = {}
@@ -48,6 +57,7 @@ class Resolver:
             pairs = self._pairs_of(each)
             if pairs is None or not each.table.enabled:
                 continue
+            self._require_floor(each)
             code = self._code_of(each)
             if code is None:
                 continue
@@ -91,6 +101,17 @@ class Resolver:
             if isinstance(each, list) and text in each:
                 return (*at, index, each.index(text))
         return at
+
+    def _require_floor(self, listed: Listed) -> None:
+        bid = listed.table.priority_fee_gwei
+        if bid is not None and bid * GWEI < self._tip_floor:
+            error = self._file.error(
+                place(self._file, listed.at, "priority_fee_gwei"),
+                f"{plain(bid)} is below the chain's floor of {self._tip_floor / GWEI:g} gwei: it"
+                " never lands",
+                "Raise it, or leave it out for the chain's default",
+            )
+            self._problems.setdefault(str(error), error)
 
     def _code_of(self, listed: Listed) -> str | None:
         """Which code decides, see StrategySettings; None where it cannot."""

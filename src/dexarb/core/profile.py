@@ -47,6 +47,13 @@ class ScheduleChange(NamedTuple):
     name: ScheduleName
 
 
+class TipFloor(NamedTuple):
+    """From this block on, it included, no transaction lands that tips less. wei: per gas."""
+
+    from_block: int
+    wei: int
+
+
 @dataclass(frozen=True, slots=True)
 class ChainProfile:
     """The chain as its configuration describes it; travels in the history's keyframes.
@@ -57,6 +64,7 @@ class ChainProfile:
     as tokens that take a fee on transfers. reference_pools: by token, the pools whose mid
     prices value it. default_priority_fee: wei per gas, where a strategy sets no bid.
     gas_schedules: by ascending block; Ethereum's holds before the first of them.
+    tip_floors: by ascending block.
     """
 
     chain_id: int
@@ -73,12 +81,19 @@ class ChainProfile:
     exclude_tokens: tuple[Address, ...] = ()
     exclude_pools: tuple[PoolKey, ...] = ()
     gas_schedules: tuple[ScheduleChange, ...] = ()
+    tip_floors: tuple[TipFloor, ...] = ()
 
     def gas_schedule(self, block: int) -> GasSchedule:
         """What holds in the block of this number."""
         changes = self.gas_schedules
         place = bisect_right(changes, block, key=lambda each: each.from_block)
         return SCHEDULES[changes[place - 1].name] if place else ETHEREUM
+
+    def tip_floor(self, block: int) -> int:
+        """Wei per gas that holds in the block of this number, 0 where none does."""
+        floors = self.tip_floors
+        place = bisect_right(floors, block, key=lambda each: each.from_block)
+        return floors[place - 1].wei if place else 0
 
     @property
     def unpriced(self) -> tuple[str, ...]:

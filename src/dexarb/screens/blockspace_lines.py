@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dexarb.core.units import GWEI
+from dexarb.study.blockspace import share_below
 from dexarb.study.order_meter import Kept
 
 
@@ -29,3 +31,10 @@ def blockspace_lines(blockspace: Mapping[str, Any]) -> Iterator[str]:
     share = f"{100 * full / blocks:.1f} %"
     yield f"Of the last {blocks:,} blocks {full:,} were full ({share})"
     yield order_line(Kept(**blockspace["order"]))
+    bid, tips = blockspace.get("default_bid"), [int(tip) for tip in blockspace["tips"]]
+    if bid is not None and tips:
+        below, middle = share_below(tips, int(bid)), tips[len(tips) // 2]
+        yield (
+            f"A bid of {int(bid) / GWEI:g} gwei, the chain's default, pays more than {below} % of"
+            f" what landed there; half of it paid {middle / GWEI:,.4g} gwei or more"
+        )

@@ -34,8 +34,8 @@ RATIOS = {"p05": 0.05, "p50": 0.5, "p95": 0.95}
 ERRORS = {"p50": 0.5, "p95": 0.95, "max": 1.0}
 """Quantiles that are shown."""
 
-WORST_HOURS = 3
-"""Those of them that are told one by one in which the order held least."""
+WORST = 3
+"""So many hours and producers are told in which the order held least."""
 
 
 @dataclass(frozen=True)
@@ -196,10 +196,14 @@ def _order(order: Order) -> Text:
     if order.without_receipts:
         lines.append(_count(order.without_receipts, "blocks without receipts: nobody can tell"))
     broken = [(at, kept) for at, kept in sorted(order.by_hour.items()) if kept.kept < kept.blocks]
-    worst = sorted(broken, key=lambda each: each[1].kept / each[1].blocks)[:WORST_HOURS]
+    worst = sorted(broken, key=lambda each: each[1].kept / each[1].blocks)[:WORST]
     for at, kept in worst:
         hour = f"{utc(at * SECONDS_PER_HOUR)[:16]} UTC"
         lines.append(_count(kept.kept, f"of {kept.blocks:,} in the hour from {hour}"))
+    by_producer = sorted(order.by_producer.items(), key=lambda each: each[1].kept / each[1].blocks)
+    for producer, kept in by_producer[:WORST]:
+        if kept.kept < kept.blocks:
+            lines.append(_count(kept.kept, f"of {kept.blocks:,} by producer {producer}"))
     return _lines(*lines)
 
 

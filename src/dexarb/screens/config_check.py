@@ -24,12 +24,14 @@ from dexarb.core.text import as_name
 from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors, StoreError
 from dexarb.screens.answer import Answer
+from dexarb.screens.bid_places import BidPlace, bid_lines, bid_places, bids_json, too_low
 from dexarb.screens.tables import plain_table
 from dexarb.store.follow import start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import trader_of
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.snapshot import read_state
+from dexarb.study.blockspace import BLOCKSPACE
 from dexarb.trading.strategy import StrategySettings
 
 ROWS = 50
@@ -39,7 +41,8 @@ WRONG = 2
 @dataclass(frozen=True, slots=True)
 class CheckedConfig(Answer):
     """A file that has been looked at. unchecked: why its names could not be. difference: against
-    the strategies of the ledger, None where there is no ledger. trader: the process that trades."""
+    the strategies of the ledger, None where there is no ledger. trader: the process that trades.
+    bids: where they would stand among what landed in so many seen_blocks."""
 
     config: PaperConfig
     settings: Mapping[str, StrategySettings]
@@ -49,6 +52,8 @@ class CheckedConfig(Answer):
     unchecked: str | None
     difference: Difference | None
     trader: int | None
+    bids: Sequence[BidPlace]
+    seen_blocks: int
 
     @property
     def exit_code(self) -> int:
@@ -72,6 +77,7 @@ class CheckedConfig(Answer):
             "warnings": [problem_json(each) for each in self.warnings],
             "not_checked": self.unchecked,
             "trader": self.trader,
+            "bids": bids_json(self.bids),
             "general": {key: json_value(value) for key, value in self.config.general},
             "strategies": list(map(self._strategy_json, self.config.strategies)),
             "reload": None
@@ -96,7 +102,11 @@ class CheckedConfig(Answer):
         if len(listed) > ROWS:
             parts.append(Text(f"and {len(listed) - ROWS:,} more; --json lists all"))
         enabled = sum(each.table.enabled for each in listed)
-        return Group(*parts, Text(f"{enabled:,} strategies are enabled"), *self._changes())
+        parts += [Text(f"{enabled:,} strategies are enabled"), *self._bids(), *self._changes()]
+        return Group(*parts)
+
+    def _bids(self) -> Iterator[Text]:
+        return map(Text, bid_lines(self.bids, self.seen_blocks))
 
     def _changes(self) -> Iterator[Text]:
         """By a reload."""
@@ -129,27 +139,35 @@ def answer(path: Path, *, chain: Path | None) -> CheckedConfig:
         unchecked = f"names of tokens and DEXes, and what a reload would change: {error}"
     except (ConfigError, ConfigErrors) as error:  # the chain's file is wrong
         more = error.errors if isinstance(error, ConfigErrors) else [error]
-    settings, errors = _resolved(config, names)
+    settings, errors = _resolved(config, names, facts.tip_floor if facts else 0)
     errors = [*problems, *more, *errors]
     if errors or facts is None:
         settings = ()
+    blockspace = _blockspace(config) if chain is None else {}
+    bids = bid_places(config.strategies, facts.default_bid, blockspace) if facts else []
+    warnings = [
+        *config.warnings(facts if settings else None),
+        *too_low(config.file, bids, blockspace),
+    ]
     return CheckedConfig(
         config,
         {each.name: each for each in settings},
         names,
         sorted(errors, key=lambda each: each.line or 0),
-        config.warnings(facts if settings else None),
+        sorted(warnings, key=lambda each: each.line or 0),
         unchecked,
         _difference(config, settings) if settings else None,
         trader_of(config.general.ledger_file),
+        bids,
+        blockspace.get("blocks", 0),
     )
 
 
 def _resolved(
-    config: PaperConfig, tokens: Mapping[str, Address]
+    config: PaperConfig, tokens: Mapping[str, Address], tip_floor: int
 ) -> tuple[Sequence[StrategySettings], Sequence[ConfigError]]:
     try:
-        return config.settings(tokens) if config.strategies else (), ()
+        return config.settings(tokens, tip_floor=tip_floor) if config.strategies else (), ()
     except ConfigErrors as several:
         return (), several.errors
     except ConfigError as error:
@@ -179,6 +197,14 @@ def _facts(config: PaperConfig, chain: Path | None) -> ChainFacts:
         raise StoreError(
             error.path, error.problem, "Name the chain's file, as in --chain config/polygon.toml"
         ) from None
+
+
+def _blockspace(config: PaperConfig) -> Mapping[str, Any]:
+    """What the collector saw landing; empty where it has not."""
+    try:
+        return read_state(config.general.state_file).metrics.get(BLOCKSPACE) or {}
+    except StoreError:
+        return {}
 
 
 def _profile_beside(path: Path) -> Path | None:

@@ -26,6 +26,8 @@ from dexarb.errors import PoolError, StoreError
 MAX_UINT32, MAX_UINT64 = (1 << 32) - 1, (1 << 64) - 1
 MAX_DECIMALS = 255
 MAX_DIGITS = 90
+ADDED_LATER = ("gas_schedules", "tip_floors")
+"""Of a chain profile."""
 
 _Uint32 = Annotated[int, msgspec.Meta(ge=0, le=MAX_UINT32)]
 _Seq = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
@@ -200,12 +202,10 @@ def encode_keyframe(keyframe: Keyframe, *, continues: bool) -> bytes:
 
 
 def _profile_line(profile: ChainProfile) -> Any:
-    """As lines have it: what programs before the gas schedules wrote, where there are none."""
-    if profile.gas_schedules:
-        return profile
+    """As lines have it: what was added to profiles later is left out where it is empty, as programs
+    before it wrote."""
     fields = msgspec.to_builtins(profile)
-    del fields["gas_schedules"]
-    return fields
+    return {key: value for key, value in fields.items() if value or key not in ADDED_LATER}
 
 
 def encode_pools_changed(entry: PoolsChanged) -> bytes:

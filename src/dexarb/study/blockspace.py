@@ -43,7 +43,8 @@ class Blockspace:
     """
 
     def __init__(self) -> None:
-        self._hours: deque[_Hour] = deque(maxlen=HOURS)
+        self._hours: deque[_Hour] = deque()
+        self._tips: Counter[int] = Counter()
 
     def add(self, update: BlockUpdate) -> None:
         hour = self._hour(update.block.timestamp // SECONDS_PER_HOUR)
@@ -53,7 +54,9 @@ class Blockspace:
             return
         found = bids(update)
         hour.order.add(inversions(found))
-        hour.tips.update(_rounded(bid.tip) for bid in found)
+        landed = Counter(_rounded(bid.tip) for bid in found)
+        hour.tips.update(landed)
+        self._tips.update(landed)
         lowest = (hour.lowest_tip, min((bid.tip for bid in found), default=None))
         hour.lowest_tip = min((tip for tip in lowest if tip is not None), default=None)
 
@@ -62,23 +65,22 @@ class Blockspace:
         if not self._hours or self._hours[-1].hour < number:
             self._hours.append(_Hour(number))
             while self._hours[0].hour <= number - HOURS:
-                self._hours.popleft()
+                self._tips -= self._hours.popleft().tips
         return self._hours[-1]
 
     def as_json(self) -> dict[str, Any]:
         """lowest_tip: wei per gas as a decimal string, None where none landed. tips: such that
         0 %, 1 % ... 100 % of what landed paid at most about as much; empty where none landed."""
-        order, tips = Kept(), Counter[int]()
+        order = Kept()
         for each in self._hours:
             order.fold(each.order)
-            tips.update(each.tips)
         lowest = [each.lowest_tip for each in self._hours if each.lowest_tip is not None]
         return {
             "blocks": sum(each.blocks for each in self._hours),
             "full": sum(each.full for each in self._hours),
             "order": order.as_json(),
             "lowest_tip": str(min(lowest)) if lowest else None,
-            "tips": [str(tip) for tip in _percentiles(tips)],
+            "tips": [str(tip) for tip in _percentiles(self._tips)],
         }
 
 

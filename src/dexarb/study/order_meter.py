@@ -7,6 +7,7 @@ from typing import Any
 
 from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH
+from dexarb.core.token import Address
 from dexarb.study.recent import Recent
 from dexarb.trading.models.tips import bids, inversions
 
@@ -38,11 +39,12 @@ class Kept:
 
 @dataclass(slots=True)
 class Order:
-    """Mutable. by_hour: by hours since 1970, UTC, of the blocks' timestamps. without_receipts:
-    blocks of which nobody can tell."""
+    """Mutable. by_hour: by hours since 1970, UTC, of the blocks' timestamps. by_producer: of the
+    blocks whose header names theirs. without_receipts: blocks of which nobody can tell."""
 
     whole: Kept = field(default_factory=Kept)
     by_hour: dict[int, Kept] = field(default_factory=dict)
+    by_producer: dict[Address, Kept] = field(default_factory=dict)
     without_receipts: int = 0
 
     def fold(self, other: Order) -> None:
@@ -50,6 +52,8 @@ class Order:
         self.without_receipts += other.without_receipts
         for hour, kept in other.by_hour.items():
             self.by_hour.setdefault(hour, Kept()).fold(kept)
+        for producer, kept in other.by_producer.items():
+            self.by_producer.setdefault(producer, Kept()).fold(kept)
 
     def as_json(self) -> dict[str, Any]:
         """by_hour: each by the UNIX second that the hour begins at."""
@@ -58,6 +62,10 @@ class Order:
             **self.whole.as_json(),
             "without_receipts": self.without_receipts,
             "by_hour": [{"hour": at * SECONDS_PER_HOUR, **kept.as_json()} for at, kept in hours],
+            "by_producer": [
+                {"producer": producer, **kept.as_json()}
+                for producer, kept in sorted(self.by_producer.items())
+            ],
         }
 
 
@@ -70,6 +78,8 @@ def order_of(update: BlockUpdate) -> Order:
     inverted = inversions(bids(update))
     order.whole.add(inverted)
     order.by_hour[update.block.timestamp // SECONDS_PER_HOUR] = replace(order.whole)
+    if update.producer is not None:
+        order.by_producer[update.producer] = replace(order.whole)
     return order
 
 

@@ -13,20 +13,22 @@ from dexarb.trading.models.tips import bids
 
 @dataclass(frozen=True, slots=True)
 class RoomModel(Model):
-    """As much as the block left, or the room of whoever bid less."""
+    """As much as the block left, or the room of whoever bid less; none below the chain's floor."""
 
     NAME: ClassVar[str] = "gas_left"
     VERSION: ClassVar[int] = 1
 
-    def room(self, update: BlockUpdate) -> BlockRoom:
-        return BlockRoom(update)
+    def room(self, update: BlockUpdate, tip_floor: int) -> BlockRoom:
+        """tip_floor: wei per gas that the chain asks for in this block."""
+        return BlockRoom(update, tip_floor)
 
 
 class BlockRoom:
     """Of one block. Asked for every decision that it could include."""
 
-    def __init__(self, update: BlockUpdate) -> None:
+    def __init__(self, update: BlockUpdate, tip_floor: int) -> None:
         self._update = update
+        self._tip_floor = tip_floor
         self._gas_left = update.block.gas_limit - update.block.gas_used
 
     @cached_property
@@ -36,6 +38,8 @@ class BlockRoom:
 
     def includes(self, priority_fee: int, gas_limit: int) -> bool:
         """priority_fee: wei per gas. A bid as high as the lowest included one finds room."""
+        if priority_fee < self._tip_floor:
+            return False
         if gas_limit <= self._gas_left or self._lowest_tip is None:
             return True
         return priority_fee >= self._lowest_tip

@@ -121,7 +121,8 @@ class PaperExecutor:
         if not due:
             return []
         settlement = Settlement(market, update, valuation, self._reality)
-        room, gas = self._reality.room.room(update), self._reality.gas
+        tip_floor = market.profile.tip_floor(block.number)
+        room, gas = self._reality.room.room(update, tip_floor), self._reality.gas
         quotes = _TokenPrices(valuation)
         fills: list[Fill] = []
         for sent in due:
