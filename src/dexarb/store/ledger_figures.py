@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from dexarb.core.trade import StrategyHash
-from dexarb.store.ledger_reader import DECIDED_IN, LedgerReader
+from dexarb.store.ledger_queries import DECIDED_IN
+from dexarb.store.ledger_reader import LedgerReader
 from dexarb.store.ledger_rows import ALL_BLOCKS, MAX_INTEGER, BlockRange
 
 # The blocks in which epochs begin and end are kept; of a ledger made before they were, the next

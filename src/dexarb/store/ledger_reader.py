@@ -12,14 +12,13 @@ from urllib.parse import quote
 
 import msgspec
 
-from dexarb.core.block import Block, BlockHash
+from dexarb.core.block import BlockHash
 from dexarb.core.route import Cycle, CycleId
 from dexarb.core.trade import Decision, SkipCount, StrategyHash
 from dexarb.errors import StoreError
 from dexarb.store.checkpoints import Checkpoint, Checkpoints
 from dexarb.store.ledger_columns import (
     BLOCK,
-    DECISION,
     EPOCH,
     EVIDENCE,
     FILL,
@@ -27,11 +26,20 @@ from dexarb.store.ledger_columns import (
     REALITY,
     SKIP,
     STRATEGY,
-    Columns,
     Row,
-    cycle_from,
 )
 from dexarb.store.ledger_notes import Note
+from dexarb.store.ledger_queries import (
+    AGAINST_LIMITS,
+    DECIDED_IN,
+    DIGESTED,
+    ROUTE_OF,
+    STANDINGS,
+    THESE,
+    WON_OVER_TAKERS,
+    last_before,
+    of_strategy,
+)
 from dexarb.store.ledger_rows import (
     ALL_BLOCKS,
     AgainstLimits,
@@ -47,125 +55,9 @@ from dexarb.store.ledger_rows import (
     StrategyTotals,
 )
 from dexarb.store.ledger_schema import BEFORE_REALITIES, ledger_errors, read_meta
+from dexarb.store.row_loader import DECISION_COLUMNS, RowLoader
 
 T = TypeVar("T")
-
-_THESE = """b.number BETWEEN :first AND :last
-    AND b.timestamp BETWEEN :first_second AND :last_second"""
-DECIDED_IN = f"JOIN blocks b ON b.seq = decisions.seq AND {_THESE}"
-"""To a query over decisions, with the fields of a BlockRange. What was decided in some blocks is
-counted whole, wherever it was settled."""
-
-_STANDINGS = """
-SELECT s.hash, s.name, s.seen, coalesce(d.sent, 0), coalesce(f.filled, 0),
-    coalesce(f.reverted, 0), coalesce(f.lost, 0), coalesce(f.expired, 0), coalesce(d.void, 0),
-    coalesce(d.open, 0), coalesce(f.net, 0), coalesce(f.low, 0), coalesce(f.high, 0),
-    coalesce(f.gas_cost, 0), coalesce(f.unplaced, 0), coalesce(f.gained, 0),
-    coalesce(f.gas_filled, 0), coalesce(f.gas_reverted, 0), coalesce(f.gas_lost, 0)
-FROM strategies s
-LEFT JOIN (
-    SELECT strategy, count(*) AS sent, sum(state = 'void') AS void, sum(state = 'open') AS open
-    FROM decisions {decided} GROUP BY strategy) d ON d.strategy = s.hash
-LEFT JOIN (
-    SELECT strategy, sum(status = 'filled') AS filled, sum(status = 'reverted') AS reverted,
-        sum(status = 'lost') AS lost, sum(status = 'expired') AS expired,
-        sum(net_micro_usd) AS net, sum(band_low_micro_usd) AS low,
-        sum(band_high_micro_usd) AS high, sum(gas_cost_micro_usd) AS gas_cost,
-        sum(NOT place_known) AS unplaced,
-        sum(status = 'filled' AND net_micro_usd >= 0) AS gained,
-        sum((status = 'filled') * gas_cost_micro_usd) AS gas_filled,
-        sum((status = 'reverted') * gas_cost_micro_usd) AS gas_reverted,
-        sum((status = 'lost') * gas_cost_micro_usd) AS gas_lost
-    FROM fills JOIN decisions ON decisions.n = fills.decision {decided}
-    WHERE reorged_seq IS NULL GROUP BY strategy) f ON f.strategy = s.hash
-ORDER BY s.ordinal, s.hash
-"""
-
-# A trade belongs to the day of the block it was decided on. Only a gain ends a row of losses.
-_AGAINST_LIMITS = """
-WITH standing AS (
-    SELECT d.strategy, f.n, fb.number AS block, f.net_micro_usd AS net,
-        b.timestamp / 86400 = :day AS today,
-        f.status IN ('reverted', 'lost') OR f.status = 'filled' AND f.net_micro_usd < 0 AS is_loss,
-        f.status = 'filled' AND f.net_micro_usd >= 0 AS is_gain
-    FROM fills f JOIN decisions d ON d.n = f.decision
-    JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
-    WHERE f.reorged_seq IS NULL),
-gains AS (SELECT strategy, max(n) AS last FROM standing WHERE is_gain GROUP BY strategy),
-settled AS (
-    SELECT s.strategy, sum(today * net) AS net,
-        sum(is_loss AND s.n > coalesce(g.last, 0)) AS losses,
-        max(is_loss * block) AS last_loss
-    FROM standing s LEFT JOIN gains g ON g.strategy = s.strategy GROUP BY s.strategy),
-traded AS (
-    SELECT d.strategy, count(*) AS trades, max(b.number) AS last
-    FROM decisions d JOIN blocks b ON b.seq = d.seq
-    WHERE b.timestamp / 86400 = :day GROUP BY d.strategy)
-SELECT s.hash, coalesce(t.trades, 0), coalesce(f.net, 0), coalesce(t.last, 0),
-    coalesce(f.losses, 0), coalesce(f.last_loss, 0)
-FROM strategies s LEFT JOIN traded t ON t.strategy = s.hash
-LEFT JOIN settled f ON f.strategy = s.hash
-"""
-
-# Before or at the place of the mover: `place` counts the transactions before ours.
-_WON_OVER_TAKERS = """
-SELECT d.strategy, sum(f.net_micro_usd)
-FROM fills f JOIN decisions d ON d.n = f.decision
-JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
-JOIN evidence e ON e.cycle = d.cycle AND e.block_hash = b.hash
-WHERE f.reorged_seq IS NULL AND e.reorged_seq IS NULL AND f.status = 'filled' AND f.place_known
-    AND e.outcome = 'taken' {decided}
-    AND (fb.number < e.mover_block_number
-        OR fb.number = e.mover_block_number AND f.place <= e.mover_place)
-GROUP BY d.strategy
-"""
-
-_ROUTE_OF = "JOIN routes r ON r.cycle = {0}.cycle AND r.start_pool = {0}.start_pool"
-
-
-def _of(strategy: StrategyHash | None) -> str:
-    """Said outright: an index is of no use behind an OR."""
-    return "TRUE" if strategy is None else "d.strategy = :strategy"
-
-
-def _last_before(table: str) -> str:
-    """The last row up to entry :after, looked for from the end: rows ascend with entries."""
-    newest_first = f"SELECT n FROM {table} WHERE seq <= :after ORDER BY n DESC LIMIT 1"
-    return f"CASE :after WHEN 0 THEN 0 ELSE coalesce(({newest_first}), 0) END"
-
-
-def _facts(block: str, columns: Columns[Any], alias: str) -> str:
-    """What block they are of, then the noun's facts; its route is told by the hops."""
-    told = [f"{alias}.{each.name}" for each in columns.columns if each.name != "start_pool"]
-    facts = ["r.hops" if each == f"{alias}.cycle" else each for each in told]
-    return ", ".join([block, *(each for each in facts if each not in block.split(", "))])
-
-
-# What the digest is taken over: facts about the chain and the trades. Neither seqs (they depend on
-# how the collector cut its segments) nor row ids, wall-clock times or ordinals are in it.
-_DIGESTED = (
-    ("strategies", "SELECT hash, name, config, seen FROM strategies ORDER BY hash"),
-    (
-        "decisions",
-        f"""SELECT {_facts("b.number, b.hash", DECISION, "d")}, d.state
-        FROM decisions d JOIN blocks b ON b.seq = d.seq {_ROUTE_OF.format("d")}
-        ORDER BY b.number, b.hash, d.id, d.seq""",
-    ),
-    (
-        "fills",
-        f"""SELECT {_facts("b.number, b.hash, d.id", FILL, "f")}, f.reorged_seq IS NOT NULL
-        FROM fills f JOIN decisions d ON d.n = f.decision JOIN blocks b ON b.seq = f.seq
-        ORDER BY b.number, b.hash, d.id, f.seq""",
-    ),
-    ("skips", f"SELECT {SKIP.names()} FROM skips ORDER BY strategy, hour, reason"),
-    (
-        "evidence",
-        f"""SELECT {_facts("e.block_number, e.block_hash", EVIDENCE, "e")},
-            e.reorged_seq IS NOT NULL
-        FROM evidence e {_ROUTE_OF.format("e")}
-        ORDER BY e.block_number, e.block_hash, r.hops, e.seq""",
-    ),
-)
 
 
 class LedgerReader:
@@ -268,12 +160,12 @@ class LedgerReader:
     def totals(self, blocks: BlockRange = ALL_BLOCKS) -> list[StrategyTotals]:
         """Counts and sums of every strategy, in the order of their ordinals. blocks: only of what
         was decided at the end of these; `seen` is that of all."""
-        query = _STANDINGS.format(decided="" if blocks == ALL_BLOCKS else DECIDED_IN)
+        query = STANDINGS.format(decided="" if blocks == ALL_BLOCKS else DECIDED_IN)
         return [StrategyTotals(*row) for row in self._all(query, blocks._asdict())]
 
     def against_limits(self, day: int) -> dict[StrategyHash, AgainstLimits]:
         """By strategy. day: number of the UTC day that it is now."""
-        rows = (AgainstLimits(*row) for row in self._all(_AGAINST_LIMITS, {"day": day}))
+        rows = (AgainstLimits(*row) for row in self._all(AGAINST_LIMITS, {"day": day}))
         return {row.strategy: row for row in rows}
 
     @property
@@ -285,8 +177,8 @@ class LedgerReader:
     def won_over_takers(self, blocks: BlockRange = ALL_BLOCKS) -> dict[StrategyHash, int]:
         """By strategy: net micro-USD of the standing fills that come before, or at the very place
         of, a taker who was really there. Part of the profit that a live rival might contest."""
-        decided = "" if blocks == ALL_BLOCKS else f"AND {_THESE}"
-        return dict(self._all(_WON_OVER_TAKERS.format(decided=decided), blocks._asdict()))
+        decided = "" if blocks == ALL_BLOCKS else f"AND {THESE}"
+        return dict(self._all(WON_OVER_TAKERS.format(decided=decided), blocks._asdict()))
 
     def decisions(
         self,
@@ -297,14 +189,14 @@ class LedgerReader:
     ) -> list[DecisionRow]:
         """In the order in which they were made; `after`: only those of later entries."""
         rows = self._all(
-            f"""SELECT {_DECISION}, {self._p_fill}, d.state
-            FROM decisions d JOIN blocks b ON b.seq = d.seq {_ROUTE_OF.format("d")}
-            WHERE {_of(strategy)} AND (:state IS NULL OR d.state = :state)
-                AND d.n > {_last_before("decisions")}
+            f"""SELECT {DECISION_COLUMNS}, {self._p_fill}, d.state
+            FROM decisions d JOIN blocks b ON b.seq = d.seq {ROUTE_OF.format("d")}
+            WHERE {of_strategy(strategy)} AND (:state IS NULL OR d.state = :state)
+                AND d.n > {last_before("decisions")}
             ORDER BY d.n""",
             {"strategy": strategy, "state": state, "after": after},
         )
-        load = _Loader(self._cycles)
+        load = RowLoader(self._cycles)
         return [load.decision_row(row) for row in rows]
 
     @property
@@ -334,12 +226,12 @@ class LedgerReader:
         entries; blocks: only those in these. last: of these only so many, the newest."""
         rows = self._all(
             f"""SELECT * FROM (
-                SELECT {_DECISION}, {self._p_fill}, {FILL.names("f")}, f.seq, {BLOCK.names("fb")},
-                    f.reorged_seq, f.n
+                SELECT {DECISION_COLUMNS}, {self._p_fill}, {FILL.names("f")}, f.seq,
+                    {BLOCK.names("fb")}, f.reorged_seq, f.n
                 FROM fills f JOIN decisions d ON d.n = f.decision
                 JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
-                {_ROUTE_OF.format("d")}
-                WHERE {_of(strategy)} AND f.n > {_last_before("fills")}
+                {ROUTE_OF.format("d")}
+                WHERE {of_strategy(strategy)} AND f.n > {last_before("fills")}
                     AND fb.number BETWEEN :first AND :last
                     AND fb.timestamp BETWEEN :first_second AND :last_second
                 ORDER BY f.n DESC LIMIT :most)
@@ -351,7 +243,7 @@ class LedgerReader:
                 **blocks._asdict(),
             },
         )
-        load = _Loader(self._cycles)
+        load = RowLoader(self._cycles)
         return [load.fill_row(row) for row in rows]
 
     def skips(self, strategy: StrategyHash | None = None) -> list[SkipCount]:
@@ -365,11 +257,11 @@ class LedgerReader:
         """In the order in which it was found, reorged rows included. cycle: its id."""
         rows = self._all(
             f"""SELECT e.seq, {EVIDENCE.names("e")}, r.hops, e.reorged_seq
-            FROM evidence e {_ROUTE_OF.format("e")}
+            FROM evidence e {ROUTE_OF.format("e")}
             WHERE :cycle IS NULL OR e.cycle = :cycle ORDER BY e.n""",
             {"cycle": cycle},
         )
-        load = _Loader(self._cycles)
+        load = RowLoader(self._cycles)
         return [load.evidence_row(row) for row in rows]
 
     def incidents(self) -> list[IncidentRow]:
@@ -382,7 +274,7 @@ class LedgerReader:
         the same chain data with the same strategies agree in it, bit for bit."""
         hasher = hashlib.sha256()
         with ledger_errors(self.path):
-            for table, query in _DIGESTED:
+            for table, query in DIGESTED:
                 for row in self._connection.execute(query):
                     hasher.update(msgspec.json.encode((table, *row)) + b"\n")
         return hasher.hexdigest()
@@ -429,53 +321,3 @@ def read_only(path: Path) -> LedgerReader:
     except StoreError:
         connection.close()
         raise
-
-
-_DECISION = f"{DECISION.names('d')}, d.seq, {BLOCK.names('b')}, r.hops"
-
-
-class _Loader:
-    """Rows to nouns; equal blocks and cycles become the same object."""
-
-    def __init__(self, cycles: dict[str, Cycle]) -> None:
-        self._cycles = cycles
-        self._blocks: dict[int, Block] = {}
-
-    def _cycle(self, values: Iterator[Any]) -> Cycle:
-        hops = next(values)
-        known = self._cycles.get(hops)
-        if known is None:
-            known = self._cycles[hops] = cycle_from(hops)
-        return known
-
-    def _block(self, values: Iterator[Any]) -> tuple[int, Block]:
-        """Behind its seq."""
-        seq, row = next(values), BLOCK.take(values)
-        known = self._blocks.get(seq)
-        if known is None:
-            known = self._blocks[seq] = BLOCK.read(row)
-        return seq, known
-
-    def _decision(self, values: Iterator[Any]) -> tuple[int, Decision]:
-        """From _DECISION and _p_fill, with its seq."""
-        row = DECISION.take(values)
-        seq, block = self._block(values)
-        cycle = self._cycle(values)
-        return seq, DECISION.read(row, block=block, cycle=cycle, p_fill_ppm=next(values))
-
-    def decision_row(self, row: Row) -> DecisionRow:
-        values = iter(row)
-        seq, decision = self._decision(values)
-        return DecisionRow(seq, decision, DecisionState(next(values)))
-
-    def fill_row(self, row: Row) -> FillRow:
-        values = iter(row)
-        _, decision = self._decision(values)
-        facts = FILL.take(values)
-        seq, block = self._block(values)
-        return FillRow(seq, FILL.read(facts, decision=decision, block=block), next(values))
-
-    def evidence_row(self, row: Row) -> EvidenceRow:
-        values = iter(row)
-        seq, facts = next(values), EVIDENCE.take(values)
-        return EvidenceRow(seq, EVIDENCE.read(facts, cycle=self._cycle(values)), next(values))
