@@ -1,8 +1,9 @@
 """Measure the reference executor's gas on a node, and compare dexarb.trading.models.gas with it.
 
 `.venv/bin/python scripts/measure_gas.py [--fit 21,22,23] [--check 31,32] [--count 400]` prints the
-constants that fit, the errors of the constants in use on other worlds, and the single cases that
-docs/executor.md lists. It takes about a minute.
+constants that fit, the errors of the constants in use on other worlds, what the node's traces of
+executions there count (under every gas schedule), and the single cases that docs/executor.md lists.
+It takes some minutes.
 """
 
 from __future__ import annotations
