@@ -43,3 +43,10 @@ def test_polygon_charges_as_ethereum_before_chicago_and_otherwise_from_it_on() -
     profile = chain_profile(POLYGON, without())
     names = [profile.gas_schedule(block).name for block in (0, 87_218_599, 87_218_600, 90_000_000)]
     assert names == ["ethereum", "ethereum", "polygon-chicago", "polygon-chicago"]
+
+
+def test_aliases_travel_behind_the_names_of_their_tokens() -> None:
+    """So that strategies may use them, while the history knows what a token is called."""
+    profile = chain_profile(POLYGON, without())
+    assert profile.tokens["POL"] == profile.tokens["WPOL"] == profile.wrapped_native
+    assert profile.native_name == profile.name_of(profile.tokens["POL"]) == "WMATIC"

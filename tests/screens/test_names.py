@@ -49,6 +49,13 @@ def test_a_token_is_called_as_the_configuration_calls_it(tmp_path: Path) -> None
         assert names.amount(WMATIC, 10**18) == "1.00 gas"
 
 
+def test_a_token_with_aliases_has_one_name(tmp_path: Path) -> None:
+    """The first that the configuration gives, whatever the alphabet and the contract say."""
+    given = {"WPOL": WMATIC, "USDC": USDC, "POL": WMATIC, "gas": WMATIC}
+    for names in named(tmp_path, {WMATIC: "POL"}, given):
+        assert names.pair((USDC, WMATIC)) == "WPOL/USDC"
+
+
 @pytest.mark.parametrize("given", [{}, {"USDC": USDC}])
 def test_no_two_tokens_have_the_same_name(tmp_path: Path, given: dict[str, Address]) -> None:
     """Anyone can call a token USDC; the one of the configuration is that."""
