@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from math import inf
 
 import pytest
 from msgspec import structs
@@ -18,12 +19,13 @@ from dexarb.core.saved import NounReader, NounWriter
 from dexarb.core.trade import Position, SkipReason
 from dexarb.core.units import PPM
 from dexarb.trading.engine import Engine
-from dexarb.trading.models.rivals import arbitrages
+from dexarb.trading.models.rivals import rivals
 from dexarb.trading.settle.chances import AGES, ENOUGH, PRIOR_PPM, Chances, Place
 from dexarb.trading.strategy import StrategySettings
 from tests.support.worlds.blocks import GWEI, next_block, transaction
 from tests.support.worlds.engines import engine, plain
 from tests.support.worlds.events import state_log
+from tests.support.worlds.pools import address
 from tests.support.worlds.random_chain import RandomChain
 from tests.support.worlds.small_chain import (
     CHEAP,
@@ -64,7 +66,7 @@ class Story:
             moved = [bought.pool, self.market.pools[DEAR].swap(WETH, bought.amount_out).pool]
         else:
             moved = [self.market.pools[CHEAP].swap(USDC, 10**9).pool]
-        self._step({}, moved, bidder)
+        self._step({}, moved, 9 - bidder)
         self._step({CYCLE: 0})
 
     def _step(self, worth: dict[Cycle, int], moved: Sequence[Pool] = (), by: int = 0) -> None:
@@ -74,7 +76,8 @@ class Story:
             for number, pool in enumerate(moved)
         )
         bids = tuple(
-            transaction(bid, effective_gas_price=BASE_FEE + bid * GWEI) for bid in range(10)
+            transaction(place, effective_gas_price=BASE_FEE + bid * GWEI, sender=address(7, place))
+            for place, bid in enumerate(range(9, -1, -1))
         )
         update = replace(update, logs=logs, transactions=bids)
         self.market.apply(update)
@@ -209,15 +212,12 @@ def test_counts_are_those_of_a_plain_recount() -> None:
             needed, by_rival = 0.0, False
             if cycle not in now and took:
                 needed = stands(update, min(took)) + 1
-                by_rival = min(took) in {each.transaction_index for each in arbitrages(made.market)}
+                found = rivals(made.market, update)
+                by_rival = min(took) in {each.transaction_index for each in found}
             cases.append((cycle, bisect_right(AGES, age), needed, by_rival))
         before = now
     bids = [0, BASE_FEE, 2 * BASE_FEE, 10 * BASE_FEE]
-    paid = sorted(
-        each.effective_gas_price - BASE_FEE
-        for each in update.transactions
-        if each.effective_gas_price
-    )
+    paid = waited_for(update).values()
     assert paid
     for cycle, position, bid in product(before, (Position.FEE, Position.CONTESTED), bids):
         tenth = 10 * sum(each < bid for each in paid) // len(paid)
@@ -237,11 +237,22 @@ def test_counts_are_those_of_a_plain_recount() -> None:
     assert any(by_rival for *_, by_rival in cases)
 
 
-def stands(update: BlockUpdate, place: int) -> int:
-    """How many tenths of the block's bids are below this transaction's."""
-    prices = {each.index: each.effective_gas_price for each in update.transactions}
-    bids = [price for price in prices.values() if price]
-    return 10 * sum(each < prices[place] for each in bids) // len(bids)
+def waited_for(update: BlockUpdate) -> dict[int, int]:
+    """Tips by place: all are of one sender, whose transactions wait for each other."""
+    tips: dict[int, int] = {}
+    for each in update.transactions:
+        if each.effective_gas_price:
+            tips[each.index] = min([each.effective_gas_price - BASE_FEE, *tips.values()])
+    return tips
+
+
+def stands(update: BlockUpdate, place: int) -> float:
+    """How many tenths of the block's tips are below this transaction's; beyond all of the chain's
+    own, which has none."""
+    tips = waited_for(update)
+    if place not in tips:
+        return inf
+    return 10 * sum(each < tips[place] for each in tips.values()) // len(tips)
 
 
 # -- weighed ----------------------------------------------------------------------------------

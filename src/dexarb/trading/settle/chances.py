@@ -27,7 +27,8 @@ from dexarb.core.token import Address
 from dexarb.core.trade import Position
 from dexarb.core.units import PPM
 from dexarb.search.open_cycles import OpenCycles
-from dexarb.trading.models.rivals import arbitrages
+from dexarb.trading.models.rivals import rivals
+from dexarb.trading.models.tips import bids, keeps_order
 
 ENOUGH = 30
 """Cases that speak for themselves; the missing ones are filled up from the next wider group."""
@@ -129,18 +130,18 @@ class Chances:
         """Take the block that the market has just applied. worth: the cycles that are worth their
         gas at its end, and for how many blocks each has been open."""
         before = self._journal[-1]
-        is_ordered = update.has_receipts and market.profile.ordering == "fee"
-        bids = _bids(update) if is_ordered else []
+        tips = _tips(market, update)
         cases: list[tuple[_Group, int]] = []
         if before.block_hash == update.block.parent_hash:
-            slot_of = _slots(market, update, bids)
+            slot_of = _slots(market, update, tips)
             for cycle, age in before.watched.items():
                 if all(pool in market.pools for pool in cycle.pools):
                     slot = STAYED if cycle in worth else slot_of(cycle)
                     cases.append(((cycle.id, len(cycle.hops), _age_group(age)), slot))
         for group, slot in cases:
             self._count(group, slot, 1)
-        self._journal.append(_Seen(update.block.hash, worth, bids or before.bids, cases))
+        bids_now = sorted(tips.values()) or before.bids
+        self._journal.append(_Seen(update.block.hash, worth, bids_now, cases))
 
     def restart(self, block_hash: BlockHash) -> None:
         """The market begins anew at this block: what was counted stays, the way back is cut off."""
@@ -223,33 +224,31 @@ def _came(cases: Sequence[int], position: Position, tenths: int) -> int:
     return came
 
 
-def _slots(market: Market, update: BlockUpdate, bids: Sequence[int]) -> Callable[[Cycle], int]:
+def _slots(market: Market, update: BlockUpdate, tips: Mapping[int, int]) -> Callable[[Cycle], int]:
     """What became of a cycle that is not worth its gas any more."""
-    base_fee = update.block.base_fee_per_gas
-    prices = {each.index: each.effective_gas_price for each in update.transactions}
-    rivals: set[int] | None = None
+    in_order = sorted(tips.values())
+    found: set[int] | None = None
 
     def slot(cycle: Cycle) -> int:
-        nonlocal rivals
+        nonlocal found
         touching = market.touching(cycle.pools)
         if not touching:
             return STAYED  # prices or gas have changed, and nobody has been there
         first = touching[0]
-        if not bids or first not in prices:
+        if first not in tips:
             return UNKNOWN
-        if rivals is None:
-            rivals = {each.transaction_index for each in arbitrages(market)}
-        above = _tenths(bids, prices[first] - base_fee)
-        return (_BY_RIVAL if first in rivals else STAYED + 1) + min(above, TENTHS - 1)
+        if found is None:
+            found = {each.transaction_index for each in rivals(market, update)}
+        return (_BY_RIVAL if first in found else STAYED + 1) + _tenths(in_order, tips[first])
 
     return slot
 
 
-def _bids(update: BlockUpdate) -> list[int]:
-    """Priority fees of a block but the chain's own transactions, ascending, in wei per gas."""
-    base_fee = update.block.base_fee_per_gas
-    prices = [each.effective_gas_price for each in update.transactions]
-    return sorted(price - base_fee for price in prices if price and price >= base_fee)
+def _tips(market: Market, update: BlockUpdate) -> dict[int, int]:
+    """By index of the transaction, in wei per gas; none where they did not buy the places."""
+    by_place = bids(update)
+    is_claimed = update.has_receipts and market.profile.ordering == "fee"
+    return dict(by_place) if is_claimed and keeps_order(by_place) else {}
 
 
 def _tenths(bids: Sequence[int], bid: int) -> int:
