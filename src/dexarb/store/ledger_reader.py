@@ -318,6 +318,17 @@ class LedgerReader:
         chance = "SELECT p_fill_ppm FROM chances WHERE decision = d.n"
         return f"({chance}) AS p_fill_ppm" if self.has_chances else "NULL AS p_fill_ppm"
 
+    @property
+    def has_bounds(self) -> bool:
+        """Not a ledger that only a program from before them has written."""
+        return bool(self._all("SELECT 1 FROM sqlite_master WHERE name = 'bounds'"))
+
+    @property
+    def _bound(self) -> str:
+        """Of fill f, as a column."""
+        bound = "SELECT micro_usd FROM bounds WHERE fill = f.n"
+        return f"({bound}) AS bound_micro_usd" if self.has_bounds else "NULL AS bound_micro_usd"
+
     def open_decisions(self) -> list[Decision]:
         """Sent and not settled yet, in the order in which they were made."""
         return [row.decision for row in self.decisions(state=DecisionState.OPEN)]
@@ -334,7 +345,8 @@ class LedgerReader:
         entries; blocks: only those in these. last: of these only so many, the newest."""
         rows = self._all(
             f"""SELECT * FROM (
-                SELECT {_DECISION}, {self._p_fill}, {FILL.names("f")}, f.seq, {BLOCK.names("fb")},
+                SELECT {_DECISION}, {self._p_fill}, {FILL.names("f")},
+                    {self._bound}, f.seq, {BLOCK.names("fb")},
                     f.reorged_seq, f.n
                 FROM fills f JOIN decisions d ON d.n = f.decision
                 JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
@@ -471,9 +483,10 @@ class _Loader:
     def fill_row(self, row: Row) -> FillRow:
         values = iter(row)
         _, decision = self._decision(values)
-        facts = FILL.take(values)
+        facts, bound = FILL.take(values), next(values)
         seq, block = self._block(values)
-        return FillRow(seq, FILL.read(facts, decision=decision, block=block), next(values))
+        fill = FILL.read(facts, decision=decision, block=block, bound_micro_usd=bound)
+        return FillRow(seq, fill, next(values))
 
     def evidence_row(self, row: Row) -> EvidenceRow:
         values = iter(row)
