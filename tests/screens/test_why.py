@@ -243,6 +243,30 @@ def test_a_bid_is_blamed_for_what_it_takes(tmp_path: Path, dexarb: Dexarb) -> No
     assert told["sentence"].startswith("priority_fee_gwei stands most in the way: it stopped 4")
 
 
+def test_what_the_own_bound_has_cost(tmp_path: Path, dexarb: Dexarb) -> None:
+    """Of three reverts one gained nothing without it, and one is of a block that died."""
+    world = configure(tmp_path)
+    world.ledger.parent.mkdir()
+    row = row_of(settings("Careful"))
+    sent = [books.decision(f"0x{n}", books.block(1))._replace(strategy=row.hash) for n in range(3)]
+    reverts = [
+        books.fill(each, books.block(2), net=-1, status="reverted")._replace(bound_micro_usd=bound)
+        for each, bound in zip(sent, (2_500_000, None, 9_000_000), strict=True)
+    ]
+    with books.open_ledger(world.ledger) as ledger:
+        with ledger.block(1, books.block(1)) as block:
+            block.set_strategies([row])
+            block.add_decisions(sent)
+        with ledger.block(2, books.block(2)) as block:
+            block.add_fills(reverts)
+        with ledger.block(3, books.block(3)) as block:
+            block.mark_reorged(reverts[2:])
+    told = dexarb("why", "Careful", "-c", world.config, "--json").json
+    assert told["bound"] == {"reverted": 1, "gain_usd": 2.5}
+    shown = dexarb("why", "Careful", "-c", world.config).out
+    assert "1 of 2 reverted by the bound though they would have gained: +2.50 USD." in shown
+
+
 @pytest.mark.parametrize(
     ("micro_usd", "shown"),
     [

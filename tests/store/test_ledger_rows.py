@@ -79,6 +79,7 @@ FILL_FIELDS = {
     "net_micro_usd": micro_usd,
     "band_micro_usd": st.tuples(micro_usd, micro_usd),
     "place_known": st.booleans(),
+    "bound_micro_usd": st.none() | micro_usd,
 }
 
 

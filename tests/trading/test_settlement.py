@@ -106,6 +106,19 @@ def net_by_the_rules(
     return profit.__floor__() - (cost.__ceil__() if fixed is None else fixed)
 
 
+def bound_by_the_rules(
+    fill: Fill, before: dict[PoolKey, Pool], update: BlockUpdate, usd: dict[Address, int]
+) -> int | None:
+    """What it would have made, had it asked for no more than it puts in."""
+    if fill.status is not FillStatus.REVERTED or not fill.place_known:
+        return None
+    modest = fill.decision._replace(min_amount_out=fill.decision.amount_in)
+    outcome = by_the_rules(modest, pools_at(before, update, fill.place))
+    gas_price = update.block.base_fee_per_gas + modest.priority_fee
+    net = net_by_the_rules(modest, outcome, gas_price, usd)
+    return net if outcome[0] is FillStatus.FILLED and net > 0 else None
+
+
 def stood_with(update: BlockUpdate) -> list[int | None]:
     """By transaction its tip, or the least of its sender's before it; None for the chain's own."""
     paid = [each.effective_gas_price for each in update.transactions]
@@ -171,6 +184,7 @@ def check_block(made: Engine, update: BlockUpdate) -> list[Fill]:
         assert fill.gas_price == gas_price
         assert fill.net_micro_usd == nets[fill.place]
         assert fill.band_micro_usd == (min(0, *nets), max(0, *nets))
+        assert fill.bound_micro_usd == bound_by_the_rules(fill, before, update, usd)
         check_place(fill, made, update, usd)
     return fills
 
@@ -201,6 +215,7 @@ def test_fills_are_what_the_rules_say_at_their_place_and_at_all_others() -> None
     fills = check_worlds(6, 15)
     assert len(fills) > 150
     assert {fill.place_known for fill in fills} == {True, False}
+    assert any(fill.bound_micro_usd for fill in fills)
     statuses = {fill.status for fill in fills}
     assert statuses == {FillStatus.FILLED, FillStatus.REVERTED, FillStatus.LOST}
     assert any(0 < fill.place < 4 for fill in fills)

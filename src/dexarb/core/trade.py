@@ -187,7 +187,8 @@ class Fill(NamedTuple):
     band: least and greatest net over every place in the block, and not being included.
     place_known: False where nothing tells how the block was ordered, or it broke the order that the
     chain claims; then only the band is true, and the other figures are those of the end of the
-    block.
+    block. bound_micro_usd: of one that reverted by a minimum that asks for more than the amount put
+    in, the net that it would have made without it; None of all others, and where that is no gain.
     """
 
     decision: Decision
@@ -202,6 +203,7 @@ class Fill(NamedTuple):
     net_micro_usd: int
     band_micro_usd: tuple[int, int]
     place_known: bool = True
+    bound_micro_usd: int | None = None
 
     @property
     def profit(self) -> int:

@@ -12,7 +12,7 @@ from dexarb.screens.names import Names
 from dexarb.screens.output import listed
 from dexarb.screens.stopped import words
 from dexarb.screens.tables import apart, usd
-from dexarb.store.ledger_figures import Foreseen, foreseen
+from dexarb.store.ledger_figures import NONE_BOUNDED, Bounded, Foreseen, bounded, foreseen
 from dexarb.store.ledger_notes import METRICS
 from dexarb.store.ledger_reader import LedgerReader
 from dexarb.store.ledger_rows import StrategyRow, StrategyTotals
@@ -45,7 +45,7 @@ class Explanation:
 
     last_block: of the ledger. earlier: hashes of other parameter sets under the same name.
     problem: the traceback of a strategy that failed in its own code. foreseen: its chances of a
-    fill against what came.
+    fill against what came. bounded: what its own minimum has cost it.
     """
 
     strategy: StrategyRow
@@ -61,6 +61,7 @@ class Explanation:
     misses: tuple[Miss, ...]
     costs: Costs = UNKNOWN
     foreseen: tuple[Foreseen, ...] = ()
+    bounded: Bounded = NONE_BOUNDED
 
     @property
     def obstacle(self) -> Obstacle | None:
@@ -105,6 +106,7 @@ def explanations(
                 misses=tuple(_misses(skips)),
                 costs=costs,
                 foreseen=tuple(foreseen(reader, row.hash)),
+                bounded=bounded(reader, row.hash),
             )
         )
     return found

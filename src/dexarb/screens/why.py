@@ -142,6 +142,10 @@ def _explanation_json(found: Explanation) -> dict[str, Any]:
             for miss in found.misses
         ],
         "p_fill": _foreseen_json(found.foreseen),
+        "bound": {
+            "reverted": found.bounded.reverted,
+            "gain_usd": found.bounded.micro_usd / MICRO_USD,
+        },
         "obstacle": None if obstacle is None else asdict(obstacle),
         "sentence": sentence(found),
         "earlier": list(found.earlier),
@@ -217,6 +221,12 @@ def _books(found: Explanation) -> Iterator[Text]:
         yield Text.assemble("Net ", net, f" USD; at other places in the blocks {other} USD")
     if row.unplaced:
         yield Text(f"The place of {row.unplaced} fills is not known: only the band is true.")
+    if found.bounded.reverted:
+        count, gain = found.bounded.reverted, found.bounded.micro_usd / MICRO_USD
+        yield Text(
+            f"{count:,} of {row.reverted:,} reverted by the bound though they would have gained:"
+            f" {gain:+,.2f} USD. The bound is max_slippage_percent and min_profit_onchain_usd."
+        )
     if found.won_over_taker_micro_usd:
         won = found.won_over_taker_micro_usd / MICRO_USD
         yield Text(f"Of this {won:+,.2f} USD were won over a taker who was really there.")

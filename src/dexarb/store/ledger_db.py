@@ -275,6 +275,14 @@ class BlockBooks:
                 for number, fill in zip(numbers, rows, strict=True)
             ],
         )
+        bounded = [place for place, each in enumerate(rows) if each.bound_micro_usd is not None]
+        if bounded:
+            ((last,),) = self._connection.execute("SELECT max(n) FROM fills").fetchall()
+            first = last - len(rows) + 1
+            self._many(
+                "INSERT INTO bounds (fill, micro_usd) VALUES (?, ?)",
+                [(first + place, rows[place].bound_micro_usd) for place in bounded],
+            )
 
     def mark_reorged(self, fills: Iterable[Fill]) -> None:
         """Fills of a branch that died: they stay, marked, and their decisions are open again."""

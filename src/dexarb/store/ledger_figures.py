@@ -55,6 +55,12 @@ WHERE f.reorged_seq IS NULL AND d.strategy = :strategy
 GROUP BY 1 ORDER BY 1
 """
 
+_BOUNDED = """
+SELECT count(*), coalesce(sum(b.micro_usd), 0)
+FROM bounds b JOIN fills f ON f.n = b.fill JOIN decisions d ON d.n = f.decision
+WHERE f.reorged_seq IS NULL AND d.strategy = :strategy
+"""
+
 _SINCE = f"SELECT {_SUMS} FROM fills f WHERE f.reorged_seq IS NULL AND f.seq >= :seq"
 _SENT_SINCE = "SELECT count(*) FROM decisions WHERE seq >= :seq"
 _BLOCK_FROM = "SELECT number, timestamp FROM blocks WHERE seq >= :seq ORDER BY seq LIMIT 1"
@@ -74,6 +80,16 @@ class Foreseen(NamedTuple):
     settled: int
     sum_ppm: int
     filled: int
+
+
+class Bounded(NamedTuple):
+    """Trades that reverted by their own minimum although they would have gained, and how much."""
+
+    reverted: int
+    micro_usd: int
+
+
+NONE_BOUNDED = Bounded(0, 0)
 
 
 class EpochTimes(NamedTuple):
@@ -151,3 +167,11 @@ def foreseen(reader: LedgerReader, strategy: StrategyHash) -> list[Foreseen]:
     if not reader.has_chances:
         return []
     return [Foreseen(*row) for row in reader.rows(_FORESEEN, {"strategy": strategy})]
+
+
+def bounded(reader: LedgerReader, strategy: StrategyHash) -> Bounded:
+    """None of a ledger from before anybody counted them."""
+    if not reader.has_bounds:
+        return NONE_BOUNDED
+    ((reverted, micro_usd),) = reader.rows(_BOUNDED, {"strategy": strategy})
+    return Bounded(reverted, micro_usd)

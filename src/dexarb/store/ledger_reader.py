@@ -210,6 +210,17 @@ class LedgerReader:
         chance = "SELECT p_fill_ppm FROM chances WHERE decision = d.n"
         return f"({chance}) AS p_fill_ppm" if self.has_chances else "NULL AS p_fill_ppm"
 
+    @property
+    def has_bounds(self) -> bool:
+        """Not a ledger that only a program from before them has written."""
+        return bool(self._all("SELECT 1 FROM sqlite_master WHERE name = 'bounds'"))
+
+    @property
+    def _bound(self) -> str:
+        """Of fill f, as a column."""
+        bound = "SELECT micro_usd FROM bounds WHERE fill = f.n"
+        return f"({bound}) AS bound_micro_usd" if self.has_bounds else "NULL AS bound_micro_usd"
+
     def open_decisions(self) -> list[Decision]:
         """Sent and not settled yet, in the order in which they were made."""
         return [row.decision for row in self.decisions(state=DecisionState.OPEN)]
@@ -226,8 +237,8 @@ class LedgerReader:
         entries; blocks: only those in these. last: of these only so many, the newest."""
         rows = self._all(
             f"""SELECT * FROM (
-                SELECT {DECISION_COLUMNS}, {self._p_fill}, {FILL.names("f")}, f.seq,
-                    {BLOCK.names("fb")}, f.reorged_seq, f.n
+                SELECT {DECISION_COLUMNS}, {self._p_fill}, {FILL.names("f")},
+                    {self._bound}, f.seq, {BLOCK.names("fb")}, f.reorged_seq, f.n
                 FROM fills f JOIN decisions d ON d.n = f.decision
                 JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
                 {ROUTE_OF.format("d")}

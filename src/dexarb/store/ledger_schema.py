@@ -41,6 +41,10 @@ _CHANCES = """CREATE TABLE IF NOT EXISTS chances (
     decision INTEGER PRIMARY KEY REFERENCES decisions (n), p_fill_ppm INTEGER NOT NULL
 ) STRICT"""
 
+_BOUNDS = """CREATE TABLE IF NOT EXISTS bounds (
+    fill INTEGER PRIMARY KEY REFERENCES fills (n), micro_usd INTEGER NOT NULL
+) STRICT"""
+
 _REALITIES = f"CREATE TABLE realities ({REALITY.sql}) STRICT, WITHOUT ROWID"
 
 TABLES = f"""
@@ -162,6 +166,7 @@ def furnish(connection: sqlite3.Connection) -> None:
     connection.execute(_WAITING)
     connection.execute(_CHECKPOINTS)
     connection.execute(_CHANCES)
+    connection.execute(_BOUNDS)
     connection.execute("COMMIT")
 
 

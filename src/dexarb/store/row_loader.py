@@ -51,9 +51,10 @@ class RowLoader:
     def fill_row(self, row: Row) -> FillRow:
         values = iter(row)
         _, decision = self._decision(values)
-        facts = FILL.take(values)
+        facts, bound = FILL.take(values), next(values)
         seq, block = self._block(values)
-        return FillRow(seq, FILL.read(facts, decision=decision, block=block), next(values))
+        fill = FILL.read(facts, decision=decision, block=block, bound_micro_usd=bound)
+        return FillRow(seq, fill, next(values))
 
     def evidence_row(self, row: Row) -> EvidenceRow:
         values = iter(row)

@@ -72,6 +72,7 @@ class _Result(NamedTuple):
     net_micro_usd: int
     band_micro_usd: tuple[int, int]
     place_known: bool
+    bound_micro_usd: int | None = None
 
 
 EXPIRED = _Result(0, FillStatus.EXPIRED, 0, 0, 0, 0, 0, 0, (0, 0), place_known=True)
@@ -136,14 +137,32 @@ class Settlement:
         place = self._places.of(decision.position, decision.priority_fee, bid_at)
         ours = bisect_left(touching, place)
         nets = [net for _, net in valued]
+        is_known = self._places.is_known(decision.position)
         return _Result(
             place,
             *outcomes[ours],
             gas_price,
             *valued[ours],
             (min(0, *nets), max(0, *nets)),
-            self._places.is_known(decision.position),
+            is_known,
+            self._bound(decision, ours, gas_price, prices) if is_known else None,
         )
+
+    def _bound(self, decision: Decision, before: int, gas_price: int, prices: Prices) -> int | None:
+        """What the minimum alone has cost at that place, in micro-USD: see Fill."""
+        run = self._run(decision.cycle, decision.amount_in, decision.funding, before)
+        limit = self._gas.limit(decision.gas_units)
+        if (
+            decision.competition_lost
+            or run.amount_out is None
+            or run.reverted_gas > limit
+            or not decision.amount_in <= run.amount_out < decision.least_amount_out
+        ):
+            return None
+        amounts = decision.amount_in, run.amount_out
+        done = _Settled(FillStatus.FILLED, *amounts, run.filled_gas)
+        _, net = self._value(decision, done, gas_price, prices)
+        return net if net > 0 else None
 
     def _outcomes_of(self, decision: Decision, places: int) -> list[_Settled]:
         """Behind none, one, two ... of the transactions that touch the cycle's pools."""
