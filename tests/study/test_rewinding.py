@@ -15,6 +15,7 @@ from dexarb.core.trade import StrategyHash
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_notes import StateAge
 from dexarb.store.ledger_rows import Epoch
+from dexarb.study.backruns_study import BackrunsStudy
 from dexarb.study.calibrating import CalibrationStudy, beginning, followed
 from dexarb.study.calibration_sums import Calibration
 from dexarb.study.open_now import OpenNow, priced, way_to
@@ -97,6 +98,7 @@ def spreads() -> SpreadsStudy:
 MAKERS: dict[str, Callable[[], Study[Moment, object]]] = {
     "spreads": spreads,
     "rivals": lambda: RivalsStudy(lambda each: each.sender),
+    "backruns": BackrunsStudy,
 }
 
 

@@ -53,6 +53,7 @@ app = _program(
     screens.scan,
     screens.spreads,
     screens.rivals,
+    screens.backruns,
     screens.calibrate,
     copies.backup,
     copies.restore,

@@ -192,6 +192,21 @@ def rivals(
     return show(found, as_json=as_json)
 
 
+def backruns(
+    history: History = None,
+    config: PaperFile = PAPER_TOML,
+    first: FirstBlock = None,
+    last: LastBlock = None,
+    count: BlockCount = None,
+    as_json: Json = False,
+) -> int:
+    """What opened inside blocks: behind which transaction, worth what there, and who ended it."""
+    from dexarb.screens.backruns import answer
+
+    found = answer(history, config=config, first=first, last=last, count=newest(count, first))
+    return show(found, as_json=as_json)
+
+
 def calibrate(
     history: History = None,
     config: PaperFile = PAPER_TOML,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dexarb.core.market import Market
-from dexarb.search.result import Dust, MinGross, any_gain, no_dust
+from dexarb.search.result import Dust, MinGross, Searched, any_gain, no_dust
 from dexarb.search.scan import Scanner
 from dexarb.trading.models.gas import GasModel
 
@@ -14,14 +14,16 @@ def scanner_of(
     market: Market,
     gas: GasModel,
     *,
+    at: Searched | None = None,
     max_hops: int = MAX_HOPS,
     min_gross: MinGross = any_gain,
     dust: Dust = no_dust,
 ) -> Scanner:
-    """Cycles from the profile's start tokens, without what it excludes; see Scanner."""
+    """Cycles from the profile's start tokens, without what it excludes; see Scanner. at: where
+    inside its latest block, else at its end."""
     profile = market.profile
     return Scanner(
-        market,
+        at or market,
         start_tokens=profile.start_tokens,
         gas_units=lambda work: gas.under(market.next_gas_schedule).units(work),
         max_hops=max_hops,
