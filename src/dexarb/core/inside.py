@@ -21,6 +21,8 @@ class InsideBlock:
         self.block: Block = market.block
         self.timed = market.timed
         self.inexact = market.inexact
+        self.next_gas_schedule = market.profile.gas_schedule(market.block.number)
+        """That of the block."""
         self._moves = market.moves()
         moved = {key for pools in self._moves.values() for key in pools}
         at_top = {key: market.pool_at(key, 0) for key in {*moved, *market.timed}}

@@ -62,11 +62,7 @@ class Backruns(Answer):
             "blocks": self.asked.blocks,
             **_had_json(to_be_had(found.runs)),
             "pairs": [_pair_json(each) for each in by_pair(found.runs, daily=True)],
-            "order": {
-                "blocks": found.order.blocks,
-                "kept": found.order.kept,
-                "inversions": found.order.inversions,
-            },
+            "order": found.order.as_json(),
             "backruns": [_backrun_json(each) for each in found.runs],
         }
 
@@ -268,12 +264,11 @@ def _ended(each: Backrun) -> str:
 
 
 def _order(told: Backruns) -> Text:
-    order = told.found.order
-    unknown = told.found.blocks - order.blocks
+    whole, unknown = told.found.order.whole, told.found.order.without_receipts
     said = (
-        f"{order.kept:,} of {order.blocks:,} blocks stand in the order of their tips"
-        f" ({order.inversions:,} inversions): elsewhere no bid buys the place behind a trigger."
+        f"{whole.kept:,} of {whole.blocks:,} blocks stand in the order of their tips"
+        f" ({whole.inversions:,} inversions): elsewhere no bid buys the place behind a trigger."
     )
     if unknown:
         said += f" {counted(unknown, 'block')} came without receipts: who moved what is not known."
-    return Text(said, style="dim" if order.kept == order.blocks and not unknown else "yellow")
+    return Text(said, style="dim" if whole.kept == whole.blocks and not unknown else "yellow")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from dexarb.core.block import Block
+from dexarb.core.gas_schedule import GasSchedule
 from dexarb.core.pool import Pool, PoolKey, SwapGas, SwapResult
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
@@ -27,7 +28,7 @@ class Searched(Protocol):
     """What can be searched: a market at the end of a block, or a place inside of one.
 
     ahead: the pools as a trade would find them. timed: those that change without an event. inexact:
-    those whose segments are an approximation.
+    those whose segments are an approximation. next_gas_schedule: what a trade there is charged by.
     """
 
     @property
@@ -38,6 +39,8 @@ class Searched(Protocol):
     def timed(self) -> tuple[PoolKey, ...]: ...
     @property
     def inexact(self) -> frozenset[PoolKey]: ...
+    @property
+    def next_gas_schedule(self) -> GasSchedule: ...
 
 
 GasUnits = Callable[[Sequence[HopWork]], int]

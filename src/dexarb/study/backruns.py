@@ -10,6 +10,7 @@ from dexarb.core.market import Market
 from dexarb.core.route import Cycle, CycleId
 from dexarb.core.token import Address
 from dexarb.core.units import SECONDS_PER_DAY
+from dexarb.study.order_meter import Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,28 +164,13 @@ def by_pair(runs: Sequence[Backrun], *, daily: bool) -> list[PairDay]:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderSeen:
-    """blocks: of which the transactions are known. kept: those of them in which nobody stood behind
-    one who bid less. inversions: pairs of transactions of which the later one bid more."""
-
-    blocks: int = 0
-    kept: int = 0
-    inversions: int = 0
-
-    def and_(self, other: OrderSeen) -> OrderSeen:
-        return OrderSeen(
-            self.blocks + other.blocks, self.kept + other.kept, self.inversions + other.inversions
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class BackrunsFound:
     """Of `blocks` blocks, oldest first. market: as it is now."""
 
     blocks: int
     market: Market
     runs: tuple[Backrun, ...]
-    order: OrderSeen
+    order: Order
 
     def best(self) -> Iterator[Backrun]:
         """Those that were worth most behind their trigger first."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from dexarb.core.block import BlockHash
 from dexarb.core.market import Market
 from dexarb.errors import MarketError
-from dexarb.study.backruns import Backrun, BackrunsFound, OrderSeen, RunKey
+from dexarb.study.backruns import Backrun, BackrunsFound, RunKey
 from dexarb.study.inside_blocks import BlockSearch
 from dexarb.study.opened_inside import Look, Shown, Standing
+from dexarb.study.order_meter import Order
 from dexarb.study.recent import Recent
 from dexarb.study.walk import Moment
 
@@ -20,11 +21,11 @@ class _Sums:
 
     blocks: int = 0
     runs: dict[RunKey, Backrun] = field(default_factory=dict)
-    order: OrderSeen = field(default_factory=OrderSeen)
+    order: Order = field(default_factory=Order)
 
     def fold(self, shown: Shown) -> None:
         self.blocks += 1
-        self.order = self.order.and_(shown.order)
+        self.order.fold(shown.order)
         self.runs |= shown.opened
         for key, end in shown.ended.items():
             self.runs[key] = replace(self.runs[key], end=end)
@@ -61,7 +62,8 @@ class BackrunsStudy:
         """Raises MarketError before the first block."""
         if self._market is None:
             raise MarketError("no block has been looked at yet")
-        sums = _Sums(self._settled.blocks, dict(self._settled.runs), self._settled.order)
+        sums = _Sums(self._settled.blocks, dict(self._settled.runs))
+        sums.order.fold(self._settled.order)
         for shown in self._recent:
             sums.fold(shown)
         return BackrunsFound(sums.blocks, self._market, tuple(sums.runs.values()), sums.order)

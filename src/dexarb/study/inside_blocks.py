@@ -53,6 +53,7 @@ class BlockSearch:
         self._market: Market | None = None
         self._valuation: Valuation | None = None
         self._scanner: Scanner | None = None
+        self._inside: InsideBlock | None = None
         self._known: Collection[PoolKey] = ()
 
     def places(self, seen: Moment, *, goes_on: bool) -> Iterator[Place]:
@@ -61,7 +62,7 @@ class BlockSearch:
 
         goes_on: the block before this one was the last that was looked at.
         """
-        inside = InsideBlock(seen.market)
+        inside = self._inside = InsideBlock(seen.market)
         self._valuation = seen.valuation
         scanner = self._at_top(seen, inside, goes_on=goes_on)
         yield Place(-1, frozenset(), worths(scanner.scan.opportunities, seen))
@@ -72,13 +73,17 @@ class BlockSearch:
     def _at_top(self, seen: Moment, inside: InsideBlock, *, goes_on: bool) -> Scanner:
         if self._scanner is None or self._market is not seen.market:
             self._market = seen.market
-            self._scanner = scanner_of(seen.market, REALITY.gas, at=inside, dust=self._dust)
+            self._scanner = scanner_of(seen.market, REALITY.gas, at=self._here, dust=self._dust)
         elif goes_on and not seen.has_other_pools:
             self._scanner.update(inside, ())
         else:
             self._scanner.update(inside, {*self._known, *inside.ahead})
         self._known = inside.ahead.keys()
         return self._scanner
+
+    def _here(self) -> InsideBlock:
+        assert self._inside is not None
+        return self._inside
 
     def _dust(self, token: Address) -> float:
         market, valuation = self._market, self._valuation

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from dexarb.core.block import BlockHash, BlockUpdate
+from dexarb.core.block import BlockHash
 from dexarb.core.pool import PoolKey
 from dexarb.core.route import CycleId
-from dexarb.study.backruns import Backrun, End, Mover, OrderSeen, RunKey
+from dexarb.study.backruns import Backrun, End, Mover, RunKey
 from dexarb.study.inside_blocks import Place, Worth, Worths
+from dexarb.study.order_meter import Order, order_of
 from dexarb.study.walk import Moment
 from dexarb.trading.models.rivals import arbitrages
 
@@ -41,7 +41,7 @@ class Shown:
 
     opened: Mapping[RunKey, Backrun]
     ended: Mapping[RunKey, End]
-    order: OrderSeen
+    order: Order
     after: Standing
 
 
@@ -75,7 +75,7 @@ class Look:
             if run.end is None:
                 self._opened[key] = replace(run, at_end_micro_usd=self._worth(self._live[key]))
         after = Standing(self._block.hash, self._worths, self._live)
-        return Shown(self._opened, self._ended, order_seen(self._seen.update), after)
+        return Shown(self._opened, self._ended, order_of(self._seen.update), after)
 
     def _end(self, now: Worths, mover: Mover | None) -> None:
         closed = self._worths.keys() - now.keys()
@@ -168,17 +168,3 @@ class Look:
             priority_fee,
             self._seen.valuation.cost_micro_usd(native, priority_fee * transaction.gas_used),
         )
-
-
-def order_seen(update: BlockUpdate) -> OrderSeen:
-    """The chain's own transactions, which pay less than anybody else may, have no place by fee."""
-    if not update.has_receipts:
-        return OrderSeen()
-    base_fee, inversions = update.block.base_fee_per_gas, 0
-    before: list[int] = []
-    for each in update.transactions:
-        price = each.effective_gas_price
-        if price and price >= base_fee:
-            inversions += bisect_left(before, price)
-            insort(before, price)
-    return OrderSeen(1, int(not inversions), inversions)
