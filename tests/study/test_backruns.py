@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 
 import pytest
@@ -11,17 +11,20 @@ import pytest
 from dexarb.core.block import BlockUpdate
 from dexarb.core.inside import InsideBlock
 from dexarb.core.market import Market
+from dexarb.core.pool import PoolKey
 from dexarb.core.route import CycleId
 from dexarb.core.trade import Opportunity
 from dexarb.study.backruns import Backrun, BackrunsFound, by_pair, to_be_had
 from dexarb.study.backruns_study import BackrunsStudy
 from dexarb.study.searching import scanner_of
+from dexarb.study.study import run as study_run
 from dexarb.study.walk import Moment, engine_on, moments
 from dexarb.trading.decide.triage import LeastGas
 from dexarb.trading.models.reality import REALITY
 from tests.oracles.inside import FreshPlace, fresh_places, net_of
 from tests.search.scanning import content
 from tests.support.worlds.random_chain import RandomChain
+from tests.support.worlds.small_chain import CHEAP, DEAR, SmallChain, keyframe, weth_pool
 
 SEEDS = range(3)
 BLOCKS = 24
@@ -196,3 +199,40 @@ def test_a_search_inside_a_block_equals_a_new_one_at_each_place(seed: int) -> No
             assert content(scanner.update(inside, moved)) == content(place.scan)
         assert content(scanner.update(inside, inside.back())) == content(places[0].scan)
         assert content(scanner.update(market, inside.back())) == content(places[-1].scan)
+
+
+THIRD = PoolKey("0x" + "a4" * 20)
+
+
+def beside_a_third(price: int) -> tuple[Backrun, ...]:
+    """Block 102 makes WETH dear in one pool, so that it pays to buy it in another one, then brings
+    a third pool from 2,512 to a price; block 103 closes it all."""
+    first = keyframe()
+    chain = SmallChain(replace(first, pools=(*first.pools, weth_pool(THIRD, 2_512))))
+    updates = [
+        chain.mine(),
+        chain.mine(weth_pool(DEAR, 2_520), weth_pool(THIRD, price)),
+        chain.mine(weth_pool(DEAR, 2_500), weth_pool(THIRD, 2_500)),
+    ]
+    return study_run(BackrunsStudy(), moments(engine_on(chain.first), updates)).runs
+
+
+def test_a_cycle_that_opens_later_where_an_open_spread_lies_is_part_of_it() -> None:
+    """The third pool against the dear one: less than what lies there already."""
+    alone, with_third = beside_a_third(2_512), beside_a_third(2_504)
+    assert len(alone) == len(with_third) == 1
+    assert set(with_third[0].cycle.pools) == {CHEAP, DEAR}
+    assert with_third[0].at_end_micro_usd == alone[0].at_end_micro_usd
+
+
+def test_a_cycle_that_is_worth_more_is_a_spread_of_its_own() -> None:
+    """What it opens beside that one through the same pools is part of it."""
+    first, second = beside_a_third(2_480)
+    assert (first.trigger.index, second.trigger.index) == (0, 1)
+    assert second.net_micro_usd > first.net_micro_usd
+    assert set(second.cycle.pools) == {THIRD, DEAR}
+    assert second.cycles == 2
+    assert [each.end.mover.index for each in (first, second) if each.end and each.end.mover] == [
+        0,
+        1,
+    ]

@@ -18,6 +18,7 @@ from dexarb.store.ledger_rows import Epoch
 from dexarb.study.backruns_study import BackrunsStudy
 from dexarb.study.calibrating import CalibrationStudy, beginning, followed
 from dexarb.study.calibration_sums import Calibration
+from dexarb.study.map_study import MapStudy
 from dexarb.study.open_now import OpenNow, priced, way_to
 from dexarb.study.redecide import redecided
 from dexarb.study.rivals_study import RivalsStudy
@@ -26,6 +27,7 @@ from dexarb.study.spreads_survey import SpreadsStudy
 from dexarb.study.study import Died, Study, run
 from dexarb.study.walk import Moment, engine_on, moments, span, walk
 from tests.support.recorded import record
+from tests.support.worlds.blocks import GWEI
 from tests.support.worlds.random_chain import NATIVE, USD, RandomChain
 from tests.support.worlds.small_chain import settings
 
@@ -99,6 +101,7 @@ MAKERS: dict[str, Callable[[], Study[Moment, object]]] = {
     "spreads": spreads,
     "rivals": lambda: RivalsStudy(lambda each: each.sender),
     "backruns": BackrunsStudy,
+    "map": lambda: MapStudy((30 * GWEI, 60 * GWEI)),
 }
 
 

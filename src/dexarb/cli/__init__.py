@@ -54,6 +54,7 @@ app = _program(
     screens.spreads,
     screens.rivals,
     screens.backruns,
+    screens.map,
     screens.calibrate,
     copies.backup,
     copies.restore,
