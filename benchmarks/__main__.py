@@ -6,6 +6,7 @@ import gc
 
 from benchmarks import (
     bench_crowd,
+    bench_inside,
     bench_limbs,
     bench_proof,
     bench_reading,
@@ -30,6 +31,7 @@ if __name__ == "__main__":
             *sizing_rows(),
             *market_rows(),
             *block_rows(),
+            *bench_inside.rows(),
             *bench_crowd.rows(),
             *bench_limbs.rows(),
             *bench_strategies.rows(),

@@ -16,9 +16,11 @@ from dexarb.core.traffic import Change, Flow, SwapCount, Traffic
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_notes import StateAge
 from dexarb.store.ledger_rows import Epoch
+from dexarb.study.backruns_study import BackrunsStudy
 from dexarb.study.calibrating import CalibrationStudy, beginning, followed
 from dexarb.study.calibration_sums import Calibration
 from dexarb.study.census import CensusStudy
+from dexarb.study.map_study import MapStudy
 from dexarb.study.open_now import OpenNow, priced, way_to
 from dexarb.study.redecide import redecided
 from dexarb.study.rivals_study import RivalsStudy
@@ -28,7 +30,7 @@ from dexarb.study.study import Died, Study, run
 from dexarb.study.walk import Moment, engine_on, moments, span, walk
 from dexarb.study.winners import WinnersStudy
 from tests.support.recorded import record
-from tests.support.worlds.blocks import transaction
+from tests.support.worlds.blocks import GWEI, transaction
 from tests.support.worlds.random_chain import NATIVE, USD, RandomChain
 from tests.support.worlds.small_chain import settings
 
@@ -132,6 +134,8 @@ MAKERS: dict[str, Callable[[], Study[Moment, object]]] = {
     "spreads": spreads,
     "rivals": lambda: RivalsStudy(lambda each: each.sender),
     "traffic": OfTraffic,
+    "backruns": BackrunsStudy,
+    "map": lambda: MapStudy((30 * GWEI, 60 * GWEI)),
 }
 
 

@@ -55,6 +55,8 @@ app = _program(
     screens.rivals,
     screens.winners,
     screens.census,
+    screens.backruns,
+    screens.map,
     screens.calibrate,
     copies.backup,
     copies.restore,

@@ -227,6 +227,47 @@ def census(
     return show(found, as_json=as_json)
 
 
+def backruns(
+    history: History = None,
+    config: PaperFile = PAPER_TOML,
+    first: FirstBlock = None,
+    last: LastBlock = None,
+    count: BlockCount = None,
+    as_json: Json = False,
+) -> int:
+    """What opened inside blocks: behind which transaction, worth what there, and who ended it."""
+    from dexarb.screens.backruns import answer
+
+    found = answer(history, config=config, first=first, last=last, count=newest(count, first))
+    return show(found, as_json=as_json)
+
+
+def map(
+    history: History = None,
+    config: PaperFile = PAPER_TOML,
+    first: FirstBlock = None,
+    last: LastBlock = None,
+    count: BlockCount = None,
+    tips: Annotated[
+        list[float] | None,
+        typer.Option("--tip", min=0, help="Gwei, as often as wanted; else from 25 to 5,000."),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Net USD a day against the tip: what one send per spread would have come to at its place."""
+    from dexarb.screens.money_map import answer
+
+    found = answer(
+        history,
+        config=config,
+        first=first,
+        last=last,
+        count=newest(count, first),
+        tips_gwei=tips or (),
+    )
+    return show(found, as_json=as_json)
+
+
 def calibrate(
     history: History = None,
     config: PaperFile = PAPER_TOML,

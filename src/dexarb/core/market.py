@@ -336,6 +336,15 @@ class Market:
         versions = self._steps[-1].versions
         return tuple(sorted({index for key in pools for index, _ in versions.get(key, ())}))
 
+    def moves(self) -> Mapping[int, Mapping[PoolKey, Pool]]:
+        """The latest block's transactions that changed pools, in order: each with these pools as it
+        left them."""
+        found: dict[int, dict[PoolKey, Pool]] = {}
+        for key, states in self._steps[-1].versions.items() if self._steps else ():
+            for index, after in states:
+                found.setdefault(index, {})[key] = after
+        return dict(sorted(found.items()))
+
     def swaps(self) -> Mapping[int, tuple[Swap, ...]]:
         """The latest block's swaps in our pools, by transaction index."""
         if not self._steps:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from dexarb.core.pool import Pool, SwapGas, SwapResult
+from dexarb.core.block import Block
+from dexarb.core.gas_schedule import GasSchedule
+from dexarb.core.pool import Pool, PoolKey, SwapGas, SwapResult
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
 
@@ -20,6 +22,25 @@ class HopWork(NamedTuple):
     gas: SwapGas
     crossed_ticks: int
     touched: bool = False
+
+
+class Searched(Protocol):
+    """What can be searched: a market at the end of a block, or a place inside of one.
+
+    ahead: the pools as a trade would find them. timed: those that change without an event. inexact:
+    those whose segments are an approximation. next_gas_schedule: what a trade there is charged by.
+    """
+
+    @property
+    def block(self) -> Block: ...
+    @property
+    def ahead(self) -> Mapping[PoolKey, Pool]: ...
+    @property
+    def timed(self) -> tuple[PoolKey, ...]: ...
+    @property
+    def inexact(self) -> frozenset[PoolKey]: ...
+    @property
+    def next_gas_schedule(self) -> GasSchedule: ...
 
 
 GasUnits = Callable[[Sequence[HopWork]], int]

@@ -10,7 +10,6 @@ import numpy as np
 
 from dexarb.compiled import require_writable_cache
 from dexarb.core.block import Block
-from dexarb.core.market import Market
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import Cycle, CycleId
 from dexarb.core.token import Address
@@ -26,6 +25,7 @@ from dexarb.search.result import (
     GasUnits,
     MinGross,
     OpenCycle,
+    Searched,
     any_gain,
     hop_work,
     no_dust,
@@ -94,7 +94,7 @@ class Scanner:
 
     def __init__(
         self,
-        market: Market,
+        market: Searched,
         *,
         start_tokens: Sequence[Address],
         gas_units: GasUnits,
@@ -118,7 +118,7 @@ class Scanner:
         self._least: dict[Address, int] = {}
         self._sizes = room_for(64, 256)
         self._is_wider = False
-        self.scan = self.update(market, market.pools)
+        self.scan = self.update(market, market.ahead)
 
     def widen(self, max_hops: int) -> bool:
         """Find cycles of so many hops as well from the next update on; whether that is new."""
@@ -128,11 +128,12 @@ class Scanner:
         self._is_wider = True
         return True
 
-    def update(self, market: Market, touched: Collection[PoolKey]) -> Scan:
-        """The scan of the market as it is now.
+    def update(self, market: Searched, touched: Collection[PoolKey]) -> Scan:
+        """The scan of the market as it is now, or of a place inside its latest block.
 
         touched: what `Market.apply` or `Market.rewind` returned, and pools that came to the market
-        or went. Pools whose fees move with time are read anew in any case.
+        or went; inside a block, what has changed since the place before. Pools whose fees move with
+        time are read anew in any case.
         """
         slots, gone = self._read(market, touched)
         if self._is_wider:
@@ -160,7 +161,7 @@ class Scanner:
         return self.scan
 
     def _read(
-        self, market: Market, touched: Collection[PoolKey]
+        self, market: Searched, touched: Collection[PoolKey]
     ) -> tuple[list[int], list[PoolKey]]:
         """Mirror what changed; returns the slots to be searched and the pools that are gone."""
         changed: dict[int, Pool | None] = {}
@@ -215,7 +216,7 @@ class Scanner:
             elif not len(missing):
                 return self._sizes
 
-    def _offers(self, market: Market, minima: Floats) -> list[tuple[Opportunity, int]]:
+    def _offers(self, market: Searched, minima: Floats) -> list[tuple[Opportunity, int]]:
         """What earns enough with integers as well, with its row, by ascending cycle id."""
         rows = self._table.earning(minima).tolist()
         if market.next_gas_schedule is not self._schedule:
@@ -236,7 +237,7 @@ class Scanner:
         offers.sort(key=lambda offer: offer[0].cycle.id)
         return offers
 
-    def _polish(self, row: int, version: int, worth: float, market: Market) -> _Exact:
+    def _polish(self, row: int, version: int, worth: float, market: Searched) -> _Exact:
         cycle, ahead = self._table.cycle(row), market.ahead
         amount_in, profit = (
             float(column[row]) for column in (self._table.rows.amount_in, self._table.rows.profit)

@@ -29,6 +29,11 @@ class Recent(Generic[Shown]):
     def __iter__(self) -> Iterator[Shown]:
         return (shown for _, shown in self._blocks)
 
+    @property
+    def newest(self) -> Shown | None:
+        """What the newest block showed."""
+        return self._blocks[-1][1] if self._blocks else None
+
     def add(self, block_hash: BlockHash, shown: Shown) -> Shown | None:
         """The next block; returns what the one showed that can no longer die, if there is one."""
         self._blocks.append((block_hash, shown))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dexarb.core.market import Market
-from dexarb.search.result import Dust, MinGross, any_gain, no_dust
+from dexarb.search.result import Dust, MinGross, Searched, any_gain, no_dust
 from dexarb.search.scan import Scanner
 from dexarb.trading.models.gas import GasModel
 
@@ -14,16 +16,22 @@ def scanner_of(
     market: Market,
     gas: GasModel,
     *,
+    at: Callable[[], Searched] | None = None,
     max_hops: int = MAX_HOPS,
     min_gross: MinGross = any_gain,
     dust: Dust = no_dust,
 ) -> Scanner:
-    """Cycles from the profile's start tokens, without what it excludes; see Scanner."""
+    """Cycles from the profile's start tokens, without what it excludes; see Scanner. at: where
+    inside its latest block the search is, else at its end."""
     profile = market.profile
+
+    def here() -> Searched:
+        return at() if at else market
+
     return Scanner(
-        market,
+        here(),
         start_tokens=profile.start_tokens,
-        gas_units=lambda work: gas.under(market.next_gas_schedule).units(work),
+        gas_units=lambda work: gas.under(here().next_gas_schedule).units(work),
         max_hops=max_hops,
         exclude_pools=profile.exclude_pools,
         exclude_tokens=profile.exclude_tokens,

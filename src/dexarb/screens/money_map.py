@@ -1,0 +1,247 @@
+"""dexarb map: net USD a day against the tip, from what was open at each place of the blocks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from dexarb.core.token import Address, short
+from dexarb.core.units import GWEI, MICRO_USD
+from dexarb.screens.answer import Answer
+from dexarb.screens.names import Names, names_at
+from dexarb.screens.output import counted
+from dexarb.screens.progress import shown
+from dexarb.screens.tables import ago, bar, plain_table, usd
+from dexarb.screens.when import When, blocks_of
+from dexarb.study.map_study import MapStudy
+from dexarb.study.money_map import LADDER, MoneyMap, RungSums, Sight
+from dexarb.study.study import run
+from dexarb.study.walk import Span, history_reader, span, walk
+
+CURVE = 10
+THOUSAND = 1_000 * MICRO_USD
+TITLES = {
+    Sight.BLOCKS: "Who sees ends of blocks, and sends for the next one",
+    Sight.TRIGGERS: "Who sees the transaction that opens it, and stands behind that one",
+}
+LEGEND = (
+    "One send per spread, at its best size at its place. place: transactions before it, of those in"
+    " the block, on average. misses: gas of refused runs. a day: net USD; band: at the worst and"
+    " the best places of the same blocks. Everybody else does as he did: a rival who answers a bid"
+    " is not in it, so it is the most that could be hoped for."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Map(Answer):
+    asked: Span
+    found: MoneyMap
+    names: Names
+
+    def as_json(self) -> dict[str, Any]:
+        found = self.found
+        return {
+            "first_block": self.asked.first,
+            "last_block": self.asked.last,
+            "older_blocks_left_out": self.asked.left_out,
+            "blocks": found.blocks,
+            "blocks_counted": found.counted,
+            "seconds_counted": found.seconds,
+            "rivals": "frozen",
+            "order": found.order.as_json(),
+            **{sight.value: self._sight_json(sight) for sight in Sight},
+        }
+
+    def _sight_json(self, sight: Sight) -> dict[str, Any]:
+        best = self.found.best(sight)
+        return {
+            "best_tip_gwei": None if best is None else best[0] / GWEI,
+            "tips": [_rung_json(self.found, tip, sums) for tip, sums in self.found.of(sight)],
+        }
+
+    def render(self) -> RenderableType:
+        asked, found = self.asked, self.found
+        older = f"; {asked.left_out:,} older ones with --from or --last" if asked.left_out else ""
+        head = (
+            f"Blocks {asked.first} to {asked.last} ({asked.blocks:,}{older}); a place by tip can be"
+            f" told in {found.counted:,}, of {ago(found.seconds)}"
+        )
+        parts: list[RenderableType] = [Text(head, style="dim")]
+        parts.append(Text(_sentence(found), style="bold"))
+        for sight in Sight:
+            best = found.best(sight)
+            if best is not None:
+                parts.append(Text(f"\n{TITLES[sight]}"))
+                parts.append(_table(found, sight))
+                parts.append(Text(_most(best[0], best[1], self.names)))
+        if any(found.best(sight) for sight in Sight):
+            parts.append(Text(f"\n{LEGEND}", style="dim"))
+        elif not found.counted:
+            parts.append(Text(_why_none(found), style="yellow"))
+        return Group(*parts)
+
+
+def answer(
+    history: Path | None,
+    *,
+    config: Path,
+    first: When | None,
+    last: When | None,
+    count: int | None,
+    tips_gwei: Sequence[float],
+) -> Map:
+    """Raises ConfigError, InputError for blocks that are not there, StoreError."""
+    reader = history_reader(history, config)
+    begin, end = blocks_of(reader, first, last)
+    asked = span(reader, first=begin, last=end, count=count)
+    tips = sorted({round(each * GWEI) for each in tips_gwei}) or LADDER
+    found = run(MapStudy(tips), shown(walk(asked), "reading history", asked.blocks))
+    return Map(asked, found, names_at(found.market))
+
+
+# -- for machines ---------------------------------------------------------------------------------
+
+
+def _rung_json(found: MoneyMap, tip: int, sums: RungSums) -> dict[str, Any]:
+    place, a_day = sums.place, found.a_day
+    low, high = a_day(sums.low), a_day(sums.high)
+    return {
+        "tip_gwei": tip / GWEI,
+        "sends": sums.sends,
+        "included": sums.included,
+        "hits": sums.hits,
+        "hit_rate": sums.hit_rate,
+        "place": None if place is None else place[0],
+        "place_of": None if place is None else place[1],
+        "misses_usd": sums.missed / MICRO_USD,
+        "net_usd": sums.net / MICRO_USD,
+        "net_usd_a_day": _usd(a_day(sums.net)),
+        "band_usd": [sums.low / MICRO_USD, sums.high / MICRO_USD],
+        "band_usd_a_day": [_usd(low), _usd(high)],
+        "pairs": [
+            {"tokens": list(tokens), "net_usd": net / MICRO_USD}
+            for tokens, net in _ranked(sums.by_tokens)
+        ],
+        "hours": [
+            {"hour": hour, "net_usd": net / MICRO_USD} for hour, net in _ranked(sums.by_hour)
+        ],
+        "rivals": [
+            {"target": target, "net_usd": net / MICRO_USD} for target, net in _ranked(sums.by_rival)
+        ],
+    }
+
+
+def _usd(micro_usd: int | None) -> float | None:
+    return None if micro_usd is None else micro_usd / MICRO_USD
+
+
+def _ranked(nets: Counter[Any]) -> list[tuple[Any, int]]:
+    return sorted(nets.items(), key=lambda each: (-each[1], each[0]))
+
+
+# -- for people -----------------------------------------------------------------------------------
+
+
+def _sentence(found: MoneyMap) -> str:
+    said = []
+    for sight, doing in (
+        (Sight.BLOCKS, "without seeing the trigger"),
+        (Sight.TRIGGERS, "seeing it"),
+    ):
+        best = found.best(sight)
+        if best is None:
+            said.append(f"{doing} there was nothing to send")
+        else:
+            tip, sums = best
+            said.append(
+                f"{doing} {_gwei(tip)} gwei would have earned most:"
+                f" {_a_day(found, sums.net)} (hit rate {sums.hit_rate or 0.0:.0%})"
+            )
+    whole = "; ".join(said)
+    return f"{whole[0].upper()}{whole[1:]}."
+
+
+def _a_day(found: MoneyMap, net: int) -> str:
+    a_day = found.a_day(net)
+    return f"{usd(net)} USD" if a_day is None else f"{usd(a_day)} USD a day"
+
+
+def _table(found: MoneyMap, sight: Sight) -> RenderableType:
+    rows = found.of(sight)
+    days = [(found.a_day(sums.net), sums) for _, sums in rows]
+    most = max((abs(net or 0) for net, _ in days), default=0)
+    table = plain_table(None)
+    for name in ("gwei", "place", "sends", "hit %", "misses", "a day", "band"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for (tip, sums), (a_day, _) in zip(rows, days, strict=True):
+        low, high = found.a_day(sums.low), found.a_day(sums.high)
+        table.add_row(
+            _gwei(tip),
+            "-" if sums.place is None else f"{sums.place[0]:.0f}/{sums.place[1]:.0f}",
+            f"{sums.sends:,}",
+            f"{100 * (sums.hit_rate or 0.0):.0f}",
+            _money(found.a_day(sums.missed)),
+            Text("-") if a_day is None else Text(_money(a_day), style=_color(a_day)),
+            "-" if low is None or high is None else f"{_money(low)}..{_money(high)}",
+            _curve(a_day or 0, most),
+        )
+    return table
+
+
+def _money(micro_usd: int | None) -> str:
+    """Without cents where there are thousands."""
+    if micro_usd is None:
+        return "-"
+    return usd(micro_usd) if abs(micro_usd) < THOUSAND else f"{micro_usd / MICRO_USD:,.0f}"
+
+
+def _color(micro_usd: int) -> str:
+    return "green" if micro_usd >= 0 else "red"
+
+
+def _curve(net: int, most: int) -> Text:
+    drawn = bar(abs(net) / most if most else 0.0, CURVE)
+    return Text(drawn if net >= 0 else f"-{drawn}", style=_color(net))
+
+
+def _most(tip: int, sums: RungSums, names: Names) -> str:
+    """Of the best tip: which pair, hour and rival made it."""
+    if not sums.hits:
+        return f"At {_gwei(tip)} gwei nothing was hit."
+    (tokens, by_pair), (hour, by_hour) = _ranked(sums.by_tokens)[0], _ranked(sums.by_hour)[0]
+    parts = [
+        f"{_tokens(tokens, names)} ({usd(by_pair)} USD)",
+        f"{hour:02}:00 UTC ({usd(by_hour)})",
+    ]
+    if sums.by_rival:
+        rival, lost = _ranked(sums.by_rival)[0]
+        parts.append(f"taken from {short(rival)} ({usd(lost)})")
+    hits = counted(sums.hits, "hit")
+    return f"At {_gwei(tip)} gwei, {hits}: most by {', '.join(parts)}."
+
+
+def _tokens(tokens: tuple[Address, ...], names: Names) -> str:
+    if len(tokens) == 2:
+        return names.pair((tokens[0], tokens[1]))
+    return "/".join(names.symbol(token) for token in tokens)
+
+
+def _gwei(tip: int) -> str:
+    return f"{tip / GWEI:,.6g}" if tip < 1_000 * GWEI else f"{tip / GWEI:,.0f}"
+
+
+def _why_none(found: MoneyMap) -> str:
+    whole = found.order.whole
+    if found.market.profile.ordering != "fee":
+        return "The chain's profile does not say that blocks are ordered by fee."
+    return (
+        f"{whole.kept:,} of {whole.blocks:,} blocks stand in the order of their tips,"
+        f" {found.order.without_receipts:,} came without receipts."
+    )

@@ -1,0 +1,65 @@
+"""dexarb map: net USD a day against the tip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import Dexarb
+from tests.support.recorded import record
+from tests.support.scenes import scene
+from tests.support.worlds.blocks import GWEI
+from tests.support.worlds.small_chain import USDC, WETH
+
+MATIC_USD = 0.5
+SECONDS = 6
+"""Blocks 102 to 107, one a second; what was open before block 101 nobody knows."""
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A spread opens at block 102 and stands in 103, one that opens at 106 is gone in 107."""
+    return record(tmp_path_factory.mktemp("map"), *scene())
+
+
+def test_what_stands_is_hit_at_any_tip_and_what_closes_at_the_higher(
+    history: Path, dexarb: Dexarb
+) -> None:
+    told = dexarb("map", history, "--tip", 25, "--tip", 50, "--json").json
+    first, second = dexarb("backruns", history, "--json").json["backruns"]
+    low, high = told["without_trigger"]["tips"]
+    assert (low["tip_gwei"], low["sends"], low["hits"], low["hit_rate"]) == (25, 2, 1, 0.5)
+    assert (high["tip_gwei"], high["sends"], high["hits"]) == (50, 2, 2)
+
+    def gas(each: dict[str, int], tip: int) -> float:
+        return each["gas_units"] * tip * GWEI / 10**18 * MATIC_USD
+
+    both = first["net_usd"] + second["net_usd"] - gas(first, 50) - gas(second, 50)
+    assert high["net_usd"] == pytest.approx(both, rel=1e-3)
+    assert high["misses_usd"] == 0
+    hit = first["net_usd"] - gas(first, 25)
+    assert low["net_usd"] == pytest.approx(hit - low["misses_usd"], rel=1e-3)
+    assert 0 < low["misses_usd"] < gas(second, 25 + 30)
+    assert low["net_usd_a_day"] == pytest.approx(low["net_usd"] * 86_400 / SECONDS)
+    assert (low["place"], low["place_of"]) == (0.5, 0.5)
+    assert low["band_usd"][0] < 0 < low["band_usd"][1]
+    assert low["pairs"] == [
+        {"tokens": sorted([USDC, WETH]), "net_usd": pytest.approx(hit, rel=1e-3)}
+    ]
+    assert told["without_trigger"]["best_tip_gwei"] == 50
+    assert (told["blocks"], told["blocks_counted"], told["seconds_counted"]) == (7, 6, SECONDS)
+
+
+def test_people_see_the_ladder(history: Path, dexarb: Dexarb) -> None:
+    said = dexarb("map", history)
+    assert "Without seeing the trigger 50 gwei would have earned most:" in said.words
+    assert "; seeing it 25 gwei would have earned most:" in said.words
+    assert "a place by tip can be told in 6" in said.words
+    assert "5,000" in said.out
+    assert "most by WETH/USDC" in said.words
+
+
+def test_nothing_to_send(history: Path, dexarb: Dexarb) -> None:
+    said = dexarb("map", history, "--to", 101)
+    assert "Without seeing the trigger there was nothing to send" in said.words
