@@ -163,6 +163,8 @@ OF_LEDGER: dict[str, tuple[str, ...]] = {
 OF_HISTORY: dict[str, tuple[object, ...]] = {
     "Spreads": ("spreads",),
     "Rivals": ("rivals",),
+    "Backruns": ("backruns",),
+    "Map": ("map",),
     "Winners": ("winners",),
     "Census": ("census",),
     "Findings": ("scan", "--block", OPENS),
