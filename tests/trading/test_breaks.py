@@ -118,3 +118,18 @@ def test_a_block_that_was_fetched_afterwards_is_not_traded_on() -> None:
     assert step.opportunities
     assert step.stale
     assert not step.decisions
+
+
+def test_a_break_behind_a_restated_market_undoes_what_came_before_that() -> None:
+    """The market cannot go back there any more, the books can."""
+    made, chain = traded()
+    assert columns(made)["filled"] == 1
+    now = made.market.keyframe()
+    others = tuple(pool for pool in now.pools if pool.key != GAS)
+    assert made.step(replace(now, seq=6, pools=others)).undone == ()
+    made.step(chain.mine())
+    step = made.step(Break(8, BlockRef(101, BlockHash("0x101")), "reorganised"))
+    assert made.is_lost
+    assert [fill.block.number for fill in step.undone] == [102]
+    assert step.dead_blocks == ("0x102", "0x103", "0x104")
+    assert (columns(made)["filled"], columns(made)["open"]) == (0, 1)

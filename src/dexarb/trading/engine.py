@@ -175,10 +175,16 @@ class Engine:
         self.episodes.observe(self.market.block, self.scan.table, self.scan.table.everything())
         if before is not None:
             self.episodes.go_on_from(before)
-        self.ledger.restart(self.market.block.hash)
+        if goes_on:
+            # The market cannot be taken back behind this block any more, the books can.
+            self.evidence.keep(self._unchanged(move))
+        else:
+            self.ledger.restart(self.market.block.hash)
+            self._executor.restart()
+            self.evidence.restart(self.market.block.hash)
         self.ledger.release(self.scan.table)
-        self.evidence.restart(self.market.block.hash, self._unchanged(move))
         self.chances.restart(self.market.block.hash)
+        self.remember(self._memory)
 
     def _search_anew(self) -> None:
         self._scanner = self._scanner_factory(self.market, self._dust)
@@ -220,7 +226,6 @@ class Engine:
             back = self._give_up(entry)
         if move.kind in (MoveKind.ANEW, MoveKind.RESTATED):
             voided = self._withdraw(self._unchanged(move))
-            self._executor.restart()
             self._start(move)
         elif move.kind is MoveKind.CHANGED and isinstance(entry, PoolsChanged):
             voided = self._change(entry, move.touched)
