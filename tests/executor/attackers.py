@@ -84,6 +84,7 @@ class Habit(IntFlag):
     RETURNS_NOTHING = 1
     RETURNS_FALSE = 2
     TAKES_A_FEE = 4
+    IS_PAUSED = 8
 
 
 def call(signature: str, *words: int | Address, tail: bytes = b"") -> bytes:

@@ -27,6 +27,7 @@ from rich.text import Text
 from dexarb import demo, screens
 from dexarb.apps.process import start_logging
 from dexarb.core.market import Market
+from dexarb.core.route import Cycle, Hop
 from dexarb.core.text import in_a_line
 from dexarb.core.token import Address
 from dexarb.core.traffic import Change, Flow, SwapCount, Traffic
@@ -34,7 +35,9 @@ from dexarb.screens import status
 from dexarb.screens.alerts_test import AlertsTest, Sent
 from dexarb.screens.answer import Answer, show
 from dexarb.screens.console import plain_console
+from dexarb.screens.names import Names
 from dexarb.screens.output import complain
+from dexarb.screens.probe import Probed, ProbedCycles
 from dexarb.screens.reload_command import Reload
 from dexarb.screens.tables import as_text, spread_table
 from dexarb.store.ledger_notes import ReloadOutcome
@@ -43,7 +46,7 @@ from tests.support.command import Dexarb
 from tests.support.recorded import record
 from tests.support.scenes import BOLD, OPENS, RIVAL, SHY, STRATEGIES, scene
 from tests.support.traded import World, configure, record_and_trade, strategy
-from tests.support.worlds.small_chain import CHEAP, USDC
+from tests.support.worlds.small_chain import CHEAP, DEAR, USDC
 
 SOURCE = Path(__file__).parents[2] / "src" / "dexarb"
 
@@ -171,7 +174,7 @@ OF_HISTORY: dict[str, tuple[object, ...]] = {
     "Calibrated": ("calibrate", "--to", OPENS),
     "CheckedHistory": ("history", "check"),
 }
-OTHERS = {"CheckedConfig", "CheckedSettings", "Diagnosis", "Reload"}
+OTHERS = {"CheckedConfig", "CheckedSettings", "Diagnosis", "ProbedCycles", "Reload"}
 COPIES = {"BackedUp", "RestoredBackup"}
 ELSEWHERE = {"AlertsTest", "Begun", "Finished", "PrunedHistory"}
 """The demo's last screen: its tables are those of status and of the trader's log. Pruning and
@@ -229,7 +232,14 @@ def not_sent(found: Hostile) -> Answer:
     return AlertsTest(["silence"], [Sent("json #1", found.text), Sent("json #2", None, 1.0)])
 
 
-@pytest.mark.parametrize("made", [reloaded, refused, not_sent])
+def probed(found: Hostile) -> Answer:
+    token, other = Address(USDC), Address(CHEAP)
+    cycle = Cycle((Hop(CHEAP, token, other), Hop(DEAR, other, token)))
+    said = Probed(cycle, 1, 2, 3, refusal=found.text), Probed(cycle, 1, 2, 3, skipped=found.text)
+    return ProbedCycles(1, 2, said, Names({}, {}, {}), found.text, estimates=False)
+
+
+@pytest.mark.parametrize("made", [reloaded, refused, not_sent, probed])
 def test_what_others_answer_is_text(
     hostile: Hostile, made: Callable[[Hostile], Answer], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -65,7 +65,7 @@ async def diagnose(collector: Path, paper: Path, utc: Callable[[], float] = time
     checks: Sequence[EndpointCheck] = ()
     if config:
         market = _market(history)
-        with _silent():
+        with silent():
             checks, more = await _ask(config, market, utc)
         findings += more
         age_s = float(general.max_state_age_secs) if general else DEFAULT_MAX_STATE_AGE_S
@@ -90,7 +90,7 @@ async def _ask(
     async with AsyncExitStack() as open_ones:
         rpc = await open_ones.enter_async_context(
             Rpc.connect(
-                *config.endpoints, timeout_s=config.timeout_s, attempts=1, notice=_say_nothing
+                *config.endpoints, timeout_s=config.timeout_s, attempts=1, notice=say_nothing
             )
         )
         alone = [rpc.only(name) for name in rpc.names]
@@ -160,7 +160,7 @@ async def _compare(check: SelfCheck, market: Market) -> Finding:
 
 
 @contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """What is found is told as findings, not as a log in between."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -170,5 +170,5 @@ def _silent() -> Iterator[None]:
         structlog.configure(**before)
 
 
-def _say_nothing(*_: str) -> None:
+def say_nothing(*_: str) -> None:
     """Instead of the log."""

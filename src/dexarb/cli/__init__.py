@@ -58,6 +58,7 @@ app = _program(
     screens.backruns,
     screens.map,
     screens.calibrate,
+    programs.probe,
     copies.backup,
     copies.restore,
     completes=True,

@@ -71,6 +71,21 @@ def doctor(
     return run(collector, config, as_json=as_json)
 
 
+def probe(
+    collector: Annotated[
+        Path, typer.Option("--collector", help="The collector's TOML file.")
+    ] = COLLECTOR_TOML,
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, help="Open cycles, the best net first.")
+    ] = 5,
+    as_json: Json = False,
+) -> int:
+    """Let a node run the best open cycles, with nothing sent: do amounts and gas agree?"""
+    from dexarb.apps.probe import run
+
+    return run(collector, count, as_json=as_json)
+
+
 def init(
     folder: Annotated[
         Path, typer.Argument(metavar="[DIR]", help="The folder of the run.")

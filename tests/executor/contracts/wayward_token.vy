@@ -9,11 +9,13 @@ flag Habit:
     RETURNS_NOTHING
     RETURNS_FALSE  # and moves nothing
     TAKES_A_FEE
+    IS_PAUSED
 
 balances: HashMap[address, uint256]
 bonus: HashMap[address, uint256]
 habits: Habit
 hook: address
+barred: HashMap[address, bool]
 
 
 @deploy
@@ -25,6 +27,11 @@ def __init__(holder: address):
 def behave(habits: Habit, hook: address):
     self.habits = habits
     self.hook = hook
+
+
+@external
+def bar(holder: address):
+    self.barred[holder] = True
 
 
 @external
@@ -41,6 +48,8 @@ def balanceOf(holder: address) -> uint256:
 @external
 @raw_return
 def transfer(receiver: address, amount: uint256) -> Bytes[32]:
+    assert Habit.IS_PAUSED not in self.habits, "Pausable: paused"
+    assert not self.barred[receiver], "Blacklistable: account is blacklisted"
     if self.hook != empty(address):
         done: bool = raw_call(self.hook, method_id("moving()"), revert_on_failure=False)
     if Habit.RETURNS_FALSE in self.habits:
