@@ -182,8 +182,8 @@ class Engine:
             self.ledger.restart(self.market.block.hash)
             self._executor.restart()
             self.evidence.restart(self.market.block.hash)
+            self.chances.restart(self.market.block.hash)
         self.ledger.release(self.scan.table)
-        self.chances.restart(self.market.block.hash)
         self.remember(self._memory)
 
     def _search_anew(self) -> None:

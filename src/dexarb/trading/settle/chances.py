@@ -145,10 +145,9 @@ class Chances:
 
     def restart(self, block_hash: BlockHash) -> None:
         """The market begins anew at this block: what was counted stays, the way back is cut off."""
-        now = self._journal[-1]
+        bids_then = self._journal[-1].bids
         self._journal.clear()
-        goes_on = now.block_hash == block_hash
-        self._journal.append(now if goes_on else _Seen(block_hash, bids=now.bids))
+        self._journal.append(_Seen(block_hash, bids=bids_then))
 
     def rewind(self, block_hash: BlockHash) -> None:
         """Go back to the end of an earlier block, or to before all that is remembered where it is
