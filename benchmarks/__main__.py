@@ -11,6 +11,7 @@ from benchmarks import (
     bench_proof,
     bench_reading,
     bench_replay,
+    bench_restart,
     bench_settlement,
     bench_start,
     bench_strategies,
@@ -41,5 +42,6 @@ if __name__ == "__main__":
             *bench_proof.rows(),
             *bench_studies.rows(),
             *bench_start.rows(),
+            *bench_restart.rows(),
         ]
     )
