@@ -18,6 +18,7 @@ from benchmarks.harness import Row, figure, timed
 from dexarb.config.paper import load_paper
 from dexarb.config.plugins import StrategyTypes
 from dexarb.core.block import BlockUpdate
+from dexarb.core.market import Market
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
@@ -63,8 +64,11 @@ class Trader:
 
     def __init__(self, folder: Path, strategies: int) -> None:
         crowd = Crowd.of(DEAD, TOKENS)
+        self._market = Market(crowd.keyframe)
         self.coming: Iterator[BlockUpdate] = blocks(crowd)
-        self.history = record(folder, crowd.keyframe, islice(self.coming, 1))
+        first = next(self.coming)
+        self._market.apply(first)
+        self.history = record(folder, crowd.keyframe, [first])
         self.ledger, self.config = folder / "ledger.sqlite", folder / "paper.toml"
         sizes, slippages = GRIDS[strategies]
         pairs = {"/".join(sorted(pool.tokens)) for pool in crowd.keyframe.pools[:PAIRED_POOLS]}
@@ -82,7 +86,9 @@ class Trader:
         """In this process, which ends as if it was killed."""
         with HistoryWriter.open(self.history, chain_id=CHAIN_ID, chain="crowd") as writer:
             for update in islice(self.coming, max(0, blocks - writer.last_seq)):
+                self._market.apply(update)
                 writer.append(update)
+                writer.roll_if_full(self._market.keyframe)
         reader = HistoryReader(self.history)
         with LedgerDb.open(self.ledger, chain_id=CHAIN_ID, history=self.history) as books:
             session = paper_session(reader, books, max_state_age_s=1e9)
@@ -105,7 +111,9 @@ class Trader:
         )  # fmt: skip
         try:
             with HistoryWriter.open(self.history, chain_id=CHAIN_ID, chain="crowd") as writer:
-                writer.append(next(self.coming))
+                update = next(self.coming)
+                self._market.apply(update)
+                writer.append(update)
                 while self._seq() == before:
                     time.sleep(EVERY_S)
         finally:
