@@ -20,9 +20,10 @@ from dexarb.screens.output import counted
 from dexarb.screens.progress import shown
 from dexarb.screens.tables import plain_table, usd
 from dexarb.screens.when import When, blocks_of
+from dexarb.study.rivals_study import Who
 from dexarb.study.study import run
 from dexarb.study.walk import Span, history_reader, span, walk
-from dexarb.study.winners import Who, Winner, WinnersFound, WinnersStudy
+from dexarb.study.winners import Winner, WinnersFound, WinnersStudy
 
 TARGET, SENDER = "target", "sender"
 _WHO: Mapping[str, Who] = {TARGET: lambda each: each.to, SENDER: lambda each: each.sender}

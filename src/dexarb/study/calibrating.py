@@ -17,7 +17,7 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.study.calibration import judge_block
 from dexarb.study.calibration_sums import Calibration, Disagreement
 from dexarb.study.order_meter import Order, OrderStudy
-from dexarb.study.recent import Recent
+from dexarb.study.recent import RunningSums
 from dexarb.study.study import Died
 
 
@@ -54,29 +54,24 @@ class CalibrationStudy:
     """
 
     def __init__(self, depth: int = MAX_REORG_DEPTH) -> None:
-        self._settled = Calibration()
-        self._recent = Recent[Calibration](depth)
+        self._standing = RunningSums(Calibration, depth)
         self._died = Calibration()
         self._order = OrderStudy(depth)
 
     def add(self, seen: Followed) -> None:
         """The block that the market has just applied, or the reason why it could not."""
-        settled = self._recent.add(seen.update.block.hash, _judged(seen))
-        if settled is not None:
-            self._settled.fold(settled)
+        self._standing.add(seen.update.block.hash, _judged(seen))
         self._order.add(seen.update)
 
     def rewind(self, block_hash: BlockHash) -> None:
         self._order.rewind(block_hash)
-        for judged in self._recent.rewind(block_hash):
+        for judged in self._standing.rewind(block_hash):
             self._died.fold(judged)
 
     def answer(self) -> Calibrations:
-        standing, died = Calibration(), Calibration()
-        for each in (self._settled, *self._recent):
-            standing.fold(each)
+        died = Calibration()
         died.fold(self._died)
-        return Calibrations(standing, died, self._order.answer())
+        return Calibrations(self._standing.total(), died, self._order.answer())
 
 
 def _judged(seen: Followed) -> Calibration:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from dexarb.core.block import BlockHash
 from dexarb.core.token import Address
-from dexarb.study.recent import Recent
+from dexarb.study.recent import RunningSums
 from dexarb.study.walk import Moment
 from dexarb.study.wins import collected, wins
 
@@ -101,22 +101,17 @@ class CensusStudy:
     """A study of a walk's moments."""
 
     def __init__(self) -> None:
-        self._settled = _Sums()
-        self._recent = Recent[_Sums]()
+        self._sums = RunningSums(_Sums)
         self._collected = frozenset[Address]()
 
     def add(self, seen: Moment) -> None:
-        settled = self._recent.add(seen.update.block.hash, self._look(seen))
-        if settled is not None:
-            self._settled.fold(settled)
+        self._sums.add(seen.update.block.hash, self._look(seen))
 
     def rewind(self, block_hash: BlockHash) -> None:
-        self._recent.rewind(block_hash)
+        self._sums.rewind(block_hash)
 
     def answer(self) -> CensusFound:
-        sums = _Sums()
-        for each in (self._settled, *self._recent):
-            sums.fold(each)
+        sums = self._sums.total()
         missing = [
             Missing(*key, swaps, sums.passed[key], sums.alone[key], sums.worth[key])
             for key, swaps in sums.missing.items()

@@ -8,7 +8,7 @@ from typing import Any
 from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.core.token import Address
-from dexarb.study.recent import Recent
+from dexarb.study.recent import RunningSums
 from dexarb.trading.models.tips import bids, inversions
 
 SECONDS_PER_HOUR = 3_600
@@ -87,19 +87,13 @@ class OrderStudy:
     """A study of block updates. depth: so many of the newest blocks can still die."""
 
     def __init__(self, depth: int = MAX_REORG_DEPTH) -> None:
-        self._settled = Order()
-        self._recent = Recent[Order](depth)
+        self._sums = RunningSums(Order, depth)
 
     def add(self, seen: BlockUpdate) -> None:
-        settled = self._recent.add(seen.block.hash, order_of(seen))
-        if settled is not None:
-            self._settled.fold(settled)
+        self._sums.add(seen.block.hash, order_of(seen))
 
     def rewind(self, block_hash: BlockHash) -> None:
-        self._recent.rewind(block_hash)
+        self._sums.rewind(block_hash)
 
     def answer(self) -> Order:
-        whole = Order()
-        for each in (self._settled, *self._recent):
-            whole.fold(each)
-        return whole
+        return self._sums.total()

@@ -7,13 +7,24 @@ showed. A dead block is dropped before it was ever summed, so nothing needs to b
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Generic, Protocol, Self, TypeVar
 
 from dexarb.core.block import BlockHash
 from dexarb.core.market import MAX_REORG_DEPTH
 
 Shown = TypeVar("Shown")
+
+
+class Foldable(Protocol):
+    """Sums of one block, or of many."""
+
+    def fold(self, other: Self, /) -> None:
+        """Add those of later blocks."""
+        ...
+
+
+Sums = TypeVar("Sums", bound=Foldable)
 
 
 class Recent(Generic[Shown]):
@@ -46,3 +57,29 @@ class Recent(Generic[Shown]):
         while self._blocks and self._blocks[-1][0] != block_hash:
             died.append(self._blocks.pop()[1])
         return died
+
+
+class RunningSums(Generic[Sums]):
+    """Mutable. For a study whose blocks show sums of their own. nothing: sums of no block. depth:
+    so many of the newest blocks can still die."""
+
+    def __init__(self, nothing: Callable[[], Sums], depth: int = MAX_REORG_DEPTH) -> None:
+        self._nothing = nothing
+        self._settled = nothing()
+        self._recent = Recent[Sums](depth)
+
+    def add(self, block_hash: BlockHash, shown: Sums) -> None:
+        settled = self._recent.add(block_hash, shown)
+        if settled is not None:
+            self._settled.fold(settled)
+
+    def rewind(self, block_hash: BlockHash) -> list[Sums]:
+        """See Recent."""
+        return self._recent.rewind(block_hash)
+
+    def total(self) -> Sums:
+        """Of all blocks that stand."""
+        total = self._nothing()
+        for each in (self._settled, *self._recent):
+            total.fold(each)
+        return total

@@ -10,7 +10,7 @@ from dexarb.core.block import BlockHash, Transaction
 from dexarb.core.market import Market, Swap
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
-from dexarb.study.recent import Recent
+from dexarb.study.recent import RunningSums
 from dexarb.study.rivals import Rival, Take, rivals
 from dexarb.study.searching import MAX_HOPS
 from dexarb.study.walk import Moment
@@ -55,21 +55,16 @@ class RivalsStudy:
 
     def __init__(self, who_of: Who) -> None:
         self._who_of = who_of
-        self._settled = _Sums()
-        self._recent = Recent[_Sums]()
+        self._sums = RunningSums(_Sums)
 
     def add(self, seen: Moment) -> None:
-        settled = self._recent.add(seen.update.block.hash, self._look(seen))
-        if settled is not None:
-            self._settled.fold(settled)
+        self._sums.add(seen.update.block.hash, self._look(seen))
 
     def rewind(self, block_hash: BlockHash) -> None:
-        self._recent.rewind(block_hash)
+        self._sums.rewind(block_hash)
 
     def answer(self) -> RivalsFound:
-        sums = _Sums()
-        for each in (self._settled, *self._recent):
-            sums.fold(each)
+        sums = self._sums.total()
         found = tuple(rivals(sums.takes, sums.sent, sums.failed))
         return RivalsFound(found, len(sums.takes), sums.opened, sums.without_receipts)
 

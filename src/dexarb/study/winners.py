@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TypeVar
 
-from dexarb.core.block import BlockHash, Transaction
+from dexarb.core.block import BlockHash
 from dexarb.core.token import Address
 from dexarb.core.units import SECONDS_PER_DAY
-from dexarb.study.recent import Recent
+from dexarb.study.recent import RunningSums
+from dexarb.study.rivals_study import Who
 from dexarb.study.walk import Moment
 from dexarb.study.wins import Win, collected, cost_micro_usd, wins
 
 Name = TypeVar("Name", bound=str)
-Who = Callable[[Transaction], str | None]
-"""Whom a transaction is put down to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +103,17 @@ class WinnersStudy:
 
     def __init__(self, who_of: Who) -> None:
         self._who_of = who_of
-        self._settled = _Sums()
-        self._recent = Recent[_Sums]()
+        self._sums = RunningSums(_Sums)
         self._collected = frozenset[Address]()
 
     def add(self, seen: Moment) -> None:
-        settled = self._recent.add(seen.update.block.hash, self._look(seen))
-        if settled is not None:
-            self._settled.fold(settled)
+        self._sums.add(seen.update.block.hash, self._look(seen))
 
     def rewind(self, block_hash: BlockHash) -> None:
-        self._recent.rewind(block_hash)
+        self._sums.rewind(block_hash)
 
     def answer(self) -> WinnersFound:
-        sums = _Sums()
-        for each in (self._settled, *self._recent):
-            sums.fold(each)
+        sums = self._sums.total()
         seconds = 0 if sums.first is None or sums.last is None else sums.last - sums.first
         by_who: dict[str | None, list[tuple[Win, bool]]] = defaultdict(list)
         for win, is_collected in sums.wins:
