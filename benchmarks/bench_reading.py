@@ -59,7 +59,7 @@ def compared_readers(reader: HistoryReader, closed: HistoryReader, transactions:
             pass
 
     def walk() -> None:
-        for _ in follow(reader, first, first.seq + BLOCKS):
+        for _ in follow(reader, first.seq, first.seq + BLOCKS):
             pass
 
     size = f"{LOGS} logs, {transactions} transactions"

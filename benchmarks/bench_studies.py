@@ -83,7 +83,7 @@ def strategies(hubs: HubMarket) -> list[StrategySettings]:
 
 def against_reading(name: str, ours: Callable[[], None], reader: HistoryReader) -> Row:
     def read() -> None:
-        for _ in follow(reader, first_keyframe(reader)):
+        for _ in follow(reader, first_keyframe(reader).seq):
             pass
 
     return compare(name, ours, read, goal=0.1, unit="s", repeat=1, repeat_baseline=1)

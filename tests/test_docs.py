@@ -79,6 +79,7 @@ def test_the_collectors_warnings_are_told_in_the_documents_and_no_others() -> No
     source = ROOT / "src" / "dexarb"
     apps = (
         "collect",
+        "collector",
         "collect_report",
         "recorder",
         "pool_reader",

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import dexarb
-from dexarb.trading.decide.custom import OwnStrategies
+from dexarb.trading.decide.own_strategies import OwnStrategies
 from dexarb.trading.models.reality import REALITY
 from tests.support.worlds.small_chain import (
     CHEAP,

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
-from dexarb.apps import collect
+from dexarb.apps import collector
 from dexarb.apps.self_check import FORGIVEN_AFTER_BLOCKS, SelfCheck
 from dexarb.chain.bootstrap.abi import selector
 from dexarb.chain.bootstrap.multicall import MULTICALL3
@@ -89,7 +89,7 @@ def test_after_a_break_an_endpoint_that_lags_is_waited_for(tmp_path: Path) -> No
 def test_a_fork_below_all_that_is_recorded_does_not_wait_for_ever_for_another_endpoint(
     tmp_path: Path, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collect, "SILENCE_S", 0.1)
+    monkeypatch.setattr(collector, "SILENCE_S", 0.1)
 
     async def play() -> None:
         chain, silent = TrueChain(1), Faults()

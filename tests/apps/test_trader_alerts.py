@@ -98,7 +98,7 @@ def test_a_disk_that_takes_nothing_is_told_and_that_it_does_again(
         put_note(self, *given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(LedgerDb, "put_note", full)
-    monkeypatch.setattr("dexarb.apps.paper.RETRY_S", 0.005)
+    monkeypatch.setattr("dexarb.apps.trader.RETRY_S", 0.005)
     run.trade(iter([None]))
     (told,) = run.told("disk nearly full")
     assert told.endswith("cannot be written: no space left on device")

@@ -120,7 +120,7 @@ def test_only_a_keyframe_can_follow_a_break_also_after_a_restart(tmp_path: Path)
     assert found.dead == [(BLOCKS[35].block.number, BLOCKS[39].block.number)]
     moves = [
         move.kind.name
-        for move, _ in follow(HistoryReader(tmp_path), start(HistoryReader(tmp_path)))
+        for move, _ in follow(HistoryReader(tmp_path), start(HistoryReader(tmp_path)).seq)
     ]
     assert moves == ["ANEW", *["APPLIED"] * 40, "BROKEN", "REPEATED", *["APPLIED"] * 5]
 

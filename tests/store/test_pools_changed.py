@@ -69,7 +69,7 @@ def test_a_reader_that_starts_at_any_keyframe_comes_to_the_same_market(tmp_path:
     market = arrivals.market_after(made)
     for number in range(arrivals.START_BLOCK + 10, market.block.number, 10):
         first = start(reader, block=number, before=0)
-        *_, (_, followed) = follow(reader, first)
+        *_, (_, followed) = follow(reader, first.seq)
         assert followed is not None
         assert (followed.block, followed.pools) == (market.block, market.pools)
 

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import structs
 
 from dexarb.amm.v3_events import SWAP
-from dexarb.apps.collect import Collector, history_folder
+from dexarb.apps.collector import Collector
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport.connect import Transport
 from dexarb.core.block import BlockUpdate, Log, Transaction
@@ -64,7 +64,7 @@ async def collecting(
     """The collector of the program with its own pauses; see `support.virtual_time`."""
     config = collector_config(folder, len(transports), **({"poll_ms": 200} | options))
     writer = HistoryWriter.open(
-        history_folder(config), chain_id=CHAIN_ID, chain="true",
+        config.history, chain_id=CHAIN_ID, chain="true",
         segment_blocks=config.settings.segment_blocks,
     )  # fmt: skip
     with writer:

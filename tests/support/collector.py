@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dexarb.alerts.alerts import Alerts
-from dexarb.apps.collect import Collector, history_folder
+from dexarb.apps.collector import Collector
 from dexarb.apps.retrying import Retrying
 from dexarb.chain.rpc import Rpc
 from dexarb.config.collector import CollectorConfig, load_collector
@@ -97,7 +97,7 @@ class Collecting:
 
     def __init__(self, config: CollectorConfig, rpc: Rpc) -> None:
         self.config, self.rpc = config, rpc
-        self.folder = history_folder(config)
+        self.folder = config.history
         self.collector: Collector | None = None
         self.alerts: Alerts | None = None
         self.writer: HistoryWriter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dexarb.alerts.alerts import Alerts
-from dexarb.apps.paper import PaperTrader
+from dexarb.apps.trader import PaperTrader
 from dexarb.apps.watch import FileWatch
 from dexarb.config.paper import load_paper
 from dexarb.store.history_reader import HistoryReader

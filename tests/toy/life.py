@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from dexarb.amm.abi import encode
-from dexarb.apps.collect import Collector, history_folder
+from dexarb.apps.collector import Collector
 from dexarb.chain.bootstrap.sync import reread
 from dexarb.chain.rpc import Rpc
 from dexarb.config.collector import load_collector
@@ -104,7 +104,7 @@ async def live(folder: Path) -> Life:
             )
             _with_vault(files, folder, vault)
             config = load_collector(files.collector)
-            history = history_folder(config)
+            history = config.history
             with HistoryWriter.open(
                 history, chain_id=driver.world.chain_id, chain="embedded",
                 segment_blocks=SEGMENT_BLOCKS,

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dexarb.core.trade import DecisionId, Opportunity
-from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView, OwnStrategies
+from dexarb.trading.decide.custom import Books, Choice, Factories, MarketView
+from dexarb.trading.decide.own_strategies import OwnStrategies
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.engine import Engine

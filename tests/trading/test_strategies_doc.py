@@ -7,7 +7,8 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from dexarb.trading.decide.custom import OwnStrategies, Resumable
+from dexarb.trading.decide.custom import Resumable
+from dexarb.trading.decide.own_strategies import OwnStrategies
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.models.reality import REALITY
 from tests.support.worlds.small_chain import (

@@ -13,7 +13,6 @@ from pathlib import Path
 import structlog
 
 from dexarb.apps.clock_watch import LAG, SET_IT
-from dexarb.apps.collect import history_folder
 from dexarb.apps.endpoint_check import EndpointCheck, check_endpoint
 from dexarb.apps.self_check import SelfCheck
 from dexarb.chain.bootstrap.multicall import MULTICALL3
@@ -52,7 +51,7 @@ async def diagnose(collector: Path, paper: Path, utc: Callable[[], float] = time
     if config and general:
         findings += local.one_state(config, general)
     findings += local.folders(wanted)
-    history = history_folder(config) if config else None
+    history = config.history if config else None
     if general:
         chain_id = config.chain.chain.chain_id if config else None
         state, more = local.state(general.state_file, chain_id)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dexarb.apps.collect import history_folder
 from dexarb.apps.doctor import say_nothing, silent
 from dexarb.chain.rpc import Rpc
 from dexarb.config.collector import load_collector
@@ -39,7 +38,7 @@ async def probed(collector: Path, count: int) -> ProbedCycles:
     Raises ConfigError, StoreError, OutsideError where no endpoint can be asked.
     """
     config = load_collector(collector)
-    reader = HistoryReader(history_folder(config))
+    reader = HistoryReader(config.history)
     found = study(OpenNow(), priced(reader, way_to(reader, None)))
     market = found.market
     wanted = [each.opportunity for each in found.findings[:count]]

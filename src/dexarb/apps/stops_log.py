@@ -9,7 +9,7 @@ from dexarb.core.trade import REASONS, SkipReason, StrategyHash
 from dexarb.screens.output import abridged
 from dexarb.screens.stopped import PARAMETERS
 from dexarb.study.session import Session
-from dexarb.trading.decide.arrays import TAKEN
+from dexarb.trading.decide.arrays import TAKEN, Codes
 from dexarb.trading.strategy import StrategySettings
 
 _log = structlog.get_logger("paper-trading")
@@ -20,11 +20,17 @@ class StopsLog:
 
     def __init__(self) -> None:
         self._told: dict[StrategyHash, int] = {}
+        self._settings: tuple[StrategySettings, ...] = ()
+        self._codes: Codes = np.zeros(0, dtype=np.int8)
 
     def tell(self, session: Session) -> list[tuple[StrategySettings, SkipReason]] | None:
         """What has changed with the latest entry. Returns who is stopped by which limit, None
         where nothing has changed."""
         settings, codes = session.settings, session.stopped_by()
+        # In nearly every block; there can be thousands that are stopped.
+        if settings is self._settings and np.array_equal(codes, self._codes):
+            return None
+        self._settings, self._codes = settings, codes
         places = np.flatnonzero(codes != TAKEN).tolist()
         stopped = [(settings[place], int(codes[place])) for place in places]
         now = {each.hash: code for each, code in stopped}

@@ -7,11 +7,10 @@ from dataclasses import astuple, dataclass
 
 from dexarb.alerts.alerts import Alerts
 from dexarb.config.alerts import AlertKind
-from dexarb.core.trade import FillStatus, Incident, SkipReason, StrategyHash
+from dexarb.core.trade import Fill, FillStatus, Incident, SkipReason, StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.stopped import PARAMETERS
 from dexarb.store.ledger_rows import StrategyTotals
-from dexarb.trading.seams import Step
 from dexarb.trading.strategy import StrategySettings
 
 
@@ -60,15 +59,22 @@ class TraderAlerts:
         self._have_filled = {row.hash for row in rows if row.filled}
         self._base = _Sums.of(rows)
 
-    def step(self, step: Step, names: Mapping[StrategyHash, str]) -> None:
-        for fill in step.fills:
+    def filled(self, fills: Sequence[Fill], settings: Sequence[StrategySettings]) -> None:
+        """settings: of those that take part, for their names."""
+        first: dict[StrategyHash, Fill] = {}
+        for fill in fills:
             strategy = fill.decision.strategy
             if fill.status is FillStatus.FILLED and strategy not in self._have_filled:
-                self._have_filled.add(strategy)
-                net = fill.net_micro_usd / MICRO_USD
-                name = names.get(strategy, strategy)
-                text = f'"{name}" at block {fill.block.number}: {net:+,.2f} USD net of gas'
-                self._alerts.happened(AlertKind.FIRST_FILL, text)
+                first.setdefault(strategy, fill)
+        if not first:
+            return  # in nearly every block
+        self._have_filled |= first.keys()
+        names = {each.hash: each.name for each in settings}
+        for strategy, fill in first.items():
+            net = fill.net_micro_usd / MICRO_USD
+            name = names.get(strategy, strategy)
+            text = f'"{name}" at block {fill.block.number}: {net:+,.2f} USD net of gas'
+            self._alerts.happened(AlertKind.FIRST_FILL, text)
 
     def failed(self, incidents: Sequence[Incident], names: Mapping[StrategyHash, str]) -> None:
         for incident in incidents:

@@ -131,6 +131,11 @@ class CollectorConfig:
     choices: tuple[PoolChoice, ...]
     alerts: AlertsConfig | None = None
 
+    @property
+    def history(self) -> Path:
+        """Its folder."""
+        return self.settings.data_dir / "history" / str(self.chain.chain.chain_id)
+
     def __repr__(self) -> str:
         return f"CollectorConfig({self.path}, {len(self.endpoints)} endpoints)"
 

@@ -22,10 +22,8 @@ from dexarb.core.profile import ChainProfile
 from dexarb.core.token import Address, Token
 from dexarb.core.traffic import Traffic
 from dexarb.errors import PoolError, StoreError
+from dexarb.store.bounds import MAX_UINT32, require_bounds, require_decimals, require_places
 
-MAX_UINT32, MAX_UINT64 = (1 << 32) - 1, (1 << 64) - 1
-MAX_DECIMALS = 255
-MAX_DIGITS = 90
 ADDED_LATER = ("gas_schedules", "tip_floors")
 """Of a chain profile."""
 
@@ -274,44 +272,6 @@ def decode_pool(kind: str, state: Mapping[str, Any]) -> Pool:
     return pool_type.from_state(state)
 
 
-def require_bounds(block: Block, transactions: tuple[Transaction, ...] = ()) -> None:
-    """Raises ValueError for numbers that no chain has, and that fail wherever they are used."""
-    for name, value, most in (
-        ("number", block.number, MAX_UINT32),
-        ("timestamp", block.timestamp, MAX_UINT32),
-        ("seen_at", block.seen_at or 0, MAX_UINT32),
-        ("base_fee_per_gas", block.base_fee_per_gas, MAX_UINT64),
-        ("gas_used", block.gas_used, MAX_UINT64),
-        ("gas_limit", block.gas_limit, MAX_UINT64),
-    ):
-        if not 0 <= value <= most:
-            raise ValueError(f"block with a {name} that is out of bounds")
-    for each in transactions:
-        if not (
-            0 <= each.index <= MAX_UINT32
-            and 0 <= each.gas_used <= MAX_UINT64
-            and 0 <= each.effective_gas_price <= MAX_UINT64
-        ):
-            raise ValueError("transaction with an index, gas or gas price that is out of bounds")
-
-
-def require_places(traffic: Traffic) -> None:
-    """Raises ValueError for flows through pools that are not named, or of amounts that are none."""
-    named = len(traffic.swaps)
-    for flow in traffic.flows:
-        if not all(0 <= place < named for place in flow.pools):
-            raise ValueError("flow through a pool that its block does not name")
-        for change in (*flow.sender, *flow.target):
-            if not _is_amount(change.digits):
-                raise ValueError("flow of an amount that is out of bounds")
-
-
-def _is_amount(digits: str) -> bool:
-    """No token has more than 256 bits, and no receipt so many transfers of it as to double that."""
-    plain = digits.removeprefix("-")
-    return len(plain) <= MAX_DIGITS and plain.isdecimal() and plain.isascii()
-
-
 def decode_traffic(text: str | None, where: object) -> Traffic | None:
     """As it stands in a line and, alone, in a closed file. where: as for `decode`."""
     if text is None:
@@ -344,21 +304,14 @@ def _block(line: _BlockLine) -> BlockUpdate:
 
 def _keyframe(line: _KeyframeLine) -> Keyframe:
     require_bounds(line.block)
-    _require_decimals(line.tokens)
+    require_decimals(line.tokens)
     return Keyframe(line.seq, line.block, line.profile, line.tokens, _pools(line.pools))
 
 
 def _pools_changed(line: _PoolsLine) -> PoolsChanged:
-    _require_decimals(line.tokens)
+    require_decimals(line.tokens)
     joined = _pools(line.joined)
     return PoolsChanged(line.seq, _ref(line.block), line.tokens, joined, line.left)
-
-
-def _require_decimals(tokens: Iterable[Token]) -> None:
-    """Raises ValueError."""
-    for token in tokens:
-        if not 0 <= token.decimals <= MAX_DECIMALS:
-            raise ValueError("token with decimals that are out of bounds")
 
 
 def _pool_lines(pools: Iterable[Pool]) -> list[_PoolLine]:

@@ -48,12 +48,12 @@ def first_keyframe(reader: HistoryReader) -> Keyframe:
 
 
 def follow(
-    reader: HistoryReader, first: Keyframe, to_seq: int | None = None
+    reader: HistoryReader, first_seq: int, to_seq: int | None = None
 ) -> Iterator[tuple[Move, Market | None]]:
     """Every entry from a keyframe on with what it meant, and the market behind it, the same object
     as long as it goes on; None while it is lost. Raises StoreError."""
     follower = Follower()
-    for entry in reader.entries(first.seq, to_seq):
+    for entry in reader.entries(first_seq, to_seq):
         move = follower.take(entry)
         yield move, follower.market
 
@@ -64,19 +64,18 @@ def market_behind(reader: HistoryReader, seq: int, block_hash: BlockHash) -> Mar
     return _way_to(reader, seq, block_hash)[1]
 
 
-def keyframe_before(reader: HistoryReader, seq: int, block_hash: BlockHash) -> Keyframe:
-    """Where `market_behind` begins. Raises StoreError."""
+def keyframe_before(reader: HistoryReader, seq: int, block_hash: BlockHash) -> int:
+    """The seq of the keyframe that `market_behind` begins at. Raises StoreError."""
     return _way_to(reader, seq, block_hash)[0]
 
 
-def _way_to(reader: HistoryReader, seq: int, block_hash: BlockHash) -> tuple[Keyframe, Market]:
+def _way_to(reader: HistoryReader, seq: int, block_hash: BlockHash) -> tuple[int, Market]:
     for header in reader.keyframe_headers(before_seq=seq + 1):
-        first = reader.keyframe(header.seq)
         market: Market | None = None
-        for _, now in follow(reader, first, seq):
+        for _, now in follow(reader, header.seq, seq):
             market = now
         if market is not None and market.block.hash == block_hash:
-            return first, market
+            return header.seq, market
     raise StoreError(
         reader.folder,
         f"does not lead to block {block_hash} of entry {seq} any more",
@@ -87,7 +86,7 @@ def _way_to(reader: HistoryReader, seq: int, block_hash: BlockHash) -> tuple[Key
 def newest_market(reader: HistoryReader) -> Market:
     """The market that the history leads to, able to take back 128 blocks. Raises StoreError."""
     market: Market | None = None
-    for _, now in follow(reader, start(reader)):
+    for _, now in follow(reader, start(reader).seq):
         market = now
     if market is None:
         raise StoreError(reader.folder, "does not lead to a market: its last entries do not fit")

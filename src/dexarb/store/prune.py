@@ -31,7 +31,7 @@ def old_segments(reader: HistoryReader, ledgers: Iterable[LedgerReader], state_f
     """The closed segments that lie before everything that is still needed: the way to the oldest
     checkpoint of each ledger, and the last 128 blocks. Raises StoreError for a ledger without a
     checkpoint: its trader begins at its first entry."""
-    needed = start(reader)
+    needed = start(reader).seq
     for ledger in ledgers:
         checkpoint = ledger.oldest_checkpoint(state_format)
         if checkpoint is None:
@@ -41,13 +41,12 @@ def old_segments(reader: HistoryReader, ledgers: Iterable[LedgerReader], state_f
                 "Stop paper-trading, which leaves one unless an own strategy does not give its"
                 " state; or begin a new ledger",
             )
-        before = keyframe_before(reader, checkpoint.seq, checkpoint.hash)
-        needed = min(needed, before, key=lambda keyframe: keyframe.seq)
+        needed = min(needed, keyframe_before(reader, checkpoint.seq, checkpoint.hash))
     segments = list_segments(reader.folder)
     old = [
         segment
         for segment, following in pairwise(segments)
-        if segment.closed and following.first_seq <= needed.seq
+        if segment.closed and following.first_seq <= needed
     ]
     first = reader.keyframe(segments[len(old)].first_seq).block
     with disk_errors(reader.folder, "cannot be read"):

@@ -100,7 +100,7 @@ def followed(
 ) -> Iterator[Followed | Died]:
     """The blocks from first_block to last_block that arrived after a keyframe, both included;
     None: the history's ends. Raises StoreError."""
-    for move, market in follow(reader, first):
+    for move, market in follow(reader, first.seq):
         entry = move.entry
         if move.rewound_to is not None and (last_block is None or _fork(move) < last_block):
             yield Died(move.rewound_to)

@@ -11,7 +11,7 @@ import zlib
 import msgspec
 
 from dexarb.errors import StateError
-from dexarb.trading.decide.custom import OwnState
+from dexarb.trading.decide.own_strategies import OwnState
 from dexarb.trading.state import EngineState
 
 STATE_FORMAT = 2

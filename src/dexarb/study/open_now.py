@@ -112,7 +112,7 @@ def priced(reader: HistoryReader, way: Way) -> Iterator[Priced | Died]:
     """
     market: Market | None = None
     valuation: Valuation | None = None
-    for move, market in follow(reader, way.first, way.seq):
+    for move, market in follow(reader, way.first.seq, way.seq):
         if move.rewound_to is not None:
             yield Died(move.rewound_to)
         if market is None:

@@ -35,8 +35,9 @@ from dexarb.study.checkpoint import STATE_FORMAT, SessionState, decode_state, en
 from dexarb.study.past import Booked, Past
 from dexarb.study.searching import scanner_of
 from dexarb.trading.decide.arrays import Codes
-from dexarb.trading.decide.custom import Factories, OwnStrategies
+from dexarb.trading.decide.custom import Factories
 from dexarb.trading.decide.limit_columns import limit_columns, stopped
+from dexarb.trading.decide.own_strategies import OwnStrategies
 from dexarb.trading.decide.recorded import Recorded
 from dexarb.trading.decide.skips import SECONDS_PER_HOUR
 from dexarb.trading.decide.threshold import ThresholdStrategies
