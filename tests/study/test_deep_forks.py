@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dexarb.core.block import Block, BlockHash, BlockRef
-from dexarb.core.market import MAX_REORG_DEPTH
+from dexarb.core.market import MAX_REORG_DEPTH, Entry, Market
+from dexarb.errors import StoreError
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
@@ -158,3 +161,38 @@ def test_shallow_forks_with_a_memory_of_one_block(tmp_path: Path) -> None:
     assert forgetful.to(reader.last_seq) == digest
     assert len(forgetful.begun) > 5
     assert MAX_REORG_DEPTH > 60
+
+
+class Walked(HistoryReader):
+    """Counts how often it is read from a keyframe on."""
+
+    walks = 0
+
+    def entries(self, *span: Any, **options: Any) -> Iterator[Entry]:
+        self.walks += 1
+        return super().entries(*span, **options)
+
+
+@pytest.mark.parametrize(("blocks", "most"), [(DEAD, 0), (BEFORE + DEAD + 10, 15)])
+def test_another_history_is_not_searched_for_the_checkpoint(
+    tmp_path: Path, blocks: int, most: int
+) -> None:
+    """Nor one that a power failure has cut short: it would be read again from each keyframe."""
+    Run(deep_fork(tmp_path / "history"), tmp_path / "ledger.db").to(BEFORE + DEAD)
+    chain, folder = RandomChain("other", noise=0.01), tmp_path / "other"
+    market = Market(chain.first)
+    with HistoryWriter.open(folder, chain_id=1, chain="random", segment_blocks=10) as writer:
+        writer.append_keyframe(chain.first)
+        for _ in range(blocks):
+            update = chain.mine()
+            market.apply(update)
+            writer.append(update)
+            writer.roll_if_full(market.keyframe)
+    reader = Walked(folder)
+    with (
+        LedgerDb.open(tmp_path / "ledger.db", chain_id=1, history=folder) as ledger,
+        pytest.raises(StoreError, match="does not lead"),
+    ):
+        paper_session(reader, ledger)
+    # One more to read the newest keyframe.
+    assert reader.walks <= 1 + most

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from dexarb.core.block import BlockHash
+from dexarb.core.block import BlockHash, BlockRef
 
 DEEPEST = 4_096
 """Blocks. One checkpoint at least is kept that lies so deep, as soon as there is one."""
@@ -33,6 +33,10 @@ class Checkpoint(NamedTuple):
     hash: BlockHash
     format: int
     state: bytes
+
+    @property
+    def block(self) -> BlockRef:
+        return BlockRef(self.number, self.hash)
 
 
 class Checkpoints:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dexarb.core.block import BlockHash
+from dexarb.core.block import BlockRef
 from dexarb.core.following import Follower, Move
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
 from dexarb.errors import StoreError
@@ -58,27 +58,30 @@ def follow(
         yield move, follower.market
 
 
-def market_behind(reader: HistoryReader, seq: int, block_hash: BlockHash) -> Market:
+def market_behind(reader: HistoryReader, seq: int, block: BlockRef) -> Market:
     """The market behind entry seq, which stands at this block. Raises StoreError where no keyframe
     that the history still has leads there."""
-    return _way_to(reader, seq, block_hash)[1]
+    return _way_to(reader, seq, block)[1]
 
 
-def keyframe_before(reader: HistoryReader, seq: int, block_hash: BlockHash) -> int:
+def keyframe_before(reader: HistoryReader, seq: int, block: BlockRef) -> int:
     """The seq of the keyframe that `market_behind` begins at. Raises StoreError."""
-    return _way_to(reader, seq, block_hash)[0]
+    return _way_to(reader, seq, block)[0]
 
 
-def _way_to(reader: HistoryReader, seq: int, block_hash: BlockHash) -> tuple[int, Market]:
-    for header in reader.keyframe_headers(before_seq=seq + 1):
+def _way_to(reader: HistoryReader, seq: int, block: BlockRef) -> tuple[int, Market]:
+    headers = reader.keyframe_headers(before_seq=seq + 1) if seq <= reader.last_seq else ()
+    for header in headers:
         market: Market | None = None
         for _, now in follow(reader, header.seq, seq):
             market = now
-        if market is not None and market.block.hash == block_hash:
+        if market is not None and market.block.hash == block.hash:
             return header.seq, market
+        if header.number <= block.number - MAX_REORG_DEPTH:
+            break  # that one cannot have died since: it is another history, or parts are lost
     raise StoreError(
         reader.folder,
-        f"does not lead to block {block_hash} of entry {seq} any more",
+        f"does not lead to block {block.hash} of entry {seq} any more",
         "Bring the segments back that were taken out of it",
     )
 

@@ -41,7 +41,7 @@ def old_segments(reader: HistoryReader, ledgers: Iterable[LedgerReader], state_f
                 "Stop paper-trading, which leaves one unless an own strategy does not give its"
                 " state; or begin a new ledger",
             )
-        needed = min(needed, keyframe_before(reader, checkpoint.seq, checkpoint.hash))
+        needed = min(needed, keyframe_before(reader, checkpoint.seq, checkpoint.block))
     segments = list_segments(reader.folder)
     old = [
         segment

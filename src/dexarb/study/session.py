@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dexarb.core.block import Block, BlockHash
+from dexarb.core.block import Block, BlockRef
 from dexarb.core.ledger import IntColumn
 from dexarb.core.market import (
     MAX_REORG_DEPTH,
@@ -128,16 +128,16 @@ class Session:
                 )
             return
         try:
-            self._resume(decode_state(checkpoint.state), checkpoint.hash)
+            self._resume(decode_state(checkpoint.state), checkpoint.block)
         except (StateError, LookupError, TypeError, ValueError) as error:
             raise StoreError(
                 self._ledger.path, f"its checkpoint behind entry {checkpoint.seq}: {error}"
             ) from error
         self.from_seq = checkpoint.seq + 1
 
-    def _resume(self, state: SessionState, block_hash: BlockHash) -> None:
+    def _resume(self, state: SessionState, block: BlockRef) -> None:
         seq = state.engine.seq
-        market = market_behind(self._reader, seq, block_hash)
+        market = market_behind(self._reader, seq, block)
         self._engine = self._engine_from(Resumed(market, state.engine))
         settings = self._past.taking_part(seq)
         self._own.resume([each for each in settings if each.kind != THRESHOLD], state.own)
