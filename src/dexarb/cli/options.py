@@ -12,7 +12,7 @@ import typer
 
 from dexarb import __version__
 from dexarb.errors import InputError
-from dexarb.screens.when import When, when
+from dexarb.screens.when import BlocksAsked, When, when
 
 COLLECTOR_TOML = Path("config/collector.toml")
 PAPER_TOML = Path("config/paper_trading.toml")
@@ -47,11 +47,15 @@ BlockCount = Annotated[
         help=f"Of these the newest so many blocks; without it and --from {BLOCKS_READ:,}.",
     ),
 ]
+By = Annotated[str, typer.Option("--by", help="target (the contract called) or sender.")]
 
 
-def newest(count: int | None, first: When | None) -> int | None:
-    """How many blocks to look at, at most: who says where to begin, means all from there."""
-    return BLOCKS_READ if count is None and first is None else count
+def blocks_asked(
+    history: Path | None, config: Path, first: When | None, last: When | None, count: int | None
+) -> BlocksAsked:
+    """Who says where to begin, means all from there."""
+    most = BLOCKS_READ if count is None and first is None else count
+    return BlocksAsked(history, config, first, last, most)
 
 
 def one_form(**asked: bool) -> None:

@@ -11,17 +11,19 @@ from dexarb.cli.options import (
     PAPER_TOML,
     WHEN,
     BlockCount,
+    By,
     Csv,
     FirstBlock,
     History,
     Json,
     LastBlock,
     PaperFile,
+    blocks_asked,
     is_given,
-    newest,
     one_form,
 )
 from dexarb.screens.answer import show
+from dexarb.screens.by_whom import TARGET
 from dexarb.screens.when import When, when
 
 FILLS_SHOWN = 10
@@ -160,15 +162,8 @@ def spreads(
 
     # A history says all that is needed: strategies are shown beside it where somebody names them.
     is_alone = history and not is_given(context, "config")
-    found = answer(
-        history,
-        config=config,
-        first=first,
-        last=last,
-        count=newest(count, first),
-        size_usd=size_usd,
-        with_strategies=not is_alone,
-    )
+    asked = blocks_asked(history, config, first, last, count)
+    found = answer(asked, size_usd=size_usd, with_strategies=not is_alone)
     return show(found, as_json=as_json)
 
 
@@ -178,18 +173,14 @@ def rivals(
     first: FirstBlock = None,
     last: LastBlock = None,
     count: BlockCount = None,
-    by: Annotated[str, typer.Option("--by", help="target (the contract called) or sender.")] = (
-        "target"
-    ),
+    by: By = TARGET,
     as_json: Json = False,
 ) -> int:
     """Who really takes the spreads: how often, for which gain, at which bid, how fast."""
     from dexarb.screens.rivals import answer
 
-    found = answer(
-        history, config=config, first=first, last=last, count=newest(count, first), by=by
-    )
-    return show(found, as_json=as_json)
+    asked = blocks_asked(history, config, first, last, count)
+    return show(answer(asked, by=by), as_json=as_json)
 
 
 def winners(
@@ -198,18 +189,14 @@ def winners(
     first: FirstBlock = None,
     last: LastBlock = None,
     count: BlockCount = None,
-    by: Annotated[str, typer.Option("--by", help="target (the contract called) or sender.")] = (
-        "target"
-    ),
+    by: By = TARGET,
     as_json: Json = False,
 ) -> int:
     """Who earns what by arbitrage, net and a day, through whichever pools, at which places."""
     from dexarb.screens.winners import answer
 
-    found = answer(
-        history, config=config, first=first, last=last, count=newest(count, first), by=by
-    )
-    return show(found, as_json=as_json)
+    asked = blocks_asked(history, config, first, last, count)
+    return show(answer(asked, by=by), as_json=as_json)
 
 
 def census(
@@ -223,8 +210,8 @@ def census(
     """How much of all swaps and profits passes collected pools, and what to collect next."""
     from dexarb.screens.census import answer
 
-    found = answer(history, config=config, first=first, last=last, count=newest(count, first))
-    return show(found, as_json=as_json)
+    asked = blocks_asked(history, config, first, last, count)
+    return show(answer(asked), as_json=as_json)
 
 
 def backruns(
@@ -238,8 +225,8 @@ def backruns(
     """What opened inside blocks: behind which transaction, worth what there, and who ended it."""
     from dexarb.screens.backruns import answer
 
-    found = answer(history, config=config, first=first, last=last, count=newest(count, first))
-    return show(found, as_json=as_json)
+    asked = blocks_asked(history, config, first, last, count)
+    return show(answer(asked), as_json=as_json)
 
 
 def map(
@@ -257,15 +244,8 @@ def map(
     """Net USD a day against the tip: what one send per spread would have come to at its place."""
     from dexarb.screens.money_map import answer
 
-    found = answer(
-        history,
-        config=config,
-        first=first,
-        last=last,
-        count=newest(count, first),
-        tips_gwei=tips or (),
-    )
-    return show(found, as_json=as_json)
+    asked = blocks_asked(history, config, first, last, count)
+    return show(answer(asked, tips_gwei=tips or ()), as_json=as_json)
 
 
 def calibrate(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -17,9 +16,9 @@ from dexarb.core.units import GWEI, MICRO_USD, SECONDS_PER_DAY
 from dexarb.screens.answer import Answer
 from dexarb.screens.names import Names, names_at
 from dexarb.screens.output import counted
-from dexarb.screens.progress import shown
+from dexarb.screens.over_blocks import span_json, span_line, span_of, studied
 from dexarb.screens.tables import plain_table, usd
-from dexarb.screens.when import When, blocks_of, utc
+from dexarb.screens.when import BlocksAsked, utc
 from dexarb.study.backruns import (
     Backrun,
     BackrunsFound,
@@ -32,8 +31,7 @@ from dexarb.study.backruns import (
     to_be_had,
 )
 from dexarb.study.backruns_study import BackrunsStudy
-from dexarb.study.study import run
-from dexarb.study.walk import Span, history_reader, span, walk
+from dexarb.study.walk import Span
 
 SHOWN = 12
 LEGEND = (
@@ -49,17 +47,15 @@ BEST_LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class Backruns(Answer):
-    asked: Span
+    span: Span
     found: BackrunsFound
     names: Names
 
     def as_json(self) -> dict[str, Any]:
         found = self.found
         return {
-            "first_block": self.asked.first,
-            "last_block": self.asked.last,
-            "older_blocks_left_out": self.asked.left_out,
-            "blocks": self.asked.blocks,
+            **span_json(self.span),
+            "blocks": self.span.blocks,
             **_had_json(to_be_had(found.runs)),
             "pairs": [_pair_json(each) for each in by_pair(found.runs, daily=True)],
             "order": found.order.as_json(),
@@ -67,10 +63,8 @@ class Backruns(Answer):
         }
 
     def render(self) -> RenderableType:
-        asked, found = self.asked, self.found
-        older = f"; {asked.left_out:,} older ones with --from or --last" if asked.left_out else ""
-        head = f"Blocks {asked.first} to {asked.last} ({asked.blocks:,}{older})"
-        parts: list[RenderableType] = [Text(head, style="dim")]
+        found = self.found
+        parts: list[RenderableType] = [span_line(self.span)]
         parts.append(Text(_sentence(to_be_had(found.runs)), style="bold"))
         if found.runs:
             parts.append(Text(_fate(found.runs)))
@@ -84,20 +78,11 @@ class Backruns(Answer):
         return Group(*parts)
 
 
-def answer(
-    history: Path | None,
-    *,
-    config: Path,
-    first: When | None,
-    last: When | None,
-    count: int | None,
-) -> Backruns:
+def answer(asked: BlocksAsked) -> Backruns:
     """Raises ConfigError, InputError for blocks that are not there, StoreError."""
-    reader = history_reader(history, config)
-    begin, end = blocks_of(reader, first, last)
-    asked = span(reader, first=begin, last=end, count=count)
-    found = run(BackrunsStudy(), shown(walk(asked), "reading history", asked.blocks))
-    return Backruns(asked, found, names_at(found.market))
+    span = span_of(asked)
+    found = studied(span, BackrunsStudy())
+    return Backruns(span, found, names_at(found.market))
 
 
 # -- for machines ---------------------------------------------------------------------------------

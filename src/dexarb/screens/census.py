@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -15,13 +14,12 @@ from dexarb.core.token import short
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
-from dexarb.screens.progress import shown
+from dexarb.screens.over_blocks import span_json, span_line, span_of, studied
 from dexarb.screens.tables import plain_table, usd
-from dexarb.screens.when import When, blocks_of
+from dexarb.screens.when import BlocksAsked
 from dexarb.screens.winners import KIND_LENGTH, without_traffic
 from dexarb.study.census import CensusFound, CensusStudy
-from dexarb.study.study import run
-from dexarb.study.walk import Span, history_reader, span, walk
+from dexarb.study.walk import Span
 
 SHOWN = 15
 LEGEND = (
@@ -33,15 +31,13 @@ LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class Census(Answer):
-    asked: Span
+    span: Span
     found: CensusFound
 
     def as_json(self) -> dict[str, Any]:
         found = self.found
         return {
-            "first_block": self.asked.first,
-            "last_block": self.asked.last,
-            "older_blocks_left_out": self.asked.left_out,
+            **span_json(self.span),
             "blocks": found.blocks,
             "blocks_without_traffic": found.without_traffic,
             "swaps": found.swaps,
@@ -75,11 +71,9 @@ class Census(Answer):
         }
 
     def render(self) -> RenderableType:
-        found, asked = self.found, self.asked
-        older = f"; {asked.left_out:,} older ones with --from or --last" if asked.left_out else ""
-        head = f"Blocks {asked.first} to {asked.last} ({asked.blocks:,}{older})"
+        found = self.found
         parts: list[RenderableType] = [
-            Text(head, style="dim"),
+            span_line(self.span),
             Text(_sentence(found), style="bold"),
         ]
         if found.swaps:
@@ -91,19 +85,10 @@ class Census(Answer):
         return Group(*parts, *without_traffic(found.without_traffic))
 
 
-def answer(
-    history: Path | None,
-    *,
-    config: Path,
-    first: When | None,
-    last: When | None,
-    count: int | None,
-) -> Census:
+def answer(asked: BlocksAsked) -> Census:
     """Raises ConfigError, InputError for blocks that are not there, StoreError."""
-    reader = history_reader(history, config)
-    begin, end = blocks_of(reader, first, last)
-    asked = span(reader, first=begin, last=end, count=count)
-    return Census(asked, run(CensusStudy(), shown(walk(asked), "reading history", asked.blocks)))
+    span = span_of(asked)
+    return Census(span, studied(span, CensusStudy()))
 
 
 # -- telling --------------------------------------------------------------------------------------

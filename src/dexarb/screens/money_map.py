@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -16,13 +15,12 @@ from dexarb.core.units import GWEI, MICRO_USD
 from dexarb.screens.answer import Answer
 from dexarb.screens.names import Names, names_at
 from dexarb.screens.output import counted
-from dexarb.screens.progress import shown
+from dexarb.screens.over_blocks import span_json, span_line, span_of, studied
 from dexarb.screens.tables import ago, bar, plain_table, usd
-from dexarb.screens.when import When, blocks_of
+from dexarb.screens.when import BlocksAsked
 from dexarb.study.map_study import MapStudy
 from dexarb.study.money_map import LADDER, MoneyMap, RungSums, Sight
-from dexarb.study.study import run
-from dexarb.study.walk import Span, history_reader, span, walk
+from dexarb.study.walk import Span
 
 CURVE = 10
 THOUSAND = 1_000 * MICRO_USD
@@ -40,16 +38,14 @@ LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class Map(Answer):
-    asked: Span
+    span: Span
     found: MoneyMap
     names: Names
 
     def as_json(self) -> dict[str, Any]:
         found = self.found
         return {
-            "first_block": self.asked.first,
-            "last_block": self.asked.last,
-            "older_blocks_left_out": self.asked.left_out,
+            **span_json(self.span),
             "blocks": found.blocks,
             "blocks_counted": found.counted,
             "seconds_counted": found.seconds,
@@ -66,13 +62,9 @@ class Map(Answer):
         }
 
     def render(self) -> RenderableType:
-        asked, found = self.asked, self.found
-        older = f"; {asked.left_out:,} older ones with --from or --last" if asked.left_out else ""
-        head = (
-            f"Blocks {asked.first} to {asked.last} ({asked.blocks:,}{older}); a place by tip can be"
-            f" told in {found.counted:,}, of {ago(found.seconds)}"
-        )
-        parts: list[RenderableType] = [Text(head, style="dim")]
+        found = self.found
+        told = f"; a place by tip can be told in {found.counted:,}, of {ago(found.seconds)}"
+        parts: list[RenderableType] = [span_line(self.span, told)]
         parts.append(Text(_sentence(found), style="bold"))
         for sight in Sight:
             best = found.best(sight)
@@ -87,22 +79,12 @@ class Map(Answer):
         return Group(*parts)
 
 
-def answer(
-    history: Path | None,
-    *,
-    config: Path,
-    first: When | None,
-    last: When | None,
-    count: int | None,
-    tips_gwei: Sequence[float],
-) -> Map:
+def answer(asked: BlocksAsked, *, tips_gwei: Sequence[float]) -> Map:
     """Raises ConfigError, InputError for blocks that are not there, StoreError."""
-    reader = history_reader(history, config)
-    begin, end = blocks_of(reader, first, last)
-    asked = span(reader, first=begin, last=end, count=count)
+    span = span_of(asked)
     tips = sorted({round(each * GWEI) for each in tips_gwei}) or LADDER
-    found = run(MapStudy(tips), shown(walk(asked), "reading history", asked.blocks))
-    return Map(asked, found, names_at(found.market))
+    found = studied(span, MapStudy(tips))
+    return Map(span, found, names_at(found.market))
 
 
 # -- for machines ---------------------------------------------------------------------------------

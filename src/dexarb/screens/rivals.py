@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dexarb.core.token import short
 from dexarb.core.units import MICRO_USD
-from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
+from dexarb.screens.by_whom import called, who_by
 from dexarb.screens.output import counted
-from dexarb.screens.progress import shown
+from dexarb.screens.over_blocks import span_json, span_line, span_of, studied
 from dexarb.screens.tables import plain_table, usd
-from dexarb.screens.when import When, blocks_of
+from dexarb.screens.when import BlocksAsked
 from dexarb.study.rivals import Rival
-from dexarb.study.rivals_study import RivalsStudy, Who
-from dexarb.study.study import run
-from dexarb.study.walk import Span, history_reader, span, walk
+from dexarb.study.rivals_study import RivalsStudy
+from dexarb.study.walk import Span
 
-TARGET, SENDER = "target", "sender"
-_WHO: Mapping[str, Who] = {TARGET: lambda each: each.to, SENDER: lambda each: each.sender}
 SHOWN = 20
 LEGEND = (
     "gain: before gas. bid: priority fee x gas used in % of the gain, median. failed: of all"
@@ -38,7 +32,7 @@ class Rivals(Answer):
     """opened: cycles that were first seen open at a block's end. without_receipts: blocks of
     which the node told no transactions."""
 
-    asked: Span
+    span: Span
     by: str
     rivals: tuple[Rival, ...]
     takes: int
@@ -47,10 +41,8 @@ class Rivals(Answer):
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "first_block": self.asked.first,
-            "last_block": self.asked.last,
-            "older_blocks_left_out": self.asked.left_out,
-            "blocks": self.asked.blocks,
+            **span_json(self.span),
+            "blocks": self.span.blocks,
             "blocks_without_receipts": self.without_receipts,
             "cycles_opened": self.opened,
             "takes": self.takes,
@@ -74,10 +66,7 @@ class Rivals(Answer):
         }
 
     def render(self) -> RenderableType:
-        asked = self.asked
-        older = f"; {asked.left_out:,} older ones with --from or --last" if asked.left_out else ""
-        head = f"Blocks {asked.first} to {asked.last} ({asked.blocks:,}{older})"
-        parts: list[RenderableType] = [Text(head, style="dim"), Text(_sentence(self), style="bold")]
+        parts: list[RenderableType] = [span_line(self.span), Text(_sentence(self), style="bold")]
         if self.rivals:
             parts.append(_table(self))
             parts.append(Text(LEGEND, style="dim"))
@@ -94,23 +83,12 @@ class Rivals(Answer):
         return Group(*parts)
 
 
-def answer(
-    history: Path | None,
-    *,
-    config: Path,
-    first: When | None,
-    last: When | None,
-    count: int | None,
-    by: str,
-) -> Rivals:
+def answer(asked: BlocksAsked, *, by: str) -> Rivals:
     """Raises ConfigError, InputError for blocks that are not there, StoreError."""
-    if by not in (TARGET, SENDER):
-        raise InputError(f'--by "{by}" is neither {TARGET} nor {SENDER}')
-    reader = history_reader(history, config)
-    begin, end = blocks_of(reader, first, last)
-    asked = span(reader, first=begin, last=end, count=count)
-    found = run(RivalsStudy(_WHO[by]), shown(walk(asked), "reading history", asked.blocks))
-    return Rivals(asked, by, found.rivals, found.takes, found.opened, found.without_receipts)
+    study = RivalsStudy(who_by(by))
+    span = span_of(asked)
+    found = studied(span, study)
+    return Rivals(span, by, found.rivals, found.takes, found.opened, found.without_receipts)
 
 
 # -- telling --------------------------------------------------------------------------------------
@@ -137,7 +115,7 @@ def _table(found: Rivals) -> RenderableType:
         table.add_column(name, justify="right", no_wrap=True)
     for rival in found.rivals[:SHOWN]:
         table.add_row(
-            short(rival.who) if rival.who else "unknown",
+            called(rival.who),
             str(rival.takes),
             usd(rival.gain_micro_usd),
             _percent(rival.bid_share),

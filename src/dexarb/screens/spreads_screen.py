@@ -14,6 +14,7 @@ from dexarb.core.units import MICRO_USD
 from dexarb.screens.answer import Answer
 from dexarb.screens.names import Names, names_at
 from dexarb.screens.output import counted
+from dexarb.screens.over_blocks import span_json, span_line
 from dexarb.screens.tables import apart, bar, plain_table, usd
 from dexarb.study.distribution import Course, Distribution
 from dexarb.study.ladder import Ladder
@@ -38,7 +39,7 @@ LEGEND = (
 class Spreads(Answer):
     """The answer to `dexarb spreads`."""
 
-    asked: Span
+    span: Span
     survey: Survey
 
     def as_json(self) -> dict[str, Any]:
@@ -47,9 +48,7 @@ class Spreads(Answer):
         raw, executable = _all(survey.best_raw), _all(survey.best_executable)
         ladder = Ladder(survey.episodes, len(survey.sizes_micro_usd))
         return {
-            "first_block": self.asked.first,
-            "last_block": self.asked.last,
-            "older_blocks_left_out": self.asked.left_out,
+            **span_json(self.span),
             "blocks": survey.blocks,
             "sentence": sentence(survey),
             "size_usd": survey.sizes_micro_usd[survey.size] / MICRO_USD,
@@ -77,7 +76,7 @@ class Spreads(Answer):
     def render(self) -> RenderableType:
         survey = self.survey
         parts: list[RenderableType] = [
-            Text(_head(self.asked, survey), style="dim"),
+            _head(self.span, survey),
             Text(sentence(survey), style="bold yellow"),
             _histogram(survey),
         ]
@@ -135,14 +134,11 @@ def _none_open(found: Survey) -> str:
     return f"{text}; {_size(found)} USD {came_to}, and no smaller amount gained anything either."
 
 
-def _head(asked: Span, survey: Survey) -> str:
+def _head(span: Span, survey: Survey) -> Text:
     pools = len(survey.market.pools)
     gas = "without a price" if survey.gas_micro_usd is None else f"{usd(survey.gas_micro_usd)} USD"
-    older = f"; {asked.left_out:,} older ones with --from or --last" if asked.left_out else ""
-    return (
-        f"Blocks {asked.first} to {asked.last} ({survey.blocks:,}{older}), {pools} pools;"
-        f" gas of a trade through two pools {gas}"
-    )
+    told = f", {pools} pools; gas of a trade through two pools {gas}"
+    return span_line(span, told, blocks=survey.blocks)
 
 
 # -- for machines ---------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dexarb.core.units import SECONDS_PER_DAY
@@ -41,6 +42,18 @@ class When:
         if self.age_s is not None:
             return newest - self.age_s, newest - self.age_s
         return self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class BlocksAsked:
+    """Of a history, None for the one that the configuration leads to: first to last, None for its
+    ends; count: at most so many, the newest."""
+
+    history: Path | None
+    config: Path
+    first: When | None
+    last: When | None
+    count: int | None
 
 
 def when(text: str) -> When:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -14,19 +12,15 @@ from rich.text import Text
 from dexarb.core.text import in_a_line
 from dexarb.core.token import short
 from dexarb.core.units import MICRO_USD
-from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
+from dexarb.screens.by_whom import called, who_by
 from dexarb.screens.output import counted
-from dexarb.screens.progress import shown
+from dexarb.screens.over_blocks import span_json, span_line, span_of, studied
 from dexarb.screens.tables import plain_table, usd
-from dexarb.screens.when import When, blocks_of
-from dexarb.study.rivals_study import Who
-from dexarb.study.study import run
-from dexarb.study.walk import Span, history_reader, span, walk
+from dexarb.screens.when import BlocksAsked
+from dexarb.study.walk import Span
 from dexarb.study.winners import Winner, WinnersFound, WinnersStudy
 
-TARGET, SENDER = "target", "sender"
-_WHO: Mapping[str, Who] = {TARGET: lambda each: each.to, SENDER: lambda each: each.sender}
 SHOWN, SHOWN_THROUGH, MANY = 20, 8, 3
 KIND_LENGTH = 24
 LEGEND = (
@@ -38,16 +32,14 @@ LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class Winners(Answer):
-    asked: Span
+    span: Span
     by: str
     found: WinnersFound
 
     def as_json(self) -> dict[str, Any]:
         found = self.found
         return {
-            "first_block": self.asked.first,
-            "last_block": self.asked.last,
-            "older_blocks_left_out": self.asked.left_out,
+            **span_json(self.span),
             "blocks": found.blocks,
             "blocks_without_traffic": found.without_traffic,
             "seconds": found.seconds,
@@ -83,10 +75,8 @@ class Winners(Answer):
         }
 
     def render(self) -> RenderableType:
-        found, asked = self.found, self.asked
-        older = f"; {asked.left_out:,} older ones with --from or --last" if asked.left_out else ""
-        head = f"Blocks {asked.first} to {asked.last} ({asked.blocks:,}{older})"
-        parts: list[RenderableType] = [Text(head, style="dim"), Text(_sentence(self), style="bold")]
+        found = self.found
+        parts: list[RenderableType] = [span_line(self.span), Text(_sentence(self), style="bold")]
         if found.winners:
             parts += [_table(self), Text(LEGEND, style="dim"), _through(self)]
         if len(found.winners) > SHOWN:
@@ -94,23 +84,11 @@ class Winners(Answer):
         return Group(*parts, *without_traffic(found.without_traffic))
 
 
-def answer(
-    history: Path | None,
-    *,
-    config: Path,
-    first: When | None,
-    last: When | None,
-    count: int | None,
-    by: str,
-) -> Winners:
+def answer(asked: BlocksAsked, *, by: str) -> Winners:
     """Raises ConfigError, InputError for blocks that are not there, StoreError."""
-    if by not in (TARGET, SENDER):
-        raise InputError(f'--by "{by}" is neither {TARGET} nor {SENDER}')
-    reader = history_reader(history, config)
-    begin, end = blocks_of(reader, first, last)
-    asked = span(reader, first=begin, last=end, count=count)
-    moments = shown(walk(asked), "reading history", asked.blocks)
-    return Winners(asked, by, run(WinnersStudy(_WHO[by]), moments))
+    study = WinnersStudy(who_by(by))
+    span = span_of(asked)
+    return Winners(span, by, studied(span, study))
 
 
 def without_traffic(blocks: int) -> list[Text]:
@@ -162,7 +140,7 @@ def _table(told: Winners) -> Table:
         daily = told.found.per_day(each.net_micro_usd)
         gain = each.gain_micro_usd
         table.add_row(
-            _who(each),
+            called(each.who),
             str(each.arbitrages),
             "-" if each.hit_rate is None else f"{100 * each.hit_rate:.1f}",
             usd(each.net_micro_usd),
@@ -180,9 +158,5 @@ def _through(told: Winners) -> Table:
     for each in told.found.winners[:SHOWN_THROUGH]:
         kinds = [f"{in_a_line(kind, KIND_LENGTH)} {count}" for kind, count in each.kinds[:MANY]]
         pools = [f"{short(pool)} {count}" for pool, count in each.pools[:MANY]]
-        table.add_row(_who(each), Text(f"{', '.join(kinds)}; {', '.join(pools)}"))
+        table.add_row(called(each.who), Text(f"{', '.join(kinds)}; {', '.join(pools)}"))
     return table
-
-
-def _who(each: Winner) -> str:
-    return short(each.who) if each.who else "unknown"
