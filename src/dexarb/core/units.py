@@ -22,3 +22,8 @@ NATIVE = 10**18
 
 SECONDS_PER_DAY = 86_400
 """Of UTC, which knows no leap seconds in timestamps."""
+
+
+def usd_or_none(micro_usd: int | None) -> float | None:
+    """As JSON has it, where it may not be known."""
+    return None if micro_usd is None else micro_usd / MICRO_USD

@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dexarb.core.token import Address, short
-from dexarb.core.units import GWEI, MICRO_USD, SECONDS_PER_DAY
+from dexarb.core.token import short
+from dexarb.core.units import GWEI, MICRO_USD, SECONDS_PER_DAY, usd_or_none
 from dexarb.screens.answer import Answer
 from dexarb.screens.names import Names, names_at
 from dexarb.screens.output import counted
@@ -110,7 +110,6 @@ def _day(day: int | None) -> str | None:
 
 
 def _backrun_json(each: Backrun) -> dict[str, Any]:
-    at_end = each.at_end_micro_usd
     return {
         "block": each.block,
         "block_hash": each.key.block_hash,
@@ -124,7 +123,7 @@ def _backrun_json(each: Backrun) -> dict[str, Any]:
         "gross_usd": each.gross_micro_usd / MICRO_USD,
         "net_usd": each.net_micro_usd / MICRO_USD,
         "most_usd": each.most_micro_usd / MICRO_USD,
-        "at_block_end_usd": None if at_end is None else at_end / MICRO_USD,
+        "at_block_end_usd": usd_or_none(each.at_end_micro_usd),
         "cycles": each.cycles,
         "ended": None if each.end is None else _end_json(each.end),
         "transactions_between": each.transactions_between,
@@ -142,14 +141,13 @@ def _end_json(end: End) -> dict[str, Any]:
 
 
 def _mover_json(mover: Mover) -> dict[str, Any]:
-    bid = mover.bid_micro_usd
     return {
         "index": mover.index,
         "hash": mover.hash,
         "sender": mover.sender,
         "target": mover.to,
         "priority_fee": None if mover.priority_fee is None else str(mover.priority_fee),
-        "bid_usd": None if bid is None else bid / MICRO_USD,
+        "bid_usd": usd_or_none(mover.bid_micro_usd),
         "arbitrage": mover.is_arbitrage,
     }
 
@@ -195,7 +193,7 @@ def _pairs(runs: Sequence[Backrun], names: Names) -> RenderableType:
         had = each.had
         table.add_row(
             *([_day(each.day) or ""] if daily else []),
-            _tokens(each.tokens, names),
+            names.traded(each.tokens),
             f"{had.opened.count:,}",
             usd(had.opened.micro_usd),
             usd(had.behind_trigger.micro_usd),
@@ -207,12 +205,6 @@ def _pairs(runs: Sequence[Backrun], names: Names) -> RenderableType:
     if len(rows) <= SHOWN:
         return table
     return Group(table, Text(f"{len(rows) - SHOWN:,} more rows in --json", style="dim"))
-
-
-def _tokens(tokens: tuple[Address, ...], names: Names) -> str:
-    if len(tokens) == 2:
-        return names.pair((tokens[0], tokens[1]))
-    return "/".join(map(names.symbol, tokens))
 
 
 def _best(found: BackrunsFound, names: Names) -> RenderableType:

@@ -19,7 +19,7 @@ from dexarb.screens.answer import Answer
 from dexarb.screens.blockspace_lines import order_line
 from dexarb.screens.output import counted
 from dexarb.screens.progress import shown
-from dexarb.screens.when import When, blocks_of, utc
+from dexarb.screens.when import When, blocks_of, utc_minute
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.calibrating import Calibrations, CalibrationStudy, beginning, followed
 from dexarb.study.calibration_sums import Calibration, Disagreement
@@ -198,7 +198,7 @@ def _order(order: Order) -> Text:
     broken = [(at, kept) for at, kept in sorted(order.by_hour.items()) if kept.kept < kept.blocks]
     worst = sorted(broken, key=lambda each: each[1].kept / each[1].blocks)[:WORST]
     for at, kept in worst:
-        hour = f"{utc(at * SECONDS_PER_HOUR)[:16]} UTC"
+        hour = utc_minute(at * SECONDS_PER_HOUR)
         lines.append(_count(kept.kept, f"of {kept.blocks:,} in the hour from {hour}"))
     by_producer = sorted(order.by_producer.items(), key=lambda each: each[1].kept / each[1].blocks)
     for producer, kept in by_producer[:WORST]:

@@ -15,7 +15,7 @@ from dexarb.core.units import MICRO_USD
 from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
 from dexarb.screens.over_blocks import span_json, span_line, span_of, studied
-from dexarb.screens.tables import plain_table, usd
+from dexarb.screens.tables import percent, plain_table, usd
 from dexarb.screens.when import BlocksAsked
 from dexarb.screens.winners import KIND_LENGTH, without_traffic
 from dexarb.study.census import CensusFound, CensusStudy
@@ -125,7 +125,7 @@ def _kinds(found: CensusFound) -> Table:
         table.add_row(
             Text(in_a_line(each.kind, KIND_LENGTH)),
             f"{each.swaps:,}",
-            f"{100 * each.collected / each.swaps:.1f}" if each.swaps else "-",
+            percent(_share(each.collected, each.swaps), 1),
             usd(each.missing_worth_micro_usd),
         )
     return table

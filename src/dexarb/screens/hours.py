@@ -14,7 +14,7 @@ from dexarb.config.paths import config_paths
 from dexarb.screens import status
 from dexarb.screens.answer import Answer
 from dexarb.screens.status import Selection
-from dexarb.screens.tables import UNKNOWN, bar, plain_table, signed_usd, usd
+from dexarb.screens.tables import UNKNOWN, bar, percent, plain_table, signed_usd, usd
 from dexarb.store.ledger_figures import FillSums
 from dexarb.study.by_hour import hour_as_json, read_by_hour, win_rate
 
@@ -44,13 +44,12 @@ class ByHour(Answer):
         table.add_column("", no_wrap=True)
         most = max(abs(sums.net_micro_usd) for sums in self.hours) or 1
         for hour, sums in enumerate(self.hours):
-            share = win_rate(sums)
             length = bar(abs(sums.net_micro_usd) / most, BAR)
             color = "red" if sums.net_micro_usd < 0 else "green"
             table.add_row(
                 Text(f"{hour:02d}"),
                 *map(str, (sums.settled, sums.filled, sums.reverted, sums.lost)),
-                "-" if share is None else f"{100 * share:.0f}",
+                percent(win_rate(sums)),
                 usd(sums.gas_cost_micro_usd),
                 Text(UNKNOWN) if sums.unplaced else signed_usd(sums.net_micro_usd),
                 Text("" if sums.unplaced else length, style=color),

@@ -10,13 +10,13 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dexarb.core.token import Address, short
-from dexarb.core.units import GWEI, MICRO_USD
+from dexarb.core.token import short
+from dexarb.core.units import GWEI, MICRO_USD, usd_or_none
 from dexarb.screens.answer import Answer
 from dexarb.screens.names import Names, names_at
 from dexarb.screens.output import counted
 from dexarb.screens.over_blocks import span_json, span_line, span_of, studied
-from dexarb.screens.tables import ago, bar, plain_table, usd
+from dexarb.screens.tables import ago, bar, percent, plain_table, usd
 from dexarb.screens.when import BlocksAsked
 from dexarb.study.map_study import MapStudy
 from dexarb.study.money_map import LADDER, MoneyMap, RungSums, Sight
@@ -103,9 +103,9 @@ def _rung_json(found: MoneyMap, tip: int, sums: RungSums) -> dict[str, Any]:
         "place_of": None if place is None else place[1],
         "misses_usd": sums.missed / MICRO_USD,
         "net_usd": sums.net / MICRO_USD,
-        "net_usd_a_day": _usd(a_day(sums.net)),
+        "net_usd_a_day": usd_or_none(a_day(sums.net)),
         "band_usd": [sums.low / MICRO_USD, sums.high / MICRO_USD],
-        "band_usd_a_day": [_usd(low), _usd(high)],
+        "band_usd_a_day": [usd_or_none(low), usd_or_none(high)],
         "pairs": [
             {"tokens": list(tokens), "net_usd": net / MICRO_USD}
             for tokens, net in _ranked(sums.by_tokens)
@@ -117,10 +117,6 @@ def _rung_json(found: MoneyMap, tip: int, sums: RungSums) -> dict[str, Any]:
             {"target": target, "net_usd": net / MICRO_USD} for target, net in _ranked(sums.by_rival)
         ],
     }
-
-
-def _usd(micro_usd: int | None) -> float | None:
-    return None if micro_usd is None else micro_usd / MICRO_USD
 
 
 def _ranked(nets: Counter[Any]) -> list[tuple[Any, int]]:
@@ -168,7 +164,7 @@ def _table(found: MoneyMap, sight: Sight) -> RenderableType:
             _gwei(tip),
             "-" if sums.place is None else f"{sums.place[0]:.0f}/{sums.place[1]:.0f}",
             f"{sums.sends:,}",
-            f"{100 * (sums.hit_rate or 0.0):.0f}",
+            percent(sums.hit_rate or 0.0),
             _money(found.a_day(sums.missed)),
             Text("-") if a_day is None else Text(_money(a_day), style=_color(a_day)),
             "-" if low is None or high is None else f"{_money(low)}..{_money(high)}",
@@ -199,7 +195,7 @@ def _most(tip: int, sums: RungSums, names: Names) -> str:
         return f"At {_gwei(tip)} gwei nothing was hit."
     (tokens, by_pair), (hour, by_hour) = _ranked(sums.by_tokens)[0], _ranked(sums.by_hour)[0]
     parts = [
-        f"{_tokens(tokens, names)} ({usd(by_pair)} USD)",
+        f"{names.traded(tokens)} ({usd(by_pair)} USD)",
         f"{hour:02}:00 UTC ({usd(by_hour)})",
     ]
     if sums.by_rival:
@@ -207,12 +203,6 @@ def _most(tip: int, sums: RungSums, names: Names) -> str:
         parts.append(f"taken from {short(rival)} ({usd(lost)})")
     hits = counted(sums.hits, "hit")
     return f"At {_gwei(tip)} gwei, {hits}: most by {', '.join(parts)}."
-
-
-def _tokens(tokens: tuple[Address, ...], names: Names) -> str:
-    if len(tokens) == 2:
-        return names.pair((tokens[0], tokens[1]))
-    return "/".join(names.symbol(token) for token in tokens)
 
 
 def _gwei(tip: int) -> str:

@@ -54,6 +54,12 @@ class Names:
         """`WETH/USDC`: as people say it, what counts as a dollar last."""
         return "/".join(map(self.symbol, sorted(pair, key=self._is_quote)))
 
+    def traded(self, tokens: tuple[Address, ...]) -> str:
+        """As a pair where there are two of them, else in their order."""
+        if len(tokens) == 2:
+            return self.pair((tokens[0], tokens[1]))
+        return "/".join(map(self.symbol, tokens))
+
     def _is_quote(self, token: Address) -> tuple[bool, bool, Address]:
         is_dollar = any(name in self.symbol(token) for name in DOLLARS)
         return token == self.numeraire, is_dollar, token

@@ -13,7 +13,7 @@ from dexarb.screens.answer import Answer
 from dexarb.screens.by_whom import called, who_by
 from dexarb.screens.output import counted
 from dexarb.screens.over_blocks import span_json, span_line, span_of, studied
-from dexarb.screens.tables import plain_table, usd
+from dexarb.screens.tables import percent, plain_table, usd
 from dexarb.screens.when import BlocksAsked
 from dexarb.study.rivals import Rival
 from dexarb.study.rivals_study import RivalsStudy
@@ -118,13 +118,9 @@ def _table(found: Rivals) -> RenderableType:
             called(rival.who),
             str(rival.takes),
             usd(rival.gain_micro_usd),
-            _percent(rival.bid_share),
-            _percent(rival.failed_share),
+            percent(rival.bid_share, 1),
+            percent(rival.failed_share, 1),
             str(rival.same_block),
             "-" if rival.blocks_after is None else f"{rival.blocks_after:g}",
         )
     return table
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"

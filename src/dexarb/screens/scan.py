@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dexarb.core.pool import Pool
-from dexarb.core.units import MICRO_USD
+from dexarb.core.units import MICRO_USD, usd_or_none
 from dexarb.screens.answer import Answer
 from dexarb.screens.names import Names, names_at
 from dexarb.screens.output import counted
@@ -76,15 +76,11 @@ def _finding_json(finding: Finding) -> dict[str, Any]:
         "amount_in": str(opportunity.amount_in),
         "amount_out": str(opportunity.amount_out),
         "gross": str(opportunity.profit),
-        "gross_usd": _usd(finding.gross_micro_usd),
+        "gross_usd": usd_or_none(finding.gross_micro_usd),
         "gas_units": opportunity.gas_units,
-        "net_usd": _usd(finding.net_micro_usd),
+        "net_usd": usd_or_none(finding.net_micro_usd),
         "binding": {"pool": finding.binding.key, "impact": finding.impact},
     }
-
-
-def _usd(micro_usd: int | None) -> float | None:
-    return None if micro_usd is None else micro_usd / MICRO_USD
 
 
 def _table(findings: Sequence[Finding], names: Names, title: str) -> Table:

@@ -16,7 +16,7 @@ from rich.text import Text
 from dexarb.config.paths import ConfigPaths
 from dexarb.core.text import as_name
 from dexarb.core.trade import DecisionId, StrategyHash
-from dexarb.core.units import MICRO_USD
+from dexarb.core.units import MICRO_USD, usd_or_none
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.explanation import (
@@ -189,7 +189,7 @@ def _stand_json(stand: Furthest, found: Comparison) -> dict[str, Any]:
     return {
         "sent": last is not None,
         "outcome": found.outcomes.get(last, "open") if last else None,
-        "net_usd": None if net is None else net / MICRO_USD,
+        "net_usd": usd_or_none(net),
         "reason": None if last or stand.reason is None else stand.reason.value,
     } | (in_units(stand.reason, stand.needed, stand.best) if stand.reason and not last else {})
 

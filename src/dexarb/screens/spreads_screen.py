@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.core.text import as_name
-from dexarb.core.units import MICRO_USD
+from dexarb.core.units import MICRO_USD, usd_or_none
 from dexarb.screens.answer import Answer
 from dexarb.screens.names import Names, names_at
 from dexarb.screens.output import counted
@@ -52,7 +52,7 @@ class Spreads(Answer):
             "blocks": survey.blocks,
             "sentence": sentence(survey),
             "size_usd": survey.sizes_micro_usd[survey.size] / MICRO_USD,
-            "gas_usd": None if survey.gas_micro_usd is None else survey.gas_micro_usd / MICRO_USD,
+            "gas_usd": usd_or_none(survey.gas_micro_usd),
             "opportunities": len(survey.episodes),
             "pairs": [_pair_json(course, names) for course in survey.pairs],
             "histogram": {
@@ -175,14 +175,13 @@ def _distribution_json(values: Distribution) -> dict[str, Any]:
 
 
 def _need_json(need: Need) -> dict[str, Any]:
-    best = need.best_micro_usd
     return {
         "name": need.settings.name,
         "hash": need.settings.hash,
         "size_usd": need.size_micro_usd / MICRO_USD,
         "min_profit_usd": need.settings.min_profit_micro_usd / MICRO_USD,
         "needs_after_fees_bps": need.bps,
-        "best_net_usd": None if best is None else best / MICRO_USD,
+        "best_net_usd": usd_or_none(need.best_micro_usd),
         "best_block": need.best_block,
         "opportunities": need.episodes,
     }

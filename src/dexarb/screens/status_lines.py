@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dexarb.core.text import as_name
 from dexarb.screens.output import listed
 from dexarb.screens.tables import UNKNOWN, ago, signed_usd, usd
-from dexarb.screens.when import utc
+from dexarb.screens.when import utc_minute
 from dexarb.store.ledger_rows import StrategyTotals
 from dexarb.study.last_change import LastChange
 from dexarb.study.totals import Totals
@@ -20,10 +20,10 @@ def since_line(totals: Totals, rows: Sequence[StrategyTotals]) -> str | None:
     since, until = totals.since, totals.until
     if since is None or until is None:
         return None
-    begin, lasted = f"{utc(since)[:16]} UTC", ago(max(0, until - since))
+    begin, lasted = utc_minute(since), ago(max(0, until - since))
     head = f"Since {begin} ({lasted})"
     if until != totals.timestamp:
-        head = f"{begin} to {utc(until)[:16]} UTC ({lasted})"
+        head = f"{begin} to {utc_minute(until)} ({lasted})"
     if not any(row.sent for row in rows):
         return head
     parts = (

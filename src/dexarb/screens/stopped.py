@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 from dexarb.core.trade import SkipReason
+from dexarb.screens.when import utc_minute
 from dexarb.study.stops import Stop
 
 PARAMETERS = {
@@ -23,5 +22,5 @@ def _until(stop: Stop) -> str:
     if stop.until_block is not None:
         return f"until block {stop.until_block}"
     if stop.until_timestamp is not None:
-        return f"until {time.strftime('%Y-%m-%d %H:%M', time.gmtime(stop.until_timestamp))} UTC"
+        return f"until {utc_minute(stop.until_timestamp)}"
     return "for good: set cooldown_blocks, or change a parameter and reload"

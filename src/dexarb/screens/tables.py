@@ -78,7 +78,7 @@ def _performance_columns(
 ) -> dict[str, Sequence[str | Text]]:
     """`-` where there is nothing to tell from yet, or where it is not known."""
     return {
-        "won %": [_percent(each.win_rate) for each in found],
+        "won %": [percent(each.win_rate) for each in found],
         "USD a day": [
             Text("-") if each.per_day_micro_usd is None else signed_usd(each.per_day_micro_usd)
             for each in found
@@ -92,10 +92,6 @@ def _performance_columns(
         "gas lost": [usd(row.gas_lost_micro_usd) for row in rows],
         "since": ["-" if each.since is None else utc(each.since)[5:16] for each in found],
     }
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.0f}"
 
 
 def _named(row: StrategyTotals, remark: str | None) -> Text:
@@ -197,6 +193,11 @@ def _digits(micro_usd: int) -> int:
     if size >= CENT or not size:
         return 2
     return 4 if size >= CENT // 100 else 6
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """`12`, `-` where nobody knows."""
+    return "-" if share is None else f"{100 * share:.{digits}f}"
 
 
 def apart(one_micro_usd: int, other_micro_usd: int) -> tuple[str, str]:

@@ -95,6 +95,11 @@ def utc(timestamp: float) -> str:
     return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def utc_minute(timestamp: float) -> str:
+    """`2026-08-01 12:30 UTC`"""
+    return f"{utc(timestamp)[:16]} UTC"
+
+
 def range_of(first: When | None, last: When | None, newest: int) -> BlockRange:
     """The same for books, whose rows know the times of their blocks. newest: UNIX second."""
     from dexarb.store.ledger_rows import MAX_INTEGER, BlockRange  # `--help` does without it

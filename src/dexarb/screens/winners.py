@@ -11,12 +11,12 @@ from rich.text import Text
 
 from dexarb.core.text import in_a_line
 from dexarb.core.token import short
-from dexarb.core.units import MICRO_USD
+from dexarb.core.units import MICRO_USD, usd_or_none
 from dexarb.screens.answer import Answer
 from dexarb.screens.by_whom import called, who_by
 from dexarb.screens.output import counted
 from dexarb.screens.over_blocks import span_json, span_line, span_of, studied
-from dexarb.screens.tables import plain_table, usd
+from dexarb.screens.tables import percent, plain_table, usd
 from dexarb.screens.when import BlocksAsked
 from dexarb.study.walk import Span
 from dexarb.study.winners import Winner, WinnersFound, WinnersStudy
@@ -45,7 +45,7 @@ class Winners(Answer):
             "seconds": found.seconds,
             "arbitrages": sum(each.arbitrages for each in found.winners),
             "net_usd": _net(found) / MICRO_USD,
-            "net_usd_per_day": _or_none(found.per_day(_net(found))),
+            "net_usd_per_day": usd_or_none(found.per_day(_net(found))),
             "by": self.by,
             "winners": [self._winner(each) for each in found.winners],
         }
@@ -61,7 +61,7 @@ class Winners(Answer):
             "gas_usd": each.gas_micro_usd / MICRO_USD,
             "tip_usd": each.tip_micro_usd / MICRO_USD,
             "net_usd": each.net_micro_usd / MICRO_USD,
-            "net_usd_per_day": _or_none(self.found.per_day(each.net_micro_usd)),
+            "net_usd_per_day": usd_or_none(self.found.per_day(each.net_micro_usd)),
             "transactions": each.transactions,
             "failed": each.failed,
             "failed_cost_usd": each.failed_cost_micro_usd / MICRO_USD,
@@ -109,10 +109,6 @@ def _net(found: WinnersFound) -> int:
     return sum(each.net_micro_usd for each in found.winners)
 
 
-def _or_none(micro_usd: int | None) -> float | None:
-    return None if micro_usd is None else micro_usd / MICRO_USD
-
-
 def _sentence(told: Winners) -> str:
     found = told.found
     if not found.winners:
@@ -142,11 +138,11 @@ def _table(told: Winners) -> Table:
         table.add_row(
             called(each.who),
             str(each.arbitrages),
-            "-" if each.hit_rate is None else f"{100 * each.hit_rate:.1f}",
+            percent(each.hit_rate, 1),
             usd(each.net_micro_usd),
             "-" if daily is None else usd(daily),
-            f"{100 * each.tip_micro_usd / gain:.1f}" if gain else "-",
-            f"{100 * each.place_share:.0f}",
+            percent(each.tip_micro_usd / gain if gain else None, 1),
+            percent(each.place_share),
             str(each.all_collected),
         )
     return table

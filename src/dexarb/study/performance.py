@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dexarb.core.trade import StrategyHash
-from dexarb.core.units import MICRO_USD, SECONDS_PER_DAY
+from dexarb.core.units import SECONDS_PER_DAY, usd_or_none
 from dexarb.store.ledger_figures import EpochTimes
 from dexarb.store.ledger_rows import MAX_INTEGER, StrategyTotals
 
@@ -57,9 +57,9 @@ def performance_as_json(found: Performance) -> dict[str, Any]:
     return {
         "since": found.since,
         "traded_s": found.traded_s,
-        "profit_per_day_usd": _usd(found.per_day_micro_usd),
+        "profit_per_day_usd": usd_or_none(found.per_day_micro_usd),
         "win_rate": found.win_rate,
-        "drawdown_usd": _usd(found.drawdown_micro_usd),
+        "drawdown_usd": usd_or_none(found.drawdown_micro_usd),
     }
 
 
@@ -107,7 +107,3 @@ def drawdowns_of(nets: Iterable[tuple[Any, ...]]) -> dict[StrategyHash, int]:
         elif book[1] - book[0] > book[2]:
             book[2] = book[1] - book[0]
     return {strategy: deepest for strategy, (_, _, deepest) in running.items()}
-
-
-def _usd(micro_usd: int | None) -> float | None:
-    return None if micro_usd is None else micro_usd / MICRO_USD
