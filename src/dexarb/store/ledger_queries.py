@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from dexarb.core.trade import StrategyHash
 from dexarb.store.ledger_columns import DECISION, EVIDENCE, FILL, SKIP, Columns
 
 THESE = """b.number BETWEEN :first AND :last
@@ -80,9 +79,9 @@ GROUP BY d.strategy
 ROUTE_OF = "JOIN routes r ON r.cycle = {0}.cycle AND r.start_pool = {0}.start_pool"
 
 
-def of_strategy(strategy: StrategyHash | None) -> str:
-    """Said outright: an index is of no use behind an OR."""
-    return "TRUE" if strategy is None else "d.strategy = :strategy"
+def only(column: str, value: str | None) -> str:
+    """Said outright: an index is of no use behind an OR. The parameter is called as the column."""
+    return "TRUE" if value is None else f"{column} = :{column.rpartition('.')[2]}"
 
 
 def last_before(table: str) -> str:

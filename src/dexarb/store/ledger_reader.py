@@ -38,7 +38,7 @@ from dexarb.store.ledger_queries import (
     THESE,
     WON_OVER_TAKERS,
     last_before,
-    of_strategy,
+    only,
 )
 from dexarb.store.ledger_rows import (
     ALL_BLOCKS,
@@ -191,7 +191,7 @@ class LedgerReader:
         rows = self._all(
             f"""SELECT {DECISION_COLUMNS}, {self._p_fill}, d.state
             FROM decisions d JOIN blocks b ON b.seq = d.seq {ROUTE_OF.format("d")}
-            WHERE {of_strategy(strategy)} AND (:state IS NULL OR d.state = :state)
+            WHERE {only("d.strategy", strategy)} AND {only("d.state", state)}
                 AND d.n > {last_before("decisions")}
             ORDER BY d.n""",
             {"strategy": strategy, "state": state, "after": after},
@@ -242,7 +242,7 @@ class LedgerReader:
                 FROM fills f JOIN decisions d ON d.n = f.decision
                 JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
                 {ROUTE_OF.format("d")}
-                WHERE {of_strategy(strategy)} AND f.n > {last_before("fills")}
+                WHERE {only("d.strategy", strategy)} AND f.n > {last_before("fills")}
                     AND fb.number BETWEEN :first AND :last
                     AND fb.timestamp BETWEEN :first_second AND :last_second
                 ORDER BY f.n DESC LIMIT :most)
@@ -261,7 +261,7 @@ class LedgerReader:
         """The sums of the counters by strategy, hour and reason, in that order, each with its
         nearest miss."""
         query = f"""SELECT {SKIP.names()} FROM skips
-            WHERE :strategy IS NULL OR strategy = :strategy ORDER BY strategy, hour, reason"""
+            WHERE {only("strategy", strategy)} ORDER BY strategy, hour, reason"""
         return [SKIP.read(row) for row in self._all(query, {"strategy": strategy})]
 
     def evidence(self, cycle: CycleId | None = None) -> list[EvidenceRow]:
@@ -269,7 +269,7 @@ class LedgerReader:
         rows = self._all(
             f"""SELECT e.seq, {EVIDENCE.names("e")}, r.hops, e.reorged_seq
             FROM evidence e {ROUTE_OF.format("e")}
-            WHERE :cycle IS NULL OR e.cycle = :cycle ORDER BY e.n""",
+            WHERE {only("e.cycle", cycle)} ORDER BY e.n""",
             {"cycle": cycle},
         )
         load = RowLoader(self._cycles)
