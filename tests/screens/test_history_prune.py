@@ -86,6 +86,8 @@ def test_a_trader_goes_on_without_what_was_pruned(traded: Traded, dexarb: Dexarb
     looked = dexarb("history", "prune", "-c", traded.config, "--json").json
     assert looked["segments"] == names[:3]
     assert not looked["done"]
+    for command in ("scan", "spreads", "rivals", "winners", "census", "backruns", "map"):
+        assert command in looked["no_longer"][0]
     assert [each.path.name for each in list_segments(traded.history)] == names
     unpruned = traded.ledger.with_name("unpruned.sqlite")
     shutil.copy(traded.ledger, unpruned)

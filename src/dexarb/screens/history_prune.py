@@ -21,7 +21,7 @@ from dexarb.study.checkpoint import STATE_FORMAT
 from dexarb.study.walk import history_reader
 
 NO_LONGER = (
-    "scan, spreads, rivals and calibrate of blocks before it",
+    "scan, spreads, rivals, winners, census, backruns, map and calibrate of blocks before it",
     "`why A B`, which needs the history from the trader's first block on",
     "a ledger begun anew from before it, and the state of a ledger that has lost its checkpoints",
 )
