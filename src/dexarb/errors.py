@@ -70,6 +70,11 @@ class ConfigError(InputError):
         text = ": ".join(part for part in (place, where, problem) if part)
         super().__init__(f"{text}. {remedy}" if remedy else text)
 
+    @property
+    def errors(self) -> tuple[ConfigError, ...]:
+        """As of ConfigErrors: this one."""
+        return (self,)
+
 
 class ConfigErrors(InputError):
     """All that is wrong with a file, in the order of its lines."""

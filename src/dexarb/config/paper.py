@@ -219,10 +219,8 @@ class _Reading:
         for at, grid in grids:
             try:
                 self._take(at, grid.strategies())
-            except ConfigError as error:
-                self._problems.append(error)
-            except ConfigErrors as errors:
-                self._problems += errors.errors
+            except (ConfigError, ConfigErrors) as error:
+                self._problems += error.errors
 
     def _take(self, at: Loc, tables: Iterable[StrategyTable]) -> None:
         reported, mine = set(), set()

@@ -45,8 +45,13 @@ _MULTICALL3 = "viem/_cjs/constants/contracts.js"
 
 def require_packages() -> None:
     """Raise MissingTool if a contract has not been installed, before anything is started."""
-    for path in [*(_PACKAGES[name].format(name) for name in _PACKAGES), _MULTICALL3]:
+    for path in (*map(_path, _PACKAGES), _MULTICALL3):
         package_file(path)
+
+
+def _path(name: str) -> str:
+    """Of a contract, in node_modules."""
+    return _PACKAGES[name].format(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class Contract:
 @cache
 def contract(name: str) -> Contract:
     """A published contract. Raises MissingTool if its package is not installed."""
-    artifact = json.loads(package_file(_PACKAGES[name].format(name)).read_bytes())
+    artifact = json.loads(package_file(_path(name)).read_bytes())
     abi = artifact["abi"]
     constructors = [entry for entry in abi if entry["type"] == "constructor"]
     bytecode = artifact["bytecode"].removeprefix("0x")

@@ -60,10 +60,10 @@ class LiveTable:
             self._live.update(live(progress, self._files, self._console), refresh=True)
         elif progress.blocks % PLAIN_EVERY == 0:
             sent = sum(row.sent for row in progress.totals.rows)
-            best = max(spread.after_fees_bps for spread in progress.spreads.values())
+            nearest = max(spread.after_fees_bps for spread in progress.spreads.values())
             goal = f"/{self._blocks}" if self._blocks else ""
             self._console.print(
-                f"block {progress.blocks}{goal}: best spread after fees {best:+.1f} bp,"
+                f"block {progress.blocks}{goal}: best spread after fees {nearest:+.1f} bp,"
                 f" {sent} decisions sent",
                 highlight=False,
             )

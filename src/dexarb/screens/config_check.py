@@ -61,10 +61,7 @@ class CheckedConfig(Answer):
         return WRONG if self.errors else 0
 
     def problems(self) -> Iterator[str]:
-        for error in self.errors:
-            yield f"error: {error}"
-        for warning in self.warnings:
-            yield f"warning: {warning}"
+        yield from problem_lines(self.errors, self.warnings)
         if self.unchecked:
             yield f"not checked: {self.unchecked}"
 
@@ -130,20 +127,19 @@ def answer(path: Path, *, chain: Path | None) -> CheckedConfig:
     """
     config, problems = inspect_paper(path)
     facts, unchecked = None, None
+    blockspace: Mapping[str, Any] = {}
     names: Mapping[str, Address] = _believed(config)
-    more: Sequence[ConfigError] = ()
     try:
-        facts = _facts(config, chain)
+        facts, blockspace = _facts(config, chain)
         names = facts.tokens
     except StoreError as error:
         unchecked = f"names of tokens and DEXes, and what a reload would change: {error}"
     except (ConfigError, ConfigErrors) as error:  # the chain's file is wrong
-        more = error.errors if isinstance(error, ConfigErrors) else [error]
+        problems = [*problems, *error.errors]
     settings, errors = _resolved(config, names, facts.tip_floor if facts else 0)
-    errors = [*problems, *more, *errors]
+    errors = [*problems, *errors]
     if errors or facts is None:
         settings = ()
-    blockspace = _blockspace(config) if chain is None else {}
     bids = bid_places(config.strategies, facts.default_bid, blockspace) if facts else []
     warnings = [
         *config.warnings(facts if settings else None),
@@ -168,10 +164,8 @@ def _resolved(
 ) -> tuple[Sequence[StrategySettings], Sequence[ConfigError]]:
     try:
         return config.settings(tokens, tip_floor=tip_floor) if config.strategies else (), ()
-    except ConfigErrors as several:
-        return (), several.errors
-    except ConfigError as error:
-        return (), [error]
+    except (ConfigError, ConfigErrors) as error:
+        return (), error.errors
 
 
 def _believed(config: PaperConfig) -> dict[str, Address]:
@@ -181,30 +175,26 @@ def _believed(config: PaperConfig) -> dict[str, Address]:
     return {name: Address(f"0x{number:040x}") for number, name in enumerate(names, start=1)}
 
 
-def _facts(config: PaperConfig, chain: Path | None) -> ChainFacts:
+def _facts(config: PaperConfig, chain: Path | None) -> tuple[ChainFacts, Mapping[str, Any]]:
     """From the profile given; else from the history that is traded on; else from the profile that
-    the collector's file beside this one names. Raises StoreError where there is none of them."""
+    the collector's file beside this one names. Beside it what the collector saw landing; empty
+    where it has not. Raises StoreError where there is none of them."""
+    blockspace: Mapping[str, Any] = {}
     if chain is not None:
-        return ChainFacts.of_profile(load_chain(chain))
+        return ChainFacts.of_profile(load_chain(chain)), blockspace
     try:
         state = read_state(config.general.state_file)
+        blockspace = state.metrics.get(BLOCKSPACE) or {}
         keyframe = start(HistoryReader(state.history), before=0)
-        return ChainFacts.of_pools(keyframe.profile, keyframe.pools, state.block.number)
+        facts = ChainFacts.of_pools(keyframe.profile, keyframe.pools, state.block.number)
     except StoreError as error:
         beside = _profile_beside(config.file.path)
         if beside is not None:
-            return ChainFacts.of_profile(load_chain(beside))
+            return ChainFacts.of_profile(load_chain(beside)), blockspace
         raise StoreError(
             error.path, error.problem, "Name the chain's file, as in --chain config/polygon.toml"
         ) from None
-
-
-def _blockspace(config: PaperConfig) -> Mapping[str, Any]:
-    """What the collector saw landing; empty where it has not."""
-    try:
-        return read_state(config.general.state_file).metrics.get(BLOCKSPACE) or {}
-    except StoreError:
-        return {}
+    return facts, blockspace
 
 
 def _profile_beside(path: Path) -> Path | None:
@@ -230,6 +220,13 @@ def _difference(config: PaperConfig, settings: Sequence[StrategySettings]) -> Di
 
 
 # -- showing -----------------------------------------------------------------------------------
+
+
+def problem_lines(errors: Sequence[ConfigError], warnings: Sequence[ConfigError]) -> Iterator[str]:
+    for error in errors:
+        yield f"error: {error}"
+    for warning in warnings:
+        yield f"warning: {warning}"
 
 
 def problem_json(error: ConfigError) -> dict[str, Any]:

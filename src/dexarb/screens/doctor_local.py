@@ -37,7 +37,7 @@ def collector_settings(path: Path) -> tuple[CollectorConfig | None, list[Finding
     try:
         config = load_collector(path)
     except (ConfigError, ConfigErrors) as error:
-        return None, [wrong(path.name, str(each)) for each in _each(error)]
+        return None, [wrong(path.name, str(each)) for each in error.errors]
     pairs = {(each.token_a, each.token_b) for each in config.choices}
     dexes = len({each.dex for each in config.choices})
     found = [
@@ -62,7 +62,7 @@ def paper_settings(path: Path) -> tuple[GeneralTable | None, list[Finding]]:
     try:
         checked = config_check.answer(path, chain=None)
     except (ConfigError, ConfigErrors) as error:
-        return None, [wrong(path.name, str(each)) for each in _each(error)]
+        return None, [wrong(path.name, str(each)) for each in error.errors]
     except StoreError as error:  # the ledger, which is looked at by itself
         return inspect_paper(path)[0].general, [note(path.name, f"not checked: {error}")]
     found = [wrong(path.name, str(each)) for each in checked.errors]
@@ -84,7 +84,7 @@ def _alerts(path: Path, config: AlertsConfig | None) -> list[Finding]:
     try:
         targets = open_targets(config)
     except (ConfigError, ConfigErrors) as error:
-        return [wrong(subject, str(each)) for each in _each(error)]
+        return [wrong(subject, str(each)) for each in error.errors]
     told = f"{counted(len(targets), 'target')}; dexarb alerts test sends a message"
     return [ok(subject, told)]
 
@@ -187,10 +187,6 @@ def kernels() -> Finding:
         return ok("compiled kernels", f"kept in {require_kept_kernels()}")
     except StoreError as error:
         return wrong("compiled kernels", str(error))
-
-
-def _each(error: ConfigError | ConfigErrors) -> Sequence[ConfigError]:
-    return error.errors if isinstance(error, ConfigErrors) else [error]
 
 
 def _holds_a_key(config: CollectorConfig) -> bool:

@@ -20,7 +20,7 @@ from dexarb.core.text import as_name
 from dexarb.errors import ConfigError, ConfigErrors
 from dexarb.screens import config_check
 from dexarb.screens.answer import Answer
-from dexarb.screens.config_check import WRONG, json_value, problem_json
+from dexarb.screens.config_check import WRONG, json_value, problem_json, problem_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,7 @@ class CheckedSettings(Answer):
         return WRONG if self.errors else 0
 
     def problems(self) -> Iterator[str]:
-        for error in self.errors:
-            yield f"error: {error}"
-        for warning in self.warnings:
-            yield f"warning: {warning}"
+        yield from problem_lines(self.errors, self.warnings)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -81,10 +78,8 @@ def answer(path: Path, *, chain: Path | None) -> Answer:
             profile = load_chain(path)
             return CheckedSettings(path, kind, (), _unpriced(profile), _of_chain(profile))
         config = load_collector(path)
-    except ConfigErrors as several:
-        return CheckedSettings(path, kind, several.errors, (), {})
-    except ConfigError as error:
-        return CheckedSettings(path, kind, (error,), (), {})
+    except (ConfigError, ConfigErrors) as error:
+        return CheckedSettings(path, kind, error.errors, (), {})
     return CheckedSettings(path, kind, (), _unpriced(config.chain), _of_collector(config))
 
 
