@@ -25,6 +25,7 @@ from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors, StoreError
 from dexarb.screens.answer import Answer
 from dexarb.screens.bid_places import BidPlace, bid_lines, bid_places, bids_json, too_low
+from dexarb.screens.output import problem_lines
 from dexarb.screens.tables import plain_table
 from dexarb.store.follow import start
 from dexarb.store.history_reader import HistoryReader
@@ -220,13 +221,6 @@ def _difference(config: PaperConfig, settings: Sequence[StrategySettings]) -> Di
 
 
 # -- showing -----------------------------------------------------------------------------------
-
-
-def problem_lines(errors: Sequence[ConfigError], warnings: Sequence[ConfigError]) -> Iterator[str]:
-    for error in errors:
-        yield f"error: {error}"
-    for warning in warnings:
-        yield f"warning: {warning}"
 
 
 def problem_json(error: ConfigError) -> dict[str, Any]:

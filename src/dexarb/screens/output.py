@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from dexarb.core.text import seen
@@ -30,6 +30,14 @@ def in_lines(text: str) -> str:
     return "\n".join(
         line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…" for line in lines
     )
+
+
+def problem_lines(errors: Iterable[object], warnings: Iterable[object]) -> Iterator[str]:
+    """What an answer complains of where something was looked at."""
+    for error in errors:
+        yield f"error: {error}"
+    for warning in warnings:
+        yield f"warning: {warning}"
 
 
 def counted(count: int, thing: str) -> str:

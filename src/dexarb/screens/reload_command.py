@@ -17,6 +17,7 @@ from rich.text import Text
 from dexarb.config.paper import load_paper
 from dexarb.errors import ConfigError, OutsideError
 from dexarb.screens.answer import Answer
+from dexarb.screens.output import problem_lines
 from dexarb.store.ledger_db import trader_of
 from dexarb.store.ledger_notes import RELOAD, TRADER, ReloadOutcome
 from dexarb.store.ledger_reader import LedgerReader, read_only
@@ -37,10 +38,7 @@ class Reload(Answer):
         return 0 if self.outcome.ok else REFUSED
 
     def problems(self) -> Iterator[str]:
-        for error in self.outcome.errors:
-            yield f"error: {error}"
-        for warning in self.outcome.warnings:
-            yield f"warning: {warning}"
+        yield from problem_lines(self.outcome.errors, self.outcome.warnings)
         if not self.outcome.ok:
             yield "refused: everything goes on as before"
 

@@ -20,7 +20,8 @@ from dexarb.core.text import as_name
 from dexarb.errors import ConfigError, ConfigErrors
 from dexarb.screens import config_check
 from dexarb.screens.answer import Answer
-from dexarb.screens.config_check import WRONG, json_value, problem_json, problem_lines
+from dexarb.screens.config_check import WRONG, json_value, problem_json
+from dexarb.screens.output import problem_lines
 
 
 @dataclass(frozen=True, slots=True)
