@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from dexarb.core.block import BlockUpdate
 from dexarb.core.token import Address
+from dexarb.core.units import HOURS_PER_DAY, SECONDS_PER_HOUR
 from dexarb.screens.blockspace_lines import blockspace_lines
-from dexarb.study.blockspace import FULL_GAS, HOURS, Blockspace, share_below
-from dexarb.study.order_meter import SECONDS_PER_HOUR, OrderStudy
+from dexarb.study.blockspace import FULL_GAS, Blockspace, share_below
+from dexarb.study.order_meter import OrderStudy
 from dexarb.study.study import Died, run
 from tests.support.worlds.blocks import GENESIS, GWEI, block, transaction
 
@@ -60,7 +61,7 @@ def test_a_day_of_blocks_tells_fullness_and_what_landed() -> None:
     seen = Blockspace()
     assert [*blockspace_lines(seen.as_json())] == []
     limit = block(1, "1").gas_limit
-    seen.add(of(1, [1], hour=-HOURS))
+    seen.add(of(1, [1], hour=-HOURS_PER_DAY))
     assert seen.as_json()["tips"] == [str(GWEI >> 24 << 24)] * 101
     for number, gas_used in ((2, limit - FULL_GAS), (3, limit - FULL_GAS + 1)):
         seen.add(of(number, [100, 50], gas_used=gas_used))

@@ -20,6 +20,8 @@ GWEI = 10**9
 NATIVE = 10**18
 """A whole native token in wei."""
 
+HOURS_PER_DAY = 24
+SECONDS_PER_HOUR = 3_600
 SECONDS_PER_DAY = 86_400
 """Of UTC, which knows no leap seconds in timestamps."""
 

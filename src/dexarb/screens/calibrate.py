@@ -14,6 +14,7 @@ from rich.text import Text
 
 from dexarb.core.gas_schedule import ETHEREUM, SCHEDULES, ScheduleName
 from dexarb.core.pool import SwapStyle
+from dexarb.core.units import SECONDS_PER_HOUR
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.blockspace_lines import order_line
@@ -23,7 +24,7 @@ from dexarb.screens.when import When, blocks_of, utc_minute
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.calibrating import Calibrations, CalibrationStudy, beginning, followed
 from dexarb.study.calibration_sums import Calibration, Disagreement
-from dexarb.study.order_meter import SECONDS_PER_HOUR, Order
+from dexarb.study.order_meter import Order
 from dexarb.study.study import run
 from dexarb.study.walk import history_reader
 

@@ -17,7 +17,7 @@ from dexarb.core.market import Market
 from dexarb.core.text import as_name
 from dexarb.core.token import Address
 from dexarb.core.trade import StrategyHash
-from dexarb.core.units import MICRO_USD
+from dexarb.core.units import MICRO_USD, SECONDS_PER_DAY, SECONDS_PER_HOUR
 from dexarb.screens.console import plain_console
 from dexarb.screens.names import names_at
 from dexarb.screens.when import utc
@@ -221,10 +221,14 @@ def band(low_micro_usd: int, high_micro_usd: int) -> str:
 
 def ago(seconds: float) -> str:
     """`3 s`, `4 min`, `2 h`, `5 days`: coarse, so that it changes as seldom as it can."""
-    for unit, size, until in (("s", 1, 100), ("min", 60, 100 * 60), ("h", 3600, 48 * 3600)):
+    for unit, size, until in (
+        ("s", 1, 100),
+        ("min", 60, 100 * 60),
+        ("h", SECONDS_PER_HOUR, 48 * SECONDS_PER_HOUR),
+    ):
         if seconds < until:
             return f"{seconds / size:.0f} {unit}"
-    return f"{seconds / 86_400:.0f} days"
+    return f"{seconds / SECONDS_PER_DAY:.0f} days"
 
 
 def bar(share: float, width: int) -> str:

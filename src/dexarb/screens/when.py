@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dexarb.core.units import SECONDS_PER_DAY
+from dexarb.core.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 from dexarb.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dexarb.store.history_reader import HistoryReader
     from dexarb.store.ledger_rows import BlockRange
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": SECONDS_PER_DAY, "w": 7 * SECONDS_PER_DAY}
+_UNITS = {"s": 1, "m": 60, "h": SECONDS_PER_HOUR, "d": SECONDS_PER_DAY, "w": 7 * SECONDS_PER_DAY}
 _AGE = re.compile(r"(?:[0-9]{1,9}[smhdw])+")
 _ONE_AGE = re.compile(r"([0-9]+)([smhdw])")
 _NUMBER = re.compile(r"[0-9]{1,18}")

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dexarb.core.block import BlockUpdate
-from dexarb.study.order_meter import SECONDS_PER_HOUR, Kept
+from dexarb.core.units import HOURS_PER_DAY, SECONDS_PER_HOUR
+from dexarb.study.order_meter import Kept
 from dexarb.trading.models.tips import bids, inversions
 
-HOURS = 24
 FULL_GAS = 500_000
 """A block with less gas left than this has no room for a trade of two hops with its gas limit."""
 
@@ -64,7 +64,7 @@ class Blockspace:
         """The newest one; a block of an hour that is over counts in it too."""
         if not self._hours or self._hours[-1].hour < number:
             self._hours.append(_Hour(number))
-            while self._hours[0].hour <= number - HOURS:
+            while self._hours[0].hour <= number - HOURS_PER_DAY:
                 self._tips -= self._hours.popleft().tips
         return self._hours[-1]
 

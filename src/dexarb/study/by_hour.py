@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from dexarb.core.trade import StrategyHash
-from dexarb.core.units import MICRO_USD
+from dexarb.core.units import HOURS_PER_DAY, MICRO_USD
 from dexarb.store.ledger_figures import FillSums, sums_by_hour
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.ledger_rows import ALL_BLOCKS, BlockRange
 
-HOURS = 24
 _NOTHING = FillSums(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
@@ -23,7 +22,7 @@ def read_by_hour(
     them, from midnight on. Raises StoreError."""
     with read_only(ledger) as reader:
         found = sums_by_hour(reader, strategies, blocks)
-    return tuple(found.get(hour, _NOTHING) for hour in range(HOURS))
+    return tuple(found.get(hour, _NOTHING) for hour in range(HOURS_PER_DAY))
 
 
 def hour_as_json(hour: int, sums: FillSums) -> dict[str, Any]:

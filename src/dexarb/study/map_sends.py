@@ -9,13 +9,12 @@ from functools import cached_property
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
 from dexarb.core.trade import Position
+from dexarb.core.units import HOURS_PER_DAY, SECONDS_PER_HOUR
 from dexarb.study.inside_blocks import Place, Worth
 from dexarb.study.money_map import Rung, Send, Sight
 from dexarb.study.walk import Moment
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.rivals import arbitrages
-
-SECONDS_PER_HOUR, HOURS = 3_600, 24
 
 
 class MapBlock:
@@ -63,7 +62,7 @@ class MapBlock:
             place,
             self._by_fee.end,
             tuple(sorted(cycle.tokens)),
-            timestamp // SECONDS_PER_HOUR % HOURS,
+            timestamp // SECONDS_PER_HOUR % HOURS_PER_DAY,
             self._rival(cycle, place) if is_included and worth is not None else None,
         )
 

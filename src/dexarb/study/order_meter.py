@@ -8,10 +8,9 @@ from typing import Any
 from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.core.token import Address
+from dexarb.core.units import SECONDS_PER_HOUR
 from dexarb.study.recent import RunningSums
 from dexarb.trading.models.tips import bids, inversions
-
-SECONDS_PER_HOUR = 3_600
 
 
 @dataclass(slots=True)

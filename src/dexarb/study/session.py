@@ -23,6 +23,7 @@ from dexarb.core.market import (
 from dexarb.core.saved import NO_NOUNS
 from dexarb.core.token import Address
 from dexarb.core.trade import SkipCount
+from dexarb.core.units import SECONDS_PER_HOUR
 from dexarb.errors import StateError, StoreError
 from dexarb.search.result import Dust
 from dexarb.search.scan import Scanner
@@ -39,7 +40,6 @@ from dexarb.trading.decide.custom import Factories
 from dexarb.trading.decide.limit_columns import limit_columns, stopped
 from dexarb.trading.decide.own_strategies import OwnStrategies
 from dexarb.trading.decide.recorded import Recorded
-from dexarb.trading.decide.skips import SECONDS_PER_HOUR
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.decide.triage import NOBODY
 from dexarb.trading.engine import Engine, Resumed

@@ -15,8 +15,6 @@ from dexarb.core.trade import REASON_CODE, REASONS, SkipCount, SkipReason, Strat
 from dexarb.trading.decide.arrays import Codes, Ints
 from dexarb.trading.decide.columns import Thresholds
 
-SECONDS_PER_HOUR = 3600
-
 NOTHING = -(2**63)
 """In place of the best there was: there was none."""
 
