@@ -17,6 +17,7 @@ from rich.text import Text
 from dexarb.demo.settings import Files
 from dexarb.demo.watch import Progress
 from dexarb.screens.answer import Answer
+from dexarb.screens.console import unbroken
 from dexarb.screens.fitting import fitting
 from dexarb.screens.tables import best, spread_table, strategy_table
 
@@ -138,13 +139,8 @@ class Finished(Answer):
             "ledger": self.files.ledger,
             "logs": self.files.logs,
         }
-        lines = [_whole(f"{what:<8}", str(path)) for what, path in paths.items()]
+        lines = [unbroken((f"{what:<8}", "dim"), str(path)) for what, path in paths.items()]
         return Group(*tables(self.progress), *lines, Text(""), *_next(self.files))
-
-
-def _whole(head: str, *rest: str | tuple[str, str]) -> Text:
-    """A line that is not broken, so that its paths can be copied."""
-    return Text.assemble((head, "dim"), *rest, no_wrap=True, overflow="ignore")
 
 
 def look_inside(files: Files) -> str:
@@ -165,7 +161,7 @@ def _next(files: Files) -> list[Text]:
     return [
         Text("Look further:", style="bold"),
         *(
-            _whole("", f"  {command:<{width}}  ", (answer, "dim"))
+            unbroken(f"  {command:<{width}}  ", (answer, "dim"))
             for command, answer in zip(asked, LOOK_FURTHER.values(), strict=True)
         ),
     ]

@@ -8,11 +8,11 @@ from typing import Any
 
 from msgspec import structs
 from rich.console import RenderableType
-from rich.text import Text
 
 from dexarb.config.run_files import RunFiles, run_files
 from dexarb.errors import StoreError
 from dexarb.screens.answer import Answer
+from dexarb.screens.console import unbroken
 from dexarb.screens.output import counted
 from dexarb.screens.progress import shown, told
 from dexarb.store.backup import BackupRun, Source
@@ -47,7 +47,7 @@ class BackedUp(Answer):
         backup = self.backup
         books = "no books yet" if backup.entry is None else f"books up to entry {backup.entry:,}"
         size = f"{counted(len(backup.contents), 'file')}, {self.bytes / 1e6:,.1f} MB"
-        return Text(f"Backup {self.folder}: {books}; {size}", no_wrap=True, overflow="ignore")
+        return unbroken(f"Backup {self.folder}: {books}; {size}")
 
 
 def answer(target: Path, *, config: Path) -> BackedUp:

@@ -18,6 +18,7 @@ from dexarb.core.units import SECONDS_PER_HOUR
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.blockspace_lines import order_line
+from dexarb.screens.console import unbroken
 from dexarb.screens.output import counted
 from dexarb.screens.progress import shown
 from dexarb.screens.when import When, blocks_of, utc_minute
@@ -224,7 +225,7 @@ def _odd_pairs(found: Calibration) -> Iterator[Text]:
         here = found.fees_here[pair]
         gives = "less" if fee > here else "more"
         line = f"Pair {pair} gives {gives} than its fee of {here} pips here allows"
-        yield _whole(f"{line}; {fee:.0f} pips would fit", "yellow")
+        yield unbroken((f"{line}; {fee:.0f} pips would fit", "yellow"))
 
 
 def _difference(each: Disagreement) -> Text:
@@ -233,7 +234,7 @@ def _difference(each: Disagreement) -> Text:
         line += f" in {each.pool}"
     if each.amount_in is not None:
         line += f": {each.amount_in} in, {each.amount_out} out, predicted {each.predicted}"
-    return _whole(line, "red")
+    return unbroken((line, "red"))
 
 
 def _count(count: int, what: str) -> str:
@@ -242,8 +243,3 @@ def _count(count: int, what: str) -> str:
 
 def _lines(head: str, *rest: str) -> Text:
     return Text.assemble((head, "bold"), *(f"\n{line}" for line in rest))
-
-
-def _whole(line: str, style: str) -> Text:
-    """A line that is not broken, so that its address can be found and copied."""
-    return Text(line, style=style, no_wrap=True, overflow="ignore")

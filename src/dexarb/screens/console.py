@@ -48,3 +48,9 @@ def _seen_of(text: Text) -> Text:
 def plain_console(**options: Any) -> Console:
     """options: those of rich's Console."""
     return _PlainConsole(markup=False, emoji=False, **options)
+
+
+def unbroken(*parts: str | tuple[str, str]) -> Text:
+    """A line that stays whole however long, so that paths and addresses in it can be copied.
+    parts: text, or text and its style."""
+    return Text.assemble(*parts, no_wrap=True, overflow="ignore")

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from dexarb.screens.answer import Answer
+from dexarb.screens.console import unbroken
 from dexarb.store.history_check import HistoryCheck, check
 from dexarb.study.walk import history_reader
 
@@ -39,8 +40,7 @@ class CheckedHistory(Answer):
             if key != "ok":
                 table.add_row(key.replace("_", " "), _ranges(value))
         verdict = ("whole", "bold green") if self.found.ok else ("not whole", "bold red")
-        head = Text(f"History {self.folder}: ", no_wrap=True, overflow="ignore")
-        return Group(head.append(*verdict), table)
+        return Group(unbroken(f"History {self.folder}: ", verdict), table)
 
 
 def answer(history: Path | None, *, config: Path) -> CheckedHistory:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from dexarb.config.paths import CONFIG_FOLDER
 from dexarb.config.starting import starting_files, variables
 from dexarb.errors import ConfigError
 from dexarb.screens.answer import Answer
+from dexarb.screens.console import unbroken
 from dexarb.store.files import disk_errors, write_all
 
 
@@ -33,7 +33,7 @@ class Begun(Answer):
         lines = [f"  {each}" for each in self.files]
         steps = [f"  {each}" for each in self.steps]
         shown = ["Written:", *lines, "Edit them, then:", *steps]
-        return Group(*(Text(line, no_wrap=True, overflow="ignore") for line in shown))
+        return Group(*map(unbroken, shown))
 
 
 def answer(folder: Path, *, chain: str) -> Begun:

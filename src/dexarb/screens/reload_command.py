@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from dexarb.config.paper import load_paper
 from dexarb.errors import ConfigError, OutsideError
 from dexarb.screens.answer import Answer
+from dexarb.screens.console import unbroken
 from dexarb.screens.output import problem_lines
 from dexarb.store.ledger_db import trader_of
 from dexarb.store.ledger_notes import RELOAD, TRADER, ReloadOutcome
@@ -51,7 +51,7 @@ class Reload(Answer):
             return Group()
         counts = ", ".join(f"{count} {name}" for name, count in (outcome.counts or {}).items())
         lines = [*outcome.changes, f"reloaded in {outcome.took_ms:.0f} ms: {counts}"]
-        return Group(*(Text(line, no_wrap=True, overflow="ignore") for line in lines))
+        return Group(*map(unbroken, lines))
 
 
 def answer(config_path: Path, *, timeout_s: float) -> Reload:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from dexarb.config.run_files import data_at_home, settings_at_home
 from dexarb.screens.answer import Answer
+from dexarb.screens.console import unbroken
 from dexarb.screens.output import counted
 from dexarb.screens.progress import told
 from dexarb.store.backup_folder import Item, read_list
@@ -61,7 +61,7 @@ class RestoredBackup(Answer):
         for place in self.restored.placed:
             kept = self.restored.kept.get(place)
             lines.append(f"  {_short(place)}" + (f"  (before: {kept.name})" if kept else ""))
-        return Group(*(Text(line, no_wrap=True, overflow="ignore") for line in lines))
+        return Group(*map(unbroken, lines))
 
 
 def answer(source: Path, *, config: Path, force: bool) -> RestoredBackup:
