@@ -12,6 +12,7 @@ import pytest
 from dexarb.alerts.alerts import Alerts
 from dexarb.apps.trader_alerts import TraderAlerts
 from dexarb.config.paper import load_paper
+from dexarb.core.ledger import Ledger
 from dexarb.core.trade import StrategyHash
 from dexarb.errors import StoreError
 from dexarb.store.history_writer import HistoryWriter
@@ -87,6 +88,31 @@ def test_a_stop_and_first_fills_are_told_once(run: Run) -> None:
     assert alerts.facts[2].startswith(f"in all: {counts}")
 
 
+def test_what_was_filled_before_a_restart_is_no_news(run: Run) -> None:
+    def happens() -> Iterator[object]:
+        with run.writer() as writer:
+            yield writer.append(run.chain.mine())
+            yield writer.append(run.chain.mine(weth_pool(CHEAP, 2_450)))
+            for _ in range(3):
+                yield writer.append(run.chain.mine())
+            yield None
+
+    def goes_on() -> Iterator[object]:
+        with run.writer() as writer:
+            yield writer.append(run.chain.mine(weth_pool(CHEAP, 2_500)))
+            yield writer.append(run.chain.mine(weth_pool(CHEAP, 2_450)))
+            for _ in range(3):
+                yield writer.append(run.chain.mine())
+            yield None
+
+    run.trade(happens())
+    (first,) = run.told("first fill")
+    alerts = run.trade(goes_on())
+    assert run.told("first fill") == [first]
+    assert alerts.facts[1].startswith("since the start: 1 sent, 1 filled, 0 reverted, 0 lost; +")
+    assert alerts.facts[2].startswith("in all: 3 sent, 3 filled, 0 reverted, 0 lost; +")
+
+
 def test_a_disk_that_takes_nothing_is_told_and_that_it_does_again(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +175,11 @@ def test_alerts_that_a_reload_brings_are_told_what_holds_already(run: Run) -> No
 def test_a_digest_tells_what_came_since_the_last_one() -> None:
     alerts = Alerts("paper-trading")
     told = TraderAlerts(alerts)
-    told.know([row(filled=3, usd=10)])
+    books = Ledger()
+    books.open_rows([StrategyHash("a")])
+    for name, value in (("sent", 3), ("filled", 3), ("profit_micro_usd", 10_000_000)):
+        books.column(name)[:] = value
+    told.know(books)
     told.stand([row(filled=5, usd=12)], 1, 7)
     assert alerts.facts[1] == (
         "since the start: 2 sent, 2 filled, 0 reverted, 0 lost; +2.00 USD net of gas"

@@ -226,7 +226,7 @@ class PaperTrader:
         if not difference.is_empty:
             self._session.use(settings)
         self._adopted = True
-        self._told.know(self._ledger.totals())
+        self._told.know(self._session.engine.ledger)
         keep_for_good()
         for warning in self._config.warnings(self._facts()):
             _log.warning("config", warning=str(warning))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 
 from dexarb.alerts.alerts import Alerts
 from dexarb.config.alerts import AlertKind
+from dexarb.core.ledger import Ledger
 from dexarb.core.trade import Fill, FillStatus, Incident, SkipReason, StrategyHash
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.stopped import PARAMETERS
@@ -16,23 +17,21 @@ from dexarb.trading.strategy import StrategySettings
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """Over all strategies."""
+    """Over all strategies, named as in their rows and columns."""
 
     sent: int = 0
     filled: int = 0
     reverted: int = 0
     lost: int = 0
-    net_micro_usd: int = 0
+    profit_micro_usd: int = 0
 
     @classmethod
     def of(cls, rows: Sequence[StrategyTotals]) -> _Sums:
-        return cls(
-            sum(row.sent for row in rows),
-            sum(row.filled for row in rows),
-            sum(row.reverted for row in rows),
-            sum(row.lost for row in rows),
-            sum(row.profit_micro_usd for row in rows),
-        )
+        return cls(*(sum(getattr(row, each.name) for row in rows) for each in fields(cls)))
+
+    @classmethod
+    def of_books(cls, books: Ledger) -> _Sums:
+        return cls(*(int(books.column(each.name).sum()) for each in fields(cls)))
 
     def since(self, before: _Sums) -> _Sums:
         """What has come on top; less than nothing where a fork took more back."""
@@ -41,7 +40,7 @@ class _Sums:
 
     def __str__(self) -> str:
         counts = f"{self.sent:,} sent, {self.filled:,} filled, {self.reverted:,} reverted"
-        net = self.net_micro_usd / MICRO_USD
+        net = self.profit_micro_usd / MICRO_USD
         return f"{counts}, {self.lost:,} lost; {net:+,.2f} USD net of gas"
 
 
@@ -54,10 +53,11 @@ class TraderAlerts:
         self._base, self._digests = _Sums(), 0
         self._stops: tuple[Sequence[tuple[StrategySettings, SkipReason]], int] = ((), 0)
 
-    def know(self, rows: Sequence[StrategyTotals]) -> None:
+    def know(self, books: Ledger) -> None:
         """What the books have from before is no news."""
-        self._have_filled = {row.hash for row in rows if row.filled}
-        self._base = _Sums.of(rows)
+        filled = books.column("filled")
+        self._have_filled = {strategy for strategy, row in books.rows.items() if filled[row]}
+        self._base = _Sums.of_books(books)
 
     def filled(self, fills: Sequence[Fill], settings: Sequence[StrategySettings]) -> None:
         """settings: of those that take part, for their names."""
