@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -162,16 +162,7 @@ class LoadedChain:
         self.gas_schedules = tuple(
             ScheduleChange(each.from_block, each.name) for each in tables.gas_schedule
         )
-        for i, (before, after) in enumerate(pairwise(self.gas_schedules), start=1):
-            if after.from_block <= before.from_block:
-                problem = f"{after.from_block} is not behind {before.from_block}, where the one"
-                problems.append(
-                    file.error(
-                        ("gas_schedule", i, "from_block"),
-                        f"{problem} above it begins",
-                        "List the gas schedules by ascending block",
-                    )
-                )
+        problems += _disorder(file, "gas_schedule", self.gas_schedules, "gas schedules")
         lacking = [name for name in NEEDED_FIELDS if name not in tables.chain.header_fields]
         if lacking:
             problem = f"lacks {', '.join(lacking)}"
@@ -225,14 +216,7 @@ class LoadedChain:
 
     def _floor_problems(self, file: TomlFile) -> Iterator[ConfigError]:
         floors = self.tip_floors
-        for i, (before, after) in enumerate(pairwise(floors), start=1):
-            if after.from_block <= before.from_block:
-                yield file.error(
-                    ("tip_floor", i, "from_block"),
-                    f"{after.from_block} is not behind {before.from_block}, where the one above it"
-                    " begins",
-                    "List the floors by ascending block",
-                )
+        yield from _disorder(file, "tip_floor", floors, "floors")
         if floors and self.default_priority_fee < floors[-1].wei:
             bid, floor = self.default_priority_fee / GWEI, floors[-1].wei / GWEI
             yield file.error(
@@ -249,6 +233,20 @@ class LoadedChain:
     def default_priority_fee(self) -> int:
         """Wei per gas."""
         return int(self.chain.default_priority_fee_gwei * GWEI)
+
+
+def _disorder(
+    file: TomlFile, table: str, changes: Sequence[ScheduleChange | TipFloor], called: str
+) -> Iterator[ConfigError]:
+    """Each holds from its block on, until the next one."""
+    for i, (before, after) in enumerate(pairwise(changes), start=1):
+        if after.from_block <= before.from_block:
+            yield file.error(
+                (table, i, "from_block"),
+                f"{after.from_block} is not behind {before.from_block}, where the one above it"
+                " begins",
+                f"List the {called} by ascending block",
+            )
 
 
 def load_chain(path: Path) -> LoadedChain:
