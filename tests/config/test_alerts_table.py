@@ -157,6 +157,8 @@ def test_the_rest_of_a_file_may_be_wrong_for_a_test_of_the_alerts(tmp_path: Path
     path = tmp_path / "any.toml"
     path.write_text('[rpc]\nendpoints = ["${NOT_SET_HERE}"]\n[collector]\nx = 1\n' + ALERTS)
     assert read_alerts(path).rules.kinds == COLLECTOR_KINDS
+    path.write_text('[rpc]\nendpoints = ["${NOT_SET_HERE}"]\n' + ALERTS)
+    assert read_alerts(path).rules.kinds == COLLECTOR_KINDS
     path.write_text(PAPER)
     with pytest.raises(InputError, match=r"there is no \[alerts\]"):
         read_alerts(path)

@@ -14,6 +14,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from dexarb.config.kinds import kind_with
 from dexarb.config.toml_file import (
     Number,
     TomlFile,
@@ -134,7 +135,7 @@ def read_alerts(path: Path) -> AlertsConfig:
     file = read_toml(path, secrets=("rpc", TABLE), wary=True)
     if TABLE not in file.data:
         raise file.error((), "there is no [alerts]", "Add it, with urls = [...]: docs/alerts.md")
-    known = COLLECTOR_KINDS if "collector" in file.data else PAPER_KINDS
+    known = COLLECTOR_KINDS if kind_with(file.data) == "collector" else PAPER_KINDS
     config, problems = check_alerts(file, validate(file, _AlertsAlone).alerts, known)
     if problems:
         raise ConfigErrors(problems)

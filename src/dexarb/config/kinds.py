@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from dexarb.config.alerts import TABLE
 from dexarb.config.toml_file import read_toml
 
 Kind = Literal["collector", "chain", "paper"]
@@ -16,11 +16,12 @@ _CHAIN = {"chain", "tokens", "aliases", "dex", "reference", "gas_schedule"}
 
 
 def kind_of(path: Path) -> Kind:
-    """By its tables; what has none of another's is the paper trader's.
+    """Raises ConfigError for a file that cannot be read or is not TOML."""
+    return kind_with(read_toml(path).data)
 
-    Raises ConfigError for a file that cannot be read or is not TOML.
-    """
-    tables = read_toml(path, secrets=("rpc", TABLE)).data.keys()
-    if tables & _COLLECTOR:
+
+def kind_with(tables: Mapping[str, Any]) -> Kind:
+    """What has no table of another's is the paper trader's."""
+    if tables.keys() & _COLLECTOR:
         return "collector"
-    return "chain" if tables & _CHAIN else "paper"
+    return "chain" if tables.keys() & _CHAIN else "paper"
