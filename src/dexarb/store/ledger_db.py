@@ -253,14 +253,7 @@ class BlockBooks:
             DECISION.insert("decisions", "seq", "state"),
             [(self._seq, "open", *DECISION.values(decision)) for decision in rows],
         )
-        weighed = [place for place, each in enumerate(rows) if each.p_fill_ppm is not None]
-        if weighed:
-            ((last,),) = self._connection.execute("SELECT max(n) FROM decisions").fetchall()
-            first = last - len(rows) + 1
-            self._many(
-                "INSERT INTO chances (decision, p_fill_ppm) VALUES (?, ?)",
-                [(first + place, rows[place].p_fill_ppm) for place in weighed],
-            )
+        self._put_beside("chances", "decisions", [each.p_fill_ppm for each in rows])
 
     def add_fills(self, fills: Iterable[Fill]) -> None:
         """Outcomes in this block: their decisions are settled."""
@@ -275,14 +268,7 @@ class BlockBooks:
                 for number, fill in zip(numbers, rows, strict=True)
             ],
         )
-        bounded = [place for place, each in enumerate(rows) if each.bound_micro_usd is not None]
-        if bounded:
-            ((last,),) = self._connection.execute("SELECT max(n) FROM fills").fetchall()
-            first = last - len(rows) + 1
-            self._many(
-                "INSERT INTO bounds (fill, micro_usd) VALUES (?, ?)",
-                [(first + place, rows[place].bound_micro_usd) for place in bounded],
-            )
+        self._put_beside("bounds", "fills", [each.bound_micro_usd for each in rows])
 
     def mark_reorged(self, fills: Iterable[Fill]) -> None:
         """Fills of a branch that died: they stay, marked, and their decisions are open again."""
@@ -394,6 +380,17 @@ class BlockBooks:
         distinct = {(cycle.id, cycle.start_pool): cycle for cycle in cycles}
         query = f"{ROUTE.insert('routes')} ON CONFLICT DO NOTHING"
         self._many(query, map(ROUTE.values, distinct.values()))
+
+    def _put_beside(self, table: str, of: str, values: Sequence[int | None]) -> None:
+        """Of the rows that were put into table `of` last: what only some of them have, by row."""
+        told = [(place, value) for place, value in enumerate(values) if value is not None]
+        if told:
+            ((last,),) = self._one(f"SELECT max(n) FROM {of}")
+            first = last - len(values) + 1
+            self._many(
+                f"INSERT INTO {table} VALUES (?, ?)",
+                [(first + place, value) for place, value in told],
+            )
 
     def _one(self, query: str, values: Row = ()) -> list[Any]:
         with ledger_errors(self._path):
