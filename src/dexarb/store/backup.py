@@ -133,7 +133,7 @@ class BackupRun:
         reader = HistoryReader(history)
         for segment in list_segments(history):
             if segment.closed:  # its digest is looked at, its blocks are not
-                next(reader.entries(segment.first_seq, segment.first_seq), None)
+                reader.keyframe(segment.first_seq)
         if self._entry is not None and reader.last_seq < self._entry:
             raise StoreError(
                 self._source.history,
