@@ -16,7 +16,7 @@ from dexarb.store.compaction import close_segments
 from dexarb.store.history_check import check
 from dexarb.store.history_copy import copy_segment
 from dexarb.store.history_reader import HistoryReader
-from dexarb.store.ledger_copy import copy_ledger, look_into_ledger
+from dexarb.store.ledger_copy import copy_ledger, whole_ledger
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.restoring import restore
 from dexarb.store.segment import list_segments, write_manifest
@@ -219,4 +219,5 @@ def test_a_restore_that_is_broken_off_leaves_nothing(
         restore(tmp_path / "backup", places, force=False, tell=tell)
     assert not new.exists()
     restore(tmp_path / "backup", places, force=False, tell=lambda _: None)
-    assert look_into_ledger(new / "deep" / "ledger.sqlite") == 1
+    with whole_ledger(new / "deep" / "ledger.sqlite") as restored:
+        assert restored.seq == 1

@@ -164,14 +164,14 @@ def block_from(reader: LedgerReader, seq: int) -> tuple[int, int] | None:
 def foreseen(reader: LedgerReader, strategy: StrategyHash) -> list[Foreseen]:
     """Of a strategy that weighs misses, what was expected against what came, ascending; empty for
     any other, and for a ledger from before there was such a thing."""
-    if not reader.has_chances:
+    if not reader.has("chances"):
         return []
     return [Foreseen(*row) for row in reader.rows(_FORESEEN, {"strategy": strategy})]
 
 
 def bounded(reader: LedgerReader, strategy: StrategyHash) -> Bounded:
     """None of a ledger from before anybody counted them."""
-    if not reader.has_bounds:
+    if not reader.has("bounds"):
         return NONE_BOUNDED
     ((reverted, micro_usd),) = reader.rows(_BOUNDED, {"strategy": strategy})
     return Bounded(reverted, micro_usd)

@@ -189,7 +189,7 @@ class LedgerReader:
     ) -> list[DecisionRow]:
         """In the order in which they were made; `after`: only those of later entries."""
         rows = self._all(
-            f"""SELECT {DECISION_COLUMNS}, {self._p_fill}, d.state
+            f"""SELECT {DECISION_COLUMNS}, {self._p_fill()}, d.state
             FROM decisions d JOIN blocks b ON b.seq = d.seq {ROUTE_OF.format("d")}
             WHERE {only("d.strategy", strategy)} AND {only("d.state", state)}
                 AND d.n > {last_before("decisions")}
@@ -199,27 +199,21 @@ class LedgerReader:
         load = RowLoader(self._cycles)
         return [load.decision_row(row) for row in rows]
 
-    @property
-    def has_chances(self) -> bool:
-        """Not a ledger that only a program from before them has written."""
-        return bool(self._all("SELECT 1 FROM sqlite_master WHERE name = 'chances'"))
+    def has(self, table: str) -> bool:
+        """Of one that came later: not where only a program from before it has written."""
+        query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :table"
+        return bool(self._all(query, {"table": table}))
 
-    @property
     def _p_fill(self) -> str:
         """Of decision d, as a column."""
-        chance = "SELECT p_fill_ppm FROM chances WHERE decision = d.n"
-        return f"({chance}) AS p_fill_ppm" if self.has_chances else "NULL AS p_fill_ppm"
+        return self._beside("chances", "p_fill_ppm", "decision = d.n")
 
-    @property
-    def has_bounds(self) -> bool:
-        """Not a ledger that only a program from before them has written."""
-        return bool(self._all("SELECT 1 FROM sqlite_master WHERE name = 'bounds'"))
-
-    @property
     def _bound(self) -> str:
         """Of fill f, as a column."""
-        bound = "SELECT micro_usd FROM bounds WHERE fill = f.n"
-        return f"({bound}) AS bound_micro_usd" if self.has_bounds else "NULL AS bound_micro_usd"
+        return self._beside("bounds", "micro_usd", "fill = f.n")
+
+    def _beside(self, table: str, value: str, row: str) -> str:
+        return f"(SELECT {value} FROM {table} WHERE {row})" if self.has(table) else "NULL"
 
     def open_decisions(self) -> list[Decision]:
         """Sent and not settled yet, in the order in which they were made."""
@@ -237,8 +231,8 @@ class LedgerReader:
         entries; blocks: only those in these. last: of these only so many, the newest."""
         rows = self._all(
             f"""SELECT * FROM (
-                SELECT {DECISION_COLUMNS}, {self._p_fill}, {FILL.names("f")},
-                    {self._bound}, f.seq, {BLOCK.names("fb")}, f.reorged_seq, f.n
+                SELECT {DECISION_COLUMNS}, {self._p_fill()}, {FILL.names("f")},
+                    {self._bound()}, f.seq, {BLOCK.names("fb")}, f.reorged_seq, f.n
                 FROM fills f JOIN decisions d ON d.n = f.decision
                 JOIN blocks b ON b.seq = d.seq JOIN blocks fb ON fb.seq = f.seq
                 {ROUTE_OF.format("d")}
@@ -320,15 +314,20 @@ def read_only(path: Path) -> LedgerReader:
             "does not exist",
             "Start paper-trading, which writes it, or name its file with --config",
         )
-    with ledger_errors(path):
-        connection = sqlite3.connect(
-            f"file:{quote(str(path))}?mode=ro",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+    connection = open_to_read(path)
     try:
         return LedgerReader(path, connection)
     except StoreError:
         connection.close()
         raise
+
+
+def open_to_read(path: Path) -> sqlite3.Connection:
+    """Raises StoreError."""
+    with ledger_errors(path):
+        return sqlite3.connect(
+            f"file:{quote(str(path))}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+        )

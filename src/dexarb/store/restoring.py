@@ -19,9 +19,8 @@ from dexarb.store.files import disk_errors, sync_folder
 from dexarb.store.history_check import HistoryCheck, check
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import LOCK_FILE
-from dexarb.store.ledger_copy import look_into_ledger
+from dexarb.store.ledger_copy import whole_ledger
 from dexarb.store.ledger_db import LOCK_SUFFIX
-from dexarb.store.ledger_reader import read_only
 from dexarb.store.locking import WriterLock
 from dexarb.store.snapshot import read_state
 
@@ -172,8 +171,8 @@ def _look_into(backup: Backup, source: Path, staged: Mapping[Item, Path]) -> His
             _expect_chain(shown, read_state(path).chain_id, backup)
     for item, path in staged.items():
         if item.kind == "ledger":
-            entry = look_into_ledger(path)
-            with read_only(path) as books:
+            with whole_ledger(path) as books:
+                entry = books.seq
                 _expect_chain(source / item.place, books.chain_id, backup)
             if entry > ends_at:
                 problem = f"includes entry {entry}, and the history ends at {ends_at}"
