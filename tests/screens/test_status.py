@@ -292,7 +292,7 @@ def test_an_age_is_never_negative(
     assert "-" not in said.split(" old")[0].split(", ")[-1]
     assert ("ahead of this machine's clock" in said) == is_told
     off = {"clock_offset_s": -3_600.0}
-    StateWriter(world.state, world.history).write(market, 1, off, now=True)
+    StateWriter(world.state, world.history).write(market, 1, lambda: off, now=True)
     said = dexarb("status", "-c", world.config).words
     assert "The machine's clock is 60 min behind" in said
     assert "ahead of this machine's clock" not in said

@@ -127,7 +127,7 @@ def test_a_large_file_is_written_every_few_seconds(
     assert writer.write(market, 1)
     assert path.stat().st_size > snapshot.EVERY_BLOCK_UP_TO_BYTES
     clock += 2.9
-    assert not writer.write(market, 2)
+    assert not writer.write(market, 2, lambda: pytest.fail("nobody is told"))
     assert read_state(path).seq == 1
     assert writer.write(market, 3, now=True)
     clock += 3
@@ -161,8 +161,9 @@ def test_a_folder_that_cannot_be_is_an_error(tmp_path: Path) -> None:
 def test_what_the_collector_measured_travels_along(tmp_path: Path) -> None:
     path, market = written(tmp_path)
     assert read_state(path).metrics == {}
-    StateWriter(path, tmp_path).write(market, 12, {"reorgs": 3, "block_to_state_ms": {"p50": 0.5}})
-    assert read_state(path).metrics == {"reorgs": 3, "block_to_state_ms": {"p50": 0.5}}
+    measured = {"reorgs": 3, "block_to_state_ms": {"p50": 0.5}}
+    StateWriter(path, tmp_path).write(market, 12, lambda: measured)
+    assert read_state(path).metrics == measured
 
 
 @pytest.mark.parametrize(

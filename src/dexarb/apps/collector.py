@@ -308,7 +308,7 @@ class Collector:
     def _write_state(self) -> None:
         """The state file is a convenience: where it cannot be written the history goes on."""
         try:
-            self._state.write(self._market, self._recorder.writer.last_seq, self._metrics())
+            self._state.write(self._market, self._recorder.writer.last_seq, self._metrics)
         except StoreError as error:
             if not self._is_state_stuck:
                 _log.error("state", problem=str(error))

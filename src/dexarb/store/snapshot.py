@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,14 +90,14 @@ class StateWriter:
         self,
         market: Market,
         seq: int,
-        metrics: Mapping[str, Any] | None = None,
+        metrics: Callable[[], Mapping[str, Any]] = dict,
         *,
         now: bool = False,
     ) -> bool:
         """Write the market, which the history has at entry `seq`; False if it is not due yet.
 
-        now: it is due in any case, as at the end of a run. Raises StoreError and leaves the old
-        file as it was.
+        metrics: asked only where it is due. now: it is due in any case, as at the end of a run.
+        Raises StoreError and leaves the old file as it was.
         """
         clock = time.monotonic()
         is_large = self._size > EVERY_BLOCK_UP_TO_BYTES
@@ -111,7 +111,7 @@ class StateWriter:
                 market.block,
                 self._history,
                 seq,
-                dict(metrics or {}),
+                dict(metrics()),
                 list(market.tokens.values()),
                 [self._pool(pool, market.tokens) for pool in market.pools.values()],
                 dict(profile.tokens),

@@ -3,9 +3,11 @@ tips landed. The collector keeps one running and tells it in its state file."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from dexarb.core.block import BlockUpdate
@@ -91,12 +93,11 @@ def _rounded(tip: int) -> int:
 
 def _percentiles(tips: Counter[int]) -> Iterator[int]:
     """101 of them, or none."""
-    total, seen, percent = tips.total(), 0, 0
-    for tip, count in sorted(tips.items()):
-        seen += count
-        while percent <= 100 and seen * 100 >= percent * total:
-            yield tip
-            percent += 1
+    paid = sorted(tips)
+    landed = list(accumulate(tips[tip] for tip in paid))
+    if paid:
+        for percent in range(101):
+            yield paid[bisect_left(landed, -(-percent * landed[-1] // 100))]
 
 
 def share_below(tips: Iterable[int], bid: int) -> int | None:
