@@ -58,7 +58,7 @@ class Alerts:
         self.facts: Sequence[str] = ()
         self.digests = 0
         self._config = config
-        self._opened = self._open(config)
+        self._targets = _targets_of(config)
 
     def __enter__(self) -> Alerts:
         self._is_running = True
@@ -91,41 +91,33 @@ class Alerts:
         Raises ConfigErrors, and then nothing has changed.
         """
         with self._changing:
-            return config != self._config and self._change(config)
+            if config == self._config:
+                return False
+            self._change(config)
+            return True
 
-    def _change(self, config: AlertsConfig | None) -> bool:
-        opened = self._open(config)
+    def _change(self, config: AlertsConfig | None) -> None:
+        targets = _targets_of(config)
         with self._lock:
             for outbox in self._outboxes:
                 outbox.close()
-            self._config, self._opened, self._outboxes = config, opened, []
+            self._config, self._targets, self._outboxes = config, targets, []
             if config is None:
                 self._policy = None
             elif self._policy is not None:
                 self._policy.use(config.rules, self._now())
         if self._is_running:
             self._begin()
-        return True
-
-    def _open(self, config: AlertsConfig | None) -> list[Callable[[], Outbox]]:
-        """Threads begin only when it runs."""
-        if config is None:
-            return []
-        label = f"{config.table.name} {self._program}"
-
-        def opener(target: Target) -> Callable[[], Outbox]:
-            return lambda: Outbox(target, label)
-
-        return [opener(target) for target in open_targets(config)]
 
     def _begin(self) -> None:
         config = self._config
         if config is None:
             return
+        label = f"{config.table.name} {self._program}"
         with self._lock:
             if self._policy is None:
                 self._policy = AlertPolicy(config.rules, self._now())
-            self._outboxes = [start() for start in self._opened]
+            self._outboxes = [Outbox(target, label) for target in self._targets]
         kinds = ", ".join(kind for kind in AlertKind if kind in config.rules.kinds)
         _log.info("alerts", targets=len(self._outboxes), kinds=kinds)
         if self._thread is None:
@@ -192,3 +184,8 @@ class Alerts:
                 self.digests += message.kind is AlertKind.DIGEST
                 for outbox in self._outboxes:
                     outbox.put(message)
+
+
+def _targets_of(config: AlertsConfig | None) -> list[Target]:
+    """Raises ConfigErrors."""
+    return [] if config is None else open_targets(config)

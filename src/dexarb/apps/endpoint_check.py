@@ -25,9 +25,8 @@ class EndpointCheck:
     """What was found; what comes behind a `problem` was not asked.
 
     problem: why it cannot be used. newest_block: of its head, and age_s: how old that was by our
-    clock. block_time_s: of
-    its last blocks, None where they are too few. lacks: by feature (headers, receipts, batches,
-    push, multicall3), what it is without.
+    clock. block_time_s: of its last blocks, None where they are too few. lacks: by feature
+    (headers, receipts, batches, push, multicall3), what it is without.
     """
 
     endpoint: str

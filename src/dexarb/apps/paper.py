@@ -34,8 +34,7 @@ def run(config_path: Path) -> int:
     signals = Signals()
     watch = FileWatch(config_path)
     config = load_paper(config_path)
-    general = config.general
-    log = general
+    log = general = config.general
     start_logging("paper_trading", log.log_level, log.log_dir, log.log_format, log.log_max_mb)
     supervisor = Supervisor(os.environ)
     alerts = Alerts("paper-trading", config.alerts, [general.ledger_file.parent])
