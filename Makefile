@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 # What tests compile stays in this folder. The demo uses the user's cache, as its programs do when they are
 # started by hand afterwards: nobody waits for the compiler twice.
-test bench fuzz: export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba
+test bench fuzz soak: export NUMBA_CACHE_DIR ?= $(CURDIR)/.cache/numba
 # All bytecode stays in this folder; without it every start takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 

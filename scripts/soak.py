@@ -23,10 +23,12 @@ from dexarb.config.paper import load_paper
 from dexarb.config.plugins import StrategyTypes
 from dexarb.core.block import Block, BlockRef
 from dexarb.core.market import Market
+from dexarb.errors import StoreError
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_notes import FIRST_SEQ
+from dexarb.store.ledger_reader import read_only
 from dexarb.store.snapshot import StateWriter
 from tests.support.sessions import paper_session
 from tests.support.worlds.random_chain import RandomChain
@@ -146,14 +148,11 @@ class Soak:
                 return  # it begins with a block that is still to come
 
     def _seq(self) -> int:
-        if not self._ledger.exists():
-            return 0
         try:
-            with closing(sqlite3.connect(f"file:{self._ledger}?mode=ro", uri=True)) as connection:
-                found = connection.execute("SELECT seq FROM progress").fetchone()
-        except sqlite3.OperationalError:
+            with read_only(self._ledger) as books:
+                return books.seq
+        except StoreError:  # not there yet, or being made
             return 0
-        return int(found[0]) if found else 0
 
     def digests(self) -> tuple[str, str]:
         """The trader's, and that of a replay."""
