@@ -97,3 +97,23 @@ def test_sighup_takes_other_alerts_and_refuses_wrong_ones(tmp_path: Path) -> Non
 
     with mailbox() as box:
         asyncio.run(play(box.url(SECRET)))
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_sighup_before_the_start_is_over_is_not_lost(tmp_path: Path) -> None:
+    path = collector_config(tmp_path).path
+
+    async def play(new: str) -> None:
+        signals, config = Signals(), load_collector(path)
+        with Alerts("data-collector", config.alerts) as alerts:
+            path.write_text(path.read_text() + alerts_table(new))
+            signal.raise_signal(signal.SIGHUP)
+            task = asyncio.ensure_future(collect._run(config, signals, alerts))
+            async with asyncio.timeout(10):
+                while alerts.config is None:
+                    await asyncio.sleep(0.002)
+            signal.raise_signal(signal.SIGTERM)
+            assert await task == 0
+
+    with mailbox() as box:
+        asyncio.run(play(box.url(SECRET)))

@@ -61,6 +61,8 @@ async def _run(config: CollectorConfig, signals: Signals, alerts: Alerts) -> int
             signals.on_reload = partial(
                 loop.call_soon_threadsafe, partial(loop.run_in_executor, None, reload)
             )
+            if signals.take_reload():  # asked for since the file was read
+                signals.on_reload()
             _log.info("start", history=str(writer.folder), endpoints=len(config.endpoints))
             # From here on trouble of node and disk only delays it.
             supervisor.ready("reading the pools")
