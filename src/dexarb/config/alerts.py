@@ -88,13 +88,13 @@ class AlertRules:
     """
 
     kinds: frozenset[AlertKind]
-    silence_s: float = 120.0
-    head_lag_s: float = 120.0
-    disk_free_bytes: int = 5 * BYTES_PER_GB
-    repeat_s: float = 3600.0
-    quiet: tuple[int, int] | None = None
-    zone: tzinfo = UTC
-    digest_minute: int = 8 * 60
+    silence_s: float
+    head_lag_s: float
+    disk_free_bytes: int
+    repeat_s: float
+    quiet: tuple[int, int] | None
+    zone: tzinfo
+    digest_minute: int
 
 
 @dataclass(frozen=True)
