@@ -16,6 +16,7 @@ from dexarb.alerts.outbox import Outbox
 from dexarb.alerts.policy import AlertPolicy, Moment
 from dexarb.alerts.target import Target, open_targets
 from dexarb.config.alerts import AlertKind, AlertsConfig
+from dexarb.config.paths import nearest
 
 TICK_S = 1.0
 LOOK_AT_DISK_EVERY_S = 30.0
@@ -170,8 +171,7 @@ class Alerts:
     def _look_at_disk(self) -> None:
         for folder in self._folders:
             with contextlib.suppress(OSError):
-                there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
-                free = shutil.disk_usage(there).free
+                free = shutil.disk_usage(nearest(folder)).free
                 with self._lock:
                     if self._policy is not None:
                         self._policy.free(str(folder), free)

@@ -37,6 +37,11 @@ def base_folder(config: Path) -> Path:
     return folder.parent if folder.name == CONFIG_FOLDER else folder / ".."
 
 
+def nearest(folder: Path) -> Path:
+    """Itself, or the folder around it that is there, which it will be made in."""
+    return next(each for each in (folder, *folder.absolute().parents) if each.exists())
+
+
 def config_paths(config: Path) -> ConfigPaths:
     """From the [general] table. Raises ConfigError or ConfigErrors."""
     try:

@@ -13,6 +13,7 @@ from dexarb.config import veil
 from dexarb.config.alerts import AlertsConfig
 from dexarb.config.collector import CollectorConfig, load_collector
 from dexarb.config.paper import GeneralTable, inspect_paper
+from dexarb.config.paths import nearest
 from dexarb.config.unpriced import REMEDY, consequence
 from dexarb.errors import ConfigError, ConfigErrors, StoreError
 from dexarb.screens import config_check
@@ -100,7 +101,7 @@ def one_state(config: CollectorConfig, general: GeneralTable) -> Iterator[Findin
 def folders(wanted: Sequence[Path]) -> Iterator[Finding]:
     """Whether they can be written to, whether there is room, and who else can look into them."""
     for folder in dict.fromkeys(wanted):
-        there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+        there = nearest(folder)
         subject = f"folder {folder}"
         if not there.is_dir():
             yield wrong(subject, f"{there} is a file", "Name another folder")
