@@ -70,9 +70,8 @@ class View:
     """All that a strategy may look at after a block: nothing in it is younger than that block.
 
     scan: the open cycles; those that could be worth something to somebody at their best size, and
-    the others as columns. episodes: since when they are open. chances: how often such
-    are still there in the next block. stale: the block reached us too old
-    to act on.
+    the others as columns. episodes: since when they are open. chances: how often such are still
+    there in the next block. stale: the block reached us too old to act on.
     """
 
     market: Market
@@ -94,7 +93,6 @@ class Decided:
 
     decisions: Sequence[Decision] = ()
     incidents: Sequence[Incident] = ()
-    rewound_to: BlockHash | None = None
 
 
 class Strategy(Protocol):
