@@ -18,7 +18,7 @@ from dexarb.core.market import Market
 from dexarb.core.trade import Position
 from dexarb.trading.models.model import Model
 from dexarb.trading.models.rivals import rivals
-from dexarb.trading.models.tips import bids, is_own, keeps_order
+from dexarb.trading.models.tips import is_own, ordering_bids
 from dexarb.trading.models.value import Valuation
 
 
@@ -45,9 +45,8 @@ class BlockPlaces:
         self._market = market
         self._update = update
         self._valuation = valuation
-        by_place = bids(update)
-        is_claimed = update.has_receipts and market.profile.ordering == "fee"
-        self._is_ordered = is_claimed and keeps_order(by_place)
+        by_place = ordering_bids(market.profile, update)
+        self._is_ordered = by_place is not None
         self.end = block_end(update)
         base_fee = update.block.base_fee_per_gas
         # The chain's own count as no bid, but nobody comes before those that the block begins with.
@@ -57,7 +56,7 @@ class BlockPlaces:
         # The last transaction that pays at least some fee is one that all behind it pay less than.
         self._fees: list[int] = []
         self._behind: list[int] = []
-        for index, tip in reversed(by_place):
+        for index, tip in reversed(by_place or ()):
             if not self._fees or tip > self._fees[-1]:
                 self._fees.append(tip)
                 self._behind.append(index + 1)

@@ -5,7 +5,7 @@ What is taken for an arbitrage, and what not, is listed in docs/honest-fills.md,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dexarb.core.block import BlockUpdate
@@ -47,16 +47,18 @@ class Arbitrage:
 
 def arbitrages(market: Market) -> tuple[Arbitrage, ...]:
     """Those of the latest block that our pools tell, in its order."""
-    found = []
-    for index, swaps in sorted(market.swaps().items()):
+    return tuple(_closing(market.swaps()))
+
+
+def _closing(by_transaction: Mapping[int, tuple[Swap, ...]]) -> Iterator[Arbitrage]:
+    for index, swaps in sorted(by_transaction.items()):
         if len({swap.pool.key for swap in swaps}) < 2:
             continue
         net = left_over(swaps)
         if any(amount > 0 for amount in net.values()) and closes_cycle(swaps):
             is_clean = all(amount >= 0 for amount in net.values())
             gains = {token: amount for token, amount in net.items() if amount > 0}
-            found.append(Arbitrage(index, swaps, gains if is_clean else {}))
-    return tuple(found)
+            yield Arbitrage(index, swaps, gains if is_clean else {})
 
 
 def rivals(market: Market, update: BlockUpdate) -> tuple[Arbitrage, ...]:
@@ -66,18 +68,13 @@ def rivals(market: Market, update: BlockUpdate) -> tuple[Arbitrage, ...]:
     too much of his gain than too little. Where they tell nothing the flow does, if the history has
     it: the cycle closed through pools that are not collected.
     """
-    found = {each.transaction_index: each for each in arbitrages(market)}
-    moved = {log.transaction_index for log in update.logs}
-    gains = {
-        flow.transaction_index: flow.gains()
-        for flow in (() if update.traffic is None else update.traffic.flows)
-        if flow.transaction_index in moved - found.keys()
-    }
-    if any(gains.values()):
-        swaps = market.swaps()
-        for index, gained in gains.items():
-            if gained:
-                found[index] = Arbitrage(index, swaps.get(index, ()), gained)
+    swaps = market.swaps()
+    found = {each.transaction_index: each for each in _closing(swaps)}
+    untold = {log.transaction_index for log in update.logs} - found.keys()
+    for flow in () if update.traffic is None else update.traffic.flows:
+        index = flow.transaction_index
+        if index in untold and (gained := flow.gains()):
+            found[index] = Arbitrage(index, swaps.get(index, ()), gained)
     return tuple(found[index] for index in sorted(found))
 
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from dexarb.core.block import BlockUpdate, Transaction
+from dexarb.core.profile import ChainProfile
 from dexarb.core.token import Address
 
 
@@ -48,6 +49,15 @@ def bids(update: BlockUpdate) -> list[Bid]:
 def keeps_order(found: Iterable[Bid]) -> bool:
     """Whether nobody stands behind one who bid less."""
     return all(one.tip >= other.tip for one, other in pairwise(found))
+
+
+def ordering_bids(profile: ChainProfile, update: BlockUpdate) -> list[Bid] | None:
+    """The bids where they bought the places; None where the chain orders otherwise, the node gave
+    no receipts, or the block did not keep the order."""
+    if profile.ordering != "fee" or not update.has_receipts:
+        return None
+    found = bids(update)
+    return found if keeps_order(found) else None
 
 
 def inversions(found: Iterable[Bid]) -> int:

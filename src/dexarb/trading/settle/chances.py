@@ -28,7 +28,7 @@ from dexarb.core.trade import Position
 from dexarb.core.units import PPM
 from dexarb.search.open_cycles import OpenCycles
 from dexarb.trading.models.rivals import rivals
-from dexarb.trading.models.tips import bids, keeps_order
+from dexarb.trading.models.tips import ordering_bids
 
 ENOUGH = 30
 """Cases that speak for themselves; the missing ones are filled up from the next wider group."""
@@ -130,18 +130,18 @@ class Chances:
         """Take the block that the market has just applied. worth: the cycles that are worth their
         gas at its end, and for how many blocks each has been open."""
         before = self._journal[-1]
-        tips = _tips(market, update)
+        tips = dict(ordering_bids(market.profile, update) or ())
+        in_order = sorted(tips.values())
         cases: list[tuple[_Group, int]] = []
         if before.block_hash == update.block.parent_hash:
-            slot_of = _slots(market, update, tips)
+            slot_of = _slots(market, update, tips, in_order)
             for cycle, age in before.watched.items():
                 if all(pool in market.pools for pool in cycle.pools):
                     slot = STAYED if cycle in worth else slot_of(cycle)
                     cases.append(((cycle.id, len(cycle.hops), _age_group(age)), slot))
         for group, slot in cases:
             self._count(group, slot, 1)
-        bids_now = sorted(tips.values()) or before.bids
-        self._journal.append(_Seen(update.block.hash, worth, bids_now, cases))
+        self._journal.append(_Seen(update.block.hash, worth, in_order or before.bids, cases))
 
     def restart(self, block_hash: BlockHash) -> None:
         """The market begins anew at this block: what was counted stays, the way back is cut off."""
@@ -223,9 +223,11 @@ def _came(cases: Sequence[int], position: Position, tenths: int) -> int:
     return came
 
 
-def _slots(market: Market, update: BlockUpdate, tips: Mapping[int, int]) -> Callable[[Cycle], int]:
-    """What became of a cycle that is not worth its gas any more."""
-    in_order = sorted(tips.values())
+def _slots(
+    market: Market, update: BlockUpdate, tips: Mapping[int, int], in_order: Sequence[int]
+) -> Callable[[Cycle], int]:
+    """What became of a cycle that is not worth its gas any more. tips: in wei per gas, by index of
+    the transaction; none where they did not buy the places. in_order: the same, ascending."""
     found: set[int] | None = None
 
     def slot(cycle: Cycle) -> int:
@@ -241,13 +243,6 @@ def _slots(market: Market, update: BlockUpdate, tips: Mapping[int, int]) -> Call
         return (_BY_RIVAL if first in found else STAYED + 1) + _tenths(in_order, tips[first])
 
     return slot
-
-
-def _tips(market: Market, update: BlockUpdate) -> dict[int, int]:
-    """By index of the transaction, in wei per gas; none where they did not buy the places."""
-    by_place = bids(update)
-    is_claimed = update.has_receipts and market.profile.ordering == "fee"
-    return dict(by_place) if is_claimed and keeps_order(by_place) else {}
 
 
 def _tenths(bids: Sequence[int], bid: int) -> int:
