@@ -39,7 +39,6 @@ class BackrunsStudy:
         self._settled = _Sums()
         self._settled_after: Standing | None = None
         self._recent = Recent[Shown]()
-        self._searched: BlockHash | None = None
         self._market: Market | None = None
 
     def add(self, seen: Moment) -> None:
@@ -47,9 +46,7 @@ class BackrunsStudy:
         before = self._standing()
         if before is not None and before.block_hash != block.parent_hash:
             before = None
-        goes_on = self._searched == block.parent_hash
-        shown = Look(seen, before).through(self._search.places(seen, goes_on=goes_on))
-        self._searched = block.hash
+        shown = Look(seen, before).through(self._search.places(seen))
         settled = self._recent.add(block.hash, shown)
         if settled is not None:
             self._settled.fold(settled)

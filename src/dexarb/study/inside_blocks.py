@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from dexarb.core.block import BlockHash
 from dexarb.core.inside import InsideBlock
 from dexarb.core.market import Market
 from dexarb.core.pool import PoolKey
@@ -55,22 +56,22 @@ class BlockSearch:
         self._scanner: Scanner | None = None
         self._inside: InsideBlock | None = None
         self._known: Collection[PoolKey] = ()
+        self._latest: BlockHash | None = None
 
-    def places(self, seen: Moment, *, goes_on: bool) -> Iterator[Place]:
+    def places(self, seen: Moment) -> Iterator[Place]:
         """The top of the block, then behind each transaction that changed pools. All of them have
-        to be taken before the next block.
-
-        goes_on: the block before this one was the last that was looked at.
-        """
+        to be taken before the next block."""
         inside = self._inside = InsideBlock(seen.market)
         self._valuation = seen.valuation
-        scanner = self._at_top(seen, inside, goes_on=goes_on)
+        scanner = self._at_top(seen, inside)
         yield Place(-1, frozenset(), worths(scanner.scan.opportunities, seen))
         for index, moved in inside.transactions():
             found = scanner.update(inside, moved).opportunities
             yield Place(index, moved, worths(found, seen))
 
-    def _at_top(self, seen: Moment, inside: InsideBlock, *, goes_on: bool) -> Scanner:
+    def _at_top(self, seen: Moment, inside: InsideBlock) -> Scanner:
+        block = seen.update.block
+        goes_on, self._latest = self._latest == block.parent_hash, block.hash
         if self._scanner is None or self._market is not seen.market:
             self._market = seen.market
             self._scanner = scanner_of(seen.market, REALITY.gas, at=self._here, dust=self._dust)

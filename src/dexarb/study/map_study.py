@@ -69,7 +69,6 @@ class MapStudy:
         self._settled = self._nothing()
         self._settled_after: _After | None = None
         self._recent = Recent[_Block]()
-        self._searched: BlockHash | None = None
         self._market: Market | None = None
 
     def add(self, seen: Moment) -> None:
@@ -78,9 +77,7 @@ class MapStudy:
         before = newest.after if newest is not None else self._settled_after
         if before is not None and before.standing.block_hash != block.parent_hash:
             before = None
-        goes_on = self._searched == block.parent_hash
-        self._searched = block.hash
-        settled = self._recent.add(block.hash, self._look(seen, before, goes_on=goes_on))
+        settled = self._recent.add(block.hash, self._look(seen, before))
         if settled is not None:
             self._settled.add(settled)
             self._settled_after = settled.after
@@ -107,8 +104,8 @@ class MapStudy:
     def _nothing(self) -> _Sums:
         return _Sums(rungs={rung: RungSums() for rung in self._rungs})
 
-    def _look(self, seen: Moment, before: _After | None, *, goes_on: bool) -> _Block:
-        places = list(self._search.places(seen, goes_on=goes_on))
+    def _look(self, seen: Moment, before: _After | None) -> _Block:
+        places = list(self._search.places(seen))
         shown = Look(seen, before.standing if before else None).through(places)
         block = MapBlock(seen, places)
         # Of the first block nobody knows what was open before it.

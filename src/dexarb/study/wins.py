@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dexarb.core.block import Transaction
 from dexarb.core.token import Address
-from dexarb.core.traffic import Flow, SwapCount
+from dexarb.core.traffic import SwapCount
 from dexarb.study.walk import Moment
 from dexarb.trading.models.value import Valuation
 
@@ -45,8 +45,8 @@ def wins(moment: Moment) -> Iterator[Win]:
     transactions = {each.index: each for each in update.transactions}
     for flow in traffic.flows:
         transaction = transactions.get(flow.transaction_index)
-        if transaction is not None and flow.gains():
-            yield _win(moment, transaction, flow, traffic.emitters(flow))
+        if transaction is not None and (gains := flow.gains()):
+            yield _win(moment, transaction, gains, traffic.emitters(flow))
 
 
 def cost_micro_usd(moment: Moment, transaction: Transaction) -> int | None:
@@ -60,7 +60,12 @@ def collected(moment: Moment) -> frozenset[Address]:
     return frozenset(pool.address for pool in moment.market.pools.values())
 
 
-def _win(moment: Moment, transaction: Transaction, flow: Flow, pools: tuple[SwapCount, ...]) -> Win:
+def _win(
+    moment: Moment,
+    transaction: Transaction,
+    gains: Mapping[Address, int],
+    pools: tuple[SwapCount, ...],
+) -> Win:
     native, valuation = moment.market.profile.wrapped_native, moment.valuation
     paid, base_fee = transaction.effective_gas_price, moment.update.block.base_fee_per_gas
     # Senders that pay nothing, or less than anybody else may, have no negative tip.
@@ -71,16 +76,16 @@ def _win(moment: Moment, transaction: Transaction, flow: Flow, pools: tuple[Swap
         pools,
         transaction.index,
         len(moment.update.transactions),
-        _worth(flow, valuation),
+        _worth(gains, valuation),
         valuation.cost_micro_usd(native, base * transaction.gas_used),
         valuation.cost_micro_usd(native, (paid - base) * transaction.gas_used),
     )
 
 
-def _worth(flow: Flow, valuation: Valuation) -> int | None:
+def _worth(gains: Mapping[Address, int], valuation: Valuation) -> int | None:
     known = [
         worth
-        for token, amount in flow.gains().items()
+        for token, amount in gains.items()
         if (worth := valuation.micro_usd(token, amount)) is not None
     ]
     return sum(known) if known else None
