@@ -104,6 +104,7 @@ def test_logs_are_those_of_the_watched_and_transactions_are_all(
         async with driving(fresh_node) as driver:
             start = known(await driver.block())
             async with following(url(fresh_node, scheme), known=start) as follower:
+                await driver.rpc.call("anvil_setCoinbase", UNWATCHED)
                 await driver.emit()
                 await driver.emit(UNWATCHED)
                 await driver.emit(topic=OTHER_TOPIC)
@@ -129,7 +130,7 @@ def test_logs_are_those_of_the_watched_and_transactions_are_all(
                 assert sum(t.gas_used for t in transactions) == received.block.gas_used
                 update = received.update(7)
                 assert isinstance(update, BlockUpdate)
-                assert (update.seq, update.has_receipts) == (7, True)
+                assert (update.seq, update.has_receipts, update.producer) == (7, True, UNWATCHED)
 
     run(check())
 

@@ -9,6 +9,7 @@ from eth_keys.datatypes import PrivateKey
 from dexarb.chain import contents, decode
 from dexarb.chain.contents import Watched
 from dexarb.chain.decode import JsonObject
+from dexarb.chain.feed.feed import Received
 from dexarb.core.token import Address
 from tests.support.plain_rlp import rlp
 from tests.support.true_chain import NUMBERS, TrueChain, header_hash
@@ -74,8 +75,10 @@ def test_the_producer_is_who_signed_the_header() -> None:
     header = read(sealed())
     assert header.hash_matches is True
     assert header.producer() == KEY.public_key.to_address()
-    found = contents.of_logs(header, [], Watched({}))
-    assert found.producer == KEY.public_key.to_address()
+    received = Received(
+        header.block, contents.of_logs(header, [], Watched({})), 1, False, header.producer()
+    )
+    assert received.update(1).producer == KEY.public_key.to_address()
 
 
 def test_another_key_another_producer() -> None:

@@ -95,8 +95,7 @@ class Contents:
     them may be none of its kind. admitted: watched pools of which the bloom says that there may be
     a log although none came. It is empty where the bloom is too full to say that.
 
-    producer: who made the block, by its header. traffic: swaps of all pools, None where only logs
-    were to be had.
+    traffic: swaps of all pools, None where only logs were to be had.
     """
 
     logs: tuple[Log, ...]
@@ -105,7 +104,6 @@ class Contents:
     is_proven: bool
     unknown_events: frozenset[tuple[Address, bytes]] = frozenset()
     admitted: frozenset[Address] = frozenset()
-    producer: Address | None = None
     traffic: Traffic | None = None
 
 
@@ -143,7 +141,6 @@ def of_receipts(header: Header, receipts: Sequence[Receipt], watched: Watched) -
         has_receipts=True,
         is_proven=header.hash_matches is True and covered is not None and not outside,
         unknown_events=unknown,
-        producer=header.producer(),
         traffic=traffic,
     )
 
@@ -291,7 +288,7 @@ def of_logs(header: Header, events: Sequence[EventLog], watched: Watched) -> Con
     except ValueError as error:
         raise Refused(LOGS, f"malformed: {error}") from None
     if header.logs_bloom is None:
-        return Contents(logs, (), has_receipts=False, is_proven=False, producer=header.producer())
+        return Contents(logs, (), has_receipts=False, is_proven=False)
     admitted, by_chance = watched.admitted(header.logs_bloom)
     missing = admitted - {log.address for log in logs}
     return Contents(
@@ -300,7 +297,6 @@ def of_logs(header: Header, events: Sequence[EventLog], watched: Watched) -> Con
         has_receipts=False,
         is_proven=header.hash_matches is True and not admitted,
         admitted=missing if by_chance < MAX_FALSE_ADMISSIONS else frozenset(),
-        producer=header.producer(),
     )
 
 

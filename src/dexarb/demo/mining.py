@@ -145,7 +145,7 @@ class Miner:
             self.head,
             found.logs,
             found.transactions,
-            producer=found.producer,
+            producer=header.producer(),
             traffic=found.traffic,
         )
         return Mined(update, tuple(ordered), tuple(receipts))

@@ -24,6 +24,7 @@ from dexarb.chain.feed.way import WINDOW, ParentMissing, way_to
 from dexarb.chain.rpc import Rpc
 from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.market import MAX_REORG_DEPTH
+from dexarb.core.token import Address
 from dexarb.errors import BlocksMissing, OutsideError, ReorgTooDeep, RpcError
 
 BLOCKS_A_REQUEST = 8
@@ -44,13 +45,15 @@ _log = structlog.get_logger("dexarb.feed")
 class Received(NamedTuple):
     """A block as it arrived, proven as far as it can be.
 
-    Its parent is the block before it, or, after a reorganisation, an older block of ours.
+    Its parent is the block before it, or, after a reorganisation, an older block of ours. producer:
+    who made it, by its header.
     """
 
     block: Block
     contents: Contents
     witnesses: int
     backfilled: bool
+    producer: Address | None
 
     def update(self, seq: int) -> BlockUpdate:
         contents = self.contents
@@ -62,7 +65,7 @@ class Received(NamedTuple):
             contents.has_receipts,
             witnesses=self.witnesses,
             backfilled=self.backfilled,
-            producer=contents.producer,
+            producer=self.producer,
             traffic=contents.traffic,
         )
 
@@ -255,9 +258,8 @@ class BlockFeed:
         for contents, count in zip(found, counts, strict=False):
             header = self._path.popleft()
             witnesses = max(1, count) if contents.is_proven else 0
-            self._ready.append(
-                Received(header.block, contents, witnesses, self._is_late(header.block))
-            )
+            late = self._is_late(header.block)
+            self._ready.append(Received(header.block, contents, witnesses, late, header.producer()))
         self.stats.count(len(found), live=live)
 
     def _is_late(self, block: Block) -> bool:
