@@ -165,6 +165,7 @@ def _header(answer: Mapping[str, Any], fields: Sequence[str], *, is_sealed: bool
         for name in fields
         if name not in _BITS and answer.get(name) is not None
     }
+    values: dict[str, int | bytes] = {**ints, **rest}
     own_hash = octets(answer.get("hash"), 32, "hash")
     try:
         block = Block(
@@ -185,9 +186,9 @@ def _header(answer: Mapping[str, Any], fields: Sequence[str], *, is_sealed: bool
         logs_bloom=None if logs_bloom is None else int.from_bytes(logs_bloom, "big"),
         receipts_root=None if receipts_root is None else _hex(receipts_root),
         transaction_count=len(transactions) if isinstance(transactions, list) else None,
-        hash_matches=_hash_matches(answer, fields, {**ints, **rest}, own_hash),
+        hash_matches=_hash_matches(answer, fields, values, own_hash),
         miner=Address(_hex(rest["miner"])) if any(rest.get("miner", b"")) else None,
-        seal=seal_of({**ints, **rest}, fields) if is_sealed else None,
+        seal=seal_of(values, fields) if is_sealed else None,
     )
 
 
