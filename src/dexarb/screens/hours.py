@@ -16,7 +16,8 @@ from dexarb.screens.answer import Answer
 from dexarb.screens.status import Selection
 from dexarb.screens.tables import UNKNOWN, bar, percent, plain_table, signed_usd, usd
 from dexarb.store.ledger_figures import FillSums
-from dexarb.study.by_hour import hour_as_json, read_by_hour, win_rate
+from dexarb.study.by_hour import hour_as_json, read_by_hour
+from dexarb.study.performance import win_rate
 
 BAR = 16
 

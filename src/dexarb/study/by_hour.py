@@ -11,6 +11,7 @@ from dexarb.core.units import HOURS_PER_DAY, MICRO_USD
 from dexarb.store.ledger_figures import FillSums, sums_by_hour
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.ledger_rows import ALL_BLOCKS, BlockRange
+from dexarb.study.performance import win_rate
 
 _NOTHING = FillSums(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
@@ -38,9 +39,3 @@ def hour_as_json(hour: int, sums: FillSums) -> dict[str, Any]:
         "profit_usd": None if sums.unplaced else sums.net_micro_usd / MICRO_USD,
         "gas_cost_usd": sums.gas_cost_micro_usd / MICRO_USD,
     }
-
-
-def win_rate(sums: FillSums) -> float | None:
-    """Of what was filled, reverted or lost to the coin; None: nothing was, or it is not known."""
-    trades = sums.filled + sums.reverted + sums.lost
-    return None if sums.unplaced or not trades else sums.gained / trades

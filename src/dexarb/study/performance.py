@@ -8,7 +8,7 @@ from typing import Any
 
 from dexarb.core.trade import StrategyHash
 from dexarb.core.units import SECONDS_PER_DAY, usd_or_none
-from dexarb.store.ledger_figures import EpochTimes
+from dexarb.store.ledger_figures import EpochTimes, FillSums
 from dexarb.store.ledger_rows import MAX_INTEGER, StrategyTotals
 
 TELLS_FROM_S = 3600
@@ -41,15 +41,20 @@ def performance(
     period = periods.get(row.hash, Period(None, 0))
     if row.unplaced:
         return Performance(period.since, period.traded_s, None, None, None)
-    trades = row.filled + row.reverted + row.lost
     is_long = period.traded_s >= TELLS_FROM_S
     return Performance(
         period.since,
         period.traded_s,
         row.profit_micro_usd * SECONDS_PER_DAY // period.traded_s if is_long else None,
-        row.gained / trades if trades else None,
+        win_rate(row),
         drawdowns.get(row.hash, 0),
     )
+
+
+def win_rate(row: StrategyTotals | FillSums) -> float | None:
+    """Of what was filled, reverted or lost to the coin; None: nothing was, or it is not known."""
+    trades = row.filled + row.reverted + row.lost
+    return None if row.unplaced or not trades else row.gained / trades
 
 
 def performance_as_json(found: Performance) -> dict[str, Any]:
