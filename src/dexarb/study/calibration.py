@@ -51,8 +51,8 @@ class JudgedTransaction:
 
     is_arbitrage: they close a cycle with a gain, as settlement sees it. cycle: of an arbitrage
     whose swaps pass on exactly what they get, each pool once; amount_in and amount_out are its
-    ends, predicted what our code says of the whole, gas_units what our executor would use for it.
-    gas_under: the same by gas schedule. schedule: the one that holds by the chain's profile.
+    ends, predicted what our code says of the whole, gas_under what our executor would use for it by
+    gas schedule. schedule: the one that holds by the chain's profile.
     """
 
     index: int
@@ -62,9 +62,13 @@ class JudgedTransaction:
     amount_in: int = 0
     amount_out: int = 0
     predicted: int | None = None
-    gas_units: int | None = None
     gas_under: Mapping[ScheduleName, int] = field(default_factory=dict)
     schedule: ScheduleName = ETHEREUM.name
+
+    @property
+    def gas_units(self) -> int | None:
+        """Under the schedule that holds."""
+        return self.gas_under.get(self.schedule)
 
 
 def judge_block(market: Market, update: BlockUpdate) -> list[JudgedTransaction]:
@@ -150,10 +154,8 @@ def _arbitrage(
         for key, hop in zip(cycle.pools, hop_work(list(pools.values()), results), strict=True)
     ]
     under = {name: gas.under(schedule).units(work) for name, schedule in SCHEDULES.items()}
-    held, amount_out = gas.schedule.name, results[-1].amount_out
-    return JudgedTransaction(
-        index, tuple(swaps), True, cycle, *ends, amount_out, under[held], under, held
-    )
+    amount_out, held = results[-1].amount_out, gas.schedule.name
+    return JudgedTransaction(index, tuple(swaps), True, cycle, *ends, amount_out, under, held)
 
 
 def _chain(swaps: Sequence[JudgedSwap]) -> list[JudgedSwap] | None:
