@@ -12,8 +12,18 @@ from dexarb.core.route import CycleId
 from dexarb.search.result import Dust, no_dust
 from dexarb.search.scan import Scan
 from dexarb.study.searching import scanner_of
+from dexarb.study.walk import Moment, engine_on, moments
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.value import Valuation
+from tests.support.worlds.random_chain import RandomChain
+
+
+def walked(chain: RandomChain, blocks: int) -> Iterator[Moment]:
+    """Its next ones, which are busy."""
+    updates = [chain.mine(busy=8) for _ in range(blocks)]
+    for each in moments(engine_on(chain.first), updates):
+        assert isinstance(each, Moment)
+        yield each
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
@@ -18,10 +17,10 @@ from dexarb.study.backruns import Backrun, BackrunsFound, by_pair, to_be_had
 from dexarb.study.backruns_study import BackrunsStudy
 from dexarb.study.searching import scanner_of
 from dexarb.study.study import run as study_run
-from dexarb.study.walk import Moment, engine_on, moments
+from dexarb.study.walk import engine_on, moments
 from dexarb.trading.decide.triage import LeastGas
 from dexarb.trading.models.reality import REALITY
-from tests.oracles.inside import FreshPlace, fresh_places, net_of
+from tests.oracles.inside import FreshPlace, fresh_places, net_of, walked
 from tests.search.scanning import content
 from tests.support.worlds.random_chain import RandomChain
 from tests.support.worlds.small_chain import CHEAP, DEAR, SmallChain, keyframe, weth_pool
@@ -50,20 +49,13 @@ class Both:
     looked: dict[int, Looked]
 
 
-def walked(chain: RandomChain) -> Iterator[Moment]:
-    updates = [chain.mine(busy=8) for _ in range(BLOCKS)]
-    for each in moments(engine_on(chain.first), updates):
-        assert isinstance(each, Moment)
-        yield each
-
-
 @cache
 def compared(seed: int) -> Both:
     chain = RandomChain("backruns", seed, noise=0.0005)
     study = BackrunsStudy()
     looked = {}
     before = chain.first.block
-    for seen in walked(chain):
+    for seen in walked(chain, BLOCKS):
         study.add(seen)
         update = seen.update
         dust = partial(LeastGas(REALITY.gas).dust, market=seen.market, valuation=seen.valuation)

@@ -23,7 +23,7 @@ from dexarb.trading.decide.triage import LeastGas
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.tips import bids, keeps_order
 from dexarb.trading.models.value import Valuation
-from tests.oracles.inside import FreshPlace, fresh_places
+from tests.oracles.inside import FreshPlace, fresh_places, walked
 from tests.support.scenes import RIVAL, opened_and_taken
 from tests.support.worlds.random_chain import NATIVE, RandomChain
 from tests.support.worlds.small_chain import CHEAP, SmallChain, keyframe, weth_pool
@@ -72,20 +72,13 @@ class Both:
     runs: tuple[Backrun, ...]
 
 
-def walked(chain: RandomChain) -> Iterator[Moment]:
-    updates = [chain.mine(busy=8) for _ in range(BLOCKS)]
-    for each in moments(engine_on(chain.first), updates):
-        assert isinstance(each, Moment)
-        yield each
-
-
 @cache
 def compared(seed: int) -> Both:
     chain = RandomChain("map", seed, noise=0.0005)
     study, backruns = MapStudy(TIPS), BackrunsStudy()
     looked = {}
     before = chain.first.block
-    for seen in walked(chain):
+    for seen in walked(chain, BLOCKS):
         study.add(seen)
         backruns.add(seen)
         # What it is worth is asked later.
