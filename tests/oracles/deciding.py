@@ -21,7 +21,7 @@ from dexarb.trading.decide.desk import decision_id
 from dexarb.trading.models.competition import toss_ppm
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.seams import View
-from dexarb.trading.settle.chances import Place
+from dexarb.trading.settle.chances import Footing
 from dexarb.trading.strategy import StrategySettings
 
 MILLION = 1_000_000
@@ -329,7 +329,7 @@ class PlainLoop:
             p_fill = self.view.chances.p_fill_ppm(
                 cycle,
                 market.block.number - self.view.episodes.opened(cycle),
-                Place(settings.position, settings.latency_blocks, settings.competition_rate_ppm),
+                Footing(settings.position, settings.latency_blocks, settings.competition_rate_ppm),
                 priority_fee,
                 ordered=market.profile.ordering == "fee",
             )

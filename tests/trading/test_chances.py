@@ -20,7 +20,7 @@ from dexarb.core.trade import Position, SkipReason
 from dexarb.core.units import PPM
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.rivals import rivals
-from dexarb.trading.settle.chances import AGES, ENOUGH, PRIOR_PPM, Chances, Place
+from dexarb.trading.settle.chances import AGES, ENOUGH, PRIOR_PPM, Chances, Footing
 from dexarb.trading.strategy import StrategySettings
 from tests.support.worlds.blocks import GWEI, next_block, transaction
 from tests.support.worlds.engines import engine, plain
@@ -94,8 +94,8 @@ class Story:
         ordered: bool = True,
         age: int = 0,
     ) -> int:
-        place = Place(position, latency, competition_ppm)
-        return self.chances.p_fill_ppm(cycle, age, place, int(gwei * GWEI), ordered=ordered)
+        footing = Footing(position, latency, competition_ppm)
+        return self.chances.p_fill_ppm(cycle, age, footing, int(gwei * GWEI), ordered=ordered)
 
 
 def pooled(came: int, cases: int, otherwise: int) -> int:
@@ -231,8 +231,8 @@ def test_counts_are_those_of_a_plain_recount() -> None:
                 ]
                 wanted = pooled(sum(became), len(became), wanted)
             age = (0, *AGES)[group]
-            place = Place(position, 1, 0)
-            assert made.chances.p_fill_ppm(cycle, age, place, bid, ordered=True) == wanted
+            footing = Footing(position, 1, 0)
+            assert made.chances.p_fill_ppm(cycle, age, footing, bid, ordered=True) == wanted
     assert len({needed for _, _, needed, _ in cases}) > 3
     assert any(by_rival for *_, by_rival in cases)
 
@@ -282,7 +282,7 @@ def test_what_is_mostly_missed_is_not_sent_until_it_is_known_to_come() -> None:
     assert sent == len(net) == 1
     (gain,) = (each.decision.expected_net_micro_usd for each in net.values())
     made, sent, best = decided_after(0, weighed)
-    p = made.chances.p_fill_ppm(CYCLE, 1, Place(weighed.position, 1, 0), 0, ordered=True)
+    p = made.chances.p_fill_ppm(CYCLE, 1, Footing(weighed.position, 1, 0), 0, ordered=True)
     assert sent == 0
     assert best == (p * gain - (PPM - p) * 500_000) // PPM
     _, sent, best = decided_after(60, weighed)

@@ -9,7 +9,7 @@ from dexarb.core.pool import SwapGas
 from dexarb.core.saved import Nouns
 from dexarb.trading.episodes import EpisodesState
 from dexarb.trading.models.value import SavedMids
-from dexarb.trading.settle.chances import SavedChances
+from dexarb.trading.settle.chances import ChancesState
 from dexarb.trading.settle.evidence import SavedWatch
 
 
@@ -26,6 +26,6 @@ class EngineState(msgspec.Struct):
     episodes: EpisodesState
     ledger: LedgerState
     watches: list[SavedWatch]
-    chances: SavedChances | None
+    chances: ChancesState | None
     executor: bytes
     nouns: Nouns

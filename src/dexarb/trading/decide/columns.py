@@ -18,7 +18,7 @@ from dexarb.core.trade import Funding
 from dexarb.core.units import PPM
 from dexarb.trading.decide.arrays import LARGEST, Codes, Ints, Rows, as_column
 from dexarb.trading.decide.limit_columns import limit_columns, stopped
-from dexarb.trading.settle.chances import Place
+from dexarb.trading.settle.chances import Footing
 from dexarb.trading.strategy import StrategySettings
 
 Key = TypeVar("Key", bound=Hashable)
@@ -35,7 +35,7 @@ class Scope(NamedTuple):
 class Terms(NamedTuple):
     """All that the expected net of an opportunity depends on. Units as in StrategySettings.
 
-    place: where the chances count; None where they do not.
+    footing: where the chances count; None where they do not.
     """
 
     size: int
@@ -45,7 +45,7 @@ class Terms(NamedTuple):
     gas_cost: int | None
     haircut_ppm: int
     max_gas_price: int
-    place: Place | None
+    footing: Footing | None
 
 
 class TermsColumns(NamedTuple):
@@ -159,14 +159,14 @@ def terms_of_settings(settings: StrategySettings) -> Terms:
         gas_cost=settings.gas_cost_micro_usd,
         haircut_ppm=settings.slippage_haircut_ppm,
         max_gas_price=settings.max_gas_price,
-        place=place_of_settings(settings),
+        footing=footing_of_settings(settings),
     )
 
 
-def place_of_settings(settings: StrategySettings) -> Place | None:
+def footing_of_settings(settings: StrategySettings) -> Footing | None:
     if settings.min_expected_micro_usd is None:
         return None
-    return Place(settings.position, settings.latency_blocks, settings.competition_rate_ppm)
+    return Footing(settings.position, settings.latency_blocks, settings.competition_rate_ppm)
 
 
 def expected_at_least(settings: StrategySettings) -> int:

@@ -212,17 +212,17 @@ class Desk:
         haircut = -(-gain * terms.haircut_ppm // PPM)
         net = profit - cost - haircut
         offer = Offer(quote, bid, gas_price, net, capital, reserve)
-        return offer if terms.place is None else self._weighed(offer, opportunity.cycle, terms)
+        return offer if terms.footing is None else self._weighed(offer, opportunity.cycle, terms)
 
     def _weighed(self, offer: Offer, cycle: Cycle, terms: Terms) -> Offer:
         """With its chances. A miss is a run that the executor does not start, since whoever was
         first has moved the pools."""
-        assert terms.place is not None
+        assert terms.footing is not None
         market = self._view.market
         age = market.block.number - self._opened_at(cycle)
         ordered = market.profile.ordering == "fee"
         p_fill = self._view.chances.p_fill_ppm(
-            cycle, age, terms.place, offer.priority_fee, ordered=ordered
+            cycle, age, terms.footing, offer.priority_fee, ordered=ordered
         )
         miss = terms.gas_cost
         if miss is None:

@@ -53,7 +53,7 @@ _Group = tuple[CycleId, int, int]
 """Route, its hops, and the place of the age among AGES."""
 
 
-class Place(NamedTuple):
+class Footing(NamedTuple):
     """What of a strategy its chances depend on. latency: blocks until it can be included."""
 
     position: Position
@@ -61,7 +61,7 @@ class Place(NamedTuple):
     competition_ppm: int
 
 
-class SavedChances(msgspec.Struct):
+class ChancesState(msgspec.Struct):
     """groups: route, hops, age, and cases by what became of them. watched: cycles by number, and
     for how long they have been open. bids: of the latest block that had any, ascending."""
 
@@ -91,13 +91,13 @@ class Chances:
 
     # -- state --------------------------------------------------------------------------------
 
-    def state(self, nouns: NounWriter) -> SavedChances | None:
+    def state(self, nouns: NounWriter) -> ChancesState | None:
         """After a block; None before it has begun."""
         if not self.begun:
             return None
         now = self._journal[-1]
         watched = sorted(now.watched.items(), key=lambda each: each[0].id)
-        return SavedChances(
+        return ChancesState(
             [(*group, counts) for group, counts in sorted(self._by_route.items())],
             [(nouns.cycle(cycle), age) for cycle, age in watched],
             list(now.bids),
@@ -105,7 +105,7 @@ class Chances:
 
     @classmethod
     def from_state(
-        cls, state: SavedChances | None, nouns: NounReader, block_hash: BlockHash
+        cls, state: ChancesState | None, nouns: NounReader, block_hash: BlockHash
     ) -> Self:
         """As after the block."""
         chances = cls()
@@ -170,21 +170,23 @@ class Chances:
 
     # -- asking -------------------------------------------------------------------------------
 
-    def p_fill_ppm(self, cycle: Cycle, age: int, place: Place, bid: int, *, ordered: bool) -> int:
+    def p_fill_ppm(
+        self, cycle: Cycle, age: int, footing: Footing, bid: int, *, ordered: bool
+    ) -> int:
         """How likely a trade of the latest block is to be filled, rounded down.
 
         age: blocks for which the spread has been open. bid: wei per gas. ordered: whether a bid
         buys a place on this chain; where it does not, we come last.
         """
         tenths = _tenths(self._journal[-1].bids, bid) if ordered else 0
-        chance = PPM - place.competition_ppm
-        for ahead in range(place.latency - 1):
+        chance = PPM - footing.competition_ppm
+        for ahead in range(footing.latency - 1):
             chance = chance * self._share(cycle, age + ahead, lambda cases: cases[STAYED]) // PPM
 
         def came(cases: Sequence[int]) -> int:
-            return _came(cases, place.position, tenths)
+            return _came(cases, footing.position, tenths)
 
-        return chance * self._share(cycle, age + place.latency - 1, came) // PPM
+        return chance * self._share(cycle, age + footing.latency - 1, came) // PPM
 
     def _share(self, cycle: Cycle, age: int, came: Callable[[Sequence[int]], int]) -> int:
         hops, group = len(cycle.hops), _age_group(age)
