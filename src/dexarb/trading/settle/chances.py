@@ -198,9 +198,7 @@ def worth_gas(table: OpenCycles, dust: Callable[[Address], float]) -> Iterable[C
     """The open cycles that earn the gas of the cheapest trade. dust: by start token, in its
     smallest unit, what earns less."""
     least = np.array([dust(token) for token in table.index.start_tokens])
-    awake, rows = table.awake, table.rows
-    worth = awake[rows.profit[awake] >= least[rows.start[awake]]]
-    return map(table.cycle, worth.tolist())
+    return map(table.cycle, table.earning(least).tolist())
 
 
 def _pooled(
