@@ -96,11 +96,10 @@ class BlockSearch:
 def worths(opportunities: Collection[Opportunity], seen: Moment) -> dict[CycleId, Worth]:
     """Nothing of what has no price."""
     valuation, base_fee = seen.valuation, seen.update.block.base_fee_per_gas
-    native = seen.market.profile.wrapped_native
     found = {}
     for each in opportunities:
         gross = valuation.micro_usd(each.cycle.start_token, each.profit)
-        gas = valuation.cost_micro_usd(native, each.gas_units * base_fee)
+        gas = valuation.native_cost_micro_usd(each.gas_units * base_fee)
         if gross is not None and gas is not None and gross > gas:
             found[each.cycle.id] = Worth(each, gross, gross - gas)
     return found

@@ -84,9 +84,8 @@ class MapBlock:
         return worth.gross_micro_usd - self._cost(worth.opportunity.gas_units, tip)
 
     def _cost(self, gas_units: int, tip: int) -> int:
-        native = self._seen.market.profile.wrapped_native
         price = self._seen.update.block.base_fee_per_gas + tip
-        cost = self._seen.valuation.cost_micro_usd(native, gas_units * price)
+        cost = self._seen.valuation.native_cost_micro_usd(gas_units * price)
         # What is worth anything has a price for its gas; without one nothing is ever sent.
         return cost or 0
 

@@ -146,11 +146,10 @@ def findings(
 ) -> list[Finding]:
     """The opportunities with what they are worth, the best net first."""
     gas_price = market.block.base_fee_per_gas + market.profile.default_priority_fee
-    native = market.profile.wrapped_native
     found = []
     for opportunity in opportunities:
         gross = valuation.micro_usd(opportunity.cycle.start_token, opportunity.profit)
-        gas = valuation.cost_micro_usd(native, opportunity.gas_units * gas_price)
+        gas = valuation.native_cost_micro_usd(opportunity.gas_units * gas_price)
         net = gross - gas if gross is not None and gas is not None else None
         found.append(Finding(opportunity, gross, net, *_binding(market, opportunity)))
     return sorted(found, key=lambda each: (-(each.net_micro_usd or 0), each.opportunity.cycle.id))

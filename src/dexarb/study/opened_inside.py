@@ -158,7 +158,6 @@ class Look:
         if transaction is None:
             return Mover(index, is_arbitrage)
         priority_fee = transaction.effective_gas_price - self._block.base_fee_per_gas
-        native = self._seen.market.profile.wrapped_native
         return Mover(
             index,
             is_arbitrage,
@@ -166,5 +165,5 @@ class Look:
             transaction.sender,
             transaction.to,
             priority_fee,
-            self._seen.valuation.cost_micro_usd(native, priority_fee * transaction.gas_used),
+            self._seen.valuation.native_cost_micro_usd(priority_fee * transaction.gas_used),
         )

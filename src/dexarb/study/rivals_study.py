@@ -90,8 +90,7 @@ def _take(each: Arbitrage, transaction: Transaction | None, moment: Moment, who_
     if transaction is not None:
         who, sender = who_of(transaction), transaction.sender
         priority_fee = transaction.effective_gas_price - block.base_fee_per_gas
-        native = moment.market.profile.wrapped_native
-        bid = valuation.cost_micro_usd(native, priority_fee * transaction.gas_used)
+        bid = valuation.native_cost_micro_usd(priority_fee * transaction.gas_used)
     gain = least_gain_micro_usd(each, valuation)
     return Take(who, sender, block.number, gain, bid, _blocks_after(each, moment))
 

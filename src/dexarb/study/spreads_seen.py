@@ -181,7 +181,6 @@ class Sight:
         self, opportunities: Iterable[Opportunity], market: Market, amounts: _Amounts
     ) -> Iterator[tuple[Cycle, Sequence[int | None]]]:
         """Micro-USD after gas at the chain's default bid, at most at each size."""
-        native = market.profile.wrapped_native
         gas_price = market.block.base_fee_per_gas + market.profile.default_priority_fee
         for each in opportunities:
             token, best = each.cycle.start_token, each.amount_in
@@ -193,7 +192,7 @@ class Sight:
                 if not nets or at != best or cap < best:
                     at = min(cap, best)
                     quote = self._quote(each, at, market) if at else None
-                    nets.append(amounts.net(token, native, gas_price, quote))
+                    nets.append(amounts.net(token, gas_price, quote))
                 else:
                     nets.append(nets[-1])
             yield each.cycle, nets
@@ -238,14 +237,12 @@ class _Amounts:
             self._known[key] = self._valuation.amount(token, micro_usd)
         return self._known[key]
 
-    def net(
-        self, token: Address, native: Address, gas_price: int, quote: tuple[int, int] | None
-    ) -> int | None:
+    def net(self, token: Address, gas_price: int, quote: tuple[int, int] | None) -> int | None:
         """Micro-USD of (profit, gas units); None without them, or without a price."""
         if quote is None:
             return None
         gross = self._valuation.micro_usd(token, quote[0])
-        gas = self._valuation.cost_micro_usd(native, quote[1] * gas_price)
+        gas = self._valuation.native_cost_micro_usd(quote[1] * gas_price)
         return None if gross is None or gas is None else gross - gas
 
 

@@ -155,4 +155,4 @@ def _gas_of_two_pools(market: Market, valuation: Valuation) -> int | None:
     gas = REALITY.gas.under(market.next_gas_schedule)
     units = max(gas.units([HopWork(each, 0)] * 2) for each in market.swap_gas)
     gas_price = market.block.base_fee_per_gas + market.profile.default_priority_fee
-    return valuation.cost_micro_usd(market.profile.wrapped_native, units * gas_price)
+    return valuation.native_cost_micro_usd(units * gas_price)

@@ -52,7 +52,7 @@ def wins(moment: Moment) -> Iterator[Win]:
 def cost_micro_usd(moment: Moment, transaction: Transaction) -> int | None:
     """Of its gas and tip, rounded up; None without a price of the native token."""
     wei = transaction.gas_used * transaction.effective_gas_price
-    return moment.valuation.cost_micro_usd(moment.market.profile.wrapped_native, wei)
+    return moment.valuation.native_cost_micro_usd(wei)
 
 
 def collected(moment: Moment) -> frozenset[Address]:
@@ -66,7 +66,7 @@ def _win(
     gains: Mapping[Address, int],
     pools: tuple[SwapCount, ...],
 ) -> Win:
-    native, valuation = moment.market.profile.wrapped_native, moment.valuation
+    valuation = moment.valuation
     paid, base_fee = transaction.effective_gas_price, moment.update.block.base_fee_per_gas
     # Senders that pay nothing, or less than anybody else may, have no negative tip.
     base = min(paid, base_fee)
@@ -77,8 +77,8 @@ def _win(
         transaction.index,
         len(moment.update.transactions),
         _worth(gains, valuation),
-        valuation.cost_micro_usd(native, base * transaction.gas_used),
-        valuation.cost_micro_usd(native, (paid - base) * transaction.gas_used),
+        valuation.native_cost_micro_usd(base * transaction.gas_used),
+        valuation.native_cost_micro_usd((paid - base) * transaction.gas_used),
     )
 
 

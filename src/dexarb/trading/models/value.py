@@ -209,9 +209,13 @@ class Valuation:
         price = self.price(token)
         return None if price is None else rounded_up(amount * price)
 
+    def native_cost_micro_usd(self, wei: int) -> int | None:
+        """What is paid in the native token, rounded up; None without a price of it."""
+        return self.cost_micro_usd(self._wrapped_native, wei)
+
     def gas_cost_micro_usd(self, wei: int) -> int:
-        """What gas costs, rounded up. Raises MarketError without a price of the native token."""
-        cost = self.cost_micro_usd(self._wrapped_native, wei)
+        """The same of gas. Raises MarketError without a price of the native token."""
+        cost = self.native_cost_micro_usd(wei)
         if cost is None:
             raise MarketError(f"no price for the native token {self._wrapped_native}")
         return cost
