@@ -14,7 +14,7 @@ from dexarb.study.map_sends import MapBlock
 from dexarb.study.money_map import LADDER, MoneyMap, Rung, RungSums, Send, Sight
 from dexarb.study.opened_inside import Look, Shown, Standing
 from dexarb.study.order_meter import Order
-from dexarb.study.recent import Recent
+from dexarb.study.recent import RunningSums
 from dexarb.study.walk import Moment
 
 
@@ -26,34 +26,25 @@ class _After:
     to_send: Sequence[Opportunity]
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """What one block showed. seconds: from its parent on, 0 where it does not count."""
-
-    sends: Sequence[Send]
-    is_counted: bool
-    seconds: int
-    order: Order
-    after: _After
-
-
 @dataclass(slots=True)
 class _Sums:
-    """Mutable."""
+    """Mutable. seconds: of the blocks that count, each from its parent on. after: the newest."""
 
+    rungs: dict[Rung, RungSums]
     blocks: int = 0
     counted: int = 0
     seconds: int = 0
     order: Order = field(default_factory=Order)
-    rungs: dict[Rung, RungSums] = field(default_factory=dict)
+    after: _After | None = None
 
-    def add(self, shown: _Block) -> None:
-        self.blocks += 1
-        self.counted += shown.is_counted
-        self.seconds += shown.seconds
-        self.order.fold(shown.order)
-        for send in shown.sends:
-            self.rungs[send.rung].add(send)
+    def fold(self, other: _Sums) -> None:
+        self.blocks += other.blocks
+        self.counted += other.counted
+        self.seconds += other.seconds
+        self.order.fold(other.order)
+        for rung, each in other.rungs.items():
+            self.rungs[rung].fold(each)
+        self.after = other.after
 
 
 class MapStudy:
@@ -66,58 +57,46 @@ class MapStudy:
     def __init__(self, tips: Sequence[int] = LADDER) -> None:
         self._rungs = [Rung(sight, tip) for sight in Sight for tip in tips]
         self._search = BlockSearch()
-        self._settled = self._nothing()
-        self._settled_after: _After | None = None
-        self._recent = Recent[_Block]()
+        self._sums = RunningSums(self._nothing)
         self._market: Market | None = None
 
     def add(self, seen: Moment) -> None:
         block, self._market = seen.update.block, seen.market
-        newest = self._recent.newest
-        before = newest.after if newest is not None else self._settled_after
+        before = self._sums.newest.after
         if before is not None and before.standing.block_hash != block.parent_hash:
             before = None
-        settled = self._recent.add(block.hash, self._look(seen, before))
-        if settled is not None:
-            self._settled.add(settled)
-            self._settled_after = settled.after
+        self._sums.add(block.hash, self._look(seen, before))
 
     def rewind(self, block_hash: BlockHash) -> None:
-        self._recent.rewind(block_hash)
+        self._sums.rewind(block_hash)
 
     def answer(self) -> MoneyMap:
         """Raises MarketError before the first block."""
         if self._market is None:
             raise MarketError("no block has been looked at yet")
-        sums = self._nothing()
-        settled = self._settled
-        sums.blocks, sums.counted, sums.seconds = settled.blocks, settled.counted, settled.seconds
-        sums.order.fold(settled.order)
-        for rung, each in settled.rungs.items():
-            sums.rungs[rung].fold(each)
-        for shown in self._recent:
-            sums.add(shown)
+        sums = self._sums.total()
         return MoneyMap(
             sums.blocks, sums.counted, sums.seconds, sums.order, sums.rungs, self._market
         )
 
     def _nothing(self) -> _Sums:
-        return _Sums(rungs={rung: RungSums() for rung in self._rungs})
+        return _Sums({rung: RungSums() for rung in self._rungs})
 
-    def _look(self, seen: Moment, before: _After | None) -> _Block:
+    def _look(self, seen: Moment, before: _After | None) -> _Sums:
         places = list(self._search.places(seen))
         shown = Look(seen, before.standing if before else None).through(places)
         block = MapBlock(seen, places)
+        sums = self._nothing()
+        sums.blocks, sums.order = 1, shown.order
+        sums.after = _After(shown.after, _to_send(shown, places[-1].worths))
         # Of the first block nobody knows what was open before it.
-        is_counted = before is not None and block.is_ordered
-        after = _After(shown.after, _to_send(shown, places[-1].worths))
-        if before is None or not is_counted:
-            return _Block((), False, 0, shown.order, after)
-        sends = [
-            *self._behind_blocks(block, before.to_send, seen.market),
-            *self._behind_triggers(block, shown),
-        ]
-        return _Block(sends, True, seen.market.pace, shown.order, after)
+        if before is not None and block.is_ordered:
+            sums.counted, sums.seconds = 1, seen.market.pace
+            for send in self._behind_blocks(block, before.to_send, seen.market):
+                sums.rungs[send.rung].add(send)
+            for send in self._behind_triggers(block, shown):
+                sums.rungs[send.rung].add(send)
+        return sums
 
     def _behind_blocks(
         self, block: MapBlock, to_send: Sequence[Opportunity], market: Market

@@ -73,6 +73,12 @@ class RunningSums(Generic[Sums]):
         if settled is not None:
             self._settled.fold(settled)
 
+    @property
+    def newest(self) -> Sums:
+        """Of the newest block, or all that has settled where none can die."""
+        newest = self._recent.newest
+        return self._settled if newest is None else newest
+
     def rewind(self, block_hash: BlockHash) -> list[Sums]:
         """See Recent."""
         return self._recent.rewind(block_hash)
