@@ -188,6 +188,16 @@ def test_who_stands_behind_the_trigger_displaces_the_rival() -> None:
     assert cheap - dear == pytest.approx(gas * 0.5e-18 * MICRO_USD, abs=2)
 
 
+def test_the_chains_own_are_not_seen_where_nobody_has_to_pay_either() -> None:
+    chain = SmallChain(keyframe())
+    quiet, opened = chain.mine(base_fee=0), chain.mine(weth_pool(CHEAP, 2_450), base_fee=0)
+    (trigger,) = opened.transactions
+    for price, sends in ((1, 1), (0, 0)):
+        paid = structs.replace(trigger, effective_gas_price=price)
+        found = mapped(chain, [quiet, replace(opened, transactions=(paid,))])
+        assert found.rungs[Rung(Sight.TRIGGERS, 25 * GWEI)].sends == sends
+
+
 def test_no_place_is_told_where_tips_are_out_of_order() -> None:
     chain = SmallChain(replace(keyframe(), profile=replace(keyframe().profile, ordering="unknown")))
     found = mapped(chain, [chain.mine(), chain.mine(weth_pool(CHEAP, 2_450)), chain.mine()])

@@ -15,6 +15,7 @@ from dexarb.study.money_map import Rung, Send, Sight
 from dexarb.study.walk import Moment
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.rivals import arbitrages
+from dexarb.trading.models.tips import is_own
 
 
 class MapBlock:
@@ -29,6 +30,8 @@ class MapBlock:
         self._places = places
         self._behind = [each.index + 1 for each in places]
         self._by_fee = REALITY.order.places(seen.market, seen.update, seen.valuation)
+        base_fee = seen.update.block.base_fee_per_gas
+        self._own = {each.index for each in seen.update.transactions if is_own(each, base_fee)}
         profile, number = seen.market.profile, seen.update.block.number
         self._room = REALITY.room.room(seen.update, profile.tip_floor(number))
         self._gas = REALITY.gas.under(profile.gas_schedule(number))
@@ -37,6 +40,10 @@ class MapBlock:
     def is_ordered(self) -> bool:
         """Whether a place by tip can be told."""
         return self._by_fee.is_known(Position.FEE)
+
+    def is_own(self, index: int) -> bool:
+        """Whether that transaction is one of the chain's own."""
+        return index in self._own
 
     def send(
         self, cycle: Cycle, rung: Rung, gas_units: int, trigger: tuple[int, int] | None

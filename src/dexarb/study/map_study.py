@@ -116,7 +116,7 @@ class MapStudy:
             )
             for run in shown.opened.values()
             # The chain's own transactions nobody sees coming.
-            if run.trigger.priority_fee is not None and run.trigger.priority_fee >= 0
+            if run.trigger.priority_fee is not None and not block.is_own(run.trigger.index)
             for rung in self._rungs
             if rung.sight is Sight.TRIGGERS
         ]
