@@ -12,7 +12,9 @@ from dexarb.core.inside import InsideBlock
 from dexarb.core.market import Market
 from dexarb.core.pool import PoolKey
 from dexarb.core.route import CycleId
+from dexarb.core.token import Address
 from dexarb.core.trade import Opportunity
+from dexarb.core.traffic import Change, Flow, SwapCount, Traffic
 from dexarb.study.backruns import Backrun, BackrunsFound, by_pair, to_be_had
 from dexarb.study.backruns_study import BackrunsStudy
 from dexarb.study.searching import scanner_of
@@ -23,7 +25,7 @@ from dexarb.trading.models.reality import REALITY
 from tests.oracles.inside import FreshPlace, fresh_places, net_of, walked
 from tests.search.scanning import content
 from tests.support.worlds.random_chain import RandomChain
-from tests.support.worlds.small_chain import CHEAP, DEAR, SmallChain, keyframe, weth_pool
+from tests.support.worlds.small_chain import CHEAP, DEAR, USDC, SmallChain, keyframe, weth_pool
 
 SEEDS = range(3)
 BLOCKS = 24
@@ -228,3 +230,18 @@ def test_a_cycle_that_is_worth_more_is_a_spread_of_its_own() -> None:
         0,
         1,
     ]
+
+
+def test_who_closes_it_through_a_pool_that_is_not_collected_takes_it_by_his_flow() -> None:
+    chain = SmallChain(keyframe())
+    updates = [chain.mine(), chain.mine(weth_pool(CHEAP, 2_450), weth_pool(CHEAP, 2_500))]
+    swaps = SwapCount(Address(CHEAP), "uniswap_v2", 2), SwapCount(Address("0xe1"), "curve", 1)
+    flow = Flow(1, (0, 1), True, (), (Change(USDC, "60000000"),))
+    (untold,) = study_run(BackrunsStudy(), moments(engine_on(chain.first), updates)).runs
+    updates[1] = replace(updates[1], traffic=Traffic(swaps, (flow,)))
+    (told,) = study_run(BackrunsStudy(), moments(engine_on(chain.first), updates)).runs
+    assert untold.taken_inside is None
+    assert told.taken_inside is not None
+    assert untold.ended_inside is not None
+    assert (told.ended_inside, told.transactions_between) == (told.taken_inside, 0)
+    assert told.taken_inside.before_micro_usd == untold.ended_inside.before_micro_usd

@@ -17,7 +17,8 @@ from dexarb.study.order_meter import Order
 class Mover:
     """A transaction that moved pools. index: its place in its block. hash, sender, to and what it
     bid, in wei per gas and in micro-USD for all of its gas, are None where the node gave no
-    receipts, the latter also without a price. is_arbitrage: it closed a cycle with a gain."""
+    receipts, the latter also without a price. is_arbitrage: by its swaps in our pools, or by its
+    flow."""
 
     index: int
     is_arbitrage: bool

@@ -14,7 +14,7 @@ from dexarb.study.inside_blocks import Place, Worth
 from dexarb.study.money_map import Rung, Send, Sight
 from dexarb.study.walk import Moment
 from dexarb.trading.models.reality import REALITY
-from dexarb.trading.models.rivals import arbitrages
+from dexarb.trading.models.rivals import rivals
 from dexarb.trading.models.tips import is_own
 
 
@@ -109,5 +109,5 @@ class MapBlock:
         targets = {each.index: each.to for each in self._seen.update.transactions}
         return {
             each.transaction_index: targets.get(each.transaction_index)
-            for each in arbitrages(self._seen.market)
+            for each in rivals(self._seen.market, self._seen.update)
         }

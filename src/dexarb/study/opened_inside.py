@@ -12,7 +12,7 @@ from dexarb.study.backruns import Backrun, End, Mover, RunKey
 from dexarb.study.inside_blocks import Place, Worth, Worths
 from dexarb.study.order_meter import Order, order_of
 from dexarb.study.walk import Moment
-from dexarb.trading.models.rivals import arbitrages
+from dexarb.trading.models.rivals import rivals
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Look:
         self._ended: dict[RunKey, End] = {}
         self._seen = seen
         self._transactions = {each.index: each for each in seen.update.transactions}
-        self._arbitrages = {each.transaction_index for each in arbitrages(seen.market)}
+        self._arbitrages = {each.transaction_index for each in rivals(seen.market, seen.update)}
 
     def through(self, places: Iterable[Place]) -> Shown:
         """places: all of the block, from its top on."""
