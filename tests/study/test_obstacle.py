@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dexarb.core.trade import Funding, Position, SkipReason
+from dexarb.core.trade import OF_A_BOT, Funding, Position, SkipReason
 from dexarb.study.funnel import Miss, funnel
 from dexarb.study.obstacle import PARAMETERS, UNKNOWN, Costs, nothing_paid, obstacle
 from tests.support.worlds.blocks import GWEI
@@ -50,7 +50,8 @@ def test_what_no_parameter_changes_is_no_obstacle() -> None:
 
 
 def test_every_reason_that_a_parameter_changes_has_one() -> None:
-    assert set(SkipReason) - PARAMETERS.keys() == {R.POOL_BUSY, R.NO_PRICE, R.DECLINED}
+    without = set(SkipReason) - PARAMETERS.keys()
+    assert without == {R.POOL_BUSY, R.NO_PRICE, R.DECLINED} | OF_A_BOT
 
 
 @pytest.mark.parametrize(("sent", "told"), [(9, None), (10, "priority_fee_gwei")])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dexarb.core.market import Market
 from dexarb.core.token import Address
-from dexarb.core.trade import SkipReason
+from dexarb.core.trade import OF_A_BOT, SkipReason
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.models.reality import REALITY
@@ -82,7 +82,7 @@ def same_skips(counted: SkipTally, expected: Outcome, view: View) -> None:
             assert each.best == max(exact)
 
 
-EVERY_REASON = {each.value for each in SkipReason} - {"disabled", "declined"}
+EVERY_REASON = set(SkipReason) - OF_A_BOT - {SkipReason.DISABLED, SkipReason.DECLINED}
 
 
 def test_columns_are_the_plain_loop() -> None:

@@ -128,6 +128,8 @@ class SkipReason(StrEnum):
     """Why a strategy let an opportunity pass; the first that applies, in this order.
 
     DISABLED: it has failed in its own code. DECLINED: an own strategy that could, did not want it.
+    Then those of a bot that sends: NOT_ARMED, it sends nothing now. AVOIDED: a pool or token has
+    come to something else than was computed. BOT_BUSY: another of its trades is worth more.
     """
 
     DISABLED = "disabled"
@@ -146,7 +148,13 @@ class SkipReason(StrEnum):
     CONSECUTIVE_LOSSES = "consecutive_losses"
     POOL_BUSY = "pool_busy"
     DECLINED = "declined"
+    NOT_ARMED = "not_armed"
+    AVOIDED = "avoided"
+    BOT_BUSY = "bot_busy"
 
+
+OF_A_BOT = frozenset({SkipReason.NOT_ARMED, SkipReason.AVOIDED, SkipReason.BOT_BUSY})
+"""On paper nobody has these."""
 
 REASONS = tuple(SkipReason)
 REASON_CODE = {reason: code for code, reason in enumerate(REASONS)}

@@ -125,15 +125,15 @@ _REMEDIES = {
 
 
 @contextmanager
-def ledger_errors(path: Path) -> Iterator[None]:
+def ledger_errors(path: Path, what: str = "ledger") -> Iterator[None]:
     """SQLite's errors become StoreErrors."""
     try:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        raise StoreError(path, f"ledger: {error}", _REMEDIES.get(code)) from error
+        raise StoreError(path, f"{what}: {error}", _REMEDIES.get(code)) from error
     except OverflowError as error:
-        raise StoreError(path, f"ledger: a number does not fit into 64 bits: {error}") from error
+        raise StoreError(path, f"{what}: a number does not fit into 64 bits: {error}") from error
 
 
 def create(connection: sqlite3.Connection, chain_id: int, history: str) -> None:

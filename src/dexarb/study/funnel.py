@@ -29,6 +29,9 @@ EXPLAINED: Mapping[SkipReason, str] = {
     SkipReason.CONSECUTIVE_LOSSES: "too many losses in a row",
     SkipReason.POOL_BUSY: "a spread is taken once",
     SkipReason.DECLINED: "it could, but did not want",
+    SkipReason.NOT_ARMED: "the bot is not armed",
+    SkipReason.AVOIDED: "a pool or token has failed before",
+    SkipReason.BOT_BUSY: "another trade is worth more",
 }
 
 SCOPE = frozenset({SkipReason.PAIR, SkipReason.HOPS})

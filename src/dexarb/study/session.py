@@ -38,6 +38,7 @@ from dexarb.study.searching import scanner_of
 from dexarb.trading.decide.arrays import Codes
 from dexarb.trading.decide.custom import Factories
 from dexarb.trading.decide.limit_columns import limit_columns, stopped
+from dexarb.trading.decide.one_bot import Door, OneBot
 from dexarb.trading.decide.own_strategies import OwnStrategies
 from dexarb.trading.decide.recorded import Recorded
 from dexarb.trading.decide.threshold import ThresholdStrategies
@@ -78,18 +79,21 @@ class Session:
         max_state_age_s: float,
         factories: Factories | None = None,
         first_seq: int | None = None,
+        door: Door | None = None,
         on_way: Callable[[Entry], None] = lambda _: None,
     ) -> None:
         """executor: where decisions go, new and empty. reality: the executor's. factories: of own
         strategies, by kind. first_seq: the keyframe that a new ledger begins at; without it the
-        newest that lies 128 blocks deep. on_way: is shown the entries that a `take` goes through
-        once more, which can be many. Raises StoreError."""
+        newest that lies 128 blocks deep. door: of a bot that sends; strategies on paper do not
+        know of each other. on_way: is shown the entries that a `take` goes through once more,
+        which can be many. Raises StoreError."""
         self._reader = reader
         self._ledger = ledger
         self.max_state_age_s = max_state_age_s
         self._executor = executor
         self._reality = reality.on(start(reader, before=0).profile)
         self._factories = {} if factories is None else factories
+        self._door = door
         self._unwritten: Unwritten | None = None
         self._announced: tuple[StrategySettings, ...] | None = None
         self.ledger_seq = ledger.seq
@@ -260,7 +264,8 @@ class Session:
         built_in = [each for each in self._settings if each.kind == THRESHOLD]
         threshold = ThresholdStrategies(built_in, self._reality)
         self._strategies = (Recorded(threshold), Recorded(self._own))
-        self.engine.use(self._strategies)
+        one_bot = self._door and OneBot(self._strategies, self._door)
+        self.engine.use([one_bot] if one_bot else self._strategies)
         self.engine.weighing = weighs_misses(self._settings)
         self.engine.search(max((each.max_hops for each in self._settings), default=FEWEST_HOPS))
         self.engine.deciding = True

@@ -5,6 +5,7 @@ With zero trades this is the most important table of the program.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -52,6 +53,11 @@ class SkipTally:
 
     def __init__(self) -> None:
         self._groups: dict[int, _Group] = {}
+        self._single: Counter[tuple[StrategyHash, SkipReason]] = Counter()
+
+    def note_one(self, strategy: StrategyHash, reason: SkipReason) -> None:
+        """One strategy let one opportunity pass, by no threshold."""
+        self._single[strategy, reason] += 1
 
     def counters(self, hashes: tuple[StrategyHash, ...], needed: Thresholds) -> Counters:
         """To count in until the next drain: those of a group, known by the tuple itself.
@@ -86,6 +92,9 @@ class SkipTally:
                     int(block[code, row]) if missed else None,
                 )
         self._groups.clear()
+        for (strategy, reason), once in sorted(self._single.items()):
+            yield SkipCount(strategy, hour, reason, once)
+        self._single.clear()
 
 
 @kernel_part

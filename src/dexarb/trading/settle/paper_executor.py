@@ -91,13 +91,17 @@ class PaperExecutor:
         self._settled = deque(self._settled, maxlen=blocks + 1)
 
     def submit(self, decisions: Sequence[Decision], valuation: Valuation) -> None:
-        quotes = _TokenPrices(valuation)
+        quotes = TokenPrices(valuation)
         for decision in decisions:
             prices = quotes.of(decision)
             if prices is None:
                 raise ValueError(f"decision {decision.id} has no price, so nobody can value it")
             self._sent += 1
             self._open[decision.id] = _Sent(decision, self._sent, prices, decision.first_block)
+
+    def holds(self, decision: DecisionId) -> bool:
+        """Whether it is under way."""
+        return decision in self._open
 
     def restart(self) -> None:
         self._settled.clear()
@@ -123,7 +127,7 @@ class PaperExecutor:
         settlement = Settlement(market, update, valuation, self._reality)
         tip_floor = market.profile.tip_floor(block.number)
         room, gas = self._reality.room.room(update, tip_floor), self._reality.gas
-        quotes = _TokenPrices(valuation)
+        quotes = TokenPrices(valuation)
         fills: list[Fill] = []
         for sent in due:
             decision = sent.decision
@@ -165,7 +169,7 @@ class PaperExecutor:
             self._open = {sent.decision.id: sent for sent in under_way}
 
 
-class _TokenPrices:
+class TokenPrices:
     """Prices of one moment, by start token; both at once, so that they are of the same block."""
 
     def __init__(self, valuation: Valuation) -> None:

@@ -82,6 +82,23 @@ _Rotation = tuple[CycleId, PoolKey]
 """A cycle uses no pool twice, so its id and first pool say all."""
 
 
+def worth(
+    amount_in: int,
+    amount_out: int,
+    gas_used: int,
+    gas_price: int,
+    prices: Prices,
+    *,
+    fixed_cost: int | None = None,
+) -> tuple[int, int]:
+    """(gas cost, net) in micro-USD at the prices before the block: cost up, profit down, and
+    neither beyond what any trade can be worth. gas_price in wei; fixed_cost: instead of the gas."""
+    cost = rounded_up(gas_used * gas_price * prices.native) if fixed_cost is None else fixed_cost
+    profit = rounded_down((amount_out - amount_in) * prices.start_token)
+    net = max(-MOST_MICRO_USD, min(profit - cost, MOST_MICRO_USD))
+    return min(cost, MOST_MICRO_USD), net
+
+
 class Settlement:
     """Of one block: the one that the market has just applied. valuation stands before it."""
 
@@ -117,6 +134,18 @@ class Settlement:
         if result is None:
             result = self._results[key] = self._result(decision, prices)
         return Fill(decision, self._block, *result)
+
+    def at(self, decision: Decision, prices: Prices, place: int, gas_price: int) -> Fill:
+        """What a decision comes to behind so many transactions of this block, whatever it bids, at
+        measured gas and without any coin: the twin of a run that was really there.
+
+        gas_price: in wei, base fee included. Raises KeyError where a pool is not followed any more.
+        """
+        before = bisect_left(self._touched_by(decision.cycle), place)
+        real = decision._replace(fixed_gas_cost_micro_usd=None, competition_lost=False)
+        outcome = self._outcome(real, before)
+        cost, net = self._value(real, outcome, gas_price, prices)
+        return Fill(decision, self._block, place, *outcome, gas_price, cost, net, (net, net))
 
     def expired(self, decision: Decision) -> Fill:
         return Fill(decision, self._block, *EXPIRED)
@@ -198,14 +227,10 @@ class Settlement:
     def _value(
         decision: Decision, outcome: _Settled, gas_price: int, prices: Prices
     ) -> tuple[int, int]:
-        """(gas cost, net) in micro-USD at the prices before the block: cost up, profit down, and
-        neither beyond what any trade can be worth."""
-        cost = decision.fixed_gas_cost_micro_usd
-        if cost is None:
-            cost = rounded_up(outcome.gas_used * gas_price * prices.native)
-        profit = rounded_down((outcome.amount_out - outcome.amount_in) * prices.start_token)
-        net = max(-MOST_MICRO_USD, min(profit - cost, MOST_MICRO_USD))
-        return min(cost, MOST_MICRO_USD), net
+        """As `worth`, at the decision's own cost where it has one."""
+        amounts = outcome.amount_in, outcome.amount_out
+        fixed = decision.fixed_gas_cost_micro_usd
+        return worth(*amounts, outcome.gas_used, gas_price, prices, fixed_cost=fixed)
 
     # -- runs ---------------------------------------------------------------------------------
 

@@ -1,0 +1,147 @@
+"""What a trade is on its way to the chain, and how it ends there: the nouns of the journal."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple, NewType
+
+from dexarb.core.block import BlockRef
+from dexarb.core.token import Address
+from dexarb.core.trade import Decision, DecisionId, FillStatus
+
+TransactionHash = NewType("TransactionHash", str)
+"""0x and 64 lower-case hexadecimal digits."""
+
+
+class Intent(NamedTuple):
+    """A decision that is to be sent. seq: the entry of the history behind which it was made.
+    lane: the operator's account that sends it."""
+
+    decision: Decision
+    seq: int
+    lane: Address
+
+
+class Signed(NamedTuple):
+    """A transaction of a lane that may be out there from now on.
+
+    decision: what it runs; None for one that only uses its nonce up. max_fee and tip in wei per
+    gas, deadline_block: the last in which the executor lets it run, 0 where there is none.
+    """
+
+    hash: TransactionHash
+    lane: Address
+    nonce: int
+    decision: DecisionId | None
+    max_fee: int
+    tip: int
+    gas_limit: int
+    deadline_block: int
+
+
+class Answer(StrEnum):
+    """What a way of sending said of a transaction.
+
+    KNOWN counts as taken. UNKNOWN: no answer came, so it may be out there or not.
+    """
+
+    TAKEN = "taken"
+    KNOWN = "known"
+    NONCE_TOO_LOW = "nonce_too_low"
+    UNDERPRICED = "underpriced"
+    NO_FUNDS = "no_funds"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Offer(NamedTuple):
+    """A signed transaction was given to a way of sending. at: UNIX seconds. said: the answer's own
+    words, without secrets."""
+
+    hash: TransactionHash
+    way: str
+    at: float
+    answer: Answer
+    said: str = ""
+
+
+class ControlKind(StrEnum):
+    """ARM and DISARM: whether anything new is sent. DROP: a decision that will never be sent.
+    AVOID and TRUST: pools or tokens that no trade may pass, and may again."""
+
+    ARM = "arm"
+    DISARM = "disarm"
+    DROP = "drop"
+    AVOID = "avoid"
+    TRUST = "trust"
+
+
+class Control(NamedTuple):
+    """What somebody, or a limit, has ordered; it holds from entry `seq` of the history on.
+
+    subject: the decision, pool or token that it is about, empty where it is about the bot. reason:
+    in words. at: UNIX seconds, for people.
+    """
+
+    seq: int
+    kind: ControlKind
+    reason: str
+    subject: str = ""
+    at: float = 0.0
+
+
+class Difference(StrEnum):
+    """How the chain's result of a trade and that of its twin differ.
+
+    GAS: only what it used, beyond what the model allows for. MODEL: status or amounts, which is an
+    error of ours until it is explained. UNKNOWN: nothing follows, as the block was not proven or
+    the history does not tell of all pools.
+    """
+
+    NONE = "none"
+    GAS = "gas"
+    MODEL = "model"
+    UNKNOWN = "unknown"
+
+
+class Outcome(NamedTuple):
+    """What a run came to. Amounts in the start token's smallest unit, net in micro-USD."""
+
+    status: FillStatus
+    amount_out: int
+    gas_used: int
+    net_micro_usd: int
+
+
+class Twin(NamedTuple):
+    """A trade as the chain carried it out, beside itself on paper at the very place: behind the
+    transactions that really came before. twin: None where that is unknown."""
+
+    decision: Decision
+    hash: TransactionHash
+    block: BlockRef
+    place: int
+    live: Outcome
+    twin: Outcome | None
+    difference: Difference
+
+
+class Paper(NamedTuple):
+    """The same decision by the paper trader's own rules: what it had said without being sent.
+
+    own_effect: the real trade stood before it on the chain, so that later swaps depended on it.
+    """
+
+    decision: DecisionId
+    block: BlockRef
+    place: int
+    outcome: Outcome
+    own_effect: bool
+
+
+class Surprise(NamedTuple):
+    """A transaction of one of our accounts that nobody here has signed."""
+
+    block: BlockRef
+    hash: TransactionHash
+    lane: Address

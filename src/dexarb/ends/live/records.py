@@ -1,0 +1,82 @@
+"""What the journal says, for the fold that asks it in every block: in memory, and complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dexarb.core.route import Cycle
+from dexarb.core.sending import Control, ControlKind, Signed, TransactionHash
+from dexarb.core.token import Address
+from dexarb.core.trade import DecisionId
+
+
+class Records:
+    """Mutable. A record is added when the journal has it, never before.
+
+    What is asked for an entry of the history heeds the controls that hold from there on, so that a
+    replay finds what held then.
+    """
+
+    def __init__(self, signed: Iterable[Signed] = (), controls: Iterable[Control] = ()) -> None:
+        self._signed: dict[str, Signed] = {}
+        self._nonces: dict[DecisionId, set[tuple[Address, int]]] = {}
+        self._controls: list[Control] = []
+        for one in signed:
+            self.add_signed(one)
+        for control in controls:
+            self.add_control(control)
+
+    def add_signed(self, signed: Signed) -> None:
+        self._signed[signed.hash] = signed
+        if signed.decision is not None:
+            nonces = self._nonces.setdefault(signed.decision, set())
+            nonces.add((signed.lane, signed.nonce))
+
+    def add_control(self, control: Control) -> None:
+        self._controls.append(control)
+
+    def signed(self, hash_: str) -> Signed | None:
+        """By the transaction's hash; None for one that is not ours."""
+        return self._signed.get(TransactionHash(hash_))
+
+    def nonces(self, decision: DecisionId) -> frozenset[tuple[Address, int]]:
+        """Lane and nonce of all that was signed for a decision."""
+        return frozenset(self._nonces.get(decision, ()))
+
+    def all_signed(self) -> tuple[Signed, ...]:
+        """In the order in which they were signed."""
+        return tuple(self._signed.values())
+
+    def disarmed_by(self, seq: int) -> str | None:
+        """Why nothing may be sent behind that entry; None while it may."""
+        reason: str | None = "nobody has armed it yet"
+        for each in self._controls:
+            if each.seq <= seq and each.kind in (ControlKind.ARM, ControlKind.DISARM):
+                reason = None if each.kind is ControlKind.ARM else each.reason
+        return reason
+
+    def dropped(self, seq: int) -> frozenset[str]:
+        """The decisions of which it is known behind that entry that nobody will ever send them."""
+        return frozenset(
+            each.subject
+            for each in self._controls
+            if each.kind is ControlKind.DROP and each.seq <= seq
+        )
+
+    def avoided(self, seq: int) -> dict[str, str]:
+        """Pools and tokens that no trade may pass behind that entry, and why."""
+        found: dict[str, str] = {}
+        for each in self._controls:
+            if each.seq > seq:
+                continue
+            if each.kind is ControlKind.AVOID:
+                found[each.subject] = each.reason
+            elif each.kind is ControlKind.TRUST:
+                found.pop(each.subject, None)
+        return found
+
+    def avoids(self, cycle: Cycle, seq: int) -> bool:
+        avoided = self.avoided(seq)
+        return bool(avoided) and not avoided.keys().isdisjoint(
+            [*cycle.pools, *(hop.token_in for hop in cycle.hops)]
+        )
