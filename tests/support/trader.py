@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dexarb.alerts.alerts import Alerts
-from dexarb.apps.trader import PaperTrader
+from dexarb.apps.end import PaperEnd
+from dexarb.apps.trader import Trader
 from dexarb.apps.watch import FileWatch
 from dexarb.config.paper import load_paper
 from dexarb.store.history_reader import HistoryReader
@@ -26,4 +27,5 @@ def run_trader(
     with LedgerDb.open(world.ledger, chain_id=CHAIN_ID, history=world.history) as ledger:
         watch, reader = FileWatch(world.config), HistoryReader(world.history)
         config, signals = load_paper(world.config), ScriptedSignals(happens)
-        PaperTrader(config, watch, reader, ledger, signals, reality, alerts=alerts).run()
+        end = PaperEnd(reality)
+        Trader(config, watch, reader, ledger, signals, reality, end, alerts=alerts).run()

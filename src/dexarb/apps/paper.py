@@ -9,9 +9,10 @@ from pathlib import Path
 import structlog
 
 from dexarb.alerts.alerts import Alerts
+from dexarb.apps.end import PaperEnd
 from dexarb.apps.process import Signals, keep_files_private, name_process, start_logging
 from dexarb.apps.supervisor import Supervisor
-from dexarb.apps.trader import PaperTrader
+from dexarb.apps.trader import Trader
 from dexarb.apps.watch import FileWatch
 from dexarb.config.paper import PaperConfig, load_paper
 from dexarb.errors import StoreError
@@ -64,7 +65,8 @@ def _trade(
     with LedgerDb.open(
         general.ledger_file, chain_id=state.chain_id, history=state.history
     ) as ledger:
-        PaperTrader(config, watch, reader, ledger, signals, REALITY, supervisor, alerts).run()
+        end = PaperEnd(REALITY)
+        Trader(config, watch, reader, ledger, signals, REALITY, end, supervisor, alerts).run()
         supervisor.stopping()
     return 0
 

@@ -1,4 +1,4 @@
-"""The paper trader: all strategies of a file on the history as it grows, reloadable."""
+"""The trader: all strategies of a file on the history as it grows, reloadable, at either end."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import structlog
 
 from dexarb.alerts.alerts import Alerts
 from dexarb.apps.clock_watch import ClockWatch
+from dexarb.apps.end import End
 from dexarb.apps.process import (
     Signals,
     keep_for_good,
@@ -43,7 +44,6 @@ from dexarb.study.session import Session
 from dexarb.study.spreads import best_spreads
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.seams import Step
-from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ LOGGED_STRATEGIES = 20
 _log = structlog.get_logger("paper-trading")
 
 
-class PaperTrader:
+class Trader:
     """Follows a history until stopped. A bad configuration or a full disk never ends it."""
 
     def __init__(
@@ -75,10 +75,11 @@ class PaperTrader:
         ledger: LedgerDb,
         signals: Signals,
         reality: Reality,
+        end: End,
         supervisor: Supervisor = UNSUPERVISED,
         alerts: Alerts | None = None,
     ) -> None:
-        """watch: of the configuration's file, begun before it was read."""
+        """watch: of the configuration's file, begun before it was read. end: of that reality."""
         self._supervisor = supervisor
         self._alerts = alerts or Alerts("paper-trading")
         self._told = TraderAlerts(self._alerts)
@@ -87,11 +88,13 @@ class PaperTrader:
         self._reader = reader
         self._ledger = ledger
         self._signals = signals
+        self._end = end
         self._types = StrategyTypes()
         self._session = Session(
             reader,
             ledger,
-            executor=PaperExecutor(reality),
+            executor=end.executor,
+            door=end.door,
             reality=reality,
             max_state_age_s=float(config.general.max_state_age_secs),
             factories=self._types,
@@ -169,6 +172,7 @@ class PaperTrader:
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
             self._measured.latency.add(time.time() - seen_at)
+        self._end.stepped(session, entry, step, is_live=is_live)
         self._persist(session.write)
 
     def _on_way(self, entry: Entry) -> None:
@@ -196,6 +200,7 @@ class PaperTrader:
             if time.monotonic() - self._logged_at >= self._config.general.metrics_interval_secs:
                 self._log_tables()
             self._progress.waits(float(self._config.general.max_state_age_secs))
+            self._end.idle(self._session)
         return self._signals.stopping
 
     def _judge_clock(self, block: Block) -> None:

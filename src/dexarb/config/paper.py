@@ -117,7 +117,12 @@ def load_paper(path: Path) -> PaperConfig:
 def inspect_paper(path: Path) -> tuple[PaperConfig, list[ConfigError]]:
     """What of a file can be used, and all that is wrong with it. Raises ConfigError for a file
     that cannot be read or is not TOML."""
-    return _Reading(read_toml(path, secrets=(TABLE,))).result()
+    return inspect_tables(read_toml(path, secrets=(TABLE,)))
+
+
+def inspect_tables(file: TomlFile) -> tuple[PaperConfig, list[ConfigError]]:
+    """The same of a file that has been read, of which these are all tables."""
+    return _Reading(file).result()
 
 
 class _Reading:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 from dexarb.chain.transport.http import HttpTransport
@@ -42,12 +44,16 @@ class PushTransport(Transport, Protocol):
 
 
 def connect(
-    url: str, timeout_s: float = DEFAULT_TIMEOUT_S
+    url: str,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    *,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> HttpTransport | WebSocketTransport | IpcTransport:
-    """The transport for a URL. Nothing is sent yet. Raises ConfigError."""
+    """The transport for a URL. Nothing is sent yet. headers: over HTTP, beside the usual ones.
+    Raises ConfigError."""
     scheme = split(url).scheme
     if scheme == "ipc":
         return IpcTransport(url, timeout_s)
     if scheme in ("ws", "wss"):
         return WebSocketTransport(url, timeout_s)
-    return HttpTransport(url, timeout_s)
+    return HttpTransport(url, timeout_s, headers)

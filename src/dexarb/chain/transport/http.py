@@ -7,8 +7,10 @@ import logging
 import ssl
 import time
 import zlib
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from functools import cache
+from types import MappingProxyType
 
 import httpx
 
@@ -32,8 +34,11 @@ logging.getLogger("httpx").addFilter(lambda _: False)
 class HttpTransport(NodeUrl):
     """JSON-RPC over HTTP with kept-alive connections."""
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    def __init__(
+        self, url: str, timeout_s: float, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         super().__init__(url)
+        self._headers = {**_HEADERS, **headers}
         try:
             self._target = httpx.URL(self._url)
         except httpx.InvalidURL:
@@ -60,7 +65,7 @@ class HttpTransport(NodeUrl):
             async with (
                 asyncio.timeout(self._timeout_s),
                 self._client.stream(
-                    "POST", self._target, content=payload, headers=_HEADERS
+                    "POST", self._target, content=payload, headers=self._headers
                 ) as answer,
             ):
                 body = await self._body(answer)

@@ -1,0 +1,156 @@
+"""The sender: gives signed transactions to nodes, in a thread of its own, and tells what they said.
+
+Nothing that trades waits for it. It decides nothing either: what an answer means for the next
+transaction is told by who asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from dexarb.chain.rpc import Rpc
+from dexarb.chain.transport.connect import connect
+from dexarb.core.sending import Answer, Offer, Signed
+from dexarb.core.text import in_a_line
+from dexarb.core.token import Address
+from dexarb.errors import OutsideError, RpcError
+
+TIMEOUT_S = 5.0
+MOST_SAID = 200
+"""Characters of what a node said."""
+
+_WORDS: tuple[tuple[Answer, tuple[str, ...]], ...] = (
+    (Answer.KNOWN, ("already known", "known transaction", "already imported", "alreadyknown")),
+    (Answer.NONCE_TOO_LOW, ("nonce too low", "nonce is too low", "oldnonce")),
+    (Answer.UNDERPRICED, ("underpriced", "fee too low", "price bump", "too low to replace")),
+    (Answer.NO_FUNDS, ("insufficient funds", "insufficient balance", "enough funds")),
+)
+"""What nodes say: geth, bor, erigon, reth, nethermind, anvil and hardhat."""
+
+
+def answer_of(error: RpcError) -> Answer:
+    said = error.message.lower()
+    return next(
+        (answer for answer, words in _WORDS if any(word in said for word in words)),
+        Answer.REFUSED,
+    )
+
+
+class SendingWay(Protocol):
+    """As config.live.Way. url and headers hold keys."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+
+class Account(NamedTuple):
+    """What the chain says of one at its newest block. nonce: transactions in blocks. pending: with
+    those that wait at that node. balance in wei."""
+
+    lane: Address
+    nonce: int
+    pending: int
+    balance: int
+
+
+class Sender:
+    """Mutable; runs from `start` to `stop`. `offers` and `accounts` are queues of what came back.
+
+    clock: seconds since 1970, for people.
+    """
+
+    def __init__(
+        self,
+        ways: Sequence[SendingWay],
+        read_urls: Sequence[str],
+        *,
+        timeout_s: float = TIMEOUT_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """read_urls: endpoints that say what accounts have used and hold."""
+        self._ways = tuple(ways)
+        self._read_urls = tuple(read_urls)
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self.offers: queue.SimpleQueue[Offer] = queue.SimpleQueue()
+        self.accounts: queue.SimpleQueue[Account | OutsideError] = queue.SimpleQueue()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="sender", daemon=True)
+        self._rpcs: dict[str, Rpc] = {}
+        self._reader: Rpc | None = None
+
+    def start(self) -> None:
+        """Nothing is sent yet. Raises ConfigError for a URL that is none."""
+        for way in self._ways:
+            transport = connect(way.url, self._timeout_s, headers=way.headers)
+            self._rpcs[way.name] = Rpc([transport], attempts=1)
+        if self._read_urls:
+            self._reader = Rpc.connect(*self._read_urls, timeout_s=self._timeout_s, attempts=2)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """What is on its way to a node is waited for."""
+        if self._thread.is_alive():
+            asyncio.run_coroutine_threadsafe(self._finish(), self._loop).result()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+
+    def send(self, signed: Signed, raw: bytes) -> None:
+        """By all ways at once; each answer comes as an Offer."""
+        for way in self._ways:
+            self._begin(self._offer(way, signed, raw))
+
+    def ask(self, lane: Address) -> None:
+        """The answer comes in `accounts`."""
+        self._begin(self._ask(lane))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def _offer(self, way: SendingWay, signed: Signed, raw: bytes) -> None:
+        answer, said = Answer.TAKEN, ""
+        try:
+            await self._rpcs[way.name].call(way.method, "0x" + raw.hex())
+        except RpcError as error:
+            # A node may repeat what it was given, and that is live ammunition.
+            answer, said = answer_of(error), error.message.replace(raw.hex(), "...")
+        except OutsideError as error:
+            answer, said = Answer.UNKNOWN, str(error)
+        self.offers.put(
+            Offer(signed.hash, way.name, self._clock(), answer, in_a_line(said, MOST_SAID))
+        )
+
+    async def _ask(self, lane: Address) -> None:
+        assert self._reader is not None
+        calls = [
+            ("eth_getTransactionCount", (lane, "latest")),
+            ("eth_getTransactionCount", (lane, "pending")),
+            ("eth_getBalance", (lane, "latest")),
+        ]
+        try:
+            found = await self._reader.batch_as(str, calls, together=True)
+            for each in found:
+                if isinstance(each, RpcError):
+                    raise each
+            nonce, pending, balance = (int(str(each), 16) for each in found)
+        except OutsideError as error:
+            self.accounts.put(error)
+        else:
+            self.accounts.put(Account(lane, nonce, pending, balance))
+
+    async def _finish(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*others, return_exceptions=True)
+        for rpc in (*self._rpcs.values(), *([self._reader] if self._reader else [])):
+            await rpc.aclose()
