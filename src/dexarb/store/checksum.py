@@ -36,6 +36,11 @@ def is_sealed(line: bytes) -> bool:
     return tail.startswith(_START) and tail.endswith(_END)
 
 
+def crc_of(line: bytes) -> int:
+    """What a sealed line says its crc is."""
+    return int(line[-len(_END) - 8 : -len(_END)], 16)
+
+
 def follow(line: bytes, before: int) -> int | None:
     """The crc of a line behind one with the crc `before`; None if it carries another one.
 
