@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from dexarb.cli import app
 from dexarb.config.alerts import AlertKind, AlertsTable
 from dexarb.config.collector import CollectorTable, PoolsTable, RpcTable
+from dexarb.config.importing import ImportTable, NamedPoolTable
 from dexarb.config.paper import GeneralTable, load_paper
 from dexarb.config.strategy_table import StrategyTable
 from dexarb.core.evidence import Outcome
@@ -36,6 +37,7 @@ def documented_keys(heading: str) -> set[str]:
     [
         ("collector.toml", (CollectorTable, RpcTable, PoolsTable)),
         ("paper_trading.toml", (GeneralTable, StrategyTable)),
+        ("pools.toml of an import", (ImportTable, NamedPoolTable, PoolsTable)),
     ],
 )
 def test_every_key_is_documented(heading: str, models: tuple[type[BaseModel], ...]) -> None:

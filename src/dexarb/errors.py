@@ -6,6 +6,7 @@
     ├── InputError                the user can mend it (exit code 2)
     │   ├── ConfigError           a configuration file; carries file, line, value and remedy
     │   ├── ConfigErrors          several of them, found in one reading
+    │   ├── DataError             a file of data; carries file, row and remedy
     │   ├── InvalidAddress        text that is not a 20-byte hex address
     │   └── UnfitChain            a chain on which no result would be true; carries the block
     ├── OutsideError              node, disk or network failed (exit code 3)
@@ -82,6 +83,17 @@ class ConfigErrors(InputError):
     def __init__(self, errors: Sequence[ConfigError]) -> None:
         self.errors = tuple(sorted(errors, key=lambda error: error.line or 0))
         super().__init__("\n".join(str(error) for error in self.errors))
+
+
+class DataError(InputError):
+    """A file of somebody's data that cannot be used. row: counted from 1, a header not counted."""
+
+    def __init__(
+        self, problem: str, *, file: object, row: int | None = None, remedy: str | None = None
+    ) -> None:
+        self.problem, self.file, self.row, self.remedy = problem, str(file), row, remedy
+        place = f"{file}: row {row}" if row is not None else str(file)
+        super().__init__(f"{place}: {problem}" + (f". {remedy}" if remedy else ""))
 
 
 class InvalidAddress(InputError):

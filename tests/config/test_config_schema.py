@@ -12,11 +12,13 @@ import pytest
 
 from dexarb.config.chain_profile import ChainFile
 from dexarb.config.collector import CollectorFile
+from dexarb.config.importing import ImportFile, load_import
 from dexarb.config.kinds import KINDS, Kind, kind_of
 from dexarb.config.paper import PaperFile
 from dexarb.config.schema import schema_of, schema_text
 from dexarb.config.strategy_table import StrategyTable
 from dexarb.config.toml_file import TomlTable
+from dexarb.errors import ConfigError, ConfigErrors
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 TYPES: dict[str, Any] = {
@@ -102,12 +104,47 @@ def test_a_shipped_file_names_its_schema_and_fits_it(path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_shipped_schema_is_what_the_program_says(kind: Kind) -> None:
-    """Else: for k in paper collector chain; do dexarb config schema $k > docs/schema/$k.json"""
+    """Else: for k in KINDS; do dexarb config schema $k > docs/schema/$k.json; done"""
     assert (CONFIG.parent / "docs" / "schema" / f"{kind}.json").read_text() == schema_text(kind)
 
 
-def test_every_kind_of_file_is_shipped() -> None:
-    assert {kind_of(path) for path in SHIPPED} == set(KINDS)
+def test_every_kind_of_file_that_a_run_needs_is_shipped() -> None:
+    assert {kind_of(path) for path in SHIPPED} == {*KINDS} - {"import"}
+
+
+def test_the_import_of_the_documents_fits_and_means_what_it_says(tmp_path: Path) -> None:
+    text = (CONFIG.parent / "docs" / "configuration.md").read_text()
+    (example,) = re.findall(r"```\n(\[import\].*?)```", text, re.DOTALL)
+    assert check(example, "import") == []
+    path = tmp_path / "pools.toml"
+    path.write_text(example)
+    (tmp_path / "polygon.toml").write_text((CONFIG / "polygon.toml").read_text())
+    found = load_import(path)
+    assert sorted(found.decimals.values()) == [6, 18]
+    assert [each.dex for each in found.choices] == ["UniswapV3"]
+    assert [each.found.fee_pips for each in found.named] == [3000]
+
+
+@pytest.mark.parametrize(
+    ("find", "put", "says"),
+    [
+        ("WETH = 18", "WETHH = 18", 'unknown token "WETHH". Did you mean "WETH"?'),
+        ("USDC = 6", "USDC = 78", "78 is more than 77"),
+        ('dex = "QuickSwap"', 'dex = "QuickSwop"', 'Did you mean "QuickSwap"?'),
+        ("f670d", "f670", "is not an address"),
+        ('dex = "QuickSwap"', 'dex = "UniswapV3"', "needs its fee_pips. UniswapV3 has"),
+    ],
+)
+def test_mistakes_of_an_import_are_told(tmp_path: Path, find: str, put: str, says: str) -> None:
+    text = (CONFIG.parent / "docs" / "configuration.md").read_text()
+    (example,) = re.findall(r"```\n(\[import\].*?)```", text, re.DOTALL)
+    path = tmp_path / "pools.toml"
+    path.write_text(example.replace(find, put))
+    (tmp_path / "polygon.toml").write_text((CONFIG / "polygon.toml").read_text())
+    with pytest.raises((ConfigError, ConfigErrors)) as caught:
+        load_import(path)
+    assert says in str(caught.value)
+    assert f"{path}:" in str(caught.value)
 
 
 def test_the_example_of_the_documents_fits() -> None:
@@ -198,7 +235,13 @@ MODELS: dict[Kind, type[TomlTable]] = {
     "paper": PaperFile,
     "collector": CollectorFile,
     "chain": ChainFile,
+    "import": ImportFile,
 }
+
+
+def keys_of(model: type[TomlTable]) -> set[str]:
+    """As the file calls them."""
+    return {field.alias or name for name, field in model.model_fields.items()}
 
 
 def tables(model: type[TomlTable]) -> Iterator[type[TomlTable]]:
@@ -213,10 +256,10 @@ def tables(model: type[TomlTable]) -> Iterator[type[TomlTable]]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_keys_are_those_that_the_loader_takes_each_with_a_description(kind: Kind) -> None:
     schema = schema_of(kind)
-    assert schema["properties"].keys() == MODELS[kind].model_fields.keys()
+    assert schema["properties"].keys() == keys_of(MODELS[kind])
     for model in tables(MODELS[kind]):
         table = schema if model is MODELS[kind] else schema["$defs"][model.__name__]
-        assert table["properties"].keys() == model.model_fields.keys()
+        assert table["properties"].keys() == keys_of(model)
         undescribed = [
             key for key, each in table["properties"].items() if not each.get("description")
         ]

@@ -28,7 +28,9 @@ async def assert_equals_chain(run: Live) -> Market:
     """Every pool of the history's end equals what the contracts answer now, to the wei."""
     await run.collected()
     config = load_collector(run.files.collector)
-    found = await bootstrap(run.rpc, pool_requests(config), chain_id=run.driver.world.chain_id)
+    found = await bootstrap(
+        run.rpc, pool_requests(config.chain, config.choices), chain_id=run.driver.world.chain_id
+    )
     market = newest_market(HistoryReader(history(run)))
     assert market.block.hash == found.block.hash
     assert len(found.pools) == len(run.driver.world.pools)

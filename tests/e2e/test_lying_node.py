@@ -109,7 +109,9 @@ def test_what_is_recorded_behind_it_is_the_chain(tmp_path: Path, scheme: str) ->
                 await run.collected()
                 config = load_collector(run.files.collector)
                 chain_id = run.driver.world.chain_id
-                true = await bootstrap(run.rpc, pool_requests(config), chain_id=chain_id)
+                true = await bootstrap(
+                    run.rpc, pool_requests(config.chain, config.choices), chain_id=chain_id
+                )
                 history = run.files.data / "history" / str(chain_id)
                 market = newest_market(HistoryReader(history))
                 assert market.block.hash == true.block.hash

@@ -63,6 +63,9 @@ class ToyPool:
     kind: ClassVar[str] = "toy"
     topics: ClassVar[frozenset[bytes]] = frozenset({SWAPPED, FILLED})
     quiet_topics: ClassVar[frozenset[bytes]] = frozenset({GREETED})
+    stating_topics: ClassVar[frozenset[bytes]] = frozenset()
+    placing_topics: ClassVar[frozenset[bytes]] = frozenset()
+    creation_topic: ClassVar[bytes] = b""
     gas: ClassVar[SwapGas] = swap_gas(
         swap=measured(70_000, cold_reads=6, resets=4),
         read=measured(9_000, cold_reads=2),
@@ -210,6 +213,20 @@ class ToyPool:
             reserves = tuple(unsigned(log.data, n) for n in range(3))
             return replace(self, reserves=reserves, now=None)
         return self
+
+    def undo(self, log: Log, placed: Log | None) -> Self:  # noqa: ARG002
+        """No event says when the swap before it was, nor what was there before a filling."""
+        if self.key_of(log) != self.key or log.topics[0] == GREETED:
+            return self
+        raise InvalidPoolState(self.key, "its events do not tell what was before them")
+
+    @classmethod
+    def created(cls, log: Log, *, dex: str, fee_pips: int) -> Self:  # noqa: ARG003
+        raise InvalidPoolState(log.address, "a vault tells nobody of new pools")
+
+    @classmethod
+    def empty(cls, found: FoundPool, *, dex: str) -> Self:  # noqa: ARG003
+        raise InvalidPoolState(found.key, "no event tells its surge")
 
     def flow(self, log: Log) -> tuple[int, ...] | None:
         if self.key_of(log) != self.key or log.topics[0] != SWAPPED:

@@ -61,6 +61,9 @@ QUIET = frozenset(
     )
 )
 
+# keccak256("PairCreated(address,address,address,uint256)")
+PAIR_CREATED = bytes.fromhex("0d3648bd0f6ba80134a33ba9275ac585d9d315f0ad8355cddefde31afa28d0e9")
+
 GET_RESERVES = bytes.fromhex("0902f1ac")
 TOKEN0 = bytes.fromhex("0dfe1681")
 TOKEN1 = bytes.fromhex("d21220a7")
@@ -82,6 +85,9 @@ class UniswapV2Pool(PairPool):
     kind: ClassVar[str] = "uniswap_v2"
     topics: ClassVar[frozenset[bytes]] = frozenset({SYNC})
     quiet_topics: ClassVar[frozenset[bytes]] = QUIET
+    stating_topics: ClassVar[frozenset[bytes]] = frozenset({SYNC})
+    placing_topics: ClassVar[frozenset[bytes]] = frozenset({SYNC})
+    creation_topic: ClassVar[bytes] = PAIR_CREATED
     gas: ClassVar[SwapGas] = swap_gas(
         swap=measured(53_500, cold_reads=8, warm=7, resets=6, restored=1, accounts=2),
         read=measured(6_250, cold_reads=1, accounts=1),
@@ -193,6 +199,36 @@ class UniswapV2Pool(PairPool):
         if reserve0 == self.reserve0 and reserve1 == self.reserve1:
             return self
         return self._at(reserve0, reserve1)
+
+    def undo(self, log: Log, placed: Log | None) -> Self:
+        """What the Sync before said; nothing at all before the first."""
+        if not log.topics or log.topics[0] != SYNC or log.address != self.address:
+            return self
+        if self.apply(log) is not self:
+            raise InvalidPoolState(self.address, "a Sync that cannot have led to these reserves")
+        before = self._at(0, 0)
+        return before if placed is None else before.apply(placed)
+
+    @classmethod
+    def created(cls, log: Log, *, dex: str, fee_pips: int) -> Self:
+        if len(log.topics) != 3 or len(log.data) != 64:
+            raise InvalidPoolState(log.address, "malformed PairCreated event")
+        token0, token1 = map(address_from_word, log.topics[1:])
+        pair = FoundPool(PoolKey(address_from_word(log.data[:32])), (token0, token1), fee_pips)
+        return cls.empty(pair, dex=dex)
+
+    @classmethod
+    def empty(cls, found: FoundPool, *, dex: str) -> Self:
+        token0, token1 = found.tokens
+        return cls(
+            address=found.address,
+            dex=dex,
+            token0=token0,
+            token1=token1,
+            reserve0=0,
+            reserve1=0,
+            fee_pips=found.fee_pips,
+        )
 
     def flow(self, log: Log) -> tuple[int, int] | None:
         """A swap is the Sync after which one reserve is larger and the other smaller."""

@@ -23,7 +23,17 @@ from dexarb.amm.tick_math import (
     get_sqrt_ratio_at_tick,
 )
 from dexarb.amm.uniswap_v3_load import find_pools, read_pool
-from dexarb.amm.v3_events import EVENT_SHAPES, INITIALIZE, MINT, QUIET, SWAP
+from dexarb.amm.v3_events import (
+    BURN,
+    EVENT_SHAPES,
+    INITIALIZE,
+    MINT,
+    POOL_CREATED,
+    QUIET,
+    SWAP,
+    TICK_SPACINGS,
+    placed_at,
+)
 from dexarb.amm.v3_segments import selling_token0, selling_token1
 from dexarb.amm.v3_state import UINT128_MAX, impossible
 from dexarb.amm.v3_swap import Reached, swap
@@ -36,6 +46,7 @@ from dexarb.core.pool import (
     ExecutorHop,
     FoundPool,
     Pool,
+    PoolKey,
     Replies,
     Segment,
     SwapGas,
@@ -43,7 +54,7 @@ from dexarb.core.pool import (
     SwapStyle,
     swap_gas,
 )
-from dexarb.core.token import Address
+from dexarb.core.token import Address, address_from_word
 from dexarb.errors import InsufficientLiquidity, InvalidAmount, InvalidPoolState, PoolError
 
 INT256_MAX = (1 << 255) - 1
@@ -78,6 +89,9 @@ class UniswapV3Pool(PairPool):
     kind: ClassVar[str] = "uniswap_v3"
     topics: ClassVar[frozenset[bytes]] = frozenset(EVENT_SHAPES)
     quiet_topics: ClassVar[frozenset[bytes]] = QUIET
+    stating_topics: ClassVar[frozenset[bytes]] = frozenset({INITIALIZE})
+    placing_topics: ClassVar[frozenset[bytes]] = frozenset({INITIALIZE, SWAP})
+    creation_topic: ClassVar[bytes] = POOL_CREATED
     gas: ClassVar[SwapGas] = swap_gas(
         swap=measured(61_100, cold_reads=7, warm=10, resets=4, accounts=2),
         read=measured(9_600, cold_reads=2, accounts=1),
@@ -235,6 +249,66 @@ class UniswapV3Pool(PairPool):
         if event == MINT:
             return self._with_position(lower, upper, unsigned(data, 1))
         return self._with_position(lower, upper, -unsigned(data, 0))
+
+    def undo(self, log: Log, placed: Log | None) -> Self:
+        """A Swap goes back to where the Swap or Initialize before it has left the price; ticks and
+        what they hold are as they were."""
+        event = log.topics[0] if log.topics else b""
+        if event not in EVENT_SHAPES or log.address != self.address:
+            return self
+        if not self.sqrt_price_x96 or EVENT_SHAPES[event] != (len(log.topics), len(log.data)):
+            raise InvalidPoolState(self.address, "an event that cannot have led here")
+        if event in (MINT, BURN):
+            lower, upper = signed(log.topics[2], 0), signed(log.topics[3], 0)
+            amount = -unsigned(log.data, 1) if event == MINT else unsigned(log.data, 0)
+            return self._with_position(lower, upper, amount)
+        if placed_at(log) != (self.sqrt_price_x96, self.tick):
+            raise InvalidPoolState(self.address, "an event that cannot have led to this price")
+        if event == INITIALIZE:
+            if self.ticks:
+                raise InvalidPoolState(self.address, "liquidity from before it was initialised")
+            return self._at(0, 0, 0)
+        if unsigned(log.data, 3) != self.liquidity or placed is None:
+            raise InvalidPoolState(self.address, "a Swap that cannot have led to this state")
+        price, tick = placed_at(placed)
+        first, last = (bisect_right(self._initialized, each) for each in (tick, self.tick))
+        crossed = self._initialized[min(first, last) : max(first, last)]
+        net = sum(self.ticks[each][1] for each in crossed)
+        return self._moved(price, self.liquidity + (net if last < first else -net), tick)
+
+    @classmethod
+    def created(cls, log: Log, *, dex: str, fee_pips: int) -> Self:  # noqa: ARG003
+        if len(log.topics) != 4 or len(log.data) != 64:
+            raise InvalidPoolState(log.address, "malformed PoolCreated event")
+        token0, token1 = map(address_from_word, log.topics[1:3])
+        pool = FoundPool(
+            PoolKey(address_from_word(log.data[32:])), (token0, token1), unsigned(log.topics[3], 0)
+        )
+        return cls._empty(pool, dex, signed(log.data, 0))
+
+    @classmethod
+    def empty(cls, found: FoundPool, *, dex: str) -> Self:
+        spacing = TICK_SPACINGS.get(found.fee_pips)
+        if spacing is None:
+            problem = f"a fee of {found.fee_pips} pips does not tell its tick spacing"
+            raise InvalidPoolState(found.address, problem)
+        return cls._empty(found, dex, spacing)
+
+    @classmethod
+    def _empty(cls, found: FoundPool, dex: str, tick_spacing: int) -> Self:
+        token0, token1 = found.tokens
+        return cls(
+            address=found.address,
+            dex=dex,
+            token0=token0,
+            token1=token1,
+            fee_pips=found.fee_pips,
+            tick_spacing=tick_spacing,
+            sqrt_price_x96=0,
+            tick=0,
+            liquidity=0,
+            ticks={},
+        )
 
     def flow(self, log: Log) -> tuple[int, int] | None:
         """The Swap event's own amounts."""

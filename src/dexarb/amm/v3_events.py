@@ -5,6 +5,9 @@ Source: Uniswap v3-core, IUniswapV3PoolEvents.sol.
 
 from __future__ import annotations
 
+from dexarb.amm.abi import signed, unsigned
+from dexarb.core.block import Log
+
 # keccak256 of Initialize(uint160,int24), Mint(address,address,int24,int24,uint128,uint256,uint256),
 # Burn(address,int24,int24,uint128,uint256,uint256) and
 # Swap(address,address,int256,int256,uint160,uint128,int24)
@@ -32,5 +35,17 @@ QUIET = frozenset(
     )
 )
 
+# keccak256("PoolCreated(address,address,uint24,int24,address)"), an event of the factory
+POOL_CREATED = bytes.fromhex("783cca1c0412dd0d695e784568c96da2e9c22ff989357a2e8b1d9b2b4e6b7118")
+
+TICK_SPACINGS = {100: 1, 500: 10, 3000: 60, 10_000: 200}
+"""What Uniswap's factory gives pools, by their fee in pips."""
+
 EVENT_SHAPES = {INITIALIZE: (1, 64), MINT: (4, 128), BURN: (4, 96), SWAP: (3, 160)}
 """Topics and bytes of data of each event."""
+
+
+def placed_at(log: Log) -> tuple[int, int]:
+    """sqrtPriceX96 and tick that an Initialize or a Swap has left the pool at."""
+    first = 2 if log.topics[0] == SWAP else 0
+    return unsigned(log.data, first), signed(log.data, 4 if first else 1)

@@ -6,19 +6,18 @@ from collections.abc import Sequence
 
 from dexarb.chain.bootstrap.sync import Bootstrap, PoolRequest
 from dexarb.config.chain_profile import LoadedChain
-from dexarb.config.collector import CollectorConfig
+from dexarb.config.collector import PoolChoice
 from dexarb.core.pool import Pool
 from dexarb.core.profile import ChainProfile, ReferencePool
-from dexarb.core.token import Address, to_address
+from dexarb.core.token import Address, Token, to_address
 
 
-def pool_requests(config: CollectorConfig) -> list[PoolRequest]:
-    """The pools of the configuration, and those that its chain prices tokens by."""
-    chain = config.chain
+def pool_requests(chain: LoadedChain, choices: Sequence[PoolChoice]) -> list[PoolRequest]:
+    """The pools of a configuration, and those that its chain prices tokens by."""
     wanted: list[tuple[str, str, str, list[int] | None]] = [
-        (c.dex, c.token_a, c.token_b, None) for c in config.choices
+        (c.dex, c.token_a, c.token_b, None) for c in choices
     ]
-    used = {name for c in config.choices for name in (c.token_a, c.token_b)}
+    used = {name for c in choices for name in (c.token_a, c.token_b)}
     used.add(chain.chain.wrapped_native)
     wanted += [
         (r.dex, r.token, chain.chain.numeraire, r.fees_pips)
@@ -40,14 +39,16 @@ def pool_requests(config: CollectorConfig) -> list[PoolRequest]:
     return list(requests)
 
 
-def chain_profile(chain: LoadedChain, found: Bootstrap) -> ChainProfile:
+def chain_profile(
+    chain: LoadedChain, tokens: Sequence[Token], pools: Sequence[Pool]
+) -> ChainProfile:
     """The profile that travels in the history, its reference pools resolved to addresses."""
     numeraire = chain.tokens[chain.chain.numeraire]
-    decimals = {token.address: token.decimals for token in found.tokens}
+    decimals = {token.address: token.decimals for token in tokens}
     references: dict[Address, list[ReferencePool]] = {}
     for reference in chain.references:
         token = chain.tokens[reference.token]
-        matching = _pools_of(found.pools, reference.dex, token, numeraire, reference.fees_pips)
+        matching = _pools_of(pools, reference.dex, token, numeraire, reference.fees_pips)
         # Without the numeraire's decimals it has no pools, so there is none to be deep enough.
         depth = int(reference.min_depth * 10 ** decimals.get(numeraire, 0))
         references.setdefault(token, []).extend(

@@ -60,7 +60,7 @@ class PoolReader:
         self._failures += 1
         if at is None and self._failures > DOUBTFUL_AFTER:
             at = await self._lowest_head()
-        found = await self._bootstrap(pool_requests(self._config), at)
+        found = await self._bootstrap(pool_requests(self._config.chain, self._config.choices), at)
         found = await self._with_missing(found)
         self._log_missing(found)
         if not found.pools:
@@ -75,7 +75,7 @@ class PoolReader:
 
     def keyframe(self, found: Bootstrap, pools: Sequence[Pool]) -> Keyframe:
         """Of these pools, without those that are left out now."""
-        profile = chain_profile(self._config.chain, found)
+        profile = chain_profile(self._config.chain, found.tokens, found.pools)
         left_out = self._watch.left_out
         followed = tuple(pool for pool in pools if pool.key not in left_out)
         return Keyframe(0, found.block, profile, found.tokens, followed)
@@ -123,7 +123,7 @@ class PoolReader:
                 fee_pips=missing.fee_pips,
                 reason=missing.reason,
             )
-        profile = chain_profile(self._config.chain, found)
+        profile = chain_profile(self._config.chain, found.tokens, found.pools)
         for name in profile.unpriced:
             problem = consequence(name, profile.native_name)
             _log.warning("price.missing", problem=problem, remedy=REMEDY)

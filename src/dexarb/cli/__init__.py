@@ -35,7 +35,8 @@ def _program(
         pretty_exceptions_enable=False,
     )
     for command in commands:
-        program.command()(ending(command))
+        # What Python has a word for already ends in an underscore.
+        program.command(command.__name__.rstrip("_"))(ending(command))
     return program
 
 
@@ -65,7 +66,8 @@ app = _program(
 )
 app.add_typer(_program("Who is told when something is wrong.", alerts.test), name="alerts")
 app.add_typer(
-    _program("Look after a history folder.", history.check, history.prune), name="history"
+    _program("Look after a history folder.", history.check, history.prune, history.import_),
+    name="history",
 )
 app.add_typer(
     _program("Look at a configuration before using it.", config.check, config.schema),

@@ -40,3 +40,21 @@ def prune(
 
     found = answer(history, config=config, ledgers=ledger or (), archive=archive, yes=yes)
     return show(found, as_json=as_json)
+
+
+def import_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the history goes.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES", help="Files of cryo, or folders of them.")
+    ],
+    pools: Annotated[Path, typer.Option("--pools", help="The TOML file that names the pools.")],
+    keyframe: Annotated[
+        Path | None,
+        typer.Option("--keyframe", help="A history with a market at one of these blocks."),
+    ] = None,
+    as_json: Json = False,
+) -> int:
+    """Make a history of logs, blocks and transactions that cryo has written."""
+    from dexarb.apps.history_import import import_history
+
+    return show(import_history(folder, pools, files, keyframe=keyframe), as_json=as_json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -145,21 +145,7 @@ def load_collector(path: Path) -> CollectorConfig:
     file = read_toml(path, secrets=("rpc", TABLE), wary=True)
     tables = validate(file, CollectorFile)
     chain = load_chain(path.parent / tables.collector.chain)
-    problems: list[ConfigError] = []
-    choices: dict[PoolChoice, None] = {}
-    for i, pools in enumerate(tables.pools):
-        for place, dex in enumerate(pools.dexes):
-            if dex not in chain.dexes:
-                loc, remedy = ("pools", i, "dexes", place), did_you_mean(dex, chain.dexes)
-                problems.append(file.error(loc, f'unknown DEX "{dex}"', remedy))
-        for place, pair in enumerate(pools.pairs):
-            try:
-                names = split_pair(file, ("pools", i, "pairs", place), pair, chain.tokens)
-            except ConfigError as error:
-                problems.append(error)
-                continue
-            token_a, token_b = map(chain.own_name, names)
-            choices.update((PoolChoice(dex, token_a, token_b), None) for dex in pools.dexes)
+    choices, problems = choices_of(file, tables.pools, chain)
     endpoints = []
     for i, endpoint in enumerate(tables.rpc.endpoints):
         try:
@@ -179,9 +165,31 @@ def load_collector(path: Path) -> CollectorConfig:
         _budgets(tables.rpc),
         tables.rpc.compute_units,
         chain,
-        tuple(choices),
+        choices,
         alerts,
     )
+
+
+def choices_of(
+    file: TomlFile, tables: Sequence[PoolsTable], chain: LoadedChain
+) -> tuple[tuple[PoolChoice, ...], list[ConfigError]]:
+    """What the [[pools]] of a file choose, and what is wrong with them."""
+    problems: list[ConfigError] = []
+    choices: dict[PoolChoice, None] = {}
+    for i, pools in enumerate(tables):
+        for place, dex in enumerate(pools.dexes):
+            if dex not in chain.dexes:
+                loc, remedy = ("pools", i, "dexes", place), did_you_mean(dex, chain.dexes)
+                problems.append(file.error(loc, f'unknown DEX "{dex}"', remedy))
+        for place, pair in enumerate(pools.pairs):
+            try:
+                names = split_pair(file, ("pools", i, "pairs", place), pair, chain.tokens)
+            except ConfigError as error:
+                problems.append(error)
+                continue
+            token_a, token_b = map(chain.own_name, names)
+            choices.update((PoolChoice(dex, token_a, token_b), None) for dex in pools.dexes)
+    return tuple(choices), problems
 
 
 def _wrong_limits(file: TomlFile, rpc: RpcTable) -> Iterator[ConfigError]:

@@ -14,6 +14,7 @@ from dexarb.config.chain_profile import (
     TipFloorTable,
 )
 from dexarb.config.collector import CollectorFile, CollectorTable, PoolsTable, RpcTable
+from dexarb.config.importing import ImportFile, ImportTable, NamedPoolTable
 from dexarb.config.paper import GeneralTable, PaperFile
 from dexarb.config.strategy_table import StrategyTable
 from dexarb.config.toml_file import TomlTable
@@ -112,6 +113,23 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
     TipFloorTable: {
         "from_block": "Number of the first block that it holds in.",
         "gwei": "Per gas, above the base fee.",
+    },
+    ImportFile: {
+        "import": "What the logs are of.",
+        "decimals": "Of tokens, by their names in the chain profile: no log tells them.",
+        "pools": "Pools to find by their creation: every pair on every DEX.",
+        "pool": "A pool by its address, whether or not its creation is among the logs.",
+    },
+    ImportTable: {
+        "chain": "The chain profile, relative to this file.",
+        "gas_limit": "Of the blocks, which cryo does not write; 0: not known, so that every block "
+        "counts as full.",
+    },
+    NamedPoolTable: {
+        "dex": "Name of its DEX in the chain profile.",
+        "address": "Its address.",
+        "pair": 'Its tokens by their names in the chain profile, as "WETH/USDC".',
+        "fee_pips": "Its fee; without it the DEX's, where that has one.",
     },
     PaperFile: {
         "alerts": _ALERTS,

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from dexarb.config.toml_file import read_toml
 
-Kind = Literal["collector", "chain", "paper"]
-KINDS: tuple[Kind, ...] = ("collector", "chain", "paper")
+Kind = Literal["collector", "chain", "paper", "import"]
+KINDS: tuple[Kind, ...] = ("collector", "chain", "paper", "import")
 
+_IMPORT = {"import", "decimals", "pool"}
 _COLLECTOR = {"collector", "rpc", "pools"}
 _CHAIN = {"chain", "tokens", "aliases", "dex", "reference", "gas_schedule"}
 
@@ -22,6 +23,8 @@ def kind_of(path: Path) -> Kind:
 
 def kind_with(tables: Mapping[str, Any]) -> Kind:
     """What has no table of another's is the paper trader's."""
+    if tables.keys() & _IMPORT:
+        return "import"
     if tables.keys() & _COLLECTOR:
         return "collector"
     return "chain" if tables.keys() & _CHAIN else "paper"

@@ -13,6 +13,7 @@ from dexarb.config.chain_profile import ChainFile
 from dexarb.config.collector import CollectorFile
 from dexarb.config.described import DESCRIPTIONS
 from dexarb.config.grid import LISTS
+from dexarb.config.importing import ImportFile
 from dexarb.config.kinds import Kind
 from dexarb.config.paper import PaperFile
 from dexarb.config.strategy_table import StrategyTable
@@ -77,6 +78,8 @@ def schema_of(kind: Kind) -> dict[str, Any]:
     say: names of tokens, DEXes and kinds, and which strategies have the same parameters."""
     if kind == "collector":
         return _file(CollectorFile, "collector.toml")
+    if kind == "import":
+        return _file(ImportFile, "an import's pools.toml")
     return _file(ChainFile, "chain profile") if kind == "chain" else _paper()
 
 

@@ -161,6 +161,12 @@ class Pool(Protocol):
     """First topics of the events that change the pool."""
     quiet_topics: ClassVar[frozenset[bytes]]
     """Those of the contract's other events. An event in neither is none of this kind's."""
+    stating_topics: ClassVar[frozenset[bytes]]
+    """Those after which the state is known whatever it was before: by `empty`, and `apply`."""
+    placing_topics: ClassVar[frozenset[bytes]]
+    """Those that `undo` needs the last of: they say where they have left the pool."""
+    creation_topic: ClassVar[bytes]
+    """First topic of the event by which a factory tells of a new pool."""
     gas: ClassVar[SwapGas]
     mirror_error: ClassVar[float]
     """At most this share more than `segments` say does a swap give."""
@@ -238,6 +244,29 @@ class Pool(Protocol):
 
         What moves with time needs to be told the block's first, by `at`; the result has none.
         """
+        ...
+
+    def undo(self, log: Log, placed: Log | None) -> Self:
+        """The pool before an event of its contract: the inverse of `apply`.
+
+        placed: the last event before this one that has one of `placing_topics`, None where there
+        is none in all of the chain. Raises InvalidPoolState where the event cannot have led here,
+        or does not tell what was before it.
+        """
+        ...
+
+    @classmethod
+    def created(cls, log: Log, *, dex: str, fee_pips: int) -> Self:
+        """The pool, still empty, that an event with `creation_topic` tells of.
+
+        fee_pips: for kinds whose factories do not tell it. Raises InvalidPoolState.
+        """
+        ...
+
+    @classmethod
+    def empty(cls, found: FoundPool, *, dex: str) -> Self:
+        """The pool before its first event. Raises InvalidPoolState where `found` does not tell all
+        of it that never changes."""
         ...
 
     def flow(self, log: Log) -> tuple[int, ...] | None:

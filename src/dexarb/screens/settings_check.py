@@ -14,8 +14,10 @@ from rich.text import Text
 from dexarb.config import veil
 from dexarb.config.chain_profile import LoadedChain, load_chain
 from dexarb.config.collector import CollectorConfig, load_collector
+from dexarb.config.importing import ImportConfig, load_import
 from dexarb.config.kinds import Kind, kind_of
 from dexarb.config.unpriced import REMEDY, consequence
+from dexarb.core.profile import own_names
 from dexarb.core.text import as_name
 from dexarb.errors import ConfigError, ConfigErrors
 from dexarb.screens import config_check
@@ -26,7 +28,7 @@ from dexarb.screens.output import problem_lines
 
 @dataclass(frozen=True, slots=True)
 class CheckedSettings(Answer):
-    """A collector's file or a chain profile. values: what it means, without what is secret."""
+    """Any but the paper trader's. values: what it means, without what is secret."""
 
     path: Path
     kind: Kind
@@ -78,6 +80,9 @@ def answer(path: Path, *, chain: Path | None) -> Answer:
         if kind == "chain":
             profile = load_chain(path)
             return CheckedSettings(path, kind, (), _unpriced(profile), _of_chain(profile))
+        if kind == "import":
+            wanted = load_import(path)
+            return CheckedSettings(path, kind, (), _unpriced(wanted.chain), _of_import(wanted))
         config = load_collector(path)
     except (ConfigError, ConfigErrors) as error:
         return CheckedSettings(path, kind, error.errors, (), {})
@@ -101,6 +106,17 @@ def _of_collector(config: CollectorConfig) -> dict[str, Any]:
         "endpoints": [veil.without_urls(each) for each in config.endpoints],
         "timeout_s": config.timeout_s,
         "pairs": [f"{each.token_a}/{each.token_b} on {each.dex}" for each in config.choices],
+    }
+
+
+def _of_import(config: ImportConfig) -> dict[str, Any]:
+    names = own_names(config.chain.tokens)
+    return {
+        "chain": config.chain.chain.name,
+        "gas_limit": config.gas_limit,
+        "decimals": {names[token]: number for token, number in config.decimals.items()},
+        "pairs": [f"{each.token_a}/{each.token_b} on {each.dex}" for each in config.choices],
+        "pools": [f"{each.found.key} on {each.dex}" for each in config.named],
     }
 
 
