@@ -19,18 +19,13 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from dexarb.config.paper import load_paper
-from dexarb.config.plugins import StrategyTypes
 from dexarb.core.block import Block, BlockRef
 from dexarb.core.market import Market
 from dexarb.errors import StoreError
-from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
-from dexarb.store.ledger_db import LedgerDb
-from dexarb.store.ledger_notes import FIRST_SEQ
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.snapshot import StateWriter
-from tests.support.sessions import paper_session
+from tests.support.replayed import digest_of_a_replay
 from tests.support.worlds.random_chain import RandomChain
 
 DAY_BLOCKS, HOUR_BLOCKS = 57_600, 2_400
@@ -156,21 +151,9 @@ class Soak:
 
     def digests(self) -> tuple[str, str]:
         """The trader's, and that of a replay."""
-        reader = HistoryReader(self._history)
-        with LedgerDb.open(self._ledger, chain_id=1, history=self._history) as live:
-            own = live.digest()
-            first, begun = min(each.from_seq for each in live.epochs()), live.note(FIRST_SEQ)
-        fresh = self._ledger.with_name("replayed.sqlite")
-        with LedgerDb.open(fresh, chain_id=1, history=self._history) as ledger:
-            session = paper_session(reader, ledger, first_seq=begun)
-            for entry in reader.entries(session.from_seq):
-                if entry.seq == first:
-                    tokens = session.engine.market.profile.tokens
-                    session.use(load_paper(self._config).settings(tokens, StrategyTypes()))
-                session.take(entry)
-                session.write()
-            session.pause()
-            return own, ledger.digest()
+        with read_only(self._ledger) as live:
+            fresh = self._ledger.with_name("replayed.sqlite")
+            return live.digest(), digest_of_a_replay(live, fresh)
 
 
 def memory_of(pid: int) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from dexarb.cli import alerts, config, copies, history, programs, screens
+from dexarb.cli import alerts, config, copies, history, programs, replay, screens
 from dexarb.cli.options import common, ending
 from dexarb.errors import DexarbError
 from dexarb.screens.output import complain
@@ -51,6 +51,7 @@ app = _program(
     screens.why,
     screens.fills,
     config.reload,
+    replay.replay,
     screens.scan,
     screens.spreads,
     screens.rivals,

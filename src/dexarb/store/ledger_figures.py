@@ -66,6 +66,13 @@ _SENT_SINCE = "SELECT count(*) FROM decisions WHERE seq >= :seq"
 _BLOCK_FROM = "SELECT number, timestamp FROM blocks WHERE seq >= :seq ORDER BY seq LIMIT 1"
 
 
+_OFFERED = """
+SELECT coalesce(max(
+    (SELECT coalesce(sum(times), 0) FROM skips WHERE strategy = s.hash)
+    + (SELECT count(*) FROM decisions WHERE strategy = s.hash)), 0)
+FROM strategies s
+"""
+
 _SECONDS = """
 SELECT min(timestamp), max(timestamp) FROM blocks
 WHERE number BETWEEN :first AND :last AND timestamp BETWEEN :first_second AND :last_second
@@ -153,6 +160,13 @@ def seconds_of(reader: LedgerReader, blocks: BlockRange) -> tuple[int, int]:
     began = first if blocks.first else blocks.first_second
     ended = blocks.last_second if blocks.last == MAX_INTEGER else last
     return began or 0, MAX_INTEGER if ended is None else ended
+
+
+def offered(reader: LedgerReader) -> int:
+    """Opportunities times the blocks at whose end they were open, of the strategy that was offered
+    most: of all that took part from the beginning it is the same."""
+    ((most,),) = reader.rows(_OFFERED)
+    return int(most)
 
 
 def block_from(reader: LedgerReader, seq: int) -> tuple[int, int] | None:

@@ -93,6 +93,18 @@ class ReloadOutcome:
         return not self.errors
 
 
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What the ledger of a replay is of: entries from_seq on of a history that is read from
+    first_seq on. what: a digest of the strategies, the reality and the limits on age; of a ledger
+    that is replayed, its path."""
+
+    history: str
+    first_seq: int
+    from_seq: int
+    what: str
+
+
 FIRST_SEQ = Note("first_seq", int, is_vital=True)
 """The history entry that the trader began to read at."""
 SKIPS_SEQ = Note("skips_seq", int, is_vital=True)
@@ -105,3 +117,5 @@ RELOAD = Note("reload", ReloadOutcome)
 """The last one."""
 TRADER = Note("trader", str)
 """The absolute path of the configuration that the trader has."""
+REPLAYED = Note("replayed", Replayed, is_vital=True)
+"""Only a replay's ledger has one; no trader continues it."""

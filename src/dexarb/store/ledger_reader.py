@@ -278,10 +278,9 @@ class LedgerReader:
         """SHA-256 over the rows of strategies, decisions, fills, skips and evidence: two runs on
         the same chain data with the same strategies agree in it, bit for bit."""
         hasher = hashlib.sha256()
-        with ledger_errors(self.path):
-            for table, query in DIGESTED:
-                for row in self._connection.execute(query):
-                    hasher.update(msgspec.json.encode((table, *row)) + b"\n")
+        for table, query in DIGESTED:
+            for row in self.stream(query)[1]:
+                hasher.update(msgspec.json.encode((table, *row)) + b"\n")
         return hasher.hexdigest()
 
     def close(self) -> None:
@@ -297,6 +296,16 @@ class LedgerReader:
     def rows(self, query: str, parameters: dict[str, Any] | None = None) -> list[Row]:
         """Of a query over the ledger's tables, for what only some ask; see ledger_figures."""
         return self._all(query, parameters)
+
+    def stream(self, query: str) -> tuple[list[str], Iterator[Row]]:
+        """Names of the columns, and the rows one after the other: for more than fit into memory."""
+        with ledger_errors(self.path):
+            cursor = self._connection.execute(query)
+        return [each[0] for each in cursor.description], self._fetched(cursor)
+
+    def _fetched(self, cursor: sqlite3.Cursor) -> Iterator[Row]:
+        with ledger_errors(self.path):
+            yield from cursor
 
     def _all(self, query: str, parameters: dict[str, Any] | None = None) -> list[Any]:
         with ledger_errors(self.path):

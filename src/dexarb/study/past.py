@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
 from dexarb.core.trade import Decision, Fill, StrategyHash
 from dexarb.store.ledger_reader import LedgerReader
+from dexarb.study.lineup import Lineup
 from dexarb.trading.models.reality import Reality
-from dexarb.trading.strategy import THRESHOLD, StrategySettings
+from dexarb.trading.strategy import THRESHOLD
 
 
 class Booked(NamedTuple):
@@ -37,22 +36,17 @@ class Past:
     def __init__(self, ledger: LedgerReader, reality: Reality, after: int = 0) -> None:
         """after: what later entries brought is all that will be asked for."""
         self._now = reality.hash
-        self._epochs = ledger.epochs()
-        ends = {epoch.to_seq + 1 for epoch in self._epochs if epoch.to_seq is not None}
-        self._turns = sorted(ends | {epoch.from_seq for epoch in self._epochs})
-        self._between = lru_cache(maxsize=1)(self._taking_part)
+        epochs = ledger.epochs()
+        lineup = Lineup(ledger.strategies(), epochs)
+        self.taking_part, self._known = lineup.at, lineup.known
         self._eras = [
-            (next(epochs).from_seq, name)
-            for name, epochs in groupby(self._epochs, key=attrgetter("reality"))
+            (next(those).from_seq, name)
+            for name, those in groupby(epochs, key=attrgetter("reality"))
         ]
-        self._known = {
-            row.hash: StrategySettings.from_canonical(row.name, row.config)
-            for row in ledger.strategies()
-        }
         self._sent: dict[int, list[Decision]] = {}
         self._filled: dict[int, list[Fill]] = {}
         self._load(ledger, after)
-        last = {epoch.reality for epoch in self._epochs if epoch.to_seq is None}
+        last = {epoch.reality for epoch in epochs if epoch.to_seq is None}
         self.goes_on = last <= {self._now}
         """Whether the epochs that have not ended are of the reality of now."""
         specs = [row.spec for row in ledger.realities() if row.hash in last - {self._now}]
@@ -72,15 +66,6 @@ class Past:
 
     def _is_own(self, strategy: StrategyHash) -> bool:
         return self._known[strategy].kind != THRESHOLD
-
-    def taking_part(self, seq: int) -> tuple[StrategySettings, ...]:
-        return self._between(bisect_right(self._turns, seq))
-
-    def _taking_part(self, turn: int) -> tuple[StrategySettings, ...]:
-        """The same for all entries from one turn to the next."""
-        seq = self._turns[turn - 1] if turn else 0
-        active = {epoch.strategy for epoch in self._epochs if epoch.holds(seq)}
-        return tuple(each for key, each in self._known.items() if key in active)
 
     def booked(self, seq: int) -> Booked:
         sent, fills = self._sent.pop(seq, []), self._filled.pop(seq, [])

@@ -391,12 +391,14 @@ class Session:
         self._unwritten = None
 
     def pause(self) -> None:
-        """Leave a checkpoint behind for whoever goes on. Raises StoreError."""
-        if self._engine is None or self._unwritten is not None or not self._is_at_block:
+        """Bring what has been counted into the ledger and, behind a block, leave a checkpoint for
+        whoever goes on. Raises StoreError."""
+        if self._engine is None or self._unwritten is not None:
             return
         if self._engine.seq != self.ledger_seq:
             return
-        counts, state = self._counts(self._hour), self._state()
+        counts = self._counts(self._hour)
+        state = self._state() if self._is_at_block else None
         with self._ledger.again(self._engine.market.block) as books:
             add_counts(books, counts)
             if state is not None:

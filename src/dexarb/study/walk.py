@@ -15,6 +15,7 @@ from dexarb.core.trade import Opportunity
 from dexarb.errors import InputError, StoreError
 from dexarb.search.result import Dust
 from dexarb.search.scan import Scanner
+from dexarb.store.branch import Branch
 from dexarb.store.follow import first_keyframe, start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.snapshot import read_state
@@ -147,13 +148,27 @@ def first_market(asked: Span) -> Keyframe:
     return start(asked.reader, block=asked.first - 1, before=REALITY.value.window_blocks)
 
 
+def seqs_of(asked: Span) -> tuple[int, int]:
+    """The entries of the first and of the last block of the span. Raises StoreError."""
+    branch = _branch(asked.reader, asked.first)
+    return (
+        min(header.seq for header in branch if header.number == asked.first),
+        max(header.seq for header in branch if header.number == asked.last),
+    )
+
+
+def _branch(reader: HistoryReader, first: int) -> Branch:
+    """All that stands from that block number on, and more."""
+    return reader.branch(reader.recent_chain(1)[-1].number - first + 1)
+
+
 def walk(asked: Span) -> Iterator[Moment]:
     """Every block of the span once, dead branches left out, prices warmed up before it.
 
     Raises StoreError.
     """
     reader, keyframe = asked.reader, first_market(asked)
-    branch = reader.branch(reader.recent_chain(1)[-1].number - keyframe.block.number + 1)
+    branch = _branch(reader, keyframe.block.number)
     wanted = {header.seq for header in branch}
     last_seq = max(header.seq for header in branch if header.number == asked.last)
     standing = (

@@ -74,11 +74,35 @@ class Reality:
         """16 hexadecimal digits of SHA-256 of the canonical spec."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
 
+    def as_told(self, canonical: str) -> Reality:
+        """With the parameters that such a spec names. Models that are `unlike` stay as they are
+        here, and so do the chain's schedules."""
+        told: Mapping[str, Spec] = json.loads(canonical)
+        others = self.unlike(canonical).keys() | {"engine"}
+        found = {}
+        for name in self.spec.keys() & told.keys() - others:
+            parameters = dict(told[name]["parameters"])
+            parameters.pop("schedules", None)
+            found[name] = replace(getattr(self, name), **parameters)
+        return replace(self, **found)
+
+    def unlike(self, canonical: str) -> Mapping[str, tuple[str, str]]:
+        """The models that no parameters make into those of such a spec, and the engine: name and
+        version there, and here."""
+        told: Mapping[str, Spec] = json.loads(canonical)
+        pairs = {name: (_named(told.get(name)), _named(own)) for name, own in self.spec.items()}
+        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
     def changes(self, canonical: str) -> tuple[str, ...]:
         """The models that are not as such a spec says, and the engine."""
         other: Mapping[str, Any] = json.loads(canonical)
         own: Mapping[str, Any] = json.loads(self.canonical)
         return tuple(name for name in own if own[name] != other.get(name))
+
+
+def _named(spec: Spec | None) -> str:
+    """`executor 1`"""
+    return f"{spec['name']} {spec['version']}" if spec else "none"
 
 
 REALITY = Reality()
