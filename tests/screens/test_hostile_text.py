@@ -39,6 +39,7 @@ from dexarb.screens.names import Names
 from dexarb.screens.output import complain
 from dexarb.screens.probe import Probed, ProbedCycles
 from dexarb.screens.reload_command import Reload
+from dexarb.screens.replay import answer_as
 from dexarb.screens.tables import as_text, spread_table
 from dexarb.store.ledger_notes import ReloadOutcome
 from dexarb.study.spreads import best_spreads
@@ -176,7 +177,7 @@ OF_HISTORY: dict[str, tuple[object, ...]] = {
 }
 OTHERS = {"CheckedConfig", "CheckedSettings", "Diagnosis", "ProbedCycles", "Reload"}
 COPIES = {"BackedUp", "RestoredBackup"}
-ELSEWHERE = {"AlertsTest", "Begun", "Finished", "PrunedHistory"}
+ELSEWHERE = {"AlertsTest", "Begun", "Finished", "PrunedHistory", "ReplayedHistory"}
 """The demo's last screen: its tables are those of status and of the trader's log. Pruning and
 beginning show no text of the chain."""
 
@@ -244,6 +245,20 @@ def test_what_others_answer_is_text(
     hostile: Hostile, made: Callable[[Hostile], Answer], capsys: pytest.CaptureFixture[str]
 ) -> None:
     show(made(hostile), as_json=False)
+    out, err = capsys.readouterr()
+    assert_harmless(out + err)
+
+
+def test_a_replay_shows_text_as_text(
+    hostile: Hostile, dexarb: Dexarb, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The names are the ledger's; what differs is told."""
+    live, again = hostile.world.ledger, tmp_path / "a"
+    told = dexarb("replay", "--as-ledger", live, "--ledger", again, "--json")
+    assert told.code == 1
+    assert told.out.isascii()
+    assert_harmless(told.err)
+    assert show(answer_as(live, None, again), as_json=False) == 1
     out, err = capsys.readouterr()
     assert_harmless(out + err)
 

@@ -10,7 +10,7 @@ from dexarb.config.shipped_files import CLASSIC_STRATEGIES, SAMPLE_HISTORY
 from dexarb.errors import InputError
 from dexarb.screens.output import complain
 from dexarb.screens.progress import shown
-from dexarb.screens.replay_screen import Compared, ReplayedHistory
+from dexarb.screens.replay_screen import Compared, ReplayedHistory, from_here
 from dexarb.screens.replay_task import Task, of_config, of_ledger
 from dexarb.screens.when import BlocksAsked, When
 from dexarb.store.ledger_db import LedgerDb
@@ -18,6 +18,7 @@ from dexarb.store.ledger_difference import first_difference
 from dexarb.store.ledger_figures import offered
 from dexarb.store.ledger_notes import REPLAYED
 from dexarb.store.ledger_reader import LedgerReader, read_only
+from dexarb.store.trials import TrialKind, record_trial
 from dexarb.study.replay import Tally, replay
 from dexarb.study.totals import read_totals
 from dexarb.study.warm_up import warm_up
@@ -87,6 +88,8 @@ def _replayed(task: Task, path: Path, *, is_kept: bool = True) -> ReplayedHistor
             known = reader.entries(plan.first_seq, known_to)
             for entry in shown(known, "reading what was replayed", known_to - plan.first_seq):
                 tally.add(entry)
+        if books.seq < plan.last_seq and reader.folder != SAMPLE_HISTORY:
+            _register(task, path)
         feed = replay(reader, books, plan, task.types)
         try:
             for entry in shown(feed, "replaying", plan.last_seq - max(known_to, plan.first_seq)):
@@ -94,7 +97,7 @@ def _replayed(task: Task, path: Path, *, is_kept: bool = True) -> ReplayedHistor
                     tally.add(entry)
         except KeyboardInterrupt:
             if is_kept:
-                complain(f"interrupted: the same with --ledger {path} goes on from here")
+                complain(f"interrupted: the same with --ledger {from_here(path)} goes on")
             raise
         digest, most = books.digest(), offered(books)
         compared = _compared(task, books, digest)
@@ -105,9 +108,23 @@ def _replayed(task: Task, path: Path, *, is_kept: bool = True) -> ReplayedHistor
         tally,
         read_totals(path, tally.ended),
         most,
-        task.latency_ms,
+        [each.name for each in task.settings if each.latency_ms is not None],
         compared,
         time.perf_counter() - began,
+    )
+
+
+def _register(task: Task, ledger: Path) -> None:
+    """Before anybody sees a result: who stops a replay has tried it too. Raises StoreError."""
+    first, last = task.blocks
+    record_trial(
+        task.reader.folder,
+        TrialKind.REPLAY,
+        [each.hash for each in task.settings],
+        first_block=first,
+        last_block=last,
+        at=int(time.time()),
+        file=str(ledger.absolute()),
     )
 
 

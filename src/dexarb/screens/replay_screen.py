@@ -115,10 +115,10 @@ class ReplayedHistory(Answer):
         ]
         parts += [Text(line, style="yellow") for line in self._not_known()]
         if self.compared is not None and self.is_equal:
-            parts.append(Text(f"The same as {self.compared.ledger}: live equals replay"))
+            parts.append(Text(f"The same as {from_here(self.compared.ledger)}: live equals replay"))
         parts.append(Text(f"Ledger {self.digest}", style="dim"))
         if self.ledger is not None:
-            parts.append(unbroken(str(self.ledger)))
+            parts.append(unbroken(from_here(self.ledger)))
         return Group(*parts)
 
     def _not_known(self) -> Iterator[str]:
@@ -143,6 +143,12 @@ class ReplayedHistory(Answer):
                 f"{tally.backfilled:,} of {received:,} blocks were fetched after their time:"
                 " nobody could have traded on them, so nothing is sent there."
             )
+
+
+def from_here(path: Path) -> str:
+    """As short as it can be told."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _worth(tally: Tally) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dexarb.config.paper import load_paper
@@ -15,6 +15,7 @@ from dexarb.errors import InputError, StoreError
 from dexarb.screens.when import BlocksAsked, blocks_of
 from dexarb.store.follow import first_keyframe
 from dexarb.store.history_reader import HistoryReader
+from dexarb.store.ledger_figures import block_from
 from dexarb.store.ledger_notes import Replayed
 from dexarb.store.ledger_reader import LedgerReader
 from dexarb.study.lineup import Lineup
@@ -25,16 +26,18 @@ from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """types: of own strategies. live: whose epochs these are. what: what a ledger to go on with
-    has to be of."""
+    """blocks: numbers of the first and the last one. settings: all that take part at any time.
+    types: of own strategies. what: what a ledger to go on with has to be of. live: whose epochs
+    these are; unlike: models of reality and own code that are other ones here than they were."""
 
     reader: HistoryReader
     plan: Plan
+    blocks: tuple[int, int]
+    settings: Sequence[StrategySettings]
     types: StrategyTypes
-    live: LedgerReader | None
     what: str
-    latency_ms: Sequence[str]
-    unlike: Mapping[str, tuple[str, str]]
+    live: LedgerReader | None = None
+    unlike: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def note(self) -> Replayed:
@@ -49,7 +52,7 @@ def of_config(asked: BlocksAsked) -> Task:
     """
     reader = history_reader(asked.history, asked.config)
     config, types = load_paper(asked.config), StrategyTypes()
-    first, from_seq, last = _entries(reader, asked)
+    first, (from_seq, last), blocks = _entries(reader, asked)
     profile = first.profile
     settings = config.settings(
         profile.tokens, types, tip_floor=profile.tip_floor(first.block.number)
@@ -61,19 +64,21 @@ def of_config(asked: BlocksAsked) -> Task:
         from_seq=from_seq,
         last_seq=last,
     )
-    return Task(reader, plan, types, None, plan.fingerprint, _with_latency(settings), {})
+    return Task(reader, plan, blocks, settings, types, plan.fingerprint)
 
 
-def _entries(reader: HistoryReader, asked: BlocksAsked) -> tuple[Keyframe, int, int]:
-    """The keyframe to begin at, the first entry to trade on, and the last."""
-    if (asked.first, asked.last, asked.count) == (None, None, None):
-        first = first_keyframe(reader)
-        if reader.last_seq == first.seq:
-            raise StoreError(reader.folder, "has no blocks yet", "Wait for the collector's first")
-        return first, first.seq + 1, reader.last_seq
+def _entries(
+    reader: HistoryReader, asked: BlocksAsked
+) -> tuple[Keyframe, tuple[int, int], tuple[int, int]]:
+    """The keyframe to begin at; the first entry to trade on, and the last; their blocks."""
+    is_whole = (asked.first, asked.last, asked.count) == (None, None, None)
     begin, end = blocks_of(reader, asked.first, asked.last)
     wanted = span(reader, first=begin, last=end, count=asked.count)
-    return first_market(wanted), *seqs_of(wanted)
+    blocks = wanted.first, wanted.last
+    if is_whole:  # as it was received, from the very first entry on
+        first = first_keyframe(reader)
+        return first, (first.seq + 1, reader.last_seq), blocks
+    return first_market(wanted), seqs_of(wanted), blocks
 
 
 def of_ledger(live: LedgerReader, history: Path | None) -> Task:
@@ -83,7 +88,7 @@ def of_ledger(live: LedgerReader, history: Path | None) -> Task:
     """
     plan = plan_as(live, DEFAULT_MAX_STATE_AGE_S)
     types = StrategyTypes()
-    known = Lineup(live.strategies(), live.epochs()).known.values()
+    known = list(Lineup(live.strategies(), live.epochs()).known.values())
     unlike = {**unlike_models(live), **_unlike_code(known, types)}
     what = f"ledger {live.path.resolve()}"
     reader = HistoryReader(history or live.history)
@@ -94,7 +99,9 @@ def of_ledger(live: LedgerReader, history: Path | None) -> Task:
             f" {plan.first_seq} to {plan.last_seq}",
             "Name the history that it was traded on",
         )
-    return Task(reader, plan, types, live, what, _with_latency(known), unlike)
+    began, ended = block_from(live, plan.from_seq), live.last_block
+    blocks = began[0] if began else 0, ended[0] if ended else 0
+    return Task(reader, plan, blocks, known, types, what, live, unlike)
 
 
 def _unlike_code(
@@ -117,7 +124,3 @@ def _unlike_code(
         if code != each.code:
             unlike[f'the code of "{as_name(each.name)}"'] = (each.code, code)
     return unlike
-
-
-def _with_latency(settings: Iterable[StrategySettings]) -> list[str]:
-    return [each.name for each in settings if each.latency_ms is not None]
