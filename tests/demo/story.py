@@ -36,6 +36,8 @@ class Story:
     driver: Driver
     first: Keyframe
     """Before the first block."""
+    first_everywhere: Keyframe
+    """The same with the pools that are not collected."""
     blocks: Sequence[Mined]
     spreads: Sequence[Sequence[Spread]]
     """After each block, of every pair with several pools."""
@@ -64,6 +66,7 @@ async def record(blocks: int = BLOCKS, seed: int = DEFAULT_SEED) -> Story:
     async with fresh_chain() as rpc:
         driver = await Driver.start(rpc, seed=seed)
         world, first = driver.world, driver.market.keyframe()
+        first_everywhere = driver.everywhere.keyframe()
         mined, spreads = [], []
         for _ in range(blocks):
             mined.append(await driver.step())
@@ -77,12 +80,13 @@ async def record(blocks: int = BLOCKS, seed: int = DEFAULT_SEED) -> Story:
                 pool.token1.address,
                 (pool.fee_pips,),
             )
-            for pool in world.pools
+            for pool in world.all_pools
         ]
         return Story(
             world=world,
             driver=driver,
             first=first,
+            first_everywhere=first_everywhere,
             blocks=mined,
             spreads=spreads,
             reserves=await _reserves(rpc, world),
@@ -110,11 +114,11 @@ async def read(rpc: Rpc, calls: Sequence[tuple[Address, Function, tuple[Any, ...
 
 
 def v2_pools(world: World) -> list[Address]:
-    return [pool.address for pool in world.pools if pool.kind == "uniswap_v2"]
+    return [pool.address for pool in world.all_pools if pool.kind == "uniswap_v2"]
 
 
 def v3_pools(world: World) -> list[Address]:
-    return [pool.address for pool in world.pools if pool.kind == "uniswap_v3"]
+    return [pool.address for pool in world.all_pools if pool.kind == "uniswap_v3"]
 
 
 async def _reserves(rpc: Rpc, world: World) -> dict[Address, tuple[int, int]]:
@@ -137,7 +141,7 @@ async def _v3_ticks(rpc: Rpc, world: World) -> dict[Address, dict[int, tuple[int
     """Every word of every bitmap, by another way than the one that loads our pools."""
     ask = contract("TickLens")["getPopulatedTicksInWord"]
     found: dict[Address, dict[int, tuple[int, int]]] = {}
-    for pool in world.pools:
+    for pool in world.all_pools:
         if pool.kind != "uniswap_v3":
             continue
         spacing = {500: 10, 3000: 60}[pool.fee_pips]
@@ -154,7 +158,7 @@ async def _quotes(rpc: Rpc, world: World) -> dict[tuple[Address, Address], tuple
     ask = contract("QuoterV2")["quoteExactInputSingle"]
     prices = {plan.symbol: plan.price_usd for plan in world.plan.tokens}
     keys, calls = [], []
-    for pool in world.pools:
+    for pool in world.all_pools:
         if pool.kind != "uniswap_v3":
             continue
         for sold, bought in ((pool.token0, pool.token1), (pool.token1, pool.token0)):

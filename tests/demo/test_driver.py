@@ -10,8 +10,8 @@ from dexarb.amm import UniswapV2Pool, UniswapV3Pool
 from dexarb.amm.v3_events import BURN, MINT
 from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
-from dexarb.demo.driver import Driver
-from dexarb.demo.mining import Mined, MinedReceipt
+from dexarb.demo.driver import DEFAULT_SEED, Driver
+from dexarb.demo.mining import Mined, MinedReceipt, TransactionRequest
 from tests.demo.story import Story, fresh_chain, run, v2_pools, v3_pools
 
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
@@ -27,13 +27,13 @@ async def blocks_of(seed: int, count: int, *, seconds: int = 1) -> list[Mined]:
 
 def test_same_seed_same_blocks(story: Story) -> None:
     """To the block hash, which covers transactions, logs, receipts and state."""
-    again = run(blocks_of(seed=1, count=40))
+    again = run(blocks_of(seed=DEFAULT_SEED, count=40))
     assert [mined.block for mined in again] == [mined.block for mined in story.blocks[:40]]
     assert [mined.receipts for mined in again] == [mined.receipts for mined in story.blocks[:40]]
 
 
 def test_time_changes_nothing_but_hashes(story: Story) -> None:
-    again = run(blocks_of(seed=1, count=15, seconds=7))
+    again = run(blocks_of(seed=DEFAULT_SEED, count=15, seconds=7))
     for one, other in zip(again, story.blocks, strict=False):
         assert one.update.transactions == other.update.transactions
         assert one.update.logs == other.update.logs
@@ -46,35 +46,37 @@ def test_another_seed_another_story(story: Story) -> None:
 
 
 def test_v2_reserves_equal_the_chain(story: Story) -> None:
-    assert len(story.reserves) == len(v2_pools(story.world)) == 8
+    assert len(story.reserves) == len(v2_pools(story.world)) == 11
     for address, reserves in story.reserves.items():
-        pool = story.driver.market.pools[PoolKey(address)]
+        pool = story.driver.everywhere.pools[PoolKey(address)]
         assert isinstance(pool, UniswapV2Pool)
         assert (pool.reserve0, pool.reserve1) == reserves
 
 
 def test_v3_prices_and_ticks_equal_the_chain(story: Story) -> None:
-    assert len(story.v3_prices) == len(v3_pools(story.world)) == 6
+    assert len(story.v3_prices) == len(v3_pools(story.world)) == 7
     for address, price in story.v3_prices.items():
-        pool = story.driver.market.pools[PoolKey(address)]
+        pool = story.driver.everywhere.pools[PoolKey(address)]
         assert isinstance(pool, UniswapV3Pool)
         assert (pool.sqrt_price_x96, pool.tick, pool.liquidity) == price
         assert pool.ticks == story.v3_ticks[address]
 
 
 def test_quotes_equal_the_quoters(story: Story) -> None:
-    assert len(story.quotes) == 12
+    assert len(story.quotes) == 14
     for (address, token), (amount_in, amount_out) in story.quotes.items():
         assert (
-            story.driver.market.pools[PoolKey(address)].swap(token, amount_in).amount_out
+            story.driver.everywhere.pools[PoolKey(address)].swap(token, amount_in).amount_out
             == amount_out
         )
 
 
 def test_pools_read_anew_are_the_same(story: Story) -> None:
-    market = story.driver.market
-    assert story.reread.block == market.block
-    assert {pool.key: pool for pool in story.reread.pools} == market.pools
+    everywhere, market = story.driver.everywhere, story.driver.market
+    assert story.reread.block == everywhere.block == market.block
+    assert {pool.key: pool for pool in story.reread.pools} == everywhere.pools
+    ours = [pool.key for pool in story.world.pools]
+    assert market.pools == {key: everywhere.pools[key] for key in ours}
 
 
 def test_everyone_takes_part(story: Story) -> None:
@@ -90,7 +92,9 @@ def test_everyone_takes_part(story: Story) -> None:
     assert sent["whale"] >= 10
     assert sent["liquidity"] > 20
     assert sent[ARBITRAGE] >= 10
-    total = sum(sent.values())
+    assert sent["claim"] > 300
+    assert not failed["claim"]
+    total = sum(sent.values()) - sent["claim"]
     assert 0.01 < sum(failed.values()) / total < 0.15, "some trades fail, most do not"
     assert failed["retail"]
     assert failed["informed"]
@@ -115,10 +119,50 @@ def test_blocks_are_in_fee_order(story: Story) -> None:
     kinds = set()
     for mined in story.blocks:
         fees = [one.effective_gas_price for one in mined.update.transactions]
-        assert fees == sorted(fees, reverse=True)
+        private = sum(request.private for request in mined.requests)
+        assert all(request.private for request in mined.requests[:private])
+        assert fees[private:] == sorted(fees[private:], reverse=True)
         assert all(fee >= mined.block.base_fee_per_gas for fee in fees)
         kinds |= {request.legacy for request in mined.requests}
     assert kinds == {True, False}, "legacy transactions and EIP-1559 ones, in one order"
+
+
+def test_some_blocks_begin_with_what_nobody_saw_coming(story: Story) -> None:
+    purposes: Counter[str] = Counter()
+    inverted = 0
+    for mined in story.blocks:
+        base_fee = mined.block.base_fee_per_gas
+        tips = [one.effective_gas_price - base_fee for one in mined.update.transactions]
+        purposes.update(request.purpose for request in mined.requests if request.private)
+        inverted += tips != sorted(tips, reverse=True)
+    assert purposes.keys() == {"retail", "whale", ARBITRAGE}
+    assert len(story.blocks) / 40 < inverted < len(story.blocks) / 5
+
+
+def test_what_a_full_block_has_no_room_for_waits_or_is_given_up(story: Story) -> None:
+    full = 0
+    waiting: list[TransactionRequest] = []
+    waited: Counter[str] = Counter()
+    for mined in story.blocks:
+        block = mined.block
+        assert block.gas_used == sum(int(each.gas_used, 16) for each in mined.receipts)
+        gas_left = block.gas_limit - block.gas_used
+        assert bool(mined.left_out) == (gas_left < 400_000)
+        full += bool(mined.left_out)
+        for request in mined.left_out:
+            ahead = sum(
+                int(receipt.gas_used, 16)
+                for each, receipt in zip(mined.requests, mined.receipts, strict=True)
+                if each.private or each.priority_fee > request.priority_fee
+            )
+            assert ahead + request.gas > block.gas_limit
+        for request in waiting:
+            assert request in (*mined.requests, *mined.left_out)
+            waited[request.purpose] += 1
+        waiting = [each for each in mined.left_out if each.purpose not in ("claim", ARBITRAGE)]
+    assert len(story.blocks) / 20 < full < len(story.blocks) / 5
+    assert waited["retail"] > 20
+    assert waited["informed"] > 5
 
 
 def test_base_fee_stays_usual(story: Story) -> None:
@@ -164,7 +208,7 @@ def test_arbitrage_closes_cycles_with_a_gain(story: Story) -> None:
             gained = flows(mined.receipts[place], request.sender)
             assert len(gained) == 1, "one token, all others pass through"
             assert min(gained.values()) > 0
-            touched = {log.address for log in mined.update.logs if log.transaction_index == place}
+            touched = {log.address for log in mined.whole.logs if log.transaction_index == place}
             assert 2 <= len(touched) <= 3
             # The pools have lost what he has gained; a rest can stay with the executor.
             total: Counter[Address] = Counter()
@@ -211,3 +255,18 @@ def test_updates_follow_each_other(story: Story) -> None:
         assert after.seq == after.block.number == before.seq + 1
         assert after.block.timestamp == before.block.timestamp + 1
         assert {log.address for log in after.logs} <= pools
+
+
+def test_uncollected_pools_are_traded_as_others_are(story: Story) -> None:
+    """Also in cycles that pass both kinds, and none of it is among what a collector gets."""
+    hidden = {pool.address for pool in story.world.uncollected}
+    swapped, closed = Counter[Address](), 0
+    for mined in story.blocks:
+        assert not hidden & {log.address for log in mined.update.logs}
+        for place, request in enumerate(mined.requests):
+            touched = {log.address for log in mined.whole.logs if log.transaction_index == place}
+            swapped.update(touched & hidden)
+            closed += request.purpose == ARBITRAGE and 0 < len(touched & hidden) < len(touched)
+    assert swapped.keys() == hidden
+    assert min(swapped.values()) > 20
+    assert closed >= 4

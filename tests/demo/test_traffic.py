@@ -30,7 +30,7 @@ def test_arbitrages_by_flow_are_what_the_arbitrageurs_did(story: Story) -> None:
 
 
 def test_swaps_are_counted_in_the_pools_of_the_world(story: Story) -> None:
-    pools = {pool.address: pool.kind for pool in story.world.pools}
+    pools = {pool.address: pool.kind for pool in story.world.all_pools}
     swaps: Counter[str] = Counter()
     for mined in story.blocks:
         assert mined.update.traffic is not None
@@ -94,10 +94,10 @@ def test_who_collects_half_of_the_pools_still_sees_all_that_is_won(
 def test_rivals_are_those_who_move_our_half_whatever_else_they_pass(story: Story) -> None:
     """Told by the pools of all, and by flows to who collects half of them."""
     first, updates = collected_half(story)
-    everything, half = Market(story.first), Market(first)
+    everything, half = Market(story.first_everywhere), Market(first)
     by_flow = 0
     for mined, update in zip(story.blocks, updates, strict=True):
-        everything.apply(mined.update)
+        everything.apply(mined.whole)
         half.apply(update)
         moved = {log.transaction_index for log in update.logs}
         true = {each.transaction_index for each in arbitrages(everything)} & moved

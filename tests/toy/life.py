@@ -158,7 +158,7 @@ async def _vault(driver: Driver) -> Address:
 
 async def _mined(driver: Driver, *requests: TransactionRequest) -> Mined:
     mined = await driver._miner.mine(requests)
-    driver.market.apply(mined.update)
+    driver.follow(mined)
     return mined
 
 

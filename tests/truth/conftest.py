@@ -6,7 +6,7 @@ from dexarb.store.history_reader import HistoryReader
 from tests.truth.recording import record
 
 RECORDED_BLOCKS = 110
-SEED = 1
+SEED = 3
 
 
 @pytest.fixture(scope="session")

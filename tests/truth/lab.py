@@ -16,7 +16,7 @@ from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address, to_address
 from dexarb.core.trade import Decision, Funding
 from dexarb.demo import calls
-from dexarb.demo.anvil import start_anvil
+from dexarb.demo.anvil import GAS_LIMIT, start_anvil
 from dexarb.demo.artifacts import contract
 from dexarb.demo.deploy import POSITIONS
 from dexarb.demo.driver import Driver
@@ -172,7 +172,7 @@ class Lab:
     async def _mine(self, requests: Sequence[TransactionRequest]) -> Mined:
         mined = await self.miner.mine(requests)
         assert all(transaction.succeeded for transaction in mined.update.transactions)
-        self.driver.market.apply(mined.update)
+        self.driver.follow(mined)
         return mined
 
     # -- blocks ---------------------------------------------------------------------------------
@@ -183,10 +183,12 @@ class Lab:
         return self._mined
 
     async def trial(self, decision: Decision, place: int, gas_limit: int) -> Trial:
-        """The block with the decision's trade behind its first `place` transactions."""
+        """The block with the decision's trade behind its first `place` transactions, and with as
+        much more room as that may need."""
         request = self.execution(decision, gas_limit)
         others = self.mined.requests
-        mined = await self._again([*others[:place], request, *others[place:]])
+        mined = await self._again([*others[:place], request, *others[place:]], gas_limit)
+        assert not mined.left_out
         receipt = mined.receipts[place]
         assert receipt.from_.lower() == self.operator
         held = self._held[decision.funding]
@@ -223,12 +225,13 @@ class Lab:
         mined = await self._again(self.mined.requests)
         assert mined.block == self.mined.block
 
-    async def _again(self, requests: Sequence[TransactionRequest]) -> Mined:
+    async def _again(self, requests: Sequence[TransactionRequest], more_gas: int = 0) -> Mined:
         assert self._before is not None
         assert await self.rpc.call("evm_revert", self._before.snapshot)
         self.miner.head = self._before.head
         self.miner._nonces = dict(self._before.nonces)
         self._before = await self._mark()
+        await self.rpc.call("evm_setBlockGasLimit", hex(GAS_LIMIT + more_gas))
         return await self.miner.mine_in_order(
             requests,
             timestamp=self.mined.block.timestamp,

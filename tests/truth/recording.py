@@ -37,7 +37,13 @@ def record(
                     writer.append_keyframe(driver.market.keyframe())
                     for number in range(blocks):
                         if number == other_seed_after:
-                            fresh = Driver(driver.world, driver._miner, driver.market, seed + 1)
+                            fresh = Driver(
+                                driver.world,
+                                driver._miner,
+                                driver.market,
+                                driver.everywhere,
+                                seed + 1,
+                            )
                             driver._actors = fresh._actors
                         writer.append((await driver.step()).update)
                         writer.roll_if_full(driver.market.keyframe)

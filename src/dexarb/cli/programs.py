@@ -28,7 +28,7 @@ def demo(
     blocks: Annotated[
         int | None, typer.Option("--blocks", min=1, help="Stop after this many blocks.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Same seed, same chain.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same chain.")] = 40,
     interval: Annotated[
         float, typer.Option("--interval", min=0.0, help="Seconds between blocks.")
     ] = 1.0,

@@ -55,8 +55,8 @@ class Arbitrageur:
     may follow within the same block, with a fee just below the whale's.
     """
 
-    IGNORED = 0.6
-    DELAYS = (0, 0, 0, 1, 1, 2, 3)
+    IGNORED = 0.4
+    DELAYS: tuple[int, ...] = (0, 0, 0, 1, 1, 2, 3)
     """Blocks of waiting, equally likely."""
     FOLLOWED = 0.15
     """Share of the whales that it follows within the block."""
@@ -65,12 +65,13 @@ class Arbitrageur:
     """Share of the gain that it pays for its place."""
     LEAST_FEE_GWEI = 30
     EXPECTED_GAS = 280_000
+    IS_PRIVATE = False
 
     def __init__(self, world: World, random: Random, account: int) -> None:
         self._world, self._random = world, random
         self._place = account
         self._account = world.accounts.arbitrageurs[account]
-        self._pools = {pool.key: pool for pool in world.pools}
+        self._pools = {pool.key: pool for pool in world.all_pools}
         self._tokens = {token.address: token for token in world.tokens.values()}
         self._cycles = cycles(world)
         self._due: dict[PoolKey, float] = {}
@@ -111,7 +112,7 @@ class Arbitrageur:
         requests = []
         for request in pending:
             sale = request.sale
-            if sale is None or request.purpose == ARBITRAGE or sale.pool in busy:
+            if sale is None or request.private or sale.pool in busy:
                 continue
             if self._random.random() >= self.FOLLOWED:
                 continue
@@ -177,13 +178,29 @@ class Arbitrageur:
             )
         else:
             to, data = calls.executed(self._world, hops, chance.amounts, self._account)
-        return TransactionRequest(ARBITRAGE, self._account, to, data, GAS, priority_fee)
+        return TransactionRequest(
+            ARBITRAGE, self._account, to, data, GAS, priority_fee, private=self.IS_PRIVATE
+        )
+
+
+class Insider(Arbitrageur):
+    """Hands what it takes to the builder, who puts it in front of everybody at the least tip: what
+    he gets for it no receipt shows."""
+
+    IGNORED = 0.8
+    DELAYS = (0, 0, 1)
+    FOLLOWED = 0.0
+    IS_PRIVATE = True
+
+    def _bid(self, scene: Scene, chance: Chance) -> int:
+        del scene, chance
+        return self.LEAST_FEE_GWEI * GWEI
 
 
 def cycles(world: World) -> tuple[Cycle, ...]:
     """All cycles of two and three pools that pass a start token, each in both directions."""
     by_token: dict[Address, list[DeployedPool]] = {}
-    for pool in world.pools:
+    for pool in world.all_pools:
         for token in (pool.token0.address, pool.token1.address):
             by_token.setdefault(token, []).append(pool)
     found: dict[str, Cycle] = {}

@@ -11,13 +11,13 @@ from dexarb.core.token import Address, Token, to_address
 from dexarb.core.units import MICRO_USD
 from dexarb.demo.anvil import CHAIN_ID, GAS_LIMIT
 from dexarb.demo.artifacts import AGGREGATE3, MULTICALL3, contract, multicall3_code
+from dexarb.demo.claims import distributor_creation
 from dexarb.demo.mining import Mined, Miner, TransactionRequest, head_of
 from dexarb.demo.world import (
     NO_DEADLINE,
-    QUICKSWAP,
-    SUSHISWAP,
     UNISWAP_V3,
     V2,
+    V2_DEXES,
     V3,
     V3_TIERS,
     WRAPPED_NATIVE,
@@ -72,26 +72,8 @@ async def deploy(rpc: Rpc, plan: Plan | None = None) -> tuple[World, Miner]:
     MissingTool, RpcError, TransportError.
     """
     plan = plan or standard_plan()
-    accounts = _cast([to_address(text) for text in await rpc.call("eth_accounts")])
+    accounts = Accounts.cast(map(to_address, await rpc.call("eth_accounts")))
     return await _Deployment(rpc, plan, accounts, Miner(rpc, await head_of(rpc))).run()
-
-
-def _cast(addresses: Sequence[Address]) -> Accounts:
-    """The roles of the node's accounts, in their order."""
-    retail, informed, whales, providers, arbitrageurs = 6, 3, 2, 2, 2
-    rest = iter(addresses)
-
-    def take(count: int) -> tuple[Address, ...]:
-        return tuple(next(rest) for _ in range(count))
-
-    return Accounts(
-        deployer=next(rest),
-        retail=take(retail),
-        informed=take(informed),
-        whales=take(whales),
-        providers=take(providers),
-        arbitrageurs=take(arbitrageurs),
-    )
 
 
 class _Deployment:
@@ -105,11 +87,13 @@ class _Deployment:
     async def run(self) -> tuple[World, Miner]:
         await self._multicall()
         await self._tokens_and_factories()
-        quoter, position_manager, tick_lens = await self._periphery()
+        quoter, position_manager, tick_lens, distributor = await self._periphery()
         await self._create_pools()
         pools = await self._find_pools()
         await self._fund(position_manager, pools)
         await self._add_liquidity(position_manager, pools)
+        collected = tuple(pool for pool in pools if pool.plan.collected)
+        self.miner.collected = frozenset(pool.address for pool in collected)
         self.miner.pools = frozenset(pool.address for pool in pools)
         world = World(
             chain_id=CHAIN_ID,
@@ -121,7 +105,9 @@ class _Deployment:
             position_manager=position_manager,
             tick_lens=tick_lens,
             multicall=MULTICALL3,
-            pools=pools,
+            distributor=distributor,
+            pools=collected,
+            uncollected=tuple(pool for pool in pools if not pool.plan.collected),
             accounts=self.accounts,
         )
         return world, self.miner
@@ -147,7 +133,7 @@ class _Deployment:
                 )
                 for token in others
             ]
-            + [self._create("UniswapV2Factory", deployer) for _ in (QUICKSWAP, SUSHISWAP)]
+            + [self._create("UniswapV2Factory", deployer) for _ in V2_DEXES]
             + [self._create("UniswapV3Factory")]
         )
         created = iter(_created(mined))
@@ -155,7 +141,7 @@ class _Deployment:
             address = next(created)
             self.tokens[plan.symbol] = Token(CHAIN_ID, address, plan.symbol, plan.decimals)
             await self._describe(plan, address)
-        for dex in (QUICKSWAP, SUSHISWAP, UNISWAP_V3):
+        for dex in (*V2_DEXES, UNISWAP_V3):
             self.factories[dex] = next(created)
 
     async def _describe(self, plan: TokenPlan, address: Address) -> None:
@@ -171,26 +157,27 @@ class _Deployment:
         for slot, word in slots.items():
             await self.rpc.call("anvil_setStorageAt", address, f"0x{slot:064x}", "0x" + word.hex())
 
-    async def _periphery(self) -> tuple[Address, Address, Address]:
+    async def _periphery(self) -> tuple[Address, Address, Address, Address]:
         native = self.tokens[WRAPPED_NATIVE].address
         v3 = self.factories[UNISWAP_V3]
         mined = await self._mine(
             [
                 *(
                     self._create("UniswapV2Router02", self.factories[dex], native)
-                    for dex in (QUICKSWAP, SUSHISWAP)
+                    for dex in V2_DEXES
                 ),
                 self._create("SwapRouter", v3, native),
                 self._create("QuoterV2", v3, native),
                 # The third argument draws the pictures of position tokens, which nobody looks at.
                 self._create("NonfungiblePositionManager", v3, native, ZERO),
                 self._create("TickLens"),
+                self._request(None, distributor_creation(), _GAS_CONTRACT),
             ]
         )
         created = iter(_created(mined))
-        for dex in (QUICKSWAP, SUSHISWAP, UNISWAP_V3):
+        for dex in (*V2_DEXES, UNISWAP_V3):
             self.routers[dex] = next(created)
-        return next(created), next(created), next(created)
+        return next(created), next(created), next(created), next(created)
 
     async def _create_pools(self) -> None:
         requests = []

@@ -66,8 +66,8 @@ class Provider:
     def __init__(self, world: World, random: Random, account: int) -> None:
         self._world, self._random = world, random
         self._account = world.accounts.providers[account]
-        self._v3 = [pool for pool in world.pools if pool.kind == V3]
-        self._v2 = {pool.address: pool for pool in world.pools if pool.kind == V2}
+        self._v3 = [pool for pool in world.all_pools if pool.kind == V3]
+        self._v2 = {pool.address: pool for pool in world.all_pools if pool.kind == V2}
         self._minting: dict[bytes, _Minting] = {}
         self._positions: dict[int, LiquidityPosition] = {}
         self._shares: dict[Address, int] = {}

@@ -7,8 +7,8 @@ the same block hash.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dexarb.amm import POOL_TYPES
@@ -48,6 +48,7 @@ class TransactionRequest:
 
     priority_fee: wei per gas above the base fee, whatever the base fee will be. legacy: sent with
     a single gas price instead of the two fees of EIP-1559; the effective price is the same.
+    private: handed to the builder alone, who puts it in front of all others; nobody sees it before.
     """
 
     purpose: str
@@ -59,18 +60,22 @@ class TransactionRequest:
     legacy: bool = False
     value: int = 0
     sale: Sale | None = None
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Mined:
     """A block and its requests in block order, each with its receipt.
 
-    update is what a collector of the pools would make of the block; seq is the block's number.
+    update is what a collector of the collected pools would make of the block, whole what one of
+    all pools would; seq is the block's number. left_out: requests that the block had no room for.
     """
 
     update: BlockUpdate
+    whole: BlockUpdate
     requests: tuple[TransactionRequest, ...]
     receipts: tuple[MinedReceipt, ...]
+    left_out: tuple[TransactionRequest, ...]
 
     @property
     def block(self) -> Block:
@@ -88,12 +93,13 @@ class Mined:
 class Miner:
     """Makes blocks on a fresh node that mines on demand. Nobody else may mine or send there.
 
-    pools: whose logs go into the updates.
+    collected, pools: whose logs go into the updates, and into those of all.
     """
 
     def __init__(self, rpc: Rpc, head: Block) -> None:
         self.rpc = rpc
         self.head = head
+        self.collected: frozenset[Address] = frozenset()
         self.pools: frozenset[Address] = frozenset()
         self._nonces: dict[Address, int] = {}
 
@@ -104,13 +110,14 @@ class Miner:
         timestamp: int | None = None,
         base_fee: int | None = None,
     ) -> Mined:
-        """Mine one block of these transactions, those that pay most first.
+        """Mine one block of these transactions, private ones first, then those that pay most.
 
-        Ties keep the order given. timestamp: UNIX seconds, by default one after the parent's.
-        base_fee: wei per gas, by default the parent's. Raises RpcError and TransportError; after
-        either the chain is in an unknown state and the miner is of no more use.
+        Ties keep the order given. What has no room is left out. timestamp: UNIX seconds, by default
+        one after the parent's. base_fee: wei per gas, by default the parent's. Raises RpcError and
+        TransportError; after either the chain is in an unknown state and the miner is of no more
+        use.
         """
-        ordered = sorted(requests, key=lambda request: -request.priority_fee)
+        ordered = sorted(requests, key=lambda each: (not each.private, -each.priority_fee))
         return await self.mine_in_order(ordered, timestamp=timestamp, base_fee=base_fee)
 
     async def mine_in_order(
@@ -126,21 +133,26 @@ class Miner:
         calls: list[tuple[str, Sequence[Any]]] = [
             ("evm_setNextBlockTimestamp", [timestamp]),
             ("anvil_setNextBlockBaseFeePerGas", [hex(base_fee)]),
-            *((_SEND, [self._numbered(one, base_fee)]) for one in ordered),
+            *((_SEND, [fields]) for fields in self._numbered(ordered, base_fee)),
         ]
         number = hex(self.head.number + 1)
-        receipts = await self._mined(calls, number, at_once=_BATCH)
-        if receipts is None:
+        block = await self._mined(calls, ordered, number, at_once=_BATCH)
+        if block is None:
             # A node under load may take the calls of a batch in another order.
             await self.rpc.call("anvil_rollback", 1)
             await self.rpc.call("anvil_dropAllTransactions")
-            receipts = await self._mined(calls, number, at_once=1)
-        if receipts is None:
+            block = await self._mined(calls, ordered, number, at_once=1)
+        if block is None:
             raise TransportError("anvil", f"block {number} does not hold what was sent for it")
-        header = await header_at(self.rpc, number)
+        header, receipts, included = block
         self.head = header.block
+        for request in included:
+            self._nonces[request.sender] = self._nonces.get(request.sender, 0) + 1
+        left_out = tuple(each for each in ordered if not any(each is one for one in included))
+        if left_out:
+            await self.rpc.call("anvil_dropAllTransactions")
         found = contents.of_receipts(header, receipts, Watched(dict.fromkeys(self.pools, _EVENTS)))
-        update = BlockUpdate(
+        whole = BlockUpdate(
             self.head.number,
             self.head,
             found.logs,
@@ -148,12 +160,20 @@ class Miner:
             producer=header.producer(),
             traffic=found.traffic,
         )
-        return Mined(update, tuple(ordered), tuple(receipts))
+        logs = tuple(log for log in whole.logs if log.address in self.collected)
+        update = replace(whole, logs=logs)
+        return Mined(update, whole, tuple(included), tuple(receipts), left_out)
 
     async def _mined(
-        self, calls: Sequence[tuple[str, Sequence[Any]]], number: str, *, at_once: int
-    ) -> list[MinedReceipt] | None:
-        """The receipts of the block that these calls make; None if it is not what was sent."""
+        self,
+        calls: Sequence[tuple[str, Sequence[Any]]],
+        ordered: Sequence[TransactionRequest],
+        number: str,
+        *,
+        at_once: int,
+    ) -> tuple[decode.Header, list[MinedReceipt], list[TransactionRequest]] | None:
+        """The block that these calls make, its receipts and which requests these are of; None if
+        it is not what a builder makes of what was sent."""
         answers: list[Any] = []
         for start in range(0, len(calls), at_once):
             answers += await self._all(calls[start : start + at_once])
@@ -162,27 +182,18 @@ class Miner:
         sent = [
             answer for (method, _), answer in zip(calls, answers, strict=True) if method == _SEND
         ]
-        return receipts if [each.transaction_hash for each in receipts] == sent else None
+        header = await header_at(self.rpc, number)
+        included = _with_room(list(zip(ordered, sent, strict=True)), receipts, header.block)
+        return None if included is None else (header, receipts, included)
 
-    def _numbered(self, request: TransactionRequest, base_fee: int) -> dict[str, str]:
-        nonce = self._nonces.get(request.sender, 0)
-        self._nonces[request.sender] = nonce + 1
-        fields = {
-            "from": request.sender,
-            "data": "0x" + request.data.hex(),
-            "gas": hex(request.gas),
-            "nonce": hex(nonce),
-            "value": hex(request.value),
-        }
-        if request.to is not None:
-            fields["to"] = request.to
-        if request.legacy:
-            fields["gasPrice"] = hex(base_fee + request.priority_fee)
-        else:
-            # Wallets leave room for the base fee to double.
-            fields["maxFeePerGas"] = hex(2 * base_fee + request.priority_fee)
-            fields["maxPriorityFeePerGas"] = hex(request.priority_fee)
-        return fields
+    def _numbered(
+        self, ordered: Iterable[TransactionRequest], base_fee: int
+    ) -> Iterator[dict[str, str]]:
+        nonces = dict(self._nonces)
+        for request in ordered:
+            nonce = nonces.get(request.sender, 0)
+            nonces[request.sender] = nonce + 1
+            yield _fields(request, nonce, base_fee)
 
     async def _all(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         results = await self.rpc.batch(calls)
@@ -190,6 +201,47 @@ class Miner:
             if isinstance(result, RpcError):
                 raise result
         return results
+
+
+def _fields(request: TransactionRequest, nonce: int, base_fee: int) -> dict[str, str]:
+    fields = {
+        "from": request.sender,
+        "data": "0x" + request.data.hex(),
+        "gas": hex(request.gas),
+        "nonce": hex(nonce),
+        "value": hex(request.value),
+    }
+    if request.to is not None:
+        fields["to"] = request.to
+    if request.legacy:
+        fields["gasPrice"] = hex(base_fee + request.priority_fee)
+    else:
+        # Wallets leave room for the base fee to double.
+        fields["maxFeePerGas"] = hex(2 * base_fee + request.priority_fee)
+        fields["maxPriorityFeePerGas"] = hex(request.priority_fee)
+    return fields
+
+
+def _with_room(
+    sent: Iterable[tuple[TransactionRequest, str]], receipts: Iterable[MinedReceipt], block: Block
+) -> list[TransactionRequest] | None:
+    """Those of the requests, each with its hash, that the receipts are of. None where the receipts
+    are of something else, or one was left out that had room and nothing to wait for."""
+    waiting: set[Address] = set()
+    included: list[TransactionRequest] = []
+    gas_left = block.gas_limit
+    rest = iter(receipts)
+    receipt = next(rest, None)
+    for request, transaction in sent:
+        if receipt is not None and receipt.transaction_hash == transaction:
+            included.append(request)
+            gas_left -= int(receipt.gas_used, 16)
+            receipt = next(rest, None)
+        elif request.gas <= gas_left and request.sender not in waiting:
+            return None
+        else:
+            waiting.add(request.sender)
+    return included if receipt is None else None
 
 
 async def head_of(rpc: Rpc) -> Block:

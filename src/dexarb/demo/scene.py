@@ -50,7 +50,7 @@ class Scene:
     @cached_property
     def deviations_bps(self) -> Mapping[PoolKey, float]:
         """How far each pool's price of its base token lies above the fair one (log scale)."""
-        return {deployed.key: self._deviation_bps(deployed) for deployed in self.world.pools}
+        return {deployed.key: self._deviation_bps(deployed) for deployed in self.world.all_pools}
 
     def _deviation_bps(self, deployed: DeployedPool) -> float:
         base, quote = self.sides(deployed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from dexarb.core.token import Address, Token
 from dexarb.demo import calls
 from dexarb.demo.mining import Mined, Sale, TransactionRequest
 from dexarb.demo.scene import Scene, amount_to_move, choose_fee
-from dexarb.demo.world import NO_DEADLINE, DeployedPool, World
+from dexarb.demo.world import DFYN, NO_DEADLINE, DeployedPool, World
 from dexarb.errors import PoolError
 
 SWAP_GAS = 900_000
@@ -27,7 +28,7 @@ _LONG_AGO = 1
 class Retail:
     """Many small swaps, most of them where the price is good: so they hold pools together."""
 
-    TRADES_A_BLOCK = 2.6
+    TRADES_A_BLOCK = 4.0
     MEDIAN_USD = 450.0
     SPREAD_OF_SIZES = 1.1
     """Standard deviation of the logarithm of the size."""
@@ -39,12 +40,14 @@ class Retail:
     EXACT_OUT = 0.15
     EXPIRED = 0.01
     LEGACY = 0.3
+    PRIVATE = 0.015
+    """Share of the swaps that a wallet hands to the builder alone."""
     TOLERANCES_BPS = (2, 5, 10, 30, 50, 100)
 
     def __init__(self, world: World, random: Random) -> None:
         self._world, self._random = world, random
         self._by_pair = {
-            pair: [pool for pool in world.pools if (pool.plan.base, pool.plan.quote) == pair]
+            pair: [pool for pool in world.all_pools if (pool.plan.base, pool.plan.quote) == pair]
             for pair in world.pairs
         }
 
@@ -103,6 +106,7 @@ class Retail:
             gas=SWAP_GAS,
             priority_fee=choose_fee(random, least_gwei=25.0, mean_above_gwei=8.0),
             legacy=random.random() < self.LEGACY,
+            private=random.random() < self.PRIVATE,
         )
 
     def _direction(self, scene: Scene, pool: DeployedPool) -> tuple[Token, Token]:
@@ -116,7 +120,7 @@ class Retail:
 class Informed:
     """Knows the fair price and trades pools towards it, as far as their fees make it pay."""
 
-    ATTENTION = 0.16
+    ATTENTION = 0.12
     """Probability to look at a pool in a block. There are several of them, so pools that are
     off stay so for some blocks; where two look at once, the slower one mostly reverts."""
     MARGIN_BPS = 3.0
@@ -130,7 +134,7 @@ class Informed:
     def act(self, scene: Scene, pending: Sequence[TransactionRequest]) -> list[TransactionRequest]:
         del pending
         requests = []
-        for pool in self._world.pools:
+        for pool in self._world.all_pools:
             if self._random.random() >= self.ATTENTION:
                 continue
             deviation = scene.deviations_bps[pool.key]
@@ -159,20 +163,28 @@ class Informed:
 class Whale:
     """Seldom trades, and then so much in one pool that its price is well off the others'."""
 
-    BLOCKS_BETWEEN = (4, 13)
+    BLOCKS_BETWEEN = (2, 7)
     MOVE_BPS = (60.0, 180.0)
     WEIGHTS: ClassVar = {
         ("WETH", "USDC"): 5.0,
         ("WMATIC", "USDC"): 5.0,
         ("WBTC", "USDC"): 3.0,
+        ("LINK", "USDC"): 2.0,
     }
-    """How often a pair is chosen, to others' 1; all the pair's pools have the same chance."""
+    """How often a pair is chosen, to others' 1."""
+    PREFERRED: ClassVar = {DFYN: 3.0}
+    """How often a DEX is, among a pair's pools, to others' 1."""
+    PRIVATE = 0.15
+    """Share of the trades that go to the builder alone, so that nobody can stand around them."""
 
     def __init__(self, world: World, random: Random) -> None:
         self._world, self._random = world, random
         self._wait = random.randint(*self.BLOCKS_BETWEEN)
-        pairs = [(pool.plan.base, pool.plan.quote) for pool in world.pools]
-        self._weights = [self.WEIGHTS.get(pair, 1.0) / pairs.count(pair) for pair in pairs]
+        pairs = [(pool.plan.base, pool.plan.quote) for pool in world.all_pools]
+        self._weights = [
+            self.WEIGHTS.get(pair, 1.0) / pairs.count(pair) * self.PREFERRED.get(pool.dex, 1.0)
+            for pool, pair in zip(world.all_pools, pairs, strict=True)
+        ]
 
     def act(self, scene: Scene, pending: Sequence[TransactionRequest]) -> list[TransactionRequest]:
         del pending
@@ -181,7 +193,7 @@ class Whale:
         if self._wait > 0:
             return []
         self._wait = random.randint(*self.BLOCKS_BETWEEN)
-        (pool,) = random.choices(self._world.pools, self._weights)
+        (pool,) = random.choices(self._world.all_pools, self._weights)
         request = _move(
             scene,
             pool,
@@ -192,7 +204,9 @@ class Whale:
             sender=random.choice(self._world.accounts.whales),
             priority_fee=choose_fee(random, least_gwei=28.0, mean_above_gwei=12.0),
         )
-        return [request] if request is not None else []
+        if request is None:
+            return []
+        return [replace(request, private=random.random() < self.PRIVATE)]
 
     def observe(self, mined: Mined) -> None:
         """Whales do not care what their trades cost."""

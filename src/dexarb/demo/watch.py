@@ -62,11 +62,12 @@ class Watch:
 
     def progress(self, market: Market) -> Progress:
         """market: the driver's own, which is the chain's newest block."""
+        state = read_state(self._files.state)
         return Progress(
             head=market.block.number,
             blocks=market.block.number - self._first,
-            state=read_state(self._files.state),
-            totals=read_totals(self._files.ledger),
+            state=state,
+            totals=read_totals(self._files.ledger, state.block.timestamp),
             spreads=best_spreads(market.pools.values()),
             market=market,
         )

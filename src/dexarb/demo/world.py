@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from dexarb.core.pool import PoolKey
 from dexarb.core.profile import ChainProfile, ReferencePool
@@ -18,6 +19,9 @@ V3 = "uniswap_v3"
 QUICKSWAP = "QuickSwap"
 SUSHISWAP = "SushiSwap"
 UNISWAP_V3 = "UniswapV3"
+DFYN = "Dfyn"
+"""A fork of Uniswap V2 that the collector's file does not name."""
+V2_DEXES = (QUICKSWAP, SUSHISWAP, DFYN)
 
 NUMERAIRE = "USDC"
 WRAPPED_NATIVE = "WMATIC"
@@ -44,7 +48,7 @@ class TokenPlan:
 class PoolPlan:
     """A pool to be deployed. usd: what is put into it, both sides together.
 
-    reference: deep enough to value its base token by.
+    reference: deep enough to value its base token by. collected: the collector's file names it.
     """
 
     dex: str
@@ -53,6 +57,7 @@ class PoolPlan:
     usd: float
     fee_pips: int = V2_FEE_PIPS
     reference: bool = False
+    collected: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ _TOKENS = (
     TokenPlan("WETH", "Wrapped Ether", 18, 2_500.0),
     TokenPlan("USDC", "USD Coin", 6, 1.0),
     TokenPlan("WBTC", "Wrapped BTC", 8, 60_000.0),
+    TokenPlan("LINK", "ChainLink Token", 18, 15.0),
 )
 
 _POOLS = (
@@ -85,11 +91,16 @@ _POOLS = (
     PoolPlan(UNISWAP_V3, "WMATIC", "WETH", 500_000, 3000),
     PoolPlan(SUSHISWAP, "WBTC", "WETH", 1_000_000),
     PoolPlan(UNISWAP_V3, "WBTC", "WETH", 600_000, 500),
+    PoolPlan(DFYN, "WETH", "USDC", 900_000, collected=False),
+    PoolPlan(DFYN, "WMATIC", "USDC", 600_000, collected=False),
+    PoolPlan(DFYN, "LINK", "USDC", 700_000, collected=False),
+    PoolPlan(UNISWAP_V3, "LINK", "WETH", 500_000, 3000, collected=False),
 )
 
 
 def standard_plan(extra_tokens: int = 0) -> Plan:
-    """Four tokens and fourteen pools; each extra token brings two V2 pools and one V3 pool."""
+    """Fourteen collected pools of four tokens, and four that are not, two of them of a fifth token;
+    each extra token brings two V2 pools and one V3 pool, all collected."""
     tokens, pools = list(_TOKENS), list(_POOLS)
     for number in range(1, extra_tokens + 1):
         symbol = f"T{number:03}"
@@ -129,6 +140,25 @@ class Accounts:
     whales: tuple[Address, ...]
     providers: tuple[Address, ...]
     arbitrageurs: tuple[Address, ...]
+    claimants: tuple[Address, ...]
+
+    @classmethod
+    def cast(cls, addresses: Iterable[Address]) -> Accounts:
+        """The roles of the node's accounts, in their order."""
+        rest = iter(addresses)
+
+        def take(count: int) -> tuple[Address, ...]:
+            return tuple(islice(rest, count))
+
+        return cls(
+            deployer=next(rest),
+            retail=take(6),
+            informed=take(3),
+            whales=take(2),
+            providers=take(2),
+            arbitrageurs=take(3),
+            claimants=take(2),
+        )
 
     @property
     def traders(self) -> tuple[Address, ...]:
@@ -151,8 +181,17 @@ class World:
     position_manager: Address
     tick_lens: Address
     multicall: Address
+    distributor: Address
+    """What the claimants call, see claims.py."""
     pools: tuple[DeployedPool, ...]
+    """Those that the collector's file names."""
+    uncollected: tuple[DeployedPool, ...]
     accounts: Accounts
+
+    @property
+    def all_pools(self) -> tuple[DeployedPool, ...]:
+        """Everyone trades in all of them."""
+        return (*self.pools, *self.uncollected)
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -160,7 +199,8 @@ class World:
         return tuple(dict.fromkeys((pool.base, pool.quote) for pool in self.plan.pools))
 
     def profile(self) -> ChainProfile:
-        """The chain as its configuration would describe it."""
+        """The chain as its configuration would describe it: tokens that no collected pool has are
+        not in it."""
         numeraire = self.tokens[NUMERAIRE]
         references: dict[Address, tuple[ReferencePool, ...]] = {}
         for pool in self.pools:
@@ -175,7 +215,11 @@ class World:
             ordering="fee",
             wrapped_native=self.tokens[WRAPPED_NATIVE].address,
             numeraire=numeraire.address,
-            tokens={name: token.address for name, token in self.tokens.items()},
+            tokens={
+                name: token.address
+                for name, token in self.tokens.items()
+                if any(token in (pool.token0, pool.token1) for pool in self.pools)
+            },
             start_tokens=tuple(self.tokens[name].address for name in START_TOKENS),
             reference_pools=references,
             default_priority_fee=DEFAULT_PRIORITY_FEE,
