@@ -140,7 +140,7 @@ class PlainLoop:
         settings, name, skips = self.settings[i], self.hashes[i], outcome.skips
         wanted: list[Trade] = []
         for opportunity, facts in opportunities:
-            skip = self._skip(i, facts, outcome)
+            skip = self._skip(i, facts, outcome, is_offered=True)
             if skip is not None:
                 skips.append(skip)
                 continue
@@ -171,8 +171,11 @@ class PlainLoop:
         assert settings.min_expected_micro_usd is not None
         return settings.min_expected_micro_usd
 
-    def _skip(self, i: int, facts: Facts, outcome: Outcome) -> Skip | None:
-        """What needs no amount: stale, pair, hops, no_price, spread. Counts the episode."""
+    def _skip(
+        self, i: int, facts: Facts, outcome: Outcome, *, is_offered: bool = False
+    ) -> Skip | None:
+        """What needs no amount: stale, pair, hops, not_executable, no_price, spread. Counts the
+        episode."""
         settings, name, cycle = self.settings[i], self.hashes[i], facts.cycle
         reason = self._out_of_scope(i, facts)
         if reason is None and facts.is_new:
@@ -181,6 +184,8 @@ class PlainLoop:
             return Skip(name, cycle.id, SkipReason.STALE)
         if reason is not None:
             return Skip(name, cycle.id, reason)
+        if is_offered and self.view.bars(cycle.id):
+            return Skip(name, cycle.id, SkipReason.NOT_EXECUTABLE)
         if not self._has_prices(cycle):
             return Skip(name, cycle.id, SkipReason.NO_PRICE)
         needed = settings.min_spread_ppm

@@ -41,7 +41,7 @@ from dexarb.screens.probe import Probed, ProbedCycles
 from dexarb.screens.reload_command import Reload
 from dexarb.screens.replay import answer_as
 from dexarb.screens.tables import as_text, spread_table
-from dexarb.store.ledger_notes import ReloadOutcome
+from dexarb.store.ledger_notes import METERING, Metering, ReloadOutcome
 from dexarb.study.spreads import best_spreads
 from tests.support.command import Dexarb
 from tests.support.recorded import record
@@ -93,6 +93,20 @@ def spoil_ledger(world: World, text: str) -> None:
             "INSERT INTO incidents (seq, strategy, problem)"
             " SELECT blocks.seq, strategies.hash, ? FROM blocks, strategies LIMIT 1",
             (f"Error: {text}",),
+        )
+        connection.execute(
+            "INSERT INTO probes (seq, cycle, start_pool, block_number, block_hash, amount_in,"
+            " expected_out, expected_gas, refusal, until_block)"
+            " SELECT 2, cycle, start_pool, 1, '0x', '1', '2', 3, ?, 100000 FROM routes",
+            (text,),
+        )
+        connection.execute(
+            "INSERT INTO skips (strategy, hour, reason, times)"
+            " SELECT hash, 1, 'not_executable', 1 FROM strategies"
+        )
+        metering = Metering(text, True, 1, None, 0, 1, text, "{}")
+        connection.execute(
+            "INSERT INTO meta VALUES (?, ?)", (METERING.meta_key, METERING.encode(metering))
         )
     connection.close()
 

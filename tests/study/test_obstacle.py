@@ -51,7 +51,7 @@ def test_what_no_parameter_changes_is_no_obstacle() -> None:
 
 def test_every_reason_that_a_parameter_changes_has_one() -> None:
     without = set(SkipReason) - PARAMETERS.keys()
-    assert without == {R.POOL_BUSY, R.NO_PRICE, R.DECLINED} | OF_A_BOT
+    assert without == {R.NOT_EXECUTABLE, R.POOL_BUSY, R.NO_PRICE, R.DECLINED} | OF_A_BOT
 
 
 @pytest.mark.parametrize(("sent", "told"), [(9, None), (10, "priority_fee_gwei")])

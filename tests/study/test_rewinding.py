@@ -243,8 +243,8 @@ def test_two_strategies_stand_side_by_side_on_what_stands(histories: Histories) 
     ]
     keys: list[StrategyHash] = [each.hash for each in chosen]
     epochs = [Epoch(key, 2, None) for key in keys]
-    span_of = {"from_seq": 1, "to_seq": reader.last_seq}
-    feed = list(redecided(reader, chosen, epochs, state_ages=[StateAge(0, 10)], **span_of))
+    ages, last = [StateAge(0, 10)], reader.last_seq
+    feed = list(redecided(reader, chosen, epochs, from_seq=1, to_seq=last, state_ages=ages))
     standing, died = parted(feed, lambda seen: seen.block.hash)
     found = run(SideBySide(keys), feed)
     never = run(SideBySide(keys), standing)

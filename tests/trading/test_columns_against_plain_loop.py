@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dexarb.core.market import Market
+from dexarb.core.probes import Probe
 from dexarb.core.token import Address
-from dexarb.core.trade import OF_A_BOT, SkipReason
+from dexarb.core.trade import OF_A_BOT, Opportunity, SkipReason
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.models.reality import REALITY
@@ -82,6 +83,15 @@ def same_skips(counted: SkipTally, expected: Outcome, view: View) -> None:
             assert each.best == max(exact)
 
 
+def refused(opportunity: Opportunity) -> Probe:
+    """By a node, and passed over in two more blocks."""
+    block, amount = opportunity.block, opportunity.amount_in
+    cycle, until = opportunity.cycle, block.number + 3
+    return Probe(
+        cycle, block.number, block.hash, amount, amount, None, 1, refusal="no", until_block=until
+    )
+
+
 EVERY_REASON = set(SkipReason) - OF_A_BOT - {SkipReason.DISABLED, SkipReason.DECLINED}
 
 
@@ -98,7 +108,9 @@ def test_columns_are_the_plain_loop() -> None:
         both = Both(drawn)
         made = engine(keyframe(seed), [both], scanner=thorough)
         made.weighing = True
-        for _ in range(8):
+        for place in range(8):
+            for opportunity in made.scan.opportunities[:: 2 + place]:
+                made.barred.add(made.seq + 1, refused(opportunity))
             made.step(random_block(made.market, rng, moved=int(rng.integers(0, 5))))
         reasons.update(both.reasons)
 

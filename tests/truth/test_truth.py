@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 
 from dexarb.core.block import BlockUpdate
@@ -58,6 +59,7 @@ def test_paper_fills_are_what_the_chain_does() -> None:
     found = findings(seed=24, blocks=14, varied=6)
     assert found.decisions >= 150, str(found)
     assert found.bands >= 5, str(found)
+    assert found.probes >= 60, str(found)
     assert found.shapes["outcome: reverted"] >= 5, str(found)
     assert_covers(found, share=0.05)
     assert_gas_is_true(found)
@@ -95,6 +97,8 @@ def test_paper_fills_are_what_the_chain_does_in_long_runs(seed: int) -> None:
     print(found)  # noqa: T201
     assert found.decisions >= 1_000, str(found)
     assert found.bands >= 30, str(found)
+    assert found.probes >= 300, str(found)
+    assert np.quantile(found.probed_gas, 0.95) <= 0.10, str(found)
     assert found.shapes["band: several outcomes"] >= 5, str(found)
     assert_covers(found, share=0.05)
     assert sum(name.startswith("kinds: ") for name in found.shapes) == ALL_KINDS, str(found)

@@ -15,13 +15,15 @@ from dexarb.core.route import most_out, run
 from dexarb.core.token import Address, pair_of
 from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position
 from dexarb.core.units import MICRO_USD
+from dexarb.ends.probe import Prober
 from dexarb.errors import PoolError
 from dexarb.search.scan import Scanner, warm_up
+from dexarb.study.flash_gas import least_limit
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.engine import Engine
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.rivals import arbitrages
-from dexarb.trading.seams import Executor
+from dexarb.trading.seams import Executor, Step
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings
 from tests.truth.lab import Lab, Trial, substance
@@ -45,6 +47,10 @@ class Findings:
     """Different ones: strategies of the same size and place make the same trade."""
     trials: int = 0
     bands: int = 0
+    probes: int = 0
+    """Decisions that came out at the end of their block as computed, run with nothing sent."""
+    probed_gas: list[float] = field(default_factory=list)
+    """What of the gas that such a run needs was not foreseen, as a share."""
 
     def gas_errors(self, part: str = "") -> tuple[float, float, float]:
         """Median, 95th percentile and greatest absolute error."""
@@ -55,6 +61,7 @@ class Findings:
     def __str__(self) -> str:
         lines = [
             f"{self.decisions} decisions, {self.trials} trials, {self.bands} bands, no difference",
+            f"{self.probes} decisions probed, gas 95 % {np.quantile(self.probed_gas, 0.95):.1%}",
             "gas: median {:.1%}, 95 % {:.1%}, greatest {:.1%}".format(*self.gas_errors()),
             *(f"  {shape}: {count}" for shape, count in sorted(self.shapes.items())),
         ]
@@ -84,6 +91,7 @@ class Trials:
         variety = Variety(Random(f"{seed} variety"), varied, lab.thin_pool)
         self.engine.use([ThresholdStrategies(strategies, REALITY), variety])
         self.engine.deciding = True
+        self._prober: Prober | None = None
 
     @property
     def market(self) -> Market:
@@ -93,7 +101,9 @@ class Trials:
         """One more block; everything that was settled in it is tried."""
         value = self._value()
         mined = await self.lab.step()
-        fills = self.engine.step(mined.update).fills
+        step = self.engine.step(mined.update)
+        fills = step.fills
+        await self._probe(step)
         known: set[tuple[object, ...]] = set()
         for fill in fills:
             if fill.status is FillStatus.EXPIRED:
@@ -109,6 +119,26 @@ class Trials:
                 await self._judge_band(fill, value)
         if known:
             await self.lab.restore()
+
+    async def _probe(self, step: Step) -> None:
+        """All that was decided at the end of the block, each size once."""
+        block, pools = step.block.hash, self.market.pools
+        if self._prober is None:
+            self._prober = await Prober.open(self.lab.rpc, block)
+        for cycle, amount_in in dict.fromkeys((d.cycle, d.amount_in) for d in step.decisions):
+            try:
+                amount_out = run(cycle, amount_in, pools.__getitem__)[-1].amount_out
+            except PoolError:
+                continue
+            ran = await self._prober.run(cycle, pools.__getitem__, amount_in, block)
+            if amount_out < amount_in:
+                assert ran.refusal is not None, cycle
+                continue
+            assert (ran.amount_out, ran.refusal) == (amount_out, None), cycle
+            assert ran.gas is not None
+            ours = least_limit(cycle, amount_in, pools, self.market.next_gas_schedule)
+            self.findings.probed_gas.append(abs(ran.gas / ours - 1))
+            self.findings.probes += 1
 
     def _value(self) -> Value:
         """Micro-USD at the prices before the next block, as the valuation rounds them."""

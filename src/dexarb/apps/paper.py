@@ -10,6 +10,7 @@ import structlog
 
 from dexarb.alerts.alerts import Alerts
 from dexarb.apps.end import PaperEnd
+from dexarb.apps.probing import require_endpoints
 from dexarb.apps.process import Signals, keep_files_private, name_process, start_logging
 from dexarb.apps.supervisor import Supervisor
 from dexarb.apps.trader import Trader
@@ -35,6 +36,8 @@ def run(config_path: Path) -> int:
     signals = Signals()
     watch = FileWatch(config_path)
     config = load_paper(config_path)
+    if config.probe is not None:
+        require_endpoints(config.probe)
     log = general = config.general
     start_logging("paper_trading", log.log_level, log.log_dir, log.log_format, log.log_max_mb)
     supervisor = Supervisor(os.environ)

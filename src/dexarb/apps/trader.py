@@ -12,6 +12,7 @@ import structlog
 from dexarb.alerts.alerts import Alerts
 from dexarb.apps.clock_watch import ClockWatch
 from dexarb.apps.end import End
+from dexarb.apps.probing import require_endpoints
 from dexarb.apps.process import (
     Signals,
     keep_for_good,
@@ -23,6 +24,7 @@ from dexarb.apps.stops_log import StopsLog
 from dexarb.apps.supervisor import UNSUPERVISED, Supervisor
 from dexarb.apps.trader_alerts import TraderAlerts
 from dexarb.apps.trader_metrics import TraderMetrics
+from dexarb.apps.trader_probes import TraderProbes
 from dexarb.apps.watch import FileWatch
 from dexarb.config.alerts import AlertKind
 from dexarb.config.difference import compare, reasons
@@ -110,6 +112,7 @@ class Trader:
         self._stops = StopsLog()
         self._stale = StaleLog()
         self._clock = ClockWatch()
+        self._probes = TraderProbes(self._session, ledger)
         last = ledger.note(RELOAD)
         self._reloads = last.number if last else 0
 
@@ -142,6 +145,7 @@ class Trader:
         if self._adopted:
             self._log_tables()
             self._leave_checkpoint()
+            self._probes.use(None)
         _log.info("stop", entry=session.ledger_seq)
 
     def _leave_checkpoint(self) -> None:
@@ -169,6 +173,7 @@ class Trader:
         if is_live:
             self._stale.tell(step.block, stale=step.stale)
             self._judge_clock(step.block)
+            self._probes.put(step)
         seen_at = step.block.seen_at
         if seen_at and not step.stale and entry.seq >= self._live_from:
             self._measured.latency.add(time.time() - seen_at)
@@ -193,6 +198,7 @@ class Trader:
         self._supervisor.ping()
         self._adopt_when_due()
         if self._adopted:
+            self._probes.take()
             if self._signals.take_reload():
                 self._reload("SIGHUP")
             elif self._config.general.watch_config and self._watch.has_changed():
@@ -230,6 +236,7 @@ class Trader:
         difference = compare(self._session.settings, settings)
         if not difference.is_empty:
             self._session.use(settings)
+        self._probes.use(self._config.probe)
         self._adopted = True
         self._told.know(self._session.engine.ledger)
         keep_for_good()
@@ -274,6 +281,8 @@ class Trader:
         """Trade by another file from the next entry on. Raises InputError and changes nothing."""
         session = self._session
         settings = self._settings(config)
+        if config.probe is not None:
+            require_endpoints(config.probe)
         difference = compare(session.settings, settings, session.engine.ledger.rows.keys())
         has_other_alerts = self._alerts.use(config.alerts)
         warnings = [str(warning) for warning in config.warnings(self._facts())]
@@ -292,6 +301,7 @@ class Trader:
             _log.warning("reload", warning=line)
         self._config = config
         session.max_state_age_s = self._state_age_s()
+        self._probes.use(config.probe)
         if not difference.is_empty:
             session.use(settings)
             keep_for_good()

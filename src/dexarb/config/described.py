@@ -16,6 +16,7 @@ from dexarb.config.chain_profile import (
 from dexarb.config.collector import CollectorFile, CollectorTable, PoolsTable, RpcTable
 from dexarb.config.importing import ImportFile, ImportTable, NamedPoolTable
 from dexarb.config.paper import GeneralTable, PaperFile
+from dexarb.config.probe import ProbeTable
 from dexarb.config.strategy_table import StrategyTable
 from dexarb.config.toml_file import TomlTable
 
@@ -136,7 +137,15 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
         "general": "The paper-trading process and its files.",
         "defaults": "Hold for every strategy and grid that does not state the key.",
         "strategy": "One strategy each.",
+        "probe": "Nodes that run what is decided, with nothing sent.",
         "grid": "Lists multiply into strategies; {key} in the name is replaced.",
+    },
+    ProbeTable: {
+        "endpoints": "wss://, ws://, https://, http://, or ipc:///path/to/node.ipc, preferred "
+        "first; ${NAME} is taken from the environment.",
+        "timeout_s": "Seconds until the next endpoint is tried.",
+        "daily_requests": "Budget of JSON-RPC calls a UTC day for each endpoint; 0: no limit.",
+        "bar_blocks": "For so many blocks a route is not traded that did not come out as computed.",
     },
     GeneralTable: {
         "state_file": "The collector's state file, which leads to the history.",

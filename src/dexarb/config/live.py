@@ -27,7 +27,7 @@ from dexarb.core.token import Address, to_address
 from dexarb.core.units import MICRO_USD, PPM_PER_PERCENT
 from dexarb.errors import ConfigError, ConfigErrors, InvalidAddress
 
-SECRETS = ("way", "alerts")
+SECRETS = ("way", "alerts", "probe")
 """Tables of which no value is shown."""
 OWN = ("live", "lane", "way", "limits", "evidence")
 """Tables that a paper trader's file does not have."""

@@ -21,6 +21,7 @@ from dexarb.config.paths import (
     base_folder,
 )
 from dexarb.config.plugins import StrategyTypes
+from dexarb.config.probe import PROBE, ProbeConfig, ProbeTable
 from dexarb.config.resolve import Listed, Resolver, place
 from dexarb.config.strategy_table import EITHER_OR, StrategyTable, cautions, contradictions
 from dexarb.config.toml_file import Number, TomlFile, TomlTable, Whole, explain, read_toml
@@ -54,6 +55,7 @@ class PaperFile(TomlTable):
     strategy: Annotated[list[dict[str, Any]], Field(default_factory=list)]
     grid: Annotated[list[dict[str, Any]], Field(default_factory=list)]
     alerts: AlertsTable | None = None
+    probe: ProbeTable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class PaperConfig:
     general: GeneralTable
     strategies: tuple[Listed, ...]
     alerts: AlertsConfig | None = None
+    probe: ProbeConfig | None = None
 
     def settings(
         self,
@@ -117,7 +120,7 @@ def load_paper(path: Path) -> PaperConfig:
 def inspect_paper(path: Path) -> tuple[PaperConfig, list[ConfigError]]:
     """What of a file can be used, and all that is wrong with it. Raises ConfigError for a file
     that cannot be read or is not TOML."""
-    return inspect_tables(read_toml(path, secrets=(TABLE,)))
+    return inspect_tables(read_toml(path, secrets=(TABLE, PROBE)))
 
 
 def inspect_tables(file: TomlFile) -> tuple[PaperConfig, list[ConfigError]]:
@@ -150,7 +153,8 @@ class _Reading:
         alerts, wrong = check_alerts(self._file, raw.alerts, PAPER_KINDS)
         self._problems += wrong
         listed = tuple(self._listed)
-        return PaperConfig(self._file, general, listed, alerts), self._problems
+        probe = None if raw.probe is None else ProbeConfig(self._file, raw.probe)
+        return PaperConfig(self._file, general, listed, alerts, probe), self._problems
 
     def _tables(self) -> PaperFile:
         """Keys that are wrong are told and left out."""

@@ -127,15 +127,18 @@ class Decision(NamedTuple):
 class SkipReason(StrEnum):
     """Why a strategy let an opportunity pass; the first that applies, in this order.
 
-    DISABLED: it has failed in its own code. DECLINED: an own strategy that could, did not want it.
-    Then those of a bot that sends: NOT_ARMED, it sends nothing now. AVOIDED: a pool or token has
-    come to something else than was computed. BOT_BUSY: another of its trades is worth more.
+    DISABLED: it has failed in its own code. NOT_EXECUTABLE: a node that ran the route refused, or
+    came to another amount; asked only of what could earn somebody's minimum. DECLINED: an own
+    strategy that could, did not want it. Then those of a bot that sends: NOT_ARMED, it sends
+    nothing now. AVOIDED: a pool or token has come to something else than was computed. BOT_BUSY:
+    another of its trades is worth more.
     """
 
     DISABLED = "disabled"
     STALE = "stale"
     PAIR = "pair"
     HOPS = "hops"
+    NOT_EXECUTABLE = "not_executable"
     NO_PRICE = "no_price"
     SPREAD = "spread"
     SIZE = "size"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dexarb.core.block import Block
+from dexarb.core.probes import Probe
 from dexarb.core.trade import Funding, SkipCount, SkipReason
 from dexarb.core.units import GWEI, MICRO_USD, PPM_PER_PERCENT
 from dexarb.screens.names import Names
@@ -26,6 +27,7 @@ from dexarb.study.obstacle import (
     nothing_paid,
     obstacle,
 )
+from dexarb.study.probed import barred_now
 from dexarb.study.stops import Stop, stops_now
 from dexarb.study.totals import state_of
 from dexarb.trading.strategy import THRESHOLD, StrategySettings
@@ -45,7 +47,8 @@ class Explanation:
 
     last_block: of the ledger. earlier: hashes of other parameter sets under the same name.
     problem: the traceback of a strategy that failed in its own code. foreseen: its chances of a
-    fill against what came. bounded: what its own minimum has cost it.
+    fill against what came. bounded: what its own minimum has cost it. barred: the routes that
+    nobody trades now, since a node has refused them.
     """
 
     strategy: StrategyRow
@@ -62,6 +65,7 @@ class Explanation:
     costs: Costs = UNKNOWN
     foreseen: tuple[Foreseen, ...] = ()
     bounded: Bounded = NONE_BOUNDED
+    barred: tuple[Probe, ...] = ()
 
     @property
     def obstacle(self) -> Obstacle | None:
@@ -84,7 +88,7 @@ def explanations(
     stopped = stops_now(reader, trading, block.timestamp if block else None)
     metrics = reader.note(METRICS)
     costs = Costs(metrics.usd_per_gwei if metrics else None, block.base_fee_per_gas if block else 0)
-    last = reader.last_block
+    last, barred = reader.last_block, tuple(barred_now(reader))
     by_name: dict[str, list[str]] = {}
     for row in known:
         by_name.setdefault(row.name, []).append(row.hash)
@@ -107,9 +111,15 @@ def explanations(
                 costs=costs,
                 foreseen=tuple(foreseen(reader, row.hash)),
                 bounded=bounded(reader, row.hash),
+                barred=barred if _passed_over(skips) else (),
             )
         )
     return found
+
+
+def _passed_over(skips: Iterable[SkipCount]) -> bool:
+    """Whether any of it was such a route."""
+    return any(each.reason is SkipReason.NOT_EXECUTABLE for each in skips)
 
 
 def _funnel(totals: StrategyTotals, skips: Iterable[SkipCount]) -> Funnel:

@@ -134,6 +134,7 @@ def compare(
         first, last = reader.note(FIRST_SEQ) or 0, reader.seq
         epochs, state_ages = reader.epochs(), reader.note(STATE_AGES) or ()
         weighing_from = _weighing_from(reader.strategies(), epochs)
+        probes = reader.probes(barring=True)
         in_ledger = {row.decision.id for key in keys for row in reader.decisions(key)}
         fills = [row.fill for key in keys for row in reader.fills(key) if row.reorged_seq is None]
     feed = redecided(
@@ -144,6 +145,7 @@ def compare(
         to_seq=last,
         state_ages=state_ages or (StateAge(first, files.max_state_age_s),),
         weighing_from=weighing_from,
+        probes=probes,
     )
     found = run(SideBySide(keys), shown(feed, "deciding again", last - first))
     return Comparison(

@@ -24,7 +24,8 @@ from dexarb.screens.collector_health import collector_remarks, proof_line, usage
 from dexarb.screens.console import plain_console
 from dexarb.screens.csv_output import Cell
 from dexarb.screens.fitting import fitting
-from dexarb.screens.names import state_beside
+from dexarb.screens.names import names_of, state_beside
+from dexarb.screens.probe_lines import probing_as_json, probing_lines, probing_remarks
 from dexarb.screens.status_lines import change_lines, since_line
 from dexarb.screens.stopped import words
 from dexarb.screens.strategy_row import STRATEGY_COLUMNS, strategy_row
@@ -123,6 +124,7 @@ class Status(Answer):
             "until": self.totals.until,
             "last_change": last_change_as_json(self.totals.change),
             "usage": usage_of(self.state.metrics) if self.state else None,
+            "probing": probing_as_json(self.totals.probed),
             BLOCKSPACE: self.state.metrics.get(BLOCKSPACE) if self.state else None,
             "strategies": [self.totals.as_json(row) for row in rows],
         }
@@ -167,6 +169,7 @@ class Status(Answer):
                 *change_lines(totals.change, totals.timestamp),
                 proof_line(metrics) if metrics is not None else None,
                 usage_line(metrics) if metrics is not None else None,
+                *probing_lines(totals.probed, names_of(self.state)),
                 *blockspace_lines((metrics or {}).get(BLOCKSPACE) or {}),
             ]
             parts += [Text(line, style="dim") for line in told if line is not None]
@@ -213,6 +216,7 @@ def _remarks(status: Status, rows: Sequence[StrategyTotals]) -> Iterator[str]:
         yield f"paper-trading is {behind} blocks behind the collector"
     if state is not None:
         yield from collector_remarks(state.metrics)
+    yield from probing_remarks(totals.probed)
     if not totals.rows:
         yield "No strategies yet: paper-trading takes them up with the next block it sees"
     elif not rows:

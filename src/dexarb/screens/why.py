@@ -27,6 +27,7 @@ from dexarb.screens.explanation import (
 )
 from dexarb.screens.names import Names, find_strategy, names_of, state_beside
 from dexarb.screens.output import in_lines
+from dexarb.screens.probe_lines import barred_as_json, barred_lines
 from dexarb.screens.tables import UNKNOWN, band, bar, plain_table, signed_usd
 from dexarb.store.ledger_figures import Foreseen
 from dexarb.store.ledger_reader import read_only
@@ -97,6 +98,7 @@ class OneInFull(Answer):
             Text(sentence(found), style="bold yellow"),
             _table(found.funnel),
             *map(Text, misses),
+            *map(Text, barred_lines(found.barred, self.names)),
             *_foreseen(found),
             *_books(found),
         )
@@ -141,6 +143,7 @@ def _explanation_json(found: Explanation) -> dict[str, Any]:
             | in_units(miss.reason, miss.needed, miss.best)
             for miss in found.misses
         ],
+        "not_executable": list(map(barred_as_json, found.barred)),
         "p_fill": _foreseen_json(found.foreseen),
         "bound": {
             "reverted": found.bounded.reverted,

@@ -18,6 +18,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from dexarb.core.block import Block
 from dexarb.core.evidence import Evidence, Mover, Outcome
 from dexarb.core.pool import PoolKey
+from dexarb.core.probes import Probe
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.token import Address
 from dexarb.core.trade import (
@@ -300,6 +301,22 @@ EVIDENCE = Columns(
         *_MOVER,
         Column("gain_token", TEXT, OPTIONAL),
         Column("gain", BIG, OPTIONAL),
+    ),
+)
+
+PROBE = Columns(
+    Probe,
+    (
+        *_ROUTE_KEY,
+        Column("block_number", INTEGER),
+        Column("block_hash", TEXT),
+        Column("amount_in", BIG),
+        Column("expected_out", BIG),
+        Column("amount_out", BIG, OPTIONAL),
+        Column("expected_gas", INTEGER),
+        Column("gas", INTEGER, OPTIONAL),
+        Column("refusal", TEXT, OPTIONAL),
+        Column("until_block", INTEGER, OPTIONAL),
     ),
 )
 

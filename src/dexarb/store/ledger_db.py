@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 from dexarb.core.block import Block, BlockHash
 from dexarb.core.evidence import Evidence
+from dexarb.core.probes import Probe
 from dexarb.core.route import Cycle
 from dexarb.core.trade import Decision, Fill, Incident, SkipCount, StrategyHash
 from dexarb.errors import StoreError
@@ -25,6 +26,7 @@ from dexarb.store.ledger_columns import (
     EVIDENCE,
     FILL,
     INCIDENT,
+    PROBE,
     REALITY,
     ROUTE,
     SKIP,
@@ -332,6 +334,14 @@ class BlockBooks:
                 INCIDENT.values(IncidentRow(self._seq, each.strategy, each.problem))
                 for each in incidents
             ],
+        )
+
+    def add_probes(self, probes: Iterable[Probe]) -> None:
+        """Known from this entry on."""
+        rows = list(probes)
+        self._put_routes(each.cycle for each in rows)
+        self._many(
+            PROBE.insert("probes", "seq"), [(self._seq, *PROBE.values(each)) for each in rows]
         )
 
     def mark_evidence_reorged(self, dead_blocks: Iterable[BlockHash]) -> None:

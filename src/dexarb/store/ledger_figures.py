@@ -79,6 +79,12 @@ WHERE number BETWEEN :first AND :last AND timestamp BETWEEN :first_second AND :l
 """
 
 
+_PROBES = """
+SELECT count(*), coalesce(sum(amount_out = expected_out), 0), coalesce(sum(amount_out IS NULL), 0)
+FROM probes
+"""
+
+
 class Foreseen(NamedTuple):
     """Of settled decisions whose chance of a fill lay in the same tenth: how many, the sum of the
     chances in ppm, and how many were filled."""
@@ -189,3 +195,11 @@ def bounded(reader: LedgerReader, strategy: StrategyHash) -> Bounded:
         return NONE_BOUNDED
     ((reverted, micro_usd),) = reader.rows(_BOUNDED, {"strategy": strategy})
     return Bounded(reverted, micro_usd)
+
+
+def probe_counts(reader: LedgerReader) -> tuple[int, int, int]:
+    """How many decisions a node has run, and of these equal to the wei, and refused."""
+    if not reader.has("probes"):
+        return 0, 0, 0
+    ((ran, equal, refused),) = reader.rows(_PROBES)
+    return ran, equal, refused

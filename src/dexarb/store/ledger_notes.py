@@ -105,6 +105,23 @@ class Replayed:
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class Metering:
+    """What probing has asked of nodes. endpoint: who runs decisions, None while nobody does.
+    requests_today: of all endpoints, in a UTC day, of daily_requests where they have a budget.
+    passed_over: decisions since the start for which nobody could be asked. problem: why, of the
+    last one. usage: counts by endpoint, as JSON."""
+
+    endpoint: str | None
+    estimates_gas: bool
+    requests_today: int
+    daily_requests: int | None
+    waiting: int
+    passed_over: int
+    problem: str | None
+    usage: str
+
+
 FIRST_SEQ = Note("first_seq", int, is_vital=True)
 """The history entry that the trader began to read at."""
 SKIPS_SEQ = Note("skips_seq", int, is_vital=True)
@@ -113,6 +130,8 @@ STATE_AGES = Note("state_ages", tuple[StateAge, ...], is_vital=True)
 """Which max_state_age_s held when; ascending."""
 METRICS = Note("metrics", Metrics)
 """There is one as soon as the trader has warmed up and taken its strategies."""
+METERING = Note("metering", Metering)
+"""Of a trader that has a [probe]."""
 RELOAD = Note("reload", ReloadOutcome)
 """The last one."""
 TRADER = Note("trader", str)

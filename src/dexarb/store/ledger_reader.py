@@ -23,6 +23,7 @@ from dexarb.store.ledger_columns import (
     EVIDENCE,
     FILL,
     INCIDENT,
+    PROBE,
     REALITY,
     SKIP,
     STRATEGY,
@@ -50,6 +51,7 @@ from dexarb.store.ledger_rows import (
     EvidenceRow,
     FillRow,
     IncidentRow,
+    ProbeRow,
     RealityRow,
     StrategyRow,
     StrategyTotals,
@@ -273,6 +275,20 @@ class LedgerReader:
         """In the order in which they happened; no part of the digest."""
         rows = self._all(f"SELECT {INCIDENT.names()} FROM incidents ORDER BY n")
         return [INCIDENT.read(row) for row in rows]
+
+    def probes(self, *, barring: bool = False, last: int | None = None) -> list[ProbeRow]:
+        """In the order in which they came; no part of the digest, whose inputs they are. barring:
+        only those of routes that are not traded for it. last: only so many, the newest."""
+        if not self.has("probes"):
+            return []
+        which = "p.until_block IS NOT NULL" if barring else "TRUE"
+        rows = self._all(
+            f"""SELECT p.seq, {PROBE.names("p")}, r.hops
+            FROM probes p {ROUTE_OF.format("p")} WHERE {which} ORDER BY p.n DESC LIMIT :most""",
+            {"most": -1 if last is None else last},
+        )
+        load = RowLoader(self._cycles)
+        return [load.probe_row(row) for row in reversed(rows)]
 
     def digest(self) -> str:
         """SHA-256 over the rows of strategies, decisions, fills, skips and evidence: two runs on

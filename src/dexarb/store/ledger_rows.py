@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from dexarb.core.evidence import Evidence
+from dexarb.core.probes import Probe
 from dexarb.core.trade import Decision, Fill, StrategyHash
 
 MAX_INTEGER = (1 << 63) - 1
@@ -85,6 +86,13 @@ class EvidenceRow:
     seq: int
     evidence: Evidence
     reorged_seq: int | None
+
+
+class ProbeRow(NamedTuple):
+    """What has been known from entry seq on."""
+
+    seq: int
+    probe: Probe
 
 
 @dataclass(frozen=True, slots=True)

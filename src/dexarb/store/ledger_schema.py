@@ -18,6 +18,7 @@ from dexarb.store.ledger_columns import (
     EVIDENCE,
     FILL,
     INCIDENT,
+    PROBE,
     REALITY,
     ROUTE,
     SKIP,
@@ -44,6 +45,11 @@ _CHANCES = """CREATE TABLE IF NOT EXISTS chances (
 _BOUNDS = """CREATE TABLE IF NOT EXISTS bounds (
     fill INTEGER PRIMARY KEY REFERENCES fills (n), micro_usd INTEGER NOT NULL
 ) STRICT"""
+
+_PROBES = f"""CREATE TABLE IF NOT EXISTS probes (
+    n INTEGER PRIMARY KEY, seq INTEGER NOT NULL, {PROBE.sql}
+) STRICT"""
+_BARRED = "CREATE INDEX IF NOT EXISTS probes_barred ON probes (n) WHERE until_block IS NOT NULL"
 
 _REALITIES = f"CREATE TABLE realities ({REALITY.sql}) STRICT, WITHOUT ROWID"
 
@@ -167,6 +173,8 @@ def furnish(connection: sqlite3.Connection) -> None:
     connection.execute(_CHECKPOINTS)
     connection.execute(_CHANCES)
     connection.execute(_BOUNDS)
+    connection.execute(_PROBES)
+    connection.execute(_BARRED)
     connection.execute("COMMIT")
 
 

@@ -8,8 +8,16 @@ from typing import Any
 from dexarb.core.block import Block
 from dexarb.core.route import Cycle
 from dexarb.core.trade import Decision
-from dexarb.store.ledger_columns import BLOCK, DECISION, EVIDENCE, FILL, Row, cycle_from
-from dexarb.store.ledger_rows import DecisionRow, DecisionState, EvidenceRow, FillRow
+from dexarb.store.ledger_columns import (
+    BLOCK,
+    DECISION,
+    EVIDENCE,
+    FILL,
+    PROBE,
+    Row,
+    cycle_from,
+)
+from dexarb.store.ledger_rows import DecisionRow, DecisionState, EvidenceRow, FillRow, ProbeRow
 
 DECISION_COLUMNS = f"{DECISION.names('d')}, d.seq, {BLOCK.names('b')}, r.hops"
 
@@ -60,3 +68,8 @@ class RowLoader:
         values = iter(row)
         seq, facts = next(values), EVIDENCE.take(values)
         return EvidenceRow(seq, EVIDENCE.read(facts, cycle=self._cycle(values)), next(values))
+
+    def probe_row(self, row: Row) -> ProbeRow:
+        values = iter(row)
+        seq, facts = next(values), PROBE.take(values)
+        return ProbeRow(seq, PROBE.read(facts, cycle=self._cycle(values)))

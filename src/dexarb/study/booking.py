@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from dexarb.core.probes import Probe
 from dexarb.core.trade import SkipCount, StrategyHash
 from dexarb.store.ledger_db import BlockBooks, LedgerDb
 from dexarb.store.ledger_notes import FIRST_SEQ, SKIPS_SEQ, STATE_AGES, StateAge
@@ -30,14 +31,15 @@ class Unwritten:
     """What one entry brings into the ledger, kept until the disk has taken it.
 
     strategies: None where they go on as they are. counts: None or several where counters wait for
-    more, or an hour ends. ages: all of the ledger. checkpoint: of the state behind the entry, where
-    there is one.
+    more, or an hour ends. ages: all of the ledger. probes: known from this entry on.
+    checkpoint: of the state behind the entry, where there is one.
     """
 
     step: Step
     strategies: Sequence[StrategySettings] | None
     counts: Sequence[Counts]
     ages: Sequence[StateAge]
+    probes: Sequence[Probe] = ()
     checkpoint: bytes | None = None
 
 
@@ -59,6 +61,7 @@ def book(ledger: LedgerDb, pending: Unwritten, reality: Reality, first_seq: int)
         books.add_decisions(step.decisions)
         books.add_evidence(step.evidence)
         books.add_incidents(step.incidents)
+        books.add_probes(pending.probes)
         if pending.ages and pending.ages[-1].from_seq == step.seq:
             books.set_note(STATE_AGES, tuple(pending.ages))
         for counts in pending.counts:

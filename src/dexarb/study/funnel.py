@@ -17,6 +17,7 @@ EXPLAINED: Mapping[SkipReason, str] = {
     SkipReason.STALE: "the block was seen too late",
     SkipReason.PAIR: "not within its pairs",
     SkipReason.HOPS: "too long, or another DEX",
+    SkipReason.NOT_EXECUTABLE: "a node that ran it refused",
     SkipReason.NO_PRICE: "no price for a token",
     SkipReason.SPREAD: "spread too small after fees",
     SkipReason.SIZE: "cannot be filled at its size",

@@ -17,7 +17,7 @@ from dexarb.core.token import Address
 from dexarb.core.trade import REASONS, Decision, SkipReason, StrategyHash
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_notes import StateAge
-from dexarb.store.ledger_rows import Epoch
+from dexarb.store.ledger_rows import Epoch, ProbeRow
 from dexarb.study.study import Died
 from dexarb.study.walk import engine_on
 from dexarb.trading.decide.arrays import TAKEN, Codes, Ints
@@ -125,15 +125,18 @@ def redecided(
     to_seq: int,
     state_ages: Sequence[StateAge],
     weighing_from: int | None = None,
+    probes: Sequence[ProbeRow] = (),
 ) -> Iterator[Redecided | Died]:
     """Block after block, while the strategies took part according to their epochs.
 
     from_seq: where the trader began to read. state_ages: which limit held when, ascending.
-    weighing_from: the entry from which on the trader has counted chances, None for never. Raises
-    StoreError where the history has not got it.
+    weighing_from: the entry from which on the trader has counted chances, None for never. probes:
+    those of its ledger that bar routes. Raises StoreError where the history has not got it.
     """
     witness = _Witness(())
     engine = engine_on(reader.keyframe(from_seq))
+    for seq, probe in probes:
+        engine.barred.add(seq, probe)
     active: list[StrategySettings] = []
     for entry in reader.entries(from_seq + 1, to_seq):
         taking_part = {epoch.strategy for epoch in epochs if epoch.holds(entry.seq)}

@@ -22,6 +22,7 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_notes import FIRST_SEQ, SKIPS_SEQ, STATE_AGES, StateAge
 from dexarb.store.ledger_reader import LedgerReader
+from dexarb.store.ledger_rows import ProbeRow
 from dexarb.study.lineup import Lineup
 from dexarb.study.session import Session
 from dexarb.trading.decide.custom import Factories
@@ -36,7 +37,8 @@ class Plan:
 
     turns: entries from which on others take part, ascending; taking_part says who. state_ages:
     ascending. eras: from which entry on which reality holds, ascending. counted_to: the last entry
-    up to which the ledger is to have all counters.
+    up to which the ledger is to have all counters. probes: what nodes had said, by the entry from
+    which on it was known.
     """
 
     first_seq: int
@@ -46,6 +48,7 @@ class Plan:
     state_ages: Sequence[StateAge]
     eras: Sequence[tuple[int, Reality]]
     counted_to: int
+    probes: Sequence[ProbeRow] = ()
 
     @property
     def from_seq(self) -> int:
@@ -59,6 +62,7 @@ class Plan:
             (f"{each.hash} {each.name}" for seq in self.turns for each in self.taking_part(seq)),
             (f"{seq} {age}" for seq, age in self.state_ages),
             (f"{seq} {reality.hash}" for seq, reality in self.eras),
+            (f"{seq} {probe.cycle.id} {probe.until_block}" for seq, probe in self.probes),
         )
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()
 
@@ -113,6 +117,7 @@ def plan_as(ledger: LedgerReader, otherwise_max_age_s: float) -> Plan:
         state_ages,
         eras,
         ledger.note(SKIPS_SEQ) or 0,
+        ledger.probes(),
     )
 
 
@@ -157,6 +162,7 @@ def _era(
         max_state_age_s=plan.max_state_age_s(plan.first_seq),
         factories=factories,
         first_seq=plan.first_seq,
+        probes=plan.probes,
     )
     turn = bisect_right(plan.turns, ledger.seq)
     for entry in reader.entries(session.from_seq, end):

@@ -6,7 +6,7 @@ than is remembered: the newest checkpoint that lies deep enough, and from there 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from dexarb.core.market import (
     Market,
     PoolsChanged,
 )
+from dexarb.core.probes import BarredRoutes, Probe
 from dexarb.core.saved import NO_NOUNS
 from dexarb.core.token import Address
 from dexarb.core.trade import SkipCount
@@ -31,6 +32,7 @@ from dexarb.store.follow import market_behind, start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_notes import FIRST_SEQ, SKIPS_SEQ, STATE_AGES, StateAge
+from dexarb.store.ledger_rows import ProbeRow
 from dexarb.study.booking import Counts, Unwritten, add_counts, book
 from dexarb.study.checkpoint import STATE_FORMAT, SessionState, decode_state, encode_state
 from dexarb.study.past import Booked, Past
@@ -80,12 +82,14 @@ class Session:
         factories: Factories | None = None,
         first_seq: int | None = None,
         door: Door | None = None,
+        probes: Sequence[ProbeRow] = (),
         on_way: Callable[[Entry], None] = lambda _: None,
     ) -> None:
         """executor: where decisions go, new and empty. reality: the executor's. factories: of own
         strategies, by kind. first_seq: the keyframe that a new ledger begins at; without it the
         newest that lies 128 blocks deep. door: of a bot that sends; strategies on paper do not
-        know of each other. on_way: is shown the entries that a `take` goes through once more,
+        know of each other. probes: of a ledger that is to come out once more; they are taken up as
+        its entries were. on_way: is shown the entries that a `take` goes through once more,
         which can be many. Raises StoreError."""
         self._reader = reader
         self._ledger = ledger
@@ -98,6 +102,11 @@ class Session:
         self._announced: tuple[StrategySettings, ...] | None = None
         self.ledger_seq = ledger.seq
         self._state_ages: tuple[StateAge, ...] = ledger.note(STATE_AGES) or ()
+        self._barred = BarredRoutes()
+        for seq, probe in ledger.probes(barring=True):
+            self._barred.add(seq, probe)
+        self._recorded = [each for each in probes if each.seq > self.ledger_seq]
+        self._arrived: list[Probe] = []
         self._on_way = on_way
         first = ledger.note(FIRST_SEQ) or first_seq
         self._first_seq = first if first is not None else start(reader).seq
@@ -154,13 +163,15 @@ class Session:
             self._caught_up(market.block)
 
     def _engine_from(self, begins: Keyframe | Resumed) -> Engine:
-        return Engine(
+        engine = Engine(
             begins,
             self._scanner,
             self._executor,
             self._reality,
             max_state_age_s=self.max_state_age_s,
         )
+        engine.barred = self._barred
+        return engine
 
     def _reach_back(self, entry: Entry, deepest: int) -> None:
         """Find the state of now once more, from as far back as the entry goes, and remember the
@@ -272,6 +283,10 @@ class Session:
         rows = self.engine.ledger.rows
         self._rows = np.array([rows[each.hash] for each in self._settings], dtype=np.intp)
 
+    def probed(self, probes: Iterable[Probe]) -> None:
+        """A node has said this: it is known from the next entry on, and written with it."""
+        self._arrived += probes
+
     def take(self, entry: Entry) -> Step | None:
         """Move on by one entry; None for the very first one. Raises StoreError where it goes back
         further than ledger and history can tell any more."""
@@ -297,6 +312,7 @@ class Session:
         if hour != self._hour and self._blocks_since_flush:
             counts.append(self._counts(self._hour))
         engine.max_state_age_s = self.max_state_age_s
+        probes = self._known_from(entry.seq)
         step = engine.step(entry)
         self._count_block(entry, step)
         profile = engine.market.profile
@@ -308,9 +324,19 @@ class Session:
         ages, age = self._state_ages, engine.max_state_age_s
         if not ages or ages[-1].max_state_age_s != age:
             ages = (*ages, StateAge(step.seq, age))
-        self._unwritten = Unwritten(step, self._announced, counts, ages)
+        self._unwritten = Unwritten(step, self._announced, counts, ages, probes)
         self._announced = None
         return step
+
+    def _known_from(self, seq: int) -> Sequence[Probe]:
+        """What has become known since the entry before; from this one on it counts."""
+        recorded = self._recorded
+        while recorded and recorded[0].seq <= seq:
+            self._arrived.append(recorded.pop(0).probe)
+        probes, self._arrived = self._arrived, []
+        for each in probes:
+            self._barred.add(seq, each)
+        return probes
 
     def _replay(self, entry: Entry) -> Step:
         """An entry that the ledger includes: the strategies that held then, nothing written."""

@@ -22,6 +22,7 @@ from dexarb.study.performance import (
     performance_as_json,
     periods_of,
 )
+from dexarb.study.probed import ProbedDecisions, probed_decisions
 from dexarb.study.stops import Stop, limited, stop_as_json, stops_now
 
 
@@ -33,7 +34,7 @@ class Totals:
     hashes; won is by hash, in micro-USD: net of the fills that were booked before or at the place
     of a taker who was really there. timestamp: the newest UTC second that is known. change: the
     last one of the strategies. blocks: what was decided in these is counted;
-    last_second: of them, in UTC.
+    last_second: of them, in UTC. probed: what nodes have said of decisions, in all blocks.
     """
 
     seq: int
@@ -51,6 +52,7 @@ class Totals:
     change: LastChange | None = None
     blocks: BlockRange = ALL_BLOCKS
     last_second: int = MAX_INTEGER
+    probed: ProbedDecisions | None = None
 
     @property
     def is_trading(self) -> bool:
@@ -141,6 +143,7 @@ def read_totals(
             last_change(reader, epochs, {row.hash: row.name for row in rows}),
             blocks,
             span[1],
+            probed_decisions(reader),
         )
 
 

@@ -22,6 +22,7 @@ from dexarb.core.market import (
     PoolsChanged,
 )
 from dexarb.core.pool import PoolKey
+from dexarb.core.probes import BarredRoutes
 from dexarb.core.saved import NounReader, NounWriter
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, Incident
@@ -86,6 +87,8 @@ class Engine:
         self.deciding = False
         self.weighing = False
         """Chances of being filled are counted from the next block on; once begun, for good."""
+        self.barred = BarredRoutes()
+        """What a node refuses to run; see there."""
         self.known_fills: Sequence[Fill] | None = None
         """Of the next block, where a ledger says what came out: that is not found out again."""
         self.is_lost = False
@@ -343,6 +346,8 @@ class Engine:
             self.episodes,
             stale,
             self.chances,
+            self.seq,
+            self.barred,
         )
         decisions: list[Decision] = []
         incidents: list[Incident] = []

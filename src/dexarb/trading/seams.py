@@ -27,6 +27,8 @@ from dexarb.core.evidence import Evidence
 from dexarb.core.ledger import Ledger
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool, PoolKey
+from dexarb.core.probes import BarredRoutes
+from dexarb.core.route import CycleId
 from dexarb.core.saved import NounReader, NounWriter
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, Incident, Opportunity, StrategyHash
@@ -71,7 +73,8 @@ class View:
 
     scan: the open cycles; those that could be worth something to somebody at their best size, and
     the others as columns. episodes: since when they are open. chances: how often such are still
-    there in the next block. stale: the block reached us too old to act on.
+    there in the next block. stale: the block reached us too old to act on. seq: of the history's
+    entry that brought the block; barred: what of its routes is known by then not to execute.
     """
 
     market: Market
@@ -81,6 +84,11 @@ class View:
     episodes: Episodes
     stale: bool
     chances: Chances = field(default_factory=Chances)
+    seq: int = 0
+    barred: BarredRoutes = field(default_factory=BarredRoutes)
+
+    def bars(self, cycle: CycleId) -> bool:
+        return self.barred.bars(cycle, self.seq, self.market.block.number)
 
     @property
     def opportunities(self) -> Sequence[Opportunity]:

@@ -131,12 +131,17 @@ class Usage:
 
     def load(self, path: Path) -> None:
         """Go on with what a file says; what cannot be read counts as nothing spent."""
-        with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        with contextlib.suppress(OSError):
             if path.stat().st_size <= _MAX_FILE_BYTES:
-                self._counts = msgspec.json.decode(path.read_bytes(), type=dict[str, _Periods])
+                self.take_up(path.read_bytes())
+
+    def take_up(self, counts: bytes) -> None:
+        """As `as_json` gave them; what cannot be read counts as nothing spent."""
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            self._counts = msgspec.json.decode(counts, type=dict[str, _Periods])
 
     def as_json(self) -> bytes:
-        """For a file. Endpoints are named by scheme and host alone."""
+        """For a file or a note. Endpoints are named by scheme and host alone."""
         return msgspec.json.format(msgspec.json.encode(self._counts))
 
 

@@ -15,7 +15,7 @@ from dexarb.search.cycles import CycleIndex
 from dexarb.search.open_cycles import OpenCycles
 from dexarb.trading import episodes
 from dexarb.trading.decide import near_misses
-from dexarb.trading.decide.arrays import LARGEST, Codes, Ints
+from dexarb.trading.decide.arrays import LARGEST, TAKEN, Codes, Ints
 from dexarb.trading.decide.batch import Batch
 from dexarb.trading.decide.columns import StrategyColumns
 from dexarb.trading.decide.desk import Account, Desk, Offer
@@ -47,6 +47,7 @@ from dexarb.trading.decide.triage import LeastGas
 from dexarb.trading.seams import View
 
 STALE = REASON_CODE[SkipReason.STALE]
+NOT_EXECUTABLE = REASON_CODE[SkipReason.NOT_EXECUTABLE]
 
 CELLS = 2**20
 """Opportunities times strategies that are judged at once."""
@@ -137,6 +138,9 @@ class Judge:
         columns, prices, table = self.columns, self._prices, self._view.scan.table
         number, strategies = len(rows), len(columns)
         refusals = self._near_misses.refusals(rows)
+        for at, opportunity in enumerate(opportunities):
+            if self._view.bars(opportunity.cycle.id):
+                refusals[at, refusals[at] == TAKEN] = NOT_EXECUTABLE
         offers = no_offers(number, len(columns.terms))
         verdicts = Verdicts(
             reasons=np.full((number, strategies), STALE, dtype=np.int8),
