@@ -37,6 +37,8 @@ class Signed(NamedTuple):
     tip: int
     gas_limit: int
     deadline_block: int
+    decided_at: float = 0.0
+    at: float = 0.0
 
 
 class Answer(StrEnum):
@@ -145,3 +147,12 @@ class Surprise(NamedTuple):
     block: BlockRef
     hash: TransactionHash
     lane: Address
+
+
+class Order(NamedTuple):
+    """What somebody wants of a running bot: to arm it, or to disarm it. number: the how many-th."""
+
+    number: int
+    kind: ControlKind
+    reason: str
+    at: float

@@ -27,6 +27,7 @@ from dexarb.core.sending import (
     Difference,
     Intent,
     Offer,
+    Order,
     Outcome,
     Paper,
     Signed,
@@ -54,7 +55,8 @@ CREATE TABLE intents (
 CREATE TABLE signed (
     n INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, lane TEXT NOT NULL, nonce INTEGER NOT NULL,
     decision TEXT REFERENCES intents (id), max_fee TEXT NOT NULL, tip TEXT NOT NULL,
-    gas_limit INTEGER NOT NULL, deadline_block INTEGER NOT NULL, raw BLOB NOT NULL
+    gas_limit INTEGER NOT NULL, deadline_block INTEGER NOT NULL, decided_at REAL NOT NULL,
+    at REAL NOT NULL, raw BLOB NOT NULL
 ) STRICT;
 CREATE INDEX signed_by_nonce ON signed (lane, nonce);
 CREATE TABLE offers (
@@ -64,6 +66,10 @@ CREATE TABLE offers (
 CREATE TABLE controls (
     n INTEGER PRIMARY KEY, seq INTEGER NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL,
     subject TEXT NOT NULL, at REAL NOT NULL
+) STRICT;
+CREATE TABLE orders (
+    n INTEGER PRIMARY KEY, kind TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL,
+    done INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE twins (
     n INTEGER PRIMARY KEY, hash TEXT NOT NULL, block TEXT NOT NULL, twin BLOB NOT NULL,
@@ -75,8 +81,8 @@ CREATE TABLE papers (
 ) STRICT
 """
 
-_PUT_SIGNED = "INSERT INTO signed VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_SIGNED = "hash, lane, nonce, decision, max_fee, tip, gas_limit, deadline_block"
+_PUT_SIGNED = f"INSERT INTO signed VALUES (NULL{', ?' * 11})"
+_SIGNED = "hash, lane, nonce, decision, max_fee, tip, gas_limit, deadline_block, decided_at, at"
 
 
 class _SavedDecision(msgspec.Struct, array_like=True):
@@ -152,6 +158,11 @@ class JournalReader:
             Control(seq, ControlKind(kind), reason, subject, at)
             for seq, kind, reason, subject, at in rows
         ]
+
+    def orders(self) -> list[Order]:
+        """Those that have not been carried out yet."""
+        rows = self._rows("SELECT n, kind, reason, at FROM orders WHERE NOT done ORDER BY n")
+        return [Order(n, ControlKind(kind), reason, at) for n, kind, reason, at in rows]
 
     def twins(self) -> list[Twin]:
         """In the order in which they came out; those of dead blocks among them."""
@@ -267,7 +278,8 @@ class Journal(JournalReader):
                 [
                     (
                         *(one.hash, one.lane, one.nonce, one.decision),
-                        *(str(one.max_fee), str(one.tip), one.gas_limit, one.deadline_block, raw),
+                        *(str(one.max_fee), str(one.tip), one.gas_limit, one.deadline_block),
+                        *(one.decided_at, one.at, raw),
                     )
                     for one, raw in signed
                 ],
@@ -277,10 +289,14 @@ class Journal(JournalReader):
         with self._transaction() as connection:
             connection.executemany("INSERT INTO offers VALUES (NULL, ?, ?, ?, ?, ?)", list(offers))
 
-    def add_controls(self, controls: Iterable[Control]) -> None:
+    def add_controls(self, controls: Iterable[Control], done: Iterable[Order] = ()) -> None:
+        """done: the orders that are carried out so."""
         with self._transaction() as connection:
             connection.executemany(
                 "INSERT INTO controls VALUES (NULL, ?, ?, ?, ?, ?)", list(controls)
+            )
+            connection.executemany(
+                "UPDATE orders SET done = 1 WHERE n = ?", [(each.number,) for each in done]
             )
 
     def add_results(self, twins: Iterable[Twin], papers: Iterable[Paper]) -> None:
@@ -317,11 +333,23 @@ class Journal(JournalReader):
             self._lock.release()
 
 
+def give_order(path: Path, kind: ControlKind, reason: str, at: float) -> None:
+    """To the bot that writes the journal: it carries the order out at once, or when it starts.
+    at: UNIX seconds. Raises StoreError."""
+    JournalReader.open_to_read(path).close()
+    with (
+        ledger_errors(path, "journal"),
+        closing(sqlite3.connect(path, timeout=BUSY_S)) as connection,
+        connection,
+    ):
+        connection.execute(
+            "INSERT INTO orders (kind, reason, at) VALUES (?, ?, ?)", (kind, reason, at)
+        )
+
+
 def _signed(row: Sequence[Any]) -> Signed:
-    hash_, lane, nonce, decision, max_fee, tip, gas_limit, deadline_block = row
-    return Signed(
-        hash_, Address(lane), nonce, decision, int(max_fee), int(tip), gas_limit, deadline_block
-    )
+    hash_, lane, nonce, decision, max_fee, tip, *rest = row
+    return Signed(hash_, Address(lane), nonce, decision, int(max_fee), int(tip), *rest)
 
 
 def _saved(decision: Decision) -> bytes:

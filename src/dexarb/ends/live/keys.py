@@ -19,6 +19,7 @@ from dexarb.core.token import Address, to_address
 from dexarb.core.trade import DecisionId
 from dexarb.errors import InputError, MissingTool
 from dexarb.store.files import disk_errors
+from dexarb.store.journal import SignedRaw
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
@@ -89,8 +90,11 @@ class Signer:
         tip: int,
         decision: DecisionId | None = None,
         deadline_block: int = 0,
-    ) -> tuple[Signed, bytes]:
-        """A transaction of type 2 and its bytes: live ammunition. Fees in wei per gas."""
+        decided_at: float = 0.0,
+        at: float = 0.0,
+    ) -> SignedRaw:
+        """A transaction of type 2 and its bytes: live ammunition. Fees in wei per gas. What is
+        not the transaction's is for the journal, see Signed."""
         fields: dict[str, Any] = {
             "type": 2,
             "chainId": chain_id,
@@ -114,8 +118,10 @@ class Signer:
             tip=tip,
             gas_limit=call.gas_limit,
             deadline_block=deadline_block,
+            decided_at=decided_at,
+            at=at,
         )
-        return signed, bytes(made.raw_transaction)
+        return SignedRaw(signed, bytes(made.raw_transaction))
 
 
 def new_key(path: Path, password: str) -> Address:

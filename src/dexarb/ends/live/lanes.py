@@ -63,8 +63,8 @@ class Lanes:
         following = self._next.get(lane)
         if following is None:
             return None
-        signed = [each for each in self._records.all_signed() if each.lane == lane]
-        return next((each for each in reversed(signed) if each.nonce >= following), None)
+        latest = self._records.latest(lane)
+        return latest if latest is not None and latest.nonce >= following else None
 
     def slot(self, lane: Address, wanted: Fees, most: Fees) -> Slot | None:
         """For the next transaction. None while the nonce is in doubt, or where taking the place of

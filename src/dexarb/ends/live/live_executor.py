@@ -9,7 +9,7 @@ paper, at the very place where it stood.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterator, Sequence, Set
+from collections.abc import Container, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 import msgspec
@@ -121,6 +121,11 @@ class LiveExecutor:
     @property
     def open_decisions(self) -> tuple[Decision, ...]:
         return tuple(sent.decision for sent in self._open.values())
+
+    @property
+    def nonces(self) -> Mapping[Address, int]:
+        """The last that each lane has used, where a block has told."""
+        return self._nonces
 
     # -- the door -----------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ class Records:
 
     def __init__(self, signed: Iterable[Signed] = (), controls: Iterable[Control] = ()) -> None:
         self._signed: dict[str, Signed] = {}
+        self._by_lane: dict[Address, list[Signed]] = {}
         self._nonces: dict[DecisionId, set[tuple[Address, int]]] = {}
         self._controls: list[Control] = []
         for one in signed:
@@ -28,6 +29,7 @@ class Records:
 
     def add_signed(self, signed: Signed) -> None:
         self._signed[signed.hash] = signed
+        self._by_lane.setdefault(signed.lane, []).append(signed)
         if signed.decision is not None:
             nonces = self._nonces.setdefault(signed.decision, set())
             nonces.add((signed.lane, signed.nonce))
@@ -43,9 +45,16 @@ class Records:
         """Lane and nonce of all that was signed for a decision."""
         return frozenset(self._nonces.get(decision, ()))
 
-    def all_signed(self) -> tuple[Signed, ...]:
-        """In the order in which they were signed."""
-        return tuple(self._signed.values())
+    def latest(self, lane: Address) -> Signed | None:
+        """What was signed last for a lane: nonces never descend."""
+        signed = self._by_lane.get(lane)
+        return signed[-1] if signed else None
+
+    def knows(self, decision: DecisionId) -> bool:
+        """Whether something was signed for it, or nothing ever will be."""
+        return decision in self._nonces or any(
+            each.subject == decision for each in self._controls if each.kind is ControlKind.DROP
+        )
 
     def disarmed_by(self, seq: int) -> str | None:
         """Why nothing may be sent behind that entry; None while it may."""

@@ -1,0 +1,111 @@
+"""The watchdog: what a bot has lost and spent today, and which limit that reaches.
+
+Pure: it is fed outcomes, and says what is reached. Whoever asks disarms, and writes it down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dexarb.core.sending import Difference, Twin
+from dexarb.core.token import Address
+from dexarb.core.trade import Decision, Fill, FillStatus
+from dexarb.core.units import MICRO_USD, SECONDS_PER_DAY
+
+
+class Limits(Protocol):
+    """As config.live.BotLimits. Money in micro-USD."""
+
+    @property
+    def daily_loss_micro_usd(self) -> int: ...
+    @property
+    def daily_gas_micro_usd(self) -> int: ...
+    @property
+    def reverts_in_a_row(self) -> int: ...
+    @property
+    def open_micro_usd(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Of one UTC day, in micro-USD. reverts: in a row, up to now."""
+
+    day: int
+    net: int = 0
+    gas: int = 0
+    reverts: int = 0
+
+
+class Watchdog:
+    """Mutable. `take` fills as they stand and as they are undone, in their order."""
+
+    def __init__(self, limits: Limits, known: Iterable[Fill] = ()) -> None:
+        """known: the standing fills of today so far."""
+        self._limits = limits
+        self._fills: list[Fill] = list(known)
+
+    def take(self, fills: Sequence[Fill], undone: Sequence[Fill] = ()) -> None:
+        gone = {(fill.decision.id, fill.block.hash) for fill in undone}
+        if gone:
+            self._fills = [
+                fill for fill in self._fills if (fill.decision.id, fill.block.hash) not in gone
+            ]
+        self._fills += fills
+
+    def spent(self, timestamp: int) -> Spent:
+        """On the day of this second."""
+        day = timestamp // SECONDS_PER_DAY
+        today = [fill for fill in self._fills if fill.block.timestamp // SECONDS_PER_DAY == day]
+        reverts = 0
+        for fill in self._fills:
+            if fill.status is FillStatus.FILLED:
+                reverts = 0
+            elif fill.status is FillStatus.REVERTED:
+                reverts += 1
+        net = sum(fill.net_micro_usd for fill in today)
+        return Spent(day, net, sum(fill.gas_cost_micro_usd for fill in today), reverts)
+
+    def reached(self, timestamp: int, open_decisions: Sequence[Decision]) -> str | None:
+        """The first limit that is, in words."""
+        limits, spent = self._limits, self.spent(timestamp)
+        if -spent.net >= limits.daily_loss_micro_usd:
+            return f"daily_loss_usd: {_usd(-spent.net)} USD lost today"
+        if spent.gas >= limits.daily_gas_micro_usd:
+            return f"daily_gas_usd: {_usd(spent.gas)} USD of gas today"
+        if spent.reverts >= limits.reverts_in_a_row:
+            return f"max_reverts_in_a_row: {spent.reverts} reverts"
+        value = sum(decision.capital_micro_usd for decision in open_decisions)
+        if value > limits.open_micro_usd:
+            return f"max_open_usd: {_usd(value)} USD under way"
+        return None
+
+
+def _usd(micro_usd: int) -> str:
+    return f"{micro_usd / MICRO_USD:,.2f}"
+
+
+class ModelErrors:
+    """Mutable: trades that came to something else than their twins. What they passed is avoided;
+    the second within a day that shares no token with the first is no accident of a pool."""
+
+    def __init__(self, start_tokens: Iterable[Address], known: Iterable[Twin] = ()) -> None:
+        """start_tokens: of the chain; nearly all trades pass them, so they say nothing."""
+        self._start_tokens = frozenset(start_tokens)
+        self._seen: list[tuple[int, frozenset[Address]]] = []
+        for twin in known:
+            self.take(twin)
+
+    def take(self, twin: Twin) -> tuple[tuple[str, ...], bool]:
+        """What no trade may pass from now on, and whether the bot has to be disarmed."""
+        if twin.difference is not Difference.MODEL:
+            return (), False
+        cycle, at = twin.decision.cycle, twin.decision.block.timestamp
+        tokens = frozenset(cycle.tokens) - self._start_tokens
+        unrelated = any(
+            at - before < SECONDS_PER_DAY and tokens.isdisjoint(others)
+            for before, others in self._seen
+        )
+        self._seen.append((at, tokens))
+        return (*cycle.pools, *sorted(tokens)), unrelated
