@@ -21,12 +21,12 @@ class End(Protocol):
     @property
     def door(self) -> Door | None: ...
 
-    def stepped(self, session: Session, entry: Entry, step: Step, *, is_live: bool) -> None:
+    def stepped(self, session: Session, entry: Entry, /, step: Step, *, is_live: bool) -> None:
         """An entry has been traded on, and is not in the ledger yet. is_live: it came as the
         collector wrote it, and is not one that was there before the start."""
         ...
 
-    def idle(self, session: Session) -> None:
+    def idle(self, session: Session, /) -> None:
         """Between entries, every few milliseconds."""
         ...
 

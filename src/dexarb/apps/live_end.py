@@ -94,7 +94,11 @@ class LiveEnd:
         self._undropped: list[tuple[Intent, str]] = []
         self._asked_at = dict.fromkeys(self._signers, 0.0)
         self._looked_at = 0.0
-        self._has_begun = False
+        self._left: int | None = None
+
+    def limit_to(self, included: int | None) -> None:
+        """Disarm behind so many included trades; None: go on."""
+        self._left = included
 
     # -- with every entry -----------------------------------------------------------------------
 
@@ -120,8 +124,16 @@ class LiveEnd:
             self._disarm(reached, step.seq + 1)
         self._drop(step.seq + 1)
         self._use_up(market.block)
+        self._count(step)
         if self._told is not None and step.fills:
             self._told.traded(step.fills)
+
+    def _count(self, step: Step) -> None:
+        if self._left is None:
+            return
+        self._left -= sum(bool(fill.gas_used) for fill in step.fills)
+        if self._left <= 0:
+            self._disarm("the canary is done", step.seq + 1)
 
     def _why_not(self, entry: Entry, step: Step, *, is_live: bool) -> str | None:
         """Why nothing decided behind this entry may be sent; None where it may."""

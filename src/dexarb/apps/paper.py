@@ -57,7 +57,7 @@ def _trade(
 ) -> int:
     """Once there is a history. Returns the exit code."""
     general = config.general
-    state = _wait_for_state(general.state_file, signals, supervisor)
+    state = wait_for_state(general.state_file, signals, supervisor)
     if state is None:
         return 0
     supervisor.status("replaying what the ledger knows")
@@ -79,7 +79,7 @@ def _is_hollow(ledger: Path) -> bool:
     return ledger.exists() and not ledger.stat().st_size
 
 
-def _wait_for_state(path: Path, signals: Signals, supervisor: Supervisor) -> State | None:
+def wait_for_state(path: Path, signals: Signals, supervisor: Supervisor) -> State | None:
     """The collector may start later than we do; None: stopped while waiting."""
     logged_at = 0.0
     while not signals.stopping:

@@ -51,25 +51,21 @@ def keep_for_good() -> None:
     atexit.register(gc.unfreeze)
 
 
-class Signals:
-    """Flags set by SIGINT, SIGTERM (stop) and SIGHUP (reload). Installed before slow imports, so
-    that an early SIGHUP does not kill the process."""
+class Wishes:
+    """That a program stops, or reads its file again: flags, and who is told at once."""
 
     def __init__(self) -> None:
         self.stopping = False
         self.reload_wanted = False
         self.on_stop: Callable[[], object] | None = None
         self.on_reload: Callable[[], object] | None = None
-        signal.signal(signal.SIGINT, self._stop)
-        signal.signal(signal.SIGTERM, self._stop)
-        signal.signal(signal.SIGHUP, self._reload)
 
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+    def stop(self) -> None:
         self.stopping = True
         if self.on_stop is not None:
             self.on_stop()
 
-    def _reload(self, _number: int, _frame: FrameType | None) -> None:
+    def reload(self) -> None:
         self.reload_wanted = True
         if self.on_reload is not None:
             self.on_reload()
@@ -78,6 +74,23 @@ class Signals:
         """Whether a reload was asked for since the last call."""
         wanted, self.reload_wanted = self.reload_wanted, False
         return wanted
+
+
+class Signals(Wishes):
+    """Those of SIGINT and SIGTERM (stop), and SIGHUP (reload). Installed before slow imports, so
+    that an early SIGHUP does not kill the process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        signal.signal(signal.SIGINT, self._stop)
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGHUP, self._reload)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop()
+
+    def _reload(self, _number: int, _frame: FrameType | None) -> None:
+        self.reload()
 
 
 def start_logging(

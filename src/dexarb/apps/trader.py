@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -80,8 +81,10 @@ class Trader:
         end: End,
         supervisor: Supervisor = UNSUPERVISED,
         alerts: Alerts | None = None,
+        load: Callable[[Path], PaperConfig] = load_paper,
     ) -> None:
-        """watch: of the configuration's file, begun before it was read. end: of that reality."""
+        """watch: of the configuration's file, begun before it was read. end: of that reality.
+        load: reads the file again."""
         self._supervisor = supervisor
         self._alerts = alerts or Alerts("paper-trading")
         self._told = TraderAlerts(self._alerts)
@@ -91,6 +94,7 @@ class Trader:
         self._ledger = ledger
         self._signals = signals
         self._end = end
+        self._load = load
         self._types = StrategyTypes()
         self._session = Session(
             reader,
@@ -269,7 +273,7 @@ class Trader:
             self._reloads, asked_by, str(path), at=time.time(), clock=time.monotonic()
         )
         try:
-            outcome = self._take_up(load_paper(path), begun)
+            outcome = self._take_up(self._load(path), begun)
         except InputError as error:
             outcome = replace(begun, errors=reasons(error))
             _log.error("reload.refused", problem=str(error), strategies="unchanged")

@@ -156,3 +156,17 @@ class Order(NamedTuple):
     kind: ControlKind
     reason: str
     at: float
+
+
+class Rehearsed(NamedTuple):
+    """A decision that was run by a node and not sent. block: the newest that we knew then.
+
+    expected, amount_out: in the start token's smallest unit; amount_out is None where it was
+    refused, and `said` is why, in words.
+    """
+
+    decision: DecisionId
+    block: int
+    expected: int
+    amount_out: int | None
+    said: str = ""

@@ -30,6 +30,7 @@ from dexarb.core.sending import (
     Order,
     Outcome,
     Paper,
+    Rehearsed,
     Signed,
     TransactionHash,
     Twin,
@@ -70,6 +71,10 @@ CREATE TABLE controls (
 CREATE TABLE orders (
     n INTEGER PRIMARY KEY, kind TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL,
     done INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE rehearsals (
+    n INTEGER PRIMARY KEY, decision TEXT NOT NULL, block INTEGER NOT NULL, expected TEXT NOT NULL,
+    amount_out TEXT, said TEXT NOT NULL
 ) STRICT;
 CREATE TABLE twins (
     n INTEGER PRIMARY KEY, hash TEXT NOT NULL, block TEXT NOT NULL, twin BLOB NOT NULL,
@@ -163,6 +168,15 @@ class JournalReader:
         """Those that have not been carried out yet."""
         rows = self._rows("SELECT n, kind, reason, at FROM orders WHERE NOT done ORDER BY n")
         return [Order(n, ControlKind(kind), reason, at) for n, kind, reason, at in rows]
+
+    def rehearsals(self) -> list[Rehearsed]:
+        rows = self._rows(
+            "SELECT decision, block, expected, amount_out, said FROM rehearsals ORDER BY n"
+        )
+        return [
+            Rehearsed(name, block, int(expected), None if out is None else int(out), said)
+            for name, block, expected, out, said in rows
+        ]
 
     def twins(self) -> list[Twin]:
         """In the order in which they came out; those of dead blocks among them."""
@@ -297,6 +311,19 @@ class Journal(JournalReader):
             )
             connection.executemany(
                 "UPDATE orders SET done = 1 WHERE n = ?", [(each.number,) for each in done]
+            )
+
+    def add_rehearsals(self, rehearsed: Iterable[Rehearsed]) -> None:
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT INTO rehearsals VALUES (NULL, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        *(each.decision, each.block, str(each.expected)),
+                        *(None if each.amount_out is None else str(each.amount_out), each.said),
+                    )
+                    for each in rehearsed
+                ],
             )
 
     def add_results(self, twins: Iterable[Twin], papers: Iterable[Paper]) -> None:

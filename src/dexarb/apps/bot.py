@@ -1,0 +1,199 @@
+"""dexarb-bot: a trader with the live end, or in rehearsal, as a program from start to end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from getpass import getpass
+from pathlib import Path
+
+import structlog
+
+from dexarb.alerts.alerts import Alerts
+from dexarb.apps.collect import Beside
+from dexarb.apps.end import End
+from dexarb.apps.live_end import LiveEnd
+from dexarb.apps.paper import wait_for_state
+from dexarb.apps.process import Signals, keep_files_private, name_process, start_logging
+from dexarb.apps.rehearsal_end import RehearsalEnd
+from dexarb.apps.supervisor import Supervisor
+from dexarb.apps.trader import Trader
+from dexarb.apps.watch import FileWatch
+from dexarb.config.collector import CollectorConfig, load_collector
+from dexarb.config.live import Lane, LiveConfig, load_live
+from dexarb.config.paper import PaperConfig
+from dexarb.core.sending import Control, ControlKind
+from dexarb.core.trade import Fill
+from dexarb.core.units import SECONDS_PER_DAY
+from dexarb.ends.live.keys import Password, Signer, address_in, open_key
+from dexarb.ends.live.sender import Sender
+from dexarb.errors import InputError, Locked
+from dexarb.store.follow import start
+from dexarb.store.history_reader import HistoryReader
+from dexarb.store.journal import Journal
+from dexarb.store.ledger_db import LedgerDb
+from dexarb.study.warm_up import warm_up
+from dexarb.trading.models.reality import REALITY
+
+MAY_TRADE = ("CANARY", "PROMOTE")
+
+_log = structlog.get_logger("dexarb-bot")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line says. live: send, where the file says `armed` as well. unproven: trade
+    strategies that carry no verdict. canary: stop after so many included trades."""
+
+    live: bool = False
+    unproven: bool = False
+    canary: int | None = None
+
+
+def run(config_path: Path, asked: Asked) -> int:
+    """Trade until SIGINT or SIGTERM. Returns the exit code. Raises ConfigError, InputError,
+    OutsideError."""
+    name_process("dexarb-bot")
+    keep_files_private()
+    signals = Signals()
+    watch = FileWatch(config_path)
+    config = load_live(config_path)
+    collector = load_collector(config.collector)
+    general = config.paper.general
+    start_logging(
+        "dexarb_bot", general.log_level, general.log_dir, general.log_format, general.log_max_mb
+    )
+    if asked.live and not config.armed:
+        raise InputError(
+            f"{config_path} does not say `armed = true` in [live], so nothing is sent. Without"
+            " --live the bot rehearses"
+        )
+    supervisor = Supervisor(os.environ)
+    with ExitStack() as stack:
+        alerts = stack.enter_context(
+            Alerts("dexarb-bot", config.paper.alerts, [general.ledger_file.parent])
+        )
+        signers = [_signer(each) for each in config.lanes] if asked.live else []
+        journal = stack.enter_context(
+            Journal.open(config.journal_file, chain_id=collector.chain.chain.chain_id)
+        )
+        warm_up()  # the first block must not wait for the compiler
+        stack.enter_context(_collecting(collector))
+        supervisor.ready("waiting for blocks")
+        state = wait_for_state(general.state_file, signals, supervisor)
+        if state is None:
+            return 0
+        reader = HistoryReader(state.history)
+        if asked.live and not asked.unproven:
+            _require_verdicts(config, reader)
+        ledger = stack.enter_context(
+            LedgerDb.open(general.ledger_file, chain_id=state.chain_id, history=state.history)
+        )
+        end: End
+        if asked.live:
+            end = stack.enter_context(_live(config, collector, journal, signers, ledger, asked))
+        else:
+            end = stack.enter_context(_rehearsing(config, collector, journal))
+        trader = Trader(
+            config.paper, watch, reader, ledger, signals, REALITY, end, supervisor, alerts,
+            _reloaded,
+        )  # fmt: skip
+        trader.run()
+        supervisor.stopping()
+    return 0
+
+
+def _reloaded(path: Path) -> PaperConfig:
+    return load_live(path).paper
+
+
+@contextmanager
+def _collecting(config: CollectorConfig) -> Iterator[None]:
+    """In this process, where no collector writes that history yet."""
+    beside = Beside(config, Alerts("data-collector"))
+    try:
+        beside.start()
+    except Locked as error:
+        _log.info("collector", process=error.holder, history=str(config.history))
+        yield
+        return
+    try:
+        yield
+    finally:
+        beside.stop()
+
+
+def _signer(lane: Lane) -> Signer:
+    password = Password(lane.password_file, lane.password_env, _asking())
+    return open_key(lane.key_file, password.read(os.environ, str(lane.key_file)))
+
+
+def _asking() -> Callable[[str], str] | None:
+    return getpass if os.isatty(0) else None
+
+
+def _require_verdicts(config: LiveConfig, reader: HistoryReader) -> None:
+    profile = start(reader, before=0).profile
+    settings = config.paper.settings(profile.tokens)
+    lacking = [each.name for each in settings if config.verdicts.get(each.hash) not in MAY_TRADE]
+    if lacking:
+        raise InputError(
+            f"{', '.join(lacking)}: no verdict CANARY or PROMOTE for these parameters. Promote"
+            " them (dexarb promote NAME), or say --unproven, which all screens then show"
+        )
+
+
+@contextmanager
+def _live(
+    config: LiveConfig,
+    collector: CollectorConfig,
+    journal: Journal,
+    signers: Sequence[Signer],
+    ledger: LedgerDb,
+    asked: Asked,
+) -> Iterator[LiveEnd]:
+    sender = Sender(config.ways, collector.endpoints)
+    sender.start()
+    try:
+        fills = _of_today(ledger)
+        end = LiveEnd(config, journal, signers, sender, REALITY, known_fills=fills)
+        end.limit_to(asked.canary)
+        if not journal.controls():
+            reason = f"[live] armed in {config.path.name}, and --live"
+            first = Control(0, ControlKind.ARM, reason)
+            journal.add_controls([first])
+            end.records.add_control(first)
+        yield end
+    finally:
+        sender.stop()
+
+
+def _of_today(ledger: LedgerDb) -> list[Fill]:
+    """Of the day of its newest block. Raises StoreError."""
+    fills = [row.fill for row in ledger.fills()]
+    if not fills:
+        return []
+    day = fills[-1].block.timestamp // SECONDS_PER_DAY
+    return [fill for fill in fills if fill.block.timestamp // SECONDS_PER_DAY == day]
+
+
+@contextmanager
+def _rehearsing(
+    config: LiveConfig, collector: CollectorConfig, journal: Journal
+) -> Iterator[RehearsalEnd]:
+    end = RehearsalEnd(
+        REALITY,
+        journal,
+        collector.endpoints,
+        executor=config.executor,
+        operator=address_in(config.lanes[0].key_file),
+        timeout_s=collector.timeout_s,
+    )
+    end.start()
+    _log.info("rehearsal", sent="nothing", remedy="--live sends, where [live] says armed = true")
+    try:
+        yield end
+    finally:
+        end.stop()
