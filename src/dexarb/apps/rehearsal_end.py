@@ -10,6 +10,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from queue import Empty
 
@@ -61,6 +62,7 @@ class RehearsalEnd:
             target=self._loop.run_forever, name="rehearsal", daemon=True
         )
         self._rpc: Rpc | None = None
+        self._under_way: set[Future[None]] = set()
 
     def start(self) -> None:
         """Raises ConfigError for a URL that is none."""
@@ -68,7 +70,8 @@ class RehearsalEnd:
         self._thread.start()
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._finish(), self._loop).result()
+        wait(self._under_way)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
@@ -92,7 +95,9 @@ class RehearsalEnd:
         except (PoolError, ValueError) as error:
             self._found.put(Rehearsed(decision.id, block, decision.amount_out, None, str(error)))
             return
-        asyncio.run_coroutine_threadsafe(self._run(decision, block, data), self._loop)
+        begun = asyncio.run_coroutine_threadsafe(self._run(decision, block, data), self._loop)
+        self._under_way.add(begun)
+        begun.add_done_callback(self._under_way.discard)
 
     async def _run(self, decision: Decision, block: int, data: bytes) -> None:
         assert self._rpc is not None
@@ -125,8 +130,6 @@ class RehearsalEnd:
         except StoreError as error:
             self._log.error("journal.stuck", problem=str(error))
 
-    async def _finish(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        await asyncio.gather(*others, return_exceptions=True)
+    async def _close(self) -> None:
         if self._rpc is not None:
             await self._rpc.aclose()

@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from dexarb.cli import alerts, config, copies, history, programs, replay, screens
+from dexarb.cli import alerts, bot, config, copies, history, programs, replay, screens
 from dexarb.cli.options import common, ending
 from dexarb.errors import DexarbError
 from dexarb.screens.output import complain
@@ -76,6 +76,11 @@ app.add_typer(
 )
 
 
+live = _program(None, bot.arm, bot.stop, bot.status)
+live.callback(invoke_without_command=True, help=bot.trade.__doc__)(ending(bot.trade))
+app.add_typer(live, name="live")
+
+
 app.callback()(common)
 
 
@@ -92,6 +97,11 @@ def data_collector() -> None:
 def paper_trading() -> None:
     """Entry point `paper-trading`."""
     sys.exit(_run(_program(None, programs.paper)))
+
+
+def dexarb_bot() -> None:
+    """Entry point `dexarb-bot`."""
+    sys.exit(_run(live))
 
 
 def _run(program: Callable[[], Any]) -> int:

@@ -85,11 +85,14 @@ class Driver:
         """The fair prices that informed traders know, by symbol."""
         return dict(self._prices.usd)
 
-    async def step(self, timestamp: int | None = None) -> Mined:
+    async def step(
+        self, timestamp: int | None = None, guests: Sequence[TransactionRequest] = ()
+    ) -> Mined:
         """Make the next block: everybody sends, one block is mined, the market follows.
 
         timestamp: UNIX seconds, later than the last block's; by default one second later. It
-        changes no transaction, log or receipt, only block hashes. Raises RpcError and
+        changes no transaction, log or receipt, only block hashes. guests: what others than the
+        actors have sent for it. Raises RpcError and
         TransportError, after which the driver is of no more use.
         """
         self._prices.step()
@@ -97,6 +100,7 @@ class Driver:
         requests = self._waiting
         for actor in self._actors:
             requests += actor.act(scene, requests)
+        requests += guests
         mined = await self._miner.mine(
             requests, timestamp=timestamp, base_fee=self._next_base_fee()
         )

@@ -22,7 +22,7 @@ from dexarb.errors import RpcError, TransportError
 
 _BATCH = 100
 """Calls in one request; the client splits larger batches and sends the parts side by side."""
-_SEND = "eth_sendTransaction"
+_SENDS = "eth_sendTransaction", "eth_sendRawTransaction"
 
 _EVENTS = Events(frozenset().union(*(pool.topics for pool in POOL_TYPES.values())))
 
@@ -49,6 +49,7 @@ class TransactionRequest:
     priority_fee: wei per gas above the base fee, whatever the base fee will be. legacy: sent with
     a single gas price instead of the two fees of EIP-1559; the effective price is the same.
     private: handed to the builder alone, who puts it in front of all others; nobody sees it before.
+    raw: signed already, by somebody who is no account of the node's.
     """
 
     purpose: str
@@ -61,6 +62,7 @@ class TransactionRequest:
     value: int = 0
     sale: Sale | None = None
     private: bool = False
+    raw: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class Miner:
         calls: list[tuple[str, Sequence[Any]]] = [
             ("evm_setNextBlockTimestamp", [timestamp]),
             ("anvil_setNextBlockBaseFeePerGas", [hex(base_fee)]),
-            *((_SEND, [fields]) for fields in self._numbered(ordered, base_fee)),
+            *self._calls(ordered, base_fee),
         ]
         number = hex(self.head.number + 1)
         block = await self._mined(calls, ordered, number, at_once=_BATCH)
@@ -180,20 +182,24 @@ class Miner:
         await self.rpc.call("evm_mine")
         receipts = await self.rpc.call_as(list[MinedReceipt], "eth_getBlockReceipts", number)
         sent = [
-            answer for (method, _), answer in zip(calls, answers, strict=True) if method == _SEND
+            answer for (method, _), answer in zip(calls, answers, strict=True) if method in _SENDS
         ]
         header = await header_at(self.rpc, number)
         included = _with_room(list(zip(ordered, sent, strict=True)), receipts, header.block)
         return None if included is None else (header, receipts, included)
 
-    def _numbered(
+    def _calls(
         self, ordered: Iterable[TransactionRequest], base_fee: int
-    ) -> Iterator[dict[str, str]]:
+    ) -> Iterator[tuple[str, Sequence[Any]]]:
+        by_node, by_sender = _SENDS
         nonces = dict(self._nonces)
         for request in ordered:
+            if request.raw is not None:
+                yield by_sender, ["0x" + request.raw.hex()]
+                continue
             nonce = nonces.get(request.sender, 0)
             nonces[request.sender] = nonce + 1
-            yield _fields(request, nonce, base_fee)
+            yield by_node, [_fields(request, nonce, base_fee)]
 
     async def _all(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         results = await self.rpc.batch(calls)

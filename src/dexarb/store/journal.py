@@ -40,7 +40,7 @@ from dexarb.core.trade import Decision
 from dexarb.errors import StoreError
 from dexarb.store.files import disk_errors
 from dexarb.store.ledger_schema import ledger_errors
-from dexarb.store.locking import WriterLock
+from dexarb.store.locking import WriterLock, lock_holder
 
 JOURNAL_SCHEMA = 1
 BUSY_S = 1.0
@@ -358,6 +358,11 @@ class Journal(JournalReader):
             super().close()
         finally:
             self._lock.release()
+
+
+def bot_of(path: Path) -> int | None:
+    """The process that writes a journal now, None where nobody does. Raises StoreError."""
+    return lock_holder(path.with_name(path.name + LOCK_SUFFIX))
 
 
 def give_order(path: Path, kind: ControlKind, reason: str, at: float) -> None:

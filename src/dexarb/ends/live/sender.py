@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future, wait
 from typing import Any, NamedTuple, Protocol
 
 from dexarb.chain.rpc import Rpc
@@ -89,6 +90,7 @@ class Sender:
         self._thread = threading.Thread(target=self._loop.run_forever, name="sender", daemon=True)
         self._rpcs: dict[str, Rpc] = {}
         self._reader: Rpc | None = None
+        self._under_way: set[Future[None]] = set()
 
     def start(self) -> None:
         """Nothing is sent yet. Raises ConfigError for a URL that is none."""
@@ -102,7 +104,8 @@ class Sender:
     def stop(self) -> None:
         """What is on its way to a node is waited for."""
         if self._thread.is_alive():
-            asyncio.run_coroutine_threadsafe(self._finish(), self._loop).result()
+            wait(self._under_way)
+            asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
 
@@ -116,7 +119,9 @@ class Sender:
         self._begin(self._ask(lane))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop)
+        begun = asyncio.run_coroutine_threadsafe(work, self._loop)
+        self._under_way.add(begun)
+        begun.add_done_callback(self._under_way.discard)
 
     async def _offer(self, way: SendingWay, signed: Signed, raw: bytes) -> None:
         answer, said = Answer.TAKEN, ""
@@ -149,8 +154,6 @@ class Sender:
         else:
             self.accounts.put(Account(lane, nonce, pending, balance))
 
-    async def _finish(self) -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        await asyncio.gather(*others, return_exceptions=True)
+    async def _close(self) -> None:
         for rpc in (*self._rpcs.values(), *([self._reader] if self._reader else [])):
             await rpc.aclose()

@@ -1,0 +1,135 @@
+"""dexarb-bot status: armed or why not, what came of what was sent, and how far paper was off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from dexarb.config.live import load_live
+from dexarb.core.units import MICRO_USD
+from dexarb.screens.answer import Answer
+from dexarb.screens.output import counted
+from dexarb.screens.tables import plain_table, usd
+from dexarb.store.journal import bot_of
+from dexarb.study.live_results import LiveResults, Optimism, read_results
+
+SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class BotStatus(Answer):
+    """process: of the bot that runs, None where none does."""
+
+    results: LiveResults
+    process: int | None
+
+    def as_json(self) -> dict[str, Any]:
+        found = self.results
+        return {
+            "armed": found.armed,
+            "reason": found.reason,
+            "process": self.process,
+            "lanes": [each._asdict() for each in found.lanes],
+            "sent": found.sent,
+            "included": found.included,
+            "filled": found.filled,
+            "reverted": found.reverted,
+            "dropped": sum(found.dropped.values()),
+            "dropped_by_reason": dict(found.dropped),
+            "open": found.open,
+            "profit_usd": found.profit_micro_usd / MICRO_USD,
+            "gas_usd": found.gas_micro_usd / MICRO_USD,
+            "twins": found.twins,
+            "differences": sum(found.differences.values()),
+            "differences_by_kind": dict(found.differences),
+            "optimism_percent": found.optimism.percent,
+            "optimism_usd": {
+                name: value / MICRO_USD
+                for name, value in found.optimism._asdict().items()
+                if name != "trades"
+            },
+            "avoided": dict(found.avoided),
+            "rehearsed": {
+                "run": len(found.rehearsed),
+                "refused": sum(each.amount_out is None for each in found.rehearsed),
+            },
+        }
+
+    def render(self) -> RenderableType:
+        found = self.results
+        parts: list[RenderableType] = [_headline(self), Text(_sums(found))]
+        if found.lanes:
+            parts.append(_lanes(found))
+        parts.append(Text(said_of(found.optimism)))
+        kinds = ", ".join(f"{count} {kind}" for kind, count in found.differences.items())
+        parts.append(Text(f"Twins: {found.twins}, {kinds or 'no difference'}"))
+        parts += [
+            Text(f"not sent, {times}: {reason}", style="dim")
+            for reason, times in [*found.dropped.items()][:SHOWN]
+        ]
+        if found.avoided:
+            parts.append(Text(f"Avoided: {', '.join(found.avoided)}", style="yellow"))
+        if found.rehearsed:
+            refused = sum(each.amount_out is None for each in found.rehearsed)
+            line = f"Rehearsed: {counted(len(found.rehearsed), 'decision')}, {refused} refused"
+            parts.append(Text(line))
+        return Group(*parts)
+
+
+def answer(config_path: Path) -> BotStatus:
+    """Raises ConfigError, StoreError."""
+    config = load_live(config_path)
+    found = read_results(config.journal_file, config.paper.general.ledger_file)
+    return BotStatus(found, bot_of(config.journal_file))
+
+
+def said_of(found: Optimism) -> str:
+    """How far paper was off, in one line."""
+    if not found.trades:
+        return "Nothing to compare with paper yet."
+    if found.percent is None:
+        return f"Paper said {usd(found.total)} USD; life paid nothing."
+    way = "too good" if found.total > 0 else "too bad"
+    shares = ", ".join(
+        f"{100 * abs(value) / abs(found.live):.1f} {name}"
+        for name, value in (
+            ("place", found.place),
+            ("delay", found.delay),
+            ("gas", found.gas),
+            ("not included", found.not_included),
+        )
+        if value
+    )
+    return f"Paper was {abs(found.percent):.1f} % {way} over {counted(found.trades, 'trade')}" + (
+        f": {shares}." if shares else "."
+    )
+
+
+def _headline(status: BotStatus) -> Text:
+    found = status.results
+    runs = f"process {status.process}" if status.process else "not running"
+    if found.armed:
+        return Text(f"armed, {runs}", style="bold")
+    return Text(f"not armed, {runs}: {found.reason}", style="bold yellow")
+
+
+def _sums(found: LiveResults) -> str:
+    return (
+        f"{found.sent} sent, {found.included} included ({found.filled} filled, {found.reverted}"
+        f" reverted), {found.open} open; net {usd(found.profit_micro_usd)} USD, gas"
+        f" {usd(found.gas_micro_usd)} USD"
+    )
+
+
+def _lanes(found: LiveResults) -> RenderableType:
+    table = plain_table(None, "lane")
+    for name in ("signed", "landed", "filled", "blocks"):
+        table.add_column(name, justify="right")
+    for lane in found.lanes:
+        blocks = f"{lane.blocks / lane.landed:.1f}" if lane.landed else "-"
+        table.add_row(lane.lane, str(lane.signed), str(lane.landed), str(lane.filled), blocks)
+    return table

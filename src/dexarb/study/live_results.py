@@ -1,0 +1,192 @@
+"""What a bot's journal and ledger amount to: what it sent, what came of it, and how far paper was
+off."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from dexarb.core.sending import (
+    Answer,
+    Control,
+    ControlKind,
+    Difference,
+    Paper,
+    Rehearsed,
+    Signed,
+    Twin,
+)
+from dexarb.core.token import Address
+from dexarb.core.trade import DecisionId, Fill, FillStatus
+from dexarb.store.journal import JournalReader
+from dexarb.store.ledger_reader import read_only
+
+
+class LaneResults(NamedTuple):
+    """An account. signed: transactions, replacements included. landed: in a block. blocks: from
+    the decision's to that in which it landed, in all. copied: the same cycle was taken by somebody
+    else in the same block right before."""
+
+    lane: Address
+    signed: int
+    landed: int
+    filled: int
+    blocks: int
+
+
+class Optimism(NamedTuple):
+    """By how much paper was too good, in micro-USD, and where that comes from. live: net of the
+    same trades. trades: that both settled, without those that stood behind our own effect."""
+
+    trades: int
+    live: int
+    place: int
+    delay: int
+    gas: int
+    not_included: int
+
+    @property
+    def total(self) -> int:
+        return self.place + self.delay + self.gas + self.not_included
+
+    @property
+    def percent(self) -> float | None:
+        """Of what life paid; None where that is nothing."""
+        return 100 * self.total / abs(self.live) if self.live else None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveResults:
+    """armed: whether anything new is sent. reason: why not. sent: decisions that were signed.
+    dropped: decisions that never were, by reason. differences: of twins, but for NONE.
+    """
+
+    armed: bool
+    reason: str
+    lanes: Sequence[LaneResults]
+    sent: int
+    included: int
+    filled: int
+    reverted: int
+    dropped: Mapping[str, int]
+    open: int
+    profit_micro_usd: int
+    gas_micro_usd: int
+    twins: int
+    differences: Mapping[Difference, int]
+    optimism: Optimism
+    avoided: Mapping[str, str] = field(default_factory=dict)
+    rehearsed: Sequence[Rehearsed] = ()
+
+
+def read_results(journal: Path, ledger: Path) -> LiveResults:
+    """Raises StoreError."""
+    with JournalReader.open_to_read(journal) as opened:
+        signed, controls, rehearsed = opened.signed(), opened.controls(), opened.rehearsals()
+        twins, papers = opened.twins(), opened.papers()
+        lost = {
+            each.hash
+            for each in opened.offers()
+            if each.answer in (Answer.REFUSED, Answer.NONCE_TOO_LOW, Answer.NO_FUNDS)
+        }
+    with read_only(ledger) as books:
+        fills = [row.fill for row in books.fills()]
+        sent = {row.decision.id for row in books.decisions()}
+    return results(signed, controls, twins, papers, fills, sent, rehearsed, len(lost))
+
+
+def results(
+    signed: Sequence[Signed],
+    controls: Sequence[Control],
+    twins: Sequence[Twin],
+    papers: Sequence[Paper],
+    fills: Sequence[Fill],
+    sent: set[DecisionId],
+    rehearsed: Sequence[Rehearsed] = (),
+    refused: int = 0,
+) -> LiveResults:
+    """fills: those that stand. sent: all decisions of the ledger. refused: by nodes."""
+    armed, reason = False, "nobody has armed it yet"
+    dropped: Counter[str] = Counter()
+    avoided: dict[str, str] = {}
+    for each in controls:
+        if each.kind is ControlKind.DROP:
+            dropped[each.reason] += 1
+        elif each.kind is ControlKind.AVOID:
+            avoided[each.subject] = each.reason
+        elif each.kind is ControlKind.TRUST:
+            avoided.pop(each.subject, None)
+        else:
+            armed = each.kind is ControlKind.ARM
+            reason = "" if armed else each.reason
+    if refused:
+        dropped["a node refused it"] += refused
+    settled = {fill.decision.id for fill in fills}
+    standing = [twin for twin in twins if _stands(twin, fills)]
+    by_status = Counter(fill.status for fill in fills)
+    return LiveResults(
+        armed=armed,
+        reason=reason,
+        lanes=[*_lanes(signed, standing)],
+        sent=len({each.decision for each in signed if each.decision is not None}),
+        included=len(standing),
+        filled=by_status[FillStatus.FILLED],
+        reverted=by_status[FillStatus.REVERTED],
+        dropped=dropped,
+        open=len(sent - settled),
+        profit_micro_usd=sum(fill.net_micro_usd for fill in fills),
+        gas_micro_usd=sum(fill.gas_cost_micro_usd for fill in fills),
+        twins=len(standing),
+        differences=Counter(
+            twin.difference for twin in standing if twin.difference is not Difference.NONE
+        ),
+        optimism=_optimism(standing, papers, fills),
+        avoided=avoided,
+        rehearsed=rehearsed,
+    )
+
+
+def _stands(twin: Twin, fills: Iterable[Fill]) -> bool:
+    return any(
+        (fill.decision.id, fill.block.hash) == (twin.decision.id, twin.block.hash) for fill in fills
+    )
+
+
+def _lanes(signed: Sequence[Signed], twins: Sequence[Twin]) -> Iterable[LaneResults]:
+    landed = {twin.hash: twin for twin in twins}
+    for lane in dict.fromkeys(each.lane for each in signed):
+        mine = [each for each in signed if each.lane == lane]
+        found = [landed[each.hash] for each in mine if each.hash in landed]
+        yield LaneResults(
+            lane,
+            len(mine),
+            len(found),
+            sum(twin.live.status is FillStatus.FILLED for twin in found),
+            sum(twin.block.number - twin.decision.block.number for twin in found),
+        )
+
+
+def _optimism(twins: Sequence[Twin], papers: Sequence[Paper], fills: Sequence[Fill]) -> Optimism:
+    lived = {twin.decision.id: twin for twin in twins}
+    missed = {fill.decision.id for fill in fills if fill.status is FillStatus.EXPIRED}
+    trades = live = place = delay = gas = not_included = 0
+    for paper in {each.decision: each for each in papers}.values():
+        if paper.own_effect:
+            continue
+        twin = lived.get(paper.decision)
+        if twin is not None and twin.twin is not None:
+            trades += 1
+            live += twin.live.net_micro_usd
+            gas += twin.twin.net_micro_usd - twin.live.net_micro_usd
+            rest = paper.outcome.net_micro_usd - twin.twin.net_micro_usd
+            if paper.block == twin.block:
+                place += rest
+            else:
+                delay += rest
+        elif paper.decision in missed:
+            trades += 1
+            not_included += paper.outcome.net_micro_usd
+    return Optimism(trades, live, place, delay, gas, not_included)
