@@ -191,7 +191,16 @@ OF_HISTORY: dict[str, tuple[object, ...]] = {
 }
 OTHERS = {"CheckedConfig", "CheckedSettings", "Diagnosis", "ProbedCycles", "Reload"}
 COPIES = {"BackedUp", "RestoredBackup"}
-ELSEWHERE = {"AlertsTest", "Begun", "Finished", "PrunedHistory", "ReplayedHistory"}
+ELSEWHERE = {
+    "AlertsTest",
+    "Begun",
+    "BotStatus",
+    "Finished",
+    "ImportedHistory",
+    "Ordered",
+    "PrunedHistory",
+    "ReplayedHistory",
+}
 """The demo's last screen: its tables are those of status and of the trader's log. Pruning and
 beginning show no text of the chain."""
 

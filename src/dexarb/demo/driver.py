@@ -92,12 +92,13 @@ class Driver:
 
         timestamp: UNIX seconds, later than the last block's; by default one second later. It
         changes no transaction, log or receipt, only block hashes. guests: what others than the
-        actors have sent for it. Raises RpcError and
-        TransportError, after which the driver is of no more use.
+        actors have sent for it; it takes the place of what of theirs still waits. Raises RpcError
+        and TransportError, after which the driver is of no more use.
         """
         self._prices.step()
         scene = Scene(self.world, self.everywhere.pools, self._prices.usd)
-        requests = self._waiting
+        replaced = {guest.sender for guest in guests}
+        requests = [one for one in self._waiting if not (one.raw and one.sender in replaced)]
         for actor in self._actors:
             requests += actor.act(scene, requests)
         requests += guests
