@@ -140,7 +140,7 @@ async def live_bot(
         created = await miner.mine(
             [TransactionRequest("executor", deployer, None, data, 4_000_000, 0)]
         )
-        run.driver.market.apply(created.whole)
+        run.driver.follow(created)
         (executor,) = created.created()
         await run.rpc.call("anvil_setBalance", operator, hex(1_000 * ETHER))
         payments = []
@@ -149,7 +149,7 @@ async def live_bot(
             amount = round(STOCK_USD / plan.price_usd * 10**token.decimals)
             pay = contract("ERC20PresetFixedSupply")["transfer"].call(executor, amount)
             payments.append(TransactionRequest("stock", deployer, token.address, pay, 100_000, 0))
-        run.driver.market.apply((await miner.mine(payments)).whole)
+        run.driver.follow(await miner.mine(payments))
         relay.start()
         bot = LiveBot(run, relay, executor, operator)
         bot.config.write_text(_file(bot, key, deployer) + strategy)
