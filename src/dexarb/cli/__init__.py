@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from dexarb.cli import alerts, bot, config, copies, history, programs, replay, screens
+from dexarb.cli import alerts, bot, config, copies, history, key, programs, replay, screens
 from dexarb.cli.options import common, ending
 from dexarb.errors import DexarbError
 from dexarb.screens.output import complain
@@ -73,6 +73,10 @@ app.add_typer(
 app.add_typer(
     _program("Look at a configuration before using it.", config.check, config.schema),
     name="config",
+)
+app.add_typer(
+    _program("Make and look at the keys of a bot's accounts.", key.new, key.import_, key.show),
+    name="key",
 )
 
 

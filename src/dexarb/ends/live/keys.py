@@ -42,6 +42,10 @@ class Password:
     variable: str | None = None
     ask: Callable[[str], str] | None = None
 
+    @property
+    def is_asked(self) -> bool:
+        return self.file is None and self.variable is None and self.ask is not None
+
     def read(self, environment: Mapping[str, str], what: str) -> str:
         """what: whose password it is, for the prompt. Raises InputError."""
         if self.file is not None:
@@ -159,24 +163,26 @@ def _keep(account: LocalAccount, path: Path, password: str) -> Address:
 
 def address_in(path: Path) -> Address:
     """Of a keystore file, as it says without its password. Raises InputError, StoreError."""
-    text = _content(path)
+    return _address(path, _content(path))
+
+
+def _address(path: Path, text: str) -> Address:
     try:
         return to_address("0x" + str(json.loads(text)["address"]).removeprefix("0x"))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, InputError):
         raise InputError(f"{path} is no keystore file (version 3)") from None
 
 
 def open_key(path: Path, password: str) -> Signer:
     """Raises InputError, also for a file that others can read, StoreError, MissingTool."""
     text = _content(path)
+    _address(path, text)
     accounts = _accounts()
     try:
-        key = accounts.decrypt(text, password)
-    except ValueError:
-        raise InputError(f"{path}: the password is wrong, or it is no keystore file") from None
-    except (KeyError, TypeError):
-        raise InputError(f"{path} is no keystore file (version 3)") from None
-    return Signer(accounts.from_key(key))
+        return Signer(accounts.from_key(accounts.decrypt(text, password)))
+    except (ValueError, KeyError, TypeError):
+        # Without its cause, which can quote what was decrypted.
+        raise InputError(f"{path}: the password is wrong, or the file damaged") from None
 
 
 def _content(path: Path) -> str:
