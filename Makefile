@@ -1,7 +1,7 @@
 # Two commands do everything: `make demo` runs the main job, `make test` passes all tests.
 # All is installed into this folder: .venv (Python) and node_modules (the embedded chain).
 
-.PHONY: demo test bench fuzz mutate soak lint lock clean setup
+.PHONY: demo test bench fuzz mutate soak study lint lock clean setup
 .DEFAULT_GOAL := help
 
 # The first interpreter that really is Python 3.11 or 3.12 (a name on PATH may be a dead shim).
@@ -22,6 +22,7 @@ help:
 	@echo "make test   run all tests          make fuzz   the long differential runs"
 	@echo "make bench  measure speed          make lint   ruff and mypy --strict"
 	@echo "make soak   a day of blocks, a thousand strategies, forks, kills (ARGS='--blocks 5000')"
+	@echo "make study  are verdicts true? a thousand worlds without an edge (ARGS='--worlds 100')"
 	@echo "make mutate change the code here and there, and see that a test fails"
 
 .venv/bin/python:
@@ -45,6 +46,13 @@ help:
 	@echo "setup: the tool for mutants"
 	@$(BIN)/python -m venv .cache/mutate/venv
 	@.cache/mutate/venv/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-mutate.txt
+	@touch $@
+
+# skfolio alone: half a gigabyte, to compare two formulas with.
+.cache/study/venv.done: requirements-study.txt | .venv/bin/python
+	@echo "setup: skfolio, to compare with"
+	@$(BIN)/python -m venv .cache/study/venv
+	@.cache/study/venv/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements-study.txt
 	@touch $@
 
 node_modules/.done: package-lock.json package.json .npmrc
@@ -75,6 +83,11 @@ fuzz: setup-test
 soak: setup-test
 	@PYTHONPATH=. $(BIN)/python scripts/soak.py $(ARGS)
 
+# One thread a process: there is a process a core.
+study: export OMP_NUM_THREADS = 1
+study: .venv/base.done .cache/study/venv.done
+	@$(BIN)/python scripts/study.py $(ARGS)
+
 mutate: setup-test .cache/mutate/venv.done
 	@.cache/mutate/venv/bin/python scripts/mutate.py $(ARGS)
 
@@ -89,6 +102,7 @@ lock: setup-test
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes -q -o requirements.txt
 	@$(BIN)/uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes -q -c requirements.txt -o requirements-test.txt
 	@$(BIN)/uv pip compile --group mutate --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes -q -o requirements-mutate.txt
+	@$(BIN)/uv pip compile --group study --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes -q -o requirements-study.txt
 	@npm install --package-lock-only --silent
 
 clean:

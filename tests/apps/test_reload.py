@@ -10,6 +10,7 @@ from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_notes import RELOAD as OUTCOME
 from dexarb.store.ledger_notes import ReloadOutcome
 from dexarb.store.ledger_reader import read_only
+from dexarb.store.trials import Trial, TrialKind, read_register, register_of
 from tests.support.recorded import record
 from tests.support.signals import RELOAD
 from tests.support.traded import World, configure, strategy
@@ -62,6 +63,19 @@ def test_a_reload_that_only_renames_takes_effect_and_books_go_on(tmp_path: Path)
     assert outcome.changes == ('= "one" is now called "first"; its books go on',)
     assert outcome.counts == {"unchanged": 0, "changed": 0, "new": 0, "closed": 0, "renamed": 1}
     assert rows(world) == [("first", 2, 2)]
+
+
+def test_what_is_tried_enters_the_register_and_a_new_name_is_nothing_new(tmp_path: Path) -> None:
+    world, _ = reloaded(tmp_path, strategy("A"), strategy("B"))
+    (tmp_path / "o").mkdir()
+    other, _ = reloaded(tmp_path / "o", strategy("A"), strategy("A", min_profit_usd=2.0))
+    for each, count in ((world, 1), (other, 2)):
+        records = read_register(register_of(each.history))
+        trials = [record for record in records if isinstance(record, Trial)]
+        assert [trial.kind for trial in trials] == [TrialKind.LIVE] * count
+        with read_only(each.ledger) as ledger:
+            tried = {hash_ for trial in trials for hash_ in trial.hashes}
+            assert tried == {row.hash for row in ledger.strategies()}
 
 
 def test_a_reload_that_changes_the_gas_limit_says_so_and_begins_new_books(tmp_path: Path) -> None:

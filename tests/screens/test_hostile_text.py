@@ -177,6 +177,8 @@ OF_LEDGER: dict[str, tuple[str, ...]] = {
     "Comparison": ("why", BOLD, SHY),
     "Fills": ("fills",),
     "ByHour": ("status", "--by-hour"),
+    "AllVerdicts": ("verdict",),
+    "FinalistList": ("finalists", "show"),
 }
 OF_HISTORY: dict[str, tuple[object, ...]] = {
     "Spreads": ("spreads",),
@@ -198,6 +200,7 @@ ELSEWHERE = {
     "Finished",
     "ImportedHistory",
     "Ordered",
+    "Promoted",
     "PrunedHistory",
     "ReplayedHistory",
 }
@@ -220,7 +223,7 @@ def test_every_screen_is_here() -> None:
 def test_every_screen_shows_text_as_text(hostile: Hostile, dexarb: Dexarb, screen: str) -> None:
     if screen in OF_LEDGER:
         command, *names = OF_LEDGER[screen]
-        names = [each if each.startswith("--") else f"{each}{hostile.text}" for each in names]
+        names = [f"{each}{hostile.text}" if each in (BOLD, SHY) else each for each in names]
         words: tuple[object, ...] = (command, *names, "-c", hostile.world.config)
     else:
         words = (*OF_HISTORY[screen], hostile.history)
@@ -231,6 +234,18 @@ def test_every_screen_shows_text_as_text(hostile: Hostile, dexarb: Dexarb, scree
     as_json = dexarb(*words, "--json")
     assert json.loads(as_json.out)
     assert as_json.out.isascii()
+
+
+def test_finalists_and_promoting_show_text_as_text(hostile: Hostile, dexarb: Dexarb) -> None:
+    name = f"{BOLD}{hostile.text}"
+    for code, *words in (
+        (0, "finalists", "register", name, "--rule", hostile.text, "--replace"),
+        (0, "finalists", "show"),
+        (1, "promote", name),
+    ):
+        told = dexarb(*words, "-c", hostile.world.config)
+        assert told.code == code, told.err
+        assert_harmless(told.out + told.err)
 
 
 @pytest.mark.parametrize("command", ["status", "fills"])

@@ -43,6 +43,7 @@ from dexarb.screens.tables import as_text, best, spread_table, strategy_table
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_notes import METRICS, RELOAD, TRADER, ReloadOutcome
+from dexarb.store.trials import TrialKind, make_family, record_trial
 from dexarb.study.session import Session
 from dexarb.study.spreads import best_spreads
 from dexarb.trading.models.reality import Reality
@@ -242,6 +243,7 @@ class Trader:
             self._session.use(settings)
         self._probes.use(self._config.probe)
         self._adopted = True
+        self._register(settings)
         self._told.know(self._session.engine.ledger)
         keep_for_good()
         for warning in self._config.warnings(self._facts()):
@@ -249,6 +251,22 @@ class Trader:
         self._note_metrics()
         _log.info("trading", strategies=len(settings), from_entry=next_seq)
         self._supervisor.status(f"{len(settings):,} strategies from entry {next_seq} on")
+
+    def _register(self, settings: Sequence[StrategySettings]) -> None:
+        """What is tried from now on, for whoever calls one of them the best."""
+        market = self._session.engine.market
+        try:
+            record_trial(
+                self._reader.folder,
+                TrialKind.LIVE,
+                [each.hash for each in settings],
+                first_block=market.block.number,
+                last_block=None,
+                at=int(time.time()),
+                family=make_family(market.profile.chain_id, market.pools),
+            )
+        except StoreError as error:
+            _log.warning("register of trials", problem=str(error), remedy="Verdicts know less")
 
     def _settings(self, config: PaperConfig) -> tuple[StrategySettings, ...]:
         """Raises ConfigErrors."""
@@ -309,6 +327,7 @@ class Trader:
         if not difference.is_empty:
             session.use(settings)
             keep_for_good()
+            self._register(settings)
         counts = difference.counts()
         _log.info("reload.done", strategies=len(settings), from_entry=session.next_seq, **counts)
         return replace(

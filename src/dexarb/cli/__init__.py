@@ -14,7 +14,7 @@ from typing import Any
 
 import typer
 
-from dexarb.cli import alerts, bot, config, copies, history, key, programs, replay, screens
+from dexarb.cli import alerts, bot, config, copies, history, key, programs, replay, screens, verdict
 from dexarb.cli.options import common, ending
 from dexarb.errors import DexarbError
 from dexarb.screens.output import complain
@@ -61,9 +61,15 @@ app = _program(
     screens.map,
     screens.calibrate,
     programs.probe,
+    verdict.verdict,
+    verdict.promote,
     copies.backup,
     copies.restore,
     completes=True,
+)
+app.add_typer(
+    _program("Who is confirmed on what comes after their choice.", verdict.show, verdict.register),
+    name="finalists",
 )
 app.add_typer(_program("Who is told when something is wrong.", alerts.test), name="alerts")
 app.add_typer(

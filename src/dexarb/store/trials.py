@@ -97,18 +97,8 @@ class Finalists(msgspec.Struct, frozen=True, tag="finalists"):
     names: tuple[str, ...]
 
 
-class Opening(msgspec.Struct, frozen=True, tag="opening"):
-    """A look that was taken at finalists. registered: when they were, a UTC second. p_values: by
-    hash, before any correction."""
-
-    family: str
-    at: int
-    registered: int
-    day: int
-    p_values: dict[StrategyHash, float]
-
-
-Record = Family | Trial | Finalists | Opening
+OfFamily = Trial | Finalists
+Record = Family | OfFamily
 
 
 def register_of(history: Path) -> Path:
@@ -138,6 +128,7 @@ def record_trial(
     last_block: int | None,
     at: int,
     file: str | None = None,
+    family: Family | None = None,
 ) -> Trial:
     """Enter a trial into the register beside `history`: the one call for live, replay, sweep, tune.
 
@@ -148,13 +139,13 @@ def record_trial(
     the hashes of the strategies (`StrategySettings.hash`); one that comes twice counts once.
     first_block, last_block: of the span, both included; last None for a run that goes on, which
     is entered once, however often its program starts. at: UTC second, which the program gives.
-    file: where the results are.
+    file: where the results are. family: where it is known already; else by the newest keyframe.
 
     It stands on the disk when this returns; several processes may enter trials at once. Raises
     StoreError where it cannot be written, or the history cannot be read; then nothing stands.
     """
     hashes = sorted(set(configs))
-    family = family_of(history)
+    family = family or family_of(history)
     trial = Trial(
         kind,
         family.id,
@@ -171,7 +162,7 @@ def record_trial(
     return trial
 
 
-def enter(register: Path, family: Family, record: Trial | Finalists | Opening) -> None:
+def enter(register: Path, family: Family, record: OfFamily) -> None:
     """Append a record, and its family where the register does not know it yet. Raises StoreError,
     and then nothing of it stands."""
     with _locked(register) as fd:
@@ -220,7 +211,7 @@ def read_register(register: Path) -> list[Record]:
     return found
 
 
-def of_family(records: Iterable[Record], family: Family) -> list[Trial | Finalists | Opening]:
+def of_family(records: Iterable[Record], family: Family) -> list[OfFamily]:
     """The records of a family and its kin, each once, in order."""
     known = list(dict.fromkeys(_hashable(each) for each in records))
     whole = [msgspec.json.decode(each, type=Record) for each in known]
