@@ -32,7 +32,8 @@ class Table(NamedTuple):
     """By row: edges in hop order, NONE behind the last and in all of a free row. rate, amount_in,
     profit: marginal, and of the best size, in the start token's smallest unit. start: rank of the
     start token. mix: which kinds of pools, in hop order. first, number: its pieces, if it is awake.
-    version: the change that set it. place: its place in `awake`, or NONE.
+    version: the change that set it; entered: the one since which it is this cycle's. place: its
+    place in `awake`, or NONE.
 
     before, after: by row and hop the neighbours in the list of all that pass the same pool, as
     4·row + hop; head: by slot, where that list begins. awake: rows. free: rows. mix_of: by code
@@ -49,6 +50,7 @@ class Table(NamedTuple):
     first: Ints
     number: Small
     version: Ints
+    entered: Ints
     place: Small
     before: Routes
     after: Routes
@@ -91,6 +93,7 @@ def empty_table() -> Table:
         first=whole,
         number=small,
         version=whole,
+        entered=whole,
         place=small,
         before=routes,
         after=routes,
@@ -211,7 +214,7 @@ def enter(t: Table, g: Graph, kind_of: Small, routes: Routes, i: int) -> int:
         c[MIXES] += 1
     t.mix[row] = t.mix_of[code]
     t.start[row] = g.place[g.head[g.lane_of[routes[i, 0]] ^ 1]]
-    t.place[row] = NONE
+    t.place[row], t.entered[row] = NONE, c[TURN]
     return int(row)
 
 

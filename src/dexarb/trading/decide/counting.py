@@ -22,6 +22,7 @@ from dexarb.search.probe import Graph
 from dexarb.trading.decide.arrays import TAKEN, Codes, Ints
 from dexarb.trading.decide.columns import Classes, TermsColumns
 from dexarb.trading.decide.rules import (
+    MARGIN,
     NO_PRICE,
     PROFIT,
     ROUNDINGS,
@@ -52,11 +53,13 @@ class ScopeColumns(NamedTuple):
 
 class Counted(NamedTuple):
     """As what a row of the table was counted. codes[row, scope]: the reason against it, or TAKEN.
-    reached[row]: how many thresholds on spreads, or NOT_COUNTED. start[row]."""
+    reached[row]: how many thresholds on spreads, or NOT_COUNTED. start[row]. entered[row]: whose
+    codes and start these are, see `merge.Table`."""
 
     codes: Codes
     reached: Small
     start: Small
+    entered: Ints
 
 
 class Sums(NamedTuple):
@@ -85,20 +88,25 @@ def recount(
 ) -> None:
     """These rows have been set or freed; some are named more than once."""
     for i in range(len(rows)):
-        row = rows[i]
+        row, reached = rows[i], NOT_COUNTED
+        if t.edges[row, 0] >= 0:
+            spread_ppm = (t.rate[row] - 1.0) * PPM
+            reached = 0
+            while reached < len(scopes.spreads) and spread_ppm >= scopes.spreads[reached]:
+                reached += 1
+        # Most cycles stay open, at a rate that changes nothing.
+        is_known = counted.entered[row] == t.entered[row]
+        if is_known and counted.reached[row] == reached:
+            continue
         if counted.reached[row] != NOT_COUNTED:
             add(sums, counted, row, -1)
-            counted.reached[row] = NOT_COUNTED
-        if t.edges[row, 0] < 0:
-            continue
-        for scope in range(len(scopes.max_hops)):
-            counted.codes[row, scope] = refusal(t, g, dex_of, scopes, row, scope)
-        spread_ppm = (t.rate[row] - 1.0) * PPM
-        reached = 0
-        while reached < len(scopes.spreads) and spread_ppm >= scopes.spreads[reached]:
-            reached += 1
         counted.reached[row] = reached
-        counted.start[row] = t.start[row]
+        if reached == NOT_COUNTED:
+            continue
+        if not is_known:
+            for scope in range(len(scopes.max_hops)):
+                counted.codes[row, scope] = refusal(t, g, dex_of, scopes, row, scope)
+            counted.start[row], counted.entered[row] = t.start[row], t.entered[row]
         add(sums, counted, row, 1)
 
 
@@ -163,6 +171,24 @@ def count_sums(
             counters.times[SPREAD, i] += missed
             too_small = sizes[classes.terms[i]] < prices.least_size[start]
             counters.times[SIZE if too_small else PROFIT, i] += every - missed
+
+
+@kernel
+def worth_a_look(
+    among: Small, t: Table, units: Floats, dust: Floats, rows: Ints, values: Floats
+) -> int:
+    """Gives the rows of these that are not dust and have a price, and what they could be worth at
+    most, in micro-USD; returns how many. units, dust: by start token."""
+    number = 0
+    for i in range(len(among)):
+        row = among[i]
+        start, profit = t.start[row], t.profit[row]
+        if profit >= dust[start] and units[start] > 0.0:
+            # More than the margin of the rules: sums of floats come out a little different here.
+            most = profit + 2.0 * MARGIN * (2.0 * t.amount_in[row] + profit)
+            rows[number], values[number] = row, most * units[start]
+            number += 1
+    return number
 
 
 @kernel

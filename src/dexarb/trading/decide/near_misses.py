@@ -8,6 +8,7 @@ import numpy as np
 
 from dexarb.core.token import Pair
 from dexarb.search.cycles import CycleIndex
+from dexarb.search.merge import NONE, Small
 from dexarb.search.open_cycles import OpenCycles
 from dexarb.search.packed import grown, longer
 from dexarb.trading.decide.arrays import TAKEN, Codes, Ints
@@ -22,9 +23,9 @@ from dexarb.trading.decide.counting import (
     nearest,
     no_sums,
     recount,
+    worth_a_look,
 )
 from dexarb.trading.decide.rules import (
-    MARGIN,
     Floats,
     GasPrices,
     PriceList,
@@ -68,6 +69,7 @@ class NearMisses:
             codes=np.zeros((0, number), dtype=np.int8),
             reached=np.zeros(0, dtype=np.int32),
             start=np.zeros(0, dtype=np.int32),
+            entered=np.zeros(0, dtype=np.int64),
         )
         self._sums = no_sums(number, starts, len(columns.spreads))
         self._below = np.zeros_like(self._sums.allowed)
@@ -84,6 +86,7 @@ class NearMisses:
             longer(counted.codes, room),
             longer(counted.reached, room, NOT_COUNTED),
             longer(counted.start, room),
+            longer(counted.entered, room, NONE),
         )
         changed, self._mark = table.set_since(self._mark)
         if changed is None:
@@ -136,7 +139,7 @@ class NearMisses:
         assert self._table is not None
         others = np.ones(len(self._table.awake), dtype=bool)
         others[self._table.rows.place[offered]] = False
-        awake = self._table.awake[others].astype(np.int64)
+        awake = self._table.awake[others]
         add_all(offered, self._counted, self._sums, -1)
         counters = self._count(self._sums, awake, block, prices, dust)
         add_all(offered, self._counted, self._sums, 1)
@@ -148,11 +151,11 @@ class NearMisses:
         scopes, starts, reaches = self._sums.allowed.shape
         sums, rows = no_sums(scopes, starts, reaches - 1), np.array([row], dtype=np.int64)
         add_all(rows, self._counted, sums, 1)
-        awake = rows[self._table.rows.place[rows] >= 0]
+        awake = rows[self._table.rows.place[rows] >= 0].astype(np.int32)
         return self._count(sums, awake, block, prices, dust)
 
     def _count(
-        self, sums: Sums, awake: Ints, block: int, prices: PriceList, dust: Floats
+        self, sums: Sums, awake: Small, block: int, prices: PriceList, dust: Floats
     ) -> Counters:
         assert self._table is not None
         columns, table = self._columns, self._table
@@ -181,17 +184,12 @@ class NearMisses:
 
 
 def _worth_a_look(
-    table: OpenCycles, rows: Ints, prices: PriceList, dust: Floats
+    table: OpenCycles, awake: Small, prices: PriceList, dust: Floats
 ) -> tuple[Ints, Floats]:
-    """Those that are not dust and have a price, and what they could be worth at most; the first
-    IN_ORDER of them are the best, in descending order."""
-    columns = table.rows
-    start, profit = columns.start[rows], columns.profit[rows]
-    kept = (profit >= dust[start]) & (prices.unit[start] > 0.0)
-    rows, start, profit = rows[kept], start[kept], profit[kept]
-    # More than the margin of the rules: sums of floats come out a little different here.
-    most = profit + 2.0 * MARGIN * (2.0 * columns.amount_in[rows] + profit)
-    values = most * prices.unit[start]
+    """See `worth_a_look`; the first IN_ORDER are the best, in descending order."""
+    rows, values = np.empty(len(awake), dtype=np.int64), np.empty(len(awake))
+    number = worth_a_look(awake, table.rows, prices.unit, dust, rows, values)
+    rows, values = rows[:number], values[:number]
     # Only the first few are read as a rule, so the others need no order.
     order = np.argpartition(-values, IN_ORDER) if len(rows) > IN_ORDER else np.arange(len(rows))
     first = order[:IN_ORDER]
