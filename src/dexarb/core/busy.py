@@ -105,12 +105,13 @@ class BusyPools:
         self._count(released, +1)
 
     def _count(self, holds: Sequence[Hold], change: int) -> None:
-        by_pool: dict[PoolKey, list[int]] = {}
-        for hold in holds:
-            for pool in hold.cycle.pools:
-                by_pool.setdefault(pool, []).append(hold.row)
-        for pool, rows in by_pool.items():
-            np.add.at(self._counts_of(pool, max(rows)), rows, change)
+        by_cycle: dict[CycleId, tuple[Cycle, list[int]]] = {}
+        for _, row, cycle in holds:
+            by_cycle.setdefault(cycle.id, (cycle, []))[1].append(row)
+        for cycle, rows in by_cycle.values():
+            places = np.array(rows, dtype=np.intp)
+            for pool in cycle.pools:
+                np.add.at(self._counts_of(pool, max(rows)), places, change)
 
     def _counts_of(self, pool: PoolKey, row: int) -> npt.NDArray[np.int32]:
         """With room for this row."""

@@ -198,11 +198,12 @@ class Ledger:
         if not decisions:
             return
         rows = [self.rows[decision.strategy] for decision in decisions]
+        places = np.array(rows, dtype=np.intp)
         for name, of in _BOUND:
-            np.add.at(self.column(name), rows, [of(decision) for decision in decisions])
+            np.add.at(self.column(name), places, [of(decision) for decision in decisions])
         of_day = self._of_day(_day(decisions[0]))
         if of_day is not None:
-            np.add.at(of_day[0], rows, 1)
+            np.add.at(of_day[0], places, 1)
         self._busy.take(decisions, rows)
 
     def settle(self, fills: Sequence[Fill]) -> None:

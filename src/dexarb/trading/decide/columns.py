@@ -88,13 +88,17 @@ class Thresholds(NamedTuple):
 
 
 class StrategyColumns:
-    """The table of strategies. spreads: the distinct least ones in ppm, ascending."""
+    """The table of strategies. spreads: the distinct least ones in ppm, ascending. alike: a number
+    for each; those with the same one send the same decision where they take the same."""
 
     def __init__(self, settings: Sequence[StrategySettings]) -> None:
         self.settings = tuple(settings)
         self.hashes = tuple(each.hash for each in self.settings)
         self.scopes, scope_of = distinct(map(scope_of_settings, self.settings))
         self.terms, terms_of = distinct(map(terms_of_settings, self.settings))
+        own = map(_of_decisions, self.settings)
+        _, alike = distinct(zip(terms_of.tolist(), own, strict=True))
+        self.alike = alike.tolist()
         min_profit = self._column(lambda s: s.min_profit_micro_usd)
         self.thresholds = Thresholds(
             scope=scope_of,
@@ -160,6 +164,19 @@ def terms_of_settings(settings: StrategySettings) -> Terms:
         haircut_ppm=settings.slippage_haircut_ppm,
         max_gas_price=settings.max_gas_price,
         footing=footing_of_settings(settings),
+    )
+
+
+def _of_decisions(settings: StrategySettings) -> tuple[Hashable, ...]:
+    """What a decision depends on beside the terms."""
+    return (
+        settings.max_slippage_ppm,
+        settings.min_profit_onchain_micro_usd,
+        settings.latency_blocks,
+        settings.deadline_blocks,
+        settings.position,
+        settings.latency_ms,
+        settings.competition_rate_ppm,
     )
 
 

@@ -342,6 +342,12 @@ class Desk:
         return amount + (worth is not None and worth < micro_usd)
 
 
+def as_sent_by(strategy: StrategyHash, decision: Decision) -> Decision:
+    """The same decision of another strategy that does not differ in what it depends on."""
+    name = decision_id(strategy, decision.block.hash, decision.cycle.id)
+    return Decision._make((name, strategy, *decision[2:]))
+
+
 def gas_prices(market: Market, valuation: Valuation) -> GasPrices:
     """At the end of the block; a wei is worth 0 where the native token has no price."""
     wei = valuation.native_price or 0

@@ -15,7 +15,7 @@ from dexarb.core.trade import Decision, StrategyHash
 from dexarb.trading.decide.arrays import Codes, Ints
 from dexarb.trading.decide.batch import Batch, joined
 from dexarb.trading.decide.columns import StrategyColumns
-from dexarb.trading.decide.desk import Desk
+from dexarb.trading.decide.desk import Desk, as_sent_by
 from dexarb.trading.decide.judge import Judge
 from dexarb.trading.decide.skips import Counters, SkipTally, count
 from dexarb.trading.decide.triage import LeastGas, Triage
@@ -81,11 +81,16 @@ class ThresholdStrategies:
         return Decided(tuple(self._take(joined(wanted), counters)) if takers else ())
 
     def _take(self, wanted: Batch, counters: Counters) -> Iterator[Decision]:
-        desk, terms_of = self._judge.desk, self.columns.thresholds.terms.tolist()
+        terms_of, alike, hashes = self.columns.thresholds.terms, self.columns.alike, self.hashes
+        made: dict[tuple[int, int], Decision] = {}
         for strategy, place in self._judge.take(wanted, counters):
-            yield desk.decide(
-                wanted.opportunities[place],
-                wanted.asked[place][terms_of[strategy]],
-                self.settings[strategy],
-                self.hashes[strategy],
-            )
+            # Thousands take the same, and most of them differ in what they ask for alone.
+            like = made.get((place, alike[strategy]))
+            if like is None:
+                offer = wanted.asked[place][int(terms_of[strategy])]
+                opportunity, settings = wanted.opportunities[place], self.settings[strategy]
+                like = self._judge.desk.decide(opportunity, offer, settings, hashes[strategy])
+                made[place, alike[strategy]] = like
+                yield like
+            else:
+                yield as_sent_by(hashes[strategy], like)
