@@ -39,21 +39,21 @@ class Arbitraged:
         for pools in self._hubs.blocks(touched, opened):
             moved = dict.fromkeys(pool.key for pool in pools)
             self._apply(pools)
-            while (pools := self._best_trade()) is not None:
-                moved |= dict.fromkeys(pool.key for pool in pools)
-                self._apply(pools)
+            while behind := self._best_trade():
+                moved |= dict.fromkeys(pool.key for pool in behind)
+                self._apply(behind)
             yield [self._market.pools[key] for key in moved]
 
     def _apply(self, pools: Sequence[Pool]) -> None:
         self._search.update(self._market, self._market.apply(next_block(self._market, pools)))
 
-    def _best_trade(self) -> list[Pool] | None:
-        """The pools behind it; None where no trade earns enough."""
+    def _best_trade(self) -> list[Pool]:
+        """The pools behind it; none where no trade earns enough."""
         table = self._search.scan.table
         awake, rows = table.awake, table.rows
         worth = rows.profit[awake] * self._units[rows.start[awake]]
         if not len(awake) or worth.max() < self._takes:
-            return None
+            return []
         row = int(awake[worth.argmax()])
         results = run(table.cycle(row), int(rows.amount_in[row]), self._market.pools.__getitem__)
         return [result.pool for result in results]

@@ -35,7 +35,7 @@ from dexarb.store.ledger_columns import (
 )
 from dexarb.store.ledger_notes import Note
 from dexarb.store.ledger_reader import LedgerReader
-from dexarb.store.ledger_rows import IncidentRow, RealityRow, StrategyRow
+from dexarb.store.ledger_rows import IncidentRow, RealityRow, StrategyRow, stretches
 from dexarb.store.ledger_schema import (
     LEDGER_SCHEMA,
     bring_up_to_date,
@@ -362,7 +362,8 @@ class BlockBooks:
             if row is None:
                 raise StoreError(self._path, f"has no open decision {decision.id}")
             rows.append(row)
-        self._many("UPDATE decisions SET state = ? WHERE n = ?", [(state, row) for row in rows])
+        query = "UPDATE decisions SET state = ? WHERE n BETWEEN ? AND ?"
+        self._many(query, [(state, *each) for each in stretches(rows)])
         return rows
 
     def _waiting(self) -> dict[str, int]:

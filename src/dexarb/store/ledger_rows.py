@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -159,3 +160,14 @@ class StrategyTotals:
     gas_filled_micro_usd: int
     gas_reverted_micro_usd: int
     gas_lost_micro_usd: int
+
+
+def stretches(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """First and last of each stretch without a gap. Who was sent together is settled together."""
+    runs: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = runs[-1][0], number
+        else:
+            runs.append((number, number))
+    return runs

@@ -150,7 +150,7 @@ def redecided(
             if since <= entry.seq:
                 engine.max_state_age_s = age
         step = engine.step(entry)
-        engine.skips.drain(0)
+        engine.skips.clear()
         if step.rewound_to is not None:
             yield Died(step.rewound_to)
         if isinstance(entry, BlockUpdate) and step.block is entry.block and not engine.is_lost:

@@ -386,7 +386,7 @@ class Session:
 
     def _drain(self, hour: int) -> list[SkipCount]:
         self._blocks_since_flush = 0
-        return list(self.engine.skips.drain(hour))
+        return self.engine.skips.drain(hour)
 
     def _counts(self, hour: int) -> Counts:
         """All since the last time, up to where the engine stands, booked to an hour."""

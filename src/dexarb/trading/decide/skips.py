@@ -6,10 +6,12 @@ With zero trades this is the most important table of the program.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable
+from itertools import repeat
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from dexarb.compiled import kernel, kernel_part
 from dexarb.core.trade import REASON_CODE, REASONS, SkipCount, SkipReason, StrategyHash
@@ -71,8 +73,9 @@ class SkipTally:
             self._groups[id(hashes)] = group
         return group.counters
 
-    def drain(self, hour: int) -> Iterator[SkipCount]:
+    def drain(self, hour: int) -> list[SkipCount]:
         """The counters since the last drain, in a stable order, booked to a UTC hour number."""
+        found: list[SkipCount] = []
         for group in sorted(self._groups.values(), key=lambda group: group.hashes):
             needed = {
                 _SPREAD: group.needed.min_spread,
@@ -80,21 +83,33 @@ class SkipTally:
                 _EXPECTED: group.needed.min_expected,
             }
             times, best, block = group.counters
-            for code, row in np.argwhere(times).tolist():
-                missed = best[code, row] != NOTHING
-                yield SkipCount(
-                    group.hashes[row],
-                    hour,
-                    REASONS[code],
-                    int(times[code, row]),
-                    int(needed[code][row]) if missed else None,
-                    int(best[code, row]) if missed else None,
-                    int(block[code, row]) if missed else None,
-                )
-        self._groups.clear()
+            for code, reason in enumerate(REASONS):
+                # Ten thousand strategies have a hundred thousand of them.
+                rows = np.flatnonzero(times[code])
+                hashes = [group.hashes[row] for row in rows.tolist()]
+                counted: tuple[Iterable[Any], ...]
+                counted = hashes, repeat(hour), repeat(reason), times[code, rows].tolist()
+                missed = best[code, rows] != NOTHING
+                if missed.any():
+                    misses = needed[code][rows], best[code, rows], block[code, rows]
+                    counted += tuple(_or_none(each, missed) for each in misses)
+                found += map(SkipCount, *counted)
         for (strategy, reason), once in sorted(self._single.items()):
-            yield SkipCount(strategy, hour, reason, once)
+            found.append(SkipCount(strategy, hour, reason, once))
+        self.clear()
+        return found
+
+    def clear(self) -> None:
+        """Nobody wants to know."""
+        self._groups.clear()
         self._single.clear()
+
+
+def _or_none(values: Ints, told: npt.NDArray[np.bool_]) -> list[int | None]:
+    kept: list[int | None] = values.tolist()
+    for place in np.flatnonzero(~told).tolist():
+        kept[place] = None
+    return kept
 
 
 @kernel_part
