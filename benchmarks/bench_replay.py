@@ -1,4 +1,5 @@
-"""A recorded history traded by ten thousand strategies into a ledger, as a trader catches up."""
+"""A recorded history traded into a ledger: by ten thousand strategies, as a trader catches up, and
+the history that comes with the program by eight, against the chain that it was recorded on."""
 
 from __future__ import annotations
 
@@ -6,17 +7,28 @@ import gc
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from benchmarks.bench_strategies import USD, grid, profits
-from benchmarks.harness import Row, figure
+from benchmarks.harness import ROUNDS, Row, compared, figure, timed
+from dexarb.config.shipped_files import CLASSIC_STRATEGIES, SAMPLE_HISTORY
 from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.market import Market
+from dexarb.screens.replay_task import of_config
+from dexarb.screens.when import BlocksAsked
+from dexarb.search.scan import Scanner
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
+from dexarb.study.replay import replay as replayed
+from dexarb.study.session import Session
 from dexarb.study.warm_up import warm_up
+from dexarb.trading.engine import Engine
 from tests.support.recorded import record
 from tests.support.sessions import paper_session
 from tests.support.worlds.pools import rng_of
@@ -61,7 +73,63 @@ def replay(reader: HistoryReader, ledger: Path) -> tuple[float, float]:
     return time.process_time() - start, writing
 
 
+PARTS = {
+    "search, best sizes included": (Scanner, "update"),
+    "deciding": (Engine, "_decide"),
+    "settling": (Engine, "_settle"),
+    "the ledger": (Session, "write"),
+}
+
+
+def eight(ledger: Path) -> tuple[float, dict[str, float]]:
+    """Seconds that `dexarb replay --sample` takes behind its start, and of these in its parts."""
+    asked = BlocksAsked(SAMPLE_HISTORY, CLASSIC_STRATEGIES, None, None, None)
+    task, spent = of_config(asked), dict.fromkeys(PARTS, 0.0)
+    chain_id = task.reader.manifest.chain_id
+    with ExitStack() as patched:
+        for part, (owner, name) in PARTS.items():
+            action = measured(getattr(owner, name), part, spent)
+            patched.enter_context(patch.object(owner, name, action))
+        start = time.perf_counter()
+        with LedgerDb.open(ledger, chain_id=chain_id, history=SAMPLE_HISTORY) as books:
+            for _ in replayed(task.reader, books, task.plan, task.types):
+                pass
+        return time.perf_counter() - start, spent
+
+
+def measured(action: Callable[..., Any], part: str, spent: dict[str, float]) -> Callable[..., Any]:
+    def act(*words: Any, **options: Any) -> Any:
+        before = time.perf_counter()
+        try:
+            return action(*words, **options)
+        finally:
+            spent[part] += time.perf_counter() - before
+
+    return act
+
+
+def sample_rows() -> list[Row]:
+    """A block of the demo is one second."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = [eight(Path(folder) / f"{number}.sqlite") for number in range(ROUNDS)]
+    reader = HistoryReader(SAMPLE_HISTORY)
+    blocks = sum(isinstance(each, BlockUpdate) for each in reader.entries())
+    reading = min(timed(lambda: list(reader.entries())) for _ in range(ROUNDS))
+    whole, spent = min(runs, key=itemgetter(0))
+    name = "replay with eight strategies, a block; the chain makes one a second"
+    parts = {"reading the history": reading, **spent}
+    parts["the market, evidence, the rest"] = whole - sum(parts.values())
+    return [
+        compared(name, [([took / blocks], [1.0]) for took, _ in runs], goal=20.0, unit="ms"),
+        *(figure(f"  of it {part}", 100 * took / whole, "%") for part, took in parts.items()),
+    ]
+
+
 def rows() -> list[Row]:
+    return [*sample_rows(), *crowd_rows()]
+
+
+def crowd_rows() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         reader = recorded(Path(folder))
         whole, writing = min(replay(reader, Path(folder) / f"{n}.sqlite") for n in range(2))

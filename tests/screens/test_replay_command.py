@@ -11,6 +11,7 @@ import pytest
 
 from dexarb.config.shipped_files import SAMPLE_HISTORY
 from dexarb.core.market import Entry
+from dexarb.errors import ConfigError
 from dexarb.screens import replay as screen
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.trials import Trial, read_register, register_of
@@ -19,6 +20,7 @@ from tests.support.command import Dexarb
 from tests.support.recorded import record
 from tests.support.scenes import BOLD, CLOSES, OPENS, SHY, STRATEGIES, scene
 from tests.support.traded import World, configure, record_and_trade, strategy
+from tests.support.trader import run_trader
 
 KEYS = {
     "blocks",
@@ -129,6 +131,30 @@ def test_no_other_ledger_is_written_over(world: World, dexarb: Dexarb, tmp_path:
     other = dexarb("replay", world.history, "-c", world.config, "--ledger", path)
     assert other.code == 2
     assert "is the ledger of another replay" in other.err
+
+
+def test_no_trader_goes_on_with_a_replays_ledger(world: World, dexarb: Dexarb) -> None:
+    world.ledger.unlink()
+    words = ("--from", OPENS, "--ledger", world.ledger)
+    assert dexarb("replay", world.history, "-c", world.config, *words).code == 0
+    for command in ("status", f"why {BOLD}", "fills"):
+        told = dexarb(*command.split(), "-c", world.config)
+        assert told.code == 0, told.err
+        assert BOLD in told.out
+    with pytest.raises(ConfigError, match="is the ledger of a replay") as found:
+        run_trader(world, iter(()))
+    lines = world.config.read_text().splitlines()
+    assert lines[(found.value.line or 0) - 1].startswith("ledger_file")
+
+
+def test_an_own_strategy_that_is_gone_is_told(world: World, dexarb: Dexarb) -> None:
+    with sqlite3.connect(world.ledger) as connection:
+        gone = """UPDATE strategies SET config = replace(config, '"threshold"', '"gone"')"""
+        connection.execute(f"{gone} WHERE name = '{SHY}'")
+    connection.close()
+    told = dexarb("replay", "--as-ledger", world.ledger)
+    assert told.code == 2
+    assert '"Shy" is of kind "gone", which no installed package offers' in told.err
 
 
 def test_live_and_replay_are_compared(world: World, dexarb: Dexarb) -> None:

@@ -42,7 +42,7 @@ from dexarb.screens.output import abridged
 from dexarb.screens.tables import as_text, best, spread_table, strategy_table
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
-from dexarb.store.ledger_notes import METRICS, RELOAD, TRADER, ReloadOutcome
+from dexarb.store.ledger_notes import METRICS, RELOAD, REPLAYED, TRADER, ReloadOutcome
 from dexarb.store.trials import TrialKind, make_family, record_trial
 from dexarb.study.session import Session
 from dexarb.study.spreads import best_spreads
@@ -85,7 +85,13 @@ class Trader:
         load: Callable[[Path], PaperConfig] = load_paper,
     ) -> None:
         """watch: of the configuration's file, begun before it was read. end: of that reality.
-        load: reads the file again."""
+        load: reads the file again.
+
+        Raises ConfigError for the ledger of a replay, whose blocks nobody lived through."""
+        if ledger.note(REPLAYED) is not None:
+            problem = f"{ledger.path} is the ledger of a replay"
+            remedy = "Name another file: a new ledger is begun there"
+            raise config.file.error(("general", "ledger_file"), problem, remedy)
         self._supervisor = supervisor
         self._alerts = alerts or Alerts("paper-trading")
         self._told = TraderAlerts(self._alerts)

@@ -7,5 +7,5 @@ from pathlib import Path
 SHIPPED = Path(__file__).with_name("shipped")
 CLASSIC_STRATEGIES = SHIPPED / "paper_trading.toml"
 """The eight strategies that everybody begins with."""
-SAMPLE_HISTORY = Path(__file__).parent.parent / "demo" / "sample" / "31337"
+SAMPLE_HISTORY = Path(__file__).parent.parent / "demo" / "sample" / "137"
 """A recorded history of the embedded chain; scripts/make_sample.py records it anew."""
