@@ -15,7 +15,7 @@ from dexarb.core.units import SECONDS_PER_HOUR
 from dexarb.screens.answer import Answer
 from dexarb.screens.console import unbroken
 from dexarb.screens.output import counted, listed
-from dexarb.screens.status import ACTIVE, SORTS
+from dexarb.screens.status import ACTIVE, SORTS, UNPLACED
 from dexarb.screens.tables import ago, strategy_table
 from dexarb.store.ledger_difference import Difference
 from dexarb.store.ledger_rows import StrategyTotals
@@ -127,10 +127,10 @@ class ReplayedHistory(Answer):
         if not self.totals.rows:
             yield "No strategy took part."
         if tally.without_receipts:
-            yield (
-                f"{tally.without_receipts:,} of {received:,} blocks have no receipts: places in"
-                " them are not known, so there the band alone is true (?)."
-            )
+            blocks = f"{tally.without_receipts:,} of {received:,} blocks"
+            yield f"{blocks} have no receipts: places in them are not known."
+        if any(row.unplaced for row in self.totals.rows):
+            yield UNPLACED
         if tally.unseen:
             names = listed([as_name(each) for each in self.latency_ms], NAMES)
             held = f"; latency_ms of {names} is not held there" if self.latency_ms else ""

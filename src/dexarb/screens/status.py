@@ -45,6 +45,7 @@ IS_COLLECTING_S = 60.0
 """A state older than this makes one ask whether the collector runs."""
 MOST_OF_CHAIN = 40
 MANY_NAMES = 4
+UNPLACED = "?: the place of some fills in their block is not known, so only the band is true."
 
 _Key = Callable[[StrategyTotals], Any]
 SORTS: dict[str, _Key] = {
@@ -226,7 +227,7 @@ def _remarks(status: Status, rows: Sequence[StrategyTotals]) -> Iterator[str]:
         yield f"Nothing sent {when}. `dexarb why` says what stands in the way of the strategies,"
         yield "`dexarb spreads` what the market offers against what the strategies need."
     if any(row.unplaced for row in rows):
-        yield "?: the place of some fills in their block is not known, so only the band is true."
+        yield UNPLACED
     won = [(as_name(row.name), totals.won_over_taker(row)) for row in rows]
     gains = [f"{name} {signed_usd(net).plain}" for name, net in won if net]
     if gains:
