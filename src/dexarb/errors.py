@@ -18,7 +18,8 @@
     │   ├── BlocksMissing         no endpoint gives the next block any more
     │   ├── StoreError            a history, state or ledger file cannot be used
     │   │   └── Locked            another process writes there; carries its process id
-    │   └── MissingTool           a program that is to be installed first
+    │   ├── MissingTool           a program that is to be installed first
+    │   └── TransactionRefused    the chain does not take it, or it has failed there
     ├── PoolError                 a pool cannot do what it was asked
     │   ├── UnknownToken          the token is not one of the pool's
     │   ├── InvalidAmount         an amount or price limit that the contract refuses
@@ -221,6 +222,10 @@ class MissingTool(OutsideError):
     def __init__(self, tool: str, remedy: str) -> None:
         self.tool, self.remedy = tool, remedy
         super().__init__(f"{tool} was not found. {remedy}")
+
+
+class TransactionRefused(OutsideError):
+    """The chain says why, where it says anything."""
 
 
 class StateError(DexarbError):

@@ -152,7 +152,7 @@ async def live_bot(
         run.driver.follow(await miner.mine(payments))
         relay.start()
         bot = LiveBot(run, relay, executor, operator)
-        bot.config.write_text(_file(bot, key, deployer) + strategy)
+        bot.config.write_text(bot_file(folder, key, executor, deployer, relay.url) + strategy)
         try:
             yield bot
         finally:
@@ -161,8 +161,10 @@ async def live_bot(
             relay.stop()
 
 
-def _file(bot: LiveBot, key: Path, owner: Address) -> str:
-    folder = bot.run.folder
+def bot_file(
+    folder: Path, key: Path, executor: Address, owner: Address, way: str = "http://127.0.0.1:1"
+) -> str:
+    """live.toml without strategies."""
     general = {
         "state_file": "data/pool_state.json",
         "ledger_file": "data/live/ledger.sqlite",
@@ -172,7 +174,7 @@ def _file(bot: LiveBot, key: Path, owner: Address) -> str:
     }
     live_table = {
         "armed": True,
-        "executor": bot.executor,
+        "executor": executor,
         "owner": owner,
         "journal_file": "data/live/journal.sqlite",
         "collector": "collector.toml",
@@ -190,7 +192,7 @@ def _file(bot: LiveBot, key: Path, owner: Address) -> str:
         ("[live]", live_table),
         ("[limits]", limits),
         ("[[lane]]", {"key_file": str(key.relative_to(folder)), "password_env": "BOT_PASSWORD"}),
-        ("[[way]]", {"name": "relay", "url": bot.relay.url}),
+        ("[[way]]", {"name": "relay", "url": way}),
     ]
     lines = [
         line

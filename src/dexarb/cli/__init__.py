@@ -14,7 +14,19 @@ from typing import Any
 
 import typer
 
-from dexarb.cli import alerts, bot, config, copies, history, key, programs, replay, screens, verdict
+from dexarb.cli import (
+    alerts,
+    bot,
+    config,
+    copies,
+    executor,
+    history,
+    key,
+    programs,
+    replay,
+    screens,
+    verdict,
+)
 from dexarb.cli.options import common, ending
 from dexarb.errors import DexarbError
 from dexarb.screens.output import complain
@@ -83,6 +95,18 @@ app.add_typer(
 app.add_typer(
     _program("Make and look at the keys of a bot's accounts.", key.new, key.import_, key.show),
     name="key",
+)
+app.add_typer(
+    _program(
+        "Errands of the owner of a bot's executor.",
+        executor.deploy,
+        executor.verify,
+        executor.show,
+        executor.fund,
+        executor.withdraw,
+        executor.rotate,
+    ),
+    name="executor",
 )
 
 

@@ -1,0 +1,155 @@
+"""An owner's errands on a real chain: deployed, verified, funded, emptied, replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dexarb.apps import executor_errands
+from dexarb.config.live import load_live
+from dexarb.core.token import Address
+from dexarb.demo.artifacts import contract
+from dexarb.demo.mining import TransactionRequest
+from dexarb.ends.executor_contract import NATIVE_COIN
+from dexarb.ends.live.keys import Signer, new_key, open_key
+from dexarb.errors import InputError, TransactionRefused
+from tests.support.live import Live, live
+from tests.support.live_bot import ETHER, PASSWORD, STRATEGY, bot_file
+
+pytestmark = pytest.mark.e2e
+
+
+class Household:
+    """A chain, the bot's file, and the keys of an owner and an operator."""
+
+    def __init__(self, run: Live) -> None:
+        self.run = run
+        self.config = run.folder / "live.toml"
+        self.owner_key = run.folder / "keys" / "owner.json"
+        self.operator_key = run.folder / "keys" / "operator.json"
+        new_key(self.owner_key, PASSWORD)
+        self.operator = new_key(self.operator_key, PASSWORD)
+        self.owner: Signer = open_key(self.owner_key, PASSWORD)
+        self.config.write_text(
+            bot_file(run.folder, self.operator_key, NATIVE_COIN, self.owner.address) + STRATEGY
+        )
+
+    async def endow(self) -> None:
+        """The owner has coins and tokens."""
+        run = self.run
+        for account in (self.owner.address, self.operator):
+            await run.rpc.call("anvil_setBalance", account, hex(100 * ETHER))
+        deployer = run.driver.world.accounts.deployer
+        usdc = run.driver.world.tokens["USDC"]
+        pay = contract("ERC20PresetFixedSupply")["transfer"].call(self.owner.address, 5_000 * 10**6)
+        request = TransactionRequest("stock", deployer, usdc.address, pay, 100_000, 0)
+        run.driver.follow(await run.driver._miner.mine([request]))
+        await run.rpc.call("evm_setAutomine", True)
+
+    @property
+    def executor(self) -> Address:
+        return load_live(self.config).executor
+
+
+def on_a_chain(folder: Path, story: Callable[[Household], None]) -> None:
+    """Errands run loops of their own, so the story is told in a thread beside the chain's."""
+
+    async def tell() -> None:
+        async with live(folder, endpoint="http") as run:
+            house = Household(run)
+            await house.endow()
+            await asyncio.to_thread(story, house)
+
+    asyncio.run(tell())
+
+
+def test_from_nothing_to_a_funded_executor_and_back(tmp_path: Path) -> None:
+    def story(house: Household) -> None:
+        nothing = executor_errands.show(house.config)
+        assert nothing.exit_code == 1
+        assert nothing.wrong[0].startswith("no contract stands there: dexarb executor deploy")
+
+        stranger = open_key(house.operator_key, PASSWORD)
+        for errand in (executor_errands.deploy, executor_errands.rotate):
+            with pytest.raises(InputError, match="that key is of"):
+                errand(house.config, stranger)
+        with pytest.raises(InputError, match=r'unknown token "USDX"\. Did you mean "USDC"'):
+            executor_errands.fund(house.config, house.owner, "USDX", "1")
+        with pytest.raises(InputError, match="its code is none"):
+            executor_errands.fund(house.config, house.owner, "USDC", "1")
+
+        made = executor_errands.deploy(house.config, house.owner)
+        assert made.wrong == []
+        assert (made.seen.code, made.seen.address) == ("ours", house.executor)
+        assert made.seen.roles == made.expected
+        with pytest.raises(InputError, match="is one with these roles already"):
+            executor_errands.deploy(house.config, house.owner)
+
+        funded = executor_errands.fund(house.config, house.owner, "USDC", "1234.5")
+        usdc = house.run.driver.world.tokens["USDC"].address
+        assert funded.seen.balances == {usdc: 1_234_500_000}
+        assert funded.as_json()["balances"] == {"USDC": "1234500000"}
+
+        part = executor_errands.withdraw(house.config, house.owner, "USDC", "234.5")
+        assert part.seen.balances == {usdc: 1_000_000_000}
+        rest = executor_errands.withdraw(house.config, house.owner, "USDC", None)
+        assert rest.seen.balances == {}
+        with pytest.raises(InputError, match="it holds no USDC"):
+            executor_errands.withdraw(house.config, house.owner, "USDC", None)
+        with pytest.raises(TransactionRefused, match="the chain refuses it"):
+            executor_errands.fund(house.config, house.owner, "USDC", "1000000")
+
+    on_a_chain(tmp_path, story)
+
+
+def test_another_executor_for_a_leaked_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted behind every step, and gone on with each time."""
+
+    def story(house: Household) -> None:
+        executor_errands.deploy(house.config, house.owner)
+        executor_errands.fund(house.config, house.owner, "USDC", "4000")
+        old = house.executor
+        house.operator_key.unlink()
+        operator = new_key(house.operator_key, PASSWORD)
+        assert f"{operator} is no operator of it" in " ".join(
+            executor_errands.show(house.config).wrong
+        )
+        saved = executor_errands._Rotation.save
+        steps = 0
+
+        def save_and_die(rotation: executor_errands._Rotation, path: Path) -> None:
+            nonlocal steps
+            saved(rotation, path)
+            steps += 1
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(executor_errands._Rotation, "save", save_and_die)
+        for _ in range(3):
+            with pytest.raises(KeyboardInterrupt):
+                executor_errands.rotate(house.config, house.owner)
+            assert house.executor == old
+        monkeypatch.setattr(executor_errands._Rotation, "save", saved)
+        done = executor_errands.rotate(house.config, house.owner)
+        usdc = house.run.driver.world.tokens["USDC"].address
+        assert steps == 3
+        assert house.executor == done.seen.address != old
+        assert done.seen.balances == {usdc: 4_000_000_000}
+        assert done.seen.roles is not None
+        assert done.seen.roles.operators == (operator,)
+        assert not list(house.config.parent.glob("*.rotation.json"))
+
+    on_a_chain(tmp_path, story)
+
+
+def test_the_file_keeps_all_but_the_address(tmp_path: Path) -> None:
+    path = tmp_path / "live.toml"
+    text = '# mine\n[general]\nx = 1\n\n[live]\n# which\nexecutor = "0x00"  # later\nowner = "o"\n'
+    path.write_text(text)
+    executor_errands.name_executor(path, Address("0x11"))
+    assert path.read_text() == text.replace("0x00", "0x11")
+    path.write_text('[live]\nowner = "o"\n[other]\nexecutor = "0x00"\n')
+    with pytest.raises(InputError, match="has no line"):
+        executor_errands.name_executor(path, Address("0x11"))
