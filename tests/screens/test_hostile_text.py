@@ -24,7 +24,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from dexarb import demo, screens
+from dexarb import apps, demo, screens
 from dexarb.apps.process import start_logging
 from dexarb.core.market import Market
 from dexarb.core.route import Cycle, Hop
@@ -197,8 +197,10 @@ ELSEWHERE = {
     "AlertsTest",
     "Begun",
     "BotStatus",
+    "Errand",
     "Finished",
     "ImportedHistory",
+    "KeyFile",
     "Ordered",
     "Promoted",
     "PrunedHistory",
@@ -210,7 +212,7 @@ beginning show no text of the chain."""
 
 def test_every_screen_is_here() -> None:
     """A new screen comes with its command."""
-    for package in (screens, demo):
+    for package in (apps, screens, demo):
         for path in Path(str(package.__file__)).parent.glob("*.py"):
             import_module(f"{package.__name__}.{path.stem}")
     ours = {
