@@ -45,7 +45,7 @@ def with_strategies(progress: Progress, count: int) -> Progress:
     """As many, each a cent better than the one before."""
     (row, *_) = progress.totals.rows
     rows = tuple(
-        replace(row, name=f"Number {n:05d}", profit_micro_usd=10_000 * n) for n in range(count)
+        replace(row, name=f"Number {n:05d}", placed_micro_usd=10_000 * n) for n in range(count)
     )
     return replace(progress, totals=replace(progress.totals, rows=rows))
 

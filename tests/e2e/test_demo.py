@@ -171,7 +171,7 @@ def test_a_signal_ends_everything_with_the_final_table(
     assert "Conservative" in subprocess.check_output(inside, cwd=ROOT, text=True)
     until(lambda: not processes_of(tmp_path), "all processes to end")
     further = re.findall(rf"^  (\S+ \w+ --config {tmp_path}\S+)", said, re.MULTILINE)
-    assert len(further) >= 4
+    assert len(further) == 6
     for command in further:
         subprocess.run(shlex.split(command), cwd=ROOT, check=True, capture_output=True)
 

@@ -34,7 +34,8 @@ STRATEGIES = (
     "strategy,strategy_hash,state,stopped_by,since,traded_s,seen,sent,filled,gained,reverted,lost,"
     "expired,reorged,open,unplaced,profit_micro_usd,band_low_micro_usd,band_high_micro_usd,"
     "profit_per_day_micro_usd,drawdown_micro_usd,gas_cost_micro_usd,gas_filled_micro_usd,"
-    "gas_reverted_micro_usd,gas_lost_micro_usd,won_over_taker_micro_usd"
+    "gas_reverted_micro_usd,gas_lost_micro_usd,won_over_taker_micro_usd,"
+    "placed_profit_micro_usd"
 )
 
 

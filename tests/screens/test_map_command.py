@@ -53,8 +53,25 @@ def test_what_stands_is_hit_at_any_tip_and_what_closes_at_the_higher(
 
 def test_people_see_the_ladder(history: Path, dexarb: Dexarb) -> None:
     said = dexarb("map", history)
-    assert "Without seeing the trigger 50 gwei would have earned most:" in said.words
-    assert "; seeing it 25 gwei would have earned most:" in said.words
+    told = {
+        (name, rung["tip_gwei"]): rung
+        for name in ("without_trigger", "with_trigger")
+        for rung in dexarb("map", history, "--json").json[name]["tips"]
+    }
+    usual, best, seeing = (
+        told["without_trigger", 30], told["without_trigger", 50], told["with_trigger", 25],
+    )  # fmt: skip
+    a_day = 86_400 / SECONDS
+    assert (
+        "One send per spread, without seeing its trigger: at 30 gwei place"
+        f" {usual['place']:.0f} of {usual['place_of']:.0f}, hit rate {usual['hit_rate']:.0%},"
+        f" misses cost {usual['misses_usd'] * a_day:,.2f},"
+        f" net +{usual['net_usd'] * a_day:,.0f} USD a day; at 50 gwei, the best, place 0 of"
+    ) in said.words
+    assert f"misses cost 0.00, net +{best['net_usd'] * a_day:,.0f} USD a day." in said.words
+    assert "One send per spread, seeing its trigger: at 30 gwei" in said.words
+    assert "at 25 gwei, the best, place" in said.words
+    assert f"net +{seeing['net_usd'] * a_day:,.0f} USD a day." in said.words
     assert "a place by tip can be told in 6" in said.words
     assert "5,000" in said.out
     assert "most by WETH/USDC" in said.words
@@ -62,4 +79,4 @@ def test_people_see_the_ladder(history: Path, dexarb: Dexarb) -> None:
 
 def test_nothing_to_send(history: Path, dexarb: Dexarb) -> None:
     said = dexarb("map", history, "--to", 101)
-    assert "Without seeing the trigger there was nothing to send" in said.words
+    assert "without seeing its trigger: there was nothing to send." in said.words

@@ -225,7 +225,7 @@ def test_the_sample_ranks_eight_strategies(dexarb: Dexarb, tmp_path: Path) -> No
     assert len(found["strategies"]) == 8
     assert found["blocks"] >= 300
     assert found["ledger"] is None
-    assert len({each["profit_usd"] for each in found["strategies"]}) == 8
+    assert len({each["placed_profit_usd"] for each in found["strategies"]}) == 8
     assert sum(each["filled"] > 0 for each in found["strategies"]) >= 6
     assert not register_of(SAMPLE_HISTORY).exists()
     kept = dexarb(

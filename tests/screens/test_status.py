@@ -120,7 +120,7 @@ def test_a_limit_says_how_many_more(world: World, dexarb: Dexarb) -> None:
     assert "2 more" in said
 
 
-def test_without_a_known_place_the_profit_is_unknown_and_comes_last(
+def test_without_a_known_place_the_profit_is_unknown_and_the_rest_of_it_ranks(
     world: World, dexarb: Dexarb
 ) -> None:
     with books.open_ledger(world.ledger) as ledger, ledger.block(3, books.block(3)) as block:
@@ -128,11 +128,12 @@ def test_without_a_known_place_the_profit_is_unknown_and_comes_last(
         block.add_decisions([late])
         block.add_fills([books.fill(late, books.block(3), net=9)._replace(place_known=False)])
     told = dexarb("status", "-c", world.config, "--json", "--sort", "profit").json
-    assert [row["profit_usd"] for row in told["strategies"]] == [0.0, -1.0, None]
-    assert told["strategies"][2]["unplaced"] == 1
-    assert told["strategies"][2]["band_usd"][1] > 3.0
+    assert [row["profit_usd"] for row in told["strategies"]] == [None, 0.0, -1.0]
+    assert [row["placed_profit_usd"] for row in told["strategies"]] == [3.0, 0.0, -1.0]
+    assert told["strategies"][0]["unplaced"] == 1
+    assert told["strategies"][0]["band_usd"][1] > 3.0
     said = dexarb("status", "-c", world.config).words
-    assert "?" in said
+    assert "+3.00?" in said
     assert "only the band is true" in said
 
 
@@ -252,7 +253,7 @@ def test_a_watch_waits_for_a_ledger_but_not_with_what_is_none(
 def test_on_few_lines_the_strategies_are_what_is_left(world: World) -> None:
     status = answer(world.config, Selection())
     many = tuple(
-        replace(status.totals.rows[0], name=f"Number {n:05d}", profit_micro_usd=n)
+        replace(status.totals.rows[0], name=f"Number {n:05d}", placed_micro_usd=n)
         for n in range(1000)
     )
     crowd = replace(status, totals=replace(status.totals, rows=many))

@@ -160,6 +160,7 @@ def test_a_fill_of_a_dead_branch_stays_marked_and_its_decision_is_open_again(
         band_high_micro_usd=2,
         gas_cost_micro_usd=11,
         unplaced=0,
+        placed_micro_usd=-3,
         gained=0,
         gas_filled_micro_usd=0,
         gas_reverted_micro_usd=11,

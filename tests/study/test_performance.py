@@ -69,8 +69,8 @@ def test_a_strategy_has_traded_as_long_as_its_epochs_lasted() -> None:
 ROW = StrategyTotals(
     hash=ONE, name="One", seen=0, sent=10, filled=5, reverted=2, lost=1, expired=2, reorged=0,
     open=0, profit_micro_usd=-7, band_low_micro_usd=0, band_high_micro_usd=0,
-    gas_cost_micro_usd=6, unplaced=0, gained=4, gas_filled_micro_usd=3, gas_reverted_micro_usd=2,
-    gas_lost_micro_usd=1,
+    gas_cost_micro_usd=6, unplaced=0, placed_micro_usd=-7, gained=4, gas_filled_micro_usd=3,
+    gas_reverted_micro_usd=2, gas_lost_micro_usd=1,
 )  # fmt: skip
 
 

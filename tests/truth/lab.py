@@ -20,7 +20,7 @@ from dexarb.demo.anvil import GAS_LIMIT, start_anvil
 from dexarb.demo.artifacts import contract
 from dexarb.demo.deploy import POSITIONS
 from dexarb.demo.driver import Driver
-from dexarb.demo.mining import Mined, MinedReceipt, TransactionRequest
+from dexarb.demo.mining import Mined, MinedReceipt, TransactionRequest, in_order
 from dexarb.demo.scene import amount_to_move
 from dexarb.demo.traders import Whale
 from dexarb.demo.world import NO_DEADLINE, V3, World
@@ -200,6 +200,12 @@ class Lab:
             reason = await self._reason(receipt.transaction_hash)
         logs = tuple(log for log in mined.update.logs if log.transaction_index == place)
         return Trial(receipt, mined.receipts[:place], logs, gains, reason)
+
+    async def includes(self, decision: Decision, gas_limit: int) -> bool:
+        """Whether a builder who knew of it, and of all that was left out, takes the trade in."""
+        request = self.execution(decision, gas_limit)
+        mined = await self._again(in_order([*self.mined.requests, *self.mined.left_out, request]))
+        return any(each is request for each in mined.requests)
 
     def execution(self, decision: Decision, gas_limit: int) -> TransactionRequest:
         """What the operator sends."""

@@ -61,6 +61,7 @@ def test_paper_fills_are_what_the_chain_does() -> None:
     assert found.bands >= 5, str(found)
     assert found.probes >= 60, str(found)
     assert found.shapes["outcome: reverted"] >= 5, str(found)
+    assert found.shapes["not included"] >= 3, str(found)
     assert_covers(found, share=0.05)
     assert_gas_is_true(found)
 

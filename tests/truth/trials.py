@@ -28,6 +28,7 @@ from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings
 from tests.truth.lab import Lab, Trial, substance
 from tests.truth.variety import GWEI, Variety, kinds_of
+from tests.truth.variety import NAME as VARIETY
 
 MOVED, TOO_LITTLE = "moved", "too little received"
 CANNOT_PAY = {"ERC20: transfer amount exceeds balance", ""}
@@ -105,10 +106,17 @@ class Trials:
         fills = step.fills
         await self._probe(step)
         known: set[tuple[object, ...]] = set()
+        tried: set[int] = set()
         for fill in fills:
-            if fill.status is FillStatus.EXPIRED:
-                continue
             decision = fill.decision
+            if fill.status is FillStatus.EXPIRED:
+                # In a full block, for whoever bids too little: the chain has no room either.
+                assert self.lab.mined.left_out
+                if decision.strategy == VARIETY or decision.priority_fee not in tried:
+                    assert not await self.lab.includes(decision, limit_of(decision))
+                    self.findings.shapes["not included"] += 1
+                    tried.add(decision.priority_fee)
+                continue
             trade = (decision.cycle, decision.amount_in, decision.min_amount_out)
             key = (*trade, fill.place, decision.funding)
             if key not in known:
@@ -117,7 +125,7 @@ class Trials:
                 self.findings.decisions += 1
             if decision.fixed_gas_cost_micro_usd == 0:
                 await self._judge_band(fill, value)
-        if known:
+        if known or tried:
             await self.lab.restore()
 
     async def _probe(self, step: Step) -> None:

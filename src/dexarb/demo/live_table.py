@@ -26,6 +26,8 @@ LOOK_FURTHER = {
     "why": "why not more",
     "fills": "each outcome",
     "rivals": "who took it",
+    "census": "what is not collected",
+    "map": "which bid would have paid",
 }
 SHOWN = 30
 """Strategies at the end of a run."""

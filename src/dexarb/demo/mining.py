@@ -119,7 +119,7 @@ class Miner:
         TransportError; after either the chain is in an unknown state and the miner is of no more
         use.
         """
-        ordered = sorted(requests, key=lambda each: (not each.private, -each.priority_fee))
+        ordered = in_order(requests)
         return await self.mine_in_order(ordered, timestamp=timestamp, base_fee=base_fee)
 
     async def mine_in_order(
@@ -207,6 +207,11 @@ class Miner:
             if isinstance(result, RpcError):
                 raise result
         return results
+
+
+def in_order(requests: Iterable[TransactionRequest]) -> list[TransactionRequest]:
+    """As a builder puts them: private ones, then those that pay most, ties as they came."""
+    return sorted(requests, key=lambda each: (not each.private, -each.priority_fee))
 
 
 def _fields(request: TransactionRequest, nonce: int, base_fee: int) -> dict[str, str]:

@@ -65,7 +65,7 @@ class Map(Answer):
         found = self.found
         told = f"; a place by tip can be told in {found.counted:,}, of {ago(found.seconds)}"
         parts: list[RenderableType] = [span_line(self.span, told)]
-        parts.append(Text(_sentence(found), style="bold"))
+        parts += [Text(_sentence(found, sight), style="bold") for sight in Sight]
         for sight in Sight:
             best = found.best(sight)
             if best is not None:
@@ -126,28 +126,39 @@ def _ranked(nets: Counter[Any]) -> list[tuple[Any, int]]:
 # -- for people -----------------------------------------------------------------------------------
 
 
-def _sentence(found: MoneyMap) -> str:
-    said = []
-    for sight, doing in (
-        (Sight.BLOCKS, "without seeing the trigger"),
-        (Sight.TRIGGERS, "seeing it"),
-    ):
-        best = found.best(sight)
-        if best is None:
-            said.append(f"{doing} there was nothing to send")
-        else:
-            tip, sums = best
-            said.append(
-                f"{doing} {_gwei(tip)} gwei would have earned most:"
-                f" {_a_day(found, sums.net)} (hit rate {sums.hit_rate or 0.0:.0%})"
-            )
-    whole = "; ".join(said)
-    return f"{whole[0].upper()}{whole[1:]}."
+def _sentence(found: MoneyMap, sight: Sight) -> str:
+    """`One send per spread, without seeing its trigger: at 30 gwei place 140 of 153, hit rate 1%,
+    misses cost 6.00, net -4.00 USD a day; at 900 gwei, the best, ... net +11.00.`"""
+    best = found.best(sight)
+    seeing = {Sight.BLOCKS: "without seeing its trigger", Sight.TRIGGERS: "seeing its trigger"}
+    head = f"One send per spread, {seeing[sight]}"
+    if best is None:
+        return f"{head}: there was nothing to send."
+    rungs = found.of(sight)
+    default = found.market.profile.default_priority_fee
+    usual = min(rungs, key=lambda rung: (abs(rung[0] - default), rung[0]))
+    if usual[0] == best[0]:
+        return f"{head}: at {_gwei(best[0])} gwei, the best, {_came_to(found, best[1])}."
+    return (
+        f"{head}: at {_gwei(usual[0])} gwei {_came_to(found, usual[1])}; at {_gwei(best[0])} gwei,"
+        f" the best, {_came_to(found, best[1])}."
+    )
 
 
-def _a_day(found: MoneyMap, net: int) -> str:
-    a_day = found.a_day(net)
-    return f"{usd(net)} USD" if a_day is None else f"{usd(a_day)} USD a day"
+def _came_to(found: MoneyMap, sums: RungSums) -> str:
+    place = "not included"
+    if sums.place is not None:
+        place = f"place {sums.place[0]:.0f} of {sums.place[1]:.0f}"
+    parts = (
+        f"{place}, hit rate {sums.hit_rate or 0.0:.0%}",
+        f"misses cost {_money(found.a_day(sums.missed))}",
+        f"net {_signed(found.a_day(sums.net))} USD a day",
+    )
+    return ", ".join(parts)
+
+
+def _signed(micro_usd: int | None) -> str:
+    return f"{'+' if (micro_usd or 0) > 0 else ''}{_money(micro_usd)}"
 
 
 def _table(found: MoneyMap, sight: Sight) -> RenderableType:

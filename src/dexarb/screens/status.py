@@ -45,12 +45,12 @@ IS_COLLECTING_S = 60.0
 """A state older than this makes one ask whether the collector runs."""
 MOST_OF_CHAIN = 40
 MANY_NAMES = 4
-UNPLACED = "?: the place of some fills in their block is not known, so only the band is true."
+UNPLACED = "?: without fills whose place is not known: of these only the band is true."
 
 _Key = Callable[[StrategyTotals], Any]
 SORTS: dict[str, _Key] = {
-    # An unknown profit comes behind the known ones, in order of what it is at least.
-    "profit": lambda row: (row.unplaced > 0, -row.profit_micro_usd, -row.band_low_micro_usd),
+    # Of equals those first of whom all is known.
+    "profit": lambda row: (-row.placed_micro_usd, row.unplaced > 0, -row.band_low_micro_usd),
     "band": lambda row: -row.band_high_micro_usd,
     "seen": lambda row: -row.seen,
     "sent": lambda row: -row.sent,

@@ -35,6 +35,7 @@ STRATEGY_COLUMNS = (
     "gas_reverted_micro_usd",
     "gas_lost_micro_usd",
     "won_over_taker_micro_usd",
+    "placed_profit_micro_usd",
 )
 """These stay, in this order; new ones come behind them."""
 
@@ -69,4 +70,5 @@ def strategy_row(row: StrategyTotals, totals: Totals) -> Mapping[str, Cell]:
         "gas_reverted_micro_usd": row.gas_reverted_micro_usd,
         "gas_lost_micro_usd": row.gas_lost_micro_usd,
         "won_over_taker_micro_usd": totals.won_over_taker(row),
+        "placed_profit_micro_usd": row.placed_micro_usd,
     }

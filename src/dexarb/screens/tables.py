@@ -45,7 +45,7 @@ def strategy_table(
 ) -> FittingTable:
     """Counts and net profit of each strategy; the band is what other places would have paid.
 
-    Where the place of a fill is not known, neither is the profit: the band alone is shown.
+    Where the place of a fill is not known, neither is its profit: the band alone has it.
     remarks: what is told behind the name, by hash; several strategies can have the same name.
     performances: of the rows; empty: these columns are not there. first: COUNTS or PERFORMANCE,
     which of both is shown where there is not room for all.
@@ -57,9 +57,7 @@ def strategy_table(
         "rev": [str(row.reverted) for row in rows],
         "lost": [str(row.lost) for row in rows],
         "open": [str(row.open) for row in rows],
-        "net USD": [
-            Text(UNKNOWN) if row.unplaced else signed_usd(row.profit_micro_usd) for row in rows
-        ],
+        "net USD": [placed_usd(row) for row in rows],
         "band USD": [band(row.band_low_micro_usd, row.band_high_micro_usd) for row in rows],
     }
     if performances:
@@ -151,7 +149,7 @@ def best(rows: Sequence[StrategyTotals], limit: int) -> Sequence[StrategyTotals]
     """As they are where no more than `limit`, else so many of them by profit."""
     if len(rows) <= limit:
         return rows
-    return heapq.nlargest(limit, rows, key=attrgetter("profit_micro_usd"))
+    return heapq.nlargest(limit, rows, key=attrgetter("placed_micro_usd"))
 
 
 def spread_table(
@@ -178,6 +176,11 @@ def spread_table(
             Text(f"{after:+.1f}", style="bold green" if after > 0 else "dim"),
         )
     return table
+
+
+def placed_usd(row: StrategyTotals) -> Text:
+    """`+3.50`, `+3.50?` where there are fills besides whose place is not known."""
+    return Text.assemble(signed_usd(row.placed_micro_usd), UNKNOWN if row.unplaced else "")
 
 
 CENT = MICRO_USD // 100

@@ -28,7 +28,7 @@ from dexarb.screens.explanation import (
 from dexarb.screens.names import Names, find_strategy, names_of, state_beside
 from dexarb.screens.output import in_lines
 from dexarb.screens.probe_lines import barred_as_json, barred_lines
-from dexarb.screens.tables import UNKNOWN, band, bar, plain_table, signed_usd
+from dexarb.screens.tables import band, bar, placed_usd, plain_table
 from dexarb.store.ledger_figures import Foreseen
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.funnel import EXPLAINED, Funnel
@@ -219,11 +219,13 @@ def _books(found: Explanation) -> Iterator[Text]:
     """What came of it, and what else there is to know."""
     row = found.totals
     if row.sent:
-        net = UNKNOWN if row.unplaced else signed_usd(row.profit_micro_usd)
+        net = placed_usd(row)
         other = band(row.band_low_micro_usd, row.band_high_micro_usd)
         yield Text.assemble("Net ", net, f" USD; at other places in the blocks {other} USD")
     if row.unplaced:
-        yield Text(f"The place of {row.unplaced} fills is not known: only the band is true.")
+        yield Text(
+            f"?: without {row.unplaced} whose place is not known: of these only the band is true."
+        )
     if found.bounded.reverted:
         count, gain = found.bounded.reverted, found.bounded.micro_usd / MICRO_USD
         yield Text(

@@ -16,7 +16,8 @@ STANDINGS = """
 SELECT s.hash, s.name, s.seen, coalesce(d.sent, 0), coalesce(f.filled, 0),
     coalesce(f.reverted, 0), coalesce(f.lost, 0), coalesce(f.expired, 0), coalesce(d.void, 0),
     coalesce(d.open, 0), coalesce(f.net, 0), coalesce(f.low, 0), coalesce(f.high, 0),
-    coalesce(f.gas_cost, 0), coalesce(f.unplaced, 0), coalesce(f.gained, 0),
+    coalesce(f.gas_cost, 0), coalesce(f.unplaced, 0), coalesce(f.placed, 0),
+    coalesce(f.gained, 0),
     coalesce(f.gas_filled, 0), coalesce(f.gas_reverted, 0), coalesce(f.gas_lost, 0)
 FROM strategies s
 LEFT JOIN (
@@ -27,7 +28,7 @@ LEFT JOIN (
         sum(status = 'lost') AS lost, sum(status = 'expired') AS expired,
         sum(net_micro_usd) AS net, sum(band_low_micro_usd) AS low,
         sum(band_high_micro_usd) AS high, sum(gas_cost_micro_usd) AS gas_cost,
-        sum(NOT place_known) AS unplaced,
+        sum(NOT place_known) AS unplaced, sum(place_known * net_micro_usd) AS placed,
         sum(status = 'filled' AND net_micro_usd >= 0) AS gained,
         sum((status = 'filled') * gas_cost_micro_usd) AS gas_filled,
         sum((status = 'reverted') * gas_cost_micro_usd) AS gas_reverted,

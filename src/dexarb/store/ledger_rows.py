@@ -135,7 +135,8 @@ class StrategyTotals:
     """A strategy's counts and sums: sent = filled + reverted + lost + expired + reorged + open.
 
     Micro-USD. profit is net of gas, the band is the sum of the fills' bands. unplaced: fills whose
-    place in the block nothing tells; with any of them only the band is true.
+    place in the block nothing tells; with any of them only the band is true. placed: the profit of
+    the others.
 
     gained: filled and not at a loss, the others that were filled, reverted or lost are losses. Gas
     of filled, reverted and lost ones is all of the gas cost: what expires pays none.
@@ -156,6 +157,7 @@ class StrategyTotals:
     band_high_micro_usd: int
     gas_cost_micro_usd: int
     unplaced: int
+    placed_micro_usd: int
     gained: int
     gas_filled_micro_usd: int
     gas_reverted_micro_usd: int

@@ -151,6 +151,7 @@ def as_json(row: StrategyTotals) -> dict[str, Any]:
     """The keys that machines rely on, and more. Money in USD.
 
     profit_usd is null while fills have no known place (`unplaced`): then only the band is true.
+    placed_profit_usd is of the others alone.
     """
     return {
         "name": row.name,
@@ -165,6 +166,7 @@ def as_json(row: StrategyTotals) -> dict[str, Any]:
         "open": row.open,
         "unplaced": row.unplaced,
         "profit_usd": None if row.unplaced else row.profit_micro_usd / MICRO_USD,
+        "placed_profit_usd": row.placed_micro_usd / MICRO_USD,
         "band_usd": [row.band_low_micro_usd / MICRO_USD, row.band_high_micro_usd / MICRO_USD],
         "gas_cost_usd": row.gas_cost_micro_usd / MICRO_USD,
         "gained": None if row.unplaced else row.gained,
