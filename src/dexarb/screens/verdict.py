@@ -34,10 +34,7 @@ class AllVerdicts(Answer):
 
     def problems(self) -> Iterator[str]:
         if self.found.problem is not None:
-            yield (
-                f"warning: the history is not there, so neither is its register of trials, and only"
-                f" what the ledger knows counts: {self.found.problem}"
-            )
+            yield f"warning: {self.found.problem}"
 
     def as_json(self) -> dict[str, Any]:
         found, selection = self.found, self.found.selection
@@ -143,7 +140,10 @@ class AllVerdicts(Answer):
     def _sentences(self) -> Iterator[Text]:
         for each in self.found.strategies[:SHOWN]:
             word = (each.judged.word, STYLES.get(each.judged.word, "bold"))
-            yield Text.assemble(as_name(each.row.name), ": ", word, f", {each.judged.reason}.")
+            wait = each.judged.days_needed
+            forecast = f" On paper about {counted(wait, 'day')} are left." if wait else ""
+            reason = f", {each.judged.reason}.{forecast}"
+            yield Text.assemble(as_name(each.row.name), ": ", word, reason)
         more = len(self.found.strategies) - SHOWN
         if more > 0:
             yield Text(f"{more:,} more in --json", style="dim")
@@ -154,7 +154,7 @@ class AllVerdicts(Answer):
             yield f"What luck among so many would give takes a package more: {INSTALL}"
         if (against := selection.against) is not None:
             yield (
-                f"Selection: that nobody gains has p = {against.spa:.3f} (SPA);"
+                f"Selection: that nobody gains has p {_p(against.spa)} (SPA);"
                 f" {len(against.superior)} gain although they were looked for (StepM),"
                 f" {len(against.confidence_set)} may be the best; the family is worth"
                 f" {selection.trials:,.0f} independent trials."
@@ -177,7 +177,8 @@ class AllVerdicts(Answer):
         yield Text("Why did nobody take it?", style="bold")
         yield Text("Open for 64 blocks and more, at a gain above the gas: no gain of ours counts")
         yield Text("there until a node has run the route ([probe] in the trader's file).")
-        table = plain_table(None, "route")
+        table = plain_table(None)
+        table.add_column("route", overflow="fold")
         for name in ("fills", "net USD", "probed"):
             table.add_column(name, justify="right", no_wrap=True)
         best = sorted(routes.values(), key=lambda route: -route.micro_usd)
@@ -224,6 +225,10 @@ def confirmation_lines(found: Verdicts) -> Iterator[str]:
         f"Confirmation: {counted(len(finalists.hashes), 'finalist')} since block"
         f" {finalists.block}, {counted(confirmed.days, 'whole day')}; {passed} passed, {look}."
     )
+
+
+def _p(value: float) -> str:
+    return f"= {value:.3f}" if value >= 0.001 else "< 0.001"
 
 
 def _mean(values: Any) -> float | None:

@@ -185,7 +185,7 @@ def _newest(reader: LedgerReader) -> tuple[int, str | None]:
         entry = next(HistoryReader(reader.history).entries(reader.seq, reader.seq), None)
         at = getattr(getattr(entry, "block", None), "timestamp", known)
     except StoreError as error:
-        return known, str(error)
+        return known, f"days behind the last trade are not known: {error}"
     return max(known, int(at)), None
 
 
@@ -196,7 +196,7 @@ def _registered(
     try:
         family = family_of(history)
     except StoreError as error:
-        return None, [], str(error)
+        return None, [], f"without the history there is no register of trials: {error}"
     records = read_register(register_of(history))
     for each in registers:
         if not each.is_file():

@@ -98,7 +98,9 @@ def _rejected(case: Case, counted: Trades) -> str | None:
         return f"no place in the blocks would have paid: {best} USD at best"
     if (chance := _chance_of_so_bad(case.series)) is not None and chance < SURELY:
         a_day = signed(round(float(case.series.net.mean()) * MICRO_USD))
-        return f"it loses: {a_day} USD a day, and chance alone is so bad in {chance:.1%}"
+        return (
+            f"it loses: {a_day} USD a day, and chance alone is so bad in {max(chance, 0.001):.1%}"
+        )
     is_over = case.days_since is not None and case.days_since >= LAST_LOOK
     if is_over and case.passed_at is None:
         return f"{LAST_LOOK} days of confirmation are over, and no look was passed"
