@@ -51,7 +51,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 COMMANDS = (
     "status", "why", f"why {BOLD}", f"why {BOLD} {SHY}", "fills", "scan", "spreads", "rivals",
-    "winners", "census", "calibrate", "replay", "history check", "config check",
+    "winners", "census", "verdict", "finalists show", "calibrate", "replay", "history check",
+    "config check",
 )  # fmt: skip
 
 

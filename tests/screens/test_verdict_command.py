@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 
-from dexarb.config.live import EvidenceTable
+from dexarb.config.live import EvidenceTable, load_live
 from dexarb.config.paper import load_paper
-from dexarb.core.block import Block, BlockHash
+from dexarb.config.paths import DEFAULT_JOURNAL_FILE
+from dexarb.core.block import Block, BlockHash, BlockRef
 from dexarb.core.probes import Probe
+from dexarb.core.sending import Intent, Outcome, Paper
+from dexarb.core.token import Address
+from dexarb.store.journal import Journal
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.trials import (
@@ -27,6 +31,18 @@ from tests.support.command import Dexarb
 from tests.support.scenes import BOLD, SHY, STRATEGIES, scene
 from tests.support.traded import World, record_and_trade
 from tests.support.worlds.small_chain import CHAIN_ID, CHEAP, DEAR
+
+WHO_SENDS = f"""
+[live]
+executor = "0x{"11" * 20}"
+owner = "0x{"22" * 20}"
+[[lane]]
+key_file = "key.json"
+[[way]]
+name = "public"
+url = "http://127.0.0.1:1"
+"""
+"""What only its owner can say."""
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +138,25 @@ def test_a_gain_is_a_canary_once_a_node_has_run_its_route(world: World, dexarb: 
     assert of(dexarb("verdict", world.config, "--json").json, BOLD)["verdict"] != "CANARY"
 
 
+def test_what_lay_behind_a_live_trade_of_ours_is_left_out(world: World, dexarb: Dexarb) -> None:
+    before = of(dexarb("verdict", world.config, "--json").json, BOLD)
+    with read_only(world.ledger) as ledger:
+        first = ledger.fills(before["hash"])[0].fill
+    outcome = Outcome(first.status, first.amount_out, first.gas_used, first.net_micro_usd)
+    paper = Paper(
+        first.decision.id,
+        BlockRef(first.block.number, first.block.hash),
+        first.place,
+        outcome,
+        own_effect=True,
+    )
+    with Journal.open(world.folder / DEFAULT_JOURNAL_FILE, chain_id=CHAIN_ID) as journal:
+        journal.add([Intent(first.decision, 1, Address("0x" + "11" * 20))], [])
+        journal.add_results([], [paper])
+    after = of(dexarb("verdict", world.config, "--json").json, BOLD)
+    assert after["settled"] == before["settled"] - 1
+
+
 def test_what_nobody_took_stands_apart(world: World, dexarb: Dexarb) -> None:
     gains(world)
     with sqlite3.connect(world.ledger) as connection:
@@ -202,6 +237,8 @@ def test_a_canary_is_written_with_its_evidence_and_over_nothing(
         each.table for each in load_paper(world.config).strategies if each.table.name == BOLD
     ]
     assert type(stated).model_validate(strategy) == stated
+    path.write_text(path.read_text() + WHO_SENDS)
+    assert load_live(path).verdicts == {told["live_hash"]: "CANARY"}
     path.write_text("mine")
     again = dexarb("promote", BOLD, "-c", world.config)
     assert again.code == 2

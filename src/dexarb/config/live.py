@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, StrictBool
 
 from dexarb.config.paper import PaperConfig, inspect_tables
-from dexarb.config.paths import base_folder
+from dexarb.config.paths import DEFAULT_JOURNAL_FILE, base_folder
 from dexarb.config.strategy_table import Percent, Usd
 from dexarb.config.toml_file import (
     Number,
@@ -45,7 +45,7 @@ class LiveTable(TomlTable):
     armed: StrictBool = False
     executor: str
     owner: str
-    journal_file: Path = Path("data/live/journal.sqlite")
+    journal_file: Path = DEFAULT_JOURNAL_FILE
     collector: Path = Path("collector.toml")
     price_bump_percent: Percent = Decimal(10)
     cancel_after_blocks: Annotated[Whole, Field(ge=1)] = 8

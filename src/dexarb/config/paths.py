@@ -14,8 +14,9 @@ from pathlib import Path
 CONFIG_FOLDER = "config"
 DEFAULT_STATE_FILE = Path("data/pool_state.json")
 DEFAULT_LEDGER_FILE = Path("data/ledger.sqlite")
+DEFAULT_JOURNAL_FILE = Path("data/live/journal.sqlite")
 DEFAULT_MAX_STATE_AGE_S = 10
-"""These last three are defaults for the programs as well, so that all look at the same files."""
+"""These last four are defaults for the programs as well, so that all look at the same files."""
 
 
 @dataclass(frozen=True, slots=True)

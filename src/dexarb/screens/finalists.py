@@ -14,11 +14,11 @@ from dexarb.core.text import as_name, in_a_line
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.names import find_strategy
-from dexarb.screens.verdict import confirmation_lines, ledger_of
+from dexarb.screens.verdict import confirmation_lines, verdicts_of
 from dexarb.screens.when import utc
 from dexarb.store.trials import Finalists, enter, register_of
 from dexarb.study.verdict.confirmation import LOOKS, MOST_FINALISTS
-from dexarb.study.verdict.judging import Considered, Verdicts, read_verdicts
+from dexarb.study.verdict.judging import Considered, Verdicts
 from dexarb.study.verdict.verdict import may_be_finalist
 
 BEST = "the best ranked of selection that are eligible and not rejected"
@@ -79,7 +79,7 @@ class FinalistList(Answer):
 
 def answer(config: Path) -> FinalistList:
     """Raises ConfigError, StoreError."""
-    found = read_verdicts(ledger_of(None, config)[0])
+    found = verdicts_of(config)
     return FinalistList(found, found.finalists, is_new=False)
 
 
@@ -92,7 +92,7 @@ def register(
 
     Raises ConfigError, InputError, StoreError.
     """
-    found = read_verdicts(ledger_of(None, config)[0])
+    found = verdicts_of(config)
     if found.family is None:
         raise InputError(f"nothing can be registered without the history: {found.problem}")
     confirmed = found.confirmed

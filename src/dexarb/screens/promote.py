@@ -19,10 +19,10 @@ from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError, StoreError
 from dexarb.screens.answer import Answer
 from dexarb.screens.names import find_strategy
-from dexarb.screens.verdict import ledger_of
+from dexarb.screens.verdict import verdicts_of
 from dexarb.screens.when import utc
 from dexarb.store.files import disk_errors
-from dexarb.study.verdict.judging import Considered, Verdicts, read_verdicts
+from dexarb.study.verdict.judging import Considered, Verdicts
 from dexarb.study.verdict.verdict import Word
 from dexarb.trading.strategy import StrategySettings
 
@@ -71,7 +71,7 @@ class Promoted(Answer):
 def answer(config: Path, name: str, out: Path | None, now: int) -> Promoted:
     """out: the file to write, else live.toml beside the config; one that is there stays. now: UTC
     second. Raises ConfigError, InputError, StoreError."""
-    found = read_verdicts(ledger_of(None, config)[0])
+    found = verdicts_of(config)
     active = {each.row.hash for each in found.strategies if each.is_active}
     row = find_strategy(name, [each.row for each in found.strategies], active)
     considered = next(each for each in found.strategies if each.row.hash == row.hash)

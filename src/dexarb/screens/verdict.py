@@ -11,14 +11,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dexarb.config.paths import config_paths
+from dexarb.config.paths import DEFAULT_JOURNAL_FILE, base_folder, config_paths
 from dexarb.core.text import as_name
+from dexarb.core.trade import DecisionId
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.names import Names, names_of, state_beside
 from dexarb.screens.output import counted
 from dexarb.screens.tables import plain_table, signed_usd, usd
+from dexarb.store.journal import JournalReader
 from dexarb.study.verdict.judging import Considered, Untaken, Verdicts, read_verdicts
 from dexarb.study.verdict.verdict import Word
 
@@ -195,19 +197,24 @@ class AllVerdicts(Answer):
 def answer(what: Path | None, config: Path, registers: Sequence[Path] = ()) -> AllVerdicts:
     """what: a ledger, or the TOML file of a run; None for config. Raises ConfigError, InputError,
     StoreError."""
-    ledger, names = ledger_of(what, config)
-    return AllVerdicts(read_verdicts(ledger, registers), names)
-
-
-def ledger_of(what: Path | None, config: Path) -> tuple[Path, Names]:
-    """Of a ledger or the TOML file of a run, with what its tokens are called. As `answer`."""
     asked = config if what is None else what
     if asked.is_dir():
         raise InputError(f"{asked} is a folder: name a ledger, or the TOML file of a run")
-    if asked.suffix == ".toml":
-        files = config_paths(asked)
-        return files.ledger_file, names_of(state_beside(files.state_file))
-    return asked, names_of(None)
+    if asked.suffix != ".toml":
+        return AllVerdicts(read_verdicts(asked, registers), names_of(None))
+    names = names_of(state_beside(config_paths(asked).state_file))
+    return AllVerdicts(verdicts_of(asked, registers), names)
+
+
+def verdicts_of(config: Path, registers: Sequence[Path] = ()) -> Verdicts:
+    """Of a run, without what lies behind live trades of a bot beside it. Raises ConfigError,
+    StoreError."""
+    journal = base_folder(config) / DEFAULT_JOURNAL_FILE
+    own_effect: set[DecisionId] = set()
+    if journal.is_file():
+        with JournalReader.open_to_read(journal) as opened:
+            own_effect = {each.decision for each in opened.papers() if each.own_effect}
+    return read_verdicts(config_paths(config).ledger_file, registers, own_effect=own_effect)
 
 
 def confirmation_lines(found: Verdicts) -> Iterator[str]:
