@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import NamedTuple
 
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Entry, Keyframe, PoolsChanged
@@ -26,7 +27,9 @@ from dexarb.store.ledger_rows import ProbeRow
 from dexarb.study.lineup import Lineup
 from dexarb.study.session import Session
 from dexarb.trading.decide.custom import Factories
+from dexarb.trading.decide.one_bot import Door
 from dexarb.trading.models.reality import REALITY, Reality
+from dexarb.trading.seams import Executor
 from dexarb.trading.settle.paper_executor import PaperExecutor
 from dexarb.trading.strategy import StrategySettings
 
@@ -131,18 +134,34 @@ def unlike_models(ledger: LedgerReader) -> Mapping[str, tuple[str, str]]:
     }
 
 
+class Ends(NamedTuple):
+    """Where decisions go. executor: new and empty. door: of a bot that sent, else None."""
+
+    executor: Executor
+    door: Door | None = None
+
+
+def on_paper(reality: Reality) -> Ends:
+    return Ends(PaperExecutor(reality))
+
+
 def replay(
-    reader: HistoryReader, ledger: LedgerDb, plan: Plan, factories: Factories | None = None
+    reader: HistoryReader,
+    ledger: LedgerDb,
+    plan: Plan,
+    factories: Factories | None = None,
+    ends: Callable[[Reality], Ends] = on_paper,
 ) -> Iterator[Entry]:
     """Trade the plan into the ledger; yields every entry that is taken.
 
     A ledger that ends before the plan does is continued; wherever it was left, it becomes that of
-    one replay. factories: of own strategies, by kind. Raises StoreError.
+    one replay. factories: of own strategies, by kind. ends: of a bot, those that find in its
+    journal what it sent; nothing is sent again. Raises StoreError.
     """
-    ends = [*(from_seq - 1 for from_seq, _ in plan.eras[1:]), plan.last_seq]
-    for (_, reality), end in zip(plan.eras, ends, strict=True):
+    lasts = [*(from_seq - 1 for from_seq, _ in plan.eras[1:]), plan.last_seq]
+    for (_, reality), end in zip(plan.eras, lasts, strict=True):
         if ledger.seq < end:
-            yield from _era(reader, ledger, plan, reality, end, factories)
+            yield from _era(reader, ledger, plan, reality, end, factories, ends(reality))
 
 
 def _era(
@@ -152,12 +171,14 @@ def _era(
     reality: Reality,
     end: int,
     factories: Factories | None,
+    ends: Ends,
 ) -> Iterator[Entry]:
     """In one reality, as one start of the trader after the other would go on."""
     session = Session(
         reader,
         ledger,
-        executor=PaperExecutor(reality),
+        executor=ends.executor,
+        door=ends.door,
         reality=reality,
         max_state_age_s=plan.max_state_age_s(plan.first_seq),
         factories=factories,
