@@ -80,7 +80,7 @@ def test_the_true_receipts_are_never_refused(bare: bool) -> None:
 
 def test_an_empty_block_is_proven() -> None:
     block = TrueChain(1).mine(0)
-    found = Contents((), (), has_receipts=True, is_proven=True, traffic=Traffic((), ()))
+    found = Contents((), (), has_receipts=True, is_proven=True, traffic=Traffic((), (), ()))
     assert read(header_of(block), []) == found
 
 

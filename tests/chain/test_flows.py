@@ -199,3 +199,22 @@ def test_a_contract_that_is_created_is_no_target() -> None:
 )  # fmt: skip
 def test_first_topics_are_those_seen_on_chains(kind: str, begins: str) -> None:
     assert TOPICS[kind][2:10] == begins
+
+
+def test_a_plain_transfer_is_one_event_of_the_token_that_was_called() -> None:
+    given = paid(USDC, SENDER, BOT, 7)
+    approved = event(USDC, "Approval(address,address,uint256)", SENDER, BOT, amount=7)
+    found = traffic_of(
+        [
+            receipt(given, to=USDC),
+            receipt(given, to=BOT, index=1),
+            receipt(given, given, to=USDC, index=2),
+            receipt(approved, to=USDC, index=3),
+            receipt(to=USDC, index=4),
+            receipt(
+                paid(WETH, SENDER, BOT, 1), to=Address(WETH.upper().replace("X", "x")), index=5
+            ),
+            receipt(given, to=None, index=6),
+        ]
+    )
+    assert found.transfers == (0, 5)

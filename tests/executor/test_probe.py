@@ -127,7 +127,7 @@ def test_runs_come_out_to_the_wei_and_cost_what_we_say(ground: Ground) -> None:
             trades.append(trade)
     for trade, ran in zip(trades, ground.ran(*trades), strict=True):
         assert (ran.amount_out, ran.refusal) == (trade.amount_out, None)
-        expected = least_limit(trade.cycle, trade.amount_in, arena.pools, ETHEREUM)
+        expected = least_limit(trade.cycle, trade.amount_in, arena.pools, ETHEREUM, {})
         assert ran.gas == pytest.approx(expected, rel=0.08)
 
 

@@ -122,7 +122,7 @@ def test_the_line_of_a_block_is_the_documented_one() -> None:
     log = Log(Address(arrivals.V2_ONE), (b"\x01" * 32,), b"\xff", 3, 4)
     transaction = Transaction(3, "0x0c", TRADER, None, 5, 6, False, 2)
     flow = Flow(3, (0,), True, (), (Change(Address("0x02"), "-7"),))
-    traffic = Traffic((SwapCount(Address("0x03"), "curve", 1),), (flow,))
+    traffic = Traffic((SwapCount(Address("0x03"), "curve", 1),), (flow,), (3,))
     update = BlockUpdate(8, block, (log,), (transaction,), True, 2, True, TRADER, traffic)
     line = codec.encode_block(update)
     assert json.loads(line) == {
@@ -166,8 +166,20 @@ def test_the_line_of_a_block_is_the_documented_one() -> None:
         "traffic": {
             "swaps": [["0x03", "curve", 1]],
             "flows": [[3, [0], True, [], [["0x02", "-7"]]]],
+            "transfers": [3],
         },
     }
+
+
+def test_transfers_that_nobody_kept_are_unknown_and_not_none() -> None:
+    before = replace(arrivals.first_updates(3)[2], traffic=Traffic((), ()))
+    line = codec.encode_block(before)
+    assert b"transfers" not in line
+    assert codec.decode(line, "here") == before
+    none = replace(before, traffic=Traffic((), (), ()))
+    assert codec.decode(codec.encode_block(none), "here") == none
+    with pytest.raises(StoreError, match="transfer with an index"):
+        codec.decode(line.replace(b'"flows":[]', b'"flows":[],"transfers":[-1]'), "here")
 
 
 def test_the_line_of_a_keyframe_has_the_documented_keys() -> None:

@@ -144,7 +144,7 @@ class Trials:
                 continue
             assert (ran.amount_out, ran.refusal) == (amount_out, None), cycle
             assert ran.gas is not None
-            ours = least_limit(cycle, amount_in, pools, self.market.next_gas_schedule)
+            ours = least_limit(cycle, amount_in, pools, self.market.next_gas_schedule, {})
             self.findings.probed_gas.append(abs(ran.gas / ours - 1))
             self.findings.probes += 1
 

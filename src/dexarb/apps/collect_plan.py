@@ -69,6 +69,7 @@ def chain_profile(
         exclude_pools=tuple(chain.exclude_pools),
         gas_schedules=chain.gas_schedules,
         tip_floors=chain.tip_floors,
+        surcharges=chain.surcharges,
     )
 
 

@@ -63,7 +63,8 @@ async def probe_all(prober: Prober, market: Market, wanted: Sequence[Opportunity
 
 async def _one(prober: Prober, market: Market, opportunity: Opportunity) -> Probed:
     cycle, amount_in = opportunity.cycle, opportunity.amount_in
-    gas = least_limit(cycle, amount_in, market.pools, market.next_gas_schedule)
+    prices = market.next_gas_schedule, market.next_surcharges
+    gas = least_limit(cycle, amount_in, market.pools, *prices)
     ours = Probed(cycle, amount_in, opportunity.amount_out, gas)
     try:
         ran = await prober.run(cycle, market.pools.__getitem__, amount_in, market.block.hash)

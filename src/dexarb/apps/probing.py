@@ -20,6 +20,7 @@ from dexarb.core.market import Market
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.probes import Probe
 from dexarb.core.route import Cycle, run
+from dexarb.core.token import Address
 from dexarb.ends.probe import Prober
 from dexarb.errors import OutsideError, PoolError, TransportError
 from dexarb.store.ledger_notes import Metering
@@ -44,6 +45,7 @@ class _Wanted(NamedTuple):
     amount_in: int
     pools: Mapping[PoolKey, Pool]
     schedule: GasSchedule
+    surcharges: Mapping[Address, int]
 
 
 def require_endpoints(config: ProbeConfig) -> None:
@@ -98,7 +100,8 @@ class Probing:
         for cycle, amount in largest.items():
             pools = {pool: market.pools[pool] for pool in cycle.pools}
             self._passed_over += len(self._waiting) == MOST_WAITING
-            wanted = _Wanted(cycle, market.block, amount, pools, market.next_gas_schedule)
+            prices = market.next_gas_schedule, market.next_surcharges
+            wanted = _Wanted(cycle, market.block, amount, pools, *prices)
             self._waiting.append(wanted)
         if largest:
             self._loop.call_soon_threadsafe(self._more.set)
@@ -182,9 +185,9 @@ class Probing:
         return True
 
     async def _run(self, prober: Prober, wanted: _Wanted) -> Probe:
-        cycle, block, amount, pools, schedule = wanted
+        cycle, block, amount, pools, schedule, surcharges = wanted
         expected = run(cycle, amount, pools.__getitem__)[-1].amount_out
-        gas = least_limit(cycle, amount, pools, schedule)
+        gas = least_limit(cycle, amount, pools, schedule, surcharges)
         ran = await prober.run(cycle, pools.__getitem__, amount, block.hash)
         probe = Probe(
             cycle,

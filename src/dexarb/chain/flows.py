@@ -36,8 +36,10 @@ _Changes = Mapping[Address, Mapping[Address, int]]
 def traffic_of(receipts: Iterable[Receipt]) -> Traffic:
     """receipts: all of a block, in order, with well-formed logs."""
     counts: dict[_Swap, int] = {}
-    flows = []
+    flows, transfers = [], []
     for receipt in receipts:
+        if _is_transfer(receipt):
+            transfers.append(int(receipt.transaction_index, 16))
         swaps = [event for event in receipt.logs if _is_swap(event)]
         for event in swaps:
             swap = _swap(event)
@@ -50,7 +52,17 @@ def traffic_of(receipts: Iterable[Receipt]) -> Traffic:
         tuple(
             _flow(receipt, swaps, tuple(places[each] for each in swaps)) for receipt, swaps in flows
         ),
+        tuple(transfers),
     )
+
+
+def _is_transfer(receipt: Receipt) -> bool:
+    """Whether it did nothing but this, as far as events tell."""
+    if receipt.to is None or len(receipt.logs) != 1:
+        return False
+    (event,) = receipt.logs
+    is_transfer = len(event.topics) == 3 and event.topics[0].lower() == _TRANSFER
+    return is_transfer and event.address.lower() == receipt.to.lower()
 
 
 def _is_swap(event: EventLog) -> bool:

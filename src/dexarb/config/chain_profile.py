@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool
 
@@ -27,6 +27,7 @@ from dexarb.core.profile import (
     NEEDED_FIELDS,
     ScheduleChange,
     TipFloor,
+    TokenSurcharge,
     own_names,
     without_price,
 )
@@ -80,6 +81,14 @@ class GasScheduleTable(TomlTable):
     name: ScheduleName
 
 
+class SurchargeTable(TomlTable):
+    """From that block on the token takes so much more gas than a plain ERC-20, once a trade."""
+
+    token: str
+    gas: Annotated[Whole, Field(ge=0, le=1_000_000)]
+    from_block: Whole = 0
+
+
 class TipFloorTable(TomlTable):
     """From that block on no transaction lands that tips less."""
 
@@ -97,6 +106,7 @@ class ChainFile(TomlTable):
     reference: list[ReferenceTable]
     gas_schedule: list[GasScheduleTable] = Field(default=[])
     tip_floor: list[TipFloorTable] = Field(default=[])
+    surcharge: list[SurchargeTable] = Field(default=[])
 
 
 class LoadedChain:
@@ -129,6 +139,7 @@ class LoadedChain:
             *((("chain", "start_tokens"), name) for name in tables.chain.start_tokens),
             *((("chain", "exclude_tokens"), name) for name in tables.chain.exclude_tokens),
             *((("reference", i, "token"), r.token) for i, r in enumerate(tables.reference)),
+            *((("surcharge", i, "token"), s.token) for i, s in enumerate(tables.surcharge)),
         ]
         for loc, name in named:
             if name not in tables.tokens and name not in tables.aliases:
@@ -182,6 +193,11 @@ class LoadedChain:
         problems += self._floor_problems(file)
         if problems:
             raise ConfigErrors(problems)
+        surcharges = [
+            TokenSurcharge(each.from_block, self.tokens[self.own_name(each.token)], each.gas)
+            for each in tables.surcharge
+        ]
+        self.surcharges = tuple(sorted(surcharges, key=lambda each: each.from_block))
         self.tokens |= {alias: self.tokens[name] for alias, name in self.aliases.items()}
 
     def own_name(self, name: str) -> str:

@@ -11,6 +11,7 @@ from dexarb.config.chain_profile import (
     DexTable,
     GasScheduleTable,
     ReferenceTable,
+    SurchargeTable,
     TipFloorTable,
 )
 from dexarb.config.collector import CollectorFile, CollectorTable, PoolsTable, RpcTable
@@ -78,6 +79,12 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
         "reference": "Pools that price a token in the numeraire.",
         "gas_schedule": "What gas costs there, from which block on; before the first, as Ethereum.",
         "tip_floor": "The least tip that lands, from a block on; by ascending block.",
+        "surcharge": "Tokens whose transfers take more gas than a plain one's.",
+    },
+    SurchargeTable: {
+        "token": "Its name.",
+        "gas": "Units, added once to each trade that passes it; dexarb calibrate proposes them.",
+        "from_block": "The first block that it holds in.",
     },
     GasScheduleTable: {
         "from_block": "The first block that charges by it.",

@@ -13,7 +13,7 @@ KINDS: tuple[Kind, ...] = ("collector", "chain", "paper", "import")
 
 _IMPORT = {"import", "decimals", "pool"}
 _COLLECTOR = {"collector", "rpc", "pools"}
-_CHAIN = {"chain", "tokens", "aliases", "dex", "reference", "gas_schedule"}
+_CHAIN = {"chain", "tokens", "aliases", "dex", "reference", "gas_schedule", "surcharge"}
 
 
 def kind_of(path: Path) -> Kind:

@@ -128,3 +128,8 @@ def measured(
         cold_reads=cold_reads, warm=warm, resets=resets, restored=restored, accounts=accounts
     )
     return counts._replace(rest=gas_units - ETHEREUM.units(counts))
+
+
+PLAIN_TRANSFER = measured(34_700, cold_reads=2, resets=2)
+"""A transaction that transfers a plain ERC-20, OpenZeppelin's, between two who hold some of it
+before and behind it; measured on a node. Calldata as amounts usually are."""

@@ -23,6 +23,7 @@ class InsideBlock:
         self.inexact = market.inexact
         self.next_gas_schedule = market.profile.gas_schedule(market.block.number)
         """That of the block."""
+        self.next_surcharges = market.profile.surcharges_at(market.block.number)
         self._moves = market.moves()
         moved = {key for pools in self._moves.values() for key in pools}
         at_top = {key: market.pool_at(key, 0) for key in {*moved, *market.timed}}

@@ -158,6 +158,11 @@ class Market:
         return self.profile.gas_schedule(self.block.number + 1)
 
     @property
+    def next_surcharges(self) -> Mapping[Address, int]:
+        """Of tokens in the next block; see the profile."""
+        return self.profile.surcharges_at(self.block.number + 1)
+
+    @property
     def ahead(self) -> Mapping[PoolKey, Pool]:
         """The pools as the next block is expected to find them: what to decide on."""
         if not self.timed:

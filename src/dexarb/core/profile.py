@@ -47,6 +47,15 @@ class ScheduleChange(NamedTuple):
     name: ScheduleName
 
 
+class TokenSurcharge(NamedTuple):
+    """From this block on, it included, the first transfer of a token in a transaction takes so much
+    more gas than that of a plain ERC-20."""
+
+    from_block: int
+    token: Address
+    gas: int
+
+
 class TipFloor(NamedTuple):
     """From this block on, it included, no transaction lands that tips less. wei: per gas."""
 
@@ -64,7 +73,7 @@ class ChainProfile:
     as tokens that take a fee on transfers. reference_pools: by token, the pools whose mid
     prices value it. default_priority_fee: wei per gas, where a strategy sets no bid.
     gas_schedules: by ascending block; Ethereum's holds before the first of them.
-    tip_floors: by ascending block.
+    tip_floors and surcharges: by ascending block.
     """
 
     chain_id: int
@@ -82,12 +91,17 @@ class ChainProfile:
     exclude_pools: tuple[PoolKey, ...] = ()
     gas_schedules: tuple[ScheduleChange, ...] = ()
     tip_floors: tuple[TipFloor, ...] = ()
+    surcharges: tuple[TokenSurcharge, ...] = ()
 
     def gas_schedule(self, block: int) -> GasSchedule:
         """What holds in the block of this number."""
         changes = self.gas_schedules
         place = bisect_right(changes, block, key=lambda each: each.from_block)
         return SCHEDULES[changes[place - 1].name] if place else ETHEREUM
+
+    def surcharges_at(self, block: int) -> Mapping[Address, int]:
+        """Gas units by token, as they hold in the block of this number."""
+        return {each.token: each.gas for each in self.surcharges if each.from_block <= block}
 
     def tip_floor(self, block: int) -> int:
         """Wei per gas that holds in the block of this number, 0 where none does."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NewType
 
@@ -59,6 +59,11 @@ def cycle_id(hops: Iterable[Hop]) -> CycleId:
     least = keys.index(min(keys))
     digest = hashlib.sha256(",".join(keys[least:] + keys[:least]).encode()).hexdigest()
     return CycleId(digest[:16])
+
+
+def surcharge_of(tokens: Iterable[Address], surcharges: Mapping[Address, int]) -> int:
+    """Gas units that these tokens take beyond plain ERC-20s, each once."""
+    return sum([surcharges.get(token, 0) for token in set(tokens)]) if surcharges else 0
 
 
 def run(cycle: Cycle, amount_in: int, pool_at: Callable[[PoolKey], Pool]) -> tuple[SwapResult, ...]:

@@ -66,12 +66,16 @@ class Flow(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return net if all(amount > 0 for amount in net.values()) else {}
 
 
-class Traffic(msgspec.Struct, frozen=True, gc=False):
+class Traffic(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Of one block. swaps: of all pools that are known by their events, the collected ones
-    included, in order of their first event. flows: in order of transactions."""
+    included, in order of their first event. flows: in order of transactions. transfers: indices of
+    the transactions whose only event is a transfer of the very token that they called, ascending;
+    None where nobody kept them.
+    """
 
     swaps: tuple[SwapCount, ...]
     flows: tuple[Flow, ...]
+    transfers: tuple[int, ...] | None = None
 
     def emitters(self, flow: Flow) -> tuple[SwapCount, ...]:
         """Those that one of its flows passed."""

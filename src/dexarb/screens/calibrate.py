@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,20 +15,28 @@ from rich.text import Text
 
 from dexarb.core.gas_schedule import ETHEREUM, SCHEDULES, ScheduleName
 from dexarb.core.pool import SwapStyle
+from dexarb.core.profile import ChainProfile
+from dexarb.core.text import as_name
+from dexarb.core.token import Address
 from dexarb.core.units import SECONDS_PER_HOUR
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.blockspace_lines import order_line
 from dexarb.screens.console import unbroken
-from dexarb.screens.output import counted
+from dexarb.screens.output import counted, listed
 from dexarb.screens.progress import shown
 from dexarb.screens.when import When, blocks_of, utc_minute
+from dexarb.store.follow import start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.calibrating import Calibrations, CalibrationStudy, beginning, followed
 from dexarb.study.calibration_sums import Calibration, Disagreement
 from dexarb.study.order_meter import Order
 from dexarb.study.study import run
 from dexarb.study.walk import history_reader
+
+WORTH_A_LINE = 500
+"""Gas units that a token takes otherwise than the profile says; calldata makes as much."""
+TOKENS = 5
 
 SHOWN = 20
 """Differences that are told one by one."""
@@ -42,9 +51,11 @@ WORST = 3
 
 @dataclass(frozen=True)
 class Calibrated(Answer):
-    """What calibrating a stretch of a history gave."""
+    """What calibrating a stretch of a history gave. profile: the chain's, as the history has it
+    last; without it tokens have no names."""
 
     calibrations: Calibrations
+    profile: ChainProfile | None = None
 
     @cached_property
     def calibration(self) -> Calibration:
@@ -88,6 +99,13 @@ class Calibrated(Answer):
                     for name in SCHEDULES
                 },
             },
+            "transfers": [
+                {"token": token, "more_gas": each.gas, "schedule": each.schedule}
+                | {"transfers": each.transfers, "explained": each.explained}
+                | {"in_profile": self._known.get(token, 0)}
+                for token, each in found.transfers.surcharges().items()
+            ],
+            "missed_forks": [each._asdict() for each in found.missed_forks],
             "order": self.calibrations.order.as_json(),
             "odd_pairs": found.odd_pairs,
             "differences": len(found.differences),
@@ -108,6 +126,7 @@ class Calibrated(Answer):
     def render(self) -> RenderableType:
         found, died = self.calibration, self.calibrations.died.blocks
         parts = [_swaps(found, died), _arbitrages(found), *_gas(found)]
+        parts += [*self._surcharges(), *self._missed_forks()]
         parts += [_order(self.calibrations.order), *_odd_pairs(found)]
         parts += map(_difference, found.differences[:SHOWN])
         if len(found.differences) > SHOWN:
@@ -118,13 +137,53 @@ class Calibrated(Answer):
         parts.append(Text(verdict, style="bold green" if found.ok else "bold red"))
         return Group(*parts)
 
+    @property
+    def _known(self) -> Mapping[Address, int]:
+        """Surcharges of the profile."""
+        last = self.calibration.last_block or 0
+        return self.profile.surcharges_at(last) if self.profile else {}
+
+    def _name(self, token: Address) -> str:
+        return as_name(self.profile.name_of(token) if self.profile else token)
+
+    def _surcharges(self) -> Iterator[Text]:
+        """Of tokens that take another one than the profile says, ready to be put there."""
+        found = self.calibration.transfers.surcharges()
+        lines, tables = [], []
+        for token, each in found.items():
+            known = self._known.get(token, 0)
+            if abs(each.gas - known) < WORTH_A_LINE:
+                continue
+            name = self._name(token)
+            lines.append(
+                f"  {name}: {each.gas:,} more, by {each.explained:,} of {each.transfers:,} plain"
+                f" transfers under {each.schedule}; the profile says {known:,}"
+            )
+            gas = each.gas // 100 * 100
+            tables += ["[[surcharge]]", f"token = {json.dumps(name)}", f"gas = {gas}"]
+        if lines:
+            yield _lines("Tokens that take more gas than a plain ERC-20", *lines)
+            yield _lines("For the chain's profile:", *tables)
+
+    def _missed_forks(self) -> Iterator[Text]:
+        for each in self.calibration.missed_forks:
+            names = listed([self._name(token) for token in each.tokens], TOKENS)
+            like = f", as under {' or '.join(each.looks_like)}" if each.looks_like else ""
+            yield Text(
+                f"A fork that we missed, about block {each.from_block:,}: transfers of {names}"
+                f" take {each.change:+,} gas from there on{like}, and {each.held} is said to hold"
+                " before and behind it. Correct [[gas_schedule]] of the chain's profile.",
+                style="bold red",
+            )
+
 
 def answer(
     history: Path | None, *, config: Path, first: When | None, last: When | None
 ) -> Calibrated:
     """Raises StoreError, InputError."""
     reader = history_reader(history, config)
-    return Calibrated(calibrate(reader, *blocks_of(reader, first, last)))
+    profile = start(reader, before=0).profile
+    return Calibrated(calibrate(reader, *blocks_of(reader, first, last)), profile)
 
 
 def calibrate(

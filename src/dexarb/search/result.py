@@ -28,7 +28,8 @@ class Searched(Protocol):
     """What can be searched: a market at the end of a block, or a place inside of one.
 
     ahead: the pools as a trade would find them. timed: those that change without an event. inexact:
-    those whose segments are an approximation. next_gas_schedule: what a trade there is charged by.
+    those whose segments are an approximation. next_gas_schedule and, by token,
+    next_surcharges: what a trade there is charged by.
     """
 
     @property
@@ -41,6 +42,8 @@ class Searched(Protocol):
     def inexact(self) -> frozenset[PoolKey]: ...
     @property
     def next_gas_schedule(self) -> GasSchedule: ...
+    @property
+    def next_surcharges(self) -> Mapping[Address, int]: ...
 
 
 GasUnits = Callable[[Sequence[HopWork]], int]

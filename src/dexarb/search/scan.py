@@ -11,7 +11,7 @@ import numpy as np
 from dexarb.compiled import require_writable_cache
 from dexarb.core.block import Block
 from dexarb.core.pool import Pool, PoolKey
-from dexarb.core.route import Cycle, CycleId
+from dexarb.core.route import Cycle, CycleId, surcharge_of
 from dexarb.core.token import Address
 from dexarb.core.trade import Curve, Opportunity
 from dexarb.search.cycles import CycleIndex
@@ -113,7 +113,7 @@ class Scanner:
         self._mirror = RateMirror(self._index.edges)
         self._table = OpenCycles(self._index)
         self._exact: dict[int, _Exact] = {}
-        self._schedule = market.next_gas_schedule
+        self._prices = market.next_gas_schedule, market.next_surcharges
         self._worth = [0.0] * len(start_tokens)
         self._least: dict[Address, int] = {}
         self._sizes = room_for(64, 256)
@@ -219,9 +219,10 @@ class Scanner:
     def _offers(self, market: Searched, minima: Floats) -> list[tuple[Opportunity, int]]:
         """What earns enough with integers as well, with its row, by ascending cycle id."""
         rows = self._table.earning(minima).tolist()
-        if market.next_gas_schedule is not self._schedule:
+        prices = market.next_gas_schedule, market.next_surcharges
+        if prices != self._prices:
             # What a trade uses is other gas now, though no pool has moved.
-            self._exact, self._schedule = {}, market.next_gas_schedule
+            self._exact, self._prices = {}, prices
         before, self._exact = self._exact, {}
         versions = self._table.rows.version[rows].tolist()
         starts = self._table.rows.start[rows].tolist()
@@ -249,6 +250,7 @@ class Scanner:
         if sized is None:
             return _Exact(version, worth, cycle, 0, 0, 0, Curve(()))
         gas_units = self._gas_units(hop_work([ahead[key] for key in cycle.pools], sized.results))
+        gas_units += surcharge_of(cycle.tokens, market.next_surcharges)
         amount_out = sized.results[-1].amount_out
         curve = self._table.curve(row)
         return _Exact(version, worth, cycle, sized.amount_in, amount_out, gas_units, curve)

@@ -43,6 +43,8 @@ def require_decimals(tokens: Iterable[Token]) -> None:
 
 def require_places(traffic: Traffic) -> None:
     """Raises ValueError for flows through pools that are not named, or of amounts that are none."""
+    if any(not 0 <= index <= MAX_UINT32 for index in traffic.transfers or ()):
+        raise ValueError("transfer with an index that is out of bounds")
     named = len(traffic.swaps)
     for flow in traffic.flows:
         if not all(0 <= place < named for place in flow.pools):

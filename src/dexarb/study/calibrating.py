@@ -85,6 +85,11 @@ def _judged(seen: Followed) -> Calibration:
     transactions = {each.index: each for each in update.transactions}
     for judged in judge_block(market, update):
         found.add(block, judged, transactions.get(judged.index))
+    schedule = market.profile.gas_schedule(block.number).name
+    for index in (update.traffic and update.traffic.transfers) or ():
+        sent = transactions.get(index)
+        if sent is not None and sent.to in market.tokens and sent.gas_used:
+            found.transfers.add(block.number, schedule, sent.to, sent.gas_used)
     return found
 
 

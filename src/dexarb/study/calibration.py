@@ -13,7 +13,7 @@ from dexarb.core.block import BlockUpdate, Log
 from dexarb.core.gas_schedule import ETHEREUM, SCHEDULES, ScheduleName
 from dexarb.core.market import Market, Swap
 from dexarb.core.pool import Pool, PoolKey, SwapResult, SwapStyle
-from dexarb.core.route import Cycle, Hop, run
+from dexarb.core.route import Cycle, Hop, run, surcharge_of
 from dexarb.core.token import Address
 from dexarb.errors import PoolError
 from dexarb.search.result import hop_work
@@ -75,6 +75,7 @@ def judge_block(market: Market, update: BlockUpdate) -> list[JudgedTransaction]:
     """The transactions with swaps of the block that the market has just applied."""
     rivals = {rival.transaction_index for rival in arbitrages(market)}
     gas = REALITY.gas.under(market.profile.gas_schedule(update.block.number))
+    surcharges = market.profile.surcharges_at(update.block.number)
     pools: dict[PoolKey, Pool] = {}
     moved: set[PoolKey] = set()
     swaps: dict[int, list[JudgedSwap]] = {}
@@ -95,7 +96,7 @@ def judge_block(market: Market, update: BlockUpdate) -> list[JudgedTransaction]:
         if after is not before:
             moved.add(key)
     return [
-        _arbitrage(index, made, touched[index], gas)
+        _arbitrage(index, made, touched[index], gas, surcharges)
         if index in rivals
         else JudgedTransaction(index, tuple(made), is_arbitrage=False)
         for index, made in swaps.items()
@@ -137,7 +138,11 @@ def _is_exact_output(pool: Pool, token_in: Address, token_out: Address, real: Sw
 
 
 def _arbitrage(
-    index: int, swaps: Sequence[JudgedSwap], touched: frozenset[PoolKey], gas: GasModel
+    index: int,
+    swaps: Sequence[JudgedSwap],
+    touched: frozenset[PoolKey],
+    gas: GasModel,
+    surcharges: Mapping[Address, int],
 ) -> JudgedTransaction:
     chain = _chain(swaps)
     if chain is None:
@@ -153,7 +158,8 @@ def _arbitrage(
         hop._replace(touched=key in touched)
         for key, hop in zip(cycle.pools, hop_work(list(pools.values()), results), strict=True)
     ]
-    under = {name: gas.under(schedule).units(work) for name, schedule in SCHEDULES.items()}
+    more = surcharge_of(cycle.tokens, surcharges)
+    under = {name: gas.under(each).units(work) + more for name, each in SCHEDULES.items()}
     amount_out, held = results[-1].amount_out, gas.schedule.name
     return JudgedTransaction(index, tuple(swaps), True, cycle, *ends, amount_out, under, held)
 

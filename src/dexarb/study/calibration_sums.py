@@ -6,6 +6,7 @@ See docs/truth.md.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +16,7 @@ from dexarb.core.gas_schedule import SCHEDULES, ScheduleName
 from dexarb.core.pool import PoolKey, SwapStyle
 from dexarb.core.token import Address
 from dexarb.study.calibration import EXACT, JudgedSwap, JudgedTransaction
+from dexarb.study.transfers import MissedFork, TransferGas
 
 USUAL = 5
 """So many arbitrages of a contract say what is usual for it, so many swaps for a pair."""
@@ -49,7 +51,7 @@ class Calibration:
     errors_wei: of each arbitrage that could be judged, predicted less real output in the smallest
     unit of its token. gas: by the contract that was called, predicted gas over gas used of each,
     under the schedule that holds by the chain's profile. gas_under: the same by gas schedule.
-    held: for how many of them each of those did.
+    held: for how many of them each of those did. transfers: plain ones, of tokens that are known.
     odd_pairs: V2 pairs that give something else than our formula more often than not, with the fee
     that would explain it, in pips. fees_here: the fee that each has here.
     """
@@ -68,6 +70,7 @@ class Calibration:
     )
     held: Counter[ScheduleName] = field(default_factory=Counter)
     gas_not_compared: Counter[str] = field(default_factory=Counter)
+    transfers: TransferGas = field(default_factory=TransferGas)
     differences: list[Disagreement] = field(default_factory=list)
     by_pair: dict[PoolKey, Counter[SwapStyle]] = field(default_factory=lambda: defaultdict(Counter))
     fees: dict[PoolKey, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -83,7 +86,12 @@ class Calibration:
 
     @property
     def ok(self) -> bool:
-        return not self.differences and not self.odd_pairs
+        return not self.differences and not self.odd_pairs and not self.missed_forks
+
+    @property
+    def missed_forks(self) -> Sequence[MissedFork]:
+        """Of all that has been folded in by then."""
+        return self.transfers.missed_forks()
 
     def add(self, block: Block, judged: JudgedTransaction, transaction: Transaction | None) -> None:
         """One transaction. transaction: what its receipt says of it, where there is one."""
@@ -105,6 +113,7 @@ class Calibration:
         self.not_judged.update(other.not_judged)
         self.gas_not_compared.update(other.gas_not_compared)
         self.held.update(other.held)
+        self.transfers.fold(other.transfers)
         self.errors_wei += other.errors_wei
         self.differences += other.differences
         for to, ratios in other.gas.items():

@@ -6,13 +6,18 @@ from collections.abc import Mapping
 
 from dexarb.core.gas_schedule import GasSchedule
 from dexarb.core.pool import Pool, PoolKey
-from dexarb.core.route import Cycle, run
+from dexarb.core.route import Cycle, run, surcharge_of
+from dexarb.core.token import Address
 from dexarb.search.result import hop_work
 from dexarb.trading.models.reality import REALITY
 
 
 def least_limit(
-    cycle: Cycle, amount_in: int, pools: Mapping[PoolKey, Pool], schedule: GasSchedule
+    cycle: Cycle,
+    amount_in: int,
+    pools: Mapping[PoolKey, Pool],
+    schedule: GasSchedule,
+    surcharges: Mapping[Address, int],
 ) -> int:
     """Gas units that such a run needs before any refund, which is what nodes estimate.
 
@@ -23,4 +28,5 @@ def least_limit(
     results = run(cycle, amount_in, pools.__getitem__)
     work = hop_work([pools[pool] for pool in cycle.pools], results)
     balances = 1 + gas.relays(work, flash=True)
-    return gas.reverted(work, flash=True) + balances * (schedule.set - schedule.reset)
+    more = surcharge_of(cycle.tokens, surcharges)
+    return gas.reverted(work, flash=True) + more + balances * (schedule.set - schedule.reset)

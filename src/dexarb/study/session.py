@@ -316,9 +316,10 @@ class Session:
         step = engine.step(entry)
         self._count_block(entry, step)
         profile = engine.market.profile
-        if profile.gas_schedules != self._reality.gas_schedules:
+        reality = self._reality.on(profile)
+        if reality != self._reality:
             # As good as another model of reality, so epochs have to tell.
-            self._reality, self._announced = self._reality.on(profile), self._settings
+            self._reality, self._announced = reality, self._settings
         if self._blocks_since_flush * STRATEGIES_PER_FLUSHED_BLOCK >= len(self._settings):
             counts.append(self._counts(hour))
         ages, age = self._state_ages, engine.max_state_age_s

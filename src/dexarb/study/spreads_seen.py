@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool, PoolKey
-from dexarb.core.route import Cycle, CycleId
+from dexarb.core.route import Cycle, CycleId, surcharge_of
 from dexarb.core.route import run as run_cycle
 from dexarb.core.token import Address, Pair, pairs_of
 from dexarb.core.trade import Opportunity
@@ -92,6 +92,7 @@ class Sight:
     def __init__(self, sizes: tuple[int, ...], size: int) -> None:
         self._sizes, self._size = sizes, size
         self._gas = REALITY.gas
+        self._surcharges: Mapping[Address, int] = {}
         self._order: dict[PoolKey, None] = {}
         """All pools so far: a pair is the same pair when its pools have been away."""
         self._by_tokens: dict[Pair, list[Pairing]] = {}
@@ -103,8 +104,9 @@ class Sight:
         """goes_on: the block before was looked at too, so what did not move has been told."""
         market, logs = moment.market, moment.update.logs
         gas = REALITY.gas.under(market.next_gas_schedule)
-        if gas is not self._gas:
-            self._gas = gas
+        surcharges = market.next_surcharges
+        if gas is not self._gas or surcharges != self._surcharges:
+            self._gas, self._surcharges = gas, surcharges
             self._quotes.clear()
         pools = market.ahead
         if not goes_on or moment.has_other_pools:
@@ -219,6 +221,7 @@ class Sight:
                 known.by_amount[amount_in] = None
             else:
                 gas_units = self._gas.units(hop_work(pools, results))
+                gas_units += surcharge_of(cycle.tokens, self._surcharges)
                 known.by_amount[amount_in] = results[-1].amount_out - amount_in, gas_units
         return known.by_amount[amount_in]
 

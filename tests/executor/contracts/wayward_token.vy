@@ -5,6 +5,11 @@
 @notice A token that can misbehave in the ways tokens do, and tells a hook before it moves anything.
 """
 
+event Transfer:
+    sender: indexed(address)
+    receiver: indexed(address)
+    amount: uint256
+
 flag Habit:
     RETURNS_NOTHING
     RETURNS_FALSE  # and moves nothing
@@ -57,6 +62,7 @@ def transfer(receiver: address, amount: uint256) -> Bytes[32]:
     fee: uint256 = amount // 100 if Habit.TAKES_A_FEE in self.habits else 0
     self.balances[msg.sender] -= amount
     self.balances[receiver] += amount - fee
+    log Transfer(sender=msg.sender, receiver=receiver, amount=amount)
     if Habit.RETURNS_NOTHING in self.habits:
         return b""
     return abi_encode(True)

@@ -15,7 +15,7 @@ import numpy as np
 from dexarb.core.block import BlockHash
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool, PoolKey
-from dexarb.core.route import Cycle, CycleId, run
+from dexarb.core.route import Cycle, CycleId, run, surcharge_of
 from dexarb.core.token import Address
 from dexarb.core.trade import (
     Decision,
@@ -110,6 +110,7 @@ class Desk:
 
     def __init__(self, reality: Reality) -> None:
         self._model = self._gas = reality.gas
+        self._surcharges: Mapping[Address, int] = {}
         self._competition = reality.competition
         self._view: View
         self._pools: Mapping[PoolKey, Pool]
@@ -132,8 +133,9 @@ class Desk:
         self._valued.clear()
         self._pools = view.market.ahead
         gas = self._model.under(view.market.next_gas_schedule)
-        if gas is not self._gas:
-            self._gas, self._table = gas, None
+        surcharges = view.market.next_surcharges
+        if gas is not self._gas or surcharges != self._surcharges:
+            self._gas, self._surcharges, self._table = gas, surcharges, None
             self._quotes.clear()
         before, self._quotes = self._quotes, {}
         for cycle in (each.cycle for each in view.opportunities):
@@ -278,6 +280,7 @@ class Desk:
             else:
                 amount_out, work = results[-1].amount_out, hop_work(pools, results)
             units = self._gas.units(work, flash=flash)
+            units += surcharge_of(cycle.tokens, self._surcharges)
             quote = by_size[amount_in, flash] = Quote(amount_in, amount_out, units)
         return quote
 

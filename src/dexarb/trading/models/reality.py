@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from dexarb.core.gas_schedule import SCHEDULES
-from dexarb.core.profile import ChainProfile, ScheduleChange
+from dexarb.core.profile import ChainProfile, ScheduleChange, TokenSurcharge
 from dexarb.trading.models.competition import CompetitionModel
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.latency import LatencyModel
@@ -26,12 +26,17 @@ ENGINE_VERSION = 2
 that tell none were written before."""
 
 
+_OF_CHAIN = ("gas_schedules", "surcharges")
+_TOLD = ("schedules", "surcharges")
+"""As the spec's parameters of the gas have them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reality:
     """gas: what a trade costs. latency: which block can include it, room: whether that has any for
     it. order: behind whom it stands there. competition: what others take before us. value: what a
-    token is worth. gas_schedules: the chain's, which whoever asks `gas` finds in the market's
-    profile; here they are told."""
+    token is worth. gas_schedules, surcharges: the chain's, which whoever asks `gas` finds in the
+    market's profile; here they are told."""
 
     gas: GasModel = field(default_factory=GasModel)
     latency: LatencyModel = field(default_factory=LatencyModel)
@@ -40,10 +45,12 @@ class Reality:
     competition: CompetitionModel = field(default_factory=CompetitionModel)
     value: ValueModel = field(default_factory=ValueModel)
     gas_schedules: tuple[ScheduleChange, ...] = ()
+    surcharges: tuple[TokenSurcharge, ...] = ()
 
     def on(self, profile: ChainProfile) -> Reality:
         """As it is on that chain."""
-        return replace(self, gas_schedules=profile.gas_schedules)
+        schedules, surcharges = profile.gas_schedules, profile.surcharges
+        return replace(self, gas_schedules=schedules, surcharges=surcharges)
 
     @property
     def spec(self) -> Mapping[str, Spec]:
@@ -51,7 +58,7 @@ class Reality:
         models = {
             each.name: getattr(self, each.name).spec
             for each in fields(self)
-            if each.name != "gas_schedules"
+            if each.name not in _OF_CHAIN
         }
         if self.gas_schedules:
             # What each of them makes of the model: other figures are another reality.
@@ -60,6 +67,9 @@ class Reality:
                 [from_block, self.gas.under(SCHEDULES[name]).spec["parameters"]]
                 for from_block, name in self.gas_schedules
             ]
+            models["gas"] = {**models["gas"], "parameters": parameters}
+        if self.surcharges:
+            parameters = {**models["gas"]["parameters"], "surcharges": list(self.surcharges)}
             models["gas"] = {**models["gas"], "parameters": parameters}
         engine = {"name": "dexarb", "version": ENGINE_VERSION, "parameters": {}}
         return {**models, "engine": engine}
@@ -76,13 +86,13 @@ class Reality:
 
     def as_told(self, canonical: str) -> Reality:
         """With the parameters that such a spec names. Models that are `unlike` stay as they are
-        here, and so do the chain's schedules."""
+        here, and so do the chain's schedules and surcharges."""
         told: Mapping[str, Spec] = json.loads(canonical)
         others = self.unlike(canonical).keys() | {"engine"}
         found = {}
         for name in self.spec.keys() & told.keys() - others:
             parameters = dict(told[name]["parameters"])
-            parameters.pop("schedules", None)
+            parameters = {key: each for key, each in parameters.items() if key not in _TOLD}
             found[name] = replace(getattr(self, name), **parameters)
         return replace(self, **found)
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool, PoolKey, SwapResult
-from dexarb.core.route import Cycle, CycleId, most_out
+from dexarb.core.route import Cycle, CycleId, most_out, surcharge_of
 from dexarb.core.trade import Decision, Fill, FillStatus, Funding
 from dexarb.errors import InsufficientLiquidity, PoolError, PoolOverflow
 from dexarb.search.result import HopWork, hop_work
@@ -108,6 +108,7 @@ class Settlement:
         self._market = market
         self._block = update.block
         self._gas = reality.gas.under(market.profile.gas_schedule(update.block.number))
+        self._surcharges = market.profile.surcharges_at(update.block.number)
         self._places = reality.order.places(market, update, valuation)
         self._touching: dict[_Rotation, tuple[int, ...]] = {}
         self._runs: dict[tuple[_Rotation, int, Funding, int], _Run] = {}
@@ -271,13 +272,18 @@ class Settlement:
             hop._replace(touched=market.is_touched(pool.key, place))
             for hop, pool in zip(hop_work(done, results), done, strict=True)
         ]
+        moved = [
+            token for hop in cycle.hops[: len(done)] for token in (hop.token_in, hop.token_out)
+        ]
+        more = surcharge_of(moved, self._surcharges)
         if failed is None:
             # Whoever trades by flash swap has nothing to add to what comes out.
             is_short = flash and amount < amount_in
             reverted = gas.unpaid(work) if is_short else gas.reverted(work, flash=flash)
-            return _Run(*before_run, amount, gas.units(work, flash=flash), reverted)
+            filled = gas.units(work, flash=flash)
+            return _Run(*before_run, amount, filled + more, reverted + more)
         gas_used = self._failing(failed, work, pools, flash=flash, gave_nothing=not amount)
-        return _Run(*before_run, None, 0, gas_used)
+        return _Run(*before_run, None, 0, gas_used + more)
 
     def _failing(
         self,
