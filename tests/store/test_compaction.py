@@ -14,7 +14,7 @@ from dexarb.core.market import MAX_REORG_DEPTH, Entry
 from dexarb.errors import StoreError
 from dexarb.store.compaction import close_segments
 from dexarb.store.history_reader import HistoryReader
-from dexarb.store.parquet import read_blocks
+from dexarb.store.parquet import TRANSACTIONS, read_blocks
 from dexarb.store.segment import list_segments
 from tests.store.disks import no_room
 from tests.store.test_history_writer import open_writer, record
@@ -49,6 +49,30 @@ def test_entries_are_the_same_before_and_after(tmp_path: Path) -> None:
     assert reader.keyframe(43) == before[42]
     for first, last in ((1, 5), (20, 24), (21, 22), (22, 22), (30, 97)):
         assert list(reader.entries(first, last, every_keyframe=True)) == before[first - 1 : last]
+
+
+def test_transactions_are_the_same_in_whichever_order_one_looks(tmp_path: Path) -> None:
+    before = {e.seq: e for e in recorded(tmp_path) if isinstance(e, BlockUpdate)}
+    close_segments(tmp_path, 10**9)
+    blocks = [e for e in HistoryReader(tmp_path).entries() if isinstance(e, BlockUpdate)]
+    # Backwards, with gaps, and again.
+    for each in (*blocks[50::-7], *blocks[::3], *blocks):
+        there = before[each.seq].transactions
+        assert (each.transactions, list(each.transactions)) == (there, list(there))
+        assert (len(each.transactions), each.transactions[:2]) == (len(there), there[:2])
+    assert any(len(each.transactions) > 1 for each in blocks)
+
+
+def test_nothing_of_transactions_is_read_before_one_looks(tmp_path: Path) -> None:
+    recorded(tmp_path)
+    folders = close_segments(tmp_path, 10**9)
+    reader = HistoryReader(tmp_path)
+    blocks = [e for e in reader.entries() if isinstance(e, BlockUpdate)]
+    for folder in folders:
+        (folder / TRANSACTIONS).unlink()
+    assert sum(len(each.logs) for each in blocks)
+    with pytest.raises(StoreError, match="cannot be read"):
+        len(blocks[0].transactions)
 
 
 def test_the_writer_goes_on_beside_and_after_it(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, NewType
 
@@ -89,7 +90,7 @@ class BlockUpdate:
     seq: int
     block: Block
     logs: tuple[Log, ...]
-    transactions: tuple[Transaction, ...]
+    transactions: Sequence[Transaction]
     has_receipts: bool = True
     witnesses: int | None = None
     backfilled: bool = False

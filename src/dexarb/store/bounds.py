@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from dexarb.core.block import Block, Transaction
 from dexarb.core.token import Token
@@ -13,7 +13,7 @@ MAX_DECIMALS = 255
 MAX_DIGITS = 90
 
 
-def require_bounds(block: Block, transactions: tuple[Transaction, ...] = ()) -> None:
+def require_bounds(block: Block, transactions: Sequence[Transaction] = ()) -> None:
     """Raises ValueError for numbers that no chain has, and that fail wherever they are used."""
     for name, value, most in (
         ("number", block.number, MAX_UINT32),

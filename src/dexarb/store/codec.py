@@ -170,7 +170,7 @@ def encode_block(update: BlockUpdate) -> bytes:
             update.seq,
             update.block,
             logs,
-            update.transactions,
+            tuple(update.transactions),
             update.has_receipts,
             update.witnesses,
             update.backfilled,

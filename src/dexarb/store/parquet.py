@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import duckdb
 
@@ -82,16 +82,17 @@ FROM (
 ORDER BY seq, transaction_index""",
 }
 
-# {later}: columns that files of older schemas lack.
+# {later}: columns that files of older schemas lack. Topics come in one piece: every value that
+# becomes an object costs more than reading it.
 _READ = {
     BLOCKS: """
 SELECT seq, block_number, block_hash, parent_hash, timestamp, base_fee_per_gas, gas_used,
     gas_limit, seen_at, has_receipts, {later}
 FROM read_parquet($path) WHERE seq BETWEEN $from_seq AND $to_seq ORDER BY seq""",
     LOGS: """
-SELECT seq, address, topic0, topic1, topic2, topic3,
-    (topic0 IS NOT NULL)::UTINYINT + (topic1 IS NOT NULL)::UTINYINT
-        + (topic2 IS NOT NULL)::UTINYINT + (topic3 IS NOT NULL)::UTINYINT,
+SELECT seq, address,
+    coalesce(topic0, ''::BLOB) || coalesce(topic1, ''::BLOB)
+        || coalesce(topic2, ''::BLOB) || coalesce(topic3, ''::BLOB),
     data, transaction_index, log_index
 FROM read_parquet($path) WHERE seq BETWEEN $from_seq AND $to_seq ORDER BY seq, log_index""",
     TRANSACTIONS: """
@@ -141,15 +142,14 @@ def write_tables(
 def read_blocks(folder: Path, from_seq: int, to_seq: int) -> Iterator[BlockUpdate]:
     """The blocks of a closed segment with from_seq <= seq <= to_seq, in order of seq.
 
-    Raises StoreError.
+    Their transactions are read when somebody looks at the first of them. Raises StoreError, then
+    too.
     """
     addresses = _Addresses()
+    transactions = _TransactionsFile(folder, to_seq, addresses)
     span = from_seq, to_seq
-    with _reading(folder) as first, _reading(folder) as second, _reading(folder) as third:
+    with _reading(folder) as first, _reading(folder) as second:
         logs = _BySeq(_logs(rows, addresses) for rows in _rows(second, folder / LOGS, span))
-        transactions = _BySeq(
-            _transactions(rows, addresses) for rows in _rows(third, folder / TRANSACTIONS, span)
-        )
         for rows in _rows(first, folder / BLOCKS, span):
             for (
                 seq,
@@ -167,7 +167,7 @@ def read_blocks(folder: Path, from_seq: int, to_seq: int) -> Iterator[BlockUpdat
                     seq,
                     Block(number, BlockHash(to_hex(own)), BlockHash(to_hex(parent)), *rest),
                     logs.take(seq),
-                    transactions.take(seq),
+                    LateTransactions(transactions, seq),
                     receipts,
                     witnesses,
                     backfilled,
@@ -209,6 +209,89 @@ class _Addresses(dict[bytes | None, Any]):
     def __missing__(self, raw: bytes | None) -> Address | None:
         made = self[raw] = None if raw is None else Address(to_hex(raw))
         return made
+
+
+class _Topics(dict[bytes, tuple[bytes, ...]]):
+    """A log's topics by all of them in one piece. The same few events, routers and traders come
+    again and again, so that looking them up is the rule."""
+
+    def __missing__(self, joined: bytes) -> tuple[bytes, ...]:
+        if len(self) >= _MOST_TOPICS:
+            self.clear()
+        made = tuple(joined[at : at + _WORD] for at in range(0, len(joined), _WORD))
+        self[joined] = made
+        return made
+
+
+_WORD = 32
+_MOST_TOPICS = 1 << 14
+_topics = _Topics()
+
+
+class _TransactionsFile:
+    """Those of a closed segment's blocks up to to_seq; nothing is read before somebody asks."""
+
+    def __init__(self, folder: Path, to_seq: int, addresses: _Addresses) -> None:
+        self._folder, self._to_seq, self._addresses = folder, to_seq, addresses
+        self._rows = _BySeq[ParquetRow](iter(()))
+        self._passed: int | None = None
+        """The last block that was asked for."""
+
+    def of(self, seq: int) -> tuple[Transaction, ...]:
+        """Cheap in ascending order. Raises StoreError."""
+        if self._passed is None or seq <= self._passed:
+            self._rows = _BySeq(self._chunks(seq))
+        self._passed = seq
+        rows = self._rows.take(seq)
+        return _transactions(rows, self._addresses) if rows else ()
+
+    def _chunks(self, seq: int) -> Iterator[tuple[Sequence[int], list[ParquetRow]]]:
+        with _reading(self._folder) as cursor:
+            for rows in _rows(cursor, self._folder / TRANSACTIONS, (seq, self._to_seq)):
+                yield [row[0] for row in rows], rows
+
+
+class LateTransactions(Sequence[Transaction]):
+    """Of a block, made when somebody looks at them: most readers of a history never do, and they
+    are most of its bytes. Equal to the tuple of them. Looking raises StoreError where the segment
+    has gone since."""
+
+    __slots__ = ("_file", "_made", "_seq")
+
+    def __init__(self, file: _TransactionsFile, seq: int) -> None:
+        self._file: _TransactionsFile | None = file
+        self._seq = seq
+        self._made: tuple[Transaction, ...] = ()
+
+    def _all(self) -> tuple[Transaction, ...]:
+        if self._file is not None:
+            self._made = self._file.of(self._seq)
+            self._file = None
+        return self._made
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __iter__(self) -> Iterator[Transaction]:
+        return iter(self._all())
+
+    @overload
+    def __getitem__(self, place: int) -> Transaction: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Transaction, ...]: ...
+    def __getitem__(self, place: int | slice) -> Transaction | tuple[Transaction, ...]:
+        return self._all()[place]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, LateTransactions):
+            return self._all() == other._all()
+        return self._all() == other
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return repr(self._all())
 
 
 class _BySeq(Generic[Made]):
@@ -263,21 +346,18 @@ def _fetched(cursor: duckdb.DuckDBPyConnection) -> Iterator[list[ParquetRow]]:
 
 
 def _logs(rows: list[ParquetRow], addresses: _Addresses) -> tuple[Sequence[int], Sequence[Log]]:
-    seqs, emitters, *topics, counts, data, transaction_indices, log_indices = _columns(rows)
-    known = [each[:count] for each, count in zip(_columns(topics), counts, strict=True)]
-    emitted = map(addresses.__getitem__, emitters)
-    return seqs, list(map(Log, emitted, known, data, transaction_indices, log_indices))
+    seqs, emitters, topics, *rest = _columns(rows)
+    emitted, known = map(addresses.__getitem__, emitters), map(_topics.__getitem__, topics)
+    return seqs, list(map(Log, emitted, known, *rest))
 
 
-def _transactions(
-    rows: list[ParquetRow], addresses: _Addresses
-) -> tuple[Sequence[int], Sequence[Transaction]]:
-    seqs, indices, hashes, senders, targets, *rest = _columns(rows)
+def _transactions(rows: Iterable[ParquetRow], addresses: _Addresses) -> tuple[Transaction, ...]:
+    _, indices, hashes, senders, targets, *rest = _columns(rows)
     texts, address = map("0x".__add__, map(bytes.hex, hashes)), addresses.__getitem__
     made = map(Transaction, indices, texts, map(address, senders), map(address, targets), *rest)
-    return seqs, list(made)
+    return tuple(made)
 
 
 def _columns(rows: Iterable[ParquetRow]) -> Iterator[tuple[Any, ...]]:
-    """Of rows, or rows of columns. Any number of either but none."""
+    """Of any number of rows but none."""
     return zip(*rows, strict=True)
