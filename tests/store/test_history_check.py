@@ -13,9 +13,10 @@ from dexarb.core.block import BlockHash, BlockRef, BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.pool import PoolKey
 from dexarb.errors import StoreError
+from dexarb.store.codec import encode_block, encode_keyframe
 from dexarb.store.compaction import close_segments
 from dexarb.store.history_check import check
-from dexarb.store.segment import list_segments
+from dexarb.store.segment import LINES_SUFFIX, list_segments, segment_name
 from tests.store import lines
 from tests.store.test_history_writer import append_all, open_writer, record
 from tests.support.worlds import arrivals
@@ -108,6 +109,30 @@ def test_a_reorganisation_behind_a_gap_changes_what_is_behind_it_alone(tmp_path:
     stands = [*updates[:10], *updates[13:17], *branch]
     assert found.backfilled == sum(each.backfilled for each in stands)
     assert found.unproven + found.consistent + found.proven == 18
+
+
+@pytest.mark.parametrize("own", ["0x" + "00" * 32, "0x" + "ff" * 32])
+def test_a_keyframe_below_the_head_takes_the_blocks_from_there_on_off(
+    tmp_path: Path, own: str
+) -> None:
+    """As collectors of format 1 could append one after a deep reorganisation, without a break."""
+    updates = arrivals.fork_behind(10**9, 10)
+    record(tmp_path, updates)
+    market = arrivals.market_after(updates[:6])
+    parent = BlockHash(own)
+    block = replace(market.block, hash=parent)
+    behind = [encode_keyframe(replace(market.keyframe(), seq=12, block=block), continues=False)]
+    for seq, update in enumerate(updates[6:8], start=13):
+        made = replace(forked(update, update.block.number, parent), seq=seq)
+        behind.append(encode_block(made))
+        parent = made.block.hash
+    lines.write(tmp_path / (segment_name(12) + LINES_SUFFIX), behind)
+    found = check(tmp_path)
+    assert found.problems == []
+    assert found.gaps == [(5_006, 5_006)]
+    assert (found.first_block, found.last_block) == (5_001, 5_008)
+    assert (found.blocks, found.dead_blocks, found.duplicates) == (5 + 2, 5, 0)
+    assert found.dead == [(5_006, 5_010)]
 
 
 def test_a_break_in_front_of_a_gap_takes_the_gap_away(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.core.block import Block, BlockRef
-from dexarb.core.market import Entry, PoolsChanged
+from dexarb.core.market import Break, Entry, PoolsChanged
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.trade import Decision, DecisionId
 from dexarb.trading.engine import Engine
@@ -312,3 +312,29 @@ def test_what_became_of_a_spread_through_a_pool_that_left_is_never_told() -> Non
     made.step(changed(made, joined=(weth_pool(DEAR, 2_500),)))
     assert not made.step(chain.mine(weth_pool(CHEAP, 2_500))).evidence
     assert not made.step(chain.mine(parent=fork_point, branch="b")).evidence
+
+
+# -- episodes --------------------------------------------------------------------------------------
+
+
+def test_what_a_pool_that_left_had_open_is_not_told_of_the_pool_in_its_place() -> None:
+    """Open from block 1 to 3; a reorganisation opens it again, were the pool still there."""
+    first = keyframe()
+    made, chain = engine(first, []), SmallChain(first)
+    blocks = [
+        chain.mine(weth_pool(CHEAP, 2_450)),
+        chain.mine(),
+        chain.mine(weth_pool(CHEAP, 2_500)),
+    ]
+    for update in blocks[:2]:
+        made.step(update)
+    assert set(made.episodes.by_id().values()) == {blocks[0].block.number}
+    made.step(blocks[2])
+    assert not len(made.episodes)
+    made.step(changed(made, left=(CHEAP,)))
+    made.step(Break(made.seq + 1, at(blocks[1].block), "a test"))
+    # Of as many tokens, so that it takes the place that is free.
+    third = weth_pool(THIRD, 2_450)
+    made.step(changed(made, joined=(third,)))
+    assert {pool for cycle, _ in made.episodes.items() for pool in cycle.pools} == {THIRD, DEAR}
+    assert set(made.episodes.by_id().values()) == {blocks[1].block.number}
