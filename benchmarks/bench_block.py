@@ -42,7 +42,9 @@ class Checks:
 def step(line: bytes, market: Market, search: Scanner | SimpleScanner) -> Scan:
     entry = decode(line, "benchmark")
     assert isinstance(entry, BlockUpdate)
-    return search.update(market, market.apply(entry))
+    scan = search.update(market, market.apply(entry))
+    scan.offers()
+    return scan
 
 
 def whole_block() -> Row:
@@ -106,7 +108,7 @@ def triage() -> Row:
                 touched = market.apply(next_block(market, pools))
                 checks.asked = 0
                 start = time.perf_counter()
-                search.update(market, touched)
+                search.update(market, touched).offers()
                 taken[search].append(time.perf_counter() - start)
                 counts[search] += checks.asked
             assert everything.scan.open_cycles == wanted.scan.open_cycles

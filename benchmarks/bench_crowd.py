@@ -139,7 +139,7 @@ def from_the_middle(name: str, hubs: HubMarket, blocks: Iterator[list[Pool]]) ->
         start = time.process_time()
         entry = decode(line, "benchmark")
         assert isinstance(entry, BlockUpdate)
-        search.update(market, market.apply(entry))
+        search.update(market, market.apply(entry)).offers()
         taken.append(time.process_time() - start)
         offered.append(len(search.scan.opportunities))
     print(f"  made exact: {sum(offered):,} in 500 blocks, {max(offered):,} in one")
@@ -169,6 +169,7 @@ def scanned_first(dead: int, tokens: int) -> FirstScan:
     market = Market(keyframe)
     start = time.process_time()
     made = scanner_of(market, REALITY.gas, min_gross=lambda _: NOBODY, dust=lambda _: inf)
+    made.scan.offers()
     scan = time.process_time() - start
     start = time.process_time()
     edges = EdgeTable()

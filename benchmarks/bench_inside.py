@@ -43,16 +43,18 @@ def inside_blocks(logs: int) -> Row:
         for pools in islice(blocks, BLOCKS):
             market.apply(next_block(market, pools))
             inside = InsideBlock(market)
-            ours.update(inside, ())
+            ours.update(inside, ()).offers()
             taken: list[float] = []
             for index, moved in inside.transactions():
                 start = time.perf_counter()
                 scan = ours.update(inside, moved)
+                scan.offers()
                 taken.append(time.perf_counter() - start)
                 if index < logs - AFRESH:
                     continue
                 start = time.perf_counter()
                 anew = scanner(inside).scan
+                anew.offers()
                 others.append(time.perf_counter() - start)
                 assert anew.opportunities == scan.opportunities
             # Not the median: few transactions open something, and these take most of the time.

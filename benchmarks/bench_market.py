@@ -160,7 +160,7 @@ def whole_update(hubs: HubMarket) -> Row:
         for pools in islice(blocks, BLOCKS):
             touched = market.apply(next_block(market, pools))
             start = time.perf_counter()
-            ours.update(market, touched)
+            ours.update(market, touched).offers()
             mine.append(time.perf_counter() - start)
             start = time.perf_counter()
             scan_all(touched)
@@ -219,7 +219,7 @@ def growth() -> list[Row]:
             for moved in islice(blocks, BLOCKS // 2):
                 touched = market.apply(next_block(market, moved))
                 start = time.perf_counter()
-                ours.update(market, touched)
+                ours.update(market, touched).offers()
                 taken.append(time.perf_counter() - start)
             rounds.append(median(taken))
         costs.append(min(rounds) / TOUCHED * 1e6)

@@ -18,7 +18,7 @@ from dexarb.errors import PoolError
 from dexarb.search.cycles import CycleIndex
 from dexarb.search.open_cycles import OpenCycles
 from dexarb.search.result import GasUnits, MinGross, any_gain, hop_work
-from dexarb.search.scan import Scan
+from dexarb.search.scan import Offers, Scan
 from dexarb.search.sizing import room_for
 
 LARGEST_AMOUNT = 2**112
@@ -79,7 +79,7 @@ class SimpleScanner:
             if each and each.profit >= self._min_gross(each.cycle.start_token)
         ]
         rows = np.array([self._table.row(each.cycle) for each in offered], dtype=np.int64)
-        self.scan = Scan(market.block, tuple(offered), rows, self._table, changes)
+        self.scan = Scan(market.block, lambda: Offers(tuple(offered), rows), self._table, changes)
         return self.scan
 
     def widen(self, max_hops: int) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from dexarb.search.open_cycles import OpenCycles
-from dexarb.search.scan import Scan
+from dexarb.search.scan import Offers, Scan
 from dexarb.search.sizing import room_for
 
 
@@ -26,10 +26,7 @@ def narrowed(scan: Scan, rows: Sequence[int]) -> Scan:
     edges = columns.edges[kept].astype(np.int64)
     changes = table.update(none, edges, columns.rate[kept], sizes, none)
     offered = [(each, table.row(each.cycle)) for each in scan.opportunities if each.cycle in table]
-    return replace(
-        scan,
-        opportunities=tuple(each for each, _ in offered),
-        offered=np.array([row for _, row in offered], dtype=np.int64),
-        table=table,
-        changes=changes,
+    offers = Offers(
+        tuple(each for each, _ in offered), np.array([row for _, row in offered], dtype=np.int64)
     )
+    return replace(scan, offers=lambda: offers, table=table, changes=changes)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import ClassVar, Self
 
 from dexarb.core.block import Log
-from dexarb.core.pool import PIPS, PoolKey
+from dexarb.core.pool import PIPS, PoolKey, Segment
 from dexarb.core.token import Address
 from dexarb.errors import UnknownToken
+
+MEMO = "_known_first_segments"
+"""Beside a pool's fields. Whoever copies these to change them sets it to None."""
 
 
 class PairPool:
@@ -33,6 +36,16 @@ class PairPool:
 
     def at(self, timestamp: int) -> Self:  # noqa: ARG002
         return self
+
+    def first_segments(self) -> tuple[Segment, Segment]:
+        """Computed once: search, prices and studies all ask for them."""
+        known: tuple[Segment, Segment] | None = self.__dict__.get(MEMO)
+        if known is None:
+            known = self.__dict__[MEMO] = self._first_segments()
+        return known
+
+    def _first_segments(self) -> tuple[Segment, Segment]:
+        raise NotImplementedError
 
     @classmethod
     def key_of(cls, log: Log) -> PoolKey | None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 from dexarb.amm.abi import ZERO_ADDRESS, encode, expect_address, unsigned, words_of
 from dexarb.amm.executor_guard import pair_most_out
-from dexarb.amm.pair import PairPool
+from dexarb.amm.pair import MEMO, PairPool
 from dexarb.core.block import Log
 from dexarb.core.gas_schedule import measured
 from dexarb.core.pool import (
@@ -169,7 +169,7 @@ class UniswapV2Pool(PairPool):
         if first is not NO_SEGMENT:
             yield first
 
-    def first_segments(self) -> tuple[Segment, Segment]:
+    def _first_segments(self) -> tuple[Segment, Segment]:
         """Rate γ·R_out/R_in and depth γ/R_in.
 
         Source: Angeris et al., An analysis of Uniswap markets.
@@ -359,7 +359,7 @@ class UniswapV2Pool(PairPool):
         Every event makes one: copying the fields at once takes half the time of slots.
         """
         fields = self.__dict__.copy()
-        fields["reserve0"], fields["reserve1"] = reserve0, reserve1
+        fields["reserve0"], fields["reserve1"], fields[MEMO] = reserve0, reserve1, None
         pool = object.__new__(type(self))
         object.__setattr__(pool, "__dict__", fields)
         return pool

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 from dexarb.amm.abi import signed, unsigned
 from dexarb.amm.executor_guard import ticked_most_out
 from dexarb.amm.packed_ticks import PackedTicks
-from dexarb.amm.pair import PairPool
+from dexarb.amm.pair import MEMO, PairPool
 from dexarb.amm.tick_math import (
     MAX_SQRT_RATIO,
     MAX_TICK,
@@ -206,7 +206,7 @@ class UniswapV3Pool(PairPool):
             liquidity_net = self.ticks[tick][1]
             liquidity += -liquidity_net if zero_for_one else liquidity_net
 
-    def first_segments(self) -> tuple[Segment, Segment]:
+    def _first_segments(self) -> tuple[Segment, Segment]:
         initialized, price, liquidity = self._initialized, self.sqrt_price_x96, self.liquidity
         index = bisect_right(initialized, self.tick)
         if liquidity and 0 < index < len(initialized):
@@ -486,8 +486,8 @@ class UniswapV3Pool(PairPool):
         Every swap makes one: copying the fields at once takes a third of the time of slots.
         """
         fields = self.__dict__.copy()
-        fields["sqrt_price_x96"], fields["tick"], fields["liquidity"] = (
-            sqrt_price_x96, tick, liquidity,
+        fields["sqrt_price_x96"], fields["tick"], fields["liquidity"], fields[MEMO] = (
+            sqrt_price_x96, tick, liquidity, None,
         )  # fmt: skip
         pool = object.__new__(type(self))
         object.__setattr__(pool, "__dict__", fields)

@@ -88,14 +88,15 @@ class Swap:
 @dataclass(frozen=True, slots=True)
 class _Step:
     """How one block changed the market. pace: see Market. versions: (transaction index, pool after
-    it). joined: pools that have come to the market at the end of the block. A pool that leaves goes
-    from all three."""
+    it). named: pools that events are about, in their order. joined: pools that have come to the
+    market at the end of the block. A pool that leaves goes from all four."""
 
     update: BlockUpdate
     parent: Block
     pace: int
     before: dict[PoolKey, Pool]
     versions: dict[PoolKey, list[tuple[int, Pool]]]
+    named: dict[PoolKey, None]
     joined: set[PoolKey] = field(default_factory=set)
 
 
@@ -205,10 +206,15 @@ class Market:
             raise NotNextBlock(self.block.hash, update.block.number, update.block.parent_hash)
         pools, timestamp = self.pools, update.block.timestamp
         versions: dict[PoolKey, list[tuple[int, Pool]]] = {}
+        named: dict[PoolKey, None] = {}
+        kinds = self._kinds
         for log in update.logs:
-            key = self.key_of(log)
-            if key is None:
+            # As `key_of`, which is a call more for every event of a history.
+            kind = kinds.get(log.address)
+            key = None if kind is None else kind.key_of(log)
+            if key is None or key not in pools:
                 continue
+            named[key] = None
             known = versions.get(key)
             current = known[-1][1] if known else pools[key]
             if current.moves_with_time:
@@ -221,7 +227,7 @@ class Market:
             else:
                 versions[key] = [(log.transaction_index, after)]
         before = {key: pools[key] for key in versions}
-        self._steps.append(_Step(update, self.block, self.pace, before, versions))
+        self._steps.append(_Step(update, self.block, self.pace, before, versions, named))
         self.pace = timestamp - self.block.timestamp
         for key, states in versions.items():
             pools[key] = states[-1][1]
@@ -240,6 +246,7 @@ class Market:
             for key in entry.left:
                 step.before.pop(key, None)
                 step.versions.pop(key, None)
+                step.named.pop(key, None)
                 step.joined.discard(key)
         for key in entry.left:
             del self.pools[key]
@@ -340,6 +347,12 @@ class Market:
             return ()
         versions = self._steps[-1].versions
         return tuple(sorted({index for key in pools for index, _ in versions.get(key, ())}))
+
+    @property
+    def named(self) -> Collection[PoolKey]:
+        """The pools that the latest block's events are about, in their order: also those that none
+        of them changed."""
+        return self._steps[-1].named.keys() if self._steps else ()
 
     def moves(self) -> Mapping[int, Mapping[PoolKey, Pool]]:
         """The latest block's transactions that changed pools, in order: each with these pools as it

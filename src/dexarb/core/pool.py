@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from itertools import permutations
 from typing import Any, ClassVar, NamedTuple, NewType, Protocol, Self
 
@@ -82,6 +83,12 @@ class FoundPool(NamedTuple):
 def ways(tokens: Sequence[Address]) -> list[tuple[Address, Address]]:
     """The ways through a pool, (sold, bought), in the one order in which they are counted."""
     return list(permutations(tokens, 2))
+
+
+@cache
+def places_of_ways(tokens: tuple[Address, ...]) -> Mapping[tuple[Address, Address], int]:
+    """Where each of the `ways` stands among them."""
+    return {way: place for place, way in enumerate(ways(tokens))}
 
 
 class SwapUnits(NamedTuple):

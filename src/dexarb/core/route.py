@@ -33,6 +33,10 @@ class Cycle:
         object.__setattr__(self, "id", cycle_id(self.hops))
         object.__setattr__(self, "pools", tuple(hop.pool for hop in self.hops))
 
+    def __hash__(self) -> int:
+        """That of its id, which Python computes once: cycles are looked up all the time."""
+        return hash(self.id)
+
     @property
     def start_token(self) -> Address:
         return self.hops[0].token_in

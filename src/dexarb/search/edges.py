@@ -27,6 +27,8 @@ class EdgeTable:
         self.keys: list[PoolKey] = []
         self._edges: list[tuple[int, Address, Address]] = []
         """By edge: its slot, the token sold and the token bought."""
+        self._ranges: list[range] = []
+        """By slot, as `rows` for the kernels."""
         self._free: dict[int, list[int]] = {}
         self.rows: Ints = np.zeros((16, 2), dtype=np.int64)
         """By slot: its first edge and how many it has."""
@@ -54,6 +56,7 @@ class EdgeTable:
             self.keys.append(pool.key)
             self.rows = longer(self.rows, slot + 1)
             self.rows[slot] = self.number, len(there)
+            self._ranges.append(range(self.number, self.number + len(there)))
             self.slot_of = grown(self.slot_of, self.number + len(there))
             self.slot_of[self.number : self.number + len(there)] = slot
             self.kind_of = grown(self.kind_of, slot + 1)
@@ -62,7 +65,7 @@ class EdgeTable:
         self.dex_of[slot] = _number_of(pool.dex, self.dexes)
         if len(self.kinds) > KINDS:
             raise ValueError(f"pools of more than {KINDS} kinds are not searched together")
-        first = int(self.rows[slot, 0])
+        first = self._ranges[slot].start
         self._edges[first : first + len(there)] = [(slot, *way) for way in there]
         self.slots[pool.key] = slot
         return slot
@@ -75,8 +78,7 @@ class EdgeTable:
 
     def of(self, slot: int) -> range:
         """The edges of a pool."""
-        first, count = self.rows[slot].tolist()
-        return range(first, first + count)
+        return self._ranges[slot]
 
     def of_pool(self, key: PoolKey) -> range:
         return self.of(self.slots[key])

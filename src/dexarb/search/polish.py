@@ -77,7 +77,10 @@ def polish(
         if profit - gain < max(1.0, fine):
             return Sized(start, results) if gain > 0 else None
     trades = _Trades(cycle, pools)
-    return trades.made(_on_grid(trades, start, profit, profit, fine))
+    best = _on_grid(trades, start, profit, profit, fine)
+    if best and results and best[0] == start:
+        return Sized(start, results) if profit_of(best) > 0 else None
+    return trades.made(best)
 
 
 def polish_inexact(cycle: Cycle, amount_in: float, pools: Mapping[PoolKey, Pool]) -> Sized | None:

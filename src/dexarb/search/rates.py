@@ -64,7 +64,7 @@ class RateMirror:
             else:
                 self.pools[slot] = pool
                 for segment in pool.first_segments():
-                    numbers += _at_most(segment, pool)
+                    numbers += _at_most(segment, pool) if pool.mirror_error else segment
         edges = np.array(numbered, dtype=np.int64)
         content = _laid_out(np.array(numbers).reshape(-1, 1, 3))[:, 0]
         self._rows.data[self._rows.rows[edges, 0]] = content
@@ -78,7 +78,9 @@ class RateMirror:
         pool = self.pools[slot]
         wanted = max(FIRST_LOOK, 4 * int(self._rows.rows[edge, 1]))
         segments = pool.segments(*self._edges.way(edge))
-        read = [_at_most(segment, pool) for segment in islice(segments, wanted)]
+        read = list(islice(segments, wanted))
+        if pool.mirror_error:
+            read = [_at_most(segment, pool) for segment in read]
         known = _laid_out(np.array([read]).reshape(1, -1, 3))[0]
         self._rows.replace(edge, known)
         self._complete[edge] = len(known) < wanted
@@ -86,8 +88,7 @@ class RateMirror:
 
 def _at_most(segment: Segment, pool: Pool) -> Segment:
     """With all that the pool could give more than its segment says."""
-    error = pool.mirror_error
-    return segment._replace(rate=segment.rate * (1.0 + error)) if error else segment
+    return segment._replace(rate=segment.rate * (1.0 + pool.mirror_error))
 
 
 def _laid_out(segments: Floats) -> Floats:
@@ -97,6 +98,9 @@ def _laid_out(segments: Floats) -> Floats:
     columns = np.zeros((*segments.shape[:-1], SEGMENT_COLUMNS))
     columns[..., RATE] = rate
     columns[..., DEPTH] = depth
+    if segments.shape[-2] == 1:  # a first one, as for every pool that changes
+        columns[..., IN_TO], columns[..., OUT_TO] = limit, most_out
+        return columns
     for start, end, amount in ((IN_FROM, IN_TO, limit), (OUT_FROM, OUT_TO, most_out)):
         columns[..., end] = np.cumsum(amount, axis=-1)
         columns[..., 1:, start] = columns[..., :-1, end]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from math import floor, inf, log2
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,20 +46,36 @@ FINE_SHARE = 2**-8
 """Of the dust: to lose less than that is not worth trying other integers."""
 
 
+class Offers(NamedTuple):
+    """What passes the triage, exact and sized, by ascending cycle id, and its rows of the table."""
+
+    opportunities: tuple[Opportunity, ...]
+    rows: Ints
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scan:
     """What is open at the end of `block`.
 
-    opportunities: exact and sized, by ascending cycle id; only those that pass the triage. offered:
-    their rows of the table, in that order. table: the open cycles, and changes what is new there;
-    these two go on with the next update.
+    offers: found when they are first asked for, which has to be before the next update, and while
+    the market is the one that was searched: integers are what a search costs most, and many never
+    ask. table: the open cycles, and changes what is new there; these two go on with the next
+    update.
     """
 
     block: Block
-    opportunities: tuple[Opportunity, ...]
-    offered: Ints
+    offers: Callable[[], Offers]
     table: OpenCycles
     changes: Changes
+
+    @property
+    def opportunities(self) -> tuple[Opportunity, ...]:
+        return self.offers().opportunities
+
+    @property
+    def offered(self) -> Ints:
+        """The rows of the opportunities, in that order."""
+        return self.offers().rows
 
     @property
     def open_cycles(self) -> dict[CycleId, OpenCycle]:
@@ -118,6 +136,8 @@ class Scanner:
         self._least: dict[Address, int] = {}
         self._sizes = room_for(64, 256)
         self._is_wider = False
+        self._turn = 0
+        """Of updates."""
         self.scan = self.update(market, market.ahead)
 
     def widen(self, max_hops: int) -> bool:
@@ -150,14 +170,9 @@ class Scanner:
         )
         for key in gone:
             self._index.remove(key)
-        offers = self._offers(market, minima)
-        self.scan = Scan(
-            market.block,
-            tuple([opportunity for opportunity, _ in offers]),
-            np.array([row for _, row in offers], dtype=np.int64),
-            self._table,
-            changes,
-        )
+        self._turn += 1
+        offers = lru_cache(1)(partial(self._offers, market, minima, self._turn))
+        self.scan = Scan(market.block, offers, self._table, changes)
         return self.scan
 
     def _read(
@@ -216,8 +231,10 @@ class Scanner:
             elif not len(missing):
                 return self._sizes
 
-    def _offers(self, market: Searched, minima: Floats) -> list[tuple[Opportunity, int]]:
-        """What earns enough with integers as well, with its row, by ascending cycle id."""
+    def _offers(self, market: Searched, minima: Floats, turn: int) -> Offers:
+        """What earns enough with integers as well."""
+        if turn != self._turn:
+            raise LookupError("the search has gone on: what it offered is not known any more")
         rows = self._table.earning(minima).tolist()
         prices = market.next_gas_schedule, market.next_surcharges
         if prices != self._prices:
@@ -236,7 +253,10 @@ class Scanner:
             if gain >= self._least[exact.cycle.start_token]:
                 offers.append((self._opportunity(row, exact, market.block), row))
         offers.sort(key=lambda offer: offer[0].cycle.id)
-        return offers
+        return Offers(
+            tuple([opportunity for opportunity, _ in offers]),
+            np.array([row for _, row in offers], dtype=np.int64),
+        )
 
     def _polish(self, row: int, version: int, worth: float, market: Searched) -> _Exact:
         cycle, ahead = self._table.cycle(row), market.ahead

@@ -11,6 +11,7 @@ from dexarb.core.block import BlockRef
 from dexarb.core.following import Follower, Move
 from dexarb.core.market import MAX_REORG_DEPTH, Keyframe, Market
 from dexarb.errors import StoreError
+from dexarb.store.branch import Branch
 from dexarb.store.codec import LinkHeader
 from dexarb.store.history_reader import HistoryReader
 
@@ -25,14 +26,15 @@ def start(
     the block can be reached. Where none stands, as between a break and the keyframe that follows
     it, the newest of all. Raises StoreError for a history without one.
     """
-    tip = reader.branch(1).tip
+    branch = reader.branch(1)
+    tip = branch.tip
     wanted = block if block is not None else tip.number if tip else 0
     for keyframe in reader.keyframe_headers():
-        if keyframe.number <= wanted - before and _stands(reader, keyframe, tip):
+        if keyframe.number <= wanted - before and _stands(reader, keyframe, branch):
             return reader.keyframe(keyframe.seq)
     newest_first = list(reader.keyframe_headers())
     for keyframe in reversed(newest_first):
-        if keyframe.number <= wanted and _stands(reader, keyframe, tip):
+        if keyframe.number <= wanted and _stands(reader, keyframe, branch):
             return reader.keyframe(keyframe.seq)
     if not newest_first:
         raise StoreError(reader.folder, "has no keyframe yet", "Wait for the collector's first")
@@ -96,12 +98,16 @@ def newest_market(reader: HistoryReader) -> Market:
     return market
 
 
-def _stands(reader: HistoryReader, keyframe: LinkHeader, tip: LinkHeader | None) -> bool:
+def _stands(reader: HistoryReader, keyframe: LinkHeader, branch: Branch) -> bool:
     """Whether no entry since has taken the keyframe's block off the branch.
+
+    branch: its last blocks, which are not read again where they reach down to the keyframe.
 
     One that died and came back counts as dead: what follows the keyframe does not lead to it.
     """
+    tip, oldest = branch.tip, branch.oldest
     if tip is None or tip.number < keyframe.number:
         return False
-    branch = reader.branch(tip.number - keyframe.number + 1)
+    if oldest is None or oldest.number > keyframe.number:
+        branch = reader.branch_down_to(keyframe.number)
     return any(header.hash == keyframe.hash and header.seq <= keyframe.seq for header in branch)

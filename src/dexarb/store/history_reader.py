@@ -144,7 +144,7 @@ class HistoryReader:
         tip = self.branch(1).tip
         if tip is None or tip.number < ref.number:
             return False
-        return any(header.ref == ref for header in self.branch(tip.number - ref.number + 1))
+        return any(header.ref == ref for header in self.branch_down_to(ref.number))
 
     def branch(self, depth: int, before_seq: int | None = None) -> Branch:
         """The branch over the last `depth` block numbers at least, as far as the history reaches
@@ -153,6 +153,10 @@ class HistoryReader:
         before_seq: leave out the segment that starts there, and those after it.
         """
         return self._branch(lambda oldest, tip: tip.number - oldest.number + 1 >= depth, before_seq)
+
+    def branch_down_to(self, number: int) -> Branch:
+        """The branch with all its blocks from this number on, as far as the history has them."""
+        return self._branch(lambda oldest, _: oldest.number <= number)
 
     def branch_since(self, timestamp: int) -> Branch:
         """The branch with all its blocks from that UNIX second on, and at least one before them if

@@ -76,25 +76,27 @@ class Course:
     values: Distribution = field(default_factory=Distribution)
     _value: float | None = None
     _since: int | None = None
+    _risen: int = 0
+    """How many thresholds the value reaches."""
 
     def __post_init__(self) -> None:
         self.rises = [0] * len(self.thresholds)
 
     def copy(self) -> Course:
-        made = Course(self.thresholds, self.values.copy(), self._value, self._since)
+        made = Course(self.thresholds, self.values.copy(), self._value, self._since, self._risen)
         made.rises = self.rises.copy()
         return made
 
     def observe(self, block: int, value: float | None) -> None:
         """From the end of this block on it has this value; None: it has none."""
-        if value == self._value and self._since is not None:
-            return  # it stands on, and is counted when it ends
-        self.close(block)
-        before = bisect_right(self.thresholds, self._value) if self._value is not None else 0
-        after = bisect_right(self.thresholds, value) if value is not None else 0
-        for index in range(after if after > before else 0):
+        if self._since is not None:
+            if value == self._value:
+                return  # it stands on, and is counted when it ends
+            self.values.add(self._value, block - self._since)
+        risen = bisect_right(self.thresholds, value) if value is not None else 0
+        for index in range(risen if risen > self._risen else 0):
             self.rises[index] += 1
-        self._value, self._since = value, block
+        self._value, self._since, self._risen = value, block, risen
 
     def close(self, block: int) -> None:
         """Count the blocks before this one."""
@@ -105,4 +107,4 @@ class Course:
     def skip(self, block: int) -> None:
         """Nothing is known from this block on, until it is heard of again."""
         self.close(block)
-        self._value, self._since = None, None
+        self._value, self._since, self._risen = None, None, 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from math import floor
 from typing import NamedTuple
 
 from dexarb.core.block import BlockHash
@@ -13,10 +14,10 @@ from dexarb.core.pool import PoolKey
 from dexarb.core.route import CycleId
 from dexarb.core.token import Address
 from dexarb.core.trade import Opportunity
-from dexarb.search.scan import Scanner
+from dexarb.search.scan import FLOAT_MARGIN, Scanner
 from dexarb.study.searching import scanner_of
 from dexarb.study.walk import Moment
-from dexarb.trading.decide.triage import LeastGas
+from dexarb.trading.decide.triage import NOBODY, LeastGas
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
 
@@ -74,7 +75,13 @@ class BlockSearch:
         goes_on, self._latest = self._latest == block.parent_hash, block.hash
         if self._scanner is None or self._market is not seen.market:
             self._market = seen.market
-            self._scanner = scanner_of(seen.market, REALITY.gas, at=self._here, dust=self._dust)
+            self._scanner = scanner_of(
+                seen.market,
+                REALITY.gas,
+                at=self._here,
+                min_gross=self._min_gross,
+                dust=self._dust,
+            )
         elif goes_on and not seen.has_other_pools:
             self._scanner.update(inside, ())
         else:
@@ -85,6 +92,10 @@ class BlockSearch:
     def _here(self) -> InsideBlock:
         assert self._inside is not None
         return self._inside
+
+    def _min_gross(self, token: Address) -> int:
+        """What earns less is worth nothing, see `worths`."""
+        return floor(min(self._dust(token) / FLOAT_MARGIN, float(NOBODY)))
 
     def _dust(self, token: Address) -> float:
         market, valuation = self._market, self._valuation

@@ -80,7 +80,7 @@ class SpreadCourses:
             course_of.executable.observe(number, executable_bps)
             self._now[pairing.key] = (raw_bps, executable_bps)
         for tokens, keys in seen.groups:
-            known = [self._now[key] for key in keys if key in self._now]
+            known = [now for key in keys if (now := self._now.get(key)) is not None]
             if known:
                 best = self.best.get(tokens)
                 if best is None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from itertools import combinations
 from typing import NamedTuple
 
-from dexarb.core.pool import PIPS, Pool, ways
+from dexarb.core.pool import PIPS, Pool, places_of_ways
 from dexarb.core.token import Address, pairs_of
 from dexarb.core.units import BPS
 
@@ -57,13 +56,8 @@ class Sides(NamedTuple):
 
 def sides_of(pool: Pool, token: Address, paid: Address) -> Sides:
     """token: what is bought with `paid` and sold again."""
-    segments, places = pool.first_segments(), _places_of_ways(pool.tokens)
+    segments, places = pool.first_segments(), places_of_ways(pool.tokens)
     return Sides(segments[places[paid, token]].rate, segments[places[token, paid]].rate)
-
-
-@cache
-def _places_of_ways(tokens: tuple[Address, ...]) -> dict[tuple[Address, Address], int]:
-    return {way: place for place, way in enumerate(ways(tokens))}
 
 
 def nearer_to_paying(one: Sides, other: Sides) -> tuple[float, bool] | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
+from operator import is_not
 from typing import NamedTuple
 
 from dexarb.core.market import Market
@@ -83,6 +84,46 @@ class _CycleQuotes(NamedTuple):
     by_amount: dict[int, tuple[int, int] | None]
 
 
+@dataclass(slots=True)
+class _Group:
+    """All pools that trade two tokens. pairings: places of two of them, and what they are together.
+
+    sides, buys: by place, what is known of the pool that was there last; buys: what an
+    amount of `paid` buys, None where the pool cannot take it.
+    """
+
+    paid: Address
+    bought: Address
+    pools: Sequence[PoolKey]
+    pairings: Sequence[tuple[int, int, Pairing]]
+    sides: list[tuple[Pool, Sides] | None] = field(init=False)
+    buys: list[tuple[Pool, int, int | None] | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sides = [None] * len(self.pools)
+        self.buys = [None] * len(self.pools)
+
+    def sides_of(self, place: int, pool: Pool) -> Sides:
+        known = self.sides[place]
+        if known is None or known[0] is not pool:
+            known = self.sides[place] = (pool, sides_of(pool, self.bought, self.paid))
+        return known[1]
+
+    def buy(self, place: int, pool: Pool, amount: int) -> int | None:
+        known = self.buys[place]
+        if known is None or known[0] is not pool or known[1] != amount:
+            known = self.buys[place] = (pool, amount, _quote(pool, self.paid, amount, self.bought))
+        return known[2]
+
+
+def _quote(pool: Pool, token_in: Address, amount_in: int, token_out: Address) -> int | None:
+    """None where the pool refuses it."""
+    try:
+        return pool.quote(token_in, amount_in, token_out)
+    except PoolError:
+        return None
+
+
 class Sight:
     """Mutable: remembers only what does not depend on the blocks that were looked at before.
 
@@ -95,14 +136,13 @@ class Sight:
         self._surcharges: Mapping[Address, int] = {}
         self._order: dict[PoolKey, None] = {}
         """All pools so far: a pair is the same pair when its pools have been away."""
-        self._by_tokens: dict[Pair, list[Pairing]] = {}
+        self._groups: dict[Pair, _Group] = {}
         self._keys: dict[Pair, tuple[PairingKey, ...]] = {}
-        self._sides: dict[tuple[PoolKey, Address, Address], tuple[Pool, Sides]] = {}
         self._quotes: dict[CycleId, _CycleQuotes] = {}
 
     def look(self, moment: Moment, *, goes_on: bool) -> SpreadsSeen:
         """goes_on: the block before was looked at too, so what did not move has been told."""
-        market, logs = moment.market, moment.update.logs
+        market = moment.market
         gas = REALITY.gas.under(market.next_gas_schedule)
         surcharges = market.next_surcharges
         if gas is not self._gas or surcharges != self._surcharges:
@@ -113,17 +153,15 @@ class Sight:
             self._begin(market)
             goes_on = False
         # In the order of the events: what is told must not depend on hashes of strings.
-        by_events = (key for log in logs if (key := market.key_of(log)) is not None)
-        moved = dict.fromkeys((*by_events, *market.timed)) if goes_on else dict.fromkeys(pools)
+        moved = dict.fromkeys((*market.named, *market.timed) if goes_on else pools)
         tokens = dict.fromkeys(pair for key in moved for pair in pairs_of(pools[key].tokens))
         amounts = _Amounts(moment.valuation)
         return SpreadsSeen(
             moment.update.block.number,
             [
-                self._pair(pairing, pools, amounts)
+                seen
                 for pair in tokens
-                for pairing in self._by_tokens[pair]
-                if pairing.key[1] in moved or pairing.key[2] in moved
+                for seen in self._pairs(self._groups[pair], pools, moved, amounts)
             ],
             [(pair, self._keys[pair]) for pair in tokens],
             list(self._offers(moment.opportunities, market, amounts)),
@@ -140,42 +178,44 @@ class Sight:
             for pair in pairs_of(pool.tokens) if pool else ():
                 of_pair[pair].append(market.pools[key])
         starts = market.profile.start_tokens
-        self._by_tokens = {
-            tokens: list(_pairings(tokens, pools, starts)) for tokens, pools in of_pair.items()
-        }
+        self._groups = {tokens: _group(tokens, pools, starts) for tokens, pools in of_pair.items()}
         self._keys = {
-            tokens: tuple(each.key for each in pairings)
-            for tokens, pairings in self._by_tokens.items()
+            tokens: tuple(pairing.key for _, _, pairing in group.pairings)
+            for tokens, group in self._groups.items()
         }
 
     # -- pairs of pools -----------------------------------------------------------------------
 
-    def _pair(self, pairing: Pairing, pools: Mapping[PoolKey, Pool], amounts: _Amounts) -> PairSeen:
-        one, other = (pools[key] for key in pairing.pools)
-        bought, paid = pairing.bought, pairing.paid
-        found = nearer_to_paying(
-            self._sides_of(one, bought, paid), self._sides_of(other, bought, paid)
-        )
-        if found is None:
-            return PairSeen(pairing, None, None)
-        after_fees, buys_in_one = found
-        raw_bps = (after_fees / pairing.kept - 1) * BPS
-        amount = amounts.of(paid, self._sizes[self._size])
-        if not amount:
-            return PairSeen(pairing, raw_bps, None)
-        buy, sell = (one, other) if buys_in_one else (other, one)
-        try:
-            out = sell.quote(bought, buy.quote(paid, amount, bought), paid)
-        except PoolError:
-            return PairSeen(pairing, raw_bps, None)
-        return PairSeen(pairing, raw_bps, (out / amount - 1) * BPS)
-
-    def _sides_of(self, pool: Pool, token: Address, paid: Address) -> Sides:
-        key = (pool.key, token, paid)
-        known = self._sides.get(key)
-        if known is None or known[0] is not pool:
-            known = self._sides[key] = (pool, sides_of(pool, token, paid))
-        return known[1]
+    def _pairs(
+        self,
+        group: _Group,
+        pools: Mapping[PoolKey, Pool],
+        moved: Container[PoolKey],
+        amounts: _Amounts,
+    ) -> Iterator[PairSeen]:
+        """Of all two pools of the group of which one has moved."""
+        if not group.pairings:
+            return
+        here = [pools[key] for key in group.pools]
+        has_moved = [key in moved for key in group.pools]
+        sides = [group.sides_of(place, pool) for place, pool in enumerate(here)]
+        amount = amounts.of(group.paid, self._sizes[self._size])
+        for one, other, pairing in group.pairings:
+            if not (has_moved[one] or has_moved[other]):
+                continue
+            found = nearer_to_paying(sides[one], sides[other])
+            if found is None:
+                yield PairSeen(pairing, None, None)
+                continue
+            after_fees, buys_in_one = found
+            raw_bps = (after_fees / pairing.kept - 1) * BPS
+            buy, sell = (one, other) if buys_in_one else (other, one)
+            got = group.buy(buy, here[buy], amount) if amount else None
+            out = _quote(here[sell], group.bought, got, group.paid) if got is not None else None
+            if not amount or out is None:
+                yield PairSeen(pairing, raw_bps, None)
+            else:
+                yield PairSeen(pairing, raw_bps, (out / amount - 1) * BPS)
 
     # -- opportunities ------------------------------------------------------------------------
 
@@ -184,23 +224,23 @@ class Sight:
     ) -> Iterator[tuple[Cycle, Sequence[int | None]]]:
         """Micro-USD after gas at the chain's default bid, at most at each size."""
         gas_price = market.block.base_fee_per_gas + market.profile.default_priority_fee
+        ahead = market.ahead
         for each in opportunities:
             token, best = each.cycle.start_token, each.amount_in
             nets: list[int | None] = []
             at = 0
-            for size in self._sizes:
-                cap = amounts.of(token, size) or 0
+            for cap in amounts.caps(token, self._sizes):
                 # From the best size on more money changes nothing.
                 if not nets or at != best or cap < best:
                     at = min(cap, best)
-                    quote = self._quote(each, at, market) if at else None
+                    quote = self._quote(each, at, ahead) if at else None
                     nets.append(amounts.net(token, gas_price, quote))
                 else:
                     nets.append(nets[-1])
             yield each.cycle, nets
 
     def _quote(
-        self, opportunity: Opportunity, amount_in: int, market: Market
+        self, opportunity: Opportunity, amount_in: int, ahead: Mapping[PoolKey, Pool]
     ) -> tuple[int, int] | None:
         """(profit, gas units) of the cycle at this input; None where the pools cannot fill it.
 
@@ -209,10 +249,9 @@ class Sight:
         if amount_in == opportunity.amount_in:
             return opportunity.profit, opportunity.gas_units
         cycle = opportunity.cycle
-        ahead = market.ahead
         pools = [ahead[pool] for pool in cycle.pools]
         known = self._quotes.get(cycle.id)
-        if known is None or any(x is not y for x, y in zip(known.pools, pools, strict=True)):
+        if known is None or any(map(is_not, known.pools, pools)):
             known = self._quotes[cycle.id] = _CycleQuotes(pools, {})
         if amount_in not in known.by_amount:
             try:
@@ -232,6 +271,7 @@ class _Amounts:
     def __init__(self, valuation: Valuation) -> None:
         self._valuation = valuation
         self._known: dict[tuple[Address, int], int | None] = {}
+        self._caps: dict[Address, list[int]] = {}
 
     def of(self, token: Address, micro_usd: int) -> int | None:
         """In smallest units; None without a price."""
@@ -239,6 +279,12 @@ class _Amounts:
         if key not in self._known:
             self._known[key] = self._valuation.amount(token, micro_usd)
         return self._known[key]
+
+    def caps(self, token: Address, sizes: Sequence[int]) -> Sequence[int]:
+        """Of each size, the same sizes every time; 0 without a price."""
+        if token not in self._caps:
+            self._caps[token] = [self.of(token, size) or 0 for size in sizes]
+        return self._caps[token]
 
     def net(self, token: Address, gas_price: int, quote: tuple[int, int] | None) -> int | None:
         """Micro-USD of (profit, gas units); None without them, or without a price."""
@@ -249,9 +295,12 @@ class _Amounts:
         return None if gross is None or gas is None else gross - gas
 
 
-def _pairings(tokens: Pair, pools: Sequence[Pool], starts: Sequence[Address]) -> Iterator[Pairing]:
+def _group(tokens: Pair, pools: Sequence[Pool], starts: Sequence[Address]) -> _Group:
     """Paid is the first start token that they trade, else the second of the two."""
     paid = next((token for token in starts if token in tokens), tokens[1])
     bought = tokens[0] if paid == tokens[1] else tokens[1]
-    for one, other in combinations(pools, 2):
-        yield Pairing((tokens, one.key, other.key), bought, paid, kept_after_fees(one, other))
+    pairings = [
+        (i, j, Pairing((tokens, one.key, other.key), bought, paid, kept_after_fees(one, other)))
+        for (i, one), (j, other) in combinations(enumerate(pools), 2)
+    ]
+    return _Group(paid, bought, [pool.key for pool in pools], pairings)

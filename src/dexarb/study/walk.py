@@ -14,8 +14,7 @@ from dexarb.core.route import Cycle
 from dexarb.core.trade import Opportunity
 from dexarb.errors import InputError, StoreError
 from dexarb.search.result import Dust
-from dexarb.search.scan import Scanner
-from dexarb.store.branch import Branch
+from dexarb.search.scan import Scan, Scanner
 from dexarb.store.follow import first_keyframe, start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.snapshot import read_state
@@ -55,11 +54,16 @@ class Moment:
     update: BlockUpdate
     market: Market
     valuation: Valuation
-    opportunities: Sequence[Opportunity]
+    scan: Scan
     opened_before: Callable[[Cycle], int | None]
     opened: Callable[[Cycle], int]
     began: int
     has_other_pools: bool
+
+    @property
+    def opportunities(self) -> Sequence[Opportunity]:
+        """Found when they are asked for, before the walk goes on."""
+        return self.scan.opportunities
 
 
 def history_reader(history: Path | None, config: Path) -> HistoryReader:
@@ -90,13 +94,15 @@ def span(reader: HistoryReader, *, first: int | None, last: int | None, count: i
 
 
 def engine_on(keyframe: Keyframe, *, max_state_age_s: float = math.inf) -> Engine:
-    """An engine as the paper trader's, without strategies."""
+    """An engine as the paper trader's, without strategies, which offers what is asked for."""
 
     def scanner(market: Market, dust: Dust) -> Scanner:
         return scanner_of(market, REALITY.gas, dust=dust)
 
     executor = PaperExecutor(REALITY)
-    return Engine(keyframe, scanner, executor, REALITY, max_state_age_s=max_state_age_s)
+    return Engine(
+        keyframe, scanner, executor, REALITY, max_state_age_s=max_state_age_s, sizes_all=False
+    )
 
 
 def moments(engine: Engine, entries: Iterable[Entry]) -> Iterator[Moment | Died]:
@@ -124,7 +130,7 @@ def moments(engine: Engine, entries: Iterable[Entry]) -> Iterator[Moment | Died]
                 entry,
                 engine.market,
                 engine.valuation,
-                step.opportunities,
+                engine.scan,
                 engine.episodes.opened_before,
                 engine.episodes.opened,
                 len(engine.episodes.began),
@@ -150,16 +156,11 @@ def first_market(asked: Span) -> Keyframe:
 
 def seqs_of(asked: Span) -> tuple[int, int]:
     """The entries of the first and of the last block of the span. Raises StoreError."""
-    branch = _branch(asked.reader, asked.first)
+    branch = asked.reader.branch_down_to(asked.first)
     return (
         min(header.seq for header in branch if header.number == asked.first),
         max(header.seq for header in branch if header.number == asked.last),
     )
-
-
-def _branch(reader: HistoryReader, first: int) -> Branch:
-    """All that stands from that block number on, and more."""
-    return reader.branch(reader.recent_chain(1)[-1].number - first + 1)
 
 
 def walk(asked: Span) -> Iterator[Moment]:
@@ -168,7 +169,7 @@ def walk(asked: Span) -> Iterator[Moment]:
     Raises StoreError.
     """
     reader, keyframe = asked.reader, first_market(asked)
-    branch = _branch(reader, keyframe.block.number)
+    branch = reader.branch_down_to(keyframe.block.number)
     wanted = {header.seq for header in branch}
     last_seq = max(header.seq for header in branch if header.number == asked.last)
     standing = (

@@ -6,7 +6,7 @@ same loop between other ends, which `seams` names: another Source, another Execu
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence, Set
+from collections.abc import Collection, Container, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -65,6 +65,8 @@ class Engine:
 
     max_state_age_s: a block that reached us later than this after its timestamp is stale, and so is
     one that was fetched afterwards: nobody could have traded on it.
+    sizes_all: what is offered is found in every block. Without it that waits until somebody asks,
+    before the next step: good for who reads a past in which nobody decides, and never asks.
     deciding: False while warming up on old blocks (prices and episodes are built, nothing sent).
     """
 
@@ -76,6 +78,7 @@ class Engine:
         reality: Reality,
         *,
         max_state_age_s: float,
+        sizes_all: bool = True,
     ) -> None:
         self._scanner_factory = scanner_factory
         self._executor = executor
@@ -89,6 +92,7 @@ class Engine:
         """Chances of being filled are counted from the next block on; once begun, for good."""
         self.barred = BarredRoutes()
         """What a node refuses to run; see there."""
+        self.sizes_all = sizes_all
         self.known_fills: Sequence[Fill] | None = None
         """Of the next block, where a ledger says what came out: that is not found out again."""
         self.is_lost = False
@@ -192,7 +196,12 @@ class Engine:
     def _search_anew(self) -> None:
         self._scanner = self._scanner_factory(self.market, self._dust)
         self._scanner.widen(self._max_hops)
-        self.scan = self._scanner.update(self.market, self.market.pools.keys())
+        self._look(self.market.pools.keys())
+
+    def _look(self, touched: Collection[PoolKey]) -> None:
+        self.scan = self._scanner.update(self.market, touched)
+        if self.sizes_all:
+            self.scan.offers()
 
     def _dust(self, token: Address) -> float:
         return self._least_gas.dust(token, self.market, self.valuation)
@@ -233,7 +242,7 @@ class Engine:
         elif move.kind is MoveKind.CHANGED and isinstance(entry, PoolsChanged):
             voided = self._change(entry, move.touched)
         elif move.kind is MoveKind.BROKEN:
-            self.scan = self._scanner.update(self.market, move.touched)
+            self._look(move.touched)
         passed = entry.block if self.is_lost and isinstance(entry, BlockUpdate) else None
         return Step(
             seq=entry.seq,
@@ -250,7 +259,7 @@ class Engine:
         fills = self._settle(update)
         self.ledger.settle(fills)
         self.valuation.observe(self.market, move.touched)
-        self.scan = self._scanner.update(self.market, move.touched)
+        self._look(move.touched)
         self.episodes.observe(update.block, self.scan.table, self.scan.changes)
         self.ledger.start_day(update.block.timestamp)
         self.ledger.release(self.scan.table)
@@ -261,7 +270,7 @@ class Engine:
         return Step(
             seq=update.seq,
             block=update.block,
-            opportunities=self.scan.opportunities,
+            opportunities=self.scan.opportunities if self.sizes_all else (),
             decisions=decided.decisions,
             fills=fills,
             undone=back.undone,
@@ -298,7 +307,7 @@ class Engine:
 
     def _search(self, touched: Set[PoolKey]) -> None:
         """The open cycles of the market as it is; a block may be looked at more than once."""
-        self.scan = self._scanner.update(self.market, touched)
+        self._look(touched)
         self.episodes.observe(self.market.block, self.scan.table, self.scan.changes)
         self.ledger.release(self.scan.table)
 

@@ -171,10 +171,11 @@ class Executor(Protocol):
 @dataclass(frozen=True, slots=True)
 class Step:
     """All that one entry brought. block: where the market stands then, or what it could not follow
-    while lost. undone: fills of a branch that died; dead_blocks: its blocks' hashes, oldest first;
-    rewound_to: the block that it branched off from, None if none died.
-    voided: decisions whose outcome the history cannot tell any more. evidence: what became clear
-    about earlier blocks' spreads. incidents: strategies that have just failed in their own code."""
+    while lost. opportunities: of an engine that finds them in every block. undone: fills of a
+    branch that died; dead_blocks: its blocks' hashes, oldest first; rewound_to: the block that it
+    branched off from, None if none died. voided: decisions whose outcome the history cannot tell
+    any more. evidence: what became clear about earlier blocks' spreads. incidents: strategies that
+    have just failed in their own code."""
 
     seq: int
     block: Block

@@ -32,7 +32,8 @@ the reason is a threshold: as if the block offered nothing else."""
 class ThresholdStrategies:
     """All configs of the built-in strategy. Settings fixed at construction, books in the ledger.
 
-    witness: is shown every opportunity and then every near miss, before it is known what is sent.
+    witness: is shown every opportunity and then every near miss, before it is known what is sent;
+    they are not counted as well then.
     """
 
     def __init__(
@@ -67,15 +68,17 @@ class ThresholdStrategies:
         wanted: list[Batch] = []
         takers = 0
         for batch in self._judge.judge():
-            count(batch.verdicts.reasons, batch.verdicts.best, block, counters)
             takers += int(batch.verdicts.takers.sum())
             if batch.asked:
                 wanted.append(batch.wanted())
-            if self._witness:
-                for judged in batch.each():
-                    self._witness(judged.opportunity.cycle, judged.reasons, judged.best)
-        self._judge.pass_over(counters)
-        if self._witness:
+            if self._witness is None:
+                count(batch.verdicts.reasons, batch.verdicts.best, block, counters)
+                continue
+            for judged in batch.each():
+                self._witness(judged.opportunity.cycle, judged.reasons, judged.best)
+        if self._witness is None:
+            self._judge.pass_over(counters)
+        else:
             for near_miss in self._judge.near_misses():
                 self._witness(*near_miss)
         return Decided(tuple(self._take(joined(wanted), counters)) if takers else ())

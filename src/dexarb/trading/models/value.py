@@ -14,10 +14,10 @@ from typing import ClassVar
 
 from dexarb.core.block import BlockHash
 from dexarb.core.market import MAX_REORG_DEPTH, Market
-from dexarb.core.pool import PIPS, Pool, PoolKey
+from dexarb.core.pool import PIPS, Pool, PoolKey, places_of_ways
 from dexarb.core.token import Address
 from dexarb.core.units import MICRO_USD
-from dexarb.errors import MarketError
+from dexarb.errors import MarketError, UnknownToken
 from dexarb.trading.models.model import Model
 
 PRICE_SHIFT = 96
@@ -43,8 +43,11 @@ def mid_price(pool: Pool, token_in: Address, token_out: Address) -> tuple[float,
 
     None where the pool has no liquidity at its price.
     """
-    segment = next(iter(pool.segments(token_in, token_out)), None)
-    if segment is None or segment.depth <= 0.0:
+    place = places_of_ways(pool.tokens).get((token_in, token_out))
+    if place is None:
+        raise UnknownToken(pool.key, token_in)
+    segment = pool.first_segments()[place]
+    if not segment.rate or segment.depth <= 0.0:
         return None
     return segment.rate / (1.0 - pool.fee_pips / PIPS), segment.rate / segment.depth
 
