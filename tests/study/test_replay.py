@@ -19,30 +19,33 @@ from dexarb.study import session as session_module
 from dexarb.study.replay import Plan, Tally, plan_as, plan_of, replay, unlike_models
 from dexarb.trading.models.reality import REALITY, Reality
 from dexarb.trading.models.value import ValueModel
-from tests.study.test_session import BLOCKS, history, strategies
+from tests.study.test_session import strategies
+from tests.study.test_session_cuts import history
 from tests.support.models import AlwaysFirst
 from tests.support.replayed import digest_of_a_replay
 from tests.support.sessions import paper_session
 from tests.support.worlds import small_chain
 
-BEGAN, RELOADED = 3, 30
+BEGAN, RELOADED, KILLED, LAST = 3, 30, 47, 56
 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> HistoryReader:
-    return history(tmp_path_factory.mktemp("replay") / "history")
+    made = history(tmp_path_factory.mktemp("replay") / "history", 0)
+    assert made.last_seq == LAST
+    return made
 
 
 def live(
     reader: HistoryReader,
     path: Path,
     *,
-    stops: tuple[int, ...] = (BLOCKS,),
+    stops: tuple[int, ...] = (LAST,),
     realities: tuple[Reality, ...] = (REALITY,),
-    stopped_cleanly: bool = True,
+    kills: tuple[int, ...] = (),
 ) -> None:
-    """A trader that is started again after each stop, with other strategies from RELOADED on, and
-    another limit on the age of blocks a little later."""
+    """A trader that is started again after each stop, some of them kills; with other strategies
+    from RELOADED on, and another limit on the age of blocks a little later."""
     all_of_them = strategies()
     for place, stop in enumerate(stops):
         with LedgerDb.open(path, chain_id=1, history=reader.folder) as ledger:
@@ -56,7 +59,7 @@ def live(
                     session.max_state_age_s = 10.0 if entry.seq < RELOADED + 5 else 60.0
                 session.take(entry)
                 session.write()
-            if stopped_cleanly:
+            if stop not in kills:
                 session.pause()
 
 
@@ -70,7 +73,7 @@ def same(path: Path, other: Path) -> None:
 
 
 def test_epochs_and_limits_are_those_of_the_ledger(reader: HistoryReader, tmp_path: Path) -> None:
-    live(reader, tmp_path / "live", stops=(20, 34, BLOCKS))
+    live(reader, tmp_path / "live", stops=(20, 34, LAST))
     same(tmp_path / "live", tmp_path / "again")
 
 
@@ -82,13 +85,13 @@ def few_flushes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("few_flushes")
-@pytest.mark.parametrize("stopped_cleanly", [True, False])
+@pytest.mark.parametrize("kills", [(), (22, KILLED), (KILLED,)])
 def test_counters_are_as_complete_as_the_ledgers(
-    reader: HistoryReader, tmp_path: Path, stopped_cleanly: bool
+    reader: HistoryReader, tmp_path: Path, kills: tuple[int, ...]
 ) -> None:
-    live(reader, tmp_path / "live", stops=(20, 57), stopped_cleanly=stopped_cleanly)
+    live(reader, tmp_path / "live", stops=(22, KILLED), kills=kills)
     with read_only(tmp_path / "live") as ledger:
-        assert (ledger.note(SKIPS_SEQ) == ledger.seq) is stopped_cleanly
+        assert (ledger.note(SKIPS_SEQ) == ledger.seq) is (kills == ())
     same(tmp_path / "live", tmp_path / "again")
 
 
@@ -96,7 +99,7 @@ def test_what_is_told_of_reality_is_taken_over(reader: HistoryReader, tmp_path: 
     """A model with other parameters holds where it held."""
     quick = Reality(value=ValueModel(window_blocks=3))
     assert REALITY.as_told(quick.canonical) == quick
-    live(reader, tmp_path / "live", stops=(20, 40, BLOCKS), realities=(REALITY, quick, REALITY))
+    live(reader, tmp_path / "live", stops=(20, 40, LAST), realities=(REALITY, quick, REALITY))
     same(tmp_path / "live", tmp_path / "again")
     with read_only(tmp_path / "live") as ledger:
         assert [seq for seq, _ in plan_as(ledger, 10).eras] == [1, 21, 41]
