@@ -220,6 +220,13 @@ def test_what_cannot_be_known_is_said(
     assert "7 of 7 blocks were fetched after their time" in shown.words
 
 
+def test_a_history_without_blocks_is_told(tmp_path: Path, dexarb: Dexarb) -> None:
+    config = configure(tmp_path, *STRATEGIES).config
+    told = dexarb("replay", record(tmp_path / "data", scene()[0], []), "-c", config)
+    assert told.code == 3
+    assert "has no blocks yet" in told.err
+
+
 def test_the_sample_ranks_eight_strategies(dexarb: Dexarb, tmp_path: Path) -> None:
     found = dexarb("replay", "--sample", "--json").json
     assert len(found["strategies"]) == 8

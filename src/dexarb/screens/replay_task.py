@@ -71,13 +71,15 @@ def _entries(
     reader: HistoryReader, asked: BlocksAsked
 ) -> tuple[Keyframe, tuple[int, int], tuple[int, int]]:
     """The keyframe to begin at; the first entry to trade on, and the last; their blocks."""
+    oldest = first_keyframe(reader)
+    if reader.last_seq == oldest.seq:
+        raise StoreError(reader.folder, "has no blocks yet", "Wait for the collector's first")
     is_whole = (asked.first, asked.last, asked.count) == (None, None, None)
     begin, end = blocks_of(reader, asked.first, asked.last)
     wanted = span(reader, first=begin, last=end, count=asked.count)
     blocks = wanted.first, wanted.last
     if is_whole:  # as it was received, from the very first entry on
-        first = first_keyframe(reader)
-        return first, (first.seq + 1, reader.last_seq), blocks
+        return oldest, (oldest.seq + 1, reader.last_seq), blocks
     return first_market(wanted), seqs_of(wanted), blocks
 
 
