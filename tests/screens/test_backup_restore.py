@@ -12,6 +12,7 @@ from msgspec import structs
 
 from dexarb.config.paths import config_paths
 from dexarb.core.block import BlockUpdate
+from dexarb.core.trade import StrategyHash
 from dexarb.store import backup_folder
 from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
@@ -19,6 +20,7 @@ from dexarb.store.history_writer import HistoryWriter
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.snapshot import read_state
+from dexarb.store.trials import TrialKind, record_trial, register_of
 from tests.support.command import Dexarb
 from tests.support.recorded import record
 from tests.support.scenes import STRATEGIES, scene
@@ -126,6 +128,27 @@ def test_a_trader_goes_on_from_a_copy_as_if_nothing_had_been(
     assert dexarb("restore", "../one/copy", "-c", "paper_trading.toml").code == 0
     before = digest(other.ledger)
     assert go_on(other, updates[half:]) == go_on(world, updates[half:]) != before
+
+
+def test_what_was_tried_goes_along_and_is_never_forgotten(
+    run: World, dexarb: Dexarb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tried(config: str, at: int) -> bytes:
+        hashes = [StrategyHash(config)]
+        record_trial(run.history, TrialKind.SWEEP, hashes, first_block=1, last_block=2, at=at)
+        return register_of(run.history).read_bytes()
+
+    before = tried("a" * 16, 1)
+    dexarb("backup", BACKUP)
+    elsewhere = run.folder / "another machine"
+    elsewhere.mkdir()
+    with monkeypatch.context() as there:
+        there.chdir(elsewhere)
+        assert dexarb("restore", Path("..") / BACKUP).code == 0
+        assert register_of(Run(elsewhere).history).read_bytes() == before
+    since = tried("b" * 16, 2)
+    assert dexarb("restore", BACKUP, "--force").code == 0
+    assert register_of(run.history).read_bytes() == since
 
 
 def test_nothing_is_overwritten_and_with_force_nothing_is_lost(run: World, dexarb: Dexarb) -> None:

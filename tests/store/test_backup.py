@@ -45,7 +45,7 @@ def history(recorded: Path, tmp_path: Path) -> Path:
 
 def source(history: Path, ledger: Path | None = None) -> Source:
     homes = {history: "history", **({ledger: "ledger.sqlite"} if ledger else {})}
-    return Source([], None, ledger, history, homes)
+    return Source([], None, ledger, history, None, homes)
 
 
 def entries(history: Path) -> list[object]:

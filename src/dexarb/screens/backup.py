@@ -19,6 +19,7 @@ from dexarb.store.backup import BackupRun, Source
 from dexarb.store.backup_folder import Backup
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.snapshot import read_state
+from dexarb.store.trials import register_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +77,7 @@ def _source(files: RunFiles) -> Source:
         )
     history = files.history(folder)
     there = [each for each in (files.state, files.ledger) if each.path in (state, ledger)]
-    homes = {each.path: each.home for each in (*files.settings, *there, history)}
-    return Source([each.path for each in files.settings], state, ledger, folder, homes)
+    trials = files.history(register_of(folder))
+    homes = {each.path: each.home for each in (*files.settings, *there, history, trials)}
+    register = trials.path if trials.path.exists() else None
+    return Source([each.path for each in files.settings], state, ledger, folder, register, homes)

@@ -111,8 +111,8 @@ class AllVerdicts(Answer):
         found = self.found
         size = counted(found.family_size, "configuration")
         head = (
-            f"Block {found.block}, {counted(found.selection.days, 'whole day')}; {size} of this"
-            f" family tried in {counted(found.trials, 'registered trial')}"
+            f"Block {found.block}, {counted(found.selection.days, 'whole day')}; {size} tried in"
+            f" this family ({counted(found.trials, 'trial')} in the register)"
         )
         if not found.strategies:
             return Group(Text(head), Text("No strategies yet.", style="yellow"))

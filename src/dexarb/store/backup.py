@@ -31,6 +31,7 @@ from dexarb.store.segment import (
     list_segments,
     write_manifest,
 )
+from dexarb.store.trials import REGISTER_FILE
 
 PARTIAL_SUFFIX = ".partial"
 ROOM = 1.02
@@ -40,17 +41,18 @@ ROOM = 1.02
 @dataclass(frozen=True, slots=True)
 class Source:
     """What a backup is made of. settings: the paper trader's file first. homes: of each path, see
-    `Item`. ledger, state: None where there is none yet."""
+    `Item`. ledger, state, register: None where there is none yet."""
 
     settings: Sequence[Path]
     state: Path | None
     ledger: Path | None
     history: Path
+    register: Path | None
     homes: Mapping[Path, str]
 
     def size(self) -> int:
         """Bytes, about. Raises StoreError."""
-        files = [*self.settings, *filter(None, (self.state, self.ledger))]
+        files = [*self.settings, *filter(None, (self.state, self.ledger, self.register))]
         with disk_errors(self.history, "cannot be read"):
             total = sum(each.stat().st_size for each in files)
             for folder, _, names in os.walk(self.history):
@@ -117,6 +119,9 @@ class BackupRun:
         with disk_errors(folder, "cannot be written"):
             (folder / self._place).mkdir(mode=0o700, parents=True)
         self._note("history", self._place, source.history)
+        if source.register is not None:
+            self._copy_small(source.register, f"history/{REGISTER_FILE}")
+            self._note("trials", f"history/{REGISTER_FILE}", source.register)
         return list_segments(source.history)
 
     def copy(self, segments: Sequence[HistorySegment]) -> Iterator[None]:

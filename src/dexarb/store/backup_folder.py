@@ -7,6 +7,7 @@
     pool_state.json            the collector's state
     ledger.sqlite              the books, as one file without a log of its own
     history/<chain id>/…       as docs/history-format.md describes it
+    history/trials.jsonl       what was ever tried
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from dexarb.store.files import disk_errors, replace_file, write_all
 
 BACKUP_SCHEMA = 1
 LIST = "backup.json"
-Kind = Literal["paper", "settings", "state", "ledger", "history"]
+Kind = Literal["paper", "settings", "state", "ledger", "history", "trials"]
 _CHUNK = 1 << 20
 _REMEDY = "Use another backup"
 

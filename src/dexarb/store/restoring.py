@@ -23,6 +23,7 @@ from dexarb.store.ledger_copy import whole_ledger
 from dexarb.store.ledger_db import LOCK_SUFFIX
 from dexarb.store.locking import WriterLock
 from dexarb.store.snapshot import read_state
+from dexarb.store.trials import read_register
 
 STAGED_SUFFIX, KEPT_SUFFIX = ".restoring", ".before-restore"
 LEDGER_LOGS = ("-wal", "-shm")
@@ -112,7 +113,7 @@ def restore(
     wanted = {
         item: place
         for item, place in places.items()
-        if not _has_content_of(place, source / item.place)
+        if not _stays(item, place) and not _has_content_of(place, source / item.place)
     }
     in_the_way = [str(place) for place in wanted.values() if os.path.lexists(place)]
     if in_the_way and not force:
@@ -147,6 +148,11 @@ def restore(
     return Restored(backup, {place: item for item, place in places.items()}, kept, found)
 
 
+def _stays(item: Item, place: Path) -> bool:
+    """What was tried since the backup was made has been tried."""
+    return item.kind == "trials" and place.exists()
+
+
 def _has_content_of(place: Path, copy: Path) -> bool:
     """Of small files alone: a ledger or history that is there may be in use."""
     if copy.suffix != ".toml" or not place.is_file():
@@ -167,6 +173,8 @@ def _look_into(backup: Backup, source: Path, staged: Mapping[Item, Path]) -> His
             if found.problems:
                 raise StoreError(shown, f"is damaged: {found.problems[0]}", "Use another backup")
             _expect_chain(shown, reader.manifest.chain_id, backup)
+        elif item.kind == "trials":
+            read_register(path)
         elif item.kind == "state":
             _expect_chain(shown, read_state(path).chain_id, backup)
     for item, path in staged.items():
