@@ -68,7 +68,13 @@ setup-demo:
 setup-test:
 	@$(MAKE) --no-print-directory -j2 .venv/test.done node_modules/.done
 
-demo: setup-demo
+# Who signs needs more than who watches.
+.venv/live.done: requirements-live.txt .venv/base.done
+	@echo "setup: Python packages for dexarb-bot"
+	@$(PIP) install --no-compile --require-hashes -r requirements-live.txt
+	@touch $@
+
+demo: setup-demo $(if $(findstring --live,$(ARGS)),.venv/live.done)
 	@$(BIN)/dexarb demo $(ARGS)
 
 test: setup-test
@@ -100,6 +106,7 @@ lint: setup-test
 lock: setup-test
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes -q -o requirements.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra live --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes -q -c requirements.txt -o requirements-live.txt
 	@$(BIN)/uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes -q -c requirements.txt -o requirements-test.txt
 	@$(BIN)/uv pip compile --group mutate --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes -q -o requirements-mutate.txt
 	@$(BIN)/uv pip compile --group study --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes -q -o requirements-study.txt

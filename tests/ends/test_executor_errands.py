@@ -12,14 +12,16 @@ from dexarb.apps import executor_errands
 from dexarb.config.live import load_live
 from dexarb.core.token import Address
 from dexarb.demo.artifacts import contract
+from dexarb.demo.bot import ETHER, STRATEGY, bot_file
 from dexarb.demo.mining import TransactionRequest
 from dexarb.ends.executor_contract import NATIVE_COIN
 from dexarb.ends.live.keys import Signer, new_key, open_key
 from dexarb.errors import InputError, TransactionRefused
 from tests.support.live import Live, live
-from tests.support.live_bot import ETHER, PASSWORD, STRATEGY, bot_file
 
 pytestmark = pytest.mark.e2e
+
+PASSWORD = "an owner's pass phrase"
 
 
 class Household:
@@ -34,7 +36,7 @@ class Household:
         self.operator = new_key(self.operator_key, PASSWORD)
         self.owner: Signer = open_key(self.owner_key, PASSWORD)
         self.config.write_text(
-            bot_file(run.folder, self.operator_key, NATIVE_COIN, self.owner.address) + STRATEGY
+            bot_file(NATIVE_COIN, self.owner.address, "http://127.0.0.1:1") + STRATEGY
         )
 
     async def endow(self) -> None:
@@ -46,7 +48,7 @@ class Household:
         usdc = run.driver.world.tokens["USDC"]
         pay = contract("ERC20PresetFixedSupply")["transfer"].call(self.owner.address, 5_000 * 10**6)
         request = TransactionRequest("stock", deployer, usdc.address, pay, 100_000, 0)
-        run.driver.follow(await run.driver._miner.mine([request]))
+        await run.driver.mine([request])
         await run.rpc.call("evm_setAutomine", True)
 
     @property

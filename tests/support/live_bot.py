@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -11,22 +10,23 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from dexarb.core.sending import Signed
-from dexarb.core.token import Address
-from dexarb.demo.artifacts import contract
-from dexarb.demo.mining import Mined, TransactionRequest
+from dexarb.demo.bot import DemoBot, settle_in
+from dexarb.demo.mining import Mined
 from dexarb.demo.relay import Relay
-from dexarb.ends.executor_contract import deploy_data
-from dexarb.ends.live.keys import new_key
 from dexarb.errors import StoreError
 from dexarb.store.journal import JournalReader
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.totals import read_totals
 from tests.support.live import Live, live
 
-PASSWORD = "planted-pass-phrase"
-ETHER = 10**18
-STOCK_USD = 200_000
-
+WIDE = {
+    "daily_loss_usd": 100_000,
+    "daily_gas_usd": 100_000,
+    "max_reverts_in_a_row": 1_000,
+    "max_open_usd": 100_000,
+    "max_trade_usd": 10_000,
+}
+"""Limits that no test reaches by accident."""
 STRATEGY = """
 [[strategy]]
 name = "Live"
@@ -44,11 +44,10 @@ deadline_blocks = 2
 class LiveBot:
     """Mutable: a chain with traders, a relay, and a bot that may be started and killed."""
 
-    def __init__(self, run: Live, relay: Relay, executor: Address, operator: Address) -> None:
-        self.run, self.relay, self.executor, self.operator = run, relay, executor, operator
-        self.config = run.folder / "live.toml"
-        self.journal = run.folder / "data" / "live" / "journal.sqlite"
-        self.ledger = run.folder / "data" / "live" / "ledger.sqlite"
+    def __init__(self, run: Live, relay: Relay, bot: DemoBot) -> None:
+        self.run, self.relay = run, relay
+        self.executor, self.operator = bot.executor, bot.operator
+        self.config, self.journal, self.ledger = bot.config, bot.journal, bot.ledger
         self.said = run.folder / "bot.said"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -59,7 +58,7 @@ class LiveBot:
                 [program, "--config", str(self.config), *options],
                 stdout=said,
                 stderr=said,
-                env=os.environ | {"NO_COLOR": "1", "BOT_PASSWORD": PASSWORD},
+                env=os.environ | {"NO_COLOR": "1"},
             )
 
     def kill(self) -> None:
@@ -132,71 +131,20 @@ async def live_bot(
 ) -> AsyncIterator[LiveBot]:
     relay = Relay()
     async with live(folder, seed=seed) as run:
-        key = folder / "keys" / "operator.json"
-        operator = new_key(key, PASSWORD)
-        world, miner = run.driver.world, run.driver._miner
-        deployer = world.accounts.deployer
-        data = deploy_data(deployer, [operator])
-        created = await miner.mine(
-            [TransactionRequest("executor", deployer, None, data, 4_000_000, 0)]
-        )
-        run.driver.follow(created)
-        (executor,) = created.created()
-        await run.rpc.call("anvil_setBalance", operator, hex(1_000 * ETHER))
-        payments = []
-        for plan in world.plan.tokens:
-            token = world.tokens[plan.symbol]
-            amount = round(STOCK_USD / plan.price_usd * 10**token.decimals)
-            pay = contract("ERC20PresetFixedSupply")["transfer"].call(executor, amount)
-            payments.append(TransactionRequest("stock", deployer, token.address, pay, 100_000, 0))
-        run.driver.follow(await miner.mine(payments))
         relay.start()
-        bot = LiveBot(run, relay, executor, operator)
-        bot.config.write_text(bot_file(folder, key, executor, deployer, relay.url) + strategy)
+        settled = await settle_in(
+            run.driver,
+            run.rpc,
+            folder,
+            relay,
+            strategy=strategy,
+            limits=WIDE,
+            max_state_age_secs=600,
+        )
+        bot = LiveBot(run, relay, settled)
         try:
             yield bot
         finally:
             if bot.running:
                 bot.kill()
             relay.stop()
-
-
-def bot_file(
-    folder: Path, key: Path, executor: Address, owner: Address, way: str = "http://127.0.0.1:1"
-) -> str:
-    """live.toml without strategies."""
-    general = {
-        "state_file": "data/pool_state.json",
-        "ledger_file": "data/live/ledger.sqlite",
-        "log_dir": "logs",
-        "metrics_interval_secs": 10,
-        "max_state_age_secs": 600,
-    }
-    live_table = {
-        "armed": True,
-        "executor": executor,
-        "owner": owner,
-        "journal_file": "data/live/journal.sqlite",
-        "collector": "collector.toml",
-    }
-    limits: dict[str, object] = {
-        "daily_loss_usd": 100_000,
-        "daily_gas_usd": 100_000,
-        "max_reverts_in_a_row": 1_000,
-        "max_open_usd": 100_000,
-        "max_trade_usd": 10_000,
-        "max_state_age_secs": 600,
-    }
-    tables: list[tuple[str, dict[str, object]]] = [
-        ("[general]", general),
-        ("[live]", live_table),
-        ("[limits]", limits),
-        ("[[lane]]", {"key_file": str(key.relative_to(folder)), "password_env": "BOT_PASSWORD"}),
-        ("[[way]]", {"name": "relay", "url": way}),
-    ]
-    lines = [
-        line
-        for header, values in tables
-        for line in ("", header, *(f"{name} = {json.dumps(each)}" for name, each in values.items()))
-    ]
-    return "\n".join(lines) + "\n"

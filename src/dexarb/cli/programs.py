@@ -43,6 +43,10 @@ def demo(
             help=f"Strategies to trade with; else those of {PAPER_TOML}, else the program's own.",
         ),
     ] = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="dexarb-bot too: armed, funded, live beside its paper twin."),
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Run everything on an embedded chain: a node, real contracts, traders, both processes."""
@@ -54,6 +58,7 @@ def demo(
         blocks=blocks,
         seed=seed,
         interval_s=interval,
+        live=live,
         as_json=as_json,
     )
 

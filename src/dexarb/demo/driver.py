@@ -111,6 +111,12 @@ class Driver:
             actor.observe(mined)
         return mined
 
+    async def mine(self, requests: Sequence[TransactionRequest]) -> Mined:
+        """A block of these alone. Raises as `step`."""
+        mined = await self._miner.mine(requests)
+        self.follow(mined)
+        return mined
+
     def follow(self, mined: Mined) -> None:
         """Take a block into both markets."""
         self.market.apply(mined.update)

@@ -17,9 +17,11 @@ from rich.text import Text
 from dexarb.demo.settings import Files
 from dexarb.demo.watch import Progress
 from dexarb.screens.answer import Answer
+from dexarb.screens.bot_status import BotStatus
 from dexarb.screens.console import unbroken
 from dexarb.screens.fitting import fitting
 from dexarb.screens.tables import best, spread_table, strategy_table
+from dexarb.study.live_results import LiveResults
 
 LOOK_FURTHER = {
     "spreads": "the market",
@@ -127,13 +129,18 @@ def tables(
 
 @dataclass(frozen=True, slots=True)
 class Finished(Answer):
-    """The last table, where everything is, and what to ask next."""
+    """The last table, where everything is, and what to ask next. live: of the bot, where one
+    traded."""
 
     progress: Progress
     files: Files
+    live: LiveResults | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return self.progress.as_json(self.files)
+        found = self.progress.as_json(self.files)
+        return (
+            found if self.live is None else found | {"live": BotStatus(self.live, None).as_json()}
+        )
 
     def render(self) -> RenderableType:
         paths = {
@@ -142,7 +149,8 @@ class Finished(Answer):
             "logs": self.files.logs,
         }
         lines = [unbroken((f"{what:<8}", "dim"), str(path)) for what, path in paths.items()]
-        return Group(*tables(self.progress), *lines, Text(""), *_next(self.files))
+        bot = [] if self.live is None else [Text(""), BotStatus(self.live, None).render(), Text("")]
+        return Group(*tables(self.progress), *bot, *lines, Text(""), *_next(self.files))
 
 
 def look_inside(files: Files) -> str:

@@ -25,10 +25,12 @@ from dexarb.config.paths import CONFIG_FOLDER
 from dexarb.config.shipped_files import CLASSIC_STRATEGIES
 from dexarb.demo.anvil import start_anvil
 from dexarb.demo.artifacts import require_packages
+from dexarb.demo.bot import DemoBot, settle_in
 from dexarb.demo.driver import Driver
 from dexarb.demo.guardian import Guarded, start_guarded
 from dexarb.demo.live_table import Finished, LiveTable, look_inside
 from dexarb.demo.npm import anvil_binary
+from dexarb.demo.relay import Relay
 from dexarb.demo.settings import Files, is_ours, write_settings
 from dexarb.demo.stages import Stages
 from dexarb.demo.watch import Watch
@@ -55,9 +57,11 @@ def run(
     blocks: int | None,
     seed: int,
     interval_s: float,
+    live: bool,
     as_json: bool,
 ) -> int:
     """Run until `blocks` or a signal. paper_config: None for the strategies that come with us.
+    live: dexarb-bot trades as well, armed, with money of that chain.
 
     Returns the exit code; raises MissingTool, ConfigError.
     """
@@ -70,7 +74,7 @@ def run(
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     console = plain_console(stderr=True)
     return asyncio.run(
-        Demo(folder, strategies, blocks, seed, interval_s, signals, console).run(as_json)
+        Demo(folder, strategies, blocks, seed, interval_s, signals, console).run(as_json, live=live)
     )
 
 
@@ -95,8 +99,10 @@ class Demo:
         self._signals = signals
         self._console = console
         self._stages = Stages(console)
+        self._relay = Relay()
 
-    async def run(self, as_json: bool) -> int:
+    async def run(self, as_json: bool, *, live: bool) -> int:
+        bot: DemoBot | None = None
         with ExitStack() as running:
             stages = self._stages
             running.enter_context(_claim(self._folder))
@@ -127,17 +133,25 @@ class Demo:
                     endpoint=node.ws_url,
                     paper_config=self._paper_config,
                 )
+                if live:
+                    self._relay.start()
+                    running.callback(self._relay.stop)
+                    async with stages.during("deploying and funding the bot's executor"):
+                        bot = await settle_in(driver, rpc, self._folder, self._relay)
+                programs: dict[str, tuple[Path, tuple[str, ...]]] = {
+                    "data-collector": (files.collector, ()),
+                    "paper-trading": (files.paper, ()),
+                }
+                if bot is not None:
+                    programs["dexarb-bot"] = bot.config, ("--live", "--unproven")
                 children = {
-                    name: running.enter_context(_start(name, config, files))
-                    for name, config in (
-                        ("data-collector", files.collector),
-                        ("paper-trading", files.paper),
-                    )
+                    name: running.enter_context(_start(name, config, files, *options))
+                    for name, (config, options) in programs.items()
                 }
                 watch = Watch(files, driver.market.block.number)
-                async with stages.during("starting data-collector and paper-trading"):
+                async with stages.during(f"starting {' and '.join(children)}"):
                     await self._until(
-                        lambda: self._signals.stopping or watch.ready(), children, files
+                        lambda: self._signals.stopping or watch.ready(bot), children, files
                     )
                 if self._signals.stopping:
                     return self._interrupted()
@@ -145,12 +159,15 @@ class Demo:
                 await self._drive(driver, watch, children, files)
                 async with stages.during("settling the last blocks"):
                     await self._until(
-                        lambda: watch.progress(driver.market).caught_up, children, files
+                        lambda: watch.progress(driver.market).caught_up and watch.took_all(bot),
+                        children,
+                        files,
                     )
                 for child in reversed(children.values()):
                     child.stop()
                 progress = watch.progress(driver.market)
-        return show(Finished(progress, files), as_json=as_json)
+        results = bot.results() if bot is not None else None
+        return show(Finished(progress, files, results), as_json=as_json)
 
     def _interrupted(self) -> int:
         self._stages.say("interrupted before the first block")
@@ -167,7 +184,7 @@ class Demo:
                 if self._blocks is not None and progress.blocks >= self._blocks:
                     break
                 _check(children)
-                await driver.step(self._timestamp(driver))
+                await driver.step(self._timestamp(driver), self._relay.take())
                 due += self._interval_s
                 progress = watch.progress(driver.market)
                 table.show(progress)
@@ -190,13 +207,16 @@ class Demo:
             await asyncio.sleep(POLL_S)
 
 
-def _start(name: str, config: Path, files: Files) -> Guarded:
+def _start(name: str, config: Path, files: Files, *options: str) -> Guarded:
     """One of our programs, its standard error kept beside its logs."""
     program = Path(sys.executable).with_name(name)
     files.logs.mkdir(parents=True, exist_ok=True)
     with (files.logs / f"{name}.stderr").open("wb") as errors:
         return start_guarded(
-            [program, "--config", config], stdout=errors, stderr=errors, env=dict(os.environ)
+            [program, "--config", config, *options],
+            stdout=errors,
+            stderr=errors,
+            env=dict(os.environ),
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from dexarb.core.market import Market
 from dexarb.core.token import Address
+from dexarb.demo.bot import DemoBot
 from dexarb.demo.settings import Files
 from dexarb.errors import StoreError
 from dexarb.store.snapshot import State, read_state
@@ -52,13 +53,20 @@ class Watch:
         self._files = files
         self._first = first
 
-    def ready(self) -> bool:
-        """Whether the collector has the pools and the paper trader its strategies."""
+    def ready(self, bot: DemoBot | None = None) -> bool:
+        """Whether the collector has the pools and the traders their strategies."""
+        ledgers = [self._files.ledger, *([bot.ledger] if bot else [])]
         try:
             read_state(self._files.state)
-            return read_totals(self._files.ledger).is_trading
+            return all(read_totals(ledger).is_trading for ledger in ledgers)
         except StoreError:
             return False
+
+    def took_all(self, bot: DemoBot | None) -> bool:
+        """Whether the bot's ledger has every entry of the history."""
+        if bot is None:
+            return True
+        return read_totals(bot.ledger).seq >= read_state(self._files.state).seq
 
     def progress(self, market: Market) -> Progress:
         """market: the driver's own, which is the chain's newest block."""

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.config.live import load_live
+from dexarb.core.sending import Twin
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
@@ -18,6 +19,8 @@ from dexarb.store.journal import bot_of
 from dexarb.study.live_results import LiveResults, Optimism, read_results
 
 SHOWN = 8
+MOST_PERCENT = 1_000
+"""Beyond that a percentage tells how little life paid, and nothing of paper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class BotStatus(Answer):
         parts: list[RenderableType] = [_headline(self), Text(_sums(found))]
         if found.lanes:
             parts.append(_lanes(found))
+        if found.latest:
+            parts.append(_twins(found))
         parts.append(Text(said_of(found.optimism)))
         kinds = ", ".join(f"{count} {kind}" for kind, count in found.differences.items())
         parts.append(Text(f"Twins: {found.twins}, {kinds or 'no difference'}"))
@@ -88,14 +93,17 @@ def answer(config_path: Path) -> BotStatus:
 
 
 def said_of(found: Optimism) -> str:
-    """How far paper was off, in one line."""
+    """How far paper was off, in one line: in percent of what life paid, where that says anything,
+    and in USD."""
     if not found.trades:
         return "Nothing to compare with paper yet."
-    if found.percent is None:
-        return f"Paper said {usd(found.total)} USD; life paid nothing."
     way = "too good" if found.total > 0 else "too bad"
+    percent = found.percent
+    how_much = f"{usd(abs(found.total))} USD"
+    if percent is not None and abs(percent) <= MOST_PERCENT:
+        how_much = f"{abs(percent):.1f} % ({how_much})"
     shares = ", ".join(
-        f"{100 * abs(value) / abs(found.live):.1f} {name}"
+        f"{usd(value)} {name}"
         for name, value in (
             ("place", found.place),
             ("delay", found.delay),
@@ -104,7 +112,7 @@ def said_of(found: Optimism) -> str:
         )
         if value
     )
-    return f"Paper was {abs(found.percent):.1f} % {way} over {counted(found.trades, 'trade')}" + (
+    return f"Paper was {how_much} {way} over {counted(found.trades, 'trade')}" + (
         f": {shares}." if shares else "."
     )
 
@@ -133,3 +141,30 @@ def _lanes(found: LiveResults) -> RenderableType:
         blocks = f"{lane.blocks / lane.landed:.1f}" if lane.landed else "-"
         table.add_row(lane.lane, str(lane.signed), str(lane.landed), str(lane.filled), blocks)
     return table
+
+
+def _twins(found: LiveResults) -> RenderableType:
+    table = plain_table("Live beside its twin, behind the same transactions", "block")
+    for name in ("place", "live", "net USD", "twin", "net USD", "difference"):
+        table.add_column(name, justify="right")
+    for each in found.latest:
+        twin = each.twin
+        table.add_row(
+            str(each.block.number),
+            str(each.place),
+            each.live.status,
+            usd(each.live.net_micro_usd),
+            twin.status if twin else "?",
+            usd(twin.net_micro_usd) if twin else "?",
+            _how_far(each),
+        )
+    return table
+
+
+def _how_far(each: Twin) -> str:
+    """Of the amounts, and of the gas."""
+    if each.twin is None:
+        return each.difference
+    wei = each.live.amount_out - each.twin.amount_out
+    gas = 100 * (each.live.gas_used - each.twin.gas_used) / max(each.twin.gas_used, 1)
+    return f"{wei} wei, {gas:+.1f} % gas"

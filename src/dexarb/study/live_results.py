@@ -24,6 +24,8 @@ from dexarb.core.trade import DecisionId, Fill, FillStatus
 from dexarb.store.journal import JournalReader
 from dexarb.store.ledger_reader import read_only
 
+LATEST = 8
+
 
 class LaneResults(NamedTuple):
     """An account. signed: transactions, replacements included. landed: in a block. blocks: from
@@ -61,7 +63,8 @@ class Optimism(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class LiveResults:
     """armed: whether anything new is sent. reason: why not. sent: decisions that were signed.
-    dropped: decisions that never were, by reason. differences: of twins, but for NONE.
+    dropped: decisions that never were, by reason. differences: of twins, but for NONE. latest: the
+    newest of these, the oldest first.
     """
 
     armed: bool
@@ -78,6 +81,7 @@ class LiveResults:
     twins: int
     differences: Mapping[Difference, int]
     optimism: Optimism
+    latest: Sequence[Twin] = ()
     avoided: Mapping[str, str] = field(default_factory=dict)
     rehearsed: Sequence[Rehearsed] = ()
 
@@ -144,6 +148,7 @@ def results(
             twin.difference for twin in standing if twin.difference is not Difference.NONE
         ),
         optimism=_optimism(standing, papers, fills),
+        latest=standing[-LATEST:],
         avoided=avoided,
         rehearsed=rehearsed,
     )

@@ -1,0 +1,155 @@
+"""A bot of ours on the embedded chain: its executor, key and file, and a relay to the builder."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dexarb.chain.rpc import Rpc
+from dexarb.core.token import Address
+from dexarb.demo.artifacts import contract
+from dexarb.demo.driver import Driver
+from dexarb.demo.mining import TransactionRequest
+from dexarb.demo.relay import Relay
+from dexarb.demo.settings import MARK
+from dexarb.ends.executor_contract import deploy_data
+from dexarb.ends.live.keys import OWNER_ONLY, new_key
+from dexarb.store.files import disk_errors
+from dexarb.study.live_results import LiveResults, read_results
+
+ETHER = 10**18
+GAS_ETHER = 1_000
+STOCK_USD = 20_000
+"""Of every token."""
+GAS = 4_000_000
+
+STRATEGY = """
+[[strategy]]
+name = "Live"
+pairs = ["WETH/USDC", "WMATIC/USDC", "WBTC/WETH", "WBTC/USDC", "WMATIC/WETH"]
+min_profit_usd = 1.0
+min_expected_usd = -1000.0        # a chain this young has no evidence of anybody's chances
+max_trade_size_usd = 5000.0
+max_slippage_percent = 100.0      # the gas is spent by then: a small gain beats a revert
+max_gas_gwei = 1000
+priority_fee_gwei = 60.0
+deadline_blocks = 2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoBot:
+    """Where everything of it lies on the disk and on the chain."""
+
+    config: Path
+    journal: Path
+    ledger: Path
+    key: Path
+    executor: Address
+    operator: Address
+
+    def results(self) -> LiveResults:
+        """Raises StoreError while there are none."""
+        return read_results(self.journal, self.ledger)
+
+
+LIMITS = {
+    "daily_loss_usd": 100,
+    "daily_gas_usd": 50,
+    "max_reverts_in_a_row": 50,
+    "max_trade_usd": 5_100,
+    "max_open_usd": 20_000,
+}
+
+
+async def settle_in(
+    driver: Driver,
+    rpc: Rpc,
+    folder: Path,
+    relay: Relay,
+    *,
+    strategy: str = STRATEGY,
+    limits: Mapping[str, object] = LIMITS,
+    max_state_age_secs: int = 10,
+) -> DemoBot:
+    """Make the bot's key, deploy its executor and fund it, and write live.toml into a folder that
+    has the settings of a run. Raises RpcError, TransportError, StoreError, MissingTool."""
+    password, key = folder / "keys" / "password", folder / "keys" / "operator.json"
+    with disk_errors(password, "cannot be written"):
+        password.parent.mkdir(parents=True, exist_ok=True)
+        key.unlink(missing_ok=True)
+        password.touch(mode=OWNER_ONLY)
+        password.chmod(OWNER_ONLY)
+        password.write_text(secrets.token_hex(16))
+    operator = new_key(key, password.read_text())
+    owner = driver.world.accounts.deployer
+    executor = await _deploy(driver, owner, operator)
+    await rpc.call("anvil_setBalance", operator, hex(GAS_ETHER * ETHER))
+    bot = DemoBot(
+        folder / "live.toml",
+        folder / "data" / "live" / "journal.sqlite",
+        folder / "data" / "live" / "ledger.sqlite",
+        key,
+        executor,
+        operator,
+    )
+    text = bot_file(executor, owner, relay.url, limits, max_state_age_secs)
+    bot.config.write_text(text + strategy)
+    return bot
+
+
+async def _deploy(driver: Driver, owner: Address, operator: Address) -> Address:
+    world = driver.world
+    data = deploy_data(owner, [operator])
+    made = await driver.mine([TransactionRequest("executor", owner, None, data, GAS, 0)])
+    (executor,) = made.created()
+    payments = []
+    for plan in world.plan.tokens:
+        token = world.tokens[plan.symbol]
+        amount = round(STOCK_USD / plan.price_usd * 10**token.decimals)
+        pay = contract("ERC20PresetFixedSupply")["transfer"].call(executor, amount)
+        payments.append(TransactionRequest("stock", owner, token.address, pay, 100_000, 0))
+    await driver.mine(payments)
+    return executor
+
+
+def bot_file(
+    executor: Address,
+    owner: Address,
+    way: str,
+    limits: Mapping[str, object] = LIMITS,
+    max_state_age_secs: int = 10,
+) -> str:
+    """live.toml without strategies."""
+    tables: list[tuple[str, Mapping[str, object]]] = [
+        (
+            "[general]",
+            {
+                "state_file": "data/pool_state.json",
+                "ledger_file": "data/live/ledger.sqlite",
+                "log_dir": "logs",
+                "metrics_interval_secs": 10,
+                "max_state_age_secs": max_state_age_secs,
+            },
+        ),
+        (
+            "[live]",
+            {
+                "armed": True,
+                "executor": executor,
+                "owner": owner,
+                "journal_file": "data/live/journal.sqlite",
+                "collector": "collector.toml",
+            },
+        ),
+        ("[[lane]]", {"key_file": "keys/operator.json", "password_file": "keys/password"}),
+        ("[[way]]", {"name": "relay", "url": way}),
+        ("[limits]", {**limits, "max_state_age_secs": max_state_age_secs}),
+    ]
+    lines = [MARK + "."]
+    for header, values in tables:
+        lines += ["", header, *(f"{key} = {json.dumps(each)}" for key, each in values.items())]
+    return "\n".join(lines) + "\n"
