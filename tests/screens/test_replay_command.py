@@ -17,6 +17,7 @@ from dexarb.store.ledger_reader import read_only
 from dexarb.store.trials import Trial, read_register, register_of
 from dexarb.study.replay import replay
 from tests.support.command import Dexarb
+from tests.support.own_package import install
 from tests.support.recorded import record
 from tests.support.scenes import BOLD, CLOSES, OPENS, SHY, STRATEGIES, scene
 from tests.support.traded import World, configure, record_and_trade, strategy
@@ -165,6 +166,12 @@ def test_live_and_replay_are_compared(world: World, dexarb: Dexarb) -> None:
     shown = dexarb("replay", "--as-ledger", world.ledger)
     assert shown.code == 0
     assert "live equals replay" in shown.words
+    with sqlite3.connect(world.ledger) as connection:  # as before there was such a thing
+        connection.execute("UPDATE epochs SET reality = NULL")
+    connection.close()
+    older = dexarb("replay", "--as-ledger", world.ledger)
+    assert older.code == 0
+    assert "warning: the model of reality was not told in" in older.err
 
 
 def test_the_first_difference_is_named(world: World, dexarb: Dexarb) -> None:
@@ -269,3 +276,36 @@ def test_what_is_wrong_is_said(
     assert said in " ".join(done.err.replace("│", " ").split())
     assert done.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+OWN = """
+from dexarb import Choice
+
+
+class Eager:
+    def decide(self, market, opportunities, ledger):
+        return [Choice(each) for each in opportunities]
+"""
+
+
+def test_own_strategies_are_replayed_and_other_code_is_named(
+    world: World, dexarb: Dexarb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = world.folder / "packages"
+    packages.mkdir()
+    install(packages, "replay_own", OWN, {"replay_eager": "Eager"})
+    monkeypatch.syspath_prepend(packages)
+    own = strategy("Own").rstrip() + '\nkind = "replay_eager"\n'
+    configure(world.folder, own, strategy(BOLD))
+    found = dexarb("replay", world.history, "-c", world.config, "--json").json
+    assert {each["name"]: each["sent"] > 0 for each in found["strategies"]} == {
+        "Own": True,
+        BOLD: True,
+    }
+    again = dexarb("replay", "--as-ledger", found["ledger"], "--json")
+    assert again.json["ledger_digest"] == found["ledger_digest"]
+    assert again.err == ""
+    (packages / "replay_own.py").write_text(OWN + "# changed\n")
+    told = dexarb("replay", "--as-ledger", found["ledger"], "--json")
+    assert told.code == 0
+    assert 'warning: the code of "Own" was replay_own' in told.err.replace("-", "_")

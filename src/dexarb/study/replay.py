@@ -127,11 +127,14 @@ def plan_as(ledger: LedgerReader, otherwise_max_age_s: float) -> Plan:
 def unlike_models(ledger: LedgerReader) -> Mapping[str, tuple[str, str]]:
     """The models of reality that the ledger was traded in, at any time, and that are other ones in
     this program: what they are there, and here. Raises StoreError."""
-    return {
+    unlike = {
         model: pair
         for row in ledger.realities()
         for model, pair in REALITY.unlike(row.spec).items()
     }
+    if any(epoch.reality is None for epoch in ledger.epochs()):
+        unlike["the model of reality"] = "not told", "that of this program"
+    return unlike
 
 
 class Ends(NamedTuple):
