@@ -8,6 +8,7 @@ from it.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 _TINY = 1e-300
 _ENOUGH = 1e-14
@@ -46,9 +47,10 @@ def _fraction(x: float, a: float, b: float) -> float:
     return value
 
 
+@lru_cache(maxsize=1 << 14)
 def binomial_bounds(hits: int, trials: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Both ends of the Clopper-Pearson interval of a rate, of which each is missed with half of
-    1 - confidence at most."""
+    1 - confidence at most. Many strategies ask for the same."""
     tail = (1.0 - confidence) / 2
     low = 0.0 if hits == 0 else _solve(tail, hits, trials - hits + 1)
     high = 1.0 if hits == trials else _solve(1.0 - tail, hits + 1, trials - hits)
