@@ -51,7 +51,7 @@ def test_by_sender(history: Path, dexarb: Dexarb) -> None:
     assert rival["transactions"] == 7
     wrong = dexarb("rivals", history, "--by", "luck")
     assert wrong.code == 2
-    assert "neither target nor sender" in wrong.err
+    assert "none of target, sender, selector" in wrong.err
 
 
 def test_people_read_who_has_most_of_it(history: Path, dexarb: Dexarb) -> None:

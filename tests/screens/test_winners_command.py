@@ -16,6 +16,7 @@ from tests.support.recorded import record
 from tests.support.worlds.blocks import GWEI, transaction
 from tests.support.worlds.small_chain import CHEAP, DEAR, USDC, WETH, SmallChain, keyframe
 
+RUN = "0x12345678"
 BOT, BOT_TWO, ROUTER, CURVE, VAULT, SPAM, ONE, OTHER = (
     Address("0x" + byte * 20) for byte in ("b0", "b2", "50", "c0", "4a", "66", "51", "52")
 )
@@ -59,6 +60,7 @@ def with_traffic(update: BlockUpdate, *sent: Made, failed: Iterable[int] = ()) -
             effective_gas_price=each.effective_gas_price,
             gas_used=each.gas_used,
             succeeded=index not in failed,
+            selector=None if each.to == ROUTER else RUN,
         )
         for index, (each, _, _) in enumerate(sent)
     )
@@ -126,7 +128,16 @@ def test_by_sender(history: Path, dexarb: Dexarb) -> None:
     assert (other["sender"], other["transactions"]) == (OTHER, 3)
     wrong = dexarb("winners", history, "--by", "luck")
     assert wrong.code == 2
-    assert "neither target nor sender" in wrong.err
+    assert "none of target, sender, selector" in wrong.err
+
+
+def test_by_selector_where_calls_were_kept(history: Path, dexarb: Dexarb) -> None:
+    kept, unknown = dexarb("winners", history, "--by", "selector", "--json").json["winners"]
+    assert (kept["selector"], kept["arbitrages"], kept["transactions"]) == (RUN, 3, 4)
+    assert (unknown["selector"], unknown["targets"]) == (None, [ROUTER])
+    said = dexarb("winners", history, "--by", "selector")
+    assert f"{RUN} " in said.words
+    assert "unknown" in said.words
 
 
 def test_people_read_who_earns(history: Path, dexarb: Dexarb) -> None:

@@ -173,6 +173,8 @@ def test_the_files_have_the_documented_columns(tmp_path: Path) -> None:
             "gas_price": large,
             "success": "BOOLEAN",
             "transaction_type": small,
+            "nonce": large,
+            "selector": binary,
             "chain_id": large,
             "seq": large,
             "canonical": "BOOLEAN",

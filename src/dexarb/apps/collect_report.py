@@ -46,7 +46,11 @@ def log_forecast(config: CollectorConfig, rpc: Rpc, block_time_s: float) -> None
     """What a month of this will cost, while something can still be changed about it."""
     poll_s = config.settings.poll_interval_ms / 1000
     expected = expected_cost(
-        block_time_s, poll_s, pushes=rpc.can_subscribe, units=config.compute_units
+        block_time_s,
+        poll_s,
+        pushes=rpc.can_subscribe,
+        units=config.compute_units,
+        keep_calls=config.settings.keep_calls,
     )
     _log.info("forecast", block_time_s=round(block_time_s, 2), **asdict(expected))
     for name, budget in zip(rpc.names, config.budgets, strict=True):
@@ -60,11 +64,18 @@ def log_forecast(config: CollectorConfig, rpc: Rpc, block_time_s: float) -> None
 
 
 def expected_cost(
-    block_time_s: float, poll_s: float, *, pushes: bool, units: Mapping[str, int]
+    block_time_s: float,
+    poll_s: float,
+    *,
+    pushes: bool,
+    units: Mapping[str, int],
+    keep_calls: bool = False,
 ) -> Forecast:
     """Of one endpoint that does all the work."""
     calls: dict[str, float] = {"eth_getBlockReceipts": 1.0, "eth_call": REQUESTS_A_BLOCK}
     calls["eth_getBlockByNumber"] = block_time_s / (PROBE_S if pushes else poll_s)
+    if keep_calls:
+        calls["eth_getBlockByHash"] = 1.0
     if pushes:
         calls[PUSHED] = 1.0
     return forecast(calls, block_time_s, compute_units=units)

@@ -210,6 +210,7 @@ class Collector:
             newest_timestamp=market.block.timestamp,
             poll_interval_s=self._config.settings.poll_interval_ms / 1000,
             pause_s=self._feed_pause_s,
+            keep_calls=self._config.settings.keep_calls,
         )
         self._feed = feed
         async with feed:

@@ -47,7 +47,13 @@ BlockCount = Annotated[
         help=f"Of these the newest so many blocks; without it and --from {BLOCKS_READ:,}.",
     ),
 ]
-By = Annotated[str, typer.Option("--by", help="target (the contract called) or sender.")]
+By = Annotated[
+    str,
+    typer.Option(
+        "--by",
+        help="target (the contract called), sender, or selector (of the call, where it was kept).",
+    ),
+]
 
 
 def blocks_asked(

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema
 
 from dexarb.config.alerts import (
     COLLECTOR_KINDS,
@@ -52,6 +52,7 @@ class CollectorTable(TomlTable):
     poll_interval_ms: Annotated[Whole, Field(ge=10)] = 1000
     metrics_interval_secs: Annotated[Whole, Field(ge=1)] = 60
     segment_blocks: Annotated[Whole, Field(ge=1)] = 1000
+    keep_calls: StrictBool = False
 
 
 def _limits(value: object) -> object:

@@ -57,6 +57,8 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
         "poll_interval_ms": "How often to ask for a new block where no endpoint announces them.",
         "metrics_interval_secs": "How often to log what was measured.",
         "segment_blocks": "Blocks in a segment of the history.",
+        "keep_calls": "Keep nonce and selector of every transaction: one more call a block, of the "
+        "whole block.",
     },
     RpcTable: {
         "endpoints": "wss://, ws://, https://, http://, or ipc:///path/to/node.ipc, preferred "

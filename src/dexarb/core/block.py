@@ -58,6 +58,8 @@ class Transaction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A transaction with its receipt, failed ones included. Prices in wei per gas.
 
     type: after EIP-2718, 0 for legacy ones; None where nobody kept it (histories before schema 4).
+    nonce: the sender's. selector: the first four bytes of its calldata as 0x-hex, fewer where there
+    are no more. Both are None where nobody kept them, as is the rule.
     """
 
     index: int
@@ -68,6 +70,8 @@ class Transaction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     gas_used: int
     succeeded: bool
     type: int | None = None
+    nonce: int | None = None
+    selector: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,24 @@ from dexarb.errors import InputError
 if TYPE_CHECKING:
     from dexarb.study.rivals_study import Who
 
-TARGET, SENDER = "target", "sender"
-_WHO: Mapping[str, Who] = {TARGET: lambda each: each.to, SENDER: lambda each: each.sender}
+TARGET, SENDER, SELECTOR = "target", "sender", "selector"
+_WHO: Mapping[str, Who] = {
+    TARGET: lambda each: each.to,
+    SENDER: lambda each: each.sender,
+    SELECTOR: lambda each: each.selector,
+}
+_LONGEST_SELECTOR = 10
 
 
 def who_by(by: str) -> Who:
-    """Raises InputError for neither of both."""
+    """Raises InputError for none of these."""
     if by not in _WHO:
-        raise InputError(f'--by "{by}" is neither {TARGET} nor {SENDER}')
+        raise InputError(f'--by "{by}" is none of {", ".join(_WHO)}')
     return _WHO[by]
 
 
 def called(who: str | None) -> str:
-    """For people; None: without receipts nobody knows."""
-    return short(who) if who else "unknown"
+    """For people; None: without receipts, or without calls that were kept, nobody knows."""
+    if not who:
+        return "unknown"
+    return who if len(who) <= _LONGEST_SELECTOR else short(who)

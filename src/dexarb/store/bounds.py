@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from dexarb.core.block import Block, Transaction
@@ -11,6 +12,7 @@ from dexarb.core.traffic import Traffic
 MAX_UINT32, MAX_UINT64 = (1 << 32) - 1, (1 << 64) - 1
 MAX_DECIMALS = 255
 MAX_DIGITS = 90
+_SELECTOR = re.compile("0x(?:[0-9a-f]{2}){0,4}")
 
 
 def require_bounds(block: Block, transactions: Sequence[Transaction] = ()) -> None:
@@ -32,6 +34,10 @@ def require_bounds(block: Block, transactions: Sequence[Transaction] = ()) -> No
             and 0 <= each.effective_gas_price <= MAX_UINT64
         ):
             raise ValueError("transaction with an index, gas or gas price that is out of bounds")
+        if not 0 <= (each.nonce or 0) <= MAX_UINT64:
+            raise ValueError("transaction with a nonce that is out of bounds")
+        if each.selector is not None and not _SELECTOR.fullmatch(each.selector):
+            raise ValueError("transaction with a selector that is none")
 
 
 def require_decimals(tokens: Iterable[Token]) -> None:

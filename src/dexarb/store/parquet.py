@@ -42,7 +42,8 @@ FROM read_json($path, format = 'newline_delimited', maximum_object_size = $longe
     logs: 'STRUCT(address VARCHAR, topics VARCHAR[], data VARCHAR, transaction_index UINTEGER,
         log_index UINTEGER)[]',
     transactions: 'STRUCT("index" UINTEGER, hash VARCHAR, sender VARCHAR, "to" VARCHAR,
-        effective_gas_price UBIGINT, gas_used UBIGINT, succeeded BOOLEAN, type UINTEGER)[]'})
+        effective_gas_price UBIGINT, gas_used UBIGINT, succeeded BOOLEAN, type UINTEGER,
+        nonce UBIGINT, selector VARCHAR)[]'})
 WHERE kind = 'block'
 """
 
@@ -75,6 +76,7 @@ SELECT number AS block_number, transaction."index" AS transaction_index,
     unhex(transaction.sender[3:]) AS from_address, unhex(transaction."to"[3:]) AS to_address,
     transaction.gas_used AS gas_used, transaction.effective_gas_price AS gas_price,
     transaction.succeeded AS success, transaction.type AS transaction_type,
+    transaction.nonce AS nonce, unhex(transaction.selector[3:]) AS selector,
     $chain_id::UBIGINT AS chain_id, seq, canonical
 FROM (
     SELECT seq, canonical, block.number AS number, unnest(transactions) AS transaction
@@ -107,7 +109,7 @@ FROM read_parquet($path) ORDER BY seq"""
 _LATER = {
     BLOCKS: {"witnesses": "NULL", "backfilled": "false", "author": "NULL", "traffic": "NULL"},
     LOGS: {},
-    TRANSACTIONS: {"transaction_type": "NULL"},
+    TRANSACTIONS: {"transaction_type": "NULL", "nonce": "NULL", "selector": "NULL"},
 }
 """What stands for them there."""
 _COLUMNS = "SELECT name FROM parquet_schema($path)"
@@ -352,10 +354,11 @@ def _logs(rows: list[ParquetRow], addresses: _Addresses) -> tuple[Sequence[int],
 
 
 def _transactions(rows: Iterable[ParquetRow], addresses: _Addresses) -> tuple[Transaction, ...]:
-    _, indices, hashes, senders, targets, *rest = _columns(rows)
+    _, indices, hashes, senders, targets, *rest, selectors = _columns(rows)
     texts, address = map("0x".__add__, map(bytes.hex, hashes)), addresses.__getitem__
-    made = map(Transaction, indices, texts, map(address, senders), map(address, targets), *rest)
-    return tuple(made)
+    called = [None if each is None else to_hex(each) for each in selectors]
+    ends = map(address, senders), map(address, targets)
+    return tuple(map(Transaction, indices, texts, *ends, *rest, called))
 
 
 def _columns(rows: Iterable[ParquetRow]) -> Iterator[tuple[Any, ...]]:

@@ -76,7 +76,7 @@ class BlockFeed:
     known: our newest blocks in chain order, the last being where the feed goes on; at least that
     one. Of more than 129 the newest count (a fork point may lie 128 back). newest_timestamp: of
     the last one, UNIX seconds. headers: a reader that knows already whether headers can be proven.
-    pace: what is known already of the chain's.
+    pace: what is known already of the chain's. keep_calls: see ContentsFetcher.
 
     Network trouble never ends the iteration: it is handed to `trouble` (default: told once in the
     log) and tried again. Nor does an endpoint that lags. What ends it is ReorgTooDeep, when the
@@ -101,6 +101,7 @@ class BlockFeed:
         silence_s: float = 15.0,
         patience_s: float = PATIENCE_S,
         pause_s: tuple[float, float] = PAUSE_S,
+        keep_calls: bool = False,
         now: Callable[[], float] = time.time,
         trouble: Callable[[OutsideError], None] | None = None,
     ) -> None:
@@ -114,7 +115,7 @@ class BlockFeed:
         # looks at the newest head again before it insists.
         self._rpc = rpc.scoped(attempts=2)
         self._headers = headers or HeaderReader(self._rpc)
-        self._fetcher = ContentsFetcher(self._rpc, self._headers, watched)
+        self._fetcher = ContentsFetcher(self._rpc, self._headers, watched, keep_calls=keep_calls)
         self._heads_outage, self._blocks_outage = (
             Outage("heads", now=now),
             Outage("blocks", now=now),

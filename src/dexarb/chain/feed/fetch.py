@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any, cast
 
 import structlog
 
-from dexarb.chain import contents
+from dexarb.chain import calls, contents
+from dexarb.chain.calls import Call, WholeBlock, calls_of, with_calls
 from dexarb.chain.contents import Contents, Watched
 from dexarb.chain.decode import EventLog, Header, Receipt
 from dexarb.chain.endpoints.trouble import NOT_THERE_YET, Trouble, is_pruned, is_transient, trouble
@@ -36,10 +39,14 @@ RpcCall = tuple[str, Sequence[Any]]
 class ContentsFetcher:
     """Mutable: remembers for how long receipts are not worth asking for."""
 
-    def __init__(self, rpc: Rpc, headers: HeaderReader, watched: Watched) -> None:
+    def __init__(
+        self, rpc: Rpc, headers: HeaderReader, watched: Watched, *, keep_calls: bool = False
+    ) -> None:
+        """keep_calls: ask for what receipts lack of transactions as well, one more call a block."""
         self._rpc = rpc
         self._headers = headers
         self._watched = watched
+        self._keep_calls = keep_calls
         self._by_logs = 0
         self._had_receipts = False
         self._receipts_from = 0
@@ -57,7 +64,7 @@ class ContentsFetcher:
         first, count = headers[0].block.number, len(headers)
         if first >= self._receipts_from:
             try:
-                found = await self._insist(headers)
+                found = await self._with_calls(headers)
                 self._note_receipts()
                 return found
             except OutsideError as error:
@@ -98,6 +105,29 @@ class ContentsFetcher:
         if self._without_since is not None:
             _log.info("receipts.back", missing_since_block=self._without_since)
         self._by_logs, self._without_since, self._had_receipts = 0, None, True
+
+    async def _with_calls(self, headers: Sequence[Header]) -> list[Contents]:
+        """Both are asked for at once. No block waits for calls that a node does not tell."""
+        if not self._keep_calls:
+            return await self._insist(headers)
+        asking = asyncio.create_task(self._calls(headers))
+        try:
+            found = await self._insist(headers)
+            told = await asking
+        finally:
+            asking.cancel()
+        return [
+            replace(each, transactions=with_calls(each.transactions, known))
+            for each, known in zip(found, told, strict=False)
+        ]
+
+    async def _calls(self, headers: Sequence[Header]) -> list[Mapping[str, Call]]:
+        wanted: list[RpcCall] = [(calls.BLOCK, [each.block.hash, True]) for each in headers]
+        try:
+            answers = await self._rpc.batch_as(WholeBlock, wanted)
+        except TransportError:
+            return [{} for _ in headers]
+        return [{} if isinstance(each, RpcError) else calls_of(each) for each in answers]
 
     async def _insist(self, headers: Sequence[Header]) -> list[Contents]:
         """That receipts cannot be had has to be said twice."""
