@@ -95,6 +95,15 @@ def test_only_what_comes_behind_the_registration_confirms(run: Path) -> None:
     assert found.selection.days == DAYS
 
 
+def test_an_older_registration_from_a_copy_is_not_the_newest(run: Path, tmp_path: Path) -> None:
+    family = family_of(run / "history" / "137")
+    older = Finalists(family.id, 0, 1, FIRST_DAY * SECONDS_PER_DAY, "", (EARLY,), ("Early",))
+    enter(tmp_path / "trials.jsonl", family, older)
+    found = read_verdicts(run / "ledger.sqlite", [tmp_path / "trials.jsonl"])
+    assert found.finalists is not None
+    assert found.finalists.at == 1
+
+
 def test_paper_alone_promotes_nobody_and_with_a_canary_one_is(run: Path) -> None:
     alone = considered(read_verdicts(run / "ledger.sqlite"))
     assert {each.judged.word for each in alone.values()} <= {Word.CANARY, Word.KEEP_RUNNING}

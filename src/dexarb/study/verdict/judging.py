@@ -117,7 +117,8 @@ def read_verdicts(
     tried = {name for name, is_equal in passing.items() if is_equal}
     trials = [each for each in records if isinstance(each, Trial)]
     size = family_size(trials, (each.hash for each in strategies))
-    finalists = next((each for each in reversed(records) if isinstance(each, Finalists)), None)
+    registered = (each for each in records if isinstance(each, Finalists))
+    finalists = max(registered, key=lambda each: each.at, default=None)
 
     by_strategy: dict[StrategyHash, list[SettledRow]] = defaultdict(list)
     for each in rows:
