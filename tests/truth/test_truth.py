@@ -10,6 +10,7 @@ import pytest
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.trade import Fill, FillStatus
+from dexarb.search.scan import warm_up
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Executor
@@ -27,6 +28,7 @@ def findings(seed: int, blocks: int, varied: int, executor: Executor | None = No
         async with open_lab(seed) as lab:
             return await try_blocks(lab, seed, blocks, varied=varied, executor=executor)
 
+    warm_up()  # before anything is connected that would wait for it
     return asyncio.run(asyncio.wait_for(play(), WITHIN_S))
 
 

@@ -17,7 +17,7 @@ from dexarb.core.trade import Decision, Fill, FillStatus, Funding, Position
 from dexarb.core.units import MICRO_USD
 from dexarb.ends.probe import Prober
 from dexarb.errors import PoolError
-from dexarb.search.scan import Scanner, warm_up
+from dexarb.search.scan import Scanner
 from dexarb.study.flash_gas import least_limit
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.engine import Engine
@@ -320,7 +320,6 @@ async def try_blocks(
     lab: Lab, seed: int, blocks: int, *, varied: int, executor: Executor | None = None
 ) -> Findings:
     """varied: decisions a block beside those of the strategies."""
-    warm_up()
     trials = Trials(lab, seed, varied=varied, executor=executor or PaperExecutor(REALITY))
     for _ in range(blocks):
         await trials.block()
