@@ -381,6 +381,10 @@ def test_what_a_node_refuses_is_passed_over_from_then_on(
     assert all(abs(each["more_percent"]) < 10 for each in told["gas_by_token"])
     why = dexarb("why", "Wayward", "-c", world.config)
     assert "not_executable" in why.words
+    assert "USD came of routes that a node refuses to run." in why.words
+    in_full = dexarb("why", "Wayward", "-c", world.config, "--json").json
+    assert in_full["refused_net_usd"] == in_full["profit_usd"] > 0
+    assert not dexarb("why", "Plain", "-c", world.config, "--json").json["refused_net_usd"]
     assert "a fee on transfers" in why.words
     status = dexarb("status", "-c", world.config)
     assert "Not traded, since a node" in status.words

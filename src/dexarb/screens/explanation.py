@@ -13,7 +13,14 @@ from dexarb.screens.names import Names
 from dexarb.screens.output import listed
 from dexarb.screens.stopped import words
 from dexarb.screens.tables import apart, usd
-from dexarb.store.ledger_figures import NONE_BOUNDED, Bounded, Foreseen, bounded, foreseen
+from dexarb.store.ledger_figures import (
+    NONE_BOUNDED,
+    Bounded,
+    Foreseen,
+    bounded,
+    foreseen,
+    refused_net,
+)
 from dexarb.store.ledger_notes import METRICS
 from dexarb.store.ledger_reader import LedgerReader
 from dexarb.store.ledger_rows import StrategyRow, StrategyTotals
@@ -48,7 +55,7 @@ class Explanation:
     last_block: of the ledger. earlier: hashes of other parameter sets under the same name.
     problem: the traceback of a strategy that failed in its own code. foreseen: its chances of a
     fill against what came. bounded: what its own minimum has cost it. barred: the routes that
-    nobody trades now, since a node has refused them.
+    nobody trades now, since a node has refused them. refused_net: of its fills on such routes.
     """
 
     strategy: StrategyRow
@@ -66,6 +73,7 @@ class Explanation:
     foreseen: tuple[Foreseen, ...] = ()
     bounded: Bounded = NONE_BOUNDED
     barred: tuple[Probe, ...] = ()
+    refused_net_micro_usd: int = 0
 
     @property
     def obstacle(self) -> Obstacle | None:
@@ -112,6 +120,7 @@ def explanations(
                 foreseen=tuple(foreseen(reader, row.hash)),
                 bounded=bounded(reader, row.hash),
                 barred=barred if _passed_over(skips) else (),
+                refused_net_micro_usd=refused_net(reader, row.hash),
             )
         )
     return found

@@ -143,6 +143,7 @@ def _explanation_json(found: Explanation) -> dict[str, Any]:
             | in_units(miss.reason, miss.needed, miss.best)
             for miss in found.misses
         ],
+        "refused_net_usd": found.refused_net_micro_usd / MICRO_USD,
         "not_executable": list(map(barred_as_json, found.barred)),
         "p_fill": _foreseen_json(found.foreseen),
         "bound": {
@@ -235,6 +236,9 @@ def _books(found: Explanation) -> Iterator[Text]:
     if found.won_over_taker_micro_usd:
         won = found.won_over_taker_micro_usd / MICRO_USD
         yield Text(f"Of this {won:+,.2f} USD were won over a taker who was really there.")
+    if found.refused_net_micro_usd:
+        refused = found.refused_net_micro_usd / MICRO_USD
+        yield Text(f"Of this {refused:+,.2f} USD came of routes that a node refuses to run.")
     if found.earlier:
         yield Text(f"Earlier under this name: {', '.join(found.earlier)}", style="dim")
     if found.problem:

@@ -85,6 +85,14 @@ FROM probes
 """
 
 
+_REFUSED_NET = """
+SELECT coalesce(sum(f.net_micro_usd), 0)
+FROM fills f JOIN decisions d ON d.n = f.decision
+WHERE f.reorged_seq IS NULL AND f.status = 'filled' AND d.strategy = :strategy
+    AND d.cycle IN (SELECT cycle FROM probes WHERE until_block IS NOT NULL)
+"""
+
+
 class Foreseen(NamedTuple):
     """Of settled decisions whose chance of a fill lay in the same tenth: how many, the sum of the
     chances in ppm, and how many were filled."""
@@ -195,6 +203,15 @@ def bounded(reader: LedgerReader, strategy: StrategyHash) -> Bounded:
         return NONE_BOUNDED
     ((reverted, micro_usd),) = reader.rows(_BOUNDED, {"strategy": strategy})
     return Bounded(reverted, micro_usd)
+
+
+def refused_net(reader: LedgerReader, strategy: StrategyHash) -> int:
+    """Micro-USD net of its standing fills on routes that a node has refused to run, at any time, or
+    ran to another amount: the books have it, and the chain would hardly have paid it."""
+    if not reader.has("probes"):
+        return 0
+    ((net,),) = reader.rows(_REFUSED_NET, {"strategy": strategy})
+    return int(net)
 
 
 def probe_counts(reader: LedgerReader) -> tuple[int, int, int]:
