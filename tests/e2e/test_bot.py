@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
 
+from dexarb.apps import preflight
 from dexarb.ends.live.live_executor import LiveExecutor
 from dexarb.ends.live.records import Records
 from dexarb.store.history_reader import HistoryReader
@@ -53,6 +55,7 @@ def test_trades_and_twins_agree(tmp_path: Path) -> None:
             assert bot.stop() == 0
             found = read_results(bot.journal, bot.ledger)
             assert replayed_digest(bot, tmp_path / "again.sqlite") == digest_of(bot.ledger)
+            assert (await asyncio.to_thread(preflight.answer, bot.config, time.time)).exit_code == 0
             assert found.included >= 6
             assert not found.differences
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from dexarb.apps import executor_errands
+from dexarb.apps import executor_errands, preflight
+from dexarb.chain.rpc import Rpc
+from dexarb.config.collector import load_collector
 from dexarb.config.live import load_live
 from dexarb.core.token import Address
 from dexarb.demo.artifacts import contract
@@ -17,6 +20,7 @@ from dexarb.demo.mining import TransactionRequest
 from dexarb.ends.executor_contract import NATIVE_COIN
 from dexarb.ends.live.keys import Signer, new_key, open_key
 from dexarb.errors import InputError, TransactionRefused
+from dexarb.screens.doctor import Health
 from tests.support.live import Live, live
 
 pytestmark = pytest.mark.e2e
@@ -51,6 +55,27 @@ class Household:
         await run.driver.mine([request])
         await run.rpc.call("evm_setAutomine", True)
 
+    def approve_by_operator(self) -> None:
+        usdc = self.run.driver.world.tokens["USDC"].address
+        data = contract("ERC20PresetFixedSupply")["approve"].call(self.executor, 1)
+        self._tell("anvil_impersonateAccount", self.operator)
+        call = {"from": self.operator, "to": usdc, "data": "0x" + data.hex()}
+        self._tell("eth_sendTransaction", call)
+
+    def empty_operator(self) -> None:
+        self._tell("anvil_setBalance", self.operator, "0x1")
+
+    def _tell(self, method: str, *params: object) -> None:
+        async def call() -> None:
+            async with Rpc.connect(self.url) as rpc:
+                await rpc.call(method, *params)
+
+        asyncio.run(call())
+
+    @property
+    def url(self) -> str:
+        return load_collector(self.run.files.collector).endpoints[0]
+
     @property
     def executor(self) -> Address:
         return load_live(self.config).executor
@@ -68,11 +93,22 @@ def on_a_chain(folder: Path, story: Callable[[Household], None]) -> None:
     asyncio.run(tell())
 
 
+def wrong(house: Household) -> dict[str, str]:
+    """What the preflight finds wrong, with what to do."""
+    found = preflight.answer(house.config, time.time)
+    return {
+        each.subject: f"{each.found}. {each.remedy}"
+        for each in found.findings
+        if each.health is Health.WRONG
+    }
+
+
 def test_from_nothing_to_a_funded_executor_and_back(tmp_path: Path) -> None:
     def story(house: Household) -> None:
         nothing = executor_errands.show(house.config)
         assert nothing.exit_code == 1
         assert nothing.wrong[0].startswith("no contract stands there: dexarb executor deploy")
+        assert "dexarb executor deploy" in wrong(house)["executor"]
 
         stranger = open_key(house.operator_key, PASSWORD)
         for errand in (executor_errands.deploy, executor_errands.rotate):
@@ -90,10 +126,14 @@ def test_from_nothing_to_a_funded_executor_and_back(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="is one with these roles already"):
             executor_errands.deploy(house.config, house.owner)
 
+        assert "trade with own funds" in wrong(house)["funds"]
+        assert wrong(house).keys() == {"funds", "way relay"}
+
         funded = executor_errands.fund(house.config, house.owner, "USDC", "1234.5")
         usdc = house.run.driver.world.tokens["USDC"].address
         assert funded.seen.balances == {usdc: 1_234_500_000}
         assert funded.as_json()["balances"] == {"USDC": "1234500000"}
+        assert wrong(house).keys() == {"way relay"}
 
         part = executor_errands.withdraw(house.config, house.owner, "USDC", "234.5")
         assert part.seen.balances == {usdc: 1_000_000_000}
@@ -103,6 +143,14 @@ def test_from_nothing_to_a_funded_executor_and_back(tmp_path: Path) -> None:
             executor_errands.withdraw(house.config, house.owner, "USDC", None)
         with pytest.raises(TransactionRefused, match="the chain refuses it"):
             executor_errands.fund(house.config, house.owner, "USDC", "1000000")
+
+        house.approve_by_operator()
+        assert "Take it back" in wrong(house)["allowance"]
+        house.empty_operator()
+        assert "Send it some" in wrong(house)["gas"]
+        chain = house.config.with_name("chain.toml")
+        chain.write_text(chain.read_text().replace("chain_id = 137", "chain_id = 138"))
+        assert "the endpoint is on chain 137" in wrong(house)["chain"]
 
     on_a_chain(tmp_path, story)
 

@@ -146,12 +146,13 @@ class _Errands:
             own_names(self.tokens),
             await self.decimals(),
             done,
-            _wrong(seen, self.expected, gas, self.live.limits.min_native),
+            [*lacking(seen, self.expected), *_without_gas(gas, self.live.limits.min_native)],
             gas,
         )
 
 
-def _wrong(seen: Seen, expected: Roles, gas: Mapping[Address, int], least: int) -> list[str]:
+def lacking(seen: Seen, expected: Roles) -> list[str]:
+    """What is not as the bot's file has it, and what to do."""
     if seen.code == "none":
         return ["no contract stands there: dexarb executor deploy, or mend executor in [live]"]
     found = []
@@ -165,12 +166,15 @@ def _wrong(seen: Seen, expected: Roles, gas: Mapping[Address, int], least: int) 
             for lane in expected.operators
             if lane not in seen.roles.operators
         ]
-    found += [
+    return found
+
+
+def _without_gas(gas: Mapping[Address, int], least: int) -> list[str]:
+    return [
         f"{lane} has less than min_native for gas: send it some"
         for lane, amount in gas.items()
         if amount < least
     ]
-    return found
 
 
 def show(config: Path) -> Errand:

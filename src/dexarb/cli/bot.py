@@ -61,3 +61,10 @@ def status(config: LiveFile = LIVE_TOML, as_json: Json = False) -> int:
     from dexarb.screens.bot_status import answer
 
     return show(answer(config), as_json=as_json)
+
+
+def preflight(config: LiveFile = LIVE_TOML, as_json: Json = False) -> int:
+    """Is all there that trading for real needs? Each line: ok, or what to do."""
+    from dexarb.apps.preflight import run
+
+    return run(config, as_json=as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple, NewType
 
@@ -90,6 +91,16 @@ class Control(NamedTuple):
     reason: str
     subject: str = ""
     at: float = 0.0
+
+
+def why_not_armed(controls: Iterable[Control], seq: int | None = None) -> str | None:
+    """Why nothing new may be sent behind that entry, or now; None where it may."""
+    reason: str | None = "nobody has armed it yet"
+    for each in controls:
+        holds = seq is None or each.seq <= seq
+        if holds and each.kind in (ControlKind.ARM, ControlKind.DISARM):
+            reason = None if each.kind is ControlKind.ARM else each.reason
+    return reason
 
 
 class Difference(StrEnum):

@@ -18,6 +18,7 @@ from dexarb.core.sending import (
     Rehearsed,
     Signed,
     Twin,
+    why_not_armed,
 )
 from dexarb.core.token import Address
 from dexarb.core.trade import DecisionId, Fill, FillStatus
@@ -113,7 +114,7 @@ def results(
     refused: int = 0,
 ) -> LiveResults:
     """fills: those that stand. sent: all decisions of the ledger. refused: by nodes."""
-    armed, reason = False, "nobody has armed it yet"
+    reason = why_not_armed(controls)
     dropped: Counter[str] = Counter()
     avoided: dict[str, str] = {}
     for each in controls:
@@ -123,17 +124,14 @@ def results(
             avoided[each.subject] = each.reason
         elif each.kind is ControlKind.TRUST:
             avoided.pop(each.subject, None)
-        else:
-            armed = each.kind is ControlKind.ARM
-            reason = "" if armed else each.reason
     if refused:
         dropped["a node refused it"] += refused
     settled = {fill.decision.id for fill in fills}
     standing = [twin for twin in twins if _stands(twin, fills)]
     by_status = Counter(fill.status for fill in fills)
     return LiveResults(
-        armed=armed,
-        reason=reason,
+        armed=reason is None,
+        reason=reason or "",
         lanes=[*_lanes(signed, standing)],
         sent=len({each.decision for each in signed if each.decision is not None}),
         included=len(standing),

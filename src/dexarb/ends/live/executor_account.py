@@ -35,6 +35,7 @@ GAS_HEADROOM = 1.3
 _OWNER = encode(keccak(b"OWNER()")[:4])
 _OPERATORS = encode(keccak(b"operators()")[:4])
 _BALANCE = keccak(b"balanceOf(address)")[:4]
+_ALLOWANCE = keccak(b"allowance(address,address)")[:4]
 _TRANSFER = keccak(b"transfer(address,uint256)")[:4]
 
 
@@ -79,10 +80,16 @@ class Chain:
 
     async def balances(self, of: Address, tokens: Sequence[Address]) -> dict[Address, int]:
         """Those that are not zero. Raises OutsideError."""
-        calls = [
-            ("eth_call", ({"to": token, "data": _hex(encode(_BALANCE, of))}, "latest"))
-            for token in tokens
-        ]
+        return await self._amounts(encode(_BALANCE, of), tokens)
+
+    async def allowances(
+        self, owner: Address, spender: Address, tokens: Sequence[Address]
+    ) -> dict[Address, int]:
+        """Those that are not zero. Raises OutsideError."""
+        return await self._amounts(encode(_ALLOWANCE, owner, spender), tokens)
+
+    async def _amounts(self, data: bytes, tokens: Sequence[Address]) -> dict[Address, int]:
+        calls = [("eth_call", ({"to": token, "data": _hex(data)}, "latest")) for token in tokens]
         found = await self._rpc.batch_as(str, calls)
         amounts = {
             token: 0 if isinstance(answer, RpcError) or answer == "0x" else int(answer, 16)

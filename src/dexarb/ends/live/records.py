@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dexarb.core.route import Cycle
-from dexarb.core.sending import Control, ControlKind, Signed, TransactionHash
+from dexarb.core.sending import Control, ControlKind, Signed, TransactionHash, why_not_armed
 from dexarb.core.token import Address
 from dexarb.core.trade import DecisionId
 
@@ -58,11 +58,7 @@ class Records:
 
     def disarmed_by(self, seq: int) -> str | None:
         """Why nothing may be sent behind that entry; None while it may."""
-        reason: str | None = "nobody has armed it yet"
-        for each in self._controls:
-            if each.seq <= seq and each.kind in (ControlKind.ARM, ControlKind.DISARM):
-                reason = None if each.kind is ControlKind.ARM else each.reason
-        return reason
+        return why_not_armed(self._controls, seq)
 
     def dropped(self, seq: int) -> frozenset[str]:
         """The decisions of which it is known behind that entry that nobody will ever send them."""
