@@ -58,9 +58,11 @@ def go_back(pool: Pool, past: Sequence[tuple[Pool, Log]]) -> Counter[bytes]:
     undone: Counter[bytes] = Counter()
     for place in reversed(range(len(past))):
         before, log = past[place]
-        pool = pool.undo(log, placed_before(past, place))
-        assert pool == before
-        assert pool.first_segments() == before.first_segments()
+        earlier = pool.undo(log, placed_before(past, place))
+        assert earlier == before
+        assert earlier is not None
+        assert earlier.first_segments() == before.first_segments()
+        pool = earlier
         if log.address == pool.address:
             undone[log.topics[0]] += 1
     assert set(pool.first_segments()) == {NO_SEGMENT}

@@ -85,7 +85,13 @@ app.add_typer(
 )
 app.add_typer(_program("Who is told when something is wrong.", alerts.test), name="alerts")
 app.add_typer(
-    _program("Look after a history folder.", history.check, history.prune, history.import_),
+    _program(
+        "Look after a history folder.",
+        history.check,
+        history.prune,
+        history.import_,
+        history.backfill,
+    ),
     name="history",
 )
 app.add_typer(

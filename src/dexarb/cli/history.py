@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from dexarb.cli.options import PAPER_TOML, History, Json, PaperFile
+from dexarb.cli.options import (
+    COLLECTOR_TOML,
+    PAPER_TOML,
+    CollectorFile,
+    History,
+    Json,
+    PaperFile,
+)
 from dexarb.screens.answer import show
 
 
@@ -58,3 +65,25 @@ def import_(
     from dexarb.apps.history_import import import_history
 
     return show(import_history(folder, pools, files, keyframe=keyframe), as_json=as_json)
+
+
+def backfill(
+    config: CollectorFile = COLLECTOR_TOML,
+    blocks: Annotated[
+        int, typer.Option("--blocks", min=1, help="So many before the collector's first.")
+    ] = 43_200,
+    receipts: Annotated[
+        bool, typer.Option("--receipts", help="With receipts: places, rivals and flows.")
+    ] = False,
+    reach: Annotated[
+        int,
+        typer.Option("--reach", min=0, help="Blocks further back to look for a pool's last event."),
+    ] = 100_000,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; else only say what it costs.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Put blocks before the history's first, from logs alone, also while the collector runs."""
+    from dexarb.apps.history_backfill import backfill as run
+
+    found = run(config, blocks, receipts=receipts, reach=reach, yes=yes)
+    return show(found, as_json=as_json)

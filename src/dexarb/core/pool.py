@@ -253,12 +253,12 @@ class Pool(Protocol):
         """
         ...
 
-    def undo(self, log: Log, placed: Log | None) -> Self:
-        """The pool before an event of its contract: the inverse of `apply`.
+    def undo(self, log: Log, placed: Log | None) -> Self | None:
+        """The pool before an event of its contract: the inverse of `apply`. None where events do
+        not tell.
 
         placed: the last event before this one that has one of `placing_topics`, None where there
-        is none in all of the chain. Raises InvalidPoolState where the event cannot have led here,
-        or does not tell what was before it.
+        is none in all of the chain. Raises InvalidPoolState where the event cannot have led here.
         """
         ...
 

@@ -29,6 +29,8 @@ from dexarb.store.ledger_copy import copy_ledger
 from dexarb.store.segment import (
     HistorySegment,
     list_segments,
+    read_earlier_digests,
+    write_earlier_digests,
     write_manifest,
 )
 from dexarb.store.trials import REGISTER_FILE
@@ -135,6 +137,8 @@ class BackupRun:
         history = self._folder / self._place
         # Last: every folder that was copied is in it, and its lines were there before it.
         write_manifest(history, HistoryReader(self._source.history).manifest)
+        if earlier := read_earlier_digests(self._source.history):
+            write_earlier_digests(history, earlier)
         reader = HistoryReader(history)
         for segment in list_segments(history):
             if segment.closed:  # its digest is looked at, its blocks are not

@@ -16,7 +16,7 @@ from dexarb.store.segment import BREAK_FILE, CHANGES_FILE, KEYFRAME_FILE
 Raw = bytes | BlockUpdate
 """An entry as it is stored: its line, or a block that has none any more."""
 
-MAX_SEQ = (1 << 63) - 1
+MIN_SEQ, MAX_SEQ = -(1 << 63), (1 << 63) - 1
 
 
 def keyframe_line(folder: Path) -> bytes:
@@ -24,7 +24,7 @@ def keyframe_line(folder: Path) -> bytes:
     return _content(folder / KEYFRAME_FILE)
 
 
-def entries(folder: Path, from_seq: int = 0, to_seq: int = MAX_SEQ) -> Iterator[Raw]:
+def entries(folder: Path, from_seq: int = MIN_SEQ, to_seq: int = MAX_SEQ) -> Iterator[Raw]:
     """Those behind the keyframe with from_seq <= seq <= to_seq, in order of seq.
 
     Raises StoreError.

@@ -28,7 +28,7 @@ ADDED_LATER = ("gas_schedules", "tip_floors", "surcharges")
 """Of a chain profile."""
 
 _Uint32 = Annotated[int, msgspec.Meta(ge=0, le=MAX_UINT32)]
-_Seq = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+_Seq = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
 
 class LinkHeader(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -73,27 +74,37 @@ def _close(segment: HistorySegment, dead: list[int], chain_id: int) -> Path:
     closed = segment.path.with_name(segment_name(segment.first_seq))
     temporary = closed.with_name(closed.name + TEMPORARY_SUFFIX)
     with disk_errors(temporary, "cannot be written"):
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
-        try:
-            longest = _copy_lines(segment.path, temporary)
-            write_tables(
-                segment.path, temporary, chain_id=chain_id, dead=dead, longest_line=longest
-            )
-            _compare(segment, temporary)
-            for path in temporary.iterdir():
-                sync_file(path)
-            sync_folder(temporary)
-            digest = digest_of(temporary)
-            temporary.rename(closed)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+        digest = write_closed(segment, temporary, dead=dead, chain_id=chain_id)
+        temporary.rename(closed)
         sync_folder(closed.parent)
         # Until the manifest knows the folder the lines count, and readers read the lines.
         _enter(closed, digest)
         segment.path.unlink()
     return closed
+
+
+def write_closed(
+    segment: HistorySegment, folder: Path, *, dead: Collection[int], chain_id: int
+) -> str:
+    """The files of an open segment as a closed one, read back and synced; returns their digest.
+
+    folder: theirs, which is made anew, and is not there after an error. dead: seqs of blocks off
+    the branch. Raises StoreError.
+    """
+    with disk_errors(folder, "cannot be written"):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        try:
+            longest = _copy_lines(segment.path, folder)
+            write_tables(segment.path, folder, chain_id=chain_id, dead=dead, longest_line=longest)
+            _compare(segment, folder)
+            for path in folder.iterdir():
+                sync_file(path)
+            sync_folder(folder)
+            return digest_of(folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def _enter(closed: Path, digest: str) -> None:

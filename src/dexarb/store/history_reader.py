@@ -26,6 +26,7 @@ from dexarb.store.segment import (
     find_segment,
     last_line,
     list_segments,
+    read_earlier_digests,
     read_manifest,
 )
 
@@ -220,6 +221,10 @@ class HistoryReader:
     def chain(self, segment: HistorySegment) -> Chain:
         """For the crcs of the segment's lines, from its first line on."""
         crc_from = self.manifest.crc_from
+        if (
+            segment.first_seq < 1
+        ):  # from before: of whichever schema the history was, these carry one
+            crc_from = segment.first_seq
         return Chain(segment.first_seq, _NEVER if crc_from is None else crc_from, segment.path)
 
     # -- entries ------------------------------------------------------------------------------
@@ -295,11 +300,14 @@ class HistoryReader:
         """A closed segment against its digest. Those closed under schema 1 have none."""
         if folder.name in self._verified:
             return
-        if folder.name not in self.manifest.digests:
-            self.manifest = self._read_manifest()  # it may have been closed since
-        known = self.manifest.digests.get(folder.name)
-        crc_from = self.manifest.crc_from
-        is_old = crc_from is None or first_seq < crc_from
+        if first_seq < 1:
+            known, is_old = read_earlier_digests(self.folder).get(folder.name), False
+        else:
+            if folder.name not in self.manifest.digests:
+                self.manifest = self._read_manifest()  # it may have been closed since
+            known = self.manifest.digests.get(folder.name)
+            crc_from = self.manifest.crc_from
+            is_old = crc_from is None or first_seq < crc_from
         if (known is not None or not is_old) and known != digest_of(folder):
             raise StoreError(
                 folder, f"its entries from {first_seq} on are damaged: its digest differs", REMEDY

@@ -35,7 +35,7 @@ SELECT seq, block, logs, transactions, has_receipts, witnesses,
     coalesce(backfilled, false) AS backfilled, producer, traffic,
     NOT list_contains($dead, seq) AS canonical
 FROM read_json($path, format = 'newline_delimited', maximum_object_size = $longest, columns = {
-    kind: 'VARCHAR', seq: 'UBIGINT', has_receipts: 'BOOLEAN', witnesses: 'UINTEGER',
+    kind: 'VARCHAR', seq: 'BIGINT', has_receipts: 'BOOLEAN', witnesses: 'UINTEGER',
     backfilled: 'BOOLEAN', producer: 'VARCHAR', traffic: 'JSON',
     block: 'STRUCT(number UINTEGER, hash VARCHAR, parent_hash VARCHAR, timestamp UINTEGER,
         base_fee_per_gas UBIGINT, gas_used UBIGINT, gas_limit UBIGINT, seen_at DOUBLE)',

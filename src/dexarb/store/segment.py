@@ -23,6 +23,7 @@ SCHEMA_VERSION = 4
 SEALED_VERSIONS = (2, 3, 4)
 """Those whose manifest ends in a crc of its own."""
 MANIFEST = "manifest.json"
+EARLIER, EARLIER_LOCK = "earlier.json", "earlier.lock"
 LINES_SUFFIX = ".jsonl"
 KEYFRAME_FILE, CHANGES_FILE, BREAK_FILE = "keyframe.json", "changes.jsonl", "break.json"
 PARQUET_FILES = ("blocks.parquet", "logs.parquet", "transactions.parquet")
@@ -58,6 +59,7 @@ class HistorySegment:
 
 
 def segment_name(first_seq: int) -> str:
+    """Twelve characters, of which a minus is the first before entry 0."""
     return f"{first_seq:012d}"
 
 
@@ -92,6 +94,31 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Raises StoreError, and the old one stands."""
     line, _ = checksum.seal(msgspec.json.encode(manifest), 0)
     replace_file(folder / MANIFEST, line + b"\n", durable=True)
+
+
+def read_earlier_digests(folder: Path) -> dict[str, str]:
+    """Of the segments before the first entry, by their names. Raises StoreError."""
+    path = folder / EARLIER
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise StoreError(path, f"cannot be read: {error.strerror}") from error
+    line = data.removesuffix(b"\n")
+    if line == data or not checksum.is_sealed(line) or checksum.follow(line, 0) is None:
+        raise StoreError(path, "is damaged: its crc does not fit", checksum.REMEDY)
+    return msgspec.json.decode(line, type=_Earlier).digests
+
+
+def write_earlier_digests(folder: Path, digests: dict[str, str]) -> None:
+    """Raises StoreError, and the old ones stand."""
+    line, _ = checksum.seal(msgspec.json.encode(_Earlier(digests)), 0)
+    replace_file(folder / EARLIER, line + b"\n", durable=True)
+
+
+class _Earlier(msgspec.Struct):
+    digests: dict[str, str]
 
 
 def digest_of(segment_folder: Path) -> str:
@@ -143,7 +170,7 @@ def _scan(folder: Path) -> list[HistorySegment]:
     with disk_errors(folder, "cannot be read"), os.scandir(folder) as entries:
         for entry in entries:
             stem, dot, _ = entry.name.partition(".")
-            if not stem.isdigit() or (dot and entry.name != stem + LINES_SUFFIX):
+            if not stem.removeprefix("-").isdigit() or (dot and entry.name != stem + LINES_SUFFIX):
                 continue
             if dot and not _has_content(entry):
                 continue

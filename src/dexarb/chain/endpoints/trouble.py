@@ -115,7 +115,15 @@ _WORDS: tuple[tuple[Trouble, tuple[str, ...]], ...] = (
     ),
     (
         Trouble.TOO_LARGE,
-        ("too large", "too big", "response size", "block range", "too many results"),
+        (
+            "too large",
+            "too big",
+            "response size",
+            "block range",
+            "too many results",
+            "returned more than",
+            "limit the query",
+        ),
     ),
     (
         Trouble.NO_METHOD,

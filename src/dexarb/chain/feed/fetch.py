@@ -74,7 +74,7 @@ class ContentsFetcher:
                 if not self._had_receipts and _is_without(error):
                     self._by_logs, count = _DOUBLINGS, len(headers)
                 self._note_no_receipts(first, error)
-        by_logs = await self._logs(headers[:count])
+        by_logs = await self.logs(headers[:count])
         if first >= self._receipts_from:
             # One bad block costs one block; a node that never gives receipts is asked ever less.
             self._receipts_from = first + (1 << self._by_logs)
@@ -169,7 +169,8 @@ class ContentsFetcher:
             remedy = "Where the chain charges an L1 data fee no result is true: do not collect it"
             _log.warning("l1_fee.disputed", block=block.number, without=without, remedy=remedy)
 
-    async def _logs(self, headers: Sequence[Header]) -> list[Contents]:
+    async def logs(self, headers: Sequence[Header]) -> list[Contents]:
+        """Of the first of these blocks, of at least one, by logs alone. Raises as `fetch`."""
         calls: list[RpcCall] = []
         for header in headers:
             calls.append(self._logs_call(header))
