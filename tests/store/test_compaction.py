@@ -139,7 +139,7 @@ def test_the_files_have_the_documented_columns(tmp_path: Path) -> None:
             "gas_limit": large,
             "base_fee_per_gas": large,
             "chain_id": large,
-            "seq": large,
+            "seq": "BIGINT",
             "seen_at": "DOUBLE",
             "canonical": "BOOLEAN",
             "has_receipts": "BOOLEAN",
@@ -160,7 +160,7 @@ def test_the_files_have_the_documented_columns(tmp_path: Path) -> None:
             "topic3": binary,
             "data": binary,
             "chain_id": large,
-            "seq": large,
+            "seq": "BIGINT",
             "canonical": "BOOLEAN",
         },
         "transactions.parquet": {
@@ -176,7 +176,7 @@ def test_the_files_have_the_documented_columns(tmp_path: Path) -> None:
             "nonce": large,
             "selector": binary,
             "chain_id": large,
-            "seq": large,
+            "seq": "BIGINT",
             "canonical": "BOOLEAN",
         },
     }
