@@ -40,13 +40,17 @@ BLOCKS, LATE, SEGMENT = 18, 14, 6
 @dataclass(frozen=True)
 class Late:
     """A collector that began late. updates, states: all blocks as one that had not would have them,
-    and the pools at their ends."""
+    and the pools at their ends. whole: a history of them, as nobody saw them live."""
 
     folder: Path
     node: Anvil
     begun: int
     updates: dict[int, BlockUpdate]
     states: dict[int, dict[PoolKey, Pool]]
+
+    @property
+    def whole(self) -> Path:
+        return self.folder / "whole"
 
     @property
     def history(self) -> Path:
@@ -68,6 +72,7 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Late]:
                 driver.world, folder, endpoint=node.http_url, paper_config=CLASSIC_STRATEGIES
             )
             made = Late(folder, node, driver.market.block.number + LATE, {}, {})
+            first = driver.market.keyframe()
             for _ in range(LATE):
                 update = (await driver.step()).update
                 made.updates[update.block.number] = update
@@ -75,7 +80,14 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Late]:
             with HistoryWriter.open(made.history, chain_id=CHAIN_ID, chain="embedded") as writer:
                 writer.append_keyframe(driver.market.keyframe())
                 for _ in range(BLOCKS - LATE):
-                    writer.append((await driver.step()).update)
+                    update = writer.append((await driver.step()).update)
+                    made.updates[update.block.number] = update
+            with HistoryWriter.open(made.whole, chain_id=CHAIN_ID, chain="embedded") as writer:
+                writer.append_keyframe(first)
+                for number, update in made.updates.items():
+                    unseen = number <= made.begun
+                    block = replace(update.block, seen_at=None) if unseen else update.block
+                    writer.append(replace(update, block=block))
             return made
 
     with start_anvil(timestamp=1_700_000_000) as node:
@@ -170,10 +182,16 @@ def test_with_receipts_blocks_are_as_if_they_had_been_seen(
         full = late.updates[update.block.number]
         assert update.transactions == full.transactions
         assert update.logs == full.logs
-        assert update.traffic is not None
+        assert update.traffic == full.traffic
         assert update.has_receipts
-    scan = dexarb("scan", run.history, "--block", late.begun - LATE + 3, "--json").json
-    assert scan["block"] == late.begun - LATE + 3
+    replays = [
+        dexarb("replay", each, "--config", run.folder / "paper_trading.toml", "--json").json
+        for each in (run.history, run.whole)
+    ]
+    assert replays[0]["first_block"] == late.begun - LATE + 1
+    assert replays[0]["last_block"] == late.begun + BLOCKS - LATE
+    for key in ("first_block", "last_block", "opportunities", "ledger_digest"):
+        assert replays[0][key] == replays[1][key]
 
 
 def test_it_goes_on_where_it_was_stopped_and_beside_a_collector(

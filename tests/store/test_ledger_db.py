@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dexarb.core.block import NO_ENTRY
 from dexarb.core.trade import SkipCount, SkipReason, StrategyHash
 from dexarb.errors import StoreError
 from dexarb.store.ledger_db import LedgerDb
@@ -114,7 +115,7 @@ def test_money_beyond_64_bits_is_refused_before_it_is_rounded(ledger: LedgerDb) 
     made = decision("a", block(1))._replace(capital_micro_usd=2**63)
     with pytest.raises(StoreError, match="64 bits"), ledger.block(1, block(1)) as entry:
         entry.add_decisions([made])
-    assert ledger.seq == 0
+    assert ledger.seq == NO_ENTRY
 
 
 # -- reorganisations ------------------------------------------------------------------------------

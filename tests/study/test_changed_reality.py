@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dexarb.core.block import NO_ENTRY
 from dexarb.core.ledger import COLUMNS
 from dexarb.core.market import Market
 from dexarb.core.profile import ScheduleChange
@@ -44,7 +45,7 @@ def trade(reader: HistoryReader, path: Path, to_seq: int, reality: Reality) -> S
     with LedgerDb.open(path, chain_id=1, history=reader.folder) as ledger:
         session = paper_session(reader, ledger, reality=reality)
         for entry in reader.entries(session.from_seq, to_seq):
-            if entry.seq == 3 and ledger.seq == 0:
+            if entry.seq == 3 and ledger.seq == NO_ENTRY:
                 session.use(strategies())
             session.take(entry)
             session.write()
@@ -137,7 +138,7 @@ def test_a_gas_schedule_that_the_collector_learns_of_begins_epochs_with_its_keyf
             with LedgerDb.open(tmp_path / name, chain_id=137, history=folder) as ledger:
                 session = paper_session(reader, ledger)
                 for entry in reader.entries(session.from_seq, stop):
-                    if entry.seq == 2 and ledger.seq == 0:
+                    if entry.seq == 2 and ledger.seq == NO_ENTRY:
                         session.use([settings])
                     session.take(entry)
                     session.write()

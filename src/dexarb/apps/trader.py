@@ -32,7 +32,7 @@ from dexarb.config.difference import compare, reasons
 from dexarb.config.facts import ChainFacts
 from dexarb.config.paper import PaperConfig, load_paper
 from dexarb.config.plugins import StrategyTypes
-from dexarb.core.block import Block, BlockUpdate
+from dexarb.core.block import NO_ENTRY, Block, BlockUpdate
 from dexarb.core.market import Entry
 from dexarb.core.profile import own_names
 from dexarb.core.token import Address
@@ -114,7 +114,8 @@ class Trader:
             on_way=self._on_way,
         )
         # A new ledger starts with the first block that arrives live; a known one where it ended.
-        self._trade_from = (self._session.ledger_seq or reader.last_seq) + 1
+        known = self._session.ledger_seq
+        self._trade_from = (reader.last_seq if known == NO_ENTRY else known) + 1
         self._live_from = reader.last_seq + 1
         self._adopted = False
         self._measured = TraderMetrics(self._session, reality.gas)
@@ -133,7 +134,7 @@ class Trader:
         Raises ConfigErrors where the strategies do not fit the chain.
         """
         session = self._session
-        if session.ledger_seq:
+        if session.ledger_seq != NO_ENTRY:
             _log.info(
                 "resume",
                 ledger=str(self._ledger.path),

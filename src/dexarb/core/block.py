@@ -15,6 +15,10 @@ BlockHash = NewType("BlockHash", str)
 """0x and 64 lower-case hexadecimal digits. What a node sends is none before it is decoded."""
 
 
+NO_ENTRY = -(1 << 63)
+"""Stands before every entry of a history: the `seq` of none."""
+
+
 class BlockRef(NamedTuple):
     """Which block: its number, and the hash that says which one of that number."""
 

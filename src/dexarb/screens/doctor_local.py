@@ -165,7 +165,8 @@ def ledger(path: Path, history_folder: Path | None) -> Iterator[Finding]:
         return
     try:
         with read_only(path) as books:
-            entry, chain_id = books.seq, books.chain_id
+            # One that includes nothing yet ends nowhere.
+            entry, chain_id = books.seq if books.last_block else 0, books.chain_id
         trader = trader_of(path)
         reader = HistoryReader(history_folder) if history_folder else None
         ends_at = reader.last_seq if reader else entry

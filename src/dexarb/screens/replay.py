@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from dexarb.config.shipped_files import CLASSIC_STRATEGIES, SAMPLE_HISTORY
+from dexarb.core.block import NO_ENTRY
 from dexarb.errors import InputError
 from dexarb.screens.output import complain
 from dexarb.screens.progress import shown
@@ -84,7 +85,7 @@ def _replayed(task: Task, path: Path, *, is_kept: bool = True) -> ReplayedHistor
         if is_new:
             books.put_note(REPLAYED, task.note)
         known_to = books.seq
-        if known_to:
+        if known_to != NO_ENTRY:
             known = reader.entries(plan.first_seq, known_to)
             for entry in shown(known, "reading what was replayed", known_to - plan.first_seq):
                 tally.add(entry)

@@ -131,7 +131,8 @@ def compare(
     keys = [each.hash for each in settings]
     with read_only(files.ledger_file) as reader, reader.at_one_moment():
         history = HistoryReader(reader.history)
-        first, last = reader.note(FIRST_SEQ) or 0, reader.seq
+        noted, last = reader.note(FIRST_SEQ), reader.seq
+        first = 0 if noted is None else noted
         epochs, state_ages = reader.epochs(), reader.note(STATE_AGES) or ()
         weighing_from = _weighing_from(reader.strategies(), epochs)
         probes = reader.probes(barring=True)

@@ -25,7 +25,7 @@ def copy_ledger(ledger: Path, target: Path) -> int:
         source.backup(copy)  # in one step: in smaller ones it begins anew after each block
         copy.execute("PRAGMA journal_mode = DELETE")
     with whole_ledger(target) as books:
-        return books.seq
+        return books.seq if books.last_block else 0
 
 
 def whole_ledger(path: Path) -> LedgerReader:

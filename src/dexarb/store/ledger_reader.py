@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from dexarb.core.block import BlockHash
+from dexarb.core.block import NO_ENTRY, BlockHash
 from dexarb.core.route import Cycle, CycleId
 from dexarb.core.trade import Decision, SkipCount, StrategyHash
 from dexarb.errors import StoreError
@@ -99,9 +99,9 @@ class LedgerReader:
 
     @property
     def seq(self) -> int:
-        """The history entry that the ledger includes last; 0 for a new one."""
+        """The history entry that the ledger includes last; NO_ENTRY for a new one."""
         rows = self._all("SELECT seq FROM progress")
-        return int(rows[0][0]) if rows else 0
+        return int(rows[0][0]) if rows else NO_ENTRY
 
     @property
     def last_block(self) -> tuple[int, BlockHash] | None:
@@ -187,7 +187,7 @@ class LedgerReader:
         strategy: StrategyHash | None = None,
         *,
         state: DecisionState | None = None,
-        after: int = 0,
+        after: int = NO_ENTRY,
     ) -> list[DecisionRow]:
         """In the order in which they were made; `after`: only those of later entries."""
         rows = self._all(
@@ -226,7 +226,7 @@ class LedgerReader:
         strategy: StrategyHash | None = None,
         *,
         last: int | None = None,
-        after: int = 0,
+        after: int = NO_ENTRY,
         blocks: BlockRange = ALL_BLOCKS,
     ) -> list[FillRow]:
         """In the order in which they were booked, reorged ones included. after: only those of later

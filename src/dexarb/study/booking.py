@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from dexarb.core.block import NO_ENTRY
 from dexarb.core.probes import Probe
 from dexarb.core.trade import SkipCount, StrategyHash
 from dexarb.store.ledger_db import BlockBooks, LedgerDb
@@ -48,7 +49,7 @@ def book(ledger: LedgerDb, pending: Unwritten, reality: Reality, first_seq: int)
     called again: nothing is lost and nothing is written twice."""
     step = pending.step
     with ledger.block(step.seq, step.block) as books:
-        if ledger.seq == 0:
+        if ledger.seq == NO_ENTRY:
             books.set_note(FIRST_SEQ, first_seq)
         if pending.strategies is not None:
             rows = [_row(each, place) for place, each in enumerate(pending.strategies)]

@@ -7,6 +7,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
+from dexarb.core.block import NO_ENTRY
 from dexarb.core.trade import Decision, Fill, StrategyHash
 from dexarb.store.ledger_reader import LedgerReader
 from dexarb.study.lineup import Lineup
@@ -33,7 +34,7 @@ class Past:
     believed. Own strategies are never taken to answer the same twice.
     """
 
-    def __init__(self, ledger: LedgerReader, reality: Reality, after: int = 0) -> None:
+    def __init__(self, ledger: LedgerReader, reality: Reality, after: int = NO_ENTRY) -> None:
         """after: what later entries brought is all that will be asked for."""
         self._now = reality.hash
         epochs = ledger.epochs()

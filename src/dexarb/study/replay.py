@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple
 
-from dexarb.core.block import BlockUpdate
+from dexarb.core.block import NO_ENTRY, BlockUpdate
 from dexarb.core.market import Entry, Keyframe, PoolsChanged
 from dexarb.core.pool import PoolKey
 from dexarb.core.units import SECONDS_PER_HOUR
@@ -112,6 +112,7 @@ def plan_as(ledger: LedgerReader, otherwise_max_age_s: float) -> Plan:
         if not eras or reality != eras[-1][1]:
             # What lies before the first epoch only warms up.
             eras.append((epoch.from_seq if eras else first_seq, reality))
+    counted_to = ledger.note(SKIPS_SEQ)
     return Plan(
         first_seq,
         ledger.seq,
@@ -119,7 +120,7 @@ def plan_as(ledger: LedgerReader, otherwise_max_age_s: float) -> Plan:
         lineup.at,
         state_ages,
         eras,
-        ledger.note(SKIPS_SEQ) or 0,
+        NO_ENTRY if counted_to is None else counted_to,
         ledger.probes(),
     )
 

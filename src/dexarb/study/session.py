@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from dexarb.core.block import Block, BlockRef
+from dexarb.core.block import NO_ENTRY, Block, BlockRef
 from dexarb.core.ledger import IntColumn
 from dexarb.core.market import (
     MAX_REORG_DEPTH,
@@ -108,7 +108,8 @@ class Session:
         self._recorded = [each for each in probes if each.seq > self.ledger_seq]
         self._arrived: list[Probe] = []
         self._on_way = on_way
-        first = ledger.note(FIRST_SEQ) or first_seq
+        noted = ledger.note(FIRST_SEQ)
+        first = first_seq if noted is None else noted
         self._first_seq = first if first is not None else start(reader).seq
         self._begin()
 
@@ -125,9 +126,10 @@ class Session:
         self._seen: IntColumn = np.zeros(0, dtype=np.int64)
         self._blocks_since_flush = self._work = self._hour = 0
         self._is_at_block = False
-        self._skips_seq = self._ledger.note(SKIPS_SEQ) or 0
+        counted = self._ledger.note(SKIPS_SEQ)
+        self._skips_seq = NO_ENTRY if counted is None else counted
         checkpoint = self._ledger.checkpoint(STATE_FORMAT, deepest)
-        self._past = Past(self._ledger, self._reality, checkpoint.seq if checkpoint else 0)
+        self._past = Past(self._ledger, self._reality, checkpoint.seq if checkpoint else NO_ENTRY)
         if checkpoint is None:
             self._executor.resume(None, NO_NOUNS)
             self.from_seq = self._first_seq
