@@ -189,7 +189,7 @@ def ledger(path: Path) -> None:
             return time.perf_counter() - start
 
         for count, rounds in ((0, 200), (10, 200), (1000, 20)):
-            first = books.seq + 1
+            first = max(0, books.seq) + 1
             times = [write(seq, count) for seq in range(first, first + rounds)]
             report(f"ledger block with {count} decisions", times)
         report_one("ledger digest of 22,000 decisions", "ms", timed(books.digest) * 1e3)

@@ -145,7 +145,7 @@ class Soak:
     def _seq(self) -> int:
         try:
             with read_only(self._ledger) as books:
-                return books.seq
+                return max(0, books.seq)
         except StoreError:  # not there yet, or being made
             return 0
 

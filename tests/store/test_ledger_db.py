@@ -37,7 +37,7 @@ def ledger(tmp_path: Path) -> Iterator[LedgerDb]:
 
 
 def test_a_new_ledger_is_at_no_entry(ledger: LedgerDb) -> None:
-    assert (ledger.seq, ledger.last_block, ledger.chain_id) == (0, None, arrivals.CHAIN_ID)
+    assert (ledger.seq, ledger.last_block, ledger.chain_id) == (NO_ENTRY, None, arrivals.CHAIN_ID)
     assert ledger.history == Path("data/history/137")
 
 
@@ -56,7 +56,7 @@ def test_a_block_that_raises_leaves_nothing(ledger: LedgerDb) -> None:
 
     with pytest.raises(ZeroDivisionError):
         write_half()
-    assert (ledger.seq, ledger.open_decisions(), ledger.strategies()) == (0, [], [])
+    assert (ledger.seq, ledger.open_decisions(), ledger.strategies()) == (NO_ENTRY, [], [])
     with ledger.block(1, block(1)) as entry:
         entry.add_decisions([decision("a", block(1))])
     assert ledger.seq == 1

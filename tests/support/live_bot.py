@@ -91,7 +91,7 @@ class LiveBot:
     def seq(self) -> int:
         try:
             with read_only(self.ledger) as ledger:
-                return ledger.seq
+                return max(0, ledger.seq)
         except StoreError:
             return 0
 
