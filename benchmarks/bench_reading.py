@@ -77,7 +77,7 @@ def compared_readers(reader: HistoryReader, closed: HistoryReader, transactions:
             "  and look at its transactions; from lines",
             lambda: look(closed),
             lambda: look(reader),
-            0.5 if transactions else None,
+            0.4 if transactions else None,
         ),
         ("  read it from lines and apply it; reading alone", walk, lambda: read(reader), None),
     )
