@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -81,10 +82,10 @@ class Probing:
         self._arrived: deque[Probe] = deque()
         self._passed_over = 0
         self._problem: str | None = None
-        self._closing = False
         self.has_news = False
         self._loop = asyncio.new_event_loop()
         self._more = asyncio.Event()
+        self._serving = self._loop.create_task(self._serve())
         # The interpreter does not wait for it.
         self._thread = threading.Thread(target=self._work, name="probing", daemon=True)
         self._thread.start()
@@ -127,9 +128,8 @@ class Probing:
         )
 
     def close(self) -> None:
-        """What waits is given up."""
-        self._closing = True
-        self._loop.call_soon_threadsafe(self._more.set)
+        """What waits is given up, and so is a call that has no answer yet."""
+        self._loop.call_soon_threadsafe(self._serving.cancel)
         self._thread.join(JOIN_S)
 
     # -- the thread's -------------------------------------------------------------------------
@@ -137,14 +137,15 @@ class Probing:
     def _work(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_until_complete(self._serve())
+            with contextlib.suppress(asyncio.CancelledError):
+                self._loop.run_until_complete(self._serving)
         except Exception as error:  # trading goes on without it, and status tells
             self._problem = f"probing has ended: {error}"
             _log.exception("probe.ended")
 
     async def _serve(self) -> None:
         async with self._rpc:
-            while not self._closing:
+            while True:
                 if not self._waiting:
                     self._more.clear()
                     await self._more.wait()
