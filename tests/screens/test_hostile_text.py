@@ -35,6 +35,8 @@ from dexarb.screens import status
 from dexarb.screens.alerts_test import AlertsTest, Sent
 from dexarb.screens.answer import Answer, show
 from dexarb.screens.console import plain_console
+from dexarb.screens.history_backfill import BackfilledHistory, Cost
+from dexarb.screens.history_import import Began, ImportedHistory, NotFound
 from dexarb.screens.names import Names
 from dexarb.screens.output import complain
 from dexarb.screens.probe import Probed, ProbedCycles
@@ -191,7 +193,15 @@ OF_HISTORY: dict[str, tuple[object, ...]] = {
     "Calibrated": ("calibrate", "--to", OPENS),
     "CheckedHistory": ("history", "check"),
 }
-OTHERS = {"CheckedConfig", "CheckedSettings", "Diagnosis", "ProbedCycles", "Reload"}
+OTHERS = {
+    "BackfilledHistory",
+    "CheckedConfig",
+    "CheckedSettings",
+    "Diagnosis",
+    "ImportedHistory",
+    "ProbedCycles",
+    "Reload",
+}
 COPIES = {"BackedUp", "RestoredBackup"}
 ELSEWHERE = {
     "AlertsTest",
@@ -199,7 +209,6 @@ ELSEWHERE = {
     "BotStatus",
     "Errand",
     "Finished",
-    "ImportedHistory",
     "KeyFile",
     "Ordered",
     "Promoted",
@@ -280,7 +289,19 @@ def probed(found: Hostile) -> Answer:
     return ProbedCycles(1, 2, said, Names({}, {}, {}), found.text, estimates=False)
 
 
-@pytest.mark.parametrize("made", [reloaded, refused, not_sent, probed])
+def imported(found: Hostile) -> Answer:
+    missing = NotFound(found.text, found.text, 500, found.text, CHEAP)
+    began = Began(CHEAP, "uniswap_v2", found.text, 7, "event")
+    return ImportedHistory(Path("h"), 1, 5, 6, 1, 2, 1, [began], [missing], [found.text])
+
+
+def backfilled(found: Hostile) -> Answer:
+    began = Began(CHEAP, "uniswap_v2", found.text, 7, "event")
+    cost = Cost(1, 2, 3)
+    return BackfilledHistory(Path("h"), 9, 5, 0, 4, [began], cost, cost, yes=True, pools=0)
+
+
+@pytest.mark.parametrize("made", [reloaded, refused, not_sent, probed, imported, backfilled])
 def test_what_others_answer_is_text(
     hostile: Hostile, made: Callable[[Hostile], Answer], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,11 +12,12 @@ from pyrevm import BlockEnv
 from dexarb.amm.abi import encode, unsigned
 from dexarb.core.pool import FoundPool, PoolKey, SwapStyle, ways
 from dexarb.core.token import Address
+from dexarb.core.undoing import undo
 from dexarb.errors import PoolError, UnknownToken
 from tests.amm.evm_world import GAS, OWNER, Reverted, World
 from tests.executor.attackers import compiled
 from tests.support.worlds.pools import token
-from tests.toy.kind import ToyPool, gives
+from tests.toy.kind import SWAPPED, ToyPool, gives
 
 SOURCE = Path(__file__).parent / "vault.vy"
 TOKENS = tuple(map(token, range(3)))
@@ -139,3 +140,17 @@ def test_a_vault_with_several_pools_tells_them_apart() -> None:
     assert ToyPool.key_of(log) == found[1].key
     assert vault.pool.apply(log) is vault.pool
     assert encode(b"", 2) in log.topics
+
+
+def test_its_events_do_not_tell_what_was_before_them() -> None:
+    """So it comes in at the end of the block of the first of them."""
+    vault = Vault()
+    vault.at(BEGIN + 5)
+    vault.send("swap(uint256,uint256,uint256,uint256)", 1, 0, 1, 10**15)
+    (log,) = (log for log in vault.world.logs() if log.topics[0] == SWAPPED)
+    vault.follow()
+    undone = undo({vault.pool.key: vault.pool}, [(7, [log]), (8, [])], {})
+    assert not undone.before
+    assert undone.begins == {7: [vault.pool]}
+    kept = undo({vault.pool.key: vault.pool}, [(7, []), (8, [])], {})
+    assert kept.before == {vault.pool.key: vault.pool}
