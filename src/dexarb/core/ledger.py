@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Self
 
 import msgspec
@@ -64,12 +65,10 @@ _SUMMED = (
 """What a fill adds to its strategy's columns."""
 
 _BOUND = (
-    ("sent", lambda _: 1),
-    ("open", lambda _: 1),
-    ("open_capital_micro_usd", lambda decision: decision.capital_micro_usd),
-    ("open_gas_micro_usd", lambda decision: decision.gas_reserve_micro_usd),
+    ("open_capital_micro_usd", attrgetter("capital_micro_usd")),
+    ("open_gas_micro_usd", attrgetter("gas_reserve_micro_usd")),
 )
-"""What a decision adds to them, once it is sent."""
+"""What a decision adds to them once it is sent, beside 1 to `sent` and `open`."""
 
 DAYS_KEPT = 2
 """Days on both sides of the current one whose counts are kept: a reorganisation can cross midnight,
@@ -199,8 +198,10 @@ class Ledger:
             return
         rows = [self.rows[decision.strategy] for decision in decisions]
         places = np.array(rows, dtype=np.intp)
+        for name in ("sent", "open"):
+            np.add.at(self.column(name), places, 1)
         for name, of in _BOUND:
-            np.add.at(self.column(name), places, [of(decision) for decision in decisions])
+            np.add.at(self.column(name), places, list(map(of, decisions)))
         of_day = self._of_day(_day(decisions[0]))
         if of_day is not None:
             np.add.at(of_day[0], places, 1)

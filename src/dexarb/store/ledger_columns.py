@@ -7,7 +7,7 @@ are decimal TEXT; micro-USD, gas, block numbers and seqs are INTEGER.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -110,11 +110,17 @@ class Columns(Generic[Noun]):
 
     def values(self, noun: Noun) -> Row:
         """What SQLite is given for a noun."""
-        found = list(self._fields(noun))
-        for place, write in self._writes:
-            if found[place] is not None:
-                found[place] = write(found[place])
-        return tuple(found)
+        return next(self.rows([noun]))
+
+    def rows(self, nouns: Collection[Noun], *more: Iterable[Any]) -> Iterator[Row]:
+        """The same for many: a busy block has thousands. more: columns that stand before."""
+        found: list[Iterable[Any]] = []
+        for field, write in self._fields:
+            values: Iterable[Any] = map(field, nouns)
+            if write is not None:
+                values = [None if value is None else write(value) for value in values]
+            found.append(values)
+        return zip(*more, *found, strict=False)  # what is before may have no end
 
     def take(self, values: Iterator[Any]) -> Row:
         """The next of a longer row's values, as many as there are columns."""
@@ -131,13 +137,8 @@ class Columns(Generic[Noun]):
     # A busy block has thousands of rows, so what is the same for all of them is made once.
 
     @cached_property
-    def _fields(self) -> Callable[[Noun], Row]:
-        return attrgetter(*(each.of or each.name for each in self.columns))
-
-    @cached_property
-    def _writes(self) -> list[tuple[int, Callable[[Any], Any]]]:
-        kinds = enumerate(each.kind for each in self.columns)
-        return [(place, kind.write) for place, kind in kinds if kind.write is not None]
+    def _fields(self) -> list[tuple[Callable[[Noun], Any], Callable[[Any], Any] | None]]:
+        return [(attrgetter(each.of or each.name), each.kind.write) for each in self.columns]
 
     @cached_property
     def _reads(self) -> list[tuple[int, Callable[[Any], Any]]]:

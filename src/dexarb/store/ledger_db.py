@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import repeat
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -202,7 +203,7 @@ class BlockBooks:
         already, and in the same one, go on; the books of those that do not any more stay. `seen` is
         not looked at. reality: None where nobody tells it."""
         rows = list(strategies)
-        self._many(_PUT_STRATEGY, map(STRATEGY.values, rows))
+        self._many(_PUT_STRATEGY, STRATEGY.rows(rows))
         if reality is not None:
             self._one(_PUT_REALITY, REALITY.values(reality))
         name = reality.hash if reality else None
@@ -251,10 +252,8 @@ class BlockBooks:
             if decision.id in waiting:
                 raise StoreError(self._path, f"has an open decision {decision.id} already")
         self._put_routes(decision.cycle for decision in rows)
-        self._many(
-            DECISION.insert("decisions", "seq", "state"),
-            [(self._seq, "open", *DECISION.values(decision)) for decision in rows],
-        )
+        values = DECISION.rows(rows, repeat(self._seq), repeat("open"))
+        self._many(DECISION.insert("decisions", "seq", "state"), values)
         self._put_beside("chances", "decisions", [each.p_fill_ppm for each in rows])
 
     def add_fills(self, fills: Iterable[Fill]) -> None:
@@ -263,13 +262,8 @@ class BlockBooks:
         for fill in rows:
             self._expect_this_block(fill.block, f"fill of decision {fill.decision.id}")
         numbers = self._move([fill.decision for fill in rows], "settled")
-        self._many(
-            FILL.insert("fills", "seq", "decision"),
-            [
-                (self._seq, number, *FILL.values(fill))
-                for number, fill in zip(numbers, rows, strict=True)
-            ],
-        )
+        values = FILL.rows(rows, repeat(self._seq), numbers)
+        self._many(FILL.insert("fills", "seq", "decision"), values)
         self._put_beside("bounds", "fills", [each.bound_micro_usd for each in rows])
 
     def mark_reorged(self, fills: Iterable[Fill]) -> None:
@@ -313,7 +307,7 @@ class BlockBooks:
     def add_skips(self, counters: Iterable[SkipCount]) -> None:
         """Add to the counters, and keep the nearest miss of each."""
         # By key: neighbours are on the same page.
-        self._many(_ADD_SKIP, sorted(map(SKIP.values, counters), key=itemgetter(0, 1, 2)))
+        self._many(_ADD_SKIP, sorted(SKIP.rows(list(counters)), key=itemgetter(0, 1, 2)))
 
     def add_evidence(self, evidence: Iterable[Evidence]) -> None:
         """What has been found out at the end of this block."""
@@ -321,28 +315,19 @@ class BlockBooks:
         self._put_routes(each.cycle for each in rows)
         if rows:
             self._put_block()
-        self._many(
-            EVIDENCE.insert("evidence", "seq"),
-            [(self._seq, *EVIDENCE.values(each)) for each in rows],
-        )
+        values = EVIDENCE.rows(rows, repeat(self._seq))
+        self._many(EVIDENCE.insert("evidence", "seq"), values)
 
     def add_incidents(self, incidents: Iterable[Incident]) -> None:
         """Strategies that failed in this block and take no further part."""
-        self._many(
-            INCIDENT.insert("incidents"),
-            [
-                INCIDENT.values(IncidentRow(self._seq, each.strategy, each.problem))
-                for each in incidents
-            ],
-        )
+        rows = [IncidentRow(self._seq, each.strategy, each.problem) for each in incidents]
+        self._many(INCIDENT.insert("incidents"), INCIDENT.rows(rows))
 
     def add_probes(self, probes: Iterable[Probe]) -> None:
         """Known from this entry on."""
         rows = list(probes)
         self._put_routes(each.cycle for each in rows)
-        self._many(
-            PROBE.insert("probes", "seq"), [(self._seq, *PROBE.values(each)) for each in rows]
-        )
+        self._many(PROBE.insert("probes", "seq"), PROBE.rows(rows, repeat(self._seq)))
 
     def mark_evidence_reorged(self, dead_blocks: Iterable[BlockHash]) -> None:
         """Evidence found at the end of these blocks, given by hash, does not stand any more."""
@@ -390,7 +375,7 @@ class BlockBooks:
     def _put_routes(self, cycles: Iterable[Cycle]) -> None:
         distinct = {(cycle.id, cycle.start_pool): cycle for cycle in cycles}
         query = f"{ROUTE.insert('routes')} ON CONFLICT DO NOTHING"
-        self._many(query, map(ROUTE.values, distinct.values()))
+        self._many(query, ROUTE.rows(distinct.values()))
 
     def _put_beside(self, table: str, of: str, values: Sequence[int | None]) -> None:
         """Of the rows that were put into table `of` last: what only some of them have, by row."""

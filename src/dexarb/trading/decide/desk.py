@@ -114,6 +114,7 @@ class Desk:
         self._competition = reality.competition
         self._view: View
         self._pools: Mapping[PoolKey, Pool]
+        self._base_fee: int
         self._quotes: dict[str, _Quotes] = {}
         self._amounts: dict[tuple[Address, int], int | None] = {}
         self._gas_costs: dict[int, int] = {}
@@ -132,6 +133,7 @@ class Desk:
         self._opened.clear()
         self._valued.clear()
         self._pools = view.market.ahead
+        self._base_fee = view.market.block.base_fee_per_gas
         gas = self._model.under(view.market.next_gas_schedule)
         surcharges = view.market.next_surcharges
         if gas is not self._gas or surcharges != self._surcharges:
@@ -194,25 +196,46 @@ class Desk:
         at_most: smallest units of the start token. priority_fee: instead of the terms' own bid.
         """
         view = self._view
-        valuation, token = view.valuation, opportunity.cycle.start_token
-        cap = self._amount(token, terms.size)
-        if not cap or not valuation.price(view.market.profile.wrapped_native):
+        cap = self._amount(opportunity.cycle.start_token, terms.size)
+        if not cap or not view.valuation.price(view.market.profile.wrapped_native):
             return None
         amount_in = min(opportunity.amount_in, cap, cap if at_most is None else at_most)
-        flash = terms.funding is Funding.FLASH
-        quote, profit, value = self._value(opportunity, amount_in, flash)
-        capital = 0 if flash else value
+        valued = self._value(opportunity, amount_in, terms.funding is Funding.FLASH)
+        return self._priced(opportunity, valued, terms, priority_fee)
+
+    def offers(self, opportunity: Opportunity, terms: Iterable[Terms]) -> list[Offer]:
+        """The same on many terms, all of which buy something: most share a size."""
+        sizes: dict[tuple[int, Funding], _Valued] = {}
+        found = []
+        for each in terms:
+            size = each.size, each.funding
+            valued = sizes.get(size)
+            if valued is None:
+                cap = self._amount(opportunity.cycle.start_token, each.size)
+                assert cap
+                amount_in, flash = min(opportunity.amount_in, cap), each.funding is Funding.FLASH
+                valued = sizes[size] = self._value(opportunity, amount_in, flash)
+            found.append(self._priced(opportunity, valued, each, None))
+        return found
+
+    def _priced(
+        self, opportunity: Opportunity, valued: _Valued, terms: Terms, priority_fee: int | None
+    ) -> Offer:
+        """At a size; see `offer`."""
+        quote, profit, value = valued
         gain = max(profit, 0)
         bid = self._bid(terms, quote, gain) if priority_fee is None else priority_fee
-        gas_price = view.market.block.base_fee_per_gas + bid
+        gas_price = self._base_fee + bid
         if terms.gas_cost is None:
             cost = self._gas_cost(quote.gas_units * gas_price)
             # A pool that runs dry can cost the whole gas limit.
             reserve = self._gas_cost(self._gas.limit(quote.gas_units) * terms.max_gas_price)
         else:
             cost = reserve = terms.gas_cost
-        haircut = -(-gain * terms.haircut_ppm // PPM)
-        net = profit - cost - haircut
+        net = profit - cost
+        if terms.haircut_ppm:
+            net -= -(-gain * terms.haircut_ppm // PPM)
+        capital = 0 if terms.funding is Funding.FLASH else value
         offer = Offer(quote, bid, gas_price, net, capital, reserve)
         return offer if terms.footing is None else self._weighed(offer, opportunity.cycle, terms)
 

@@ -165,11 +165,9 @@ class Judge:
             offers,
         )
         busy = np.zeros((number, strategies), dtype=bool)
-        for at, place in np.argwhere(offers.asked).tolist():
-            if at not in asked:
-                asked[at] = {}
-                busy[at] = self.busy(opportunities[at].cycle.pools)
-            asked[at][place] = self._ask(opportunities[at], at, place, offers)
+        for at in np.flatnonzero(offers.asked.any(axis=1)).tolist():
+            busy[at] = self.busy(opportunities[at].cycle.pools)
+            asked[at] = self._ask(opportunities[at], at, offers)
         reasons_against(
             rows,
             has_price,
@@ -184,16 +182,20 @@ class Judge:
         )
         return batch
 
-    def _ask(self, opportunity: Opportunity, at: int, place: int, offers: Offers) -> Offer:
-        terms = self.columns.terms[place]
-        offer = self.desk.offer(opportunity, terms)
-        assert offer is not None  # what buys nothing has no bound that is enough
-        offers.exact[at, place] = min(max(offer.net, -LARGEST), LARGEST)
-        offers.expected[at, place] = expected_of(offer)
-        offers.dear[at, place] = offer.gas_price > terms.max_gas_price
-        offers.capital[at, place] = min(offer.capital, LARGEST)
-        offers.gas[at, place] = min(offer.gas_reserve, LARGEST)
-        return offer
+    def _ask(self, opportunity: Opportunity, at: int, offers: Offers) -> dict[int, Offer]:
+        """The exact offers of an opportunity, by terms; their figures are put into the columns."""
+        places = np.flatnonzero(offers.asked[at])
+        terms = [self.columns.terms[place] for place in places.tolist()]
+        # What buys nothing has no bound that is enough, so there is an offer on each.
+        made = self.desk.offers(opportunity, terms)
+        offers.exact[at, places] = _within([offer.net for offer in made])
+        offers.expected[at, places] = [expected_of(offer) for offer in made]
+        offers.dear[at, places] = [
+            offer.gas_price > each.max_gas_price for offer, each in zip(made, terms, strict=True)
+        ]
+        offers.capital[at, places] = _within([offer.capital for offer in made])
+        offers.gas[at, places] = _within([offer.gas_reserve for offer in made])
+        return dict(zip(places.tolist(), made, strict=True))
 
     def take(self, batch: Batch, counters: Counters) -> Iterator[tuple[int, int]]:
         """(strategy, place) of what is taken; what a strategy takes first may use up a limit or a
@@ -255,6 +257,13 @@ class Judge:
                 self._count_classes(classes, alone)
             reasons = alone.times.argmax(axis=0).astype(np.int8)
             yield cycle, reasons, alone.best[reasons, every]
+
+
+def _within(amounts: list[int]) -> list[int]:
+    """Cut to what a column holds."""
+    if max(amounts) <= LARGEST and min(amounts) >= -LARGEST:
+        return amounts
+    return [min(max(amount, -LARGEST), LARGEST) for amount in amounts]
 
 
 def expected_of(offer: Offer | None) -> int:
