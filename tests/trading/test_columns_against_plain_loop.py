@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from dexarb.core.market import Market
 from dexarb.core.probes import Probe
 from dexarb.core.token import Address
-from dexarb.core.trade import OF_A_BOT, Opportunity, SkipReason
+from dexarb.core.trade import OF_A_BOT, Funding, Opportunity, Position, SkipReason
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.models.reality import REALITY
@@ -19,9 +20,10 @@ from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Decided, View
 from dexarb.trading.strategy import StrategySettings
 from tests.oracles.deciding import Outcome, PlainLoop
+from tests.support.worlds.blocks import GWEI
 from tests.support.worlds.engines import engine, thorough
 from tests.support.worlds.pools import rng_of
-from tests.support.worlds.random_trading import keyframe, random_block, settings_drawn
+from tests.support.worlds.random_trading import PAIRS, keyframe, random_block, settings_drawn
 
 THRESHOLDS = (SkipReason.SPREAD, SkipReason.PROFIT, SkipReason.EXPECTED)
 
@@ -117,3 +119,54 @@ def test_columns_are_the_plain_loop() -> None:
     compare()
     # What was compared was not the same few cases over and over.
     assert reasons.keys() >= EVERY_REASON | {"decided"}
+
+
+USD = 10**6
+EAGER = StrategySettings(
+    name="eager",
+    pairs=PAIRS,
+    min_profit_micro_usd=-USD,
+    max_trade_size_micro_usd=1_000 * USD,
+    max_slippage_ppm=5_000,
+    max_gas_price=200 * GWEI,
+)
+OTHERWISE: dict[str, object] = {
+    "pairs": PAIRS[:6],
+    "min_profit_micro_usd": 0,
+    "max_trade_size_micro_usd": 100 * USD,
+    "max_slippage_ppm": 20_000,
+    "max_gas_price": 300 * GWEI,
+    "competition_rate_ppm": 1_000_000,
+    "max_daily_trades": 3,
+    "daily_loss_limit_micro_usd": USD,
+    "max_consecutive_losses": 1,
+    "cooldown_blocks": 5,
+    "max_hops": 2,
+    "min_spread_ppm": 2_000,
+    "dexes": ("one",),
+    "capital_micro_usd": 5_000 * USD,
+    "priority_fee": GWEI,
+    "bid_ppm": 100_000,
+    "gas_balance_micro_usd": USD,
+    "min_profit_onchain_micro_usd": 50 * USD,
+    "funding": Funding.FLASH,
+    "gas_cost_micro_usd": USD,
+    "slippage_haircut_ppm": 50_000,
+    "latency_blocks": 2,
+    "latency_ms": 100,
+    "deadline_blocks": 3,
+    "position": Position.BOTTOM,
+    "min_expected_micro_usd": -USD,
+}
+
+
+def test_who_differs_in_one_parameter_sends_no_decision_of_another() -> None:
+    """Those that are alike share what they send; every parameter is one that could tell."""
+    own = {each.name for each in fields(StrategySettings) if each.init}
+    assert OTHERWISE.keys() == own - {"name", "kind", "parameters", "code"}
+    both = Both([EAGER, *(replace(EAGER, **{name: value}) for name, value in OTHERWISE.items())])  # type: ignore[arg-type]
+    rng = rng_of("alike")
+    made = engine(keyframe(3), [both], scanner=thorough)
+    for _ in range(6):
+        made.step(random_block(made.market, rng, moved=3))
+    assert both.reasons["decided"] > len(OTHERWISE)
