@@ -14,6 +14,7 @@ from dexarb.config.chain_profile import ChainFile
 from dexarb.config.collector import CollectorFile
 from dexarb.config.importing import ImportFile, load_import
 from dexarb.config.kinds import KINDS, Kind, kind_of
+from dexarb.config.live import LiveTables
 from dexarb.config.paper import PaperFile
 from dexarb.config.schema import schema_of, schema_text
 from dexarb.config.strategy_table import StrategyTable
@@ -81,7 +82,7 @@ def problems(schema: Mapping[str, Any], value: Any, root: Mapping[str, Any]) -> 
             case _:
                 applies_elsewhere = {
                     "properties", "additionalProperties", "required", "items", "minItems",
-                    "minLength", "minimum", "exclusiveMinimum", "maximum", "else",
+                    "maxItems", "minLength", "minimum", "exclusiveMinimum", "maximum", "else",
                 }  # fmt: skip
                 assert keyword in ANNOTATIONS | applies_elsewhere, keyword
 
@@ -231,11 +232,16 @@ def test_every_key_is_in_it() -> None:
     assert properties["defaults"]["properties"].keys() == keys - {"name"}
 
 
+class LiveFile(PaperFile, LiveTables):
+    """A bot's file has the tables of both."""
+
+
 MODELS: dict[Kind, type[TomlTable]] = {
     "paper": PaperFile,
     "collector": CollectorFile,
     "chain": ChainFile,
     "import": ImportFile,
+    "live": LiveFile,
 }
 
 

@@ -14,7 +14,7 @@ from dexarb.config.starting import chains
 from dexarb.config.strategy_table import StrategyTable
 from tests.support.command import Dexarb
 
-FILES = {"collector.toml", "paper_trading.toml", "polygon.toml"}
+FILES = {"collector.toml", "live.toml", "paper_trading.toml", "polygon.toml"}
 STATED = re.compile(r"^# ([a-z_0-9]+ = \S.*)$", re.MULTILINE)
 COMMENTED = re.compile(r"^(?:# )?([a-z_0-9]+) =", re.MULTILINE)
 

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     PAPER = "paper"
     COLLECTOR = "collector"
     CHAIN = "chain"
+    LIVE = "live"
     IMPORT = "import"
 
 

@@ -16,6 +16,14 @@ from dexarb.config.chain_profile import (
 )
 from dexarb.config.collector import CollectorFile, CollectorTable, PoolsTable, RpcTable
 from dexarb.config.importing import ImportFile, ImportTable, NamedPoolTable
+from dexarb.config.live import (
+    EvidenceTable,
+    LaneTable,
+    LimitsTable,
+    LiveTable,
+    LiveTables,
+    WayTable,
+)
 from dexarb.config.paper import GeneralTable, PaperFile
 from dexarb.config.probe import ProbeTable
 from dexarb.config.strategy_table import StrategyTable
@@ -140,6 +148,48 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
         "address": "Its address.",
         "pair": 'Its tokens by their names in the chain profile, as "WETH/USDC".',
         "fee_pips": "Its fee; without it the DEX's, where that has one.",
+    },
+    LiveTables: {
+        "live": "dexarb-bot: whether it may send, whose executor, and its files.",
+        "lane": "An operator's account: as many trades at once as there are lanes.",
+        "way": "A way of sending; all are tried at once.",
+        "limits": "Of the whole bot. What is reached disarms it.",
+        "evidence": "What strategies were promoted for; dexarb promote writes it.",
+    },
+    LiveTable: {
+        "armed": "Without it nothing is sent, whatever the command line says.",
+        "executor": "The contract's address; dexarb executor deploy writes it.",
+        "owner": "Who deployed it and withdraws; its key stays away from the bot.",
+        "journal_file": "The log of all that was signed and sent. Keep it.",
+        "collector": "The collector's file, relative to this one.",
+        "price_bump_percent": "What nodes ask of a transaction that takes the nonce of another.",
+        "cancel_after_blocks": "So long a nonce waits behind its deadline before it is used up.",
+    },
+    LaneTable: {
+        "key_file": "A keystore that only you can read, relative to this file.",
+        "password_file": "Its password, in a file that only you can read; else it is asked for.",
+        "password_env": "Or the name of a variable that holds it.",
+    },
+    WayTable: {
+        "name": "What logs call it.",
+        "url": "An endpoint or relay; ${NAME} is taken from the environment.",
+        "method": "As the endpoint calls it.",
+        "headers": "Over HTTP, beside the usual ones; ${NAME} is taken from the environment.",
+        "usd_per_landed": "What it charges for a transaction that landed.",
+        "usd_per_missed": "What it charges for one that did not.",
+    },
+    LimitsTable: {
+        "daily_loss_usd": "Net loss per UTC day.",
+        "daily_gas_usd": "Gas per UTC day, of fills as well.",
+        "max_reverts_in_a_row": "Included and failed, one after the other.",
+        "max_open_usd": "Own funds under way at once.",
+        "max_trade_usd": "A larger trade is not sent.",
+        "min_native": "Of the chain's coin, in each operator's account.",
+        "max_state_age_secs": "On an older block nothing is sent.",
+    },
+    EvidenceTable: {
+        "hash": "Of the strategy's parameters.",
+        "verdict": "CANARY or PROMOTE.",
     },
     PaperFile: {
         "alerts": _ALERTS,

@@ -82,7 +82,6 @@ class LimitsTable(TomlTable):
     max_trade_usd: Annotated[Usd, Field(gt=0)] = Decimal(2_000)
     min_native: Annotated[Number, Field(ge=0)] = Decimal(5)
     max_state_age_secs: Annotated[Number, Field(gt=0)] = Decimal(4)
-    max_endpoint_lag_blocks: Annotated[Whole, Field(ge=1)] = 3
 
 
 class EvidenceTable(TomlTable):
@@ -95,6 +94,8 @@ class EvidenceTable(TomlTable):
 
 
 class LiveTables(TomlTable):
+    """What a bot's file has beside what a paper trader's has."""
+
     live: LiveTable
     lane: Annotated[list[LaneTable], Field(min_length=1, max_length=MAX_LANES)]
     way: Annotated[list[WayTable], Field(min_length=1)]
@@ -130,12 +131,12 @@ class BotLimits:
     trade_micro_usd: int
     min_native: int
     state_age_s: float
-    endpoint_lag_blocks: int
 
 
 @dataclass(frozen=True)
 class LiveConfig:
-    """Checked. verdicts: of strategies, by hash, as their promotion wrote them."""
+    """Checked. limits_table: the limits as the file states them. verdicts: of strategies, by hash,
+    as their promotion wrote them."""
 
     paper: PaperConfig
     armed: bool
@@ -148,6 +149,7 @@ class LiveConfig:
     lanes: tuple[Lane, ...]
     ways: tuple[Way, ...]
     limits: BotLimits
+    limits_table: LimitsTable
     verdicts: Mapping[str, str]
 
     @property
@@ -197,6 +199,7 @@ def load_live(path: Path) -> LiveConfig:
         lanes=tuple(_lane(path.parent, each) for each in tables.lane),
         ways=tuple(ways),
         limits=_limits(tables.limits),
+        limits_table=tables.limits,
         verdicts={each.hash: each.verdict for each in tables.evidence},
     )
 
@@ -234,7 +237,6 @@ def _limits(table: LimitsTable) -> BotLimits:
         trade_micro_usd=int(table.max_trade_usd * MICRO_USD),
         min_native=int(table.min_native * ETHER),
         state_age_s=float(table.max_state_age_secs),
-        endpoint_lag_blocks=table.max_endpoint_lag_blocks,
     )
 
 

@@ -15,6 +15,7 @@ from dexarb.config.described import DESCRIPTIONS
 from dexarb.config.grid import LISTS
 from dexarb.config.importing import ImportFile
 from dexarb.config.kinds import Kind
+from dexarb.config.live import LiveTables
 from dexarb.config.paper import PaperFile
 from dexarb.config.strategy_table import StrategyTable
 from dexarb.config.toml_file import TomlTable
@@ -80,6 +81,8 @@ def schema_of(kind: Kind) -> dict[str, Any]:
         return _file(CollectorFile, "collector.toml")
     if kind == "import":
         return _file(ImportFile, "an import's pools.toml")
+    if kind == "live":
+        return _live()
     return _file(ChainFile, "chain profile") if kind == "chain" else _paper()
 
 
@@ -125,6 +128,14 @@ def _paper() -> dict[str, Any]:
         "anyOf": [{"required": ["strategy"]}, {"required": ["grid"]}],
         "allOf": [_required_unless_default(key) for key in required],
     }
+
+
+def _live() -> dict[str, Any]:
+    """What a paper trader's file may hold, and what is a bot's own."""
+    file, own = _paper(), _file(LiveTables, "live.toml")
+    file["$defs"] |= own["$defs"]
+    file["properties"] |= own["properties"]
+    return file | {"title": own["title"], "required": own["required"]}
 
 
 def _axis(key: str, one: dict[str, Any]) -> dict[str, Any]:

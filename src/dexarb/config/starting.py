@@ -13,10 +13,11 @@ from dexarb.config.alerts import AlertsTable
 from dexarb.config.collector import CollectorTable, RpcTable
 from dexarb.config.described import DESCRIPTIONS
 from dexarb.config.kinds import KINDS, kind_of
+from dexarb.config.live import LaneTable, LimitsTable, LiveTable, WayTable
 from dexarb.config.paper import GeneralTable
 from dexarb.config.run_files import COLLECTOR_FILE
 from dexarb.config.schema import schema_text
-from dexarb.config.shipped_files import CLASSIC_STRATEGIES, SHIPPED
+from dexarb.config.shipped_files import CLASSIC_STRATEGIES, LIVE_BOT, SHIPPED
 from dexarb.config.strategy_table import StrategyTable, plain
 from dexarb.config.toml_file import TomlTable, did_you_mean, read_toml
 from dexarb.errors import ConfigError
@@ -27,6 +28,10 @@ _TABLES: Mapping[str, type[TomlTable]] = {
     "[general]": GeneralTable,
     "[[strategy]]": StrategyTable,
     "# [alerts]": AlertsTable,
+    "[live]": LiveTable,
+    "[[lane]]": LaneTable,
+    "[[way]]": WayTable,
+    "[limits]": LimitsTable,
 }
 _KEY = re.compile(r"^(?:# )?([a-z_0-9]+) *=")
 _SCHEMA_LINE = re.compile(r"^#:schema .*/([a-z]+\.json)$", re.MULTILINE)
@@ -49,7 +54,9 @@ def starting_files(chain: str) -> dict[str, str]:
     if chain not in known or known[chain].name != named:
         remedy = did_you_mean(chain, [Path(named).stem])
         raise ConfigError(f'no settings are shipped for a chain "{chain}"', remedy=remedy)
-    texts = {path.name: _text(path) for path in (collector, CLASSIC_STRATEGIES, known[chain])}
+    texts = {
+        path.name: _text(path) for path in (collector, CLASSIC_STRATEGIES, LIVE_BOT, known[chain])
+    }
     return texts | {f"schema/{kind}.json": schema_text(kind) for kind in KINDS}
 
 

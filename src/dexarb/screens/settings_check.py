@@ -16,6 +16,7 @@ from dexarb.config.chain_profile import LoadedChain, load_chain
 from dexarb.config.collector import CollectorConfig, load_collector
 from dexarb.config.importing import ImportConfig, load_import
 from dexarb.config.kinds import Kind, kind_of
+from dexarb.config.live import LiveConfig, load_live
 from dexarb.config.unpriced import REMEDY, consequence
 from dexarb.core.profile import own_names
 from dexarb.core.text import as_name
@@ -80,6 +81,8 @@ def answer(path: Path, *, chain: Path | None) -> Answer:
         if kind == "chain":
             profile = load_chain(path)
             return CheckedSettings(path, kind, (), _unpriced(profile), _of_chain(profile))
+        if kind == "live":
+            return CheckedSettings(path, kind, (), (), _of_bot(load_live(path)))
         if kind == "import":
             wanted = load_import(path)
             return CheckedSettings(path, kind, (), _unpriced(wanted.chain), _of_import(wanted))
@@ -106,6 +109,21 @@ def _of_collector(config: CollectorConfig) -> dict[str, Any]:
         "endpoints": [veil.without_urls(each) for each in config.endpoints],
         "timeout_s": config.timeout_s,
         "pairs": [f"{each.token_a}/{each.token_b} on {each.dex}" for each in config.choices],
+    }
+
+
+def _of_bot(config: LiveConfig) -> dict[str, Any]:
+    return {
+        "armed": config.armed,
+        "executor": config.executor,
+        "owner": config.owner,
+        "journal_file": str(config.journal_file),
+        "collector": str(config.collector),
+        "lanes": [str(each.key_file) for each in config.lanes],
+        "ways": [f"{each.name} by {each.method}" for each in config.ways],
+        "limits": {key: json_value(value) for key, value in config.limits_table},
+        "strategies": [each.table.name for each in config.paper.strategies if each.table.enabled],
+        "verdicts": dict(config.verdicts),
     }
 
 
