@@ -25,6 +25,7 @@ from dexarb.cli import (
     programs,
     replay,
     screens,
+    sweeps,
     verdict,
 )
 from dexarb.cli.options import common, ending
@@ -75,6 +76,7 @@ app = _program(
     programs.probe,
     verdict.verdict,
     verdict.promote,
+    sweeps.sweep,
     copies.backup,
     copies.restore,
     completes=True,

@@ -17,7 +17,7 @@ from dexarb.config.toml_lines import Loc
 from dexarb.errors import ConfigError, ConfigErrors
 
 MAX_STRATEGIES = 10_000
-"""In a file, those of all grids together."""
+"""In a file that is traded, those of all grids together. A sweep takes more."""
 
 LISTS = ("pairs", "dexes")
 """Keys that hold a list in a strategy as well: in a grid a list of lists varies them."""

@@ -109,30 +109,35 @@ class PaperConfig:
         return sorted([*forks, *contradictory, *misfits], key=lambda each: each.line or 0)
 
 
-def load_paper(path: Path) -> PaperConfig:
-    """Raises ConfigError or ConfigErrors."""
-    config, problems = inspect_paper(path)
+def load_paper(path: Path, *, most: int = MAX_STRATEGIES) -> PaperConfig:
+    """most: how many strategies may be in it. Raises ConfigError or ConfigErrors."""
+    config, problems = inspect_paper(path, most=most)
     if problems:
         raise ConfigErrors(problems)
     return config
 
 
-def inspect_paper(path: Path) -> tuple[PaperConfig, list[ConfigError]]:
+def inspect_paper(
+    path: Path, *, most: int = MAX_STRATEGIES
+) -> tuple[PaperConfig, list[ConfigError]]:
     """What of a file can be used, and all that is wrong with it. Raises ConfigError for a file
     that cannot be read or is not TOML."""
-    return inspect_tables(read_toml(path, secrets=(TABLE, PROBE)))
+    return inspect_tables(read_toml(path, secrets=(TABLE, PROBE)), most=most)
 
 
-def inspect_tables(file: TomlFile) -> tuple[PaperConfig, list[ConfigError]]:
+def inspect_tables(
+    file: TomlFile, *, most: int = MAX_STRATEGIES
+) -> tuple[PaperConfig, list[ConfigError]]:
     """The same of a file that has been read, of which these are all tables."""
-    return _Reading(file).result()
+    return _Reading(file, most).result()
 
 
 class _Reading:
     """One pass over a file that collects strategies and problems."""
 
-    def __init__(self, file: TomlFile) -> None:
+    def __init__(self, file: TomlFile, most: int) -> None:
         self._file = file
+        self._most = most
         self._problems: list[ConfigError] = []
         self._defaults: dict[str, Any] = {}
         self._listed: list[Listed] = []
@@ -214,12 +219,12 @@ class _Reading:
             at: Loc = ("grid", index)
             grid = Grid(self._file, at, own, self._inherited(own))
             total += len(grid)
-            if total > MAX_STRATEGIES:
+            if total > self._most:
                 self._problems.append(
                     self._file.error(
                         at,
                         f"makes {len(grid):,} strategies, {grid.product()}, and with those before"
-                        f" it {total:,}; a file may have {MAX_STRATEGIES:,}",
+                        f" it {total:,}; a file may have {self._most:,}",
                         "Shorten a list",
                     )
                 )

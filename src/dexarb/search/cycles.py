@@ -140,6 +140,12 @@ class CycleIndex:
             find_open(self.graph, touched, self.max_hops, self._found)
         return self._found.edges[:total], self._found.rate[:total]
 
+    def starts_of(self, routes: Ints) -> Ints:
+        """By row of edges, the rank of the start token that it is entered from."""
+        graph = self.graph
+        starts: Ints = graph.place[graph.head[graph.lane_of[routes[:, 0]] ^ 1]]
+        return starts
+
     def _route_of(self, cycle: Cycle) -> Routes | None:
         start = next((token for token in self.start_tokens if token in cycle.tokens), None)
         if start is None or len(cycle.hops) > self.max_hops:

@@ -17,6 +17,7 @@ from dexarb.core.route import Cycle, CycleId, surcharge_of
 from dexarb.core.token import Address
 from dexarb.core.trade import Curve, Opportunity
 from dexarb.search.cycles import CycleIndex
+from dexarb.search.found import Floor, Found, Polished, Sized
 from dexarb.search.open_cycles import Changes, OpenCycles, warm_up_table
 from dexarb.search.packed import Floats, Ints
 from dexarb.search.polish import polish, polish_inexact
@@ -85,17 +86,34 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Exact:
-    """What a row is with integers, as long as its version is this one, and what is worth looking
-    for. amount_out: 0 where it earns nothing."""
+class Exact:
+    """What a row is with integers. amount_out: 0 where it earns nothing."""
 
-    version: int
-    worth: float
     cycle: Cycle
     amount_in: int
     amount_out: int
     gas_units: int
     curve: Curve
+
+    def opportunity(self, table: OpenCycles, row: int, block: Block) -> Opportunity:
+        return Opportunity(
+            block=block,
+            cycle=self.cycle,
+            amount_in=self.amount_in,
+            amount_out=self.amount_out,
+            rate=float(table.rows.rate[row]),
+            gas_units=self.gas_units,
+            curve=self.curve,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Polished:
+    """What holds as long as the row's version is this one, and what is worth looking for."""
+
+    version: int
+    worth: float
+    exact: Exact
 
 
 class Scanner:
@@ -107,7 +125,8 @@ class Scanner:
     the block ahead. Excluded pools and tokens are never looked at: fee-on-transfer and rebasing
     tokens break every formula. min_gross is asked anew in every update, so it can follow prices and
     configurations; so is dust, which says what nobody ever looks at one by one, however modest:
-    that stays open and is counted, no more. Sizes are exact to a small share of it.
+    that stays open and is counted, no more. Sizes are exact to a small share of it. told: is shown
+    all that each update has found.
     """
 
     def __init__(
@@ -121,7 +140,10 @@ class Scanner:
         exclude_tokens: Iterable[Address] = (),
         min_gross: MinGross = any_gain,
         dust: Dust = no_dust,
+        told: Callable[[Found], None] | None = None,
     ) -> None:
+        self._told = told
+        self._found: Found | None = None
         self._gas_units = gas_units
         self._min_gross = min_gross
         self._dust = dust
@@ -130,7 +152,7 @@ class Scanner:
         self._index = CycleIndex(start_tokens, max_hops)
         self._mirror = RateMirror(self._index.edges)
         self._table = OpenCycles(self._index)
-        self._exact: dict[int, _Exact] = {}
+        self._exact: dict[int, _Polished] = {}
         self._prices = market.next_gas_schedule, market.next_surcharges
         self._worth = [0.0] * len(start_tokens)
         self._least: dict[Address, int] = {}
@@ -155,24 +177,25 @@ class Scanner:
         or went; inside a block, what has changed since the place before. Pools whose fees move with
         time are read anew in any case.
         """
+        found = self._found = None if self._told is None else Found()
         slots, gone = self._read(market, touched)
         if self._is_wider:
             slots, self._is_wider = list(self._index.edges.slots.values()), False
         minima = self._minima()
         edges, rates = self._index.find_open(slots)
-        leaving = [edge for key in gone for edge in self._index.edges.of_pool(key)]
-        changes = self._table.update(
-            np.array(slots, dtype=np.int64),
-            edges,
-            rates,
-            self._size(edges),
-            np.array(leaving, dtype=np.int64),
-        )
-        for key in gone:
-            self._index.remove(key)
+        sizes, searched = self._size(edges), np.array(slots, dtype=np.int64)
+        if found is not None:
+            found.gone, found.slots = gone, searched
+            found.routes, found.rates = edges.astype(np.int32), rates.copy()
+            drawn = sizes.profit[: len(edges)] >= self._table.floors[self._index.starts_of(edges)]
+            found.cycles = Sized.of(sizes, len(edges), drawn)
+        changes = replace_rows(self._index, self._table, gone, searched, edges, rates, sizes)
         self._turn += 1
         offers = lru_cache(1)(partial(self._offers, market, minima, self._turn))
         self.scan = Scan(market.block, offers, self._table, changes)
+        if found is not None and self._told is not None:
+            found.offered = offers().rows
+            self._told(found)
         return self.scan
 
     def _read(
@@ -190,6 +213,8 @@ class Scanner:
                     continue
                 slot = self._index.add(pool)
                 self._mirror.add(slot)
+                if self._found is not None:
+                    self._found.joined.append(key)
             elif pool is None:
                 gone.append(key)
             elif self._mirror.pools[slot] is pool:
@@ -212,8 +237,19 @@ class Scanner:
             self._worth[start] = _worth_of(dust)
             limit = min(minima[start], dust)
             if not limit / ROOMY <= self._table.floors[start] <= limit:
-                self._table.set_floor(start, limit * MODEST, self._size)
+                self._set_floor(start, limit * MODEST)
         return minima
+
+    def _set_floor(self, start: int, floor: float) -> None:
+        found = self._found
+
+        def size(cycles: Ints) -> Sizes:
+            sizes = self._size(cycles)
+            if found is not None:
+                found.floors.append(Floor(start, floor, Sized.of(sizes, len(cycles))))
+            return sizes
+
+        self._table.set_floor(start, floor, size)
 
     def _size(self, cycles: Ints) -> Sizes:
         """Best real sizes, reading on in pools wherever the known segments do not reach."""
@@ -245,20 +281,20 @@ class Scanner:
         starts = self._table.rows.start[rows].tolist()
         offers = []
         for row, version, start in zip(rows, versions, starts, strict=True):
-            exact, worth = before.get(row), self._worth[start]
-            if exact is None or exact.version != version or exact.worth != worth:
-                exact = self._polish(row, version, worth, market)
-            self._exact[row] = exact
-            gain = exact.amount_out - exact.amount_in
-            if gain >= self._least[exact.cycle.start_token]:
-                offers.append((self._opportunity(row, exact, market.block), row))
+            known, worth = before.get(row), self._worth[start]
+            if known is None or known.version != version or known.worth != worth:
+                known = _Polished(version, worth, self._polish(row, worth, market))
+            self._exact[row] = known
+            exact = known.exact
+            if exact.amount_out - exact.amount_in >= self._least[exact.cycle.start_token]:
+                offers.append((exact.opportunity(self._table, row, market.block), row))
         offers.sort(key=lambda offer: offer[0].cycle.id)
         return Offers(
             tuple([opportunity for opportunity, _ in offers]),
             np.array([row for _, row in offers], dtype=np.int64),
         )
 
-    def _polish(self, row: int, version: int, worth: float, market: Searched) -> _Exact:
+    def _polish(self, row: int, worth: float, market: Searched) -> Exact:
         cycle, ahead = self._table.cycle(row), market.ahead
         amount_in, profit = (
             float(column[row]) for column in (self._table.rows.amount_in, self._table.rows.profit)
@@ -268,23 +304,34 @@ class Scanner:
         else:
             sized = polish(cycle, amount_in, profit, ahead, worth)
         if sized is None:
-            return _Exact(version, worth, cycle, 0, 0, 0, Curve(()))
-        gas_units = self._gas_units(hop_work([ahead[key] for key in cycle.pools], sized.results))
-        gas_units += surcharge_of(cycle.tokens, market.next_surcharges)
-        amount_out = sized.results[-1].amount_out
-        curve = self._table.curve(row)
-        return _Exact(version, worth, cycle, sized.amount_in, amount_out, gas_units, curve)
+            exact = Exact(cycle, 0, 0, 0, Curve(()))
+        else:
+            work = hop_work([ahead[key] for key in cycle.pools], sized.results)
+            gas_units = self._gas_units(work) + surcharge_of(cycle.tokens, market.next_surcharges)
+            amount_out, curve = sized.results[-1].amount_out, self._table.curve(row)
+            exact = Exact(cycle, sized.amount_in, amount_out, gas_units, curve)
+        if self._found is not None:
+            self._found.polished.append(
+                Polished(row, exact.amount_in, exact.amount_out, exact.gas_units)
+            )
+        return exact
 
-    def _opportunity(self, row: int, exact: _Exact, block: Block) -> Opportunity:
-        return Opportunity(
-            block=block,
-            cycle=exact.cycle,
-            amount_in=exact.amount_in,
-            amount_out=exact.amount_out,
-            rate=float(self._table.rows.rate[row]),
-            gas_units=exact.gas_units,
-            curve=exact.curve,
-        )
+
+def replace_rows(
+    index: CycleIndex,
+    table: OpenCycles,
+    gone: Iterable[PoolKey],
+    slots: Ints,
+    edges: Ints,
+    rates: Floats,
+    sizes: Sizes,
+) -> Changes:
+    """The table after an update: see `OpenCycles.update`. gone: pools that leave with it."""
+    leaving = [edge for key in gone for edge in index.edges.of_pool(key)]
+    changes = table.update(slots, edges, rates, sizes, np.array(leaving, dtype=np.int64))
+    for key in gone:
+        index.remove(key)
+    return changes
 
 
 def _worth_of(dust: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dexarb.core.market import Market
+from dexarb.search.found import Found
 from dexarb.search.result import Dust, MinGross, Searched, any_gain, no_dust
 from dexarb.search.scan import Scanner
 from dexarb.trading.models.gas import GasModel
@@ -20,6 +21,7 @@ def scanner_of(
     max_hops: int = MAX_HOPS,
     min_gross: MinGross = any_gain,
     dust: Dust = no_dust,
+    told: Callable[[Found], None] | None = None,
 ) -> Scanner:
     """Cycles from the profile's start tokens, without what it excludes; see Scanner. at: where
     inside its latest block the search is, else at its end."""
@@ -37,4 +39,5 @@ def scanner_of(
         exclude_tokens=profile.exclude_tokens,
         min_gross=min_gross,
         dust=dust,
+        told=told,
     )

@@ -1,0 +1,37 @@
+"""Commands that run many configurations on a history. Each returns its exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dexarb.cli.options import Json
+
+HistoryFolder = Annotated[Path, typer.Argument(metavar="HISTORY", help="A history folder.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", help="The folder of the results; one that was begun is continued. Else its own."
+    ),
+]
+Cores = Annotated[
+    int | None, typer.Option("--cores", min=1, help="Of this machine; without it all.")
+]
+
+
+def sweep(
+    history: HistoryFolder,
+    grid: Annotated[
+        Path,
+        typer.Option("--grid", help="A TOML file with [[grid]] tables, as paper-trading reads."),
+    ],
+    out: Out = None,
+    cores: Cores = None,
+    as_json: Json = False,
+) -> int:
+    """Run ten thousand configurations and more on a history, searched once for all of them."""
+    from dexarb.apps.sweep import Means, run
+
+    return run(history, grid, out, Means(cores), as_json=as_json)
