@@ -11,6 +11,7 @@ import pytest
 
 from dexarb.apps import executor_errands, preflight
 from dexarb.chain.rpc import Rpc
+from dexarb.config.chain_profile import load_chain
 from dexarb.config.collector import load_collector
 from dexarb.config.live import load_live
 from dexarb.core.token import Address
@@ -77,6 +78,10 @@ class Household:
         return load_collector(self.run.files.collector).endpoints[0]
 
     @property
+    def chain(self) -> Path:
+        return self.config.with_name("chain.toml")
+
+    @property
     def executor(self) -> Address:
         return load_live(self.config).executor
 
@@ -123,6 +128,8 @@ def test_from_nothing_to_a_funded_executor_and_back(tmp_path: Path) -> None:
         assert made.wrong == []
         assert (made.seen.code, made.seen.address) == ("ours", house.executor)
         assert made.seen.roles == made.expected
+        assert "as ours, so no rival" in made.done[1]
+        assert load_chain(house.chain).own == (house.executor, house.operator)
         with pytest.raises(InputError, match="is one with these roles already"):
             executor_errands.deploy(house.config, house.owner)
 
@@ -148,7 +155,7 @@ def test_from_nothing_to_a_funded_executor_and_back(tmp_path: Path) -> None:
         assert "Take it back" in wrong(house)["allowance"]
         house.empty_operator()
         assert "Send it some" in wrong(house)["gas"]
-        chain = house.config.with_name("chain.toml")
+        chain = house.chain
         chain.write_text(chain.read_text().replace("chain_id = 137", "chain_id = 138"))
         assert "the endpoint is on chain 137" in wrong(house)["chain"]
 
@@ -203,3 +210,17 @@ def test_the_file_keeps_all_but_the_address(tmp_path: Path) -> None:
     path.write_text('[live]\nowner = "o"\n[other]\nexecutor = "0x00"\n')
     with pytest.raises(InputError, match="has no line"):
         executor_errands.name_executor(path, Address("0x11"))
+
+
+def test_a_chains_file_names_what_is_ours_and_keeps_the_rest(tmp_path: Path) -> None:
+    shipped = (Path(__file__).parents[2] / "config" / "polygon.toml").read_text()
+    path = tmp_path / "polygon.toml"
+    path.write_text(shipped)
+    one, two = (Address("0x" + byte * 20) for byte in ("a1", "b2"))
+    assert executor_errands.name_own(path, [one])
+    assert path.read_text().replace(f'own = ["{one}"]\n', "", 1) == shipped
+    assert not executor_errands.name_own(path, [one, one])
+    path.write_text(path.read_text().replace(f'["{one}"]', f'[  # the first\n  "{one}",\n]'))
+    assert executor_errands.name_own(path, [two, one])
+    assert load_chain(path).own == (one, two)
+    assert path.read_text().replace(f'own = ["{one}", "{two}"]\n', "", 1) == shipped

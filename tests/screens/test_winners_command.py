@@ -69,8 +69,9 @@ def with_traffic(update: BlockUpdate, *sent: Made, failed: Iterable[int] = ()) -
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five blocks, the last without traffic; the base fee is 30 gwei."""
+    """Five blocks, the last without traffic; the base fee is 30 gwei. One contract is ours."""
     first = keyframe()
+    first = replace(first, profile=replace(first.profile, own=(BOT_TWO,)))
     chain = SmallChain(first)
     updates = [
         with_traffic(
@@ -118,6 +119,7 @@ def test_gain_cost_places_and_hit_rate(history: Path, dexarb: Dexarb) -> None:
     assert (router["arbitrages"], router["arbitrages_collected"]) == (1, 1)
     assert router["gain_usd"] == pytest.approx(1.0, abs=2e-6)
     assert router["tip_usd"] == pytest.approx(usd(200))
+    assert [each["us"] for each in told["winners"]] == [False, False, True]
     assert (two["unvalued"], two["gain_usd"], two["net_usd"]) == (1, 0.0, 0.0)
     assert (told["blocks"], told["blocks_without_traffic"], told["arbitrages"]) == (4, 1, 4)
 
@@ -145,6 +147,7 @@ def test_people_read_who_earns(history: Path, dexarb: Dexarb) -> None:
     assert "4 arbitrages by 3 targets earned 4.98 USD net of gas and tips" in said.words
     assert "1 of them through collected pools alone. 1 gained what has no price here." in said.words
     assert f"{BOT[:10]}.." in said.out
+    assert said.out.count(f"us: {BOT_TWO[:10]}..") == 2
     assert "curve 2, v2 2, v4 1" in said.out
     assert "1 block came without receipts, or before history format 4" in said.words
     assert max(map(len, said.out.splitlines())) <= 80

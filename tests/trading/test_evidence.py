@@ -33,8 +33,9 @@ SIZE = 10_000 * 10**6
 class Story:
     """Two strategies decide on the same spread, open at the end of block 101."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: tuple[Address, ...] = ()) -> None:
         first = keyframe()
+        first = replace(first, profile=replace(first.profile, own=own))
         self.chain = SmallChain(first)
         self.engine = engine(first, [Scripted({"a": {}, "b": {}})], scanner=plain)
         opened = self.engine.step(self.chain.mine(weth_pool(CHEAP, 2_450)))
@@ -84,6 +85,25 @@ def test_a_spread_that_was_taken() -> None:
         ),
     )
     assert not story.engine.step(story.chain.mine()).evidence
+
+
+def test_what_we_took_is_evidence_of_nobody() -> None:
+    """Nor of a spread that stays: what others had done nobody will know. A fork opens it again."""
+    story = Story(own=(TRADER,))
+    update, _ = story.rivals_block()
+    assert not story.engine.step(update).evidence
+    for _ in range(65):
+        assert not story.engine.step(story.chain.mine()).evidence
+    other = Story(own=(TRADER,))
+    update, _ = other.rivals_block()
+    assert not other.engine.step(update).evidence
+    stranger = Address("0x" + "99" * 20)
+    sent = tuple(structs.replace(each, sender=stranger) for each in update.transactions)
+    theirs = other.chain.mine(parent=other.opened, branch="b")
+    theirs = replace(theirs, logs=update.logs, transactions=sent)
+    (found,) = other.engine.step(theirs).evidence
+    assert found.mover is not None
+    assert (found.outcome, found.mover.sender) == (Outcome.TAKEN, stranger)
 
 
 def test_a_spread_that_a_trader_closed_has_vanished() -> None:

@@ -19,7 +19,7 @@ from dexarb.core.traffic import Change, Flow, SwapCount, Traffic
 from dexarb.trading.models.rivals import arbitrages, rivals
 from dexarb.trading.strategy import StrategySettings
 from tests.support.scripted import Scripted
-from tests.support.worlds.blocks import GWEI, transaction
+from tests.support.worlds.blocks import GWEI, TRADER, transaction
 from tests.support.worlds.engines import engine, plain
 from tests.support.worlds.events import state_log
 from tests.support.worlds.small_chain import (
@@ -255,6 +255,7 @@ def test_one_leg_alone_is_no_arbitrage_we_could_know_of() -> None:
 # -- what flows tell -----------------------------------------------------------------------------
 
 ELSEWHERE = Address("0x" + "e1" * 20)
+OTHER = Address("0x" + "07" * 20)
 
 
 def with_flow(
@@ -305,6 +306,23 @@ def test_what_our_pools_tell_comes_before_what_a_flow_tells() -> None:
     update = with_flow(in_one_transaction(chain.mine(), *after, priority_fee=0), {USDC: 5})
     market.apply(update)
     assert rivals(market, update) == arbitrages(market) != ()
+
+
+def test_we_are_no_rivals_of_ours() -> None:
+    """Neither by the operator nor by the executor, neither by our pools nor by the flow."""
+    first = keyframe(cheap=2_450)
+    executor = Address("0x" + "e0" * 20)
+    for own, is_ours in ((OTHER, False), (TRADER, True), (executor, True)):
+        market = Market(replace(first, profile=replace(PROFILE, own=(own,))))
+        after = arbitrage(market.pools[CHEAP], market.pools[DEAR])
+        for pools in (after, after[:1]):
+            chain = SmallChain(first)
+            update = in_one_transaction(chain.mine(), *pools, priority_fee=0)
+            called = structs.replace(update.transactions[0], to=executor)
+            update = with_flow(replace(update, transactions=(called,)), {USDC: 5})
+            again = Market(replace(first, profile=replace(PROFILE, own=(own,))))
+            again.apply(update)
+            assert (rivals(again, update) == ()) is is_ours
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ def chain_profile(
         gas_schedules=chain.gas_schedules,
         tip_floors=chain.tip_floors,
         surcharges=chain.surcharges,
+        own=chain.own,
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -17,6 +17,7 @@ from rich.text import Text
 
 from dexarb.apps.doctor import say_nothing, silent
 from dexarb.chain.rpc import Rpc
+from dexarb.config.chain_profile import load_chain
 from dexarb.config.collector import CollectorConfig, load_collector
 from dexarb.config.live import LiveConfig, load_live
 from dexarb.config.toml_file import did_you_mean
@@ -196,7 +197,8 @@ def deploy(config: Path, owner: Signer) -> Errand:
             raise InputError(f"{errands.live.executor} is one with these roles already")
         executor = await errands.chain.deploy(owner, errands.lanes)
         name_executor(config, executor)
-        return await errands.told(executor, [f"deployed, and named in {config}"])
+        done = [f"deployed, and named in {config}", *_named_ours(errands, executor)]
+        return await errands.told(executor, done)
 
     return _run(config, errand)
 
@@ -275,6 +277,7 @@ def rotate(config: Path, owner: Signer) -> Errand:
                 plan.save(path)
             done.append(f"{name} moved to it")
         name_executor(config, plan.new)
+        done += _named_ours(errands, plan.new)
         with disk_errors(path, "cannot be removed"):
             path.unlink()
         return await errands.told(plan.new, [*done, f"named in {config}: start the bot again"])
@@ -303,6 +306,13 @@ class _Rotation:
         replace_file(path, json.dumps(self.__dict__).encode(), durable=True)
 
 
+def _named_ours(errands: _Errands, executor: Address) -> Iterator[str]:
+    """With its operators, and that this takes effect when a collector starts."""
+    path = errands.collector.chain.path
+    if name_own(path, (executor, *errands.lanes)):
+        yield f"named in {path} as ours, so no rival: start data-collector again"
+
+
 def _require_owner(errands: _Errands, owner: Signer) -> None:
     if owner.address != errands.live.owner:
         raise InputError(
@@ -323,6 +333,24 @@ def name_executor(config: Path, executor: Address) -> None:
     if not times:
         raise InputError(f'{config} has no line `executor = "..."` in [live]. Write it: {executor}')
     replace_file(config, changed.encode(), durable=True)
+
+
+def name_own(path: Path, addresses: Iterable[Address]) -> bool:
+    """Into `own` of a chain's file, beside those that it names; all else of it stays. Returns
+    whether any is new. Raises ConfigError or ConfigErrors, StoreError."""
+    known = load_chain(path).own
+    named = tuple(dict.fromkeys((*known, *addresses)))
+    if named == known:
+        return False
+    line = f"own = {json.dumps(named)}\n"
+    text = path.read_text(encoding="utf-8")
+    (chain,) = re.finditer(r"^\[chain\].*\n(?:(?!\[).*\n?)*", text, re.MULTILINE)
+    table, times = re.subn(r"^own\s*=\s*\[[^\]]*\].*\n", line, chain[0], flags=re.MULTILINE)
+    if not times:
+        header, _, rest = chain[0].partition("\n")
+        table = f"{header}\n{line}{rest}"
+    replace_file(path, (text[: chain.start()] + table + text[chain.end() :]).encode(), durable=True)
+    return True
 
 
 def _run(config: Path, errand: Callable[[_Errands], Awaitable[T]]) -> T:

@@ -48,6 +48,7 @@ class ChainTable(TomlTable):
     start_tokens: list[str]
     exclude_tokens: tuple[str, ...] = ()
     exclude_pools: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
     multicall3: str | None = None
     default_priority_fee_gwei: Number = Decimal(30)
     builder_cutoff_ms: Whole = 0
@@ -132,7 +133,7 @@ class LoadedChain:
                 self.tokens[name] = to_address(text)
             except InvalidAddress as error:
                 problems.append(file.error(("tokens", name), str(error)))
-        problems += self._wrong_names(file)
+        problems += [*self._wrong_names(file), *self._wrong_own(file)]
         named = [
             (("chain", "wrapped_native"), tables.chain.wrapped_native),
             (("chain", "numeraire"), tables.chain.numeraire),
@@ -213,6 +214,18 @@ class LoadedChain:
                 "exclude_tokens": tuple(dict.fromkeys(map(self.own_name, table.exclude_tokens))),
             }
         )
+
+    @property
+    def own(self) -> tuple[Address, ...]:
+        """Executors and operators of ours."""
+        return tuple(dict.fromkeys(map(to_address, self.chain.own)))
+
+    def _wrong_own(self, file: TomlFile) -> Iterator[ConfigError]:
+        for i, text in enumerate(self.chain.own):
+            try:
+                to_address(text)
+            except InvalidAddress as error:
+                yield file.error(("chain", "own", i), str(error))
 
     def _wrong_names(self, file: TomlFile) -> Iterator[ConfigError]:
         """Of two tokens with one address one would never be shown, so which is which is said."""

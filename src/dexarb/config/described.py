@@ -109,6 +109,7 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
         "start_tokens": "Tokens that a trade may start and end with.",
         "exclude_tokens": "Tokens never searched: they take a fee on transfers, or rebase.",
         "exclude_pools": "Addresses of pools that are never searched.",
+        "own": "Executors and operators of ours: no rivals. dexarb executor deploy names them.",
         "multicall3": "Where Multicall3 lies, if not at its usual address.",
         "default_priority_fee_gwei": "Bid of strategies that state none.",
         "builder_cutoff_ms": "How long before a block is seen its builder takes nothing more.",

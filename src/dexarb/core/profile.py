@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar
 
+from dexarb.core.block import Transaction
 from dexarb.core.gas_schedule import ETHEREUM, SCHEDULES, GasSchedule, ScheduleName
 from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
@@ -73,7 +74,7 @@ class ChainProfile:
     as tokens that take a fee on transfers. reference_pools: by token, the pools whose mid
     prices value it. default_priority_fee: wei per gas, where a strategy sets no bid.
     gas_schedules: by ascending block; Ethereum's holds before the first of them.
-    tip_floors and surcharges: by ascending block.
+    tip_floors and surcharges: by ascending block. own: our executors and operators.
     """
 
     chain_id: int
@@ -92,6 +93,7 @@ class ChainProfile:
     gas_schedules: tuple[ScheduleChange, ...] = ()
     tip_floors: tuple[TipFloor, ...] = ()
     surcharges: tuple[TokenSurcharge, ...] = ()
+    own: tuple[Address, ...] = ()
 
     def gas_schedule(self, block: int) -> GasSchedule:
         """What holds in the block of this number."""
@@ -102,6 +104,10 @@ class ChainProfile:
     def surcharges_at(self, block: int) -> Mapping[Address, int]:
         """Gas units by token, as they hold in the block of this number."""
         return {each.token: each.gas for each in self.surcharges if each.from_block <= block}
+
+    def is_ours(self, transaction: Transaction) -> bool:
+        """Whether an account of ours sent it, or it called an executor of ours."""
+        return transaction.sender in self.own or transaction.to in self.own
 
     def tip_floor(self, block: int) -> int:
         """Wei per gas that holds in the block of this number, 0 where none does."""

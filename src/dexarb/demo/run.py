@@ -18,6 +18,7 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
+from dexarb.apps.executor_errands import name_own
 from dexarb.apps.process import Signals
 from dexarb.chain.rpc import Rpc
 from dexarb.config.paper import load_paper
@@ -138,6 +139,7 @@ class Demo:
                     running.callback(self._relay.stop)
                     async with stages.during("deploying and funding the bot's executor"):
                         bot = await settle_in(driver, rpc, self._folder, self._relay)
+                    name_own(self._folder / "chain.toml", (bot.executor, bot.operator))
                 programs: dict[str, tuple[Path, tuple[str, ...]]] = {
                     "data-collector": (files.collector, ()),
                     "paper-trading": (files.paper, ()),

@@ -72,6 +72,7 @@ class Winners(Answer):
             "pools": dict(each.pools),
             "arbitrages_collected": each.all_collected,
             "last_block": each.last_block,
+            "us": each.is_ours,
         }
 
     def render(self) -> RenderableType:
@@ -128,6 +129,10 @@ def _sentence(told: Winners) -> str:
     )
 
 
+def _called(each: Winner) -> str:
+    return f"us: {called(each.who)}" if each.is_ours else called(each.who)
+
+
 def _table(told: Winners) -> Table:
     table = plain_table(None, told.by)
     for name in ("arb", "hit %", "net USD", "a day", "tip %", "place", "ours"):
@@ -136,7 +141,7 @@ def _table(told: Winners) -> Table:
         daily = told.found.per_day(each.net_micro_usd)
         gain = each.gain_micro_usd
         table.add_row(
-            called(each.who),
+            _called(each),
             str(each.arbitrages),
             percent(each.hit_rate, 1),
             usd(each.net_micro_usd),
@@ -154,5 +159,5 @@ def _through(told: Winners) -> Table:
     for each in told.found.winners[:SHOWN_THROUGH]:
         kinds = [f"{in_a_line(kind, KIND_LENGTH)} {count}" for kind, count in each.kinds[:MANY]]
         pools = [f"{short(pool)} {count}" for pool, count in each.pools[:MANY]]
-        table.add_row(called(each.who), Text(f"{', '.join(kinds)}; {', '.join(pools)}"))
+        table.add_row(_called(each), Text(f"{', '.join(kinds)}; {', '.join(pools)}"))
     return table

@@ -24,7 +24,7 @@ from dexarb.core.traffic import Traffic
 from dexarb.errors import PoolError, StoreError
 from dexarb.store.bounds import MAX_UINT32, require_bounds, require_decimals, require_places
 
-ADDED_LATER = ("gas_schedules", "tip_floors", "surcharges")
+ADDED_LATER = ("gas_schedules", "tip_floors", "surcharges", "own")
 """Of a chain profile."""
 
 _Uint32 = Annotated[int, msgspec.Meta(ge=0, le=MAX_UINT32)]

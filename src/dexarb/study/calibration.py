@@ -19,7 +19,7 @@ from dexarb.errors import PoolError
 from dexarb.search.result import hop_work
 from dexarb.trading.models.gas import GasModel
 from dexarb.trading.models.reality import REALITY
-from dexarb.trading.models.rivals import arbitrages
+from dexarb.trading.models.rivals import arbitrages, ours
 
 EXACT = frozenset({SwapStyle.EXACT_INPUT, SwapStyle.EXACT_OUTPUT, SwapStyle.PRICE_LIMIT})
 
@@ -73,7 +73,7 @@ class JudgedTransaction:
 
 def judge_block(market: Market, update: BlockUpdate) -> list[JudgedTransaction]:
     """The transactions with swaps of the block that the market has just applied."""
-    rivals = {rival.transaction_index for rival in arbitrages(market)}
+    rivals = {each.transaction_index for each in arbitrages(market)} - ours(market, update)
     gas = REALITY.gas.under(market.profile.gas_schedule(update.block.number))
     surcharges = market.profile.surcharges_at(update.block.number)
     pools: dict[PoolKey, Pool] = {}

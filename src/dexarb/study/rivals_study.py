@@ -14,7 +14,7 @@ from dexarb.study.recent import RunningSums
 from dexarb.study.rivals import Rival, Take, rivals
 from dexarb.study.searching import MAX_HOPS
 from dexarb.study.walk import Moment
-from dexarb.trading.models.rivals import Arbitrage, arbitrages
+from dexarb.trading.models.rivals import Arbitrage, arbitrages, ours
 from dexarb.trading.models.value import Valuation
 
 Who = Callable[[Transaction], str | None]
@@ -78,7 +78,10 @@ class RivalsStudy:
                 found.failed[who] += not transaction.succeeded
         found.opened = moment.began
         transactions = {each.index: each for each in update.transactions}
+        own = ours(moment.market, update)
         for each in arbitrages(moment.market):
+            if each.transaction_index in own:
+                continue
             transaction_of = transactions.get(each.transaction_index)
             found.takes.append(_take(each, transaction_of, moment, who_of))
         return found

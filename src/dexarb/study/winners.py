@@ -28,7 +28,7 @@ class Winner:
     failed_cost: of all transactions put down to it, arbitrages or not. place: the median index in
     the block, place_share: of all places there. kinds and pools: in how many of its arbitrages,
     the most frequent first; pools are contracts. all_collected: arbitrages through collected
-    pools alone.
+    pools alone. is_ours: an executor or an operator of our own.
     """
 
     who: str | None
@@ -48,6 +48,7 @@ class Winner:
     pools: tuple[tuple[Address, int], ...]
     all_collected: int
     last_block: int
+    is_ours: bool
 
     @property
     def net_micro_usd(self) -> int:
@@ -166,6 +167,7 @@ def _winner(who: str | None, made: Sequence[tuple[Win, bool]], sums: _Sums) -> W
         pools=_most_first(pools),
         all_collected=sum(is_collected for _, is_collected in made),
         last_block=max(win.block for win in own),
+        is_ours=any(win.is_ours for win in own),
     )
 
 

@@ -15,7 +15,7 @@ from dexarb.trading.models.value import Valuation
 @dataclass(frozen=True, slots=True)
 class Win:
     """An arbitrage by flow. pools: contracts and events that it passed. place: its index in the
-    block, of `places`.
+    block, of `places`. is_ours: an executor or an operator of our own made it.
 
     gain, gas (at the base fee) and tip (above it) in micro-USD; None without a price. Of a gain in
     several tokens those with a price count.
@@ -29,6 +29,7 @@ class Win:
     gain_micro_usd: int | None
     gas_micro_usd: int | None
     tip_micro_usd: int | None
+    is_ours: bool
 
     @property
     def net_micro_usd(self) -> int | None:
@@ -79,6 +80,7 @@ def _win(
         _worth(gains, valuation),
         valuation.native_cost_micro_usd(base * transaction.gas_used),
         valuation.native_cost_micro_usd((paid - base) * transaction.gas_used),
+        moment.market.profile.is_ours(transaction),
     )
 
 

@@ -45,8 +45,16 @@ class Arbitrage:
         return None if worth is None else rounded_down(worth)
 
 
+def ours(market: Market, update: BlockUpdate) -> frozenset[int]:
+    """Indices of our own transactions in a block. They are no rivals, and no evidence of any."""
+    profile = market.profile
+    if not profile.own:
+        return frozenset()
+    return frozenset(each.index for each in update.transactions if profile.is_ours(each))
+
+
 def arbitrages(market: Market) -> tuple[Arbitrage, ...]:
-    """Those of the latest block that our pools tell, in its order."""
+    """Those of the latest block that our pools tell, in its order, our own among them."""
     return tuple(_closing(market.swaps()))
 
 
@@ -75,7 +83,7 @@ def rivals(market: Market, update: BlockUpdate) -> tuple[Arbitrage, ...]:
         index = flow.transaction_index
         if index in untold and (gained := flow.gains()):
             found[index] = Arbitrage(index, swaps.get(index, ()), gained)
-    return tuple(found[index] for index in sorted(found))
+    return tuple(found[index] for index in sorted(found.keys() - ours(market, update)))
 
 
 def left_over(swaps: Sequence[Swap]) -> Mapping[Address, int]:

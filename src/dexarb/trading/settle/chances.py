@@ -27,7 +27,7 @@ from dexarb.core.token import Address
 from dexarb.core.trade import Position
 from dexarb.core.units import PPM
 from dexarb.search.open_cycles import OpenCycles
-from dexarb.trading.models.rivals import rivals
+from dexarb.trading.models.rivals import ours, rivals
 from dexarb.trading.models.tips import ordering_bids
 
 ENOUGH = 30
@@ -229,6 +229,7 @@ def _slots(
     """What became of a cycle that is not worth its gas any more. tips: in wei per gas, by index of
     the transaction; none where they did not buy the places. in_order: the same, ascending."""
     found: set[int] | None = None
+    own = ours(market, update)
 
     def slot(cycle: Cycle) -> int:
         nonlocal found
@@ -236,7 +237,7 @@ def _slots(
         if not touching:
             return STAYED  # prices or gas have changed, and nobody has been there
         first = touching[0]
-        if first not in tips:
+        if first not in tips or first in own:
             return UNKNOWN
         if found is None:
             found = {each.transaction_index for each in rivals(market, update)}

@@ -20,7 +20,7 @@ from dexarb.core.route import Cycle, CycleId
 from dexarb.core.saved import NounReader, NounWriter
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision
-from dexarb.trading.models.rivals import Arbitrage, rivals
+from dexarb.trading.models.rivals import Arbitrage, ours, rivals
 
 _Key = tuple[CycleId, BlockHash]
 """Cycle id and hash of the block at whose end it was open."""
@@ -143,10 +143,14 @@ class EvidenceTracker:
         """
         found: list[Evidence] = []
         by_index: dict[int, Arbitrage] | None = None
+        own = ours(market, update)
         for key, watch in list(self._watches.items()):
             if update.block.number <= watch.block.number:
                 continue  # a reorganisation has taken back the block it was decided on
             touching = market.touching(watch.cycle.pools) if watch.mover is None else ()
+            if touching and touching[0] in own:
+                del self._watches[key]  # what others had done nobody will ever know
+                continue
             if touching:
                 if by_index is None:
                     by_index = {each.transaction_index: each for each in rivals(market, update)}
