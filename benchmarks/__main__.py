@@ -16,6 +16,7 @@ from benchmarks import (
     bench_start,
     bench_strategies,
     bench_studies,
+    bench_sweep,
 )
 from benchmarks.bench_block import block_rows
 from benchmarks.bench_market import market_rows
@@ -39,6 +40,7 @@ if __name__ == "__main__":
             *bench_settlement.rows(),
             *bench_reading.rows(),
             *bench_replay.rows(),
+            *bench_sweep.rows(),
             *bench_proof.rows(),
             *bench_studies.rows(),
             *bench_start.rows(),

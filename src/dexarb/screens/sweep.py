@@ -12,6 +12,7 @@ from rich.text import Text
 
 from dexarb.screens.answer import Answer
 from dexarb.screens.console import unbroken
+from dexarb.screens.replay_screen import from_here
 from dexarb.screens.tables import strategy_table
 from dexarb.store.ledger_rows import StrategyTotals
 from dexarb.study.sweep.plan import Plan
@@ -52,7 +53,7 @@ class Swept(Answer):
         return Group(
             Text(head),
             strategy_table(self.best, "The highest profits"),
-            unbroken("All of them: ", str(self.file)),
+            unbroken("All of them: ", from_here(self.file)),
             Text(luck, style="yellow"),
         )
 
