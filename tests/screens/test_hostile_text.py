@@ -30,6 +30,7 @@ from dexarb.core.market import Market
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.text import in_a_line
 from dexarb.core.token import Address
+from dexarb.core.trade import StrategyHash
 from dexarb.core.traffic import Change, Flow, SwapCount, Traffic
 from dexarb.screens import status
 from dexarb.screens.alerts_test import AlertsTest, Sent
@@ -42,9 +43,12 @@ from dexarb.screens.output import complain
 from dexarb.screens.probe import Probed, ProbedCycles
 from dexarb.screens.reload_command import Reload
 from dexarb.screens.replay import answer_as
+from dexarb.screens.sweep import Swept
 from dexarb.screens.tables import as_text, spread_table
 from dexarb.store.ledger_notes import METERING, Metering, ReloadOutcome
+from dexarb.store.ledger_rows import StrategyTotals
 from dexarb.study.spreads import best_spreads
+from dexarb.study.sweep.plan import Plan
 from tests.support.command import Dexarb
 from tests.support.recorded import record
 from tests.support.scenes import BOLD, OPENS, RIVAL, SHY, STRATEGIES, scene
@@ -201,6 +205,7 @@ OTHERS = {
     "ImportedHistory",
     "ProbedCycles",
     "Reload",
+    "Swept",
 }
 COPIES = {"BackedUp", "RestoredBackup"}
 ELSEWHERE = {
@@ -301,7 +306,13 @@ def backfilled(found: Hostile) -> Answer:
     return BackfilledHistory(Path("h"), 9, 5, 0, 4, [began], cost, cost, yes=True, pools=0)
 
 
-@pytest.mark.parametrize("made", [reloaded, refused, not_sent, probed, imported, backfilled])
+def swept(found: Hostile) -> Answer:
+    plan = Plan("a", "1", "h", 1, 2, 1, 1, [1], 10.0, 2, 1, 1)
+    row = StrategyTotals(StrategyHash("b"), found.text, *[0] * 18)
+    return Swept(plan, 1.0, Path("results.parquet"), [row])
+
+
+@pytest.mark.parametrize("made", [reloaded, refused, not_sent, probed, imported, backfilled, swept])
 def test_what_others_answer_is_text(
     hostile: Hostile, made: Callable[[Hostile], Answer], capsys: pytest.CaptureFixture[str]
 ) -> None:
