@@ -16,7 +16,7 @@ from tests.support.worlds import arrivals
 
 def main(path: Path, blocks: int) -> None:
     with LedgerDb.open(path, chain_id=arrivals.CHAIN_ID, history=path.parent) as ledger:
-        for seq in range(ledger.seq + 1, blocks + 1):
+        for seq in range(max(ledger.seq, 0) + 1, blocks + 1):
             books.trade(ledger, seq)
             os.write(1, f"{seq}\n".encode())
 
