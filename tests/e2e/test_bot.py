@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -15,10 +18,13 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.store.journal import JournalReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.store.ledger_reader import read_only
-from dexarb.study.live_results import read_results
+from dexarb.study.live_results import LiveResults, read_results
 from dexarb.study.replay import Ends, plan_as, replay
 from dexarb.trading.models.reality import Reality
+from tests.support.command import Dexarb, dexarb
 from tests.support.live_bot import LiveBot, live_bot
+
+__all__ = ["dexarb"]
 
 pytestmark = pytest.mark.e2e
 
@@ -45,7 +51,35 @@ def replayed_digest(bot: LiveBot, path: Path) -> str:
         return again.digest()
 
 
-def test_trades_and_twins_agree(tmp_path: Path) -> None:
+def assert_taught(bot: LiveBot, found: LiveResults, dexarb: Dexarb) -> None:
+    """The report knows each step of each trade, paper is placed as if the real trade were not
+    there, and the file for the taxes has what the ledger has."""
+    told = dexarb("live", "report", "--config", bot.config, "--json").json
+    assert {each["values"] for each in told["steps_ms"].values()} == {found.sent, found.included}
+    assert told["steps_ms"].keys() == {"decided", "signed", "accepted", "included", "out"}
+    assert told["places"]["there"] >= 3
+    assert any(each["status"] == "filled" and each["predicted"] for each in told["trades"])
+    assert abs(told["optimism_percent"]) < 1
+    assert told["proposed"]["priority_fee_gwei"] == 60
+    assert told["proposed"]["latency_blocks"] == 1
+    assert 0 < told["proposed"]["latency_ms"] < 60_000
+    said = dexarb("live", "report", "--config", bot.config)
+    assert told["said"] in said.words
+    table = dexarb("live", "report", "--config", bot.config, "--csv").out
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert len(rows) == found.included
+    assert sum(int(row["net_micro_usd"]) for row in rows) == found.profit_micro_usd
+    assert sum(int(row["gas_micro_usd"]) for row in rows) == found.gas_micro_usd
+    assert [row["kind"] for row in rows].count("fee: reverted") == found.reverted
+    for row in rows:
+        assert Decimal(row["gas_native"]) * 10**18 == int(row["gas_wei"])
+        if row["kind"] == "trade":
+            gain = int(row["amount_out_units"]) - int(row["amount_in_units"])
+            assert gain == int(row["gain_units"]) > 0
+            assert row["strategy"] == "Live"
+
+
+def test_trades_and_twins_agree(tmp_path: Path, dexarb: Dexarb) -> None:
     async def play() -> None:
         async with live_bot(tmp_path) as bot:
             bot.start("--live", "--unproven")
@@ -58,5 +92,6 @@ def test_trades_and_twins_agree(tmp_path: Path) -> None:
             assert (await asyncio.to_thread(preflight.answer, bot.config, time.time)).exit_code == 0
             assert found.included >= 6
             assert not found.differences
+            assert_taught(bot, found, dexarb)
 
     asyncio.run(play())

@@ -35,6 +35,7 @@ from dexarb.core.traffic import Change, Flow, SwapCount, Traffic
 from dexarb.screens import status
 from dexarb.screens.alerts_test import AlertsTest, Sent
 from dexarb.screens.answer import Answer, show
+from dexarb.screens.bot_report import Report
 from dexarb.screens.console import plain_console
 from dexarb.screens.history_backfill import BackfilledHistory, Cost
 from dexarb.screens.history_import import Began, ImportedHistory, NotFound
@@ -47,6 +48,9 @@ from dexarb.screens.sweep import Swept
 from dexarb.screens.tables import as_text, spread_table
 from dexarb.store.ledger_notes import METERING, Metering, ReloadOutcome
 from dexarb.store.ledger_rows import StrategyTotals
+from dexarb.study.bot_report import report
+from dexarb.study.live_results import Optimism
+from dexarb.study.live_trades import LiveTrades
 from dexarb.study.spreads import best_spreads
 from dexarb.study.sweep.plan import Plan
 from tests.support.command import Dexarb
@@ -205,6 +209,7 @@ OTHERS = {
     "ImportedHistory",
     "ProbedCycles",
     "Reload",
+    "Report",
     "Swept",
 }
 COPIES = {"BackedUp", "RestoredBackup"}
@@ -312,7 +317,15 @@ def swept(found: Hostile) -> Answer:
     return Swept(plan, 1.0, Path("results.parquet"), [row])
 
 
-@pytest.mark.parametrize("made", [reloaded, refused, not_sent, probed, imported, backfilled, swept])
+def reported(found: Hostile) -> Answer:
+    """Of a bot. Names stand in its CSV alone."""
+    trades = LiveTrades([], [], {}, "places are not known: " + found.text)
+    return Report(report(trades, Optimism(0, 0, 0, 0, 0, 0, 0)), trades, Names({}, {}, {}))
+
+
+@pytest.mark.parametrize(
+    "made", [reloaded, refused, not_sent, probed, imported, backfilled, swept, reported]
+)
 def test_what_others_answer_is_text(
     hostile: Hostile, made: Callable[[Hostile], Answer], capsys: pytest.CaptureFixture[str]
 ) -> None:

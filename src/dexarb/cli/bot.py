@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dexarb.cli.options import Json
+from dexarb.cli.options import Csv, Json, one_form
 
 LIVE_TOML = Path("config/live.toml")
 LiveFile = Annotated[Path, typer.Option("--config", "-c", help="The bot's TOML file.")]
@@ -61,6 +61,17 @@ def status(config: LiveFile = LIVE_TOML, as_json: Json = False) -> int:
     from dexarb.screens.bot_status import answer
 
     return show(answer(config), as_json=as_json)
+
+
+def report(config: LiveFile = LIVE_TOML, as_csv: Csv = False, as_json: Json = False) -> int:
+    """How far paper was off and why, where the time went, what a paper strategy should use."""
+    from dexarb.screens.answer import show
+    from dexarb.screens.bot_report import answer
+    from dexarb.screens.csv_output import show_csv
+
+    one_form(csv=as_csv, json=as_json)
+    found = answer(config)
+    return show_csv(found) if as_csv else show(found, as_json=as_json)
 
 
 def preflight(config: LiveFile = LIVE_TOML, as_json: Json = False) -> int:

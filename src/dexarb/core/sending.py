@@ -142,7 +142,8 @@ class Twin(NamedTuple):
 class Paper(NamedTuple):
     """The same decision by the paper trader's own rules: what it had said without being sent.
 
-    own_effect: the real trade stood before it on the chain, so that later swaps depended on it.
+    own_effect: the real trade had moved its pools before it on the chain, so that later swaps
+    depended on it.
     """
 
     decision: DecisionId

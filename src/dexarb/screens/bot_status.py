@@ -99,19 +99,21 @@ def said_of(found: Optimism) -> str:
         return "Nothing to compare with paper yet."
     way = "too good" if found.total > 0 else "too bad"
     percent = found.percent
-    how_much = f"{usd(abs(found.total))} USD"
+    parts = {
+        "place": found.place,
+        "delay": found.delay,
+        "gas": found.gas,
+        "tip": found.tip,
+        "not included": found.not_included,
+    }
+    sign = 1 if found.total > 0 else -1
     if percent is not None and abs(percent) <= MOST_PERCENT:
-        how_much = f"{abs(percent):.1f} % ({how_much})"
-    shares = ", ".join(
-        f"{usd(value)} {name}"
-        for name, value in (
-            ("place", found.place),
-            ("delay", found.delay),
-            ("gas", found.gas),
-            ("not included", found.not_included),
-        )
-        if value
-    )
+        how_much = f"{abs(percent):.1f} % ({usd(abs(found.total))} USD)"
+        told = {name: f"{sign * 100 * each / abs(found.live):.1f}" for name, each in parts.items()}
+    else:
+        how_much = f"{usd(abs(found.total))} USD"
+        told = {name: usd(sign * each) for name, each in parts.items()}
+    shares = ", ".join(f"{told[name]} {name}" for name, each in parts.items() if each)
     return f"Paper was {how_much} {way} over {counted(found.trades, 'trade')}" + (
         f": {shares}." if shares else "."
     )

@@ -42,18 +42,20 @@ class LaneResults(NamedTuple):
 
 class Optimism(NamedTuple):
     """By how much paper was too good, in micro-USD, and where that comes from. live: net of the
-    same trades. trades: that both settled, without those that stood behind our own effect."""
+    same trades. trades: that both settled, without those that stood behind our own effect. gas:
+    what runs used beside the model; tip: what was paid above the bid of the decision."""
 
     trades: int
     live: int
     place: int
     delay: int
     gas: int
+    tip: int
     not_included: int
 
     @property
     def total(self) -> int:
-        return self.place + self.delay + self.gas + self.not_included
+        return self.place + self.delay + self.gas + self.tip + self.not_included
 
     @property
     def percent(self) -> float | None:
@@ -98,7 +100,7 @@ def read_results(journal: Path, ledger: Path) -> LiveResults:
             if each.answer in (Answer.REFUSED, Answer.NONCE_TOO_LOW, Answer.NO_FUNDS)
         }
     with read_only(ledger) as books:
-        fills = [row.fill for row in books.fills()]
+        fills = [row.fill for row in books.fills() if row.reorged_seq is None]
         sent = {row.decision.id for row in books.decisions()}
     return results(signed, controls, twins, papers, fills, sent, rehearsed, len(lost))
 
@@ -127,7 +129,8 @@ def results(
     if refused:
         dropped["a node refused it"] += refused
     settled = {fill.decision.id for fill in fills}
-    standing = [twin for twin in twins if _stands(twin, fills)]
+    stand = {(fill.decision.id, fill.block.hash) for fill in fills}
+    standing = [twin for twin in twins if (twin.decision.id, twin.block.hash) in stand]
     by_status = Counter(fill.status for fill in fills)
     return LiveResults(
         armed=reason is None,
@@ -152,12 +155,6 @@ def results(
     )
 
 
-def _stands(twin: Twin, fills: Iterable[Fill]) -> bool:
-    return any(
-        (fill.decision.id, fill.block.hash) == (twin.decision.id, twin.block.hash) for fill in fills
-    )
-
-
 def _lanes(signed: Sequence[Signed], twins: Sequence[Twin]) -> Iterable[LaneResults]:
     landed = {twin.hash: twin for twin in twins}
     for lane in dict.fromkeys(each.lane for each in signed):
@@ -174,22 +171,31 @@ def _lanes(signed: Sequence[Signed], twins: Sequence[Twin]) -> Iterable[LaneResu
 
 def _optimism(twins: Sequence[Twin], papers: Sequence[Paper], fills: Sequence[Fill]) -> Optimism:
     lived = {twin.decision.id: twin for twin in twins}
-    missed = {fill.decision.id for fill in fills if fill.status is FillStatus.EXPIRED}
-    trades = live = place = delay = gas = not_included = 0
+    ended = {fill.decision.id: fill for fill in fills}
+    trades = live = place = delay = gas = tips = not_included = 0
     for paper in {each.decision: each for each in papers}.values():
-        if paper.own_effect:
+        fill = ended.get(paper.decision)
+        if paper.own_effect or fill is None:
             continue
         twin = lived.get(paper.decision)
         if twin is not None and twin.twin is not None:
             trades += 1
             live += twin.live.net_micro_usd
             gas += twin.twin.net_micro_usd - twin.live.net_micro_usd
-            rest = paper.outcome.net_micro_usd - twin.twin.net_micro_usd
+            tip = _above_its_bid(fill)
+            rest = paper.outcome.net_micro_usd - twin.twin.net_micro_usd - tip
+            tips += tip
             if paper.block == twin.block:
                 place += rest
             else:
                 delay += rest
-        elif paper.decision in missed:
+        elif fill.status is FillStatus.EXPIRED:
             trades += 1
             not_included += paper.outcome.net_micro_usd
-    return Optimism(trades, live, place, delay, gas, not_included)
+    return Optimism(trades, live, place, delay, gas, tips, not_included)
+
+
+def _above_its_bid(fill: Fill) -> int:
+    """What of the gas cost was paid for a higher tip than the decision's."""
+    more = fill.gas_price - fill.block.base_fee_per_gas - fill.decision.priority_fee
+    return fill.gas_cost_micro_usd * more // fill.gas_price if fill.gas_price else 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Container, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -178,7 +178,7 @@ class LiveExecutor:
             quotes = TokenPrices(valuation)
             for transaction in ours:
                 fills += self._used(transaction, update, settlement, quotes, settled)
-        self._settle_paper(market, update, valuation)
+        self._settle_paper(market, _without(update, ours), valuation)
         numbers = {sent.decision.id: sent.number for sent in settled.sent}
         return sorted(fills, key=lambda fill: numbers[fill.decision.id])
 
@@ -223,7 +223,7 @@ class LiveExecutor:
             name = sent.decision.id
             if signed is not None and signed.decision == name:
                 fill = self._fill(sent, transaction, update, settlement, quotes, signed)
-                if self._paper.holds(name):
+                if transaction.succeeded and self._paper.holds(name):
                     self._included[name] = here, transaction.index
                 yield self._close(sent, settled, fill)
             elif any(at == lane and n <= nonce for at, n in self._records.nonces(name)):
@@ -335,6 +335,14 @@ class LiveExecutor:
         self._sent, self._open = saved.sent, {sent.decision.id: sent for sent in under_way}
         self._nonces, self._included = saved.nonces, saved.included
         self._paper.resume(saved.paper, nouns)
+
+
+def _without(update: BlockUpdate, ours: Sequence[Transaction]) -> BlockUpdate:
+    """The block as paper is placed in it: nobody stands behind himself, or outbids himself."""
+    if not ours:
+        return update
+    others = tuple(each for each in update.transactions if each not in ours)
+    return replace(update, transactions=others)
 
 
 def expired(decision: Decision, block: Block) -> Fill:

@@ -70,7 +70,8 @@ def _closing(by_transaction: Mapping[int, tuple[Swap, ...]]) -> Iterator[Arbitra
 
 
 def rivals(market: Market, update: BlockUpdate) -> tuple[Arbitrage, ...]:
-    """Those of the latest block, `update`, that moved our pools, in its order.
+    """Those of the latest block, `update`, that moved our pools, in its order. We are none, see
+    `ours`.
 
     What our pools tell comes first: it leaves out what a rival paid for a loan, so it says rather
     too much of his gain than too little. Where they tell nothing the flow does, if the history has
@@ -83,7 +84,11 @@ def rivals(market: Market, update: BlockUpdate) -> tuple[Arbitrage, ...]:
         index = flow.transaction_index
         if index in untold and (gained := flow.gains()):
             found[index] = Arbitrage(index, swaps.get(index, ()), gained)
-    return tuple(found[index] for index in sorted(found.keys() - ours(market, update)))
+    ruled_out = ours(market, update)
+    if update.traffic is not None:
+        # With receipts a block names all of its transactions, or whoever asks has left some out.
+        ruled_out |= found.keys() - {each.index for each in update.transactions}
+    return tuple(found[index] for index in sorted(found.keys() - ruled_out))
 
 
 def left_over(swaps: Sequence[Swap]) -> Mapping[Address, int]:
