@@ -46,6 +46,7 @@ from dexarb.screens.reload_command import Reload
 from dexarb.screens.replay import answer_as
 from dexarb.screens.sweep import Swept
 from dexarb.screens.tables import as_text, spread_table
+from dexarb.screens.tune import TunedStrategies
 from dexarb.store.ledger_notes import METERING, Metering, ReloadOutcome
 from dexarb.store.ledger_rows import StrategyTotals
 from dexarb.study.bot_report import report
@@ -53,6 +54,7 @@ from dexarb.study.live_results import Optimism
 from dexarb.study.live_trades import LiveTrades
 from dexarb.study.spreads import best_spreads
 from dexarb.study.sweep.plan import Plan
+from dexarb.study.tuning import Nets, Tuned
 from tests.support.command import Dexarb
 from tests.support.recorded import record
 from tests.support.scenes import BOLD, OPENS, RIVAL, SHY, STRATEGIES, scene
@@ -211,6 +213,7 @@ OTHERS = {
     "Reload",
     "Report",
     "Swept",
+    "TunedStrategies",
 }
 COPIES = {"BackedUp", "RestoredBackup"}
 ELSEWHERE = {
@@ -317,6 +320,15 @@ def swept(found: Hostile) -> Answer:
     return Swept(plan, 1.0, Path("results.parquet"), [row])
 
 
+def retuned(found: Hostile) -> Answer:
+    own = settings(found.text)
+    best = replace(own, min_profit_micro_usd=7)
+    nets = Nets(1, 2, 3)
+    one = Tuned(own, best, best, ("min_profit_micro_usd",), 2, nets, nets, 1, 1, 2)
+    plan = Plan("a", "1", "h", 1, 2, 1, 1, [1], 10.0, 2, 1, 1)
+    return TunedStrategies([one], plan, 1, (1.0, 1.0), Path("r"), None, [found.text])
+
+
 def reported(found: Hostile) -> Answer:
     """Of a bot. Names stand in its CSV alone."""
     trades = LiveTrades([], [], {}, "places are not known: " + found.text)
@@ -324,7 +336,7 @@ def reported(found: Hostile) -> Answer:
 
 
 @pytest.mark.parametrize(
-    "made", [reloaded, refused, not_sent, probed, imported, backfilled, swept, reported]
+    "made", [reloaded, refused, not_sent, probed, imported, backfilled, swept, retuned, reported]
 )
 def test_what_others_answer_is_text(
     hostile: Hostile, made: Callable[[Hostile], Answer], capsys: pytest.CaptureFixture[str]

@@ -77,6 +77,7 @@ app = _program(
     verdict.verdict,
     verdict.promote,
     sweeps.sweep,
+    sweeps.tune,
     copies.backup,
     copies.restore,
     completes=True,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dexarb.cli.options import Json
+from dexarb.cli.options import PAPER_TOML, Json, PaperFile
 
 HistoryFolder = Annotated[Path, typer.Argument(metavar="HISTORY", help="A history folder.")]
 Out = Annotated[
@@ -35,3 +35,24 @@ def sweep(
     from dexarb.apps.sweep import Means, run
 
     return run(history, grid, out, Means(cores), as_json=as_json)
+
+
+def tune(
+    history: HistoryFolder,
+    config: PaperFile = PAPER_TOML,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="A new TOML file: the strategies' with the values found."),
+    ] = None,
+    split: Annotated[
+        float,
+        typer.Option("--split", min=0.1, max=0.9, help="Share of the time to choose values on."),
+    ] = 0.67,
+    cores: Cores = None,
+    as_json: Json = False,
+) -> int:
+    """Other values for each strategy, the best on a history's first part, shown on the rest."""
+    from dexarb.apps.sweep import Means
+    from dexarb.apps.tune import run
+
+    return run(history, config, out, split, Means(cores), as_json=as_json)
