@@ -59,7 +59,7 @@ from tests.support.command import Dexarb
 from tests.support.recorded import record
 from tests.support.scenes import BOLD, OPENS, RIVAL, SHY, STRATEGIES, scene
 from tests.support.traded import World, configure, record_and_trade, strategy
-from tests.support.worlds.small_chain import CHEAP, DEAR, USDC
+from tests.support.worlds.small_chain import CHEAP, DEAR, USDC, settings
 
 SOURCE = Path(__file__).parents[2] / "src" / "dexarb"
 
