@@ -58,11 +58,16 @@ def chance_of(*words: object) -> np.random.Generator:
     return np.random.default_rng(np.frombuffer(digest, np.uint32))
 
 
+def canary(filled: int, model_errors: int, net: int, band: tuple[int, int]) -> CanaryEvidence:
+    """Of trades that can all be compared."""
+    return CanaryEvidence(LEAST_SENDS, filled, model_errors, net, LEAST_SENDS, net, *band)
+
+
 def honest(trades: Trades) -> CanaryEvidence:
     """The chain says what paper says."""
     counted = trades.counted
     rate = float(counted.is_filled.mean()) if len(counted) else 0.0
-    return CanaryEvidence(LEAST_SENDS, round(rate * LEAST_SENDS), 0, 0, -MICRO_USD, MICRO_USD)
+    return canary(round(rate * LEAST_SENDS), 0, 0, (-MICRO_USD, MICRO_USD))
 
 
 def of_nets(
@@ -161,10 +166,10 @@ def leftovers(chance: np.random.Generator) -> World:
         found[named(number)] = of_nets(net, day, untaken=kind == 0)
     cost = round(LEAST_SENDS * GAS * MICRO_USD)
     evidence = (
-        CanaryEvidence(LEAST_SENDS, LEAST_SENDS, 0, MICRO_USD, 0, 2 * MICRO_USD),
-        CanaryEvidence(LEAST_SENDS, 0, 2, -cost, -MICRO_USD, MICRO_USD),
-        CanaryEvidence(LEAST_SENDS, 0, 0, -cost, 0, MICRO_USD),
-        CanaryEvidence(LEAST_SENDS, 0, 0, 0, 0, MICRO_USD),
+        canary(LEAST_SENDS, 0, MICRO_USD, (0, 2 * MICRO_USD)),
+        canary(0, 2, -cost, (-MICRO_USD, MICRO_USD)),
+        canary(0, 0, -cost, (0, MICRO_USD)),
+        canary(0, 0, 0, (0, MICRO_USD)),
     )[kind]
     return World(found, lambda _: evidence)
 

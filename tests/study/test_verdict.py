@@ -142,8 +142,9 @@ def test_all_gates_open_promote() -> None:
         {"canary": None},
         {"canary": replace(FINE_CANARY, sent=29, filled=27)},
         {"canary": replace(FINE_CANARY, model_errors=1)},
-        {"canary": replace(FINE_CANARY, net=11)},
-        {"canary": replace(FINE_CANARY, net=-1)},
+        {"canary": replace(FINE_CANARY, compared_net=11)},
+        {"canary": replace(FINE_CANARY, compared_net=-1)},
+        {"canary": replace(FINE_CANARY, compared=9)},
         {"canary": replace(FINE_CANARY, filled=3)},
         {"confirmed": trades([[-0.1, 0.05]] * 10)},
         {"confirmed": trades([[0.001, 0.001]] * 10)},
@@ -167,7 +168,7 @@ def test_after_a_day_a_gain_on_probed_routes_is_a_canary() -> None:
     of = trades([[0.5, 0.4, -0.01]])
     assert word(case(of, 1)) is Word.CANARY
     assert word(case(of, 1, has_tried=False)) is Word.KEEP_RUNNING
-    assert word(case(of, 1, canary=CanaryEvidence(3, 1, 1, 0, 0, 0))) is Word.KEEP_RUNNING
+    assert word(case(of, 1, canary=CanaryEvidence(3, 1, 1, 0, 0, 0, 0, 0))) is Word.KEEP_RUNNING
 
 
 @pytest.mark.parametrize(

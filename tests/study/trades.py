@@ -11,7 +11,9 @@ from dexarb.study.verdict.gates import CanaryEvidence
 from dexarb.study.verdict.series import Series, Trades, series_of
 
 GAS = 10_000
-FINE_CANARY = CanaryEvidence(sent=40, filled=39, model_errors=0, net=5, low=0, high=10)
+FINE_CANARY = CanaryEvidence(
+    sent=40, filled=39, model_errors=0, net=5, compared=30, compared_net=5, low=0, high=10
+)
 
 
 def trades(

@@ -10,6 +10,7 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 CONFIG_FOLDER = "config"
 DEFAULT_STATE_FILE = Path("data/pool_state.json")
@@ -17,6 +18,9 @@ DEFAULT_LEDGER_FILE = Path("data/ledger.sqlite")
 DEFAULT_JOURNAL_FILE = Path("data/live/journal.sqlite")
 DEFAULT_MAX_STATE_AGE_S = 10
 """These last four are defaults for the programs as well, so that all look at the same files."""
+BOT_FILE = "live.toml"
+BOT_LEDGER_FILE = Path("data/live/ledger.sqlite")
+"""As a bot's file comes; it says so itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +64,22 @@ def config_paths(config: Path) -> ConfigPaths:
         checked = load_paper(config).general
         age_s = float(checked.max_state_age_secs)
         return ConfigPaths(checked.state_file, checked.ledger_file, age_s)
+
+
+class BotPaths(NamedTuple):
+    journal_file: Path
+    ledger_file: Path
+
+
+def bot_paths(config: Path) -> BotPaths:
+    """Of the bot beside a paper trader: as its file says, which lies beside the trader's; where it
+    does not, or says nothing that can be read, where a bot's files are by default."""
+    try:
+        tables = tomllib.loads(config.with_name(BOT_FILE).read_text(encoding="utf-8"))
+        live, general = tables["live"], tables["general"]
+        journal = Path(live.get("journal_file", DEFAULT_JOURNAL_FILE))
+        ledger = Path(general.get("ledger_file", DEFAULT_LEDGER_FILE))
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
+        journal, ledger = DEFAULT_JOURNAL_FILE, BOT_LEDGER_FILE
+    base = base_folder(config)
+    return BotPaths(base / journal, base / ledger)

@@ -103,6 +103,10 @@ def why_not_armed(controls: Iterable[Control], seq: int | None = None) -> str | 
     return reason
 
 
+GAS_TOLERANCE_PPM = 150_000
+"""The gas model is always within 15 %, docs/executor.md. What is further off is told."""
+
+
 class Difference(StrEnum):
     """How the chain's result of a trade and that of its twin differ.
 
@@ -143,7 +147,8 @@ class Paper(NamedTuple):
     """The same decision by the paper trader's own rules: what it had said without being sent.
 
     own_effect: the real trade had moved its pools before it on the chain, so that later swaps
-    depended on it.
+    depended on it. band: the least and the most that other places of its block had paid, in
+    micro-USD; None in journals of older programs.
     """
 
     decision: DecisionId
@@ -151,6 +156,7 @@ class Paper(NamedTuple):
     place: int
     outcome: Outcome
     own_effect: bool
+    band: tuple[int, int] | None = None
 
 
 class Surprise(NamedTuple):

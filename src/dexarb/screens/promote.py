@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.config.paper import load_paper
+from dexarb.config.paths import BOT_FILE
 from dexarb.config.strategy_table import StrategyTable, plain
 from dexarb.core.text import as_name
 from dexarb.core.units import MICRO_USD
@@ -22,11 +23,10 @@ from dexarb.screens.names import find_strategy
 from dexarb.screens.verdict import verdicts_of
 from dexarb.screens.when import utc
 from dexarb.store.files import disk_errors
+from dexarb.study.verdict.canary import live_hash
 from dexarb.study.verdict.judging import Considered, Verdicts
 from dexarb.study.verdict.verdict import Word
-from dexarb.trading.strategy import StrategySettings
 
-LIVE_FILE = "live.toml"
 NOT_LIVE = ("simulate_competition", "competition_rate", "latency_ms")
 """The chain's rivals and the bot's own latency are real there."""
 CANARY_GAS_USD = 5
@@ -75,15 +75,14 @@ def answer(config: Path, name: str, out: Path | None, now: int) -> Promoted:
     active = {each.row.hash for each in found.strategies if each.is_active}
     row = find_strategy(name, [each.row for each in found.strategies], active)
     considered = next(each for each in found.strategies if each.row.hash == row.hash)
-    settings = StrategySettings.from_canonical(row.name, row.config)
-    live_hash = replace(settings, competition_rate_ppm=0, latency_ms=None).hash
+    traded_as = live_hash(row)
     if considered.judged.word not in (Word.CANARY, Word.PROMOTE):
-        return Promoted(considered, live_hash, None)
+        return Promoted(considered, traded_as, None)
     tables = {each.table.name: each.table for each in load_paper(config).strategies}
     if row.hash not in active or row.name not in tables:
         raise InputError(f'"{as_name(row.name)}" is not in {config} any more: put it back first')
-    target = config.with_name(LIVE_FILE) if out is None else out
-    text = live_text(found, considered, tables[row.name], live_hash, now)
+    target = config.with_name(BOT_FILE) if out is None else out
+    text = live_text(found, considered, tables[row.name], traded_as, now)
     try:
         with disk_errors(target, "cannot be written"), target.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -91,7 +90,7 @@ def answer(config: Path, name: str, out: Path | None, now: int) -> Promoted:
         if isinstance(error.__cause__, FileExistsError):
             raise InputError(f"{target} is there already: name another file with --out") from None
         raise
-    return Promoted(considered, live_hash, target)
+    return Promoted(considered, traded_as, target)
 
 
 def live_text(

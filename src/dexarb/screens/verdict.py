@@ -11,16 +11,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dexarb.config.paths import DEFAULT_JOURNAL_FILE, base_folder, config_paths
+from dexarb.config.paths import bot_paths, config_paths
 from dexarb.core.text import as_name
-from dexarb.core.trade import DecisionId
 from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.names import Names, names_of, state_beside
 from dexarb.screens.output import counted
 from dexarb.screens.tables import plain_table, signed_usd, usd
-from dexarb.store.journal import JournalReader
+from dexarb.store.ledger_reader import read_only
+from dexarb.study.verdict.canary import bot_evidence
+from dexarb.study.verdict.gates import CanaryEvidence
 from dexarb.study.verdict.judging import Considered, Untaken, Verdicts, read_verdicts
 from dexarb.study.verdict.verdict import Word
 
@@ -97,6 +98,7 @@ class AllVerdicts(Answer):
                 "passed_at": case.passed_at,
                 "p_value": confirmed.p_values.get(hash_),
             },
+            "canary": None if case.canary is None else _canary(case.canary),
             "gates": [
                 {"name": gate.name, "open": gate.is_open, "says": gate.says}
                 for gate in judged.gates
@@ -194,6 +196,18 @@ class AllVerdicts(Answer):
         yield table
 
 
+def _canary(found: CanaryEvidence) -> dict[str, Any]:
+    return {
+        "sent": found.sent,
+        "filled": found.filled,
+        "model_errors": found.model_errors,
+        "net_usd": found.net / MICRO_USD,
+        "compared": found.compared,
+        "compared_net_usd": found.compared_net / MICRO_USD,
+        "band_usd": [found.low / MICRO_USD, found.high / MICRO_USD],
+    }
+
+
 def answer(what: Path | None, config: Path, registers: Sequence[Path] = ()) -> AllVerdicts:
     """what: a ledger, or the TOML file of a run; None for config. Raises ConfigError, InputError,
     StoreError."""
@@ -207,14 +221,12 @@ def answer(what: Path | None, config: Path, registers: Sequence[Path] = ()) -> A
 
 
 def verdicts_of(config: Path, registers: Sequence[Path] = ()) -> Verdicts:
-    """Of a run, without what lies behind live trades of a bot beside it. Raises ConfigError,
-    StoreError."""
-    journal = base_folder(config) / DEFAULT_JOURNAL_FILE
-    own_effect: set[DecisionId] = set()
-    if journal.is_file():
-        with JournalReader.open_to_read(journal) as opened:
-            own_effect = {each.decision for each in opened.papers() if each.own_effect}
-    return read_verdicts(config_paths(config).ledger_file, registers, own_effect=own_effect)
+    """Of a run, with what a bot beside it has shown. Raises ConfigError, StoreError."""
+    ledger, bot = config_paths(config).ledger_file, bot_paths(config)
+    with read_only(ledger) as books:
+        strategies = books.strategies()
+    found = bot_evidence(strategies, bot.journal_file, bot.ledger_file)
+    return read_verdicts(ledger, registers, own_effect=found.own_effect, canaries=found.canaries)
 
 
 def confirmation_lines(found: Verdicts) -> Iterator[str]:

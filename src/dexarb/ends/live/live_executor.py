@@ -20,6 +20,7 @@ from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle
 from dexarb.core.saved import NounReader, NounWriter, SavedDecision
 from dexarb.core.sending import (
+    GAS_TOLERANCE_PPM,
     Difference,
     Intent,
     Outcome,
@@ -37,9 +38,6 @@ from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.settle.paper_executor import PaperExecutor, TokenPrices
 from dexarb.trading.settle.settlement import Prices, Settlement, worth
-
-GAS_TOLERANCE_PPM = 150_000
-"""The gas model is always within 15 %, docs/executor.md. What is further off is told."""
 
 
 @dataclass(slots=True)
@@ -277,7 +275,8 @@ class LiveExecutor:
             name, here = fill.decision.id, BlockRef(fill.block.number, fill.block.hash)
             at = self._included.pop(name, None)
             own_effect = at is not None and (at[0].number, at[1]) < (here.number, fill.place)
-            self._results.papers.append(Paper(name, here, fill.place, _outcome(fill), own_effect))
+            paper = _outcome(fill), own_effect, fill.band_micro_usd
+            self._results.papers.append(Paper(name, here, fill.place, *paper))
 
     def recall(self, block: Block, fills: Sequence[Fill]) -> None:
         settled = _Settled(block.hash, dict(self._nonces), dict(self._included))

@@ -7,22 +7,27 @@ from dataclasses import dataclass
 from dexarb.core.units import MICRO_USD
 from dexarb.study.verdict.distributions import binomial_bounds
 
-LEAST_SENDS = 30
+LEAST_SENDS, LEAST_COMPARED = 30, 10
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryEvidence:
     """What a strategy's trades came to that were really sent. sent: those that have come to an end.
-    filled: on the chain. model_errors: the chain said otherwise than the twin, unexplained.
-    net: micro-USD. low, high: the bands of the same decisions on paper, summed.
+    filled: on the chain. model_errors: the chain said otherwise than the twin. net: micro-USD.
 
-    It comes from the live ledger of a bot. Without one there is none, and nobody is promoted.
+    compared: those of which paper could say what it had come to, as nothing that it depends on had
+    been changed by the trade itself. compared_net: theirs; low, high: their bands on paper, summed,
+    and as far beyond as the gas model may be off.
+
+    It comes from the ledger and the journal of a bot. Without them nobody is promoted.
     """
 
     sent: int
     filled: int
     model_errors: int
     net: int
+    compared: int
+    compared_net: int
     low: int
     high: int
 
@@ -77,7 +82,7 @@ def _live(canary: CanaryEvidence | None, fill_rate: float) -> list[Gate]:
         Gate(
             "canary",
             canary.sent >= LEAST_SENDS,
-            f"{canary.sent} of {LEAST_SENDS} real trades",
+            f"{canary.sent} of {LEAST_SENDS} real trades, {signed(canary.net)} USD",
         ),
         Gate(
             "model",
@@ -86,9 +91,9 @@ def _live(canary: CanaryEvidence | None, fill_rate: float) -> list[Gate]:
         ),
         Gate(
             "band",
-            canary.low <= canary.net <= canary.high,
-            f"{signed(canary.net)} USD live,"
-            f" {signed(canary.low)} to {signed(canary.high)} on paper",
+            canary.compared >= LEAST_COMPARED and canary.low <= canary.compared_net <= canary.high,
+            f"{signed(canary.compared_net)} USD live, {signed(canary.low)} to"
+            f" {signed(canary.high)} on paper, over {canary.compared} trades that can be compared",
         ),
         # Not to be included at all lies in every band.
         Gate(
