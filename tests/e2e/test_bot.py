@@ -21,10 +21,14 @@ from dexarb.store.ledger_reader import read_only
 from dexarb.study.live_results import LiveResults, read_results
 from dexarb.study.replay import Ends, plan_as, replay
 from dexarb.trading.models.reality import Reality
+from tests.alerts.files import alerts_table
 from tests.support.command import Dexarb, dexarb
 from tests.support.live_bot import LiveBot, live_bot
+from tests.support.mailbox import mailbox
 
 __all__ = ["dexarb"]
+
+DISARMED = "the bot is disarmed"
 
 pytestmark = pytest.mark.e2e
 
@@ -79,13 +83,27 @@ def assert_taught(bot: LiveBot, found: LiveResults, dexarb: Dexarb) -> None:
             assert row["strategy"] == "Live"
 
 
+def assert_screens_know_it(bot: LiveBot, dexarb: Dexarb) -> None:
+    """Those of the paper trader take the bot's file, and say that it trades without a verdict."""
+    for command in ("status", "fills", "why", "rivals", "winners", "spreads"):
+        said = dexarb(command, "--config", bot.config)
+        assert said.code == 0, said.err
+        assert 'unproven: the bot trades "Live" without a verdict' in said.err, command
+    assert dexarb("live", "status", "--config", bot.config, "--json").json["unproven"] == ["Live"]
+    assert "unproven: the bot" in dexarb("live", "status", "--config", bot.config).words
+
+
 def test_trades_and_twins_agree(tmp_path: Path, dexarb: Dexarb) -> None:
     async def play() -> None:
         async with live_bot(tmp_path) as bot:
+            with bot.config.open("a") as file:
+                kinds = 'kinds = ["first_trade", "disarmed"]\nrepeat_mins = 0'
+                file.write(alerts_table(box.url(), more=kinds))
             bot.start("--live", "--unproven")
             await bot.trading()
             for _ in range(40):
                 await bot.block()
+            dexarb("live", "stop", "--config", bot.config, "--reason", "enough")
             assert bot.stop() == 0
             found = read_results(bot.journal, bot.ledger)
             assert replayed_digest(bot, tmp_path / "again.sqlite") == digest_of(bot.ledger)
@@ -93,5 +111,11 @@ def test_trades_and_twins_agree(tmp_path: Path, dexarb: Dexarb) -> None:
             assert found.included >= 6
             assert not found.differences
             assert_taught(bot, found, dexarb)
+            assert_screens_know_it(bot, dexarb)
 
-    asyncio.run(play())
+    with mailbox() as box:
+        asyncio.run(play())
+        titles = [f"dexarb dexarb-bot: {what}" for what in ("first real trade", DISARMED)]
+        box.wait(lambda: box.titles == titles)
+        assert " at block " in box.mails[0]["message"]
+        assert box.mails[1]["message"] == "enough"

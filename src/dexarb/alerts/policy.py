@@ -24,6 +24,8 @@ WORDS = {
     AlertKind.STRATEGY_STOPPED: ("strategy stopped", "strategy goes on"),
     AlertKind.LOSS_LIMIT: ("loss limit reached", "below the loss limit again"),
     AlertKind.FIRST_FILL: ("first fill", ""),
+    AlertKind.DISARMED: ("the bot is disarmed", ""),
+    AlertKind.FIRST_TRADE: ("first real trade", ""),
     AlertKind.DIGEST: ("digest", ""),
 }
 """When it begins, and when it is over."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from dexarb.alerts.alerts import Alerts
+from dexarb.apps.bot_alerts import BotAlerts
 from dexarb.apps.collect import Beside
 from dexarb.apps.end import End
 from dexarb.apps.live_end import LiveEnd
@@ -34,6 +35,7 @@ from dexarb.store.follow import start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.journal import Journal
 from dexarb.store.ledger_db import LedgerDb
+from dexarb.store.ledger_notes import UNPROVEN
 from dexarb.study.warm_up import warm_up
 from dexarb.trading.models.reality import REALITY
 
@@ -86,14 +88,21 @@ def run(config_path: Path, asked: Asked) -> int:
         if state is None:
             return 0
         reader = HistoryReader(state.history)
-        if asked.live and not asked.unproven:
-            _require_verdicts(config, reader)
+        unproven = _unproven(config, reader) if asked.live else []
+        if unproven and not asked.unproven:
+            raise InputError(
+                f"{', '.join(unproven)}: no verdict CANARY or PROMOTE for these parameters. Promote"
+                " them (dexarb promote NAME), or say --unproven, which all screens then show"
+            )
         ledger = stack.enter_context(
             LedgerDb.open(general.ledger_file, chain_id=state.chain_id, history=state.history)
         )
+        ledger.put_note(UNPROVEN, tuple(unproven))
         end: End
         if asked.live:
-            end = stack.enter_context(_live(config, collector, journal, signers, ledger, asked))
+            end = stack.enter_context(
+                _live(config, collector, journal, signers, ledger, asked, alerts)
+            )
         else:
             end = stack.enter_context(_rehearsing(config, collector, journal))
         trader = Trader(
@@ -134,15 +143,11 @@ def _asking() -> Callable[[str], str] | None:
     return getpass if os.isatty(0) else None
 
 
-def _require_verdicts(config: LiveConfig, reader: HistoryReader) -> None:
+def _unproven(config: LiveConfig, reader: HistoryReader) -> list[str]:
+    """Names of strategies that carry no verdict to trade on."""
     profile = start(reader, before=0).profile
     settings = config.paper.settings(profile.tokens)
-    lacking = [each.name for each in settings if config.verdicts.get(each.hash) not in MAY_TRADE]
-    if lacking:
-        raise InputError(
-            f"{', '.join(lacking)}: no verdict CANARY or PROMOTE for these parameters. Promote"
-            " them (dexarb promote NAME), or say --unproven, which all screens then show"
-        )
+    return [each.name for each in settings if config.verdicts.get(each.hash) not in MAY_TRADE]
 
 
 @contextmanager
@@ -153,12 +158,16 @@ def _live(
     signers: Sequence[Signer],
     ledger: LedgerDb,
     asked: Asked,
+    alerts: Alerts,
 ) -> Iterator[LiveEnd]:
     sender = Sender(config.ways, collector.endpoints)
     sender.start()
     try:
-        fills = _of_today(ledger)
-        end = LiveEnd(config, journal, signers, sender, REALITY, known_fills=fills)
+        fills = [row.fill for row in ledger.fills()]
+        told = BotAlerts(alerts, has_traded=any(fill.gas_used for fill in fills))
+        end = LiveEnd(
+            config, journal, signers, sender, REALITY, known_fills=_of_today(fills), told=told
+        )
         end.limit_to(asked.canary)
         if not journal.controls():
             reason = f"[live] armed in {config.path.name}, and --live"
@@ -170,9 +179,8 @@ def _live(
         sender.stop()
 
 
-def _of_today(ledger: LedgerDb) -> list[Fill]:
-    """Of the day of its newest block. Raises StoreError."""
-    fills = [row.fill for row in ledger.fills()]
+def _of_today(fills: Sequence[Fill]) -> list[Fill]:
+    """Of the day of the newest block."""
     if not fills:
         return []
     day = fills[-1].block.timestamp // SECONDS_PER_DAY

@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from queue import Empty
+from typing import Protocol
 
 import structlog
 
@@ -53,12 +53,14 @@ RISE_PER_BLOCK = 1.125
 _log = structlog.get_logger("dexarb-bot")
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What the bot tells people beside its log. disarmed: why, whenever it is."""
+class Told(Protocol):
+    """What the bot tells people beside its log."""
 
-    disarmed: Callable[[str], None]
-    traded: Callable[[Sequence[Fill]], None]
+    def disarmed(self, reason: str, /) -> None:
+        """Whenever it is."""
+
+    def traded(self, fills: Sequence[Fill], /) -> None:
+        """With every entry that has some."""
 
 
 class LiveEnd:

@@ -24,6 +24,7 @@ from dexarb.cli.options import (
 )
 from dexarb.screens.answer import show
 from dexarb.screens.by_whom import TARGET
+from dexarb.screens.unproven import tell_unproven
 from dexarb.screens.when import When, when
 
 FILLS_SHOWN = 10
@@ -60,6 +61,7 @@ def status(
     from dexarb.screens.csv_output import show_csv
     from dexarb.screens.tables import COUNTS, PERFORMANCE
 
+    tell_unproven(config)
     one_form(csv=as_csv, json=as_json)
     one_form(by_hour=by_hour, csv=as_csv, watch=watch)
     first = PERFORMANCE if performance else COUNTS
@@ -85,6 +87,7 @@ def why(
     """Why strategies did not trade more: all in brief, one in full, two side by side."""
     from dexarb.screens.why import answer
 
+    tell_unproven(config)
     return show(answer(config, names or []), as_json=as_json)
 
 
@@ -113,6 +116,7 @@ def fills(
     from dexarb.screens.csv_output import show_csv
     from dexarb.screens.fills import answer
 
+    tell_unproven(config)
     one_form(csv=as_csv, json=as_json)
     if last is None and first is None and not as_csv:
         last = FILLS_SHOWN
@@ -162,6 +166,7 @@ def spreads(
 
     # A history says all that is needed: strategies are shown beside it where somebody names them.
     is_alone = history and not is_given(context, "config")
+    tell_unproven(config)
     asked = blocks_asked(history, config, first, last, count)
     found = answer(asked, size_usd=size_usd, with_strategies=not is_alone)
     return show(found, as_json=as_json)
@@ -179,6 +184,7 @@ def rivals(
     """Who really takes the spreads: how often, for which gain, at which bid, how fast."""
     from dexarb.screens.rivals import answer
 
+    tell_unproven(config)
     asked = blocks_asked(history, config, first, last, count)
     return show(answer(asked, by=by), as_json=as_json)
 
@@ -195,6 +201,7 @@ def winners(
     """Who earns what by arbitrage, net and a day, through whichever pools, at which places."""
     from dexarb.screens.winners import answer
 
+    tell_unproven(config)
     asked = blocks_asked(history, config, first, last, count)
     return show(answer(asked, by=by), as_json=as_json)
 
@@ -210,6 +217,7 @@ def census(
     """How much of all swaps and profits passes collected pools, and what to collect next."""
     from dexarb.screens.census import answer
 
+    tell_unproven(config)
     asked = blocks_asked(history, config, first, last, count)
     return show(answer(asked), as_json=as_json)
 
@@ -225,6 +233,7 @@ def backruns(
     """What opened inside blocks: behind which transaction, worth what there, and who ended it."""
     from dexarb.screens.backruns import answer
 
+    tell_unproven(config)
     asked = blocks_asked(history, config, first, last, count)
     return show(answer(asked), as_json=as_json)
 
@@ -244,6 +253,7 @@ def map(
     """Net USD a day against the tip: what one send per spread would have come to at its place."""
     from dexarb.screens.money_map import answer
 
+    tell_unproven(config)
     asked = blocks_asked(history, config, first, last, count)
     return show(answer(asked, tips_gwei=tips or ()), as_json=as_json)
 

@@ -43,6 +43,8 @@ class AlertKind(StrEnum):
     STRATEGY_STOPPED = "strategy_stopped"
     LOSS_LIMIT = "loss_limit"
     FIRST_FILL = "first_fill"
+    DISARMED = "disarmed"
+    FIRST_TRADE = "first_trade"
     DIGEST = "digest"
 
 
@@ -51,6 +53,7 @@ COLLECTOR_KINDS = frozenset((*_BOTH, AlertKind.MISMATCH))
 PAPER_KINDS = frozenset(
     (*_BOTH, AlertKind.STRATEGY_STOPPED, AlertKind.LOSS_LIMIT, AlertKind.FIRST_FILL)
 )
+BOT_KINDS = PAPER_KINDS | {AlertKind.DISARMED, AlertKind.FIRST_TRADE}
 """What each program knows of."""
 
 
@@ -135,7 +138,8 @@ def read_alerts(path: Path) -> AlertsConfig:
     file = read_toml(path, secrets=("rpc", TABLE), wary=True)
     if TABLE not in file.data:
         raise file.error((), "there is no [alerts]", "Add it, with urls = [...]: docs/alerts.md")
-    known = COLLECTOR_KINDS if kind_with(file.data) == "collector" else PAPER_KINDS
+    kind = kind_with(file.data)
+    known = {"collector": COLLECTOR_KINDS, "live": BOT_KINDS}.get(kind, PAPER_KINDS)
     config, problems = check_alerts(file, validate(file, _AlertsAlone).alerts, known)
     if problems:
         raise ConfigErrors(problems)

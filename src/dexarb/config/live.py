@@ -11,7 +11,9 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, StrictBool
 
-from dexarb.config.paper import PaperConfig, inspect_tables
+from dexarb.config.alerts import BOT_KINDS
+from dexarb.config.kinds import kind_of
+from dexarb.config.paper import PaperConfig, inspect_tables, load_paper
 from dexarb.config.paths import DEFAULT_JOURNAL_FILE, base_folder
 from dexarb.config.strategy_table import Percent, Usd
 from dexarb.config.toml_file import (
@@ -165,7 +167,9 @@ def load_live(path: Path) -> LiveConfig:
     file = read_toml(path, secrets=SECRETS, wary=True)
     if "live" not in file.data:
         raise file.error((), "there is no [live]", "dexarb init --live writes a file to begin with")
-    paper, problems = inspect_tables(_only(file, lambda name: name not in OWN))
+    paper, problems = inspect_tables(
+        _only(file, lambda name: name not in OWN), alert_kinds=BOT_KINDS
+    )
     try:
         tables = validate(_only(file, lambda name: name in OWN), LiveTables)
     except (ConfigError, ConfigErrors) as error:
@@ -202,6 +206,12 @@ def load_live(path: Path) -> LiveConfig:
         limits_table=tables.limits,
         verdicts={each.hash: each.verdict for each in tables.evidence},
     )
+
+
+def load_traded(path: Path) -> PaperConfig:
+    """What a paper trader's file has, of its own or of a bot's. Raises ConfigError or
+    ConfigErrors."""
+    return load_live(path).paper if kind_of(path) == "live" else load_paper(path)
 
 
 def _only(file: TomlFile, is_wanted: Any) -> TomlFile:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +10,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, StrictBool, ValidationError
 
-from dexarb.config.alerts import PAPER_KINDS, TABLE, AlertsConfig, AlertsTable, check_alerts
+from dexarb.config.alerts import (
+    PAPER_KINDS,
+    TABLE,
+    AlertKind,
+    AlertsConfig,
+    AlertsTable,
+    check_alerts,
+)
 from dexarb.config.collector import LOG_MAX_MB, LogFormat, LogLevel, LogMegabytes
 from dexarb.config.facts import ChainFacts
 from dexarb.config.grid import MAX_STRATEGIES, Grid
@@ -126,18 +133,23 @@ def inspect_paper(
 
 
 def inspect_tables(
-    file: TomlFile, *, most: int = MAX_STRATEGIES
+    file: TomlFile,
+    *,
+    most: int = MAX_STRATEGIES,
+    alert_kinds: Collection[AlertKind] = PAPER_KINDS,
 ) -> tuple[PaperConfig, list[ConfigError]]:
-    """The same of a file that has been read, of which these are all tables."""
-    return _Reading(file, most).result()
+    """The same of a file that has been read, of which these are all tables. alert_kinds: that its
+    program knows of."""
+    return _Reading(file, most, alert_kinds).result()
 
 
 class _Reading:
     """One pass over a file that collects strategies and problems."""
 
-    def __init__(self, file: TomlFile, most: int) -> None:
+    def __init__(self, file: TomlFile, most: int, alert_kinds: Collection[AlertKind]) -> None:
         self._file = file
         self._most = most
+        self._alert_kinds = alert_kinds
         self._problems: list[ConfigError] = []
         self._defaults: dict[str, Any] = {}
         self._listed: list[Listed] = []
@@ -155,7 +167,7 @@ class _Reading:
             )
         base = base_folder(self._file.path)
         general = raw.general.placed(base, "state_file", "ledger_file", "log_dir")
-        alerts, wrong = check_alerts(self._file, raw.alerts, PAPER_KINDS)
+        alerts, wrong = check_alerts(self._file, raw.alerts, self._alert_kinds)
         self._problems += wrong
         listed = tuple(self._listed)
         probe = None if raw.probe is None else ProbeConfig(self._file, raw.probe)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from dexarb.screens.live_trade_row import LIVE_TRADE_COLUMNS, live_trade_row, us
 from dexarb.screens.names import Names, names_of, state_beside
 from dexarb.screens.output import counted
 from dexarb.screens.tables import plain_table, signed_usd
+from dexarb.screens.unproven import unproven_line
 from dexarb.study.bot_report import BotReport, report
 from dexarb.study.live_results import read_results
 from dexarb.study.live_trades import LiveTrade, LiveTrades, read_trades
@@ -39,6 +40,7 @@ class Report(Answer):
     found: BotReport
     trades: LiveTrades
     names: Names
+    unproven: Sequence[str] = ()
 
     def problems(self) -> Iterator[str]:
         if self.found.problem is not None:
@@ -54,6 +56,7 @@ class Report(Answer):
                 for name, value in found.optimism._asdict().items()
                 if name != "trades"
             },
+            "unproven": list(self.unproven),
             "compared": found.optimism.trades,
             "sent": len(found.trades),
             "ended": found.ended,
@@ -75,6 +78,8 @@ class Report(Answer):
     def render(self) -> RenderableType:
         found = self.found
         parts: list[RenderableType] = [Text(said_of(found.optimism), style="bold")]
+        if self.unproven:
+            parts.append(Text(unproven_line(self.unproven), style="bold yellow"))
         parts.append(
             Text(
                 f"{len(found.trades)} sent, {found.included} included, {found.filled} filled;"
@@ -121,9 +126,10 @@ def answer(config_path: Path) -> Report:
     config = load_live(config_path)
     journal, ledger = config.journal_file, config.paper.general.ledger_file
     trades = read_trades(journal, ledger)
-    found = report(trades, read_results(journal, ledger).optimism)
+    results = read_results(journal, ledger)
+    found = report(trades, results.optimism)
     names = names_of(state_beside(config.paper.general.state_file))
-    return Report(found, trades, names)
+    return Report(found, trades, names, results.unproven)
 
 
 def _proposed(found: BotReport) -> dict[str, float | None]:

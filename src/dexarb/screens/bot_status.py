@@ -15,6 +15,7 @@ from dexarb.core.units import MICRO_USD
 from dexarb.screens.answer import Answer
 from dexarb.screens.output import counted
 from dexarb.screens.tables import plain_table, usd
+from dexarb.screens.unproven import unproven_line
 from dexarb.store.journal import bot_of
 from dexarb.study.live_results import LiveResults, Optimism, read_results
 
@@ -36,6 +37,7 @@ class BotStatus(Answer):
             "armed": found.armed,
             "reason": found.reason,
             "process": self.process,
+            "unproven": list(found.unproven),
             "lanes": [each._asdict() for each in found.lanes],
             "sent": found.sent,
             "included": found.included,
@@ -65,6 +67,8 @@ class BotStatus(Answer):
     def render(self) -> RenderableType:
         found = self.results
         parts: list[RenderableType] = [_headline(self), Text(_sums(found))]
+        if found.unproven:
+            parts.insert(1, Text(unproven_line(found.unproven), style="bold yellow"))
         if found.lanes:
             parts.append(_lanes(found))
         if found.latest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dexarb.config.paper import load_paper
+from dexarb.config.live import load_traded
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.over_blocks import span_of, studied
 from dexarb.screens.spreads_screen import Spreads
@@ -18,7 +18,7 @@ def answer(asked: BlocksAsked, *, size_usd: float | None, with_strategies: bool 
     Raises ConfigError, InputError for blocks that are not there, StoreError.
     """
     span = span_of(asked)
-    loaded = load_paper(asked.config) if with_strategies else None
+    loaded = load_traded(asked.config) if with_strategies else None
     settings = loaded.settings(first_market(span).profile.tokens) if loaded else ()
     settings = tuple(each for each in settings if each.kind == THRESHOLD)
     sizes, size = chosen_sizes(settings, None if size_usd is None else int(size_usd * MICRO_USD))

@@ -134,6 +134,8 @@ METERING = Note("metering", Metering)
 """Of a trader that has a [probe]."""
 RELOAD = Note("reload", ReloadOutcome)
 """The last one."""
+UNPROVEN = Note("unproven", tuple[str, ...])
+"""Of a bot: names of strategies that it trades without a verdict."""
 TRADER = Note("trader", str)
 """The absolute path of the configuration that the trader has."""
 REPLAYED = Note("replayed", Replayed, is_vital=True)

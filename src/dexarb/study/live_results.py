@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ from dexarb.core.sending import (
 from dexarb.core.token import Address
 from dexarb.core.trade import DecisionId, Fill, FillStatus
 from dexarb.store.journal import JournalReader
+from dexarb.store.ledger_notes import UNPROVEN
 from dexarb.store.ledger_reader import read_only
 
 LATEST = 8
@@ -67,7 +68,7 @@ class Optimism(NamedTuple):
 class LiveResults:
     """armed: whether anything new is sent. reason: why not. sent: decisions that were signed.
     dropped: decisions that never were, by reason. differences: of twins, but for NONE. latest: the
-    newest of these, the oldest first.
+    newest of these, the oldest first. unproven: strategies that it trades without a verdict.
     """
 
     armed: bool
@@ -87,6 +88,7 @@ class LiveResults:
     latest: Sequence[Twin] = ()
     avoided: Mapping[str, str] = field(default_factory=dict)
     rehearsed: Sequence[Rehearsed] = ()
+    unproven: Sequence[str] = ()
 
 
 def read_results(journal: Path, ledger: Path) -> LiveResults:
@@ -102,7 +104,9 @@ def read_results(journal: Path, ledger: Path) -> LiveResults:
     with read_only(ledger) as books:
         fills = [row.fill for row in books.fills() if row.reorged_seq is None]
         sent = {row.decision.id for row in books.decisions()}
-    return results(signed, controls, twins, papers, fills, sent, rehearsed, len(lost))
+        unproven = books.note(UNPROVEN) or ()
+    found = results(signed, controls, twins, papers, fills, sent, rehearsed, len(lost))
+    return replace(found, unproven=unproven)
 
 
 def results(
