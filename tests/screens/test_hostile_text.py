@@ -227,6 +227,7 @@ ELSEWHERE = {
     "Promoted",
     "PrunedHistory",
     "ReplayedHistory",
+    "Reported",
 }
 """The demo's last screen: its tables are those of status and of the trader's log. Pruning and
 beginning show no text of the chain."""

@@ -73,6 +73,7 @@ app = _program(
     screens.backruns,
     screens.map,
     screens.calibrate,
+    screens.report,
     programs.probe,
     verdict.verdict,
     verdict.promote,

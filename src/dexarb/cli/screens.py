@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -270,3 +271,19 @@ def calibrate(
 
     found = answer(history, config=config, first=first, last=last)
     return show(found, as_json=as_json)
+
+
+def report(
+    config: PaperFile = PAPER_TOML,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file.")] = Path("report.html"),
+    first: FirstBlock = None,
+    last: LastBlock = None,
+    count: BlockCount = None,
+    force: Annotated[bool, typer.Option("--force", help="Also where the file is there.")] = False,
+    as_json: Json = False,
+) -> int:
+    """All of a run as one page: books, spreads, money map, verdict; nothing in it is loaded."""
+    from dexarb.screens.report import answer
+
+    asked = blocks_asked(None, config, first, last, count)
+    return show(answer(asked, out, force=force), as_json=as_json)
