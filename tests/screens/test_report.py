@@ -108,19 +108,20 @@ def test_a_line_is_thinned_out_and_keeps_its_ends() -> None:
 
 @pytest.fixture
 def run(tmp_path: Path) -> World:
-    return record_and_trade(tmp_path, *scene(), strategy("One"), strategy("Two <b>", min_profit_usd=2))
+    two = strategy("Two <b>", min_profit_usd=2)
+    return record_and_trade(tmp_path, *scene(), strategy("One"), two)
 
 
 def test_the_command(run: World, dexarb: Dexarb, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     said = dexarb("report", "-c", run.config, "-o", out, "--json")
     assert said.code == 0, said.err
-    told = said.json()
+    told = said.json
     assert told["bytes"] == out.stat().st_size < 1_500_000
     assert {"Leaderboard", "Verdict", "Why not more"} <= set(told["sections"])
     text = out.read_text()
     read(text)
-    status = dexarb("status", "-c", run.config, "--json").json()
+    status = dexarb("status", "-c", run.config, "--json").json
     for row in status["strategies"]:
         assert escaped(row["name"]) in text
     again = dexarb("report", "-c", run.config, "-o", out)
