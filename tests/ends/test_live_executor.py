@@ -7,10 +7,14 @@ from dataclasses import replace
 import pytest
 
 from dexarb.core.saved import NounReader, NounWriter
-from dexarb.core.sending import Control, ControlKind, Difference
+from dexarb.core.sending import Control, ControlKind, Difference, Terms
 from dexarb.core.trade import FillStatus, SkipReason
+from dexarb.core.units import PPM
 from dexarb.ends.live.live_executor import LiveExecutor
 from dexarb.trading.models.reality import REALITY
+from dexarb.trading.models.value import rounded_up
+from dexarb.trading.seams import View
+from dexarb.trading.settle.chances import PRIOR_PPM
 from tests.ends.live_world import LANES, LiveWorld
 from tests.support.worlds.blocks import transaction
 from tests.support.worlds.small_chain import CHEAP, settings, weth_pool
@@ -197,3 +201,35 @@ def test_going_on_from_its_state_at_any_block_comes_to_the_same() -> None:
     )
     again = NounWriter()
     assert resumed.state(again) == whole.executor.state(NounWriter())
+
+
+def test_a_trade_has_to_be_worth_its_misses() -> None:
+    """On a chain without evidence 2 % of them are thought to be filled."""
+    world = LiveWorld()
+    terms = Terms(1_000_000, 0, 0)
+    world.records.add_control(Control(0, ControlKind.EXPECT, "a test", terms.subject))
+    assert list(world.step(world.chain.mine(weth_pool(CHEAP, 2_450))).decisions) == []
+    (skip,) = [each for each in world.engine.skips.drain(0) if each.reason is SkipReason.EXPECTED]
+    assert skip.times == 1
+    held = terms._replace(least_expected=-1_000_000_000).subject
+    world.records.add_control(Control(0, ControlKind.EXPECT, "a test", held))
+    assert len(world.step(world.chain.mine()).decisions) == 1
+
+
+def test_what_a_trade_is_worth_written_out() -> None:
+    """p x (gain - landed) - (1 - p) x (gas of a run that is not started + missed)."""
+    world = LiveWorld()
+    world.records.add_control(Control(0, ControlKind.EXPECT, "a test", "-999999999 7 11"))
+    step, decision = world.open_spread()
+    engine = world.engine
+    view = View(
+        engine.market, engine.valuation, engine.ledger, engine.scan, engine.episodes, stale=False
+    )
+    native = engine.valuation.native_price
+    assert native is not None
+    gas = REALITY.gas.under(engine.market.next_gas_schedule)
+    moved = gas.before_run([engine.market.pools[pool].gas for pool in decision.cycle.pools])
+    miss = rounded_up(moved * (step.block.base_fee_per_gas + decision.priority_fee) * native) + 11
+    gain = decision.expected_net_micro_usd - 7
+    expected = (PRIOR_PPM * gain - (PPM - PRIOR_PPM) * miss) // PPM
+    assert world.executor.expected(decision, view) == expected

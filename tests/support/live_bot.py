@@ -32,7 +32,6 @@ STRATEGY = """
 name = "Live"
 pairs = ["WETH/USDC", "WMATIC/USDC", "WBTC/WETH", "WBTC/USDC", "WMATIC/WETH"]
 min_profit_usd = 0.01
-min_expected_usd = -1000.0
 max_trade_size_usd = 5000.0
 max_slippage_percent = 100.0
 max_gas_gwei = 1000

@@ -25,6 +25,7 @@ from dexarb.core.sending import (
     Intent,
     Offer,
     Surprise,
+    Terms,
     Twin,
 )
 from dexarb.core.token import Address
@@ -97,6 +98,13 @@ class LiveEnd:
         self._asked_at = dict.fromkeys(self._signers, 0.0)
         self._looked_at = 0.0
         self._left: int | None = None
+
+    def set_terms(self, terms: Terms, seq: int) -> None:
+        """From that entry on; where they hold already, nothing is written. Raises StoreError."""
+        if self.records.terms(seq) != terms:
+            control = Control(seq, ControlKind.EXPECT, "[live] and [[way]]", terms.subject)
+            self._journal.add_controls([control])
+            self.records.add_control(control)
 
     def limit_to(self, included: int | None) -> None:
         """Disarm behind so many included trades; None: go on."""

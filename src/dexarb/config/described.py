@@ -163,6 +163,7 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
         "owner": "Who deployed it and withdraws; its key stays away from the bot.",
         "journal_file": "The log of all that was signed and sent. Keep it.",
         "collector": "The collector's file, relative to this one.",
+        "min_expected_usd": "Least that a trade has to be worth, misses and prices counted in.",
         "price_bump_percent": "What nodes ask of a transaction that takes the nonce of another.",
         "cancel_after_blocks": "So long a nonce waits behind its deadline before it is used up.",
     },

@@ -25,6 +25,7 @@ from dexarb.config.toml_file import (
     read_toml,
     validate,
 )
+from dexarb.core.sending import Terms
 from dexarb.core.token import Address, to_address
 from dexarb.core.units import MICRO_USD, PPM_PER_PERCENT
 from dexarb.errors import ConfigError, ConfigErrors, InvalidAddress
@@ -49,6 +50,7 @@ class LiveTable(TomlTable):
     owner: str
     journal_file: Path = DEFAULT_JOURNAL_FILE
     collector: Path = Path("collector.toml")
+    min_expected_usd: Annotated[Usd, Field(ge=-(10**9))] = Decimal(0)
     price_bump_percent: Percent = Decimal(10)
     cancel_after_blocks: Annotated[Whole, Field(ge=1)] = 8
 
@@ -146,6 +148,7 @@ class LiveConfig:
     owner: Address
     journal_file: Path
     collector: Path
+    terms: Terms
     price_bump_ppm: int
     cancel_after_blocks: int
     lanes: tuple[Lane, ...]
@@ -198,6 +201,11 @@ def load_live(path: Path) -> LiveConfig:
         owner=addresses["owner"],
         journal_file=live.journal_file,
         collector=path.parent / live.collector,
+        terms=Terms(
+            int(live.min_expected_usd * MICRO_USD),
+            sum(each.per_landed_micro_usd for each in ways),
+            sum(each.per_missed_micro_usd for each in ways),
+        ),
         price_bump_ppm=int(live.price_bump_percent * PPM_PER_PERCENT),
         cancel_after_blocks=live.cancel_after_blocks,
         lanes=tuple(_lane(path.parent, each) for each in tables.lane),

@@ -70,13 +70,15 @@ class Offer(NamedTuple):
 
 class ControlKind(StrEnum):
     """ARM and DISARM: whether anything new is sent. DROP: a decision that will never be sent.
-    AVOID and TRUST: pools or tokens that no trade may pass, and may again."""
+    AVOID and TRUST: pools or tokens that no trade may pass, and may again. EXPECT: what a trade has
+    to be worth, see Terms."""
 
     ARM = "arm"
     DISARM = "disarm"
     DROP = "drop"
     AVOID = "avoid"
     TRUST = "trust"
+    EXPECT = "expect"
 
 
 class Control(NamedTuple):
@@ -91,6 +93,25 @@ class Control(NamedTuple):
     reason: str
     subject: str = ""
     at: float = 0.0
+
+
+class Terms(NamedTuple):
+    """Of a bot, in micro-USD. least_expected: what a trade has to be worth, misses counted in;
+    per_landed, per_missed: what all ways together charge for a transaction that landed, or did
+    not. As the subject of a Control: three whole numbers."""
+
+    least_expected: int
+    per_landed: int = 0
+    per_missed: int = 0
+
+    @property
+    def subject(self) -> str:
+        return " ".join(map(str, self))
+
+    @classmethod
+    def of(cls, subject: str) -> Terms:
+        """Raises ValueError for a subject that says none."""
+        return cls(*map(int, subject.split()))
 
 
 def why_not_armed(controls: Iterable[Control], seq: int | None = None) -> str | None:

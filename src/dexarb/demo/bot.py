@@ -31,7 +31,6 @@ STRATEGY = """
 name = "Live"
 pairs = ["WETH/USDC", "WMATIC/USDC", "WBTC/WETH", "WBTC/USDC", "WMATIC/WETH"]
 min_profit_usd = 1.0
-min_expected_usd = -1000.0        # a chain this young has no evidence of anybody's chances
 max_trade_size_usd = 5000.0
 max_slippage_percent = 100.0      # the gas is spent by then: a small gain beats a revert
 max_gas_gwei = 1000
@@ -143,6 +142,8 @@ def bot_file(
                 "owner": owner,
                 "journal_file": "data/live/journal.sqlite",
                 "collector": "collector.toml",
+                # A chain this young has no evidence of anybody's chances.
+                "min_expected_usd": -1000,
             },
         ),
         ("[[lane]]", {"key_file": "keys/operator.json", "password_file": "keys/password"}),

@@ -279,7 +279,7 @@ class Session:
         self._strategies = (Recorded(threshold), Recorded(self._own))
         one_bot = self._door and OneBot(self._strategies, self._door)
         self.engine.use([one_bot] if one_bot else self._strategies)
-        self.engine.weighing = weighs_misses(self._settings)
+        self.engine.weighing = weighs_misses(self._settings) or self._door is not None
         self.engine.search(max((each.max_hops for each in self._settings), default=FEWEST_HOPS))
         self.engine.deciding = True
         rows = self.engine.ledger.rows

@@ -35,7 +35,9 @@ from dexarb.core.trade import Decision, DecisionId, Fill, FillStatus
 from dexarb.core.units import PPM
 from dexarb.ends.live.records import Records
 from dexarb.trading.models.reality import Reality
-from dexarb.trading.models.value import Valuation
+from dexarb.trading.models.value import Valuation, rounded_up
+from dexarb.trading.seams import View
+from dexarb.trading.settle.chances import Footing
 from dexarb.trading.settle.paper_executor import PaperExecutor, TokenPrices
 from dexarb.trading.settle.settlement import Prices, Settlement, worth
 
@@ -141,6 +143,32 @@ class LiveExecutor:
 
     def avoids(self, cycle: Cycle) -> bool:
         return self._records.avoids(cycle, self._seq)
+
+    @property
+    def least_expected(self) -> int:
+        terms = self._records.terms(self._seq)
+        return terms.least_expected if terms else 0
+
+    def expected(self, decision: Decision, view: View) -> int | None:
+        """p x gain - (1 - p) x cost of a miss, less what the ways charge; p by what became of such
+        spreads so far. A miss is a run that the executor does not start."""
+        terms, native = self._records.terms(self._seq), view.valuation.native_price
+        if terms is None or native is None:
+            return None
+        market, cycle = view.market, decision.cycle
+        chance = decision.p_fill_ppm
+        if chance is None:
+            footing = Footing(decision.position, decision.first_block - decision.block.number, 0)
+            age = market.block.number - view.episodes.opened(cycle)
+            ordered = market.profile.ordering == "fee"
+            bid = decision.priority_fee
+            chance = view.chances.p_fill_ppm(cycle, age, footing, bid, ordered=ordered)
+        gas = self._reality.gas.under(market.next_gas_schedule)
+        moved = gas.before_run([market.pools[pool].gas for pool in cycle.pools])
+        price = market.block.base_fee_per_gas + decision.priority_fee
+        miss = rounded_up(moved * price * native) + terms.per_missed
+        gain = decision.expected_net_micro_usd - terms.per_landed
+        return (chance * gain - (PPM - chance) * miss) // PPM
 
     def _free(self) -> list[Address]:
         """A lane whose trade comes too late from now on is free: the next one takes its nonce."""

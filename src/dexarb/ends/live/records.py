@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dexarb.core.route import Cycle
-from dexarb.core.sending import Control, ControlKind, Signed, TransactionHash, why_not_armed
+from dexarb.core.sending import (
+    Control,
+    ControlKind,
+    Signed,
+    Terms,
+    TransactionHash,
+    why_not_armed,
+)
 from dexarb.core.token import Address
 from dexarb.core.trade import DecisionId
 
@@ -67,6 +74,14 @@ class Records:
             for each in self._controls
             if each.kind is ControlKind.DROP and each.seq <= seq
         )
+
+    def terms(self, seq: int) -> Terms | None:
+        """Those that hold behind that entry; None where nobody has set any."""
+        found = None
+        for each in self._controls:
+            if each.kind is ControlKind.EXPECT and each.seq <= seq:
+                found = Terms.of(each.subject)
+        return found
 
     def avoided(self, seq: int) -> dict[str, str]:
         """Pools and tokens that no trade may pass behind that entry, and why."""

@@ -14,7 +14,6 @@ from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, SkipReason, StrategyHash
-from dexarb.core.units import PPM
 from dexarb.trading.decide.skips import SkipTally
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Decided, Strategy, View
@@ -32,6 +31,16 @@ class Door(Protocol):
     @property
     def busy_pools(self) -> Set[PoolKey]:
         """Of its trades that may still be included."""
+        ...
+
+    def expected(self, decision: Decision, view: View) -> int | None:
+        """What it is worth in micro-USD, misses and what the ways charge counted in; None where
+        nobody asks for that."""
+        ...
+
+    @property
+    def least_expected(self) -> int:
+        """What `expected` has to be."""
         ...
 
     def avoids(self, cycle: Cycle) -> bool:
@@ -58,12 +67,15 @@ class OneBot:
         wanted = [one for decided in each_decided for one in decided.decisions]
         sent: list[Decision] = []
         busy, lanes = set(self._door.busy_pools), self._door.free_lanes
-        for decision in sorted(wanted, key=_by_value):
-            pools = decision.cycle.pools
+        worth = {one.id: self._door.expected(one, view) for one in wanted}
+        for decision in sorted(wanted, key=lambda one: _by_value(one, worth[one.id])):
+            pools, expected = decision.cycle.pools, worth[decision.id]
             if not self._door.is_armed:
                 skips.note_one(decision.strategy, SkipReason.NOT_ARMED)
             elif self._door.avoids(decision.cycle):
                 skips.note_one(decision.strategy, SkipReason.AVOIDED)
+            elif expected is not None and expected < self._door.least_expected:
+                skips.note_one(decision.strategy, SkipReason.EXPECTED)
             elif len(sent) == lanes or not busy.isdisjoint(pools):
                 skips.note_one(decision.strategy, SkipReason.BOT_BUSY)
             else:
@@ -73,7 +85,7 @@ class OneBot:
         return Decided(sent, incidents)
 
 
-def _by_value(decision: Decision) -> tuple[int, str, str]:
-    """The best first; a strategy that does not weigh its chances counts as sure of them."""
-    chance = PPM if decision.p_fill_ppm is None else decision.p_fill_ppm
-    return -decision.expected_net_micro_usd * chance, decision.cycle.id, decision.strategy
+def _by_value(decision: Decision, expected: int | None) -> tuple[int, str, str]:
+    """The best first."""
+    worth = decision.expected_net_micro_usd if expected is None else expected
+    return -worth, decision.cycle.id, decision.strategy
