@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import sys
 import time
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from dexarb.apps import preflight
+from dexarb.core.sending import TransactionHash
 from dexarb.ends.live.live_executor import LiveExecutor
 from dexarb.ends.live.records import Records
 from dexarb.store.history_reader import HistoryReader
@@ -23,7 +27,7 @@ from dexarb.study.replay import Ends, plan_as, replay
 from dexarb.trading.models.reality import Reality
 from tests.alerts.files import alerts_table
 from tests.support.command import Dexarb, dexarb
-from tests.support.live_bot import LiveBot, live_bot
+from tests.support.live_bot import STRATEGY, LiveBot, live_bot
 from tests.support.mailbox import mailbox
 
 __all__ = ["dexarb"]
@@ -119,3 +123,91 @@ def test_trades_and_twins_agree(tmp_path: Path, dexarb: Dexarb) -> None:
         box.wait(lambda: box.titles == titles)
         assert " at block " in box.mails[0]["message"]
         assert box.mails[1]["message"] == "enough"
+
+
+async def transactions_of(bot: LiveBot) -> list[str]:
+    """All of the operator's that the chain has, by hash, in their order."""
+    rpc = bot.run.rpc
+    head = int(await rpc.call("eth_blockNumber"), 16)
+    blocks = await rpc.batch(
+        [("eth_getBlockByNumber", [hex(number), True]) for number in range(head + 1)]
+    )
+    return [
+        each["hash"]
+        for block in blocks
+        for each in block["transactions"]  # type: ignore[index]
+        if each["from"].lower() == bot.operator
+    ]
+
+
+async def play_with_kills(bot: LiveBot, kills: int, random: Random) -> None:
+    """Blocks go on while the bot is killed at any moment, and started again."""
+    # As when it is out of the bot's own hands whether what it sent is included.
+    bot.run.start("data-collector")
+    await bot.run.collected()
+    bot.start("--live", "--unproven")
+    await bot.trading()
+    for _ in range(kills):
+        for _ in range(random.randint(2, 7)):
+            await bot.block()
+        await bot.run.driver.step(guests=bot.relay.take())
+        await asyncio.sleep(random.random() * 0.05)  # a moment of its work, whichever it is
+        bot.kill()
+        for _ in range(random.randint(0, 2)):
+            await bot.run.driver.step(guests=bot.relay.take())
+        bot.start("--live", "--unproven")
+        await bot.trading()
+    for _ in range(6):
+        await bot.block()
+    assert bot.stop() == 0
+
+
+async def assert_accounted_for(bot: LiveBot, again: Path) -> None:
+    with JournalReader.open_to_read(bot.journal) as journal:
+        signed = {each.hash: each for each in journal.signed()}
+        by_decision = Counter(each.decision for each in signed.values())
+    chain = await transactions_of(bot)
+    assert len(chain) == len(set(chain)) >= 1
+    assert set(chain) <= signed.keys()
+    nonces = [signed[TransactionHash(each)].nonce for each in chain]
+    assert nonces == list(range(len(nonces)))
+    assert set(by_decision.values()) == {1}  # nothing was sent again under another nonce
+    found = read_results(bot.journal, bot.ledger)
+    assert found.included == len(chain)
+    assert not found.differences
+    assert replayed_digest(bot, again) == digest_of(bot.ledger)
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.fuzz)])
+def test_a_bot_that_is_killed_accounts_for_all_that_the_chain_has(
+    tmp_path: Path, kills: int
+) -> None:
+    async def play() -> None:
+        async with live_bot(tmp_path, seed=3) as bot:
+            await play_with_kills(bot, kills, Random(kills))
+            await assert_accounted_for(bot, tmp_path / "again.sqlite")
+
+    asyncio.run(play())
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("seed", [11, 12, 13, 14])
+def test_hundreds_of_trades_have_equal_twins(tmp_path: Path, seed: int) -> None:
+    """Own funds and flash swaps, fixed bids and shares of the profit."""
+    flash = STRATEGY.replace('name = "Live"', 'name = "Flash"').replace(
+        "priority_fee_gwei = 60.0", 'funding = "flash"\nbid_percent = 10.0'
+    )
+
+    async def play() -> None:
+        async with live_bot(tmp_path, seed=seed, strategy=STRATEGY + flash) as bot:
+            bot.start("--live", "--unproven")
+            await bot.trading()
+            for _ in range(400):
+                await bot.block()
+            assert bot.stop() == 0
+            await assert_accounted_for(bot, tmp_path / "again.sqlite")
+            found = read_results(bot.journal, bot.ledger)
+            sys.stdout.write(f"seed {seed}: {found.included} trades, no difference\n")
+            assert found.included >= 60
+
+    asyncio.run(play())
