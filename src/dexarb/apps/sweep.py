@@ -1,14 +1,17 @@
-"""dexarb sweep: very many configurations on one history, on all cores of this machine."""
+"""dexarb sweep: very many configurations on one history, on all cores of this machine or on a
+cluster."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from dexarb.apps.cluster import on_cluster, reached
 from dexarb.apps.cores import TOLD_EVERY, on_cores
 from dexarb.config.paper import PaperConfig, load_paper
 from dexarb.config.plugins import StrategyTypes
@@ -43,9 +46,11 @@ SWEEPS = "sweeps"
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a sweep may use. cores: of this machine, None for all."""
+    """What a sweep may use. cores: of this machine, None for all. scheduler: a cluster's address,
+    whose workers trade instead."""
 
     cores: int | None = None
+    scheduler: str | None = None
 
 
 def run(history: Path, grid: Path, out: Path | None, means: Means, *, as_json: bool) -> int:
@@ -93,17 +98,25 @@ def carry_out(
         plan = open_folder(folder, plan, settings)
         if (folder / RESULTS_FILE).exists():
             return plan
-        if not is_scanned(folder):
-            warm_up()
-            for _ in shown(
-                scan_market(reader, folder, plan, settings), "searching once", plan.entries
-            ):
+        # Reached before the search: nobody waits for it in vain.
+        with reached(means.scheduler) if means.scheduler else nullcontext() as cluster:
+            if not is_scanned(folder):
+                warm_up()
+                for _ in shown(
+                    scan_market(reader, folder, plan, settings), "searching once", plan.entries
+                ):
+                    pass
+            tasks, ticks = unfinished(folder, plan), plan.entries // TOLD_EVERY
+            work = partial(_warm_block, folder.absolute())
+            told: Iterator[int]
+            if cluster:
+                needs = (folder.absolute() / PLAN_FILE, Path(plan.history))
+                done = on_cluster(cluster, work, tasks, needs)
+                told = (tick for _ in done for tick in range(ticks))
+            else:
+                told = on_cores(work, tasks, means.cores or cores_here())
+            for _ in shown(told, "trading", len(tasks) * ticks):
                 pass
-        tasks = unfinished(folder, plan)
-        ticks = len(tasks) * (plan.entries // TOLD_EVERY)
-        work = partial(_warm_block, folder)
-        for _ in shown(on_cores(work, tasks, means.cores or cores_here()), "trading", ticks):
-            pass
         write_results(folder, plan)
     return plan
 

@@ -19,6 +19,15 @@ Out = Annotated[
 Cores = Annotated[
     int | None, typer.Option("--cores", min=1, help="Of this machine; without it all.")
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Of a dask.distributed cluster, tcp://HOST:PORT, to use instead of this machine's"
+        " cores.",
+    ),
+]
 
 
 def sweep(
@@ -29,12 +38,13 @@ def sweep(
     ],
     out: Out = None,
     cores: Cores = None,
+    scheduler: Scheduler = None,
     as_json: Json = False,
 ) -> int:
     """Run ten thousand configurations and more on a history, searched once for all of them."""
     from dexarb.apps.sweep import Means, run
 
-    return run(history, grid, out, Means(cores), as_json=as_json)
+    return run(history, grid, out, Means(cores, scheduler), as_json=as_json)
 
 
 def tune(
@@ -49,10 +59,11 @@ def tune(
         typer.Option("--split", min=0.1, max=0.9, help="Share of the time to choose values on."),
     ] = 0.67,
     cores: Cores = None,
+    scheduler: Scheduler = None,
     as_json: Json = False,
 ) -> int:
     """Other values for each strategy, the best on a history's first part, shown on the rest."""
     from dexarb.apps.sweep import Means
     from dexarb.apps.tune import run
 
-    return run(history, config, out, split, Means(cores), as_json=as_json)
+    return run(history, config, out, split, Means(cores, scheduler), as_json=as_json)
