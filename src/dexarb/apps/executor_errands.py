@@ -16,6 +16,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.apps.doctor import say_nothing, silent
+from dexarb.apps.keys import password_from
 from dexarb.chain.rpc import Rpc
 from dexarb.config.chain_profile import load_chain
 from dexarb.config.collector import CollectorConfig, load_collector
@@ -26,7 +27,7 @@ from dexarb.core.token import Address
 from dexarb.core.units import GWEI
 from dexarb.ends.executor_contract import NATIVE_COIN
 from dexarb.ends.live.executor_account import Chain, Roles, Seen
-from dexarb.ends.live.keys import Password, Signer, address_in, open_key
+from dexarb.ends.live.keys import Signer, address_in, open_key
 from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
 from dexarb.screens.tables import plain_table
@@ -320,8 +321,9 @@ def _require_owner(errands: _Errands, owner: Signer) -> None:
         )
 
 
-def open_owner(key_file: Path, password: Password) -> Signer:
-    """Raises InputError, StoreError, MissingTool."""
+def open_owner(key_file: Path, password_file: Path | None, variable: str | None) -> Signer:
+    """Its password: see `keys.password_from`. Raises InputError, StoreError, MissingTool."""
+    password = password_from(password_file, variable)
     return open_key(key_file, password.read(os.environ, f"the owner's key {key_file.name}"))
 
 

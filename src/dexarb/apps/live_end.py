@@ -29,27 +29,25 @@ from dexarb.core.sending import (
     Twin,
 )
 from dexarb.core.token import Address
-from dexarb.core.trade import Fill, Funding
-from dexarb.ends.executor_contract import execute_data
+from dexarb.core.trade import Fill
 from dexarb.ends.live.keys import Call, Signer
-from dexarb.ends.live.lanes import Fees, Lanes, Slot
+from dexarb.ends.live.lanes import Fees, Lanes
 from dexarb.ends.live.live_executor import LiveExecutor, Results
 from dexarb.ends.live.records import Records
 from dexarb.ends.live.sender import Account, Sender
+from dexarb.ends.live.signing import NotNow, Signing
 from dexarb.ends.live.watchdog import ModelErrors, Watchdog
-from dexarb.errors import OutsideError, PoolError, StoreError
+from dexarb.errors import OutsideError, StoreError
 from dexarb.store.journal import Journal, SignedRaw
 from dexarb.study.session import Session
 from dexarb.trading.models.reality import Reality
-from dexarb.trading.models.value import PRICE_SHIFT, Valuation
+from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Step
 
 ORDERS_S = 0.2
 ASK_S = 1.0
 BALANCES_S = 30.0
 PLAIN_GAS = 21_000
-RISE_PER_BLOCK = 1.125
-"""The most that a base fee can rise from block to block (EIP-1559); Polygon allows for less."""
 
 _log = structlog.get_logger("dexarb-bot")
 
@@ -84,13 +82,21 @@ class LiveEnd:
         self._journal = journal
         self._signers: Mapping[Address, Signer] = {each.address: each for each in signers}
         self._sender = sender
-        self._reality = reality
         self._clock = clock
         self._told = told
         self.records = Records(journal.signed(), journal.controls())
         self.executor = LiveExecutor(reality, self.records, tuple(self._signers))
         self.door = self.executor
         self._lanes = Lanes(tuple(self._signers), self.records, config.price_bump_ppm)
+        self._signing = Signing(
+            config.executor,
+            config.limits.trade_micro_usd,
+            config.limits.min_native,
+            reality.gas,
+            self._lanes,
+            self._signers,
+            clock,
+        )
         self._watchdog = Watchdog(config.limits, known_fills)
         self._errors: ModelErrors | None = None
         self._balances: dict[Address, int] = {}
@@ -167,8 +173,10 @@ class LiveEnd:
         signed: list[tuple[Intent, SignedRaw]] = []
         for intent in intents:
             try:
-                signed.append((intent, self._signed(intent, market, valuation, decided_at)))
-            except _NotNow as reason:
+                balance = self._balances.get(intent.lane)
+                ours = self._signing.sign(intent, market, valuation, balance, decided_at)
+                signed.append((intent, ours))
+            except NotNow as reason:
                 self._undropped.append((intent, str(reason)))
         if not signed:
             return
@@ -185,59 +193,6 @@ class LiveEnd:
             self._sender.send(one, raw)
         for intent, (one, _) in signed:
             _log.info("sent", decision=intent.decision.id, lane=one.lane, nonce=one.nonce)
-
-    def _signed(
-        self, intent: Intent, market: Market, valuation: Valuation, decided_at: float
-    ) -> SignedRaw:
-        """Raises _NotNow."""
-        decision, limits = intent.decision, self._config.limits
-        if decision.capital_micro_usd > limits.trade_micro_usd:
-            raise _NotNow("it is larger than max_trade_usd")
-        gas_limit = self._reality.gas.limit(decision.gas_units)
-        blocks = decision.deadline_block - market.block.number
-        base_fee = int(market.block.base_fee_per_gas * RISE_PER_BLOCK**blocks) + 1
-        wanted = Fees(
-            min(base_fee, decision.max_base_fee) + decision.priority_fee, decision.priority_fee
-        )
-        slot = self._slot(intent, wanted, valuation)
-        balance = self._balances.get(intent.lane)
-        if balance is None or balance < max(gas_limit * slot.fees.max_fee, limits.min_native):
-            raise _NotNow("the account has too little for gas")
-        try:
-            data = execute_data(
-                decision.cycle,
-                market.pools.__getitem__,
-                decision.amount_in,
-                decision.min_amount_out,
-                decision.deadline_block,
-                flash=decision.funding is Funding.FLASH,
-            )
-        except (PoolError, ValueError) as error:
-            raise _NotNow(str(error)) from error
-        return self._signers[intent.lane].sign(
-            Call(self._config.executor, data, gas_limit),
-            chain_id=market.profile.chain_id,
-            nonce=slot.nonce,
-            max_fee=slot.fees.max_fee,
-            tip=slot.fees.tip,
-            decision=decision.id,
-            deadline_block=decision.deadline_block,
-            decided_at=decided_at,
-            at=self._clock(),
-        )
-
-    def _slot(self, intent: Intent, wanted: Fees, valuation: Valuation) -> Slot:
-        """What waits with its nonce is outbid, for as much as the trade is expected to earn."""
-        decision, native = intent.decision, valuation.native_price
-        worth = max(decision.expected_net_micro_usd, 0)
-        more = (worth << PRICE_SHIFT) // native // max(decision.gas_units, 1) if native else 0
-        most = Fees(wanted.max_fee + more, wanted.tip + more)
-        slot = self._lanes.slot(intent.lane, wanted, most)
-        if slot is None:
-            raise _NotNow(
-                "its account's nonce is in doubt, or outbidding what waits costs too much"
-            )
-        return slot
 
     # -- what came out --------------------------------------------------------------------------
 
@@ -410,10 +365,6 @@ class LiveEnd:
                 _log.warning(control.kind, reason=control.reason)
                 if control.kind is ControlKind.DISARM and self._told is not None:
                     self._told.disarmed(control.reason)
-
-
-class _NotNow(Exception):
-    """A decision that is not sent, and why."""
 
 
 class _SayingSo(suppress):

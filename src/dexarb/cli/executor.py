@@ -25,10 +25,10 @@ def deploy(
     as_json: Json = False,
 ) -> int:
     """Deploy an executor for the owner and the lanes, and name it in the bot's file."""
-    from dexarb.apps import executor_errands, keys
+    from dexarb.apps import executor_errands
     from dexarb.screens.answer import show as shown
 
-    owner = executor_errands.open_owner(owner_key, keys.password_from(password_file, password_env))
+    owner = executor_errands.open_owner(owner_key, password_file, password_env)
     return shown(executor_errands.deploy(config, owner), as_json=as_json)
 
 
@@ -56,10 +56,10 @@ def fund(
     as_json: Json = False,
 ) -> int:
     """Send the executor some of a token from the owner's account."""
-    from dexarb.apps import executor_errands, keys
+    from dexarb.apps import executor_errands
     from dexarb.screens.answer import show as shown
 
-    owner = executor_errands.open_owner(owner_key, keys.password_from(password_file, password_env))
+    owner = executor_errands.open_owner(owner_key, password_file, password_env)
     return shown(executor_errands.fund(config, owner, token, amount), as_json=as_json)
 
 
@@ -75,10 +75,10 @@ def withdraw(
     as_json: Json = False,
 ) -> int:
     """Send the owner what the executor holds of a token."""
-    from dexarb.apps import executor_errands, keys
+    from dexarb.apps import executor_errands
     from dexarb.screens.answer import show as shown
 
-    owner = executor_errands.open_owner(owner_key, keys.password_from(password_file, password_env))
+    owner = executor_errands.open_owner(owner_key, password_file, password_env)
     return shown(executor_errands.withdraw(config, owner, token, amount), as_json=as_json)
 
 
@@ -90,8 +90,8 @@ def rotate(
     as_json: Json = False,
 ) -> int:
     """Another executor for the lanes of now, with all that the old one holds: for a leaked key."""
-    from dexarb.apps import executor_errands, keys
+    from dexarb.apps import executor_errands
     from dexarb.screens.answer import show as shown
 
-    owner = executor_errands.open_owner(owner_key, keys.password_from(password_file, password_env))
+    owner = executor_errands.open_owner(owner_key, password_file, password_env)
     return shown(executor_errands.rotate(config, owner), as_json=as_json)

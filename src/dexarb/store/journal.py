@@ -11,8 +11,8 @@ are for `Journal.raw` alone, and the file is for nobody but its owner.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -39,7 +39,7 @@ from dexarb.core.token import Address
 from dexarb.core.trade import Decision
 from dexarb.errors import StoreError
 from dexarb.store.files import disk_errors
-from dexarb.store.ledger_schema import ledger_errors
+from dexarb.store.ledger_schema import ledger_errors, transaction
 from dexarb.store.locking import WriterLock, lock_holder
 
 JOURNAL_SCHEMA = 1
@@ -279,7 +279,7 @@ class Journal(JournalReader):
     def add(self, intents: Iterable[Intent], signed: Iterable[SignedRaw]) -> None:
         """What is about to be sent, as one synced transaction: all of it, or nothing. Raises
         StoreError, and then nothing may be sent."""
-        with self._transaction() as connection:
+        with self._transaction() as connection, ledger_errors(self.path, "journal"):
             connection.executemany(
                 "INSERT INTO intents VALUES (NULL, ?, ?, ?, ?)",
                 [
@@ -300,12 +300,12 @@ class Journal(JournalReader):
             )
 
     def add_offers(self, offers: Iterable[Offer]) -> None:
-        with self._transaction() as connection:
+        with self._transaction() as connection, ledger_errors(self.path, "journal"):
             connection.executemany("INSERT INTO offers VALUES (NULL, ?, ?, ?, ?, ?)", list(offers))
 
     def add_controls(self, controls: Iterable[Control], done: Iterable[Order] = ()) -> None:
         """done: the orders that are carried out so."""
-        with self._transaction() as connection:
+        with self._transaction() as connection, ledger_errors(self.path, "journal"):
             connection.executemany(
                 "INSERT INTO controls VALUES (NULL, ?, ?, ?, ?, ?)", list(controls)
             )
@@ -314,7 +314,7 @@ class Journal(JournalReader):
             )
 
     def add_rehearsals(self, rehearsed: Iterable[Rehearsed]) -> None:
-        with self._transaction() as connection:
+        with self._transaction() as connection, ledger_errors(self.path, "journal"):
             connection.executemany(
                 "INSERT INTO rehearsals VALUES (NULL, ?, ?, ?, ?, ?)",
                 [
@@ -328,7 +328,7 @@ class Journal(JournalReader):
 
     def add_results(self, twins: Iterable[Twin], papers: Iterable[Paper]) -> None:
         """Those that are there already are left as they are: they follow from the rest."""
-        with self._transaction() as connection:
+        with self._transaction() as connection, ledger_errors(self.path, "journal"):
             connection.executemany(
                 "INSERT OR IGNORE INTO twins VALUES (NULL, ?, ?, ?)",
                 [(each.hash, each.block.hash, msgspec.json.encode(each[1:])) for each in twins],
@@ -338,19 +338,8 @@ class Journal(JournalReader):
                 [(each.decision, each.block.hash, msgspec.json.encode(each)) for each in papers],
             )
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        connection = self._connection
-        try:
-            with ledger_errors(self.path, "journal"):
-                connection.execute("BEGIN IMMEDIATE")
-                yield connection
-                connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-            raise
+    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        return transaction(self._connection, self.path, "journal")
 
     def close(self) -> None:
         """Let the next bot in. A second call does nothing."""

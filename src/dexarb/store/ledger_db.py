@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import repeat
 from operator import itemgetter
 from pathlib import Path
@@ -44,6 +44,7 @@ from dexarb.store.ledger_schema import (
     furnish,
     is_empty,
     ledger_errors,
+    transaction,
 )
 from dexarb.store.locking import WriterLock, lock_holder
 
@@ -146,7 +147,7 @@ class LedgerDb(LedgerReader):
             raise StoreError(
                 self.path, f"already includes entry {self.seq}, so entry {seq} cannot be added"
             )
-        with self._transaction():
+        with transaction(self._connection, self.path):
             yield BlockBooks(self.path, self._connection, seq, block)
             with ledger_errors(self.path):
                 self._connection.execute(
@@ -158,28 +159,13 @@ class LedgerDb(LedgerReader):
     def again(self, block: Block) -> Iterator[BlockBooks]:
         """More of the entry that the ledger includes last, whose block this is, as one transaction.
         Raises StoreError."""
-        with self._transaction():
+        with transaction(self._connection, self.path):
             yield BlockBooks(self.path, self._connection, self.seq, block)
 
     def put_note(self, note: Note[T], value: T) -> None:
         """Remember it beside the blocks; see `note`. Raises StoreError."""
-        with self._transaction(), ledger_errors(self.path):
+        with transaction(self._connection, self.path), ledger_errors(self.path):
             self._connection.execute(_PUT_NOTE, (note.meta_key, note.encode(value)))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        connection = self._connection
-        try:
-            with ledger_errors(self.path):
-                connection.execute("BEGIN IMMEDIATE")
-            yield
-            with ledger_errors(self.path):
-                connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-            raise
 
     def close(self) -> None:
         """Let the next writer in. A second call does nothing."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dexarb.errors import StoreError
@@ -140,6 +140,24 @@ def ledger_errors(path: Path, what: str = "ledger") -> Iterator[None]:
         raise StoreError(path, f"{what}: {error}", _REMEDIES.get(code)) from error
     except OverflowError as error:
         raise StoreError(path, f"{what}: a number does not fit into 64 bits: {error}") from error
+
+
+@contextmanager
+def transaction(
+    connection: sqlite3.Connection, path: Path, what: str = "ledger"
+) -> Iterator[sqlite3.Connection]:
+    """All of it or nothing. Raises StoreError, and whatever is raised within."""
+    try:
+        with ledger_errors(path, what):
+            connection.execute("BEGIN IMMEDIATE")
+        yield connection
+        with ledger_errors(path, what):
+            connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+        raise
 
 
 def create(connection: sqlite3.Connection, chain_id: int, history: str) -> None:
