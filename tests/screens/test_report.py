@@ -121,6 +121,7 @@ def test_the_command(run: World, dexarb: Dexarb, tmp_path: Path) -> None:
     assert {"Leaderboard", "Verdict", "Why not more"} <= set(told["sections"])
     text = out.read_text()
     read(text)
+    assert re.search(r"Chain \d+, from .* \([\d.]+ h\) until .*UTC", text)
     status = dexarb("status", "-c", run.config, "--json").json
     for row in status["strategies"]:
         assert escaped(row["name"]) in text

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from dexarb.config.paths import config_paths
 from dexarb.core.trade import StrategyHash
-from dexarb.core.units import MICRO_USD
+from dexarb.core.units import MICRO_USD, SECONDS_PER_HOUR
 from dexarb.errors import ConfigError, DexarbError
 from dexarb.screens import (
     backruns,
@@ -97,10 +97,13 @@ def answer(asked: BlocksAsked, out: Path, *, force: bool) -> Reported:
 def _head(now: status.Status) -> tuple[str, str]:
     totals = now.totals
     when = utc(totals.timestamp) if totals.timestamp else "no block yet"
+    since = min((each.since for each in totals.periods.values() if each.since), default=None)
+    hours = max((each.traded_s for each in totals.periods.values()), default=0) / SECONDS_PER_HOUR
+    lasted = f"from {utc(since)} ({hours:,.1f} h) " if since is not None else ""
     return (
         f"dexarb: {len(totals.rows)} strategies at block {totals.block or 0:,}",
-        f"Chain {totals.history.name}, until {when}. Paper trades are settled to the wei on what"
-        " the chain became; the band is what other places in the same block would have paid.",
+        f"Chain {totals.history.name}, {lasted}until {when}. Paper trades are settled to the wei on"
+        " what the chain became; the band is what other places in the block would have paid.",
     )
 
 
