@@ -13,6 +13,7 @@ from dexarb.amm.tick_bitmap import (
     next_stop_below,
     ticks_in_word,
     word_positions,
+    words_passed,
 )
 from dexarb.amm.tick_math import MAX_TICK, MIN_TICK
 
@@ -77,3 +78,25 @@ def test_the_last_stop_before_a_goal_is_met_by_walking(spacing: int, tick: int, 
         return  # too far to walk
     if before is not None:
         assert last_stop_before(goal, spacing, zero_for_one) == before
+
+
+@given(spacings, ticks, st.integers(-2_000, 2_000))
+def test_the_words_passed_are_the_stops_of_a_swap_that_finds_no_tick(
+    spacing: int, start: int, steps: int
+) -> None:
+    """The contract's loop: a word is read for each stop, and the swap ends short of the last."""
+    goal = max(MIN_TICK, min(start + steps * spacing // 3, MAX_TICK - 1))
+    tick, read = start, 0
+    while True:
+        read += 1
+        if goal <= start:
+            stop, _ = next_stop_below((), -1, tick, spacing)
+            if goal >= stop:
+                break
+            tick = stop - 1
+        else:
+            stop, _ = next_stop_above((), 0, tick, spacing)
+            if goal < stop:
+                break
+            tick = stop
+    assert words_passed(start, goal, spacing) == read - 1

@@ -307,8 +307,10 @@ def test_refusals() -> None:
         next(pool.segments(STRANGER))
     with pytest.raises(dataclasses.FrozenInstanceError):
         pool.tick = 1  # type: ignore[misc]
-    with pytest.raises(InvalidPoolState):
-        pool.crossed_ticks(POOL_TYPES["uniswap_v2"].from_state(V2_STATE))
+    pair = POOL_TYPES["uniswap_v2"].from_state(V2_STATE)
+    for compared in (pool.crossed_ticks, pool.left_tick, pool.more_words):
+        with pytest.raises(InvalidPoolState):
+            compared(pair)
 
 
 V2_STATE = {

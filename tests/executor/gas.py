@@ -152,7 +152,9 @@ FEATURES = (
     "crossing",
     "crossed_tick",
     "touched V2",
-    "touched V3",
+    "left_tick",
+    "observed",
+    "bitmap_word",
 )
 
 
@@ -168,7 +170,9 @@ def features(sample: Sample) -> list[int]:
         sum(hop.crossed_ticks > 0 for hop in work),
         sum(hop.crossed_ticks for hop in work),
         -sum(hop.touched for hop in work if hop.gas == V2),
-        -sum(hop.touched for hop in work if hop.gas == V3),
+        sum(hop.left_tick for hop in work),
+        -sum(hop.touched for hop in work if hop.left_tick),
+        sum(hop.more_words for hop in work),
     ]
 
 

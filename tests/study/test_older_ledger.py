@@ -15,7 +15,7 @@ from tests.support.sessions import EverySecond, paper_session
 
 FIXTURE = Path(__file__).parent / "fixtures" / "ledger_2"
 HELD = "c718b039a9351f51bab799a7b2804fe989a5072c152e27cd4d21edae57a86de9"
-GOES_ON = "062caa73e6689f62f4261c8bf836875932ee0f0f12f9f8bddacbd314b6c606ac"
+GOES_ON = "ac85cd73749150acbdf442dc9215887375b28900c53fb32ae3f4ab1a9d758081"
 TRADED, LAST = 28, 45
 
 

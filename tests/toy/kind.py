@@ -243,6 +243,12 @@ class ToyPool:
     def crossed_ticks(self, after: Pool) -> int:  # noqa: ARG002
         return 0
 
+    def left_tick(self, after: Pool) -> bool:  # noqa: ARG002
+        return False
+
+    def more_words(self, after: Pool) -> int:  # noqa: ARG002
+        return 0
+
     # -- files and the chain ------------------------------------------------------------------
 
     def state(self) -> Mapping[str, Any]:

@@ -261,12 +261,12 @@ def test_a_pool_that_refuses_ends_the_run_early(funding: Funding, gas: int) -> N
 @pytest.mark.parametrize(
     ("funding", "size", "more", "status", "gas"),
     [
-        (OWN, 1.0, 0, FillStatus.FILLED, 186_810),
-        (FLASH, 1.0, 0, FillStatus.FILLED, 192_610),
-        (OWN, 1.0, 1, FillStatus.REVERTED, 189_610),  # a grain less than the minimum
-        (FLASH, 1.0, 1, FillStatus.REVERTED, 195_410),
-        (OWN, 1.5, -(10**30), FillStatus.REVERTED, 189_610),  # less than went in
-        (FLASH, 1.5, -(10**30), FillStatus.REVERTED, 184_610),  # so the first pool is not paid
+        (OWN, 1.0, 0, FillStatus.FILLED, 184_960),
+        (FLASH, 1.0, 0, FillStatus.FILLED, 190_760),
+        (OWN, 1.0, 1, FillStatus.REVERTED, 187_760),  # a grain less than the minimum
+        (FLASH, 1.0, 1, FillStatus.REVERTED, 193_560),
+        (OWN, 1.5, -(10**30), FillStatus.REVERTED, 187_760),  # less than went in
+        (FLASH, 1.5, -(10**30), FillStatus.REVERTED, 182_760),  # so the first pool is not paid
     ],
 )
 def test_gas_of_a_run_that_only_the_run_shows_to_be_short(
@@ -274,7 +274,7 @@ def test_gas_of_a_run_that_only_the_run_shows_to_be_short(
 ) -> None:
     """A V3 pool cannot tell before what a swap gives that crosses a tick behind which little is.
 
-    more: than comes out has to. A tick is crossed: 9,300 and 24,500.
+    more: than comes out has to. A tick is crossed and left: 6,100, 23,700 and 7,550.
     """
     positions = [(-2, 2, int(ROOT * 30)), (-300, 300, int(ROOT * 0.75))]
     first, ticked = two_kinds(1.05, positions, value=1e8)

@@ -35,8 +35,8 @@ def findings(seed: int, blocks: int, varied: int, executor: Executor | None = No
 def assert_gas_is_true(found: Findings) -> None:
     for outcome in ("filled", "moved", "reverted", ""):
         _, p95, greatest = found.gas_errors(outcome)
-        assert p95 <= 0.10, (outcome, str(found))
-        assert greatest <= 0.25, (outcome, str(found))
+        assert p95 <= 0.05, (outcome, str(found))
+        assert greatest <= 0.15, (outcome, str(found))
 
 
 def assert_covers(found: Findings, share: float) -> None:

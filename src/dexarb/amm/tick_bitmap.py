@@ -48,6 +48,17 @@ def last_stop_before(goal: int, tick_spacing: int, zero_for_one: bool) -> int:
     return (goal + tick_spacing - 1) // span * span - tick_spacing
 
 
+def words_passed(tick: int, goal: int, tick_spacing: int) -> int:
+    """How many words a swap from one tick to the other reads beyond the first.
+
+    Upwards the contract looks for what lies above the tick, so it starts with the word of the next.
+    """
+    span = tick_spacing << 8
+    if goal <= tick:
+        return tick // span - goal // span
+    return (goal + tick_spacing) // span - (tick + tick_spacing) // span
+
+
 def word_positions(tick_spacing: int) -> range:
     """All words that can have a bit set."""
     lowest = -(MAX_TICK // tick_spacing)

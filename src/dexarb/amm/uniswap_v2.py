@@ -253,6 +253,13 @@ class UniswapV2Pool(PairPool):
         """Always 0: there are no ticks."""
         return 0
 
+    def left_tick(self, after: Pool) -> bool:  # noqa: ARG002
+        """Never: every swap writes the pair's oracle."""
+        return False
+
+    def more_words(self, after: Pool) -> int:  # noqa: ARG002
+        return 0
+
     def state(self) -> Mapping[str, Any]:
         return {
             "address": self.address,

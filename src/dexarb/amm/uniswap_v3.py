@@ -15,6 +15,7 @@ from dexarb.amm.abi import signed, unsigned
 from dexarb.amm.executor_guard import ticked_most_out
 from dexarb.amm.packed_ticks import PackedTicks
 from dexarb.amm.pair import MEMO, PairPool
+from dexarb.amm.tick_bitmap import words_passed
 from dexarb.amm.tick_math import (
     MAX_SQRT_RATIO,
     MAX_TICK,
@@ -93,9 +94,9 @@ class UniswapV3Pool(PairPool):
     placing_topics: ClassVar[frozenset[bytes]] = frozenset({INITIALIZE, SWAP})
     creation_topic: ClassVar[bytes] = POOL_CREATED
     gas: ClassVar[SwapGas] = swap_gas(
-        swap=measured(61_100, cold_reads=7, warm=10, resets=4, accounts=2),
+        swap=measured(55_700, cold_reads=6, warm=10, resets=4, accounts=2),
         read=measured(9_600, cold_reads=2, accounts=1),
-        touched_saves=measured(3_500, resets=1),
+        touched_saves=measured(0),
         unpaid_flash=measured(10_800, resets=1),
         collects_input=True,
         walks_when_dry=True,
@@ -333,13 +334,17 @@ class UniswapV3Pool(PairPool):
 
     def crossed_ticks(self, after: Pool) -> int:
         """Initialised ticks of this tick map between this price and that of `after`."""
-        if not isinstance(after, UniswapV3Pool):
-            raise InvalidPoolState(self.address, "compared with another kind of pool")
         # A tick is crossed downwards when the pool's tick falls below it, upwards when it reaches
         # it, so both ends count the same way.
-        return abs(
-            bisect_right(self._initialized, after.tick) - bisect_right(self._initialized, self.tick)
-        )
+        reached = bisect_right(self._initialized, self._tick_of(after))
+        return abs(reached - bisect_right(self._initialized, self.tick))
+
+    def left_tick(self, after: Pool) -> bool:
+        return self._tick_of(after) != self.tick
+
+    def more_words(self, after: Pool) -> int:
+        """One too many for a swap that uses itself up just where a word ends."""
+        return words_passed(self.tick, self._tick_of(after), self.tick_spacing)
 
     def state(self) -> Mapping[str, Any]:
         ticks = [[tick, *map(str, self.ticks[tick])] for tick in self._initialized]
@@ -492,6 +497,11 @@ class UniswapV3Pool(PairPool):
         pool = object.__new__(type(self))
         object.__setattr__(pool, "__dict__", fields)
         return pool
+
+    def _tick_of(self, after: Pool) -> int:
+        if not isinstance(after, UniswapV3Pool):
+            raise InvalidPoolState(self.address, "compared with another kind of pool")
+        return after.tick
 
     def _fields(self) -> dict[str, Any]:
         return {

@@ -95,9 +95,9 @@ class SwapUnits(NamedTuple):
     """Gas units of what pools of a kind make the executor's transaction do; see docs/executor.md.
 
     swap: the swap and the transfer of its output, in storage that has been used before. read: what
-    the executor reads of the pool before a run. touched_saves: less where the pool has been
-    written in the same block already. unpaid_flash: what a flash swap never gets to that cannot
-    pay this pool.
+    the executor reads of the pool before a run. touched_saves: less where the pool has been written
+    in the same block already, whether it leaves a tick or not. unpaid_flash: what a flash swap
+    never gets to that cannot pay this pool.
     """
 
     swap: int
@@ -293,6 +293,15 @@ class Pool(Protocol):
 
     def crossed_ticks(self, after: Pool) -> int:
         """Initialised ticks between this price and that of `after`: what swaps pay gas for."""
+        ...
+
+    def left_tick(self, after: Pool) -> bool:
+        """Whether a swap that ends in `after` ends at another tick, for which a pool with ticks
+        writes down what it was at."""
+        ...
+
+    def more_words(self, after: Pool) -> int:
+        """Words of its tick bitmap that such a swap reads, beyond the first."""
         ...
 
     def state(self) -> Mapping[str, Any]:

@@ -16,11 +16,15 @@ from dexarb.core.token import Address
 class HopWork(NamedTuple):
     """What one hop of a trade asks of the chain: what pools of its kind cost, and ticks crossed.
 
-    touched: an earlier transaction of the same block has moved the pool, which saves it a write.
+    left_tick, more_words: see Pool. By default the least that a hop can ask for, so that sums over
+    hops of which nothing is known are bounds. touched: an earlier transaction of the same block has
+    moved the pool, which saves it a write.
     """
 
     gas: SwapGas
     crossed_ticks: int
+    left_tick: bool = False
+    more_words: int = 0
     touched: bool = False
 
 
@@ -84,6 +88,11 @@ def no_dust(_token: Address) -> float:
 def hop_work(pools: Sequence[Pool], results: Sequence[SwapResult]) -> tuple[HopWork, ...]:
     """What `route.run` on these pools, in order, did to each of them."""
     return tuple(
-        HopWork(pool.gas, pool.crossed_ticks(result.pool))
+        HopWork(
+            pool.gas,
+            pool.crossed_ticks(result.pool),
+            pool.left_tick(result.pool),
+            pool.more_words(result.pool),
+        )
         for pool, result in zip(pools, results, strict=True)
     )

@@ -25,8 +25,11 @@ PARTS: Mapping[str, GasCounts] = {
     "executor": measured(14_200, cold_reads=1, warm=3, resets=1, accounts=1),
     "flash": measured(5_800, cold_reads=1),
     "relay": measured(7_700, warm=4, resets=1, restored=1),
-    "crossing": measured(9_300, cold_reads=2, warm=1, resets=1),
-    "crossed_tick": measured(24_500, cold_reads=4, warm=2, resets=3),
+    "crossing": measured(6_100, cold_reads=1, warm=1, resets=1),
+    "crossed_tick": measured(23_700, cold_reads=4, warm=2, resets=3),
+    "left_tick": measured(7_550, cold_reads=1, resets=1),
+    "observed": measured(4_750, resets=1),
+    "bitmap_word": measured(7_500, cold_reads=1),
     "refund": measured(2_800, restored=-1),
     "moved": measured(1_500),
     "refused_hop": measured(17_000, cold_reads=2, resets=1, accounts=1),
@@ -46,13 +49,15 @@ def _in_units(part: str) -> int:
 class GasModel(Model):
     """Gas of the executor's transaction, from what its hops do.
 
-    executor: its own steps, and paying the first pool. flash: more if the first pool is paid at
-    the end. relay: input that goes through the executor instead of from pool to pool. crossing:
-    once for a hop that crosses any initialised tick. refund: for a lock or a balance that ends as
-    it began, which a revert does not get. moved: the executor's own steps until it has read what
-    the pools offer, and refuses. refused_hop: until a pool says no to an amount.
-    nothing_sent: less for a pool whose output is zero, where a kind has that. schedule: which one
-    the figures are reckoned under; ask `under` for another.
+    executor: its own steps, and paying the first pool. flash: more if the first pool is paid at the
+    end. relay: input that goes through the executor instead of from pool to pool. crossing: once
+    for a hop that crosses any initialised tick. left_tick: for a hop that ends at another tick, of
+    which the pool writes an observation. observed: less of it where the pool was moved earlier in
+    the block. bitmap_word: for each word of the tick bitmap beyond the first. refund: for a lock or
+    a balance that ends as it began, which a revert does not get. moved: the executor's own steps
+    until it has read what the pools offer, and refuses. refused_hop: until a pool says no to an
+    amount. nothing_sent: less for a pool whose output is zero, where a kind has that. schedule:
+    which one the figures are reckoned under; ask `under` for another.
 
     Its version stands for the gas of the pool kinds as well, which stands with them: raise it where
     that of a kind changes. In the spec the kinds' figures would begin new epochs for everybody
@@ -60,7 +65,7 @@ class GasModel(Model):
     """
 
     NAME: ClassVar[str] = "executor"
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
 
     transaction: int = 21_000
     calldata: int = 1_160
@@ -70,6 +75,9 @@ class GasModel(Model):
     relay: int = _in_units("relay")
     crossing: int = _in_units("crossing")
     crossed_tick: int = _in_units("crossed_tick")
+    left_tick: int = _in_units("left_tick")
+    observed: int = _in_units("observed")
+    bitmap_word: int = _in_units("bitmap_word")
     refund: int = _in_units("refund")
     moved: int = _in_units("moved")
     refused_hop: int = _in_units("refused_hop")
@@ -168,6 +176,8 @@ class GasModel(Model):
             + gas.swap
             + self.crossing * (hop.crossed_ticks > 0)
             + self.crossed_tick * hop.crossed_ticks
+            + (self.left_tick - self.observed * hop.touched) * hop.left_tick
+            + self.bitmap_word * hop.more_words
             - gas.touched_saves * hop.touched
         )
 
