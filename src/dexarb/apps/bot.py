@@ -169,7 +169,7 @@ def _live(
             config, journal, signers, sender, REALITY, known_fills=_of_today(fills), told=told
         )
         end.limit_to(asked.canary)
-        end.set_terms(config.terms, max(ledger.seq, 0) + 1)
+        end.orders.set_terms(config.terms, max(ledger.seq, 0) + 1)
         if all(each.kind is ControlKind.EXPECT for each in journal.controls()):
             reason = f"[live] armed in {config.path.name}, and --live"
             first = Control(0, ControlKind.ARM, reason)

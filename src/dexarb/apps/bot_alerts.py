@@ -11,7 +11,7 @@ from dexarb.core.units import MICRO_USD
 
 
 class BotAlerts:
-    """Mutable: remembers whether there has been a trade. See `apps.live_end.Told`."""
+    """Mutable: remembers whether there has been a trade. See `apps.live_orders.Told`."""
 
     def __init__(self, alerts: Alerts, *, has_traded: bool) -> None:
         """has_traded: the books have one from before."""

@@ -1,0 +1,139 @@
+"""Between the blocks of a bot: what nodes answered, what the chain says of its accounts, and which
+nonces have waited too long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from queue import Empty
+
+import structlog
+
+from dexarb.apps.live_orders import Orders, SayingSo
+from dexarb.core.block import Block
+from dexarb.core.sending import Answer, Offer
+from dexarb.core.token import Address
+from dexarb.ends.live.keys import Call, Signer
+from dexarb.ends.live.lanes import Fees, Lanes
+from dexarb.ends.live.records import Records
+from dexarb.ends.live.sender import Account, Sender
+from dexarb.errors import OutsideError
+from dexarb.store.journal import Journal
+
+ASK_S = 1.0
+BALANCES_S = 30.0
+PLAIN_GAS = 21_000
+
+_log = structlog.get_logger("dexarb-bot")
+
+
+class LaneKeeper:
+    """Mutable. Everything that it is told comes out of the sender's queues; it waits for nothing.
+
+    seq, everywhere: the entry of the history from which holds what it orders.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        records: Records,
+        lanes: Lanes,
+        signers: Mapping[Address, Signer],
+        sender: Sender,
+        orders: Orders,
+        clock: Callable[[], float],
+        *,
+        min_native: int,
+        cancel_after_blocks: int,
+    ) -> None:
+        """min_native: wei, with less of which the bot is disarmed."""
+        self._journal, self._records, self._lanes = journal, records, lanes
+        self._signers, self._sender, self._orders = signers, sender, orders
+        self._clock = clock
+        self._min_native, self._patience = min_native, cancel_after_blocks
+        self._balances: dict[Address, int] = {}
+        self._asked_at = dict.fromkeys(signers, 0.0)
+
+    def balance(self, lane: Address) -> int | None:
+        """In wei, as the chain said last; None while nobody knows."""
+        return self._balances.get(lane)
+
+    def look(self, seq: int) -> None:
+        """At what has come back since, and ask again where it is time."""
+        self._take_offers(seq)
+        self._take_accounts(seq)
+        now = self._clock()
+        for lane, asked_at in self._asked_at.items():
+            pause_s = ASK_S if lane in self._lanes.in_doubt else BALANCES_S
+            if now - asked_at >= pause_s:
+                self._asked_at[lane] = now
+                self._sender.ask(lane)
+
+    def _take_offers(self, seq: int) -> None:
+        offers: list[Offer] = []
+        with suppress(Empty):
+            while True:
+                offers.append(self._sender.offers.get_nowait())
+        if not offers:
+            return
+        with SayingSo():
+            self._journal.add_offers(offers)
+        for offer in offers:
+            signed = self._records.signed(offer.hash)
+            if signed is None or offer.answer in (Answer.TAKEN, Answer.KNOWN):
+                continue
+            _log.warning("offer", way=offer.way, answer=offer.answer, said=offer.said)
+            if offer.answer is Answer.NONCE_TOO_LOW:
+                self._lanes.doubt(signed.lane)
+            elif offer.answer is Answer.NO_FUNDS:
+                self._orders.disarm(f"{signed.lane} has too little for gas", seq)
+
+    def _take_accounts(self, seq: int) -> None:
+        with suppress(Empty):
+            while True:
+                found = self._sender.accounts.get_nowait()
+                if isinstance(found, Account):
+                    self._take_account(found, seq)
+                elif isinstance(found, OutsideError):
+                    _log.warning("account", problem=str(found))
+
+    def _take_account(self, found: Account, seq: int) -> None:
+        self._balances[found.lane] = found.balance
+        if found.balance < self._min_native:
+            self._orders.disarm(f"min_native: {found.lane} has less than that for gas", seq)
+        if found.lane not in self._lanes.in_doubt:
+            return
+        self._lanes.trust(found.lane, found.nonce)
+        waiting = self._lanes.waiting(found.lane)
+        if found.pending > found.nonce and waiting is None:
+            reason = f"transactions of {found.lane} wait that are not in the journal"
+            self._orders.disarm(reason, seq)
+        if waiting is not None:
+            # Perhaps it has never left the process: the same bytes do no harm twice.
+            for one, raw in self._journal.raw([waiting.hash]):
+                self._sender.send(one, raw)
+
+    def use_up(self, block: Block) -> None:
+        """A nonce that has waited for long with nobody to take it is used up."""
+        for lane, signer in self._signers.items():
+            waiting = self._lanes.waiting(lane)
+            if waiting is None or block.number < waiting.deadline_block + self._patience:
+                continue
+            fees = Fees(2 * block.base_fee_per_gas + waiting.tip, waiting.tip)
+            slot = self._lanes.slot(lane, fees, Fees(2 * fees.max_fee, 2 * fees.max_fee))
+            if slot is None:
+                continue
+            one = signer.sign(
+                Call(lane, b"", PLAIN_GAS),
+                chain_id=self._journal.chain_id,
+                nonce=slot.nonce,
+                max_fee=max(slot.fees),
+                tip=slot.fees.tip,
+                deadline_block=block.number,
+                at=self._clock(),
+            )
+            with SayingSo():
+                self._journal.add([], [one])
+                self._records.add_signed(one.signed)
+                self._sender.send(one.signed, one.raw)
+                _log.info("cancel", lane=lane, nonce=slot.nonce)

@@ -1,0 +1,118 @@
+"""What a bot is ordered to do, by people and by its own limits: in the journal, and in force.
+
+Controls hold from an entry of the history on, so that a replay finds what held then.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+import structlog
+
+from dexarb.core.sending import Control, ControlKind, Intent, Terms
+from dexarb.core.trade import Fill
+from dexarb.ends.live.records import Records
+from dexarb.errors import StoreError
+from dexarb.store.journal import Journal
+
+_log = structlog.get_logger("dexarb-bot")
+
+
+class Told(Protocol):
+    """What the bot tells people beside its log."""
+
+    def disarmed(self, reason: str, /) -> None:
+        """Whenever it is."""
+
+    def traded(self, fills: Sequence[Fill], /) -> None:
+        """With every entry that has some."""
+
+
+class Orders:
+    """Mutable. seq, everywhere: the entry of the history from which it holds."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        records: Records,
+        told: Told | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._journal, self._records, self._told, self._clock = journal, records, told, clock
+        self._put_off: list[tuple[Intent, str]] = []
+
+    def set_terms(self, terms: Terms, seq: int) -> None:
+        """Where they hold already, nothing is written. Raises StoreError."""
+        if self._records.terms(seq) != terms:
+            control = Control(seq, ControlKind.EXPECT, "[live] and [[way]]", terms.subject)
+            self._journal.add_controls([control])
+            self._records.add_control(control)
+
+    def disarm(self, reason: str, seq: int) -> None:
+        """Nothing new is sent until somebody arms it again. The first reason stands."""
+        if self._records.disarmed_by(seq) is not None:
+            return
+        _log.error("disarmed", reason=reason)
+        self._hold([Control(seq, ControlKind.DISARM, reason, at=self._clock())])
+        if self._told is not None:
+            self._told.disarmed(reason)
+
+    def avoid(self, subjects: Sequence[str], reason: str, seq: int) -> None:
+        """Pools and tokens that no trade passes any more."""
+        self._hold([Control(seq, ControlKind.AVOID, reason, each) for each in subjects])
+
+    def _hold(self, controls: Sequence[Control]) -> None:
+        """In memory as well where the disk is full: it is for the safe side."""
+        if controls:
+            with SayingSo():
+                self._journal.add_controls(controls)
+            for control in controls:
+                self._records.add_control(control)
+
+    def put_off(self, intent: Intent, reason: str) -> None:
+        """It will never be sent: `drop` writes that down."""
+        self._put_off.append((intent, reason))
+
+    def drop(self, seq: int) -> None:
+        """Only what the journal has taken holds: else a replay would not know of it."""
+        if not self._put_off:
+            return
+        controls = [
+            Control(seq, ControlKind.DROP, reason, intent.decision.id, self._clock())
+            for intent, reason in self._put_off
+        ]
+        with SayingSo():
+            self._journal.add_controls(controls)
+            for control in controls:
+                self._records.add_control(control)
+                _log.info("not sent", decision=control.subject, reason=control.reason)
+            self._put_off.clear()
+
+    def carry_out(self, seq: int) -> None:
+        """What other processes have ordered since."""
+        with SayingSo():
+            orders = self._journal.orders()
+            if not orders:
+                return
+            controls = [Control(seq, each.kind, each.reason, at=each.at) for each in orders]
+            self._journal.add_controls(controls, orders)
+            for control in controls:
+                self._records.add_control(control)
+                _log.warning(control.kind, reason=control.reason)
+                if control.kind is ControlKind.DISARM and self._told is not None:
+                    self._told.disarmed(control.reason)
+
+
+class SayingSo(suppress):
+    """A journal that cannot be written is told, and nothing is sent for it."""
+
+    def __init__(self) -> None:
+        super().__init__(StoreError)
+
+    def __exit__(self, kind: object, error: object, trace: object) -> bool:
+        if isinstance(error, StoreError):
+            _log.error("journal.stuck", problem=str(error))
+        return super().__exit__(kind, error, trace)  # type: ignore[arg-type]

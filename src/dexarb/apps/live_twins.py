@@ -1,0 +1,50 @@
+"""What the twins of a bot's trades say, and what is done about it."""
+
+from __future__ import annotations
+
+import structlog
+
+from dexarb.apps.live_orders import Orders, SayingSo
+from dexarb.core.market import Market
+from dexarb.core.sending import Difference, Paper, Twin
+from dexarb.ends.live.watchdog import ModelErrors
+from dexarb.store.journal import Journal
+
+_log = structlog.get_logger("dexarb-bot")
+
+
+class Twins:
+    """Mutable: remembers what came to something else than its twin."""
+
+    def __init__(self, journal: Journal, orders: Orders) -> None:
+        self._journal, self._orders = journal, orders
+        self._errors: ModelErrors | None = None
+
+    def take(self, twins: list[Twin], papers: list[Paper], market: Market, seq: int) -> None:
+        """seq: the entry from which holds what follows from them."""
+        if self._errors is None:
+            self._errors = ModelErrors(market.profile.start_tokens, self._journal.twins())
+        if twins or papers:
+            with SayingSo():
+                self._journal.add_results(twins, papers)
+        for twin in twins:
+            if twin.difference is not Difference.NONE:
+                self._judge(twin, self._errors, seq)
+
+    def _judge(self, twin: Twin, errors: ModelErrors, seq: int) -> None:
+        _log.warning(
+            "twin",
+            decision=twin.decision.id,
+            difference=twin.difference,
+            block=twin.block.number,
+            place=twin.place,
+            live=twin.live,
+            paper=twin.twin,
+        )
+        avoided, is_second = errors.take(twin)
+        reason = f"decision {twin.decision.id} came to something else than its twin"
+        self._orders.avoid(avoided, reason, seq)
+        if is_second:
+            self._orders.disarm("two model errors within a day that share no token", seq)
+        elif twin.difference is Difference.GAS:
+            self._orders.disarm("gas is off the schedule: is it the chain's of today?", seq)
