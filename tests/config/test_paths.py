@@ -66,3 +66,14 @@ def test_a_path_from_the_root_stays(tmp_path: Path) -> None:
     found = config_paths(config)
     assert found.state_file == Path("/var/state.json")
     assert found.ledger_file == tmp_path / ".." / "l.sqlite"
+
+
+def test_a_bot_that_has_traded_nothing_has_the_books_of_its_rehearsals(tmp_path: Path) -> None:
+    config = tmp_path / "live.toml"
+    config.write_text('[general]\nledger_file = "live.sqlite"\n[live]\n')
+    trades, rehearsals = tmp_path / "live.sqlite", tmp_path / "live-rehearsal.sqlite"
+    assert config_paths(config).ledger_file == trades
+    rehearsals.touch()
+    assert config_paths(config).ledger_file == rehearsals
+    trades.touch()
+    assert config_paths(config).ledger_file == trades

@@ -97,12 +97,27 @@ def assert_screens_know_it(bot: LiveBot, dexarb: Dexarb) -> None:
     assert "unproven: the bot" in dexarb("live", "status", "--config", bot.config).words
 
 
+def assert_rehearses(bot: LiveBot, dexarb: Dexarb) -> None:
+    """All screens know that nothing was sent, and the books of trades do not begin with it."""
+    said = dexarb("live", "status", "--config", bot.config)
+    assert f"rehearses, process {bot.pid}: nothing is sent" in said.words
+    said = dexarb("status", "--config", bot.config)
+    assert said.code == 0
+    assert "rehearsal: nothing of this was sent" in said.err
+    assert dexarb("live", "report", "--config", bot.config, "--json").json["sent"] == 0
+    assert not bot.ledger.exists()
+
+
 def test_trades_and_twins_agree(tmp_path: Path, dexarb: Dexarb) -> None:
     async def play() -> None:
         async with live_bot(tmp_path) as bot:
             with bot.config.open("a") as file:
                 kinds = 'kinds = ["first_trade", "disarmed"]\nrepeat_mins = 0'
                 file.write(alerts_table(box.url(), more=kinds))
+            bot.start()
+            await bot.rehearsing()
+            assert_rehearses(bot, dexarb)
+            assert bot.stop() == 0
             bot.start("--live", "--unproven")
             await bot.trading()
             for _ in range(40):

@@ -67,6 +67,13 @@ def test_it_is_for_nobody_but_its_owner(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_relative_path_is_one_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Journal.open(path, chain_id=137).close()
+    monkeypatch.chdir(path.parent)
+    with JournalReader.open_to_read(Path(path.name)) as journal:
+        assert journal.chain_id == 137
+
+
 def test_all_of_a_block_or_nothing(path: Path) -> None:
     """A decision that is there already takes the others of its block with it."""
     with Journal.open(path, chain_id=CHAIN) as journal:

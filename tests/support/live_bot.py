@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from dexarb.config.paths import rehearsal_ledger
 from dexarb.core.sending import Signed
 from dexarb.demo.bot import DemoBot, settle_in
 from dexarb.demo.mining import Mined
@@ -65,14 +66,24 @@ class LiveBot:
         self._process.kill()
         self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     async def trading(self) -> None:
         """Wait until it has warmed up."""
+        await self._ready(self.ledger)
 
+    async def rehearsing(self) -> None:
+        await self._ready(rehearsal_ledger(self.ledger))
+
+    async def _ready(self, ledger: Path) -> None:
         def is_trading() -> bool:
             if not self.running:
                 raise AssertionError(self.said.read_text()[-3000:])
             try:
-                return read_totals(self.ledger).is_trading
+                return read_totals(ledger).is_trading
             except StoreError:
                 return False
 

@@ -23,23 +23,24 @@ from dexarb.apps.supervisor import Supervisor
 from dexarb.apps.trader import Trader
 from dexarb.apps.watch import FileWatch
 from dexarb.config.collector import CollectorConfig, load_collector
-from dexarb.config.live import Lane, LiveConfig, load_live
+from dexarb.config.live import MAY_TRADE, Lane, LiveConfig, load_live
 from dexarb.config.paper import PaperConfig
+from dexarb.config.paths import rehearsal_ledger
 from dexarb.core.sending import Control, ControlKind
 from dexarb.core.trade import Fill
 from dexarb.core.units import SECONDS_PER_DAY
 from dexarb.ends.live.keys import Password, Signer, address_in, open_key
 from dexarb.ends.live.sender import Sender
-from dexarb.errors import InputError, Locked
+from dexarb.errors import InputError, Locked, StoreError
 from dexarb.store.follow import start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.journal import Journal
+from dexarb.store.ledger_copy import copy_ledger
 from dexarb.store.ledger_db import LedgerDb
-from dexarb.store.ledger_notes import UNPROVEN
+from dexarb.store.ledger_notes import SENDS, UNPROVEN
+from dexarb.store.ledger_reader import read_only
 from dexarb.study.warm_up import warm_up
 from dexarb.trading.models.reality import REALITY
-
-MAY_TRADE = ("CANARY", "PROMOTE")
 
 _log = structlog.get_logger("dexarb-bot")
 
@@ -94,12 +95,14 @@ def run(config_path: Path, asked: Asked) -> int:
                 f"{', '.join(unproven)}: no verdict CANARY or PROMOTE for these parameters. Promote"
                 " them (dexarb promote NAME), or say --unproven, which all screens then show"
             )
+        books = books_of(general.ledger_file, journal, live=asked.live)
         ledger = stack.enter_context(
-            LedgerDb.open(general.ledger_file, chain_id=state.chain_id, history=state.history)
+            LedgerDb.open(books, chain_id=state.chain_id, history=state.history)
         )
         ledger.put_note(UNPROVEN, tuple(unproven))
         end: End
         if asked.live:
+            ledger.put_note(SENDS, True)
             end = stack.enter_context(
                 _live(config, collector, journal, signers, ledger, asked, alerts)
             )
@@ -112,6 +115,28 @@ def run(config_path: Path, asked: Asked) -> int:
         trader.run()
         supervisor.stopping()
     return 0
+
+
+def books_of(ledger: Path, journal: Journal, *, live: bool) -> Path:
+    """Those of rehearsals lie beside those of trades. Older programs wrote both into one file, so
+    what is there before anything was traded is set aside. Raises StoreError."""
+    rehearsal = rehearsal_ledger(ledger)
+    if not live:
+        return rehearsal
+    if ledger.is_file() and not journal.signed() and not _sends(ledger):
+        if rehearsal.exists():
+            problem = f"holds a rehearsal, and {rehearsal.name} another one"
+            raise StoreError(ledger, problem, "Keep one of them as the latter, or none")
+        copy_ledger(ledger, rehearsal)
+        for name in (ledger.name, f"{ledger.name}-wal", f"{ledger.name}-shm"):
+            ledger.with_name(name).unlink(missing_ok=True)
+        _log.info("rehearsal.aside", ledger=str(rehearsal))
+    return ledger
+
+
+def _sends(ledger: Path) -> bool:
+    with read_only(ledger) as books:
+        return books.note(SENDS) or False
 
 
 def _reloaded(path: Path) -> PaperConfig:

@@ -14,7 +14,7 @@ from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport.connect import connect
 from dexarb.config.collector import CollectorConfig, load_collector
 from dexarb.config.facts import ChainFacts
-from dexarb.config.live import LiveConfig, Way, load_live
+from dexarb.config.live import MAY_TRADE, LiveConfig, Way, load_live
 from dexarb.core.market import Market
 from dexarb.core.profile import own_names
 from dexarb.core.sending import why_not_armed
@@ -131,7 +131,7 @@ def _chain(config: LiveConfig, market: Market, now: float) -> Iterator[Finding]:
         yield wrong("base fee", problem, "Raise max_gas_gwei, or wait")
     else:
         yield ok("base fee", f"{base_fee / GWEI:.1f} gwei")
-    unproven = [each.name for each in settings if each.hash not in config.verdicts]
+    unproven = [each.name for each in settings if config.verdicts.get(each.hash) not in MAY_TRADE]
     if unproven:
         remedy = "dexarb promote NAME, or start with --unproven"
         yield note("verdict", f"{', '.join(unproven)}: none", remedy)

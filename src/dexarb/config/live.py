@@ -38,6 +38,8 @@ MAX_LANES = 4
 """An executor has at most so many operators."""
 ETHER = 10**18
 PUBLIC = "eth_sendRawTransaction"
+MAY_TRADE = ("CANARY", "PROMOTE")
+"""Verdicts."""
 
 
 class LiveTable(TomlTable):

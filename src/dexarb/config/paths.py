@@ -21,6 +21,7 @@ DEFAULT_MAX_STATE_AGE_S = 10
 BOT_FILE = "live.toml"
 BOT_LEDGER_FILE = Path("data/live/ledger.sqlite")
 """As a bot's file comes; it says so itself."""
+_REHEARSAL = "-rehearsal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,15 @@ def nearest(folder: Path) -> Path:
 
 
 def config_paths(config: Path) -> ConfigPaths:
-    """From the [general] table. Raises ConfigError or ConfigErrors."""
+    """From the [general] table. Of a bot that has traded nothing yet, the ledger is that of its
+    rehearsals. Raises ConfigError or ConfigErrors."""
     try:
-        general = tomllib.loads(config.read_text(encoding="utf-8")).get("general", {})
-        base = base_folder(config)
+        tables = tomllib.loads(config.read_text(encoding="utf-8"))
+        general, base = tables.get("general", {}), base_folder(config)
+        ledger = base / general.get("ledger_file", DEFAULT_LEDGER_FILE)
         return ConfigPaths(
             base / general.get("state_file", DEFAULT_STATE_FILE),
-            base / general.get("ledger_file", DEFAULT_LEDGER_FILE),
+            _books_of(ledger) if "live" in tables else ledger,
             float(general.get("max_state_age_secs", DEFAULT_MAX_STATE_AGE_S)),
         )
     except (OSError, ValueError, TypeError, AttributeError):
@@ -64,6 +67,21 @@ def config_paths(config: Path) -> ConfigPaths:
         checked = load_paper(config).general
         age_s = float(checked.max_state_age_secs)
         return ConfigPaths(checked.state_file, checked.ledger_file, age_s)
+
+
+def rehearsal_ledger(ledger: Path) -> Path:
+    """Where the books of a bot's rehearsals are, beside those of its trades."""
+    return ledger.with_name(f"{ledger.stem}{_REHEARSAL}{ledger.suffix}")
+
+
+def is_rehearsal(ledger: Path) -> bool:
+    return ledger.stem.endswith(_REHEARSAL)
+
+
+def _books_of(ledger: Path) -> Path:
+    """Of a bot: those of its trades, as soon as there are any."""
+    rehearsal = rehearsal_ledger(ledger)
+    return rehearsal if rehearsal.is_file() and not ledger.is_file() else ledger
 
 
 class BotPaths(NamedTuple):

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.config.live import load_live
+from dexarb.config.paths import rehearsal_ledger
 from dexarb.core.sending import Twin
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.answer import Answer
@@ -17,6 +18,7 @@ from dexarb.screens.output import counted
 from dexarb.screens.tables import plain_table, usd
 from dexarb.screens.unproven import unproven_line
 from dexarb.store.journal import bot_of
+from dexarb.store.ledger_db import trader_of
 from dexarb.study.live_results import LiveResults, Optimism, read_results
 
 SHOWN = 8
@@ -26,10 +28,11 @@ MOST_PERCENT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class BotStatus(Answer):
-    """process: of the bot that runs, None where none does."""
+    """process: of the bot that runs, None where none does. rehearses: it sends nothing."""
 
     results: LiveResults
     process: int | None
+    rehearses: bool = False
 
     def as_json(self) -> dict[str, Any]:
         found = self.results
@@ -37,6 +40,7 @@ class BotStatus(Answer):
             "armed": found.armed,
             "reason": found.reason,
             "process": self.process,
+            "rehearses": self.rehearses,
             "unproven": list(found.unproven),
             "lanes": [each._asdict() for each in found.lanes],
             "sent": found.sent,
@@ -92,8 +96,11 @@ class BotStatus(Answer):
 def answer(config_path: Path) -> BotStatus:
     """Raises ConfigError, StoreError."""
     config = load_live(config_path)
-    found = read_results(config.journal_file, config.paper.general.ledger_file)
-    return BotStatus(found, bot_of(config.journal_file))
+    ledger = config.paper.general.ledger_file
+    found = read_results(config.journal_file, ledger)
+    process = bot_of(config.journal_file)
+    rehearses = process is not None and trader_of(rehearsal_ledger(ledger)) == process
+    return BotStatus(found, process, rehearses)
 
 
 def said_of(found: Optimism) -> str:
@@ -125,6 +132,8 @@ def said_of(found: Optimism) -> str:
 
 def _headline(status: BotStatus) -> Text:
     found = status.results
+    if status.rehearses:
+        return Text(f"rehearses, process {status.process}: nothing is sent", style="bold")
     runs = f"process {status.process}" if status.process else "not running"
     if found.armed:
         return Text(f"armed, {runs}", style="bold")

@@ -1,11 +1,12 @@
-"""What every screen of a bot says beside what it was asked for: it trades without a verdict."""
+"""What every screen of a bot says beside what it was asked for: it only rehearses, or
+trades without a verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from dexarb.config.paths import config_paths
+from dexarb.config.paths import config_paths, is_rehearsal
 from dexarb.errors import DexarbError
 from dexarb.screens.output import abridged, complain
 
@@ -13,7 +14,7 @@ _LIVE = b"[live]"
 
 
 def tell_unproven(config: Path) -> None:
-    """On standard error, where the file is a bot's that was started so."""
+    """On standard error, where the file is a bot's."""
     try:
         if _LIVE not in config.read_bytes():
             return
@@ -21,7 +22,10 @@ def tell_unproven(config: Path) -> None:
         from dexarb.store.ledger_notes import UNPROVEN
         from dexarb.store.ledger_reader import read_only
 
-        with read_only(config_paths(config).ledger_file) as books:
+        ledger = config_paths(config).ledger_file
+        if is_rehearsal(ledger):
+            complain("rehearsal: nothing of this was sent")
+        with read_only(ledger) as books:
             names = books.note(UNPROVEN)
     except (OSError, DexarbError):
         return  # whoever shows the rest says what is wrong

@@ -121,7 +121,8 @@ class JournalReader:
         if not path.is_file():
             raise StoreError(path, "does not exist", "Start dexarb-bot first; it begins a journal")
         with ledger_errors(path, "journal"):
-            connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_S)
+            uri = f"{path.absolute().as_uri()}?mode=ro"
+            connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S)
         journal = cls(path, connection)
         journal._check()
         return journal

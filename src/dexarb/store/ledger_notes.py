@@ -136,6 +136,8 @@ RELOAD = Note("reload", ReloadOutcome)
 """The last one."""
 UNPROVEN = Note("unproven", tuple[str, ...])
 """Of a bot: names of strategies that it trades without a verdict."""
+SENDS = Note("sends", bool)
+"""Of a bot: that its trades are real. A rehearsal's books have none."""
 TRADER = Note("trader", str)
 """The absolute path of the configuration that the trader has."""
 REPLAYED = Note("replayed", Replayed, is_vital=True)

@@ -92,7 +92,7 @@ class LiveResults:
 
 
 def read_results(journal: Path, ledger: Path) -> LiveResults:
-    """Raises StoreError."""
+    """A bot that has only rehearsed has no ledger yet. Raises StoreError."""
     with JournalReader.open_to_read(journal) as opened:
         signed, controls, rehearsed = opened.signed(), opened.controls(), opened.rehearsals()
         twins, papers = opened.twins(), opened.papers()
@@ -101,10 +101,14 @@ def read_results(journal: Path, ledger: Path) -> LiveResults:
             for each in opened.offers()
             if each.answer in (Answer.REFUSED, Answer.NONCE_TOO_LOW, Answer.NO_FUNDS)
         }
-    with read_only(ledger) as books:
-        fills = [row.fill for row in books.fills() if row.reorged_seq is None]
-        sent = {row.decision.id for row in books.decisions()}
-        unproven = books.note(UNPROVEN) or ()
+    fills: list[Fill] = []
+    sent: set[DecisionId] = set()
+    unproven: tuple[str, ...] = ()
+    if ledger.is_file():
+        with read_only(ledger) as books:
+            fills = [row.fill for row in books.fills() if row.reorged_seq is None]
+            sent = {row.decision.id for row in books.decisions()}
+            unproven = books.note(UNPROVEN) or ()
     found = results(signed, controls, twins, papers, fills, sent, rehearsed, len(lost))
     return replace(found, unproven=unproven)
 

@@ -90,7 +90,10 @@ class LiveTrades:
 
 
 def read_trades(journal: Path, ledger: Path) -> LiveTrades:
-    """Raises StoreError."""
+    """A bot that has only rehearsed has no ledger yet, and no trades. Raises StoreError."""
+    if not ledger.is_file():
+        JournalReader.open_to_read(journal).close()
+        return LiveTrades([], [], {}, None)
     with JournalReader.open_to_read(journal) as opened:
         signed, offers, papers = opened.signed(), opened.offers(), opened.papers()
         intents = {each.decision.id: each for each in opened.intents()}

@@ -58,8 +58,9 @@ class Password:
             return environment[self.variable]
         if self.ask is None:
             raise InputError(
-                f"nobody can be asked for the password of {what}. Name password_file or"
-                " password_env in its [[lane]], or start at a terminal"
+                f"nobody can be asked for the password of {what}. Name a file or a variable that"
+                " has it (password_file or password_env in [[lane]], --password-file or"
+                " --password-env here), or start at a terminal"
             )
         return self.ask(f"Password of {what}: ")
 
