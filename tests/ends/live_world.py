@@ -43,6 +43,7 @@ class LiveWorld:
         self.engine.use([OneBot([deciding], self.executor)])
         self.engine.deciding = True
         self.signing = True
+        self.signed: list[Signed] = []
         self.results = Results()
         self._nonces = dict.fromkeys(self.lanes, 0)
 
@@ -64,6 +65,7 @@ class LiveWorld:
             400_000, decision.deadline_block,
         )  # fmt: skip
         self.records.add_signed(signed)
+        self.signed.append(signed)
         return signed
 
     def open_spread(self, price: int = 2_450) -> tuple[Step, Decision]:

@@ -29,8 +29,7 @@ def gain_of(world: LiveWorld) -> int:
 def test_a_fill_is_what_the_block_says_and_its_twin_agrees() -> None:
     world = LiveWorld()
     _, decision = world.open_spread()
-    signed = world.records.latest(LANES[0])
-    assert signed is not None
+    signed = world.signed[-1]
     step = world.step(world.including(signed, decision, gain=gain_of(world)))
     (fill,) = step.fills
     assert fill.status is FillStatus.FILLED
@@ -52,8 +51,7 @@ def test_a_wei_more_is_a_model_error_and_other_gas_is_told(
 ) -> None:
     world = LiveWorld()
     _, decision = world.open_spread()
-    signed = world.records.latest(LANES[0])
-    assert signed is not None
+    signed = world.signed[-1]
     gain = gain_of(world) + more
     world.step(world.including(signed, decision, gain=gain, gas_used=gas_used))
     (twin,) = world.results.twins
@@ -63,8 +61,7 @@ def test_a_wei_more_is_a_model_error_and_other_gas_is_told(
 def test_a_revert_where_paper_fills_is_a_model_error_and_pays_its_gas() -> None:
     world = LiveWorld()
     _, decision = world.open_spread()
-    signed = world.records.latest(LANES[0])
-    assert signed is not None
+    signed = world.signed[-1]
     (fill,) = world.step(world.including(signed, decision)).fills
     assert (fill.status, fill.amount_out) == (FillStatus.REVERTED, 0)
     assert fill.net_micro_usd == -fill.gas_cost_micro_usd < 0
@@ -74,8 +71,7 @@ def test_a_revert_where_paper_fills_is_a_model_error_and_pays_its_gas() -> None:
 def test_of_a_block_that_is_not_proven_nothing_follows() -> None:
     world = LiveWorld()
     _, decision = world.open_spread()
-    signed = world.records.latest(LANES[0])
-    assert signed is not None
+    signed = world.signed[-1]
     world.step(replace(world.including(signed, decision), witnesses=0))
     assert world.results.twins[0].difference is Difference.UNKNOWN
 
@@ -85,8 +81,7 @@ def test_what_lands_behind_its_deadline_has_a_twin_that_reverts() -> None:
     _, decision = world.open_spread()
     while world.chain.tip.number < decision.deadline_block:
         assert world.step(world.chain.mine()).fills == []
-    signed = world.records.latest(LANES[0])
-    assert signed is not None
+    signed = world.signed[-1]
     (fill,) = world.step(world.including(signed, decision, gas_used=28_810)).fills
     assert fill.status is FillStatus.REVERTED
     assert world.results.twins[0].difference is Difference.NONE
@@ -97,8 +92,7 @@ def test_a_trade_whose_nonce_is_used_by_the_next_one_expires() -> None:
     small = settings("small", max_trade_size_micro_usd=500_000_000, deadline_blocks=1)
     world = LiveWorld(settings("large", deadline_blocks=1), small)
     _, first = world.open_spread()
-    taken = world.records.latest(LANES[0])
-    assert taken is not None
+    taken = world.signed[-1]
     world.signing = False
     world.step(world.chain.mine(weth_pool(CHEAP, 2_500)))  # somebody has closed it
     while world.chain.tip.number < first.deadline_block:
@@ -138,8 +132,7 @@ def test_a_transaction_that_nobody_here_signed_is_a_surprise() -> None:
 def test_a_reorganisation_leads_back_from_included_to_open() -> None:
     world = LiveWorld()
     opened, decision = world.open_spread()
-    signed = world.records.latest(LANES[0])
-    assert signed is not None
+    signed = world.signed[-1]
     gain = gain_of(world)
     (first,) = world.step(world.including(signed, decision, gain=gain)).fills
     back = world.step(world.chain.mine(parent=opened.block, branch="b"))
@@ -188,8 +181,7 @@ def test_going_on_from_its_state_at_any_block_comes_to_the_same() -> None:
     resumed = LiveExecutor(REALITY, whole.records, whole.lanes)
     resumed.resume(state, NounReader(nouns.nouns))
     assert resumed.open_decisions == (decision,)
-    signed = whole.records.latest(LANES[0])
-    assert signed is not None
+    signed = whole.signed[-1]
     update = whole.including(signed, decision, gain=gain_of(whole))
     valuation = whole.engine.valuation
     (expected,) = whole.step(update).fills

@@ -53,6 +53,8 @@ class LaneKeeper:
         self._min_native, self._patience = min_native, cancel_after_blocks
         self._balances: dict[Address, int] = {}
         self._asked_at = dict.fromkeys(signers, 0.0)
+        self._to_repeat: set[Address] = set()
+        self._block: Block | None = None
 
     def balance(self, lane: Address) -> int | None:
         """In wei, as the chain said last; None while nobody knows."""
@@ -101,19 +103,39 @@ class LaneKeeper:
         self._balances[found.lane] = found.balance
         if found.balance < self._min_native:
             self._orders.disarm(f"min_native: {found.lane} has less than that for gas", seq)
-        if found.lane not in self._lanes.in_doubt:
+        if not self._lanes.hear(found.lane, found.nonce):
             return
-        self._lanes.trust(found.lane, found.nonce)
-        waiting = self._lanes.waiting(found.lane)
-        if found.pending > found.nonce and waiting is None:
+        if self._lanes.waiting(found.lane) is not None:
+            self._to_repeat.add(found.lane)
+            self._repeat()
+        elif found.pending > found.nonce:
             reason = f"transactions of {found.lane} wait that are not in the journal"
             self._orders.disarm(reason, seq)
-        if waiting is not None:
-            # Perhaps it has never left the process: the same bytes do no harm twice.
-            for one, raw in self._journal.raw([waiting.hash]):
-                self._sender.send(one, raw)
 
-    def use_up(self, block: Block) -> None:
+    def _repeat(self) -> None:
+        """What waits has perhaps never left the process, or was lost with a block; the same bytes
+        do no harm twice. What would come too late is left to the next trade, which takes its nonce.
+        """
+        if self._block is None:
+            return
+        waiting = [each for lane in self._to_repeat if (each := self._lanes.waiting(lane))]
+        in_time = [
+            each.hash
+            for each in waiting
+            if each.decision is None or each.deadline_block > self._block.number
+        ]
+        with SayingSo():
+            for one, raw in self._journal.raw(in_time):
+                self._sender.send(one, raw)
+            self._to_repeat.clear()
+
+    def mined(self, block: Block) -> None:
+        """A block has been traded on."""
+        self._block = block
+        self._repeat()
+        self._use_up(block)
+
+    def _use_up(self, block: Block) -> None:
         """A nonce that has waited for long with nobody to take it is used up."""
         for lane, signer in self._signers.items():
             waiting = self._lanes.waiting(lane)

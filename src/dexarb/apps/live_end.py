@@ -98,8 +98,7 @@ class LiveEnd:
     def stepped(self, session: Session, entry: Entry, step: Step, *, is_live: bool) -> None:
         decided_at = self._clock()
         market, results = session.engine.market, self.executor.take_results()
-        for lane, nonce in self.executor.nonces.items():
-            self._lanes.used(lane, nonce)
+        self._lanes.follow(self.executor.nonces)
         self._watchdog.take(step.fills, step.undone)
         intents = [each for each in results.intents if not self.records.knows(each.decision.id)]
         wrong = self._why_not(entry, step, is_live=is_live)
@@ -111,7 +110,7 @@ class LiveEnd:
         # What follows may wait for the disk: the trades are on their way.
         self._heed(results, market, step)
         self.orders.drop(step.seq + 1)
-        self._keeper.use_up(market.block)
+        self._keeper.mined(market.block)
         if self._told is not None and step.fills:
             self._told.traded(step.fills)
 

@@ -26,7 +26,7 @@ class Records:
 
     def __init__(self, signed: Iterable[Signed] = (), controls: Iterable[Control] = ()) -> None:
         self._signed: dict[str, Signed] = {}
-        self._by_lane: dict[Address, list[Signed]] = {}
+        self._at_nonce: dict[tuple[Address, int], Signed] = {}
         self._nonces: dict[DecisionId, set[tuple[Address, int]]] = {}
         self._controls: list[Control] = []
         for one in signed:
@@ -36,7 +36,7 @@ class Records:
 
     def add_signed(self, signed: Signed) -> None:
         self._signed[signed.hash] = signed
-        self._by_lane.setdefault(signed.lane, []).append(signed)
+        self._at_nonce[signed.lane, signed.nonce] = signed
         if signed.decision is not None:
             nonces = self._nonces.setdefault(signed.decision, set())
             nonces.add((signed.lane, signed.nonce))
@@ -52,10 +52,9 @@ class Records:
         """Lane and nonce of all that was signed for a decision."""
         return frozenset(self._nonces.get(decision, ()))
 
-    def latest(self, lane: Address) -> Signed | None:
-        """What was signed last for a lane: nonces never descend."""
-        signed = self._by_lane.get(lane)
-        return signed[-1] if signed else None
+    def at_nonce(self, lane: Address, nonce: int) -> Signed | None:
+        """What was signed last for it."""
+        return self._at_nonce.get((lane, nonce))
 
     def knows(self, decision: DecisionId) -> bool:
         """Whether something was signed for it, or nothing ever will be."""
