@@ -3,6 +3,7 @@ nonces have waited too long."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from queue import Empty
@@ -45,14 +46,19 @@ class LaneKeeper:
         *,
         min_native: int,
         cancel_after_blocks: int,
+        timer: Callable[[], float],
     ) -> None:
-        """min_native: wei, with less of which the bot is disarmed."""
+        """min_native: wei, with less of which the bot is disarmed. timer: seconds that no clock
+        setter moves."""
         self._journal, self._records, self._lanes = journal, records, lanes
         self._signers, self._sender, self._orders = signers, sender, orders
         self._clock = clock
         self._min_native, self._patience = min_native, cancel_after_blocks
         self._balances: dict[Address, int] = {}
-        self._asked_at = dict.fromkeys(signers, 0.0)
+        self._timer = timer
+        self._questions = 0
+        self._doubted_behind: dict[Address, int] = {}
+        self._asked_at = dict.fromkeys(signers, -math.inf)
         self._to_repeat: set[Address] = set()
         self._block: Block | None = None
 
@@ -64,12 +70,23 @@ class LaneKeeper:
         """At what has come back since, and ask again where it is time."""
         self._take_offers(seq)
         self._take_accounts(seq)
-        now = self._clock()
+        self._ask()
+
+    def _ask(self) -> None:
+        """What was asked before a doubt arose may be answered as things stood then."""
+        now, in_doubt = self._timer(), self._lanes.in_doubt
         for lane, asked_at in self._asked_at.items():
-            pause_s = ASK_S if lane in self._lanes.in_doubt else BALANCES_S
+            if lane not in in_doubt:
+                self._doubted_behind.pop(lane, None)
+                pause_s = BALANCES_S
+            else:
+                is_new = lane not in self._doubted_behind
+                self._doubted_behind.setdefault(lane, self._questions)
+                pause_s = 0.0 if is_new else ASK_S
             if now - asked_at >= pause_s:
                 self._asked_at[lane] = now
-                self._sender.ask(lane)
+                self._questions += 1
+                self._sender.ask(lane, self._questions)
 
     def _take_offers(self, seq: int) -> None:
         offers: list[Offer] = []
@@ -103,6 +120,10 @@ class LaneKeeper:
         self._balances[found.lane] = found.balance
         if found.balance < self._min_native:
             self._orders.disarm(f"min_native: {found.lane} has less than that for gas", seq)
+        if found.lane in self._lanes.in_doubt and (
+            found.question <= self._doubted_behind.get(found.lane, self._questions)
+        ):
+            return
         if not self._lanes.hear(found.lane, found.nonce):
             return
         if self._lanes.waiting(found.lane) is not None:

@@ -6,6 +6,7 @@ between entries. What cannot be sent now is never sent: the journal says so, and
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -53,8 +54,10 @@ class LiveEnd:
         known_fills: Sequence[Fill] = (),
         told: Told | None = None,
         clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        """known_fills: of today, as the ledger has them. The sender has been started."""
+        """known_fills: of today, as the ledger has them. The sender has been started. clock: tells
+        how old blocks are; timer: how long to wait, which no jump of the clock changes."""
         self._config = config
         self._journal = journal
         self._signers: Mapping[Address, Signer] = {each.address: each for each in signers}
@@ -65,30 +68,32 @@ class LiveEnd:
         self.executor = LiveExecutor(reality, self.records, tuple(self._signers))
         self.door = self.executor
         self.orders = Orders(journal, self.records, told, clock)
-        self._lanes = Lanes(tuple(self._signers), self.records, config.price_bump_ppm)
+        self.lanes = Lanes(tuple(self._signers), self.records, config.price_bump_ppm)
         self._signing = Signing(
             config.executor,
             config.limits.trade_micro_usd,
             config.limits.min_native,
             reality.gas,
-            self._lanes,
+            self.lanes,
             self._signers,
             clock,
         )
-        self._keeper = LaneKeeper(
+        self.keeper = LaneKeeper(
             journal,
             self.records,
-            self._lanes,
+            self.lanes,
             self._signers,
             sender,
             self.orders,
             clock,
             min_native=config.limits.min_native,
             cancel_after_blocks=config.cancel_after_blocks,
+            timer=timer,
         )
         self._watchdog = Watchdog(config.limits, known_fills)
         self._twins = Twins(journal, self.orders)
-        self._looked_at = 0.0
+        self._timer = timer
+        self._looked_at = -math.inf
         self._left: int | None = None
 
     def limit_to(self, included: int | None) -> None:
@@ -98,7 +103,7 @@ class LiveEnd:
     def stepped(self, session: Session, entry: Entry, step: Step, *, is_live: bool) -> None:
         decided_at = self._clock()
         market, results = session.engine.market, self.executor.take_results()
-        self._lanes.follow(self.executor.nonces)
+        self.lanes.follow(self.executor.nonces)
         self._watchdog.take(step.fills, step.undone)
         intents = [each for each in results.intents if not self.records.knows(each.decision.id)]
         wrong = self._why_not(entry, step, is_live=is_live)
@@ -110,7 +115,7 @@ class LiveEnd:
         # What follows may wait for the disk: the trades are on their way.
         self._heed(results, market, step)
         self.orders.drop(step.seq + 1)
-        self._keeper.mined(market.block)
+        self.keeper.mined(market.block)
         if self._told is not None and step.fills:
             self._told.traded(step.fills)
 
@@ -120,7 +125,7 @@ class LiveEnd:
         self._twins.take(results.twins, results.papers, market, seq)
         for surprise in results.surprises:
             _log.error("surprise", transaction=surprise.hash, lane=surprise.lane)
-            self._lanes.doubt(surprise.lane)
+            self.lanes.doubt(surprise.lane)
             self.orders.disarm(f"somebody else sends from {surprise.lane}: {surprise.hash}", seq)
         reached = self._watchdog.reached(step.block.timestamp, self.executor.open_decisions)
         if reached is not None:
@@ -145,8 +150,11 @@ class LiveEnd:
         if not entry.witnesses:
             return "its block is not proven"
         age = self._clock() - step.block.timestamp
-        if age > self._config.limits.state_age_s:
+        most = self._config.limits.state_age_s
+        if age > most:
             return f"its block is {age:.1f} s old"
+        if age < -most:
+            return f"its block is {-age:.1f} s ahead of the clock"
         return None
 
     def _send(
@@ -156,7 +164,7 @@ class LiveEnd:
         signed: list[tuple[Intent, SignedRaw]] = []
         for intent in intents:
             try:
-                balance = self._keeper.balance(intent.lane)
+                balance = self.keeper.balance(intent.lane)
                 ours = self._signing.sign(intent, market, valuation, balance, decided_at)
                 signed.append((intent, ours))
             except NotNow as reason:
@@ -180,8 +188,8 @@ class LiveEnd:
         seq = session.next_seq
         if seq is None:
             return
-        self._keeper.look(seq)
-        now = self._clock()
+        self.keeper.look(seq)
+        now = self._timer()
         if now - self._looked_at >= ORDERS_S:
             self._looked_at = now
             self.orders.carry_out(seq)

@@ -43,6 +43,7 @@ class Orders:
     ) -> None:
         self._journal, self._records, self._told, self._clock = journal, records, told, clock
         self._put_off: list[tuple[Intent, str]] = []
+        self._unwritten: list[Control] = []
 
     def set_terms(self, terms: Terms, seq: int) -> None:
         """Where they hold already, nothing is written. Raises StoreError."""
@@ -65,12 +66,18 @@ class Orders:
         self._hold([Control(seq, ControlKind.AVOID, reason, each) for each in subjects])
 
     def _hold(self, controls: Sequence[Control]) -> None:
-        """In memory as well where the disk is full: it is for the safe side."""
-        if controls:
-            with SayingSo():
-                self._journal.add_controls(controls)
-            for control in controls:
-                self._records.add_control(control)
+        """At once, in memory, also where the disk is full: it is for the safe side. The journal has
+        them as soon as it can be written."""
+        self._unwritten += controls
+        for control in controls:
+            self._records.add_control(control)
+        with SayingSo():
+            self._write()
+
+    def _write(self) -> None:
+        if self._unwritten:
+            self._journal.add_controls(self._unwritten)
+            self._unwritten.clear()
 
     def put_off(self, intent: Intent, reason: str) -> None:
         """It will never be sent: `drop` writes that down."""
@@ -94,6 +101,7 @@ class Orders:
     def carry_out(self, seq: int) -> None:
         """What other processes have ordered since."""
         with SayingSo():
+            self._write()
             orders = self._journal.orders()
             if not orders:
                 return

@@ -56,10 +56,11 @@ class SendingWay(Protocol):
 
 
 class Account(NamedTuple):
-    """What the chain says of one at its newest block. nonce: transactions in blocks. pending: with
-    those that wait at that node. balance in wei."""
+    """What the chain says of one at its newest block. question: its number, as it was asked. nonce:
+    transactions in blocks. pending: with those that wait at that node. balance in wei."""
 
     lane: Address
+    question: int
     nonce: int
     pending: int
     balance: int
@@ -114,9 +115,9 @@ class Sender:
         for way in self._ways:
             self._begin(self._offer(way, signed, raw))
 
-    def ask(self, lane: Address) -> None:
+    def ask(self, lane: Address, question: int) -> None:
         """The answer comes in `accounts`."""
-        self._begin(self._ask(lane))
+        self._begin(self._ask(lane, question))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         begun = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -136,7 +137,7 @@ class Sender:
             Offer(signed.hash, way.name, self._clock(), answer, in_a_line(said, MOST_SAID))
         )
 
-    async def _ask(self, lane: Address) -> None:
+    async def _ask(self, lane: Address, question: int) -> None:
         assert self._reader is not None
         calls = [
             ("eth_getTransactionCount", (lane, "latest")),
@@ -152,7 +153,7 @@ class Sender:
         except OutsideError as error:
             self.accounts.put(error)
         else:
-            self.accounts.put(Account(lane, nonce, pending, balance))
+            self.accounts.put(Account(lane, question, nonce, pending, balance))
 
     async def _close(self) -> None:
         for rpc in (*self._rpcs.values(), *([self._reader] if self._reader else [])):

@@ -1,0 +1,153 @@
+"""What stops a send: nothing leaves the process, and the journal says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dexarb.core.block import BlockUpdate
+from dexarb.core.sending import ControlKind
+from dexarb.core.trade import FillStatus
+from dexarb.store.journal import Journal
+from tests.ends.end_world import EndWorld, end_world
+from tests.store.disks import no_room
+
+
+def test_what_is_decided_is_signed_written_and_sent(tmp_path: Path) -> None:
+    with end_world(tmp_path) as world:
+        world.ready()
+        (decision,) = world.step(world.spread()).decisions
+        world.offered()
+        (signed,) = world.journal.signed()
+        ((_, raw),) = world.journal.raw([signed.hash])
+        assert world.node.taken == ["0x" + raw.hex()]
+        assert (signed.decision, signed.nonce, world.drops) == (decision.id, 0, [])
+        gain = world.gain_of(signed)
+        (fill,) = world.step(world.including(signed, gain=gain)).fills
+        assert fill.status is FillStatus.FILLED
+        assert world.said.fills == [fill]
+        assert world.disarmed_by is None
+        world.assert_replays()
+
+
+def late_clock(world: EndWorld, update: BlockUpdate) -> None:
+    world.late_s = 4.5
+    world.step(update)
+
+
+def early_clock(world: EndWorld, update: BlockUpdate) -> None:
+    world.late_s = -60.0
+    world.step(update)
+
+
+def empty_account(world: EndWorld, update: BlockUpdate) -> None:
+    world.node.balance = 10**15
+    world.ask()
+    world.step(update)
+
+
+def nonce_in_doubt(world: EndWorld, update: BlockUpdate) -> None:
+    world.node.is_there = False
+    world.end.lanes.doubt(world.lanes[0])
+    world.step(update)
+
+
+def full_disk(world: EndWorld, update: BlockUpdate) -> None:
+    with without_room(world.journal, "add"):
+        world.step(update)
+
+
+@contextmanager
+def without_room(journal: Journal, method: str) -> Iterator[None]:
+    """The disk is full while the journal's method runs, and has room again for other files."""
+    write = getattr(journal, method)
+
+    def write_in_vain(*things: object) -> None:
+        with no_room(16):
+            write(*things)
+
+    setattr(journal, method, write_in_vain)
+    yield
+    setattr(journal, method, write)
+
+
+Gate = Callable[[EndWorld, BlockUpdate], object]
+GATES: dict[str, tuple[Gate, str]] = {
+    "no receipts": (
+        lambda world, update: world.step(replace(update, has_receipts=False)),
+        "the node gave no receipts",
+    ),
+    "not proven": (
+        lambda world, update: world.step(update, witnesses=0),
+        "its block is not proven",
+    ),
+    "backfilled": (
+        lambda world, update: world.step(update, is_live=False),
+        "its block was there before the bot was started",
+    ),
+    "late": (late_clock, "its block is 4.5 s old"),
+    "early": (early_clock, "its block is 60.0 s ahead of the clock"),
+    "account": (empty_account, "the account has too little for gas"),
+    "nonce": (nonce_in_doubt, "its account's nonce is in doubt"),
+    "disk": (full_disk, "the journal could not be written"),
+}
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_nothing_is_sent(tmp_path: Path, name: str) -> None:
+    close, reason = GATES[name]
+    with end_world(tmp_path) as world:
+        world.ready()
+        close(world, world.spread())
+        (decision,) = world.end.executor.open_decisions
+        assert world.node.taken == []
+        assert world.journal.signed() == []
+        (said,) = world.drops
+        assert reason in said
+        fills = [*world.quiet().fills, *world.quiet().fills]
+        assert [(each.decision.id, each.status) for each in fills] == [
+            (decision.id, FillStatus.EXPIRED)
+        ]
+        world.assert_replays()
+
+
+def test_a_disarming_that_finds_no_room_holds_at_once_and_is_written_later(tmp_path: Path) -> None:
+    with end_world(tmp_path, limits={"min_native": 5}) as world:
+        world.ready()
+        world.node.balance = 10**18
+        with without_room(world.journal, "add_controls"):
+            world.ask()
+            assert "min_native" in (world.disarmed_by or "")
+            assert [each.kind for each in world.journal.controls()] == [ControlKind.ARM]
+        assert world.step(world.spread()).decisions == []
+        world.until(lambda: len(world.journal.controls()) == 2, "room for it")
+        world.end_it()
+        world.begin()
+        assert "min_native" in (world.disarmed_by or "")
+        assert len(world.said.disarmed_by) == 1
+        world.assert_replays()
+
+
+def test_what_a_reorganisation_takes_back_is_given_out_again(tmp_path: Path) -> None:
+    """Under its own nonce, and once more after a restart; not where it would come too late."""
+    with end_world(tmp_path) as world:
+        world.ready()
+        opened = world.step(world.spread())
+        world.offered()
+        (signed,) = world.journal.signed()
+        world.step(world.including(signed, gain=world.gain_of(signed)))
+        world.node.nonces[signed.lane] = 1
+        world.ask()
+        assert len(world.node.taken) == 1
+        world.node.nonces[signed.lane] = 0
+        world.step(world.chain.mine(parent=opened.block, branch="b"))
+        world.until(lambda: len(world.node.taken) == 2, "it to be given out again")
+        assert world.node.taken[0] == world.node.taken[1]
+        (fill,) = world.step(world.including(signed, gain=world.gain_of(signed))).fills
+        assert fill.status is FillStatus.FILLED
+        assert [each.nonce for each in world.journal.signed()] == [0]
+        world.assert_replays()
