@@ -28,7 +28,7 @@ from dexarb.ends.live.records import Records
 from dexarb.ends.live.sender import Sender
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.history_writer import HistoryWriter
-from dexarb.store.journal import Journal, JournalReader
+from dexarb.store.journal import Journal, JournalReader, give_order
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.study.replay import Ends, plan_as, replay
 from dexarb.study.session import Session
@@ -103,9 +103,13 @@ class Said:
     def __init__(self) -> None:
         self.disarmed_by: list[str] = []
         self.fills: list[Fill] = []
+        self.times_armed = 0
 
     def disarmed(self, reason: str) -> None:
         self.disarmed_by.append(reason)
+
+    def armed(self) -> None:
+        self.times_armed += 1
 
     def traded(self, fills: Sequence[Fill]) -> None:
         self.fills += fills
@@ -183,10 +187,8 @@ class EndWorld:
     def arm(self) -> None:
         self.order(ControlKind.ARM, "a test")
 
-    def order(self, kind: ControlKind, reason: str) -> None:
-        from dexarb.store.journal import give_order
-
-        give_order(self.journal.path, kind, reason, self.clock())
+    def order(self, kind: ControlKind, reason: str, subject: str = "") -> None:
+        give_order(self.journal.path, kind, reason, self.clock(), subject)
         self.until(lambda: not self.journal.orders(), f"the order {kind}")
 
     # -- blocks ---------------------------------------------------------------------------------

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from dexarb.core.block import BlockUpdate
-from dexarb.core.sending import ControlKind
+from dexarb.core.sending import Control, ControlKind
 from dexarb.core.trade import FillStatus
-from dexarb.store.journal import Journal
+from dexarb.errors import InputError
+from dexarb.screens.bot_orders import trusted
+from dexarb.store.journal import Journal, JournalReader
 from tests.ends.end_world import EndWorld, end_world
 from tests.store.disks import no_room
+from tests.support.worlds.small_chain import CHAIN_ID, CHEAP, DEAR, WETH
 
 
 def test_what_is_decided_is_signed_written_and_sent(tmp_path: Path) -> None:
@@ -151,3 +154,48 @@ def test_what_a_reorganisation_takes_back_is_given_out_again(tmp_path: Path) -> 
         assert fill.status is FillStatus.FILLED
         assert [each.nonce for each in world.journal.signed()] == [0]
         world.assert_replays()
+
+
+def test_what_is_avoided_is_traded_again_once_it_is_trusted(tmp_path: Path) -> None:
+    with end_world(tmp_path) as world:
+        world.ready()
+        world.step(world.spread())
+        world.offered()
+        (signed,) = world.journal.signed()
+        world.step(world.including(signed, gain=world.gain_of(signed) + 1))
+        assert set(world.end.records.avoided(10**9)) == {CHEAP, DEAR}
+        world.step(world.spread(2_500))
+        assert world.step(world.spread()).decisions == []
+        world.step(world.spread(2_500))
+        for each in (CHEAP, DEAR):
+            world.order(ControlKind.TRUST, "it was explained", each)
+        world.node.nonces[signed.lane] = 1
+        assert len(world.step(world.spread()).decisions) == 1
+        assert world.disarmed_by is None
+        world.assert_replays()
+
+
+def test_people_are_told_of_each_disarming_and_that_it_is_over(tmp_path: Path) -> None:
+    with end_world(tmp_path) as world:
+        world.ready()
+        world.order(ControlKind.DISARM, "stop")
+        world.order(ControlKind.DISARM, "stop")
+        assert world.step(world.spread()).decisions == []
+        world.arm()
+        assert world.said.disarmed_by == ["stop", "stop"]
+        assert world.said.times_armed == 2
+        assert len(world.step(world.spread(2_440)).decisions) == 1
+
+
+def test_an_order_to_trust_names_what_is_avoided(tmp_path: Path) -> None:
+    with end_world(tmp_path) as world:
+        path = world.config.path
+        with Journal.open(world.config.journal_file, chain_id=CHAIN_ID) as journal:
+            with pytest.raises(InputError, match="nothing is avoided"):
+                trusted(path, WETH, "a test")
+            journal.add_controls([Control(1, ControlKind.AVOID, "it lied", WETH)])
+            with pytest.raises(InputError, match=f'not avoided. Did you mean "{WETH}"'):
+                trusted(path, WETH[:-1], "a test")
+        assert trusted(path, WETH, "a test").exit_code == 0
+        with JournalReader.open_to_read(world.config.journal_file) as reader:
+            assert [each.subject for each in reader.orders()] == [WETH]

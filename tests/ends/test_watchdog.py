@@ -67,23 +67,58 @@ def test_what_is_under_way_is_bounded() -> None:
     assert "max_open_usd" in (dog.reached(1, [decision, decision]) or "")
 
 
-def twin(difference: Difference = Difference.MODEL) -> Twin:
+def twin(
+    difference: Difference = Difference.MODEL,
+    *,
+    status: FillStatus = FillStatus.REVERTED,
+    more: int = 0,
+    later_s: int = 0,
+) -> Twin:
+    """more: than went in, of the start token."""
     step, decision = LiveWorld().open_spread()
-    outcome = Outcome(FillStatus.REVERTED, 0, 1, 0)
+    block = replace(decision.block, timestamp=decision.block.timestamp + later_s)
+    decision = decision._replace(block=block)
+    outcome = Outcome(status, decision.amount_in + more, 1, 0)
     here = BlockRef(step.block.number, step.block.hash)
     return Twin(decision, TransactionHash("0x"), here, 0, outcome, outcome, difference)
 
 
-def test_a_model_error_names_pools_and_tokens_but_no_start_token() -> None:
+KINDS = [Difference.MODEL, Difference.GAS]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_came_to_something_else_is_avoided_but_no_start_token(kind: Difference) -> None:
     errors = ModelErrors([USDC])
-    assert errors.take(twin(Difference.GAS)) == ((), False)
-    avoided, is_second = errors.take(twin())
-    assert set(avoided) == {CHEAP, DEAR, WETH}
-    assert not is_second
-    assert not errors.take(twin())[1]  # the same token again: an accident of it
+    assert errors.take(twin(Difference.UNKNOWN)) is None
+    found = errors.take(twin(kind))
+    assert found is not None
+    assert set(found.avoid) == {CHEAP, DEAR, WETH}
+    assert found.disarm is None
+    again = errors.take(twin(kind))  # the same token again: an accident of it
+    assert again is not None
+    assert again.disarm is None
 
 
-def test_the_second_of_other_tokens_within_a_day_disarms() -> None:
-    errors = ModelErrors([USDC, WETH])  # nothing is left in common
-    assert not errors.take(twin())[1]
-    assert errors.take(twin())[1]
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_second_of_a_kind_and_of_other_tokens_within_a_day_disarms(kind: Difference) -> None:
+    others = [each for each in KINDS if each is not kind]
+    known = [twin(each) for each in others]
+    errors = ModelErrors([USDC, WETH], known)  # nothing is left in common
+    first, second, third = (
+        errors.take(twin(kind)),
+        errors.take(twin(kind, later_s=SECONDS_PER_DAY)),
+        errors.take(twin(kind, later_s=2 * SECONDS_PER_DAY - 1)),
+    )
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert (first.disarm, second.disarm) == (None, None)
+    assert third.disarm is not None
+
+
+def test_a_run_that_lost_disarms_at_once() -> None:
+    filled = FillStatus.FILLED
+    assert ModelErrors([]).take(twin(Difference.NONE, status=filled)) is None
+    found = ModelErrors([]).take(twin(Difference.NONE, status=filled, more=-1))
+    assert found is not None
+    assert "lost 1 of its start token" in (found.disarm or "")

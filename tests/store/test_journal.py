@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sqlite3
 import stat
 from pathlib import Path
@@ -19,6 +20,7 @@ from dexarb.core.sending import (
     Paper,
     Rehearsed,
     Twin,
+    avoided,
 )
 from dexarb.core.trade import DecisionId, FillStatus
 from dexarb.errors import Locked, StoreError
@@ -27,6 +29,7 @@ from tests.store.journal_trades import LANE, trade
 from tests.store.processes import script
 
 CHAIN = 137
+OLDER = Path(__file__).parent / "fixtures" / "journal_1.sqlite.gz"
 KILLS = 5
 
 
@@ -142,6 +145,23 @@ def test_an_order_waits_until_it_is_carried_out(path: Path) -> None:
         journal.add_controls([Control(5, order.kind, order.reason)], [order])
         assert journal.orders() == []
         assert [each.kind for each in journal.controls()] == [ControlKind.DISARM]
+
+
+def test_a_journal_of_schema_1_goes_on(path: Path) -> None:
+    """Read, given an order, and written."""
+    path.parent.mkdir()
+    path.write_bytes(gzip.decompress(OLDER.read_bytes()))
+    with JournalReader.open_to_read(path) as journal:
+        (before,) = journal.orders()
+        assert (before.kind, before.subject) == (ControlKind.DISARM, "")
+        assert [each.subject for each in journal.controls()] == ["", "0xpool"]
+    give_order(path, ControlKind.TRUST, "explained", 2.0, "0xpool")
+    with Journal.open(path, chain_id=CHAIN) as journal:
+        assert len(journal.signed()) == len(journal.intents()) == 1
+        assert [each.subject for each in journal.orders()] == ["", "0xpool"]
+        journal.add_controls([Control(3, ControlKind.TRUST, "explained", "0xpool")])
+        assert avoided(journal.controls()) == {}
+    Journal.open(path, chain_id=CHAIN).close()
 
 
 def test_no_representation_shows_what_was_signed(path: Path) -> None:

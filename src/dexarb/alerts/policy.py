@@ -13,7 +13,7 @@ LINES_SHOWN = 10
 """Of one message: what goes beyond is counted."""
 ROOM_AGAIN = 1.1
 """Times the limit: so much has to be free until a full disk is well again, or it would flicker."""
-GRAVE = {AlertKind.MISMATCH}
+GRAVE = {AlertKind.MISMATCH, AlertKind.DISARMED}
 """Told in any case, also what has come and gone while nothing might be told."""
 
 WORDS = {
@@ -24,7 +24,7 @@ WORDS = {
     AlertKind.STRATEGY_STOPPED: ("strategy stopped", "strategy goes on"),
     AlertKind.LOSS_LIMIT: ("loss limit reached", "below the loss limit again"),
     AlertKind.FIRST_FILL: ("first fill", ""),
-    AlertKind.DISARMED: ("the bot is disarmed", ""),
+    AlertKind.DISARMED: ("the bot is disarmed", "the bot is armed again"),
     AlertKind.FIRST_TRADE: ("first real trade", ""),
     AlertKind.DIGEST: ("digest", ""),
 }

@@ -9,6 +9,8 @@ from dexarb.config.alerts import AlertKind
 from dexarb.core.trade import Fill
 from dexarb.core.units import MICRO_USD
 
+_BOT = "dexarb-bot"
+
 
 class BotAlerts:
     """Mutable: remembers whether there has been a trade. See `apps.live_orders.Told`."""
@@ -19,7 +21,10 @@ class BotAlerts:
         self._has_traded = has_traded
 
     def disarmed(self, reason: str) -> None:
-        self._alerts.happened(AlertKind.DISARMED, reason)
+        self._alerts.is_so(AlertKind.DISARMED, _BOT, reason)
+
+    def armed(self) -> None:
+        self._alerts.is_so(AlertKind.DISARMED, _BOT, None)
 
     def traded(self, fills: Sequence[Fill]) -> None:
         first = next((fill for fill in fills if fill.gas_used), None)

@@ -27,6 +27,9 @@ class Told(Protocol):
     def disarmed(self, reason: str, /) -> None:
         """Whenever it is."""
 
+    def armed(self) -> None:
+        """By somebody, after that."""
+
     def traded(self, fills: Sequence[Fill], /) -> None:
         """With every entry that has some."""
 
@@ -60,6 +63,12 @@ class Orders:
         self._hold([Control(seq, ControlKind.DISARM, reason, at=self._clock())])
         if self._told is not None:
             self._told.disarmed(reason)
+
+    def _tell(self, control: Control) -> None:
+        if self._told is not None and control.kind is ControlKind.DISARM:
+            self._told.disarmed(control.reason)
+        elif self._told is not None and control.kind is ControlKind.ARM:
+            self._told.armed()
 
     def avoid(self, subjects: Sequence[str], reason: str, seq: int) -> None:
         """Pools and tokens that no trade passes any more."""
@@ -105,13 +114,15 @@ class Orders:
             orders = self._journal.orders()
             if not orders:
                 return
-            controls = [Control(seq, each.kind, each.reason, at=each.at) for each in orders]
+            controls = [
+                Control(seq, each.kind, each.reason, each.subject, each.at) for each in orders
+            ]
             self._journal.add_controls(controls, orders)
             for control in controls:
                 self._records.add_control(control)
-                _log.warning(control.kind, reason=control.reason)
-                if control.kind is ControlKind.DISARM and self._told is not None:
-                    self._told.disarmed(control.reason)
+                about = {"subject": control.subject} if control.subject else {}
+                _log.warning(control.kind, reason=control.reason, **about)
+                self._tell(control)
 
 
 class SayingSo(suppress):

@@ -41,10 +41,9 @@ class Twins:
             live=twin.live,
             paper=twin.twin,
         )
-        avoided, is_second = errors.take(twin)
-        reason = f"decision {twin.decision.id} came to something else than its twin"
-        self._orders.avoid(avoided, reason, seq)
-        if is_second:
-            self._orders.disarm("two model errors within a day that share no token", seq)
-        elif twin.difference is Difference.GAS:
-            self._orders.disarm("gas is off the schedule: is it the chain's of today?", seq)
+        found = errors.take(twin)
+        if found is None:
+            return
+        self._orders.avoid(found.avoid, found.why, seq)
+        if found.disarm is not None:
+            self._orders.disarm(found.disarm, seq)

@@ -120,7 +120,7 @@ app.add_typer(
 )
 
 
-live = _program(None, bot.preflight, bot.arm, bot.stop, bot.status, bot.report)
+live = _program(None, bot.preflight, bot.arm, bot.stop, bot.trust, bot.status, bot.report)
 live.callback(invoke_without_command=True, help=bot.trade.__doc__)(ending(bot.trade))
 app.add_typer(live, name="live")
 

@@ -55,6 +55,21 @@ def stop(
     return show(disarmed(config, reason), as_json=as_json)
 
 
+def trust(
+    what: Annotated[
+        str, typer.Argument(metavar="POOL|TOKEN", help="Its address, or a token's symbol.")
+    ],
+    config: LiveFile = LIVE_TOML,
+    reason: Reason = "dexarb-bot trust",
+    as_json: Json = False,
+) -> int:
+    """Trade through a pool or token again that is avoided for what came of it."""
+    from dexarb.screens.answer import show
+    from dexarb.screens.bot_orders import trusted
+
+    return show(trusted(config, what, reason), as_json=as_json)
+
+
 def status(config: LiveFile = LIVE_TOML, as_json: Json = False) -> int:
     """How the bot stands: armed or why not, lanes, what was sent, and live beside twin."""
     from dexarb.screens.answer import show

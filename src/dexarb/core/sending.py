@@ -114,6 +114,19 @@ class Terms(NamedTuple):
         return cls(*map(int, subject.split()))
 
 
+def avoided(controls: Iterable[Control], seq: int | None = None) -> dict[str, str]:
+    """Pools and tokens that no trade may pass behind that entry, or now, and why."""
+    found: dict[str, str] = {}
+    for each in controls:
+        if seq is not None and each.seq > seq:
+            continue
+        if each.kind is ControlKind.AVOID:
+            found[each.subject] = each.reason
+        elif each.kind is ControlKind.TRUST:
+            found.pop(each.subject, None)
+    return found
+
+
 def why_not_armed(controls: Iterable[Control], seq: int | None = None) -> str | None:
     """Why nothing new may be sent behind that entry, or now; None where it may."""
     reason: str | None = "nobody has armed it yet"
@@ -189,12 +202,14 @@ class Surprise(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What somebody wants of a running bot: to arm it, or to disarm it. number: the how many-th."""
+    """What somebody wants of a bot: to arm or disarm it, or to trust a pool or token again, which
+    is the subject. number: the how many-th."""
 
     number: int
     kind: ControlKind
     reason: str
     at: float
+    subject: str = ""
 
 
 class Rehearsed(NamedTuple):

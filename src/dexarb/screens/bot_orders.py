@@ -1,4 +1,4 @@
-"""dexarb-bot arm and stop: an order to the bot, which is carried out at once, or when it starts."""
+"""dexarb-bot arm, stop and trust: orders to the bot, carried out at once, or when it starts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,20 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from dexarb.config.live import load_live
-from dexarb.core.sending import ControlKind
+from dexarb.config.toml_file import did_you_mean
+from dexarb.core.sending import ControlKind, avoided
+from dexarb.core.text import in_a_line
+from dexarb.core.token import Address
+from dexarb.errors import InputError
 from dexarb.screens.answer import Answer
+from dexarb.screens.names import MOST_CHARACTERS, names_of, state_beside
 from dexarb.store.journal import JournalReader, bot_of, give_order
 
+_DONE = {
+    ControlKind.ARM: "armed",
+    ControlKind.DISARM: "disarmed",
+    ControlKind.TRUST: "trusted again",
+}
 PATIENCE_S = 5.0
 POLL_S = 0.02
 
@@ -28,7 +38,7 @@ class Ordered(Answer):
         return {"order": self.kind, "done": self.done, "process": self.process}
 
     def render(self) -> RenderableType:
-        what = "armed" if self.kind is ControlKind.ARM else "disarmed"
+        what = _DONE[self.kind]
         if self.done:
             return Text(f"{what}: process {self.process} has carried it out")
         if self.process is None:
@@ -51,9 +61,26 @@ def disarmed(config_path: Path, reason: str) -> Ordered:
     return _ordered(config_path, ControlKind.DISARM, reason)
 
 
-def _ordered(config_path: Path, kind: ControlKind, reason: str) -> Ordered:
+def trusted(config_path: Path, what: str, reason: str) -> Ordered:
+    """what: the address of a pool or token that is avoided, or a token's symbol. Raises
+    ConfigError, InputError, StoreError."""
+    config = load_live(config_path)
+    with JournalReader.open_to_read(config.journal_file) as journal:
+        subjects = avoided(journal.controls())
+    names = names_of(state_beside(config.paper.general.state_file))
+    called = {names.called.get(Address(each), each): each for each in subjects}
+    subject = what if what in subjects else called.get(what)
+    if subject is None:
+        if not subjects:
+            raise InputError("nothing is avoided")
+        remedy = did_you_mean(what, [*called, *subjects])
+        raise InputError(f"{in_a_line(what, MOST_CHARACTERS)} is not avoided. {remedy}")
+    return _ordered(config_path, ControlKind.TRUST, reason, subject)
+
+
+def _ordered(config_path: Path, kind: ControlKind, reason: str, subject: str = "") -> Ordered:
     path = load_live(config_path).journal_file
-    give_order(path, kind, reason, time.time())
+    give_order(path, kind, reason, time.time(), subject)
     process = bot_of(path)
     if process is None:
         return Ordered(kind, done=False, process=None)

@@ -85,7 +85,8 @@ class BotStatus(Answer):
             for reason, times in [*found.dropped.items()][:SHOWN]
         ]
         if found.avoided:
-            parts.append(Text(f"Avoided: {', '.join(found.avoided)}", style="yellow"))
+            parts.append(Text("Avoided, until dexarb-bot trust:", style="yellow"))
+            parts += [Text(f" {each}  {why}") for each, why in found.avoided.items()]
         if found.rehearsed:
             refused = sum(each.amount_out is None for each in found.rehearsed)
             line = f"Rehearsed: {counted(len(found.rehearsed), 'decision')}, {refused} refused"

@@ -42,7 +42,9 @@ from dexarb.store.files import disk_errors
 from dexarb.store.ledger_schema import ledger_errors, transaction
 from dexarb.store.locking import WriterLock, lock_holder
 
-JOURNAL_SCHEMA = 1
+JOURNAL_SCHEMA = 2
+READABLE = ("1", "2")
+"""1: orders have no subject."""
 BUSY_S = 1.0
 OWNER_ONLY = 0o600
 LOCK_SUFFIX = ".lock"
@@ -70,7 +72,7 @@ CREATE TABLE controls (
 ) STRICT;
 CREATE TABLE orders (
     n INTEGER PRIMARY KEY, kind TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL,
-    done INTEGER NOT NULL DEFAULT 0
+    done INTEGER NOT NULL DEFAULT 0, subject TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE TABLE rehearsals (
     n INTEGER PRIMARY KEY, decision TEXT NOT NULL, block INTEGER NOT NULL, expected TEXT NOT NULL,
@@ -167,8 +169,11 @@ class JournalReader:
 
     def orders(self) -> list[Order]:
         """Those that have not been carried out yet."""
-        rows = self._rows("SELECT n, kind, reason, at FROM orders WHERE NOT done ORDER BY n")
-        return [Order(n, ControlKind(kind), reason, at) for n, kind, reason, at in rows]
+        rows = self._rows("SELECT * FROM orders WHERE NOT done ORDER BY n")
+        return [
+            Order(n, ControlKind(kind), reason, at, *subject)
+            for n, kind, reason, at, _, *subject in rows
+        ]
 
     def rehearsals(self) -> list[Rehearsed]:
         rows = self._rows(
@@ -210,7 +215,7 @@ class JournalReader:
         if not names:
             raise StoreError(self.path, "is no journal", "Use another file")
         ((schema,),) = self._rows("SELECT value FROM meta WHERE key = 'schema'")
-        if schema != str(JOURNAL_SCHEMA):
+        if schema not in READABLE:
             raise StoreError(
                 self.path,
                 f"has journal schema {schema}, this program knows {JOURNAL_SCHEMA}",
@@ -251,6 +256,7 @@ class Journal(JournalReader):
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 journal = cls(path, connection, lock)
+                _go_on(connection)
                 if not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
                     journal._create(chain_id)
             journal._check()
@@ -355,18 +361,30 @@ def bot_of(path: Path) -> int | None:
     return lock_holder(path.with_name(path.name + LOCK_SUFFIX))
 
 
-def give_order(path: Path, kind: ControlKind, reason: str, at: float) -> None:
+def give_order(path: Path, kind: ControlKind, reason: str, at: float, subject: str = "") -> None:
     """To the bot that writes the journal: it carries the order out at once, or when it starts.
-    at: UNIX seconds. Raises StoreError."""
+    at: UNIX seconds. subject: the pool or token that it is about. Raises StoreError."""
     JournalReader.open_to_read(path).close()
     with (
         ledger_errors(path, "journal"),
         closing(sqlite3.connect(path, timeout=BUSY_S)) as connection,
         connection,
     ):
+        _go_on(connection)
         connection.execute(
-            "INSERT INTO orders (kind, reason, at) VALUES (?, ?, ?)", (kind, reason, at)
+            "INSERT INTO orders (kind, reason, at, subject) VALUES (?, ?, ?, ?)",
+            (kind, reason, at, subject),
         )
+
+
+def _go_on(connection: sqlite3.Connection) -> None:
+    """A journal of schema 1 gets what it lacks."""
+    columns = [name for _, name, *_ in connection.execute("PRAGMA table_info (orders)")]
+    if columns and "subject" not in columns:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ALTER TABLE orders ADD COLUMN subject TEXT NOT NULL DEFAULT ''")
+        connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema' AND value = '1'")
+        connection.execute("COMMIT")
 
 
 def _signed(row: Sequence[Any]) -> Signed:

@@ -18,6 +18,7 @@ from dexarb.core.sending import (
     Rehearsed,
     Signed,
     Twin,
+    avoided,
     why_not_armed,
 )
 from dexarb.core.token import Address
@@ -126,14 +127,9 @@ def results(
     """fills: those that stand. sent: all decisions of the ledger. refused: by nodes."""
     reason = why_not_armed(controls)
     dropped: Counter[str] = Counter()
-    avoided: dict[str, str] = {}
     for each in controls:
         if each.kind is ControlKind.DROP:
             dropped[each.reason] += 1
-        elif each.kind is ControlKind.AVOID:
-            avoided[each.subject] = each.reason
-        elif each.kind is ControlKind.TRUST:
-            avoided.pop(each.subject, None)
     if refused:
         dropped["a node refused it"] += refused
     settled = {fill.decision.id for fill in fills}
@@ -158,7 +154,7 @@ def results(
         ),
         optimism=_optimism(standing, papers, fills),
         latest=standing[-LATEST:],
-        avoided=avoided,
+        avoided=avoided(controls),
         rehearsed=rehearsed,
     )
 

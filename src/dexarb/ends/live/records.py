@@ -11,6 +11,7 @@ from dexarb.core.sending import (
     Signed,
     Terms,
     TransactionHash,
+    avoided,
     why_not_armed,
 )
 from dexarb.core.token import Address
@@ -84,15 +85,7 @@ class Records:
 
     def avoided(self, seq: int) -> dict[str, str]:
         """Pools and tokens that no trade may pass behind that entry, and why."""
-        found: dict[str, str] = {}
-        for each in self._controls:
-            if each.seq > seq:
-                continue
-            if each.kind is ControlKind.AVOID:
-                found[each.subject] = each.reason
-            elif each.kind is ControlKind.TRUST:
-                found.pop(each.subject, None)
-        return found
+        return avoided(self._controls, seq)
 
     def avoids(self, cycle: Cycle, seq: int) -> bool:
         avoided = self.avoided(seq)

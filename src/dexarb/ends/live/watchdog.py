@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from dexarb.core.sending import Difference, Twin
 from dexarb.core.token import Address
@@ -86,26 +86,56 @@ def _usd(micro_usd: int) -> str:
     return f"{micro_usd / MICRO_USD:,.2f}"
 
 
+class Consequence(NamedTuple):
+    """avoid: pools and tokens that no trade may pass from now on. why: what they are avoided for.
+    disarm: why nothing may be sent at all; None where the rest may go on."""
+
+    avoid: tuple[str, ...]
+    why: str
+    disarm: str | None
+
+
+_KINDS = {
+    Difference.MODEL: (
+        "came to something else than its twin",
+        "two model errors within a day that share no token",
+    ),
+    Difference.GAS: (
+        "used other gas than its twin",
+        "gas is off the schedule, on two trades that share no token: is it the chain's of today?",
+    ),
+}
+
+
 class ModelErrors:
     """Mutable: trades that came to something else than their twins. What they passed is avoided;
-    the second within a day that shares no token with the first is no accident of a pool."""
+    the second within a day that shares no token with the first is no accident of a pool. A run that
+    lost cannot be by the contract, so that one is enough."""
 
     def __init__(self, start_tokens: Iterable[Address], known: Iterable[Twin] = ()) -> None:
         """start_tokens: of the chain; nearly all trades pass them, so they say nothing."""
         self._start_tokens = frozenset(start_tokens)
-        self._seen: list[tuple[int, frozenset[Address]]] = []
+        self._seen: list[tuple[Difference, int, frozenset[Address]]] = []
         for twin in known:
             self.take(twin)
 
-    def take(self, twin: Twin) -> tuple[tuple[str, ...], bool]:
-        """What no trade may pass from now on, and whether the bot has to be disarmed."""
-        if twin.difference is not Difference.MODEL:
-            return (), False
-        cycle, at = twin.decision.cycle, twin.decision.block.timestamp
-        tokens = frozenset(cycle.tokens) - self._start_tokens
-        unrelated = any(
-            at - before < SECONDS_PER_DAY and tokens.isdisjoint(others)
-            for before, others in self._seen
+    def take(self, twin: Twin) -> Consequence | None:
+        """None where nothing follows."""
+        decision, live = twin.decision, twin.live
+        if live.status is FillStatus.FILLED and live.amount_out < decision.amount_in:
+            lost = decision.amount_in - live.amount_out
+            return Consequence((), "", f"decision {decision.id} lost {lost} of its start token")
+        if twin.difference not in _KINDS:
+            return None
+        what, on_the_second = _KINDS[twin.difference]
+        at, tokens = decision.block.timestamp, frozenset(decision.cycle.tokens) - self._start_tokens
+        is_second = any(
+            kind is twin.difference and at - before < SECONDS_PER_DAY and tokens.isdisjoint(others)
+            for kind, before, others in self._seen
         )
-        self._seen.append((at, tokens))
-        return (*cycle.pools, *sorted(tokens)), unrelated
+        self._seen.append((twin.difference, at, tokens))
+        return Consequence(
+            (*decision.cycle.pools, *sorted(tokens)),
+            f"decision {decision.id} {what}",
+            on_the_second if is_second else None,
+        )
