@@ -34,7 +34,6 @@ from dexarb.study.replay import Ends, plan_as, replay
 from dexarb.study.session import Session
 from dexarb.trading.models.reality import REALITY, Reality
 from dexarb.trading.seams import Step
-from dexarb.trading.strategy import StrategySettings
 from tests.support.json_rpc_server import Call, Reply, encoded, failure, result
 from tests.support.served import served
 from tests.support.worlds.blocks import transaction
@@ -49,6 +48,8 @@ from tests.support.worlds.small_chain import (
 )
 
 EXECUTOR, OWNER = Address("0x" + "ee" * 20), Address("0x" + "0f" * 20)
+KEY = "s3cr3t-of-the-relay"
+"""In the way's URL."""
 STRATEGY = """
 [[strategy]]
 name = "test"
@@ -72,12 +73,17 @@ class Node:
         self.balance = MUCH
         self.asked = 0
         self.taken: list[str] = []
-        self.refusal: str | None = None
         self.is_there = True
+        self.lie: Callable[[Call], Reply] | None = None
+        """Instead of what it should say when it is given a transaction; it has taken it."""
 
     def reply(self, sent: Any) -> Reply:
         if not self.is_there:
             return Reply(b"", 503)
+        if self.lie is not None and not isinstance(sent, list):
+            if sent["method"] == "eth_sendRawTransaction":
+                self.taken.append(sent["params"][0])
+            return self.lie(sent)
         if isinstance(sent, list):
             return encoded([self._answer(call) for call in sent])
         return encoded(self._answer(sent))
@@ -91,8 +97,6 @@ class Node:
             return result(call, hex(self.balance))
         if method == "eth_sendRawTransaction":
             self.taken.append(params[0])
-            if self.refusal is not None:
-                return failure(call, -32000, self.refusal)
             return result(call, "0x" + "00" * 32)
         return failure(call, -32601, "method not found")
 
@@ -119,13 +123,15 @@ class EndWorld:
     """Mutable. late_s: by how much the bot's clock is behind each block's timestamp. waited_s: what
     its timer says."""
 
-    def __init__(self, folder: Path, url: str, node: Node, lanes: int, limits: Any) -> None:
+    def __init__(
+        self, folder: Path, url: str, node: Node, lanes: int, limits: Any, timeout_s: float
+    ) -> None:
         self.folder, self.node, self.said = folder, node, Said()
         self.late_s = 0.5
         self.waited_s = 0.0
         path = folder / "live.toml"
         path.write_text(
-            bot_file(EXECUTOR, OWNER, url, LIMITS | limits, AGE_S).replace(
+            bot_file(EXECUTOR, OWNER, f"{url}/{KEY}", LIMITS | limits, AGE_S).replace(
                 "[live]", "[live]\ncancel_after_blocks = 3"
             )
             + STRATEGY
@@ -138,7 +144,7 @@ class EndWorld:
         self.chain = SmallChain(first)
         self.writer = HistoryWriter.open(self.history, chain_id=CHAIN_ID, chain=PROFILE.name)
         self.writer.append_keyframe(first)
-        self.sender = Sender(self.config.ways, [url], timeout_s=2.0, clock=self.clock)
+        self.sender = Sender(self.config.ways, [url], timeout_s=timeout_s, clock=self.clock)
         self.sender.start()
         self.begin()
 
@@ -174,15 +180,17 @@ class EndWorld:
         )
         for entry in self.reader.entries(self.session.from_seq):
             self._follow(self.session.take(entry), entry, is_live=False)
-        self.session.use([self.settings()])
+        self.session.use([settings(deadline_blocks=1)])
+
+    def use_another_strategy(self) -> None:
+        """Beside the first, which waits for its own trade."""
+        small = settings("small", max_trade_size_micro_usd=500_000_000, deadline_blocks=1)
+        self.session.use([settings(deadline_blocks=1), small])
 
     def end_it(self) -> None:
         """As a program that is killed: nothing is written any more."""
         self.journal.close()
         self.ledger.close()
-
-    def settings(self) -> StrategySettings:
-        return settings(deadline_blocks=1)
 
     def arm(self) -> None:
         self.order(ControlKind.ARM, "a test")
@@ -320,11 +328,15 @@ class EndWorld:
 
 @contextmanager
 def end_world(
-    folder: Path, *, lanes: int = 1, limits: dict[str, object] | None = None
+    folder: Path,
+    *,
+    lanes: int = 1,
+    limits: dict[str, object] | None = None,
+    timeout_s: float = 2.0,
 ) -> Iterator[EndWorld]:
     node = Node()
     with served(node.reply) as server:
-        world = EndWorld(folder, server.http_url, node, lanes, limits or {})
+        world = EndWorld(folder, server.http_url, node, lanes, limits or {}, timeout_s)
         try:
             yield world
         finally:

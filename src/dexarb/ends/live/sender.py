@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -25,6 +26,8 @@ TIMEOUT_S = 5.0
 MOST_SAID = 200
 """Characters of what a node said."""
 
+_LONG = re.compile(r"[0-9a-fA-F]{65,}")
+"""More than a hash or a word of the EVM."""
 _WORDS: tuple[tuple[Answer, tuple[str, ...]], ...] = (
     (Answer.KNOWN, ("already known", "known transaction", "already imported", "alreadyknown")),
     (Answer.NONCE_TOO_LOW, ("nonce too low", "nonce is too low", "oldnonce")),
@@ -130,7 +133,8 @@ class Sender:
             await self._rpcs[way.name].call(way.method, "0x" + raw.hex())
         except RpcError as error:
             # A node may repeat what it was given, and that is live ammunition.
-            answer, said = answer_of(error), error.message.replace(raw.hex(), "...")
+            said = _LONG.sub("...", error.message).replace(way.url, way.name)
+            answer = answer_of(error)
         except OutsideError as error:
             answer, said = Answer.UNKNOWN, str(error)
         self.offers.put(
