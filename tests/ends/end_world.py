@@ -157,14 +157,14 @@ class EndWorld:
         self.ledger = LedgerDb.open(
             self.folder / "ledger.sqlite", chain_id=CHAIN_ID, history=self.history
         )
-        known = [row.fill for row in self.ledger.fills() if row.reorged_seq is None]
+        fills = [row.fill for row in self.ledger.fills() if row.reorged_seq is None]
         self.end = LiveEnd(
             self.config,
             self.journal,
             self.keys,
             self.sender,
             REALITY,
-            known_fills=known,
+            known_fills=fills,
             told=self.said,
             clock=self.clock,
             timer=lambda: self.waited_s,
@@ -178,8 +178,11 @@ class EndWorld:
             max_state_age_s=AGE_S,
             door=self.end.door,
         )
+        known = self.session.ledger_seq
         for entry in self.reader.entries(self.session.from_seq):
-            self._follow(self.session.take(entry), entry, is_live=False)
+            step = self.session.take(entry)
+            if entry.seq > known:
+                self._follow(step, entry, is_live=False)
         self.session.use([settings(deadline_blocks=1)])
 
     def use_another_strategy(self) -> None:

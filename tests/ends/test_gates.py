@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dexarb.core.block import BlockUpdate
-from dexarb.core.sending import Control, ControlKind
+from dexarb.core.sending import Control, ControlKind, TransactionHash
 from dexarb.core.trade import FillStatus
 from dexarb.errors import InputError
 from dexarb.screens.bot_orders import trusted
@@ -199,3 +199,22 @@ def test_an_order_to_trust_names_what_is_avoided(tmp_path: Path) -> None:
         assert trusted(path, WETH, "a test").exit_code == 0
         with JournalReader.open_to_read(world.config.journal_file) as reader:
             assert [each.subject for each in reader.orders()] == [WETH]
+
+
+def test_what_disarmed_it_before_somebody_armed_it_does_not_do_so_at_every_start(
+    tmp_path: Path,
+) -> None:
+    with end_world(tmp_path) as world:
+        world.ready()
+        world.step(world.spread())
+        (signed,) = world.journal.signed()
+        strange = signed._replace(hash=TransactionHash("0x" + "ab" * 32))
+        world.step(world.including(strange, gain=None))
+        world.arm()
+        world.end_it()
+        world.begin()
+        world.node.nonces[world.lanes[0]] = 1
+        world.quiet()
+        assert world.disarmed_by is None
+        assert len(world.said.disarmed_by) == 1
+        world.assert_replays()

@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from dexarb.config.paths import rehearsal_ledger
-from dexarb.core.sending import Signed
+from dexarb.core.sending import Control, ControlKind, Signed, why_not_armed
 from dexarb.demo.bot import DemoBot, settle_in
-from dexarb.demo.mining import Mined
-from dexarb.demo.relay import Relay
+from dexarb.demo.mining import Mined, TransactionRequest
+from dexarb.demo.relay import request_of
 from dexarb.errors import StoreError
-from dexarb.store.journal import JournalReader
+from dexarb.store.journal import JournalReader, give_order
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.totals import read_totals
+from tests.support.forking import DEEPEST, Forks
 from tests.support.live import Live, live
+from tests.support.lying_relay import LyingRelay
 
 WIDE = {
     "daily_loss_usd": 100_000,
@@ -44,8 +48,12 @@ deadline_blocks = 2
 class LiveBot:
     """Mutable: a chain with traders, a relay, and a bot that may be started and killed."""
 
-    def __init__(self, run: Live, relay: Relay, bot: DemoBot) -> None:
+    def __init__(self, run: Live, relay: LyingRelay, bot: DemoBot) -> None:
         self.run, self.relay = run, relay
+        self.forks = Forks(run.driver)
+        self.key = bot.key
+        self._pending: dict[int, TransactionRequest] = {}
+        self._included: deque[list[TransactionRequest]] = deque(maxlen=DEEPEST)
         self.executor, self.operator = bot.executor, bot.operator
         self.config, self.journal, self.ledger = bot.config, bot.journal, bot.ledger
         self.said = run.folder / "bot.said"
@@ -127,19 +135,75 @@ class LiveBot:
             f"entry {seq} at the bot\n{self.said.read_text()[-3000:]}",
         )
 
-    async def block(self) -> Mined:
+    async def mine(self) -> Mined:
         """The next block, with what the bot has sent for it."""
-        mined = await self.run.driver.step(guests=self.relay.take())
+        guests = await self._guests()
+        mined = await self.run.driver.step(guests=guests)
+        self._included.append([each for each in guests if each in mined.requests])
+        self.forks.remember()
+        return mined
+
+    async def block(self) -> Mined:
+        """As `mine`, and the bot has settled it."""
+        mined = await self.mine()
         if self.running:
             await self.settled()
         return mined
+
+    async def take_back(self, depth: int, *, forgets: bool) -> int:
+        """Of the newest blocks so many; the next one takes their place. Returns how many of ours
+        were in them. forgets: nodes do not remember these, so that the bot has to send them again.
+        """
+        await self.forks.take_back(depth)
+        dead = [request for _ in range(depth) for request in self._included.pop()]
+        if not forgets:
+            self._pending |= {nonce_of(each): each for each in dead}
+        return len(dead)
+
+    def has_just_included(self) -> bool:
+        return bool(self._included and self._included[-1])
+
+    async def next_nonce(self) -> int:
+        return int(await self.run.rpc.call("eth_getTransactionCount", self.operator, "latest"), 16)
+
+    async def _guests(self) -> list[TransactionRequest]:
+        """As a node's pool: what comes next, and the later one of two with a nonce."""
+        self._pending |= {nonce_of(each): each for each in self.relay.take()}
+        following = await self.next_nonce()
+        self._pending = {at: each for at, each in self._pending.items() if at >= following}
+        found = self._pending.pop(following, None)
+        return [] if found is None else [found]
+
+    def put(self, raw: bytes) -> None:
+        """Somebody else sends from the bot's account."""
+        nonce, request = request_of(raw)
+        self._pending[nonce] = request
+
+    def controls(self) -> list[Control]:
+        with JournalReader.open_to_read(self.journal) as journal:
+            return journal.controls()
+
+    async def is_disarmed_by(self, reason: str) -> None:
+        def is_so() -> bool:
+            return reason in (why_not_armed(self.controls()) or "")
+
+        await self.run.until(is_so, f"{reason}\n{self.said.read_text()[-3000:]}")
+
+    async def arm(self) -> None:
+        give_order(self.journal, ControlKind.ARM, "a test", time.time())
+        await self.run.until(lambda: why_not_armed(self.controls()) is None, "it to be armed")
+
+
+def nonce_of(request: TransactionRequest) -> int:
+    assert request.raw is not None
+    return request_of(request.raw)[0]
 
 
 @asynccontextmanager
 async def live_bot(
     folder: Path, *, seed: int = 1, strategy: str = STRATEGY
 ) -> AsyncIterator[LiveBot]:
-    relay = Relay()
+    relay = LyingRelay()
     async with live(folder, seed=seed) as run:
         relay.start()
         settled = await settle_in(

@@ -16,7 +16,7 @@ from dexarb.apps.lane_keeper import LaneKeeper
 from dexarb.apps.live_orders import Orders, Told
 from dexarb.apps.live_twins import Twins
 from dexarb.config.live import LiveConfig
-from dexarb.core.block import BlockUpdate
+from dexarb.core.block import BlockRef, BlockUpdate
 from dexarb.core.market import Entry, Market
 from dexarb.core.sending import Intent
 from dexarb.core.token import Address
@@ -120,10 +120,14 @@ class LiveEnd:
             self._told.traded(step.fills)
 
     def _heed(self, results: Results, market: Market, step: Step) -> None:
-        """What has come out may disarm it."""
-        seq = step.seq + 1
-        self._twins.take(results.twins, results.papers, market, seq)
+        """What has come out may disarm it. On the way to a state everything comes out once more:
+        that was judged when it was new, and somebody may have armed the bot since."""
+        seq, here = step.seq + 1, BlockRef(step.block.number, step.block.hash)
+        self._twins.note(results.twins, results.papers)
+        self._twins.judge([each for each in results.twins if each.block == here], market, seq)
         for surprise in results.surprises:
+            if surprise.block != here:
+                continue
             _log.error("surprise", transaction=surprise.hash, lane=surprise.lane)
             self.lanes.doubt(surprise.lane)
             self.orders.disarm(f"somebody else sends from {surprise.lane}: {surprise.hash}", seq)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 
 from dexarb.apps.live_orders import Orders, SayingSo
@@ -20,13 +22,17 @@ class Twins:
         self._journal, self._orders = journal, orders
         self._errors: ModelErrors | None = None
 
-    def take(self, twins: list[Twin], papers: list[Paper], market: Market, seq: int) -> None:
-        """seq: the entry from which holds what follows from them."""
-        if self._errors is None:
-            self._errors = ModelErrors(market.profile.start_tokens, self._journal.twins())
+    def note(self, twins: Sequence[Twin], papers: Sequence[Paper]) -> None:
+        """Into the journal, which may have them."""
         if twins or papers:
             with SayingSo():
                 self._journal.add_results(twins, papers)
+
+    def judge(self, twins: Sequence[Twin], market: Market, seq: int) -> None:
+        """Those of the newest block. seq: the entry from which holds what follows from them."""
+        if self._errors is None:
+            known = [each for each in self._journal.twins() if each not in twins]
+            self._errors = ModelErrors(market.profile.start_tokens, known)
         for twin in twins:
             if twin.difference is not Difference.NONE:
                 self._judge(twin, self._errors, seq)

@@ -64,7 +64,7 @@ class Relay:
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": call.get("id")}
         try:
             raw = bytes.fromhex(call["params"][0][2:])
-            nonce, request = _request(raw)
+            nonce, request = request_of(raw)
         except (KeyError, IndexError, TypeError, ValueError):
             return answer | {"error": {"code": -32602, "message": "no signed transaction"}}
         with self._lock:
@@ -78,7 +78,7 @@ class Relay:
         return answer | {"result": "0x" + keccak(raw).hex()}
 
 
-def _request(raw: bytes) -> tuple[int, TransactionRequest]:
+def request_of(raw: bytes) -> tuple[int, TransactionRequest]:
     """Of a transaction of type 2 (EIP-1559), with its nonce. Raises ValueError."""
     import rlp
     from eth_account import Account

@@ -1,0 +1,41 @@
+"""A private relay that is not what it says."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from dexarb.demo.relay import Relay
+
+
+class Lie(StrEnum):
+    """FORGET: it says taken, and has nothing. CUT: it has taken it, and cuts the line. BABBLE: it
+    has taken it, and answers something else. NO_FUNDS: it refuses."""
+
+    FORGET = "forget"
+    CUT = "cut"
+    BABBLE = "babble"
+    NO_FUNDS = "no funds"
+
+
+class LyingRelay(Relay):
+    """Mutable. lie: from now on; None: honest. told: how often each lie was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lie: Lie | None = None
+        self.told: dict[Lie, int] = dict.fromkeys(Lie, 0)
+
+    def _answer(self, call: dict[str, Any]) -> dict[str, Any]:
+        if self.lie is None:
+            return super()._answer(call)
+        self.told[self.lie] += 1
+        head = {"jsonrpc": "2.0", "id": call.get("id")}
+        if self.lie is Lie.FORGET:
+            return head | {"result": "0x" + "00" * 32}
+        if self.lie is Lie.NO_FUNDS:
+            return head | {"error": {"code": -32000, "message": "insufficient funds for gas"}}
+        super()._answer(call)
+        if self.lie is Lie.CUT:
+            raise ConnectionError("cut")
+        return {"what": "ever"}
