@@ -24,6 +24,7 @@ def test_the_demo_trades_live(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     live = json.loads(done.stdout)["live"]
+    sys.stdout.write(f"{live}\n")
     assert live["armed"]
     assert live["sent"] >= 1
     assert live["included"] == live["twins"] >= 1

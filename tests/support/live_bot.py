@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dexarb.config.paths import rehearsal_ledger
 from dexarb.core.sending import Control, ControlKind, Signed, why_not_armed
+from dexarb.core.token import Address
 from dexarb.demo.bot import DemoBot, settle_in
 from dexarb.demo.mining import Mined, TransactionRequest
 from dexarb.demo.relay import request_of
@@ -51,16 +52,17 @@ class LiveBot:
     def __init__(self, run: Live, relay: LyingRelay, bot: DemoBot) -> None:
         self.run, self.relay = run, relay
         self.forks = Forks(run.driver)
-        self.key = bot.key
-        self._pending: dict[int, TransactionRequest] = {}
+        self._pending: dict[tuple[Address, int], TransactionRequest] = {}
         self._included: deque[list[TransactionRequest]] = deque(maxlen=DEEPEST)
-        self.executor, self.operator = bot.executor, bot.operator
+        self.executor, self.operators, self.keys = bot.executor, bot.operators, bot.keys
         self.config, self.journal, self.ledger = bot.config, bot.journal, bot.ledger
         self.said = run.folder / "bot.said"
+        self._started_at = 0.0
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *options: str) -> None:
         program = Path(sys.executable).with_name("dexarb-bot")
+        self._started_at = time.time()
         with self.said.open("ab") as said:
             self._process = subprocess.Popen(
                 [program, "--config", str(self.config), *options],
@@ -114,11 +116,14 @@ class LiveBot:
             return 0
 
     def _is_offered(self) -> bool:
-        """Whether every signed transaction has been given to the relay, or refused by it."""
+        """Whether every transaction signed since its start has been given to the relay, or refused
+        by it. Older ones may come too late to be given out again."""
         try:
             with JournalReader.open_to_read(self.journal) as journal:
                 offered = {each.hash for each in journal.offers()}
-                return all(each.hash in offered for each in journal.signed())
+                return all(
+                    each.hash in offered for each in journal.signed() if each.at >= self._started_at
+                )
         except StoreError:
             return False
 
@@ -157,27 +162,41 @@ class LiveBot:
         await self.forks.take_back(depth)
         dead = [request for _ in range(depth) for request in self._included.pop()]
         if not forgets:
-            self._pending |= {nonce_of(each): each for each in dead}
+            for each in dead:
+                self._put(each)
         return len(dead)
 
     def has_just_included(self) -> bool:
         return bool(self._included and self._included[-1])
 
-    async def next_nonce(self) -> int:
-        return int(await self.run.rpc.call("eth_getTransactionCount", self.operator, "latest"), 16)
+    async def next_nonce(self, operator: Address) -> int:
+        return int(await self.run.rpc.call("eth_getTransactionCount", operator, "latest"), 16)
 
     async def _guests(self) -> list[TransactionRequest]:
-        """As a node's pool: what comes next, and the later one of two with a nonce."""
-        self._pending |= {nonce_of(each): each for each in self.relay.take()}
-        following = await self.next_nonce()
-        self._pending = {at: each for at, each in self._pending.items() if at >= following}
-        found = self._pending.pop(following, None)
-        return [] if found is None else [found]
+        """As a node's pool: what comes next of each account, the dearer of two with a nonce."""
+        for each in self.relay.take():
+            self._put(each)
+        found: list[TransactionRequest] = []
+        for operator in self.operators:
+            following = await self.next_nonce(operator)
+            self._pending = {
+                (who, nonce): each
+                for (who, nonce), each in self._pending.items()
+                if who != operator or nonce >= following
+            }
+            request = self._pending.pop((operator, following), None)
+            found += [] if request is None else [request]
+        return found
 
     def put(self, raw: bytes) -> None:
         """Somebody else sends from the bot's account."""
-        nonce, request = request_of(raw)
-        self._pending[nonce] = request
+        self._put(request_of(raw)[1])
+
+    def _put(self, request: TransactionRequest) -> None:
+        place = place_of(request)
+        known = self._pending.get(place)
+        if known is None or request.priority_fee > known.priority_fee:
+            self._pending[place] = request
 
     def controls(self) -> list[Control]:
         with JournalReader.open_to_read(self.journal) as journal:
@@ -194,14 +213,15 @@ class LiveBot:
         await self.run.until(lambda: why_not_armed(self.controls()) is None, "it to be armed")
 
 
-def nonce_of(request: TransactionRequest) -> int:
+def place_of(request: TransactionRequest) -> tuple[Address, int]:
+    """Account and nonce."""
     assert request.raw is not None
-    return request_of(request.raw)[0]
+    return request.sender, request_of(request.raw)[0]
 
 
 @asynccontextmanager
 async def live_bot(
-    folder: Path, *, seed: int = 1, strategy: str = STRATEGY
+    folder: Path, *, seed: int = 1, strategy: str = STRATEGY, lanes: int = 1
 ) -> AsyncIterator[LiveBot]:
     relay = LyingRelay()
     async with live(folder, seed=seed) as run:
@@ -214,6 +234,7 @@ async def live_bot(
             strategy=strategy,
             limits=WIDE,
             max_state_age_secs=600,
+            lanes=lanes,
         )
         bot = LiveBot(run, relay, settled)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ GAS_ETHER = 1_000
 STOCK_USD = 20_000
 """Of every token."""
 GAS = 4_000_000
+KEY_FILES = ("operator.json", "operator_2.json", "operator_3.json", "operator_4.json")
 
 STRATEGY = """
 [[strategy]]
@@ -46,9 +47,9 @@ class DemoBot:
     config: Path
     journal: Path
     ledger: Path
-    key: Path
+    keys: tuple[Path, ...]
     executor: Address
-    operator: Address
+    operators: tuple[Address, ...]
 
     def results(self) -> LiveResults:
         """Raises StoreError while there are none."""
@@ -73,36 +74,40 @@ async def settle_in(
     strategy: str = STRATEGY,
     limits: Mapping[str, object] = LIMITS,
     max_state_age_secs: int = 10,
+    lanes: int = 1,
 ) -> DemoBot:
-    """Make the bot's key, deploy its executor and fund it, and write live.toml into a folder that
+    """Make the bot's keys, deploy its executor and fund it, and write live.toml into a folder that
     has the settings of a run. Raises RpcError, TransportError, StoreError, MissingTool."""
-    password, key = folder / "keys" / "password", folder / "keys" / "operator.json"
+    password = folder / "keys" / "password"
+    keys = tuple(folder / "keys" / name for name in KEY_FILES[:lanes])
     with disk_errors(password, "cannot be written"):
         password.parent.mkdir(parents=True, exist_ok=True)
-        key.unlink(missing_ok=True)
+        for key in keys:
+            key.unlink(missing_ok=True)
         password.touch(mode=OWNER_ONLY)
         password.chmod(OWNER_ONLY)
         password.write_text(secrets.token_hex(16))
-    operator = new_key(key, password.read_text())
+    operators = tuple(new_key(key, password.read_text()) for key in keys)
     owner = driver.world.accounts.deployer
-    executor = await _deploy(driver, owner, operator)
-    await rpc.call("anvil_setBalance", operator, hex(GAS_ETHER * ETHER))
+    executor = await _deploy(driver, owner, operators)
+    for operator in operators:
+        await rpc.call("anvil_setBalance", operator, hex(GAS_ETHER * ETHER))
     bot = DemoBot(
         folder / "live.toml",
         folder / "data" / "live" / "journal.sqlite",
         folder / "data" / "live" / "ledger.sqlite",
-        key,
+        keys,
         executor,
-        operator,
+        operators,
     )
-    text = bot_file(executor, owner, relay.url, limits, max_state_age_secs)
+    text = bot_file(executor, owner, relay.url, limits, max_state_age_secs, lanes)
     bot.config.write_text(text + strategy)
     return bot
 
 
-async def _deploy(driver: Driver, owner: Address, operator: Address) -> Address:
+async def _deploy(driver: Driver, owner: Address, operators: Sequence[Address]) -> Address:
     world = driver.world
-    data = deploy_data(owner, [operator])
+    data = deploy_data(owner, operators)
     made = await driver.mine([TransactionRequest("executor", owner, None, data, GAS, 0)])
     (executor,) = made.created()
     payments = []
@@ -121,6 +126,7 @@ def bot_file(
     way: str,
     limits: Mapping[str, object] = LIMITS,
     max_state_age_secs: int = 10,
+    lanes: int = 1,
 ) -> str:
     """live.toml without strategies."""
     tables: list[tuple[str, Mapping[str, object]]] = [
@@ -146,7 +152,10 @@ def bot_file(
                 "min_expected_usd": -1000,
             },
         ),
-        ("[[lane]]", {"key_file": "keys/operator.json", "password_file": "keys/password"}),
+        *(
+            ("[[lane]]", {"key_file": f"keys/{name}", "password_file": "keys/password"})
+            for name in KEY_FILES[:lanes]
+        ),
         ("[[way]]", {"name": "relay", "url": way}),
         ("[limits]", {**limits, "max_state_age_secs": max_state_age_secs}),
     ]

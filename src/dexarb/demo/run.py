@@ -139,7 +139,7 @@ class Demo:
                     running.callback(self._relay.stop)
                     async with stages.during("deploying and funding the bot's executor"):
                         bot = await settle_in(driver, rpc, self._folder, self._relay)
-                    name_own(self._folder / "chain.toml", (bot.executor, bot.operator))
+                    name_own(self._folder / "chain.toml", (bot.executor, *bot.operators))
                 programs: dict[str, tuple[Path, tuple[str, ...]]] = {
                     "data-collector": (files.collector, ()),
                     "paper-trading": (files.paper, ()),
