@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from eth_account import Account
 
 from dexarb.apps import preflight
 from dexarb.core.sending import Difference, TransactionHash
@@ -30,8 +31,9 @@ from dexarb.study.replay import Ends, plan_as, replay
 from dexarb.trading.models.reality import Reality
 from tests.alerts.files import alerts_table
 from tests.support.command import Dexarb, dexarb
+from tests.support.left_behind import found_in, told_by
 from tests.support.live_bot import STRATEGY, LiveBot, live_bot
-from tests.support.lying_relay import Lie
+from tests.support.lying_relay import KEY, Lie
 from tests.support.mailbox import mailbox
 
 __all__ = ["dexarb"]
@@ -105,6 +107,34 @@ def assert_taught(bot: LiveBot, found: LiveResults, dexarb: Dexarb) -> None:
             assert row["strategy"].startswith("Live")
 
 
+def secrets_of(bot: LiveBot) -> dict[str, bytes]:
+    with JournalReader.open_to_read(bot.journal) as journal:
+        raw = {
+            f"signed {each.hash}": raw
+            for each, raw in journal.raw(x.hash for x in journal.signed())
+        }
+    password = (bot.keys[0].parent / "password").read_text()
+    keys = {
+        f"key {each.name}": bytes(Account.decrypt(each.read_text(), password)) for each in bot.keys
+    }
+    return raw | keys | {"password": password.encode(), "key of the relay": KEY.encode()}
+
+
+def assert_keeps_its_secrets(bot: LiveBot, dexarb: Dexarb, called: bytes) -> None:
+    """Nothing of them in what it has left behind, nor in what it was called with."""
+    secrets = secrets_of(bot)
+    assert len(secrets) > 16
+    apart = [bot.config, *(bot.keys[0].parent.iterdir())]
+    assert found_in(bot.run.folder, secrets, apart) == []
+    assert told_by(called, secrets) == []
+    for command in (["status"], ["status", "--json"], ["report", "--json"], ["report", "--csv"]):
+        said = dexarb("live", *command, "--config", bot.config)
+        assert told_by((said.out + said.err).encode(), secrets) == [], command
+    # It would be found.
+    (bot.run.folder / "planted").write_text(secrets["key operator.json"].hex())
+    assert found_in(bot.run.folder, secrets, apart) == ["key operator.json in planted"]
+
+
 def assert_screens_know_it(bot: LiveBot, dexarb: Dexarb) -> None:
     """Those of the paper trader take the bot's file, and say that it trades without a verdict."""
     for command in ("status", "fills", "why", "rivals", "winners", "spreads"):
@@ -135,6 +165,8 @@ def assert_rehearses(bot: LiveBot, dexarb: Dexarb) -> None:
 def test_trades_and_twins_agree(tmp_path: Path, dexarb: Dexarb) -> None:
     async def play() -> None:
         async with live_bot(tmp_path, seed=2, strategy=MANY, lanes=LANES) as bot:
+            text = bot.config.read_text()
+            bot.config.write_text(text.replace("[general]", '[general]\nlog_level = "debug"'))
             with bot.config.open("a") as file:
                 kinds = 'kinds = ["first_trade", "disarmed"]\nrepeat_mins = 0'
                 file.write(alerts_table(box.url(), more=kinds))
@@ -145,8 +177,10 @@ def test_trades_and_twins_agree(tmp_path: Path, dexarb: Dexarb) -> None:
             assert bot.stop() == 0
             bot.start("--live", "--unproven")
             await bot.trading()
-            for _ in range(48):
+            for _ in range(40):
                 await bot.block()
+            called = Path(f"/proc/{bot.pid}/cmdline").read_bytes()
+            called += Path(f"/proc/{bot.pid}/environ").read_bytes()
             dexarb("live", "stop", "--config", bot.config, "--reason", "enough")
             assert bot.stop() == 0
             found = read_results(bot.journal, bot.ledger)
@@ -159,6 +193,7 @@ def test_trades_and_twins_agree(tmp_path: Path, dexarb: Dexarb) -> None:
             assert not found.differences
             assert_taught(bot, found, dexarb)
             assert_screens_know_it(bot, dexarb)
+            assert_keeps_its_secrets(bot, dexarb, called)
 
     with mailbox() as box:
         asyncio.run(play())

@@ -18,6 +18,10 @@ class Lie(StrEnum):
     NO_FUNDS = "no funds"
 
 
+KEY = "f00d-s3cr3t-of-the-relay"
+"""In its URL."""
+
+
 class LyingRelay(Relay):
     """Mutable. lie: from now on; None: honest. told: how often each lie was."""
 
@@ -25,6 +29,10 @@ class LyingRelay(Relay):
         super().__init__()
         self.lie: Lie | None = None
         self.told: dict[Lie, int] = dict.fromkeys(Lie, 0)
+
+    @property
+    def url(self) -> str:
+        return f"{super().url}/{KEY}"
 
     def _answer(self, call: dict[str, Any]) -> dict[str, Any]:
         if self.lie is None:
