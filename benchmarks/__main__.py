@@ -8,6 +8,7 @@ from benchmarks import (
     bench_crowd,
     bench_inside,
     bench_limbs,
+    bench_live,
     bench_proof,
     bench_reading,
     bench_replay,
@@ -45,5 +46,6 @@ if __name__ == "__main__":
             *bench_studies.rows(),
             *bench_start.rows(),
             *bench_restart.rows(),
+            *bench_live.rows(),
         ]
     )

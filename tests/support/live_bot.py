@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -140,10 +140,10 @@ class LiveBot:
             f"entry {seq} at the bot\n{self.said.read_text()[-3000:]}",
         )
 
-    async def mine(self) -> Mined:
-        """The next block, with what the bot has sent for it."""
+    async def mine(self, others: Sequence[TransactionRequest] = ()) -> Mined:
+        """The next block, with what the bot and others have sent for it."""
         guests = await self._guests()
-        mined = await self.run.driver.step(guests=guests)
+        mined = await self.run.driver.step(guests=[*guests, *others])
         self._included.append([each for each in guests if each in mined.requests])
         self.forks.remember()
         return mined
