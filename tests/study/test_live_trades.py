@@ -11,17 +11,20 @@ from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle, Hop
 from dexarb.core.sending import (
     Answer,
+    Control,
+    ControlKind,
     Difference,
     Offer,
     Outcome,
     Paper,
     Signed,
+    Terms,
     TransactionHash,
     Twin,
 )
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, DecisionId, Fill, FillStatus, StrategyHash
-from dexarb.screens.bot_status import said_of
+from dexarb.screens.bot_status import BotStatus, said_of
 from dexarb.screens.live_trade_row import decimal
 from dexarb.study.bot_report import quantiles, report
 from dexarb.study.live_results import Optimism, results
@@ -217,3 +220,25 @@ def test_amounts_keep_all_of_their_digits() -> None:
     assert decimal(10**24 + 1, 18) == "1000000.000000000000000001"
     assert decimal(0, 18) == "0"
     assert decimal(7, 0) == "7"
+
+
+def test_ways_charge_for_what_landed_and_for_what_did_not() -> None:
+    """By the newest terms, and only once a trade has come to its end."""
+    there, lost = filled("there", 1_000), filled("lost", 0)
+    lost = lost._replace(status=FillStatus.EXPIRED, gas_used=0, gas_price=0)
+    signed = [
+        Signed(TransactionHash(f"0x{name}"), Address("0xlane"), at, DecisionId(name), 1, 1, 1, 1)
+        for at, name in enumerate(("there", "lost", "open"))
+    ]
+    controls = [
+        Control(at, ControlKind.EXPECT, "", terms.subject)
+        for at, terms in enumerate((Terms(0, 9, 9), Terms(0, 50, 3)))
+    ]
+    twins = [twin(there, 1_000)._replace(hash=TransactionHash("0xthere"))]
+    found = results(signed, controls, twins, [], [there, lost], set())
+    assert found.ways_micro_usd == 53
+    assert found.profit_micro_usd == 1_000
+    status = BotStatus(found, None, finalized=there.block.number)
+    assert (status.final, BotStatus(found, None).final) == (1, None)
+    assert BotStatus(found, None, finalized=there.block.number - 1).final == 0
+    assert status.as_json()["ways_usd"] == 0.000053

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from dexarb.apps.balance_watch import BalanceWatch
 from dexarb.apps.lane_keeper import LaneKeeper
 from dexarb.apps.live_orders import Orders, Told
 from dexarb.apps.live_twins import Twins
@@ -90,6 +91,9 @@ class LiveEnd:
             cancel_after_blocks=config.cancel_after_blocks,
             timer=timer,
         )
+        self._balances = BalanceWatch(
+            sender, self.orders, config.executor, tuple(self._signers), timer
+        )
         self._watchdog = Watchdog(config.limits, known_fills)
         self._twins = Twins(journal, self.orders)
         self._timer = timer
@@ -114,6 +118,8 @@ class LiveEnd:
         self._send(now, market, session.engine.valuation, decided_at)
         # What follows may wait for the disk: the trades are on their way.
         self._heed(results, market, step)
+        if isinstance(entry, BlockUpdate):
+            self._balances.stepped(entry, market, step.seq + 1)
         self.orders.drop(step.seq + 1)
         self.keeper.mined(market.block)
         if self._told is not None and step.fills:
@@ -193,6 +199,7 @@ class LiveEnd:
         if seq is None:
             return
         self.keeper.look(seq)
+        self._balances.look(session.engine.market, seq)
         now = self._timer()
         if now - self._looked_at >= ORDERS_S:
             self._looked_at = now

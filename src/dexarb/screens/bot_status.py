@@ -14,6 +14,7 @@ from dexarb.config.paths import rehearsal_ledger
 from dexarb.core.sending import Twin
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.answer import Answer
+from dexarb.screens.names import state_beside
 from dexarb.screens.output import counted
 from dexarb.screens.tables import plain_table, usd
 from dexarb.screens.unproven import unproven_line
@@ -28,11 +29,20 @@ MOST_PERCENT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class BotStatus(Answer):
-    """process: of the bot that runs, None where none does. rehearses: it sends nothing."""
+    """process: of the bot that runs, None where none does. rehearses: it sends nothing. finalized:
+    the newest block that no reorganisation reaches, None where the chain does not say."""
 
     results: LiveResults
     process: int | None
     rehearses: bool = False
+    finalized: int | None = None
+
+    @property
+    def final(self) -> int | None:
+        """Included trades that no reorganisation reaches."""
+        if self.finalized is None:
+            return None
+        return sum(number <= self.finalized for number in self.results.blocks)
 
     def as_json(self) -> dict[str, Any]:
         found = self.results
@@ -47,11 +57,14 @@ class BotStatus(Answer):
             "included": found.included,
             "filled": found.filled,
             "reverted": found.reverted,
+            "final": self.final,
+            "finalized_block": self.finalized,
             "dropped": sum(found.dropped.values()),
             "dropped_by_reason": dict(found.dropped),
             "open": found.open,
             "profit_usd": found.profit_micro_usd / MICRO_USD,
             "gas_usd": found.gas_micro_usd / MICRO_USD,
+            "ways_usd": found.ways_micro_usd / MICRO_USD,
             "twins": found.twins,
             "differences": sum(found.differences.values()),
             "differences_by_kind": dict(found.differences),
@@ -70,7 +83,7 @@ class BotStatus(Answer):
 
     def render(self) -> RenderableType:
         found = self.results
-        parts: list[RenderableType] = [_headline(self), Text(_sums(found))]
+        parts: list[RenderableType] = [_headline(self), Text(_sums(self))]
         if found.unproven:
             parts.insert(1, Text(unproven_line(found.unproven), style="bold yellow"))
         if found.lanes:
@@ -101,7 +114,9 @@ def answer(config_path: Path) -> BotStatus:
     found = read_results(config.journal_file, ledger)
     process = bot_of(config.journal_file)
     rehearses = process is not None and trader_of(rehearsal_ledger(ledger)) == process
-    return BotStatus(found, process, rehearses)
+    state = state_beside(config.paper.general.state_file)
+    finalized = state.metrics.get("finalized_block") if state else None
+    return BotStatus(found, process, rehearses, finalized)
 
 
 def said_of(found: Optimism) -> str:
@@ -141,11 +156,14 @@ def _headline(status: BotStatus) -> Text:
     return Text(f"not armed, {runs}: {found.reason}", style="bold yellow")
 
 
-def _sums(found: LiveResults) -> str:
+def _sums(status: BotStatus) -> str:
+    found = status.results
+    final = f", {status.final} final" if status.final is not None else ""
+    ways = f"; the ways charge {usd(found.ways_micro_usd)} USD" if found.ways_micro_usd else ""
     return (
         f"{found.sent} sent, {found.included} included ({found.filled} filled, {found.reverted}"
-        f" reverted), {found.open} open; net {usd(found.profit_micro_usd)} USD, gas"
-        f" {usd(found.gas_micro_usd)} USD"
+        f" reverted{final}), {found.open} open; net {usd(found.profit_micro_usd)} USD, gas"
+        f" {usd(found.gas_micro_usd)} USD{ways}"
     )
 
 

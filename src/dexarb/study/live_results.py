@@ -17,6 +17,8 @@ from dexarb.core.sending import (
     Paper,
     Rehearsed,
     Signed,
+    Terms,
+    TransactionHash,
     Twin,
     avoided,
     why_not_armed,
@@ -70,6 +72,8 @@ class LiveResults:
     """armed: whether anything new is sent. reason: why not. sent: decisions that were signed.
     dropped: decisions that never were, by reason. differences: of twins, but for NONE. latest: the
     newest of these, the oldest first. unproven: strategies that it trades without a verdict.
+    blocks: in which each included trade stands. ways: what they charge for what landed and what did
+    not, by the newest terms; no part of the profit, which is what the chain paid.
     """
 
     armed: bool
@@ -90,6 +94,8 @@ class LiveResults:
     avoided: Mapping[str, str] = field(default_factory=dict)
     rehearsed: Sequence[Rehearsed] = ()
     unproven: Sequence[str] = ()
+    blocks: Sequence[int] = ()
+    ways_micro_usd: int = 0
 
 
 def read_results(journal: Path, ledger: Path) -> LiveResults:
@@ -156,7 +162,24 @@ def results(
         latest=standing[-LATEST:],
         avoided=avoided(controls),
         rehearsed=rehearsed,
+        blocks=[twin.block.number for twin in standing],
+        ways_micro_usd=_ways(signed, controls, {twin.hash for twin in standing}, settled),
     )
+
+
+def _ways(
+    signed: Sequence[Signed],
+    controls: Sequence[Control],
+    landed: set[TransactionHash],
+    settled: set[DecisionId],
+) -> int:
+    """Of decisions that have come to an end."""
+    terms = [Terms.of(each.subject) for each in controls if each.kind is ControlKind.EXPECT]
+    if not terms:
+        return 0
+    ended = [each.hash in landed for each in signed if each.decision in settled]
+    missed = len(ended) - sum(ended)
+    return sum(ended) * terms[-1].per_landed + missed * terms[-1].per_missed
 
 
 def _lanes(signed: Sequence[Signed], twins: Sequence[Twin]) -> Iterable[LaneResults]:

@@ -34,7 +34,7 @@ GAS_HEADROOM = 1.3
 
 _OWNER = encode(keccak(b"OWNER()")[:4])
 _OPERATORS = encode(keccak(b"operators()")[:4])
-_BALANCE = keccak(b"balanceOf(address)")[:4]
+BALANCE_OF = keccak(b"balanceOf(address)")[:4]
 _ALLOWANCE = keccak(b"allowance(address,address)")[:4]
 _TRANSFER = keccak(b"transfer(address,uint256)")[:4]
 
@@ -80,7 +80,7 @@ class Chain:
 
     async def balances(self, of: Address, tokens: Sequence[Address]) -> dict[Address, int]:
         """Those that are not zero. Raises OutsideError."""
-        return await self._amounts(encode(_BALANCE, of), tokens)
+        return await self._amounts(encode(BALANCE_OF, of), tokens)
 
     async def allowances(
         self, owner: Address, spender: Address, tokens: Sequence[Address]

@@ -15,11 +15,15 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Any, NamedTuple, Protocol
 
+from dexarb.amm.abi import encode
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport.connect import connect
 from dexarb.core.sending import Answer, Offer, Signed
 from dexarb.core.text import in_a_line
 from dexarb.core.token import Address
+from dexarb.ends.executor_contract import NATIVE_COIN
+from dexarb.ends.live.balances import Reading
+from dexarb.ends.live.executor_account import BALANCE_OF
 from dexarb.errors import OutsideError, RpcError
 
 TIMEOUT_S = 5.0
@@ -70,7 +74,8 @@ class Account(NamedTuple):
 
 
 class Sender:
-    """Mutable; runs from `start` to `stop`. `offers` and `accounts` are queues of what came back.
+    """Mutable; runs from `start` to `stop`. `offers`, `accounts` and `readings` are queues of what
+    came back.
 
     clock: seconds since 1970, for people.
     """
@@ -90,6 +95,7 @@ class Sender:
         self._clock = clock
         self.offers: queue.SimpleQueue[Offer] = queue.SimpleQueue()
         self.accounts: queue.SimpleQueue[Account | OutsideError] = queue.SimpleQueue()
+        self.readings: queue.SimpleQueue[Reading] = queue.SimpleQueue()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sender", daemon=True)
         self._rpcs: dict[str, Rpc] = {}
@@ -121,6 +127,11 @@ class Sender:
     def ask(self, lane: Address, question: int) -> None:
         """The answer comes in `accounts`."""
         self._begin(self._ask(lane, question))
+
+    def weigh(self, executor: Address, tokens: Sequence[Address], lanes: Sequence[Address]) -> None:
+        """What the executor holds of tokens and the lanes of the chain's coin, all at the newest
+        block: it comes in `readings`, or nothing does."""
+        self._begin(self._weigh(executor, tokens, lanes))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         begun = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -158,6 +169,31 @@ class Sender:
             self.accounts.put(error)
         else:
             self.accounts.put(Account(lane, question, nonce, pending, balance))
+
+    async def _weigh(
+        self, executor: Address, tokens: Sequence[Address], lanes: Sequence[Address]
+    ) -> None:
+        assert self._reader is not None
+        balance = "0x" + encode(BALANCE_OF, executor).hex()
+        try:
+            header = await self._reader.call("eth_getBlockByNumber", "latest", False)
+            at = {"blockHash": header["hash"]}
+            calls: list[tuple[str, Sequence[Any]]] = [
+                ("eth_call", ({"to": token, "data": balance}, at)) for token in tokens
+            ]
+            calls += [("eth_getBalance", (lane, at)) for lane in lanes]
+            found = await self._reader.batch_as(str, calls, together=True)
+            places = [(executor, token) for token in tokens]
+            places += [(lane, NATIVE_COIN) for lane in lanes]
+            held = {
+                place: int(answer, 16)
+                for place, answer in zip(places, found, strict=True)
+                if not isinstance(answer, RpcError) and answer != "0x"
+            }
+        except (OutsideError, TypeError, KeyError, ValueError) as error:
+            self.accounts.put(OutsideError(f"balances: {error}"))
+        else:
+            self.readings.put(Reading(header["hash"], held))
 
     async def _close(self) -> None:
         for rpc in (*self._rpcs.values(), *([self._reader] if self._reader else [])):
