@@ -266,7 +266,7 @@ class Engine:
         evidence = self.evidence.observe(self.market, update, self.scan.table)
         self._count_chances(update)
         stale = update.backfilled or self._is_stale(update.block)
-        decided = self._decide(stale) if self.deciding else Decided()
+        decided = self._decide(stale, update) if self.deciding else Decided()
         return Step(
             seq=update.seq,
             block=update.block,
@@ -346,7 +346,7 @@ class Engine:
     def _is_stale(self, block: Block) -> bool:
         return block.seen_at is not None and block.seen_at - block.timestamp > self.max_state_age_s
 
-    def _decide(self, stale: bool) -> Decided:
+    def _decide(self, stale: bool, update: BlockUpdate) -> Decided:
         view = View(
             self.market,
             self.valuation,
@@ -357,6 +357,7 @@ class Engine:
             self.chances,
             self.seq,
             self.barred,
+            update,
         )
         decisions: list[Decision] = []
         incidents: list[Incident] = []

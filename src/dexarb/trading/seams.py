@@ -75,6 +75,7 @@ class View:
     the others as columns. episodes: since when they are open. chances: how often such are still
     there in the next block. stale: the block reached us too old to act on. seq: of the history's
     entry that brought the block; barred: what of its routes is known by then not to execute.
+    update: what the history has of the block.
     """
 
     market: Market
@@ -86,6 +87,7 @@ class View:
     chances: Chances = field(default_factory=Chances)
     seq: int = 0
     barred: BarredRoutes = field(default_factory=BarredRoutes)
+    update: BlockUpdate | None = None
 
     def bars(self, cycle: CycleId) -> bool:
         return self.barred.bars(cycle, self.seq, self.market.block.number)

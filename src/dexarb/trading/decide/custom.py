@@ -25,13 +25,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from dexarb.core.block import Block
 from dexarb.core.ledger import COLUMNS, Ledger
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.token import Address, Token
 from dexarb.core.trade import Opportunity, StrategyHash
+from dexarb.trading.models.rivals import rivals
 from dexarb.trading.seams import View
 
 ENTRY_POINTS = "dexarb.strategies"
@@ -50,6 +51,15 @@ class Choice:
     opportunity: Opportunity
     amount_in: int | None = None
     priority_fee: int | None = None
+
+
+class Rival(NamedTuple):
+    """An arbitrage of somebody else in the block that has just ended. pools: those of ours that it
+    moved, in its order. tip: wei per gas above the base fee. contract: what was called."""
+
+    pools: tuple[PoolKey, ...]
+    tip: int
+    contract: Address
 
 
 class MarketView:
@@ -88,6 +98,32 @@ class MarketView:
     def micro_usd(self, token: Address, amount: int) -> int | None:
         """The value of an amount in smallest units, rounded down; None without a price."""
         return self._view.valuation.micro_usd(token, amount)
+
+    @property
+    def native(self) -> Address:
+        """The token that the chain's own coin is worth as much as."""
+        return self._view.market.profile.wrapped_native
+
+    @property
+    def tip_floor(self) -> int:
+        """Wei per gas that a bid for the next block has to have at least, as far as is known."""
+        return self._view.market.profile.tip_floor(self.block.number + 1)
+
+    def rivals(self) -> tuple[Rival, ...]:
+        """Who took what in this block, in its order. None are known where the node gave no
+        receipts."""
+        update = self._view.update
+        if update is None or not update.has_receipts:
+            return ()
+        by_index = {each.index: each for each in update.transactions}
+        found = []
+        for each in rivals(self._view.market, update):
+            paid = by_index.get(each.transaction_index)
+            if paid is not None and each.swaps:
+                pools = tuple(dict.fromkeys(swap.pool.key for swap in each.swaps))
+                tip = paid.effective_gas_price - self.block.base_fee_per_gas
+                found.append(Rival(pools, tip, paid.to or paid.sender))
+        return tuple(found)
 
     def open_since(self, opportunity: Opportunity) -> int:
         """The block at whose end the cycle was first seen open."""
