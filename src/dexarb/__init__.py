@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dexarb.core.token import Address, Token
     from dexarb.core.trade import Opportunity
     from dexarb.errors import DexarbError
-    from dexarb.trading.decide.custom import Books, Choice, MarketView, OwnStrategy
+    from dexarb.trading.decide.custom import Books, Choice, MarketView, OwnStrategy, Rival
 
 __version__ = "0.1.0"
 
@@ -34,6 +34,7 @@ __all__ = [
     "OwnStrategy",
     "Pool",
     "PoolKey",
+    "Rival",
     "SwapResult",
     "Token",
     "UniswapV2Pool",
@@ -53,6 +54,7 @@ _MODULES = {
     "OwnStrategy": "trading.decide.custom",
     "Pool": "core.pool",
     "PoolKey": "core.pool",
+    "Rival": "trading.decide.custom",
     "SwapResult": "core.pool",
     "Token": "core.token",
     "UniswapV2Pool": "amm.uniswap_v2",
