@@ -71,12 +71,14 @@ class Node:
     def __init__(self) -> None:
         self.nonces: dict[str, int] = {}
         self.balance = MUCH
-        self.holds = 10**12
-        """Of every token, the executor."""
-        self.head = "0x100"
-        self.weighed = 0
         self.asked = 0
         self.taken: list[str] = []
+        self.held: dict[str, int] = {}
+        """By account, or token of the executor, at the block that is asked for; MUCH of others."""
+        self.read: list[str] = []
+        """Blocks at which it was asked."""
+        self.unknown: set[str] = set()
+        """Blocks of which it does not know."""
         self.is_there = True
         self.lie: Callable[[Call], Reply] | None = None
         """Instead of what it should say when it is given a transaction; it has taken it."""
@@ -96,14 +98,13 @@ class Node:
         method, params = call["method"], call.get("params", [])
         if method == "eth_getTransactionCount":
             return result(call, hex(self.nonces.get(params[0], 0)))
-        if method == "eth_getBlockByNumber":
-            self.weighed += 1
-            return result(call, {"hash": self.head})
-        if method == "eth_call":
-            return result(call, hex(self.holds))
+        if isinstance(params[-1] if params else None, dict) and "blockHash" in params[-1]:
+            self.read.append(params[-1]["blockHash"])
+            if self.read[-1] in self.unknown:
+                return failure(call, -32000, "header not found")
+            of = params[0]["to"] if method == "eth_call" else params[0]
+            return result(call, hex(self.held.get(of, MUCH)))
         if method == "eth_getBalance":
-            if params[1] != "latest":
-                return result(call, hex(MUCH))
             self.asked += 1
             return result(call, hex(self.balance))
         if method == "eth_sendRawTransaction":
@@ -217,7 +218,6 @@ class EndWorld:
 
     def step(self, update: BlockUpdate, *, is_live: bool = True, witnesses: int = 2) -> Step:
         update = replace(update, witnesses=witnesses)
-        self.node.head = update.block.hash
         self.writer.append(update)
         step = self.session.take(update)
         assert step is not None
@@ -297,14 +297,6 @@ class EndWorld:
             lambda: all(self.end.keeper.balance(lane) == self.node.balance for lane in self.lanes),
             "the answer",
         )
-
-    def weighed(self) -> None:
-        """Until the bot has compared its balances once more."""
-        weighed = self.node.weighed
-        self.waited_s += 60
-        self.until(lambda: self.node.weighed > weighed, "a question for balances")
-        self.end.lanes.doubt(self.lanes[0])
-        self.until(lambda: not self.end.lanes.in_doubt, "what was asked after that")
 
     def offered(self) -> None:
         """Until everything signed has been answered by the node."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from dexarb.apps.balance_watch import BalanceWatch
+from dexarb.apps.balance_keeper import BalanceKeeper
 from dexarb.apps.lane_keeper import LaneKeeper
 from dexarb.apps.live_orders import Orders, Told
 from dexarb.apps.live_twins import Twins
@@ -91,8 +91,8 @@ class LiveEnd:
             cancel_after_blocks=config.cancel_after_blocks,
             timer=timer,
         )
-        self._balances = BalanceWatch(
-            sender, self.orders, config.executor, tuple(self._signers), timer
+        self.balances = BalanceKeeper(
+            config.executor, config.owner, tuple(self._signers), sender, self.orders, timer
         )
         self._watchdog = Watchdog(config.limits, known_fills)
         self._twins = Twins(journal, self.orders)
@@ -118,10 +118,10 @@ class LiveEnd:
         self._send(now, market, session.engine.valuation, decided_at)
         # What follows may wait for the disk: the trades are on their way.
         self._heed(results, market, step)
-        if isinstance(entry, BlockUpdate):
-            self._balances.stepped(entry, market, step.seq + 1)
         self.orders.drop(step.seq + 1)
         self.keeper.mined(market.block)
+        if isinstance(entry, BlockUpdate):
+            self.balances.mined(entry, market)
         if self._told is not None and step.fills:
             self._told.traded(step.fills)
 
@@ -175,7 +175,8 @@ class LiveEnd:
         for intent in intents:
             try:
                 balance = self.keeper.balance(intent.lane)
-                ours = self._signing.sign(intent, market, valuation, balance, decided_at)
+                funds = self.balances.executor_holds(intent.decision.cycle.start_token)
+                ours = self._signing.sign(intent, market, valuation, balance, funds, decided_at)
                 signed.append((intent, ours))
             except NotNow as reason:
                 self.orders.put_off(intent, str(reason))
@@ -199,7 +200,7 @@ class LiveEnd:
         if seq is None:
             return
         self.keeper.look(seq)
-        self._balances.look(session.engine.market, seq)
+        self.balances.look(seq)
         now = self._timer()
         if now - self._looked_at >= ORDERS_S:
             self._looked_at = now

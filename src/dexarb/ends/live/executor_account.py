@@ -34,9 +34,14 @@ GAS_HEADROOM = 1.3
 
 _OWNER = encode(keccak(b"OWNER()")[:4])
 _OPERATORS = encode(keccak(b"operators()")[:4])
-BALANCE_OF = keccak(b"balanceOf(address)")[:4]
+_BALANCE = keccak(b"balanceOf(address)")[:4]
 _ALLOWANCE = keccak(b"allowance(address,address)")[:4]
 _TRANSFER = keccak(b"transfer(address,uint256)")[:4]
+
+
+def balance_data(of: Address) -> bytes:
+    """Asks a token what somebody has of it."""
+    return encode(_BALANCE, of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ class Chain:
 
     async def balances(self, of: Address, tokens: Sequence[Address]) -> dict[Address, int]:
         """Those that are not zero. Raises OutsideError."""
-        return await self._amounts(encode(BALANCE_OF, of), tokens)
+        return await self._amounts(balance_data(of), tokens)
 
     async def allowances(
         self, owner: Address, spender: Address, tokens: Sequence[Address]

@@ -15,16 +15,15 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, wait
 from typing import Any, NamedTuple, Protocol
 
-from dexarb.amm.abi import encode
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport.connect import connect
+from dexarb.core.block import BlockHash
 from dexarb.core.sending import Answer, Offer, Signed
 from dexarb.core.text import in_a_line
 from dexarb.core.token import Address
 from dexarb.ends.executor_contract import NATIVE_COIN
-from dexarb.ends.live.balances import Reading
-from dexarb.ends.live.executor_account import BALANCE_OF
-from dexarb.errors import OutsideError, RpcError
+from dexarb.ends.live.executor_account import balance_data
+from dexarb.errors import OutsideError, Refused, RpcError
 
 TIMEOUT_S = 5.0
 MOST_SAID = 200
@@ -73,8 +72,15 @@ class Account(NamedTuple):
     balance: int
 
 
+class Held(NamedTuple):
+    """At the end of a block: holder and token, and how much in the smallest unit."""
+
+    at: BlockHash
+    amounts: Sequence[tuple[tuple[Address, Address], int]]
+
+
 class Sender:
-    """Mutable; runs from `start` to `stop`. `offers`, `accounts` and `readings` are queues of what
+    """Mutable; runs from `start` to `stop`. `offers`, `accounts` and `holdings` are queues of what
     came back.
 
     clock: seconds since 1970, for people.
@@ -95,7 +101,7 @@ class Sender:
         self._clock = clock
         self.offers: queue.SimpleQueue[Offer] = queue.SimpleQueue()
         self.accounts: queue.SimpleQueue[Account | OutsideError] = queue.SimpleQueue()
-        self.readings: queue.SimpleQueue[Reading] = queue.SimpleQueue()
+        self.holdings: queue.SimpleQueue[Held | OutsideError] = queue.SimpleQueue()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sender", daemon=True)
         self._rpcs: dict[str, Rpc] = {}
@@ -128,10 +134,10 @@ class Sender:
         """The answer comes in `accounts`."""
         self._begin(self._ask(lane, question))
 
-    def weigh(self, executor: Address, tokens: Sequence[Address], lanes: Sequence[Address]) -> None:
-        """What the executor holds of tokens and the lanes of the chain's coin, all at the newest
-        block: it comes in `readings`, or nothing does."""
-        self._begin(self._weigh(executor, tokens, lanes))
+    def read(self, at: BlockHash, holdings: Sequence[tuple[Address, Address]]) -> None:
+        """What holders have of tokens, NATIVE_COIN among them, at the end of that very block. The
+        answer comes in `holdings`."""
+        self._begin(self._read(at, holdings))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         begun = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -170,30 +176,27 @@ class Sender:
         else:
             self.accounts.put(Account(lane, question, nonce, pending, balance))
 
-    async def _weigh(
-        self, executor: Address, tokens: Sequence[Address], lanes: Sequence[Address]
-    ) -> None:
+    async def _read(self, at: BlockHash, holdings: Sequence[tuple[Address, Address]]) -> None:
         assert self._reader is not None
-        balance = "0x" + encode(BALANCE_OF, executor).hex()
+        block = {"blockHash": at}
+        calls: list[tuple[str, tuple[object, ...]]] = [
+            ("eth_getBalance", (holder, block))
+            if token == NATIVE_COIN
+            else ("eth_call", ({"to": token, "data": "0x" + balance_data(holder).hex()}, block))
+            for holder, token in holdings
+        ]
         try:
-            header = await self._reader.call("eth_getBlockByNumber", "latest", False)
-            at = {"blockHash": header["hash"]}
-            calls: list[tuple[str, Sequence[Any]]] = [
-                ("eth_call", ({"to": token, "data": balance}, at)) for token in tokens
-            ]
-            calls += [("eth_getBalance", (lane, at)) for lane in lanes]
-            found = await self._reader.batch_as(str, calls, together=True)
-            places = [(executor, token) for token in tokens]
-            places += [(lane, NATIVE_COIN) for lane in lanes]
-            held = {
-                place: int(answer, 16)
-                for place, answer in zip(places, found, strict=True)
-                if not isinstance(answer, RpcError) and answer != "0x"
-            }
-        except (OutsideError, TypeError, KeyError, ValueError) as error:
-            self.accounts.put(OutsideError(f"balances: {error}"))
+            found = await self._reader.batch_as(str, calls)
+            for each in found:
+                if isinstance(each, RpcError):
+                    raise each
+            amounts = [int(str(each), 16) for each in found]
+        except OutsideError as error:
+            self.holdings.put(error)
+        except ValueError:
+            self.holdings.put(Refused("eth_getBalance", "a balance is no number"))
         else:
-            self.readings.put(Reading(header["hash"], held))
+            self.holdings.put(Held(at, [*zip(holdings, amounts, strict=True)]))
 
     async def _close(self) -> None:
         for rpc in (*self._rpcs.values(), *([self._reader] if self._reader else [])):

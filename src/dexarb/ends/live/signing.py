@@ -48,12 +48,17 @@ class Signing:
         market: Market,
         valuation: Valuation,
         balance: int | None,
+        funds: int | None,
         decided_at: float,
     ) -> SignedRaw:
-        """balance: of the lane in wei, None while nobody knows. Raises NotNow."""
+        """balance: of the lane in wei; funds: what the executor holds of the start token. None
+        while nobody knows. Raises NotNow."""
         decision = intent.decision
         if decision.capital_micro_usd > self._most:
             raise NotNow("it is larger than max_trade_usd")
+        is_own = decision.funding is not Funding.FLASH
+        if is_own and funds is not None and funds < decision.amount_in:
+            raise NotNow("the executor holds less of its start token")
         gas_limit = self._gas.limit(decision.gas_units)
         base_fee, (up, down) = market.block.base_fee_per_gas, RISE
         for _ in range(decision.deadline_block - market.block.number):
@@ -70,7 +75,7 @@ class Signing:
                 decision.amount_in,
                 decision.min_amount_out,
                 decision.deadline_block,
-                flash=decision.funding is Funding.FLASH,
+                flash=not is_own,
             )
         except (PoolError, ValueError) as error:
             raise NotNow(str(error)) from error
