@@ -61,12 +61,18 @@ node_modules/.done: package-lock.json package.json .npmrc
 	@npm install --no-save --loglevel=error
 	@touch $@
 
+tests/hardhat/node_modules/.done: tests/hardhat/package-lock.json tests/hardhat/package.json tests/hardhat/.npmrc
+	@command -v npm >/dev/null || { echo "Node 20 or newer with npm is needed for the second node"; exit 1; }
+	@echo "setup: a second node for the tests"
+	@cd tests/hardhat && npm install --no-save --loglevel=error
+	@touch $@
+
 # pip and npm side by side. (`npm ci` refuses a lock that lacks the packages of other platforms.)
 setup-demo:
 	@$(MAKE) --no-print-directory -j2 .venv/base.done node_modules/.done
 
 setup-test:
-	@$(MAKE) --no-print-directory -j2 .venv/test.done node_modules/.done
+	@$(MAKE) --no-print-directory -j2 .venv/test.done node_modules/.done tests/hardhat/node_modules/.done
 
 # Who signs needs more than who watches.
 .venv/live.done: requirements-live.txt .venv/base.done
@@ -111,6 +117,7 @@ lock: setup-test
 	@$(BIN)/uv pip compile --group mutate --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes -q -o requirements-mutate.txt
 	@$(BIN)/uv pip compile --group study --universal --python-version 3.11 --no-emit-index-url --no-header --generate-hashes -q -o requirements-study.txt
 	@npm install --package-lock-only --silent
+	@cd tests/hardhat && npm install --package-lock-only --silent
 
 clean:
-	rm -rf .venv node_modules .cache build dist *.egg-info src/*.egg-info
+	rm -rf .venv node_modules tests/hardhat/node_modules .cache build dist *.egg-info src/*.egg-info
