@@ -109,7 +109,8 @@ def test_every_dependency_has_a_reason() -> None:
     extras = (*project["optional-dependencies"].values(), *pyproject["dependency-groups"].values())
     wanted = [*project["dependencies"], *(each for extra in extras for each in extra)]
     names = {re.split(r"[\[><=!~; ]", each)[0] for each in wanted}
-    names |= json.loads((ROOT / "package.json").read_text())["dependencies"].keys()
+    for file in ("package.json", "tests/hardhat/package.json"):
+        names |= json.loads((ROOT / file).read_text())["dependencies"].keys()
     text = (ROOT / "docs" / "dependencies.md").read_text()
     cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("|")]
     told = {name.split()[0] for cell in cells for name in cell.split(",") if name.strip()}
