@@ -135,6 +135,14 @@ def assert_keeps_its_secrets(bot: LiveBot, dexarb: Dexarb, called: bytes) -> Non
     assert found_in(bot.run.folder, secrets, apart) == ["key operator.json in planted"]
 
 
+def assert_is_on_the_map(bot: LiveBot, found: LiveResults, dexarb: Dexarb) -> None:
+    """Among the sends that were computed, ours that were real."""
+    live = dexarb("map", "--config", bot.config, "--tip", 30, "--json").json["live"]
+    assert (live["included"], live["hits"]) == (found.included, found.filled)
+    assert live["tip_gwei"] == 600
+    assert live["net_usd"] == pytest.approx(found.profit_micro_usd / 10**6)
+
+
 def assert_screens_know_it(bot: LiveBot, dexarb: Dexarb) -> None:
     """Those of the paper trader take the bot's file, and say that it trades without a verdict."""
     for command in ("status", "fills", "why", "rivals", "winners", "spreads"):
@@ -193,6 +201,7 @@ def test_trades_and_twins_agree(tmp_path: Path, dexarb: Dexarb) -> None:
             assert not found.differences
             assert_taught(bot, found, dexarb)
             assert_screens_know_it(bot, dexarb)
+            assert_is_on_the_map(bot, found, dexarb)
             assert_keeps_its_secrets(bot, dexarb, called)
 
     with mailbox() as box:

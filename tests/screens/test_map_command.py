@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from dexarb.screens.money_map import answer
+from dexarb.screens.when import BlocksAsked
+from dexarb.study.lived import Lived
 from tests.support.command import Dexarb
 from tests.support.recorded import record
 from tests.support.scenes import scene
@@ -80,3 +86,24 @@ def test_people_see_the_ladder(history: Path, dexarb: Dexarb) -> None:
 def test_nothing_to_send(history: Path, dexarb: Dexarb) -> None:
     said = dexarb("map", history, "--to", 101)
     assert "without seeing its trigger: there was nothing to send." in said.words
+
+
+def test_our_own_sends_stand_among_the_others(history: Path) -> None:
+    """In order of tips, and over the days of all blocks, of which a place can be told in six."""
+    asked = BlocksAsked(history, history / "none.toml", None, None, None)
+    found = answer(asked, tips_gwei=[25, 50])
+    assert found.as_json()["live"] is None
+    ours = replace(found, live=Lived(4, 3, 2, 40 * GWEI, 1, 10_000, 700_000))
+    live = ours.as_json()["live"]
+    assert (live["tip_gwei"], live["net_usd"]) == (40, 0.7)
+    assert live["net_usd_a_day"] == pytest.approx(0.6 * 86_400 / SECONDS)
+    console = Console(width=100, record=True, file=StringIO())
+    console.print(ours.render())
+    text = console.export_text()
+    rows = [line.split()[:2] for line in text.splitlines() if line.strip()]
+    places = [next(n for n, row in enumerate(rows) if row[: len(of)] == of)
+              for of in (["25"], ["us", "40"], ["50"])]  # fmt: skip
+    assert places == sorted(places)
+    assert "Our bot in these blocks: 4 sent, 3 included, 2 filled; 40 gwei" in " ".join(
+        text.split()
+    )

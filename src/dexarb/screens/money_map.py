@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from dexarb.config.paths import bot_paths
 from dexarb.core.token import short
 from dexarb.core.units import GWEI, MICRO_USD, usd_or_none
 from dexarb.screens.answer import Answer
@@ -18,10 +19,12 @@ from dexarb.screens.output import counted
 from dexarb.screens.over_blocks import span_json, span_line, span_of, studied
 from dexarb.screens.tables import ago, bar, percent, plain_table, usd
 from dexarb.screens.when import BlocksAsked
+from dexarb.study.lived import Lived, lived
 from dexarb.study.map_study import MapStudy
 from dexarb.study.money_map import LADDER, MoneyMap, RungSums, Sight
 from dexarb.study.walk import Span
 
+Row = tuple[str | Text, ...]
 CURVE = 10
 THOUSAND = 1_000 * MICRO_USD
 TITLES = {
@@ -38,9 +41,12 @@ LEGEND = (
 
 @dataclass(frozen=True, slots=True)
 class Map(Answer):
+    """live: of a bot of ours in the same blocks, None where there is none."""
+
     span: Span
     found: MoneyMap
     names: Names
+    live: Lived | None = None
 
     def as_json(self) -> dict[str, Any]:
         found = self.found
@@ -51,6 +57,7 @@ class Map(Answer):
             "seconds_counted": found.seconds,
             "rivals": "frozen",
             "order": found.order.as_json(),
+            "live": None if self.live is None else self._live_json(self.live),
             **{sight.value: self._sight_json(sight) for sight in Sight},
         }
 
@@ -61,6 +68,23 @@ class Map(Answer):
             "tips": [_rung_json(self.found, tip, sums) for tip, sums in self.found.of(sight)],
         }
 
+    def _live_json(self, live: Lived) -> dict[str, Any]:
+        return {
+            "tip_gwei": None if live.tip is None else live.tip / GWEI,
+            "sends": live.sends,
+            "included": live.included,
+            "hits": live.hits,
+            "place": live.place,
+            "misses_usd": live.missed / MICRO_USD,
+            "net_usd": live.net / MICRO_USD,
+            "net_usd_a_day": usd_or_none(self._a_day(live.net)),
+        }
+
+    def _a_day(self, micro_usd: int) -> int | None:
+        """Of all blocks of the span, also those in which no place can be told by tip."""
+        found = self.found
+        return found.a_day(micro_usd * found.counted // found.blocks) if found.blocks else None
+
     def render(self) -> RenderableType:
         found = self.found
         told = f"; a place by tip can be told in {found.counted:,}, of {ago(found.seconds)}"
@@ -70,13 +94,42 @@ class Map(Answer):
             best = found.best(sight)
             if best is not None:
                 parts.append(Text(f"\n{TITLES[sight]}"))
-                parts.append(_table(found, sight))
+                ours = self._our_row() if sight is Sight.BLOCKS else None
+                parts.append(_table(found, sight, ours))
                 parts.append(Text(_most(best[0], best[1], self.names)))
+        if self.live is not None:
+            parts.append(Text(self._our_sentence(self.live), style="bold"))
         if any(found.best(sight) for sight in Sight):
             parts.append(Text(f"\n{LEGEND}", style="dim"))
         elif not found.counted:
             parts.append(Text(_why_none(found), style="yellow"))
         return Group(*parts)
+
+    def _our_row(self) -> tuple[int, Row] | None:
+        """Where it belongs among the rungs, and its cells."""
+        live = self.live
+        if live is None or live.tip is None:
+            return None
+        a_day = self._a_day(live.net)
+        return live.tip, (
+            f"us {_gwei(live.tip)}",
+            f"{live.place}",
+            f"{live.sends:,}",
+            percent(live.hits / live.sends),
+            _money(self._a_day(live.missed)),
+            Text("-") if a_day is None else Text(_money(a_day), style=_color(a_day)),
+            "",
+            Text("<- the bot"),
+        )
+
+    def _our_sentence(self, live: Lived) -> str:
+        sent = f"Our bot in these blocks: {live.sends} sent, {live.included} included"
+        if live.tip is None:
+            return f"{sent}."
+        return (
+            f"{sent}, {live.hits} filled; {_gwei(live.tip)} gwei in the middle, misses cost"
+            f" {_money(self._a_day(live.missed))}, net {_signed(self._a_day(live.net))} USD a day."
+        )
 
 
 def answer(asked: BlocksAsked, *, tips_gwei: Sequence[float]) -> Map:
@@ -84,7 +137,8 @@ def answer(asked: BlocksAsked, *, tips_gwei: Sequence[float]) -> Map:
     span = span_of(asked)
     tips = sorted({round(each * GWEI) for each in tips_gwei}) or LADDER
     found = studied(span, MapStudy(tips))
-    return Map(span, found, names_at(found.market))
+    bot = bot_paths(asked.config).ledger_file
+    return Map(span, found, names_at(found.market), lived(bot, span.first, span.last))
 
 
 # -- for machines ---------------------------------------------------------------------------------
@@ -161,7 +215,7 @@ def _signed(micro_usd: int | None) -> str:
     return f"{'+' if (micro_usd or 0) > 0 else ''}{_money(micro_usd)}"
 
 
-def _table(found: MoneyMap, sight: Sight) -> RenderableType:
+def _table(found: MoneyMap, sight: Sight, ours: tuple[int, Row] | None) -> RenderableType:
     rows = found.of(sight)
     days = [(found.a_day(sums.net), sums) for _, sums in rows]
     most = max((abs(net or 0) for net, _ in days), default=0)
@@ -170,6 +224,9 @@ def _table(found: MoneyMap, sight: Sight) -> RenderableType:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for (tip, sums), (a_day, _) in zip(rows, days, strict=True):
+        if ours is not None and ours[0] < tip:
+            table.add_row(*ours[1])
+            ours = None
         low, high = found.a_day(sums.low), found.a_day(sums.high)
         table.add_row(
             _gwei(tip),
@@ -181,6 +238,8 @@ def _table(found: MoneyMap, sight: Sight) -> RenderableType:
             "-" if low is None or high is None else f"{_money(low)}..{_money(high)}",
             _curve(a_day or 0, most),
         )
+    if ours is not None:
+        table.add_row(*ours[1])
     return table
 
 
