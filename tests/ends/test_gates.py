@@ -218,3 +218,19 @@ def test_what_disarmed_it_before_somebody_armed_it_does_not_do_so_at_every_start
         assert world.disarmed_by is None
         assert len(world.said.disarmed_by) == 1
         world.assert_replays()
+
+
+def test_who_arms_it_behind_reverts_or_a_canary_has_seen_them(tmp_path: Path) -> None:
+    with end_world(tmp_path, limits={"max_reverts_in_a_row": 1}) as world:
+        world.ready()
+        world.end.limit_to(1)
+        world.step(world.spread())
+        (signed,) = world.journal.signed()
+        world.node.nonces[signed.lane] = 1
+        for reason in ("max_reverts_in_a_row", ""):
+            update = world.including(signed, gain=None) if reason else world.spread(2_500)
+            world.step(update)
+            assert reason in (world.disarmed_by or "")
+            if reason:
+                world.arm()
+        assert world.disarmed_by is None

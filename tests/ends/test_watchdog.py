@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from dexarb.apps.bot import still_counting
 from dexarb.core.block import BlockRef
 from dexarb.core.sending import Difference, Outcome, TransactionHash, Twin
 from dexarb.core.trade import Fill, FillStatus
@@ -58,6 +59,21 @@ def test_yesterday_does_not_count_and_what_is_undone_never_was() -> None:
     assert dog.reached(1, ()) is not None
     dog.take([], [lost])
     assert dog.reached(1, ()) is None
+
+
+def test_a_row_of_reverts_goes_over_midnight_and_restarts_but_not_over_who_armed_it() -> None:
+    reverted = [fill(-1, 1, FillStatus.REVERTED, day=day) for day in (0, 0, 1)]
+    old = [fill(5), *reverted, fill(-1, 1, FillStatus.REVERTED, day=1)]
+    assert still_counting(old) == old
+    assert still_counting([fill(5), fill(5, day=1), *reverted[2:]]) == [
+        fill(5, day=1),
+        *reverted[2:],
+    ]
+    now = SECONDS_PER_DAY + 1
+    dog = Watchdog(Limits(), still_counting(old))
+    assert "4 reverts" in (dog.reached(now, ()) or "")
+    assert dog.reached(now, (), armed_at=now - 10) is None
+    assert dog.spent(now, armed_at=now - 10).reverts == 2
 
 
 def test_what_is_under_way_is_bounded() -> None:

@@ -137,7 +137,9 @@ class LiveEnd:
             _log.error("surprise", transaction=surprise.hash, lane=surprise.lane)
             self.lanes.doubt(surprise.lane)
             self.orders.disarm(f"somebody else sends from {surprise.lane}: {surprise.hash}", seq)
-        reached = self._watchdog.reached(step.block.timestamp, self.executor.open_decisions)
+        reached = self._watchdog.reached(
+            step.block.timestamp, self.executor.open_decisions, self.records.armed_at
+        )
         if reached is not None:
             self.orders.disarm(reached, seq)
         self._count(step)
@@ -147,6 +149,7 @@ class LiveEnd:
             return
         self._left -= sum(bool(fill.gas_used) for fill in step.fills)
         if self._left <= 0:
+            self._left = None  # who arms it again has seen that
             self.orders.disarm("the canary is done", step.seq + 1)
 
     def _why_not(self, entry: Entry, step: Step, *, is_live: bool) -> str | None:

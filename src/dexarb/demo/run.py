@@ -43,6 +43,9 @@ from dexarb.store.locking import WriterLock
 
 HEAD_START_S = 120
 """The chain's clock starts this long ago, so that its deployment ends before the present."""
+STATE_AGE_S, AHEAD_S = 10, 3_600
+"""The chain's blocks are a second apart: made faster than that, they run ahead of the clock, which
+a bot would take for a clock that has jumped."""
 POLL_S = 0.02
 INTERRUPTED = 130
 LOCK = "demo.lock"
@@ -138,7 +141,13 @@ class Demo:
                     self._relay.start()
                     running.callback(self._relay.stop)
                     async with stages.during("deploying and funding the bot's executor"):
-                        bot = await settle_in(driver, rpc, self._folder, self._relay)
+                        bot = await settle_in(
+                            driver,
+                            rpc,
+                            self._folder,
+                            self._relay,
+                            max_state_age_secs=STATE_AGE_S if self._interval_s >= 1 else AHEAD_S,
+                        )
                     name_own(self._folder / "chain.toml", (bot.executor, *bot.operators))
                 programs: dict[str, tuple[Path, tuple[str, ...]]] = {
                     "data-collector": (files.collector, ()),

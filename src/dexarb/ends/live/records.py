@@ -63,6 +63,12 @@ class Records:
             each.subject == decision for each in self._controls if each.kind is ControlKind.DROP
         )
 
+    @property
+    def armed_at(self) -> float:
+        """When somebody armed it last, in UNIX seconds; 0 where nobody has."""
+        found = [each.at for each in self._controls if each.kind is ControlKind.ARM]
+        return found[-1] if found else 0.0
+
     def disarmed_by(self, seq: int) -> str | None:
         """Why nothing may be sent behind that entry; None while it may."""
         return why_not_armed(self._controls, seq)

@@ -42,7 +42,8 @@ class Watchdog:
     """Mutable. `take` fills as they stand and as they are undone, in their order."""
 
     def __init__(self, limits: Limits, known: Iterable[Fill] = ()) -> None:
-        """known: the standing fills of today so far."""
+        """known: the standing fills so far, of today and those before it at which a row of reverts
+        may have begun."""
         self._limits = limits
         self._fills: list[Fill] = list(known)
 
@@ -54,22 +55,25 @@ class Watchdog:
             ]
         self._fills += fills
 
-    def spent(self, timestamp: int) -> Spent:
-        """On the day of this second."""
+    def spent(self, timestamp: int, armed_at: float = 0.0) -> Spent:
+        """On the day of this second. armed_at: whoever armed it last has seen what reverted until
+        then."""
         day = timestamp // SECONDS_PER_DAY
         today = [fill for fill in self._fills if fill.block.timestamp // SECONDS_PER_DAY == day]
         reverts = 0
         for fill in self._fills:
             if fill.status is FillStatus.FILLED:
                 reverts = 0
-            elif fill.status is FillStatus.REVERTED:
+            elif fill.status is FillStatus.REVERTED and fill.block.timestamp > armed_at:
                 reverts += 1
         net = sum(fill.net_micro_usd for fill in today)
         return Spent(day, net, sum(fill.gas_cost_micro_usd for fill in today), reverts)
 
-    def reached(self, timestamp: int, open_decisions: Sequence[Decision]) -> str | None:
+    def reached(
+        self, timestamp: int, open_decisions: Sequence[Decision], armed_at: float = 0.0
+    ) -> str | None:
         """The first limit that is, in words."""
-        limits, spent = self._limits, self.spent(timestamp)
+        limits, spent = self._limits, self.spent(timestamp, armed_at)
         if -spent.net >= limits.daily_loss_micro_usd:
             return f"daily_loss_usd: {_usd(-spent.net)} USD lost today"
         if spent.gas >= limits.daily_gas_micro_usd:
