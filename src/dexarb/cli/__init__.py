@@ -129,22 +129,22 @@ app.callback()(common)
 
 
 def main() -> None:
-    """Entry point `dexarb`."""
+    """`dexarb`; raises SystemExit, as the next three."""
     sys.exit(_run(app))
 
 
 def data_collector() -> None:
-    """Entry point `data-collector`."""
+    """`data-collector`."""
     sys.exit(_run(_program(None, programs.collect)))
 
 
 def paper_trading() -> None:
-    """Entry point `paper-trading`."""
+    """`paper-trading`."""
     sys.exit(_run(_program(None, programs.paper)))
 
 
 def dexarb_bot() -> None:
-    """Entry point `dexarb-bot`."""
+    """`dexarb-bot`."""
     sys.exit(_run(live))
 
 
