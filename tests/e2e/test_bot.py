@@ -15,10 +15,14 @@ from random import Random
 
 import pytest
 from eth_account import Account
+from eth_hash.auto import keccak
 
+from dexarb.amm.abi import encode
 from dexarb.apps import preflight
-from dexarb.core.sending import Difference, TransactionHash
+from dexarb.core.sending import Difference, TransactionHash, why_not_armed
 from dexarb.core.token import Address
+from dexarb.demo.mining import TransactionRequest
+from dexarb.ends.executor_contract import withdraw_data
 from dexarb.ends.live.keys import Call, open_key
 from dexarb.ends.live.live_executor import LiveExecutor
 from dexarb.ends.live.records import Records
@@ -38,6 +42,7 @@ from tests.support.mailbox import mailbox
 
 __all__ = ["dexarb"]
 
+TRANSFER = keccak(b"transfer(address,uint256)")[:4]
 DISARMED = "the bot is disarmed"
 
 LANES = 3
@@ -294,6 +299,32 @@ class Story:
         self.seen["emptied"] += 1
         await self.bot.arm()
 
+    async def gift(self) -> None:
+        """Anybody can send anything: it stops nothing."""
+        await self._from_owner(*self.bot.operators, value=1)
+        tokens = self.bot.run.driver.world.tokens.values()
+        transfer = encode(TRANSFER, self.bot.executor, 1)
+        await self._from_owner(*(each.address for each in tokens), data=transfer)
+        assert why_not_armed(self.bot.controls()) is None
+        self.seen["gift"] += 1
+
+    async def owner_takes(self) -> None:
+        """Some of his money, while the bot runs; what was given to it since is not missed."""
+        token = self.bot.run.driver.world.tokens["USDC"].address
+        await self._from_owner(self.bot.executor, data=withdraw_data(token, 1_500_000))
+        await self.bot.is_disarmed_by("its owner took 1.")
+        self.seen["owner"] += 1
+        await self.bot.arm()
+
+    async def _from_owner(self, *to: Address, data: bytes = b"", value: int = 0) -> None:
+        owner = self.bot.run.driver.world.accounts.deployer
+        mined = await self.bot.mine(
+            [TransactionRequest("owner", owner, each, data, 200_000, 0, value=value) for each in to]
+        )
+        ours = [each for each in mined.requests if each.purpose == "owner"]
+        assert len(ours) == len(to)
+        await self.bot.settled()
+
     async def stranger(self) -> None:
         """Somebody has the operator's key, and uses the nonce that comes next."""
         bot = self.bot
@@ -320,7 +351,10 @@ async def play_with_kills(story: Story, kills: int) -> None:
     bot.run.start("data-collector")
     await bot.run.collected()
     await story.starts()
-    moves = [story.reorganisation, story.lie, story.emptied, story.stranger]
+    moves = [
+        *(story.reorganisation, story.gift, story.lie),
+        *(story.owner_takes, story.emptied, story.stranger),
+    ]
     order = [story.kill, *moves]
     while order or story.seen["kill"] < kills:
         await story.blocks(1, 5)
@@ -369,6 +403,7 @@ def test_whatever_happens_all_that_the_chain_has_is_accounted_for(
             found = read_results(bot.journal, bot.ledger)
             sys.stdout.write(f"seed {seed}: {found.included} trades, {dict(story.seen)}\n")
             what = {"kill", "reorganisation", "taken back", "lie", "emptied", "stranger"}
+            what |= {"gift", "owner"}
             assert {each for each, times in story.seen.items() if times} == what
 
     asyncio.run(play())

@@ -260,10 +260,11 @@ def test_neither_a_node_that_lags_nor_a_dead_branch_is_believed(tmp_path: Path) 
         world.waited_s += 60
         world.step(dead)
         world.until(lambda: dead.block.hash in world.node.read, "a question")
-        world.step(world.chain.mine(parent=before, branch="b"))
         world.node.held[USDC] = MUCH + 3
-        look(world)
-        holds(world, MUCH + 3)
+        waited_s = world.waited_s
+        world.step(world.chain.mine(parent=before, branch="b"))
+        holds(world, MUCH + 3)  # asked again at once
+        assert world.waited_s < waited_s + 10
         assert world.disarmed_by is None
 
 

@@ -59,6 +59,7 @@ class BalanceKeeper:
                 found = self._sender.holdings.get_nowait()
                 if isinstance(found, OutsideError):
                     _log.info("balances", problem=str(found))
+                    self._read_at = -math.inf  # at the next block
                     continue
                 at, amounts = found
                 losses = self._watch.hear(at, {Holding(*key): held for key, held in amounts})

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from dexarb.core.sending import Control, ControlKind, Intent, Terms
+from dexarb.core.sending import Control, ControlKind, Intent, Rest, Terms
 from dexarb.core.trade import Fill
 from dexarb.ends.live.records import Records
 from dexarb.errors import StoreError
@@ -73,6 +73,12 @@ class Orders:
     def avoid(self, subjects: Sequence[str], reason: str, seq: int) -> None:
         """Pools and tokens that no trade passes any more."""
         self._hold([Control(seq, ControlKind.AVOID, reason, each) for each in subjects])
+
+    def rest(self, pool: Rest, reverts: int, seq: int) -> None:
+        """It has reverted so often in a row."""
+        reason = f"{reverts} trades through it in a row reverted: until block {pool.until}"
+        _log.warning("rest", pool=pool.pool, reverts=reverts, until=pool.until)
+        self._hold([Control(seq, ControlKind.REST, reason, pool.subject)])
 
     def _hold(self, controls: Sequence[Control]) -> None:
         """At once, in memory, also where the disk is full: it is for the safe side. The journal has

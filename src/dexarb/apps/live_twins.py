@@ -9,6 +9,7 @@ import structlog
 from dexarb.apps.live_orders import Orders, SayingSo
 from dexarb.core.market import Market
 from dexarb.core.sending import Difference, Paper, Twin
+from dexarb.ends.live.back_off import BackOff
 from dexarb.ends.live.watchdog import ModelErrors
 from dexarb.store.journal import Journal
 
@@ -16,11 +17,12 @@ _log = structlog.get_logger("dexarb-bot")
 
 
 class Twins:
-    """Mutable: remembers what came to something else than its twin."""
+    """Mutable: remembers what came to something else than its twin, and what reverted."""
 
     def __init__(self, journal: Journal, orders: Orders) -> None:
         self._journal, self._orders = journal, orders
         self._errors: ModelErrors | None = None
+        self._back_off = BackOff()
 
     def note(self, twins: Sequence[Twin], papers: Sequence[Paper]) -> None:
         """Into the journal, which may have them."""
@@ -33,7 +35,10 @@ class Twins:
         if self._errors is None:
             known = [each for each in self._journal.twins() if each not in twins]
             self._errors = ModelErrors(market.profile.start_tokens, known)
+            self._back_off = BackOff(known)
         for twin in twins:
+            for rest, reverts in self._back_off.take(twin):
+                self._orders.rest(rest, reverts, seq)
             if twin.difference is not Difference.NONE:
                 self._judge(twin, self._errors, seq)
 

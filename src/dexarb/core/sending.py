@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple, NewType
 
 from dexarb.core.block import BlockRef
+from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, DecisionId, FillStatus
 
@@ -70,14 +71,15 @@ class Offer(NamedTuple):
 
 class ControlKind(StrEnum):
     """ARM and DISARM: whether anything new is sent. DROP: a decision that will never be sent.
-    AVOID and TRUST: pools or tokens that no trade may pass, and may again. EXPECT: what a trade has
-    to be worth, see Terms."""
+    AVOID and TRUST: pools or tokens that no trade may pass, and may again. REST: a pool that none
+    may pass for a while, see Rest. EXPECT: what a trade has to be worth, see Terms."""
 
     ARM = "arm"
     DISARM = "disarm"
     DROP = "drop"
     AVOID = "avoid"
     TRUST = "trust"
+    REST = "rest"
     EXPECT = "expect"
 
 
@@ -114,9 +116,31 @@ class Terms(NamedTuple):
         return cls(*map(int, subject.split()))
 
 
-def avoided(controls: Iterable[Control], seq: int | None = None) -> dict[str, str]:
-    """Pools and tokens that no trade may pass behind that entry, or now, and why."""
+class Rest(NamedTuple):
+    """until: the first block behind which the pool may be traded again. As the subject of a
+    Control: both, with a blank between them."""
+
+    pool: PoolKey
+    until: int
+
+    @property
+    def subject(self) -> str:
+        return f"{self.pool} {self.until}"
+
+    @classmethod
+    def of(cls, subject: str) -> Rest:
+        """Raises ValueError for a subject that says none."""
+        pool, until = subject.split()
+        return cls(PoolKey(pool), int(until))
+
+
+def avoided(
+    controls: Iterable[Control], seq: int | None = None, block: int | None = None
+) -> dict[str, str]:
+    """Pools and tokens that no trade may pass behind that entry and block, or now, and why. Without
+    a block, those that are to rest are among them however long that was ago."""
     found: dict[str, str] = {}
+    resting: dict[str, str] = {}
     for each in controls:
         if seq is not None and each.seq > seq:
             continue
@@ -124,7 +148,12 @@ def avoided(controls: Iterable[Control], seq: int | None = None) -> dict[str, st
             found[each.subject] = each.reason
         elif each.kind is ControlKind.TRUST:
             found.pop(each.subject, None)
-    return found
+            resting.pop(each.subject, None)
+        elif each.kind is ControlKind.REST:
+            rest = Rest.of(each.subject)
+            if block is None or block < rest.until:
+                resting[rest.pool] = each.reason
+    return resting | found
 
 
 def why_not_armed(controls: Iterable[Control], seq: int | None = None) -> str | None:

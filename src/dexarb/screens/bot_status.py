@@ -98,7 +98,7 @@ class BotStatus(Answer):
             for reason, times in [*found.dropped.items()][:SHOWN]
         ]
         if found.avoided:
-            parts.append(Text("Avoided, until dexarb-bot trust:", style="yellow"))
+            parts.append(Text("Avoided, until dexarb-bot trust or that block:", style="yellow"))
             parts += [Text(f" {each}  {why}") for each, why in found.avoided.items()]
         if found.rehearsed:
             refused = sum(each.amount_out is None for each in found.rehearsed)

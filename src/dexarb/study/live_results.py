@@ -111,13 +111,15 @@ def read_results(journal: Path, ledger: Path) -> LiveResults:
     fills: list[Fill] = []
     sent: set[DecisionId] = set()
     unproven: tuple[str, ...] = ()
+    newest: int | None = None
     if ledger.is_file():
         with read_only(ledger) as books:
             fills = [row.fill for row in books.fills() if row.reorged_seq is None]
             sent = {row.decision.id for row in books.decisions()}
             unproven = books.note(UNPROVEN) or ()
+            newest = books.last_block[0] if books.last_block else None
     found = results(signed, controls, twins, papers, fills, sent, rehearsed, len(lost))
-    return replace(found, unproven=unproven)
+    return replace(found, unproven=unproven, avoided=avoided(controls, block=newest))
 
 
 def results(
@@ -160,7 +162,6 @@ def results(
         ),
         optimism=_optimism(standing, papers, fills),
         latest=standing[-LATEST:],
-        avoided=avoided(controls),
         rehearsed=rehearsed,
         blocks=[twin.block.number for twin in standing],
         ways_micro_usd=_ways(signed, controls, {twin.hash for twin in standing}, settled),

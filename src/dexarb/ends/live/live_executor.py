@@ -142,7 +142,7 @@ class LiveExecutor:
         return {pool for sent in self._in_time() for pool in sent.decision.cycle.pools}
 
     def avoids(self, cycle: Cycle) -> bool:
-        return self._records.avoids(cycle, self._seq)
+        return self._records.avoids(cycle, self._seq, self._block)
 
     @property
     def least_expected(self) -> int:

@@ -89,12 +89,13 @@ class Records:
                 found = Terms.of(each.subject)
         return found
 
-    def avoided(self, seq: int) -> dict[str, str]:
-        """Pools and tokens that no trade may pass behind that entry, and why."""
-        return avoided(self._controls, seq)
+    def avoided(self, seq: int, block: int) -> dict[str, str]:
+        """Pools and tokens that no trade may pass behind that entry, which brought that block, and
+        why."""
+        return avoided(self._controls, seq, block)
 
-    def avoids(self, cycle: Cycle, seq: int) -> bool:
-        avoided = self.avoided(seq)
+    def avoids(self, cycle: Cycle, seq: int, block: int) -> bool:
+        avoided = self.avoided(seq, block)
         return bool(avoided) and not avoided.keys().isdisjoint(
             [*cycle.pools, *(hop.token_in for hop in cycle.hops)]
         )
