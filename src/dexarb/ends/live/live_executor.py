@@ -210,13 +210,10 @@ class LiveExecutor:
 
     def _drop(self, block: Block, settled: _Settled) -> list[Fill]:
         """Those that nobody will ever send."""
-        if not self._open:
-            return []
-        gone = self._records.dropped(self._seq)
         return [
             self._close(sent, settled, expired(sent.decision, block))
             for sent in list(self._open.values())
-            if sent.decision.id in gone
+            if self._records.is_dropped(sent.decision.id, self._seq)
         ]
 
     def _close(self, sent: _Sent, settled: _Settled, fill: Fill) -> Fill:

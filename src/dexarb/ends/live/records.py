@@ -29,7 +29,8 @@ class Records:
         self._signed: dict[str, Signed] = {}
         self._at_nonce: dict[tuple[Address, int], Signed] = {}
         self._nonces: dict[DecisionId, set[tuple[Address, int]]] = {}
-        self._controls: list[Control] = []
+        self._controls: list[Control] = []  # but for drops: these are many, and asked one by one
+        self._dropped: dict[str, int] = {}
         for one in signed:
             self.add_signed(one)
         for control in controls:
@@ -43,7 +44,10 @@ class Records:
             nonces.add((signed.lane, signed.nonce))
 
     def add_control(self, control: Control) -> None:
-        self._controls.append(control)
+        if control.kind is ControlKind.DROP:
+            self._dropped.setdefault(control.subject, control.seq)
+        else:
+            self._controls.append(control)
 
     def signed(self, hash_: str) -> Signed | None:
         """By the transaction's hash; None for one that is not ours."""
@@ -59,9 +63,7 @@ class Records:
 
     def knows(self, decision: DecisionId) -> bool:
         """Whether something was signed for it, or nothing ever will be."""
-        return decision in self._nonces or any(
-            each.subject == decision for each in self._controls if each.kind is ControlKind.DROP
-        )
+        return decision in self._nonces or decision in self._dropped
 
     @property
     def armed_at(self) -> float:
@@ -73,13 +75,9 @@ class Records:
         """Why nothing may be sent behind that entry; None while it may."""
         return why_not_armed(self._controls, seq)
 
-    def dropped(self, seq: int) -> frozenset[str]:
-        """The decisions of which it is known behind that entry that nobody will ever send them."""
-        return frozenset(
-            each.subject
-            for each in self._controls
-            if each.kind is ControlKind.DROP and each.seq <= seq
-        )
+    def is_dropped(self, decision: DecisionId, seq: int) -> bool:
+        """Whether it is known behind that entry that nobody will ever send it."""
+        return decision in self._dropped and self._dropped[decision] <= seq
 
     def terms(self, seq: int) -> Terms | None:
         """Those that hold behind that entry; None where nobody has set any."""
