@@ -174,8 +174,8 @@ class Difference(StrEnum):
     """How the chain's result of a trade and that of its twin differ.
 
     GAS: only what it used, beyond what the model allows for. MODEL: status or amounts, which is an
-    error of ours until it is explained. UNKNOWN: nothing follows, as the block was not proven or
-    the history does not tell of all pools.
+    error of ours until it is explained. UNKNOWN: nothing follows, as the block was not proven, the
+    history does not tell of all pools, or the run was too near its gas limit.
     """
 
     NONE = "none"

@@ -20,8 +20,6 @@ from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle
 from dexarb.core.saved import NounReader, NounWriter, SavedDecision
 from dexarb.core.sending import (
-    GAS_TOLERANCE_PPM,
-    Difference,
     Intent,
     Outcome,
     Paper,
@@ -33,6 +31,7 @@ from dexarb.core.sending import (
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, DecisionId, Fill, FillStatus
 from dexarb.core.units import PPM
+from dexarb.ends.live.differences import difference
 from dexarb.ends.live.records import Records
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import Valuation, rounded_up
@@ -276,10 +275,11 @@ class LiveExecutor:
         )  # fmt: skip
         live = _outcome(fill)
         twin = self._twin(sent, fill, prices, settlement)
-        difference = _difference(live, twin, is_proven=bool(update.witnesses))
+        is_proven, hops = bool(update.witnesses), len(decision.cycle.hops)
+        found = difference(live, twin, hops=hops, gas_limit=signed.gas_limit, is_proven=is_proven)
         here = BlockRef(block.number, block.hash)
         self._results.twins.append(
-            Twin(decision, signed.hash, here, transaction.index, live, twin, difference)
+            Twin(decision, signed.hash, here, transaction.index, live, twin, found)
         )
         return fill
 
@@ -384,12 +384,3 @@ def _gain(transaction: Transaction, update: BlockUpdate, token: Address) -> int:
 
 def _outcome(fill: Fill) -> Outcome:
     return Outcome(fill.status, fill.amount_out, fill.gas_used, fill.net_micro_usd)
-
-
-def _difference(live: Outcome, twin: Outcome | None, *, is_proven: bool) -> Difference:
-    if twin is None or not is_proven:
-        return Difference.UNKNOWN
-    if (live.status, live.amount_out) != (twin.status, twin.amount_out):
-        return Difference.MODEL
-    off = abs(live.gas_used - twin.gas_used) * PPM
-    return Difference.GAS if off > GAS_TOLERANCE_PPM * twin.gas_used else Difference.NONE
