@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dexarb.core.block import BlockUpdate
-from dexarb.core.sending import Control, ControlKind, TransactionHash
+from dexarb.core.sending import Control, ControlKind, TransactionHash, avoided
 from dexarb.core.trade import FillStatus
 from dexarb.errors import InputError
 from dexarb.screens.bot_orders import trusted
@@ -163,7 +163,7 @@ def test_what_is_avoided_is_traded_again_once_it_is_trusted(tmp_path: Path) -> N
         world.offered()
         (signed,) = world.journal.signed()
         world.step(world.including(signed, gain=world.gain_of(signed) + 1))
-        assert set(world.end.records.avoided(10**9, 10**9)) == {CHEAP, DEAR}
+        assert set(avoided(world.journal.controls())) == {CHEAP, DEAR}
         world.step(world.spread(2_500))
         assert world.step(world.spread()).decisions == []
         world.step(world.spread(2_500))

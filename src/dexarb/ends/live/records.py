@@ -8,6 +8,7 @@ from dexarb.core.route import Cycle
 from dexarb.core.sending import (
     Control,
     ControlKind,
+    Rest,
     Signed,
     Terms,
     TransactionHash,
@@ -29,8 +30,9 @@ class Records:
         self._signed: dict[str, Signed] = {}
         self._at_nonce: dict[tuple[Address, int], Signed] = {}
         self._nonces: dict[DecisionId, set[tuple[Address, int]]] = {}
-        self._controls: list[Control] = []  # but for drops: these are many, and asked one by one
+        self._controls: list[Control] = []  # of the whole bot; what is about one thing is below
         self._dropped: dict[str, int] = {}
+        self._about: dict[str, list[Control]] = {}
         for one in signed:
             self.add_signed(one)
         for control in controls:
@@ -46,6 +48,10 @@ class Records:
     def add_control(self, control: Control) -> None:
         if control.kind is ControlKind.DROP:
             self._dropped.setdefault(control.subject, control.seq)
+        elif control.kind in (ControlKind.AVOID, ControlKind.TRUST):
+            self._about.setdefault(control.subject, []).append(control)
+        elif control.kind is ControlKind.REST:
+            self._about.setdefault(Rest.of(control.subject).pool, []).append(control)
         else:
             self._controls.append(control)
 
@@ -87,13 +93,8 @@ class Records:
                 found = Terms.of(each.subject)
         return found
 
-    def avoided(self, seq: int, block: int) -> dict[str, str]:
-        """Pools and tokens that no trade may pass behind that entry, which brought that block, and
-        why."""
-        return avoided(self._controls, seq, block)
-
     def avoids(self, cycle: Cycle, seq: int, block: int) -> bool:
-        avoided = self.avoided(seq, block)
-        return bool(avoided) and not avoided.keys().isdisjoint(
-            [*cycle.pools, *(hop.token_in for hop in cycle.hops)]
-        )
+        """Whether no trade may pass one of its pools or tokens behind that entry, which brought
+        that block."""
+        passed = [*cycle.pools, *(hop.token_in for hop in cycle.hops)]
+        return any(avoided(self._about.get(each, ()), seq, block) for each in passed)
