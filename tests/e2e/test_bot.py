@@ -148,6 +148,19 @@ def assert_is_on_the_map(bot: LiveBot, found: LiveResults, dexarb: Dexarb) -> No
     assert live["net_usd"] == pytest.approx(found.profit_micro_usd / 10**6)
 
 
+def assert_is_told_from_others(bot: LiveBot, found: LiveResults, dexarb: Dexarb) -> None:
+    """Among the winners we are named as us, and we are no rivals."""
+    winners = dexarb("winners", "--config", bot.config, "--json").json["winners"]
+    (us,) = (each for each in winners if each["us"])
+    assert (us["target"], us["arbitrages"]) == (bot.executor, found.filled)
+    assert set(us["senders"]) == {each.lane for each in found.lanes if each.filled}
+    told = dexarb("rivals", "--config", bot.config, "--by", "sender", "--json").json
+    assert told["own_takes"] == found.filled
+    assert not {each["sender"] for each in told["rivals"]} & set(bot.operators)
+    lanes = dexarb("live", "status", "--config", bot.config, "--json").json["lanes"]
+    assert [each["copied_of"] for each in lanes] == [each.landed for each in found.lanes]
+
+
 def assert_screens_know_it(bot: LiveBot, dexarb: Dexarb) -> None:
     """Those of the paper trader take the bot's file, and say that it trades without a verdict."""
     for command in ("status", "fills", "why", "rivals", "winners", "spreads"):
@@ -199,6 +212,13 @@ def test_trades_and_twins_agree(tmp_path: Path, dexarb: Dexarb) -> None:
             found = read_results(bot.journal, bot.ledger)
             assert replayed_digest(bot, tmp_path / "again.sqlite") == digest_of(bot.ledger)
             assert (await asyncio.to_thread(preflight.answer, bot.config, time.time)).exit_code == 0
+            another = bot.config.with_name("another.toml")
+            another.write_text(bot.config.read_text().replace(bot.executor, "0x" + "99" * 20))
+            told = await asyncio.to_thread(preflight.answer, another, time.time)
+            another.unlink()
+            assert any(
+                each.subject == "own" and "99 for rivals" in each.found for each in told.findings
+            )
             sys.stdout.write(f"{found.included} trades, no difference\n")
             assert found.included >= 16
             assert all(lane.landed for lane in found.lanes)
@@ -207,6 +227,7 @@ def test_trades_and_twins_agree(tmp_path: Path, dexarb: Dexarb) -> None:
             assert_taught(bot, found, dexarb)
             assert_screens_know_it(bot, dexarb)
             assert_is_on_the_map(bot, found, dexarb)
+            assert_is_told_from_others(bot, found, dexarb)
             assert_keeps_its_secrets(bot, dexarb, called)
 
     with mailbox() as box:

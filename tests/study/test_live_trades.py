@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import pytest
@@ -25,9 +26,10 @@ from dexarb.core.sending import (
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, DecisionId, Fill, FillStatus, StrategyHash
 from dexarb.screens.bot_status import BotStatus, said_of
+from dexarb.screens.console import plain_console
 from dexarb.screens.live_trade_row import decimal
 from dexarb.study.bot_report import quantiles, report
-from dexarb.study.live_results import Optimism, results
+from dexarb.study.live_results import LaneResults, OpenState, OpenTrade, Optimism, results
 from dexarb.study.live_trades import (
     LiveTrade,
     LiveTrades,
@@ -242,3 +244,70 @@ def test_ways_charge_for_what_landed_and_for_what_did_not() -> None:
     assert (status.final, BotStatus(found, None).final) == (1, None)
     assert BotStatus(found, None, finalized=there.block.number - 1).final == 0
     assert status.as_json()["ways_usd"] == 0.000053
+
+
+def test_a_lane_tells_what_became_of_its_transactions() -> None:
+    """Landed, missed, how far from the place that paper told, and what it still waits for."""
+    near, far, other_block, own, lost = (
+        filled(name, 1_000) for name in ("near", "far", "other_block", "own", "lost")
+    )
+    lost = lost._replace(status=FillStatus.EXPIRED, gas_used=0, gas_price=0)
+    names = ("near", "far", "other_block", "own", "lost", "open")
+    signed = [
+        Signed(TransactionHash(f"0x{name}"), US, at, DecisionId(name), 1, 1, 1, 1)
+        for at, name in enumerate(names)
+    ]
+    signed.append(Signed(TransactionHash("0xused_up"), OTHER, 0, None, 1, 1, 1, 0))
+    fills = [near, far, other_block, own]
+    twins = [
+        twin(each, 1_000)._replace(hash=TransactionHash(f"0x{each.decision.id}")) for each in fills
+    ]
+    papers = [
+        paper("near", 1_000)._replace(place=3),
+        paper("far", 1_000)._replace(place=8),
+        paper("other_block", 1_000, number=103),
+        paper("own", 1_000, own_effect=True),
+    ]
+    offers: list[Offer] = []
+
+    def lanes() -> tuple[LaneResults, ...]:
+        return tuple(results(signed, [], twins, papers, [*fills, lost], set(), (), offers).lanes)
+
+    lane, idle = lanes()
+    assert (lane.signed, lane.landed, lane.filled, lane.missed, lane.blocks) == (6, 4, 4, 1, 4)
+    # Paper says place 3 and 8, both stood at 3; another block and our own effect tell nothing.
+    assert (lane.compared, lane.off) == (2, -2.5)
+    assert lane.open == ("0xopen", 5, OpenState.SIGNED)
+    assert idle[1:] == (1, 0, 0, 0, 0, 0, None, None)
+    for answer, state in (
+        (Answer.REFUSED, OpenState.REFUSED),
+        (Answer.UNKNOWN, OpenState.UNKNOWN),
+        (Answer.KNOWN, OpenState.OFFERED),
+        (Answer.REFUSED, OpenState.OFFERED),
+    ):
+        offers.append(Offer(TransactionHash("0xopen"), "way", 0.0, answer))
+        (waiting, _) = lanes()
+        assert waiting.open is not None
+        assert waiting.open.state is state
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_lanes_fit_a_line(width: int) -> None:
+    longest = LaneResults(
+        US, 12_345, 12_345, 12_345, 12_345, 99_999, 100, -199.5,
+        OpenTrade(TransactionHash("0x"), 123_456, OpenState.OFFERED),
+    )  # fmt: skip
+    found = replace(results([], [], [], [], [], set()), lanes=[longest])
+    buffer = io.StringIO()
+    status = BotStatus(found, None, copied={US: (200, 200)})
+    plain_console(file=buffer, width=width).print(status.render())
+    lines = buffer.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    (line,) = (each for each in lines if US[:10] in each)
+    assert line.split()[1:] == [
+        *["12345"] * 4,
+        "8.1",
+        "-199.5",
+        "200/200",
+        "offered",
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
 from dexarb.apps.doctor import say_nothing, silent
@@ -65,6 +65,7 @@ def answer(config_path: Path, now: Callable[[], float]) -> Diagnosis:
     found = _open(collector, findings)
     if found is not None:
         findings += _chain(config, found.market, now())
+        findings += _strange(config, found.market.profile.own)
     with silent():
         findings += asyncio.run(_outside(config, collector, found))
     return Diagnosis(findings)
@@ -135,6 +136,17 @@ def _chain(config: LiveConfig, market: Market, now: float) -> Iterator[Finding]:
     if unproven:
         remedy = "dexarb promote NAME, or start with --unproven"
         yield note("verdict", f"{', '.join(unproven)}: none", remedy)
+
+
+def _strange(config: LiveConfig, own: Container[Address]) -> Iterator[Finding]:
+    """Accounts of ours that the history does not know as such."""
+    try:
+        ours = [config.executor, *(address_in(each.key_file) for each in config.lanes)]
+    except DexarbError:
+        return  # it has been told of the key
+    if strange := [each for each in ours if each not in own]:
+        remedy = "Name them as own in the chain's file, and start data-collector again"
+        yield wrong("own", f"the history takes {', '.join(strange)} for rivals", remedy)
 
 
 # -- outside --------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dexarb.apps.executor_errands import name_own
 from dexarb.chain.rpc import Rpc
 from dexarb.core.token import Address
 from dexarb.demo.artifacts import contract
@@ -77,7 +78,8 @@ async def settle_in(
     lanes: int = 1,
 ) -> DemoBot:
     """Make the bot's keys, deploy its executor and fund it, and write live.toml into a folder that
-    has the settings of a run. Raises RpcError, TransportError, StoreError, MissingTool."""
+    has the settings of a run, whose chain's file names them as ours from then on. Raises RpcError,
+    TransportError, ConfigError, StoreError, MissingTool."""
     password = folder / "keys" / "password"
     keys = tuple(folder / "keys" / name for name in KEY_FILES[:lanes])
     with disk_errors(password, "cannot be written"):
@@ -102,6 +104,7 @@ async def settle_in(
     )
     text = bot_file(executor, owner, relay.url, limits, max_state_age_secs, lanes)
     bot.config.write_text(text + strategy)
+    name_own(folder / "chain.toml", (executor, *operators))
     return bot
 
 

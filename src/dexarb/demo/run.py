@@ -18,7 +18,6 @@ from pathlib import Path
 import structlog
 from rich.console import Console
 
-from dexarb.apps.executor_errands import name_own
 from dexarb.apps.process import Signals
 from dexarb.chain.rpc import Rpc
 from dexarb.config.paper import load_paper
@@ -148,7 +147,6 @@ class Demo:
                             self._relay,
                             max_state_age_secs=STATE_AGE_S if self._interval_s >= 1 else AHEAD_S,
                         )
-                    name_own(self._folder / "chain.toml", (bot.executor, *bot.operators))
                 programs: dict[str, tuple[Path, tuple[str, ...]]] = {
                     "data-collector": (files.collector, ()),
                     "paper-trading": (files.paper, ()),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.text import Text
 from dexarb.config.live import load_live
 from dexarb.config.paths import rehearsal_ledger
 from dexarb.core.sending import Twin
+from dexarb.core.token import Address
 from dexarb.core.units import MICRO_USD
 from dexarb.screens.answer import Answer
 from dexarb.screens.names import state_beside
@@ -20,9 +22,13 @@ from dexarb.screens.tables import plain_table, usd
 from dexarb.screens.unproven import unproven_line
 from dexarb.store.journal import bot_of
 from dexarb.store.ledger_db import trader_of
-from dexarb.study.live_results import LiveResults, Optimism, read_results
+from dexarb.study.live_results import LaneResults, LiveResults, Optimism, read_results
+from dexarb.study.live_trades import LiveTrades, read_trades
 
 SHOWN = 8
+LANE_LENGTH = 10
+NEWEST = 200
+"""Transactions whose blocks are read for what was copied: that takes time."""
 MOST_PERCENT = 1_000
 """Beyond that a percentage tells how little life paid, and nothing of paper."""
 
@@ -30,12 +36,14 @@ MOST_PERCENT = 1_000
 @dataclass(frozen=True, slots=True)
 class BotStatus(Answer):
     """process: of the bot that runs, None where none does. rehearses: it sends nothing. finalized:
-    the newest block that no reorganisation reaches, None where the chain does not say."""
+    the newest block that no reorganisation reaches, None where the chain does not say. copied: by
+    lane, of so many of the newest trades whose block is known; see `study.live_trades`."""
 
     results: LiveResults
     process: int | None
     rehearses: bool = False
     finalized: int | None = None
+    copied: Mapping[Address, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def final(self) -> int | None:
@@ -52,7 +60,7 @@ class BotStatus(Answer):
             "process": self.process,
             "rehearses": self.rehearses,
             "unproven": list(found.unproven),
-            "lanes": [each._asdict() for each in found.lanes],
+            "lanes": [self._lane_json(each) for each in found.lanes],
             "sent": found.sent,
             "included": found.included,
             "filled": found.filled,
@@ -81,13 +89,22 @@ class BotStatus(Answer):
             },
         }
 
+    def _lane_json(self, lane: LaneResults) -> dict[str, Any]:
+        copied, known = self.copied.get(lane.lane, (None, 0))
+        return {
+            **lane._asdict(),
+            "open": lane.open and lane.open._asdict(),
+            "copied": copied,
+            "copied_of": known,
+        }
+
     def render(self) -> RenderableType:
         found = self.results
         parts: list[RenderableType] = [_headline(self), Text(_sums(self))]
         if found.unproven:
             parts.insert(1, Text(unproven_line(found.unproven), style="bold yellow"))
         if found.lanes:
-            parts.append(_lanes(found))
+            parts.append(_lanes(self))
         if found.latest:
             parts.append(_twins(found))
         parts.append(Text(said_of(found.optimism)))
@@ -116,7 +133,8 @@ def answer(config_path: Path) -> BotStatus:
     rehearses = process is not None and trader_of(rehearsal_ledger(ledger)) == process
     state = state_beside(config.paper.general.state_file)
     finalized = state.metrics.get("finalized_block") if state else None
-    return BotStatus(found, process, rehearses, finalized)
+    copied = _copied(read_trades(config.journal_file, ledger, NEWEST))
+    return BotStatus(found, process, rehearses, finalized, copied)
 
 
 def said_of(found: Optimism) -> str:
@@ -167,13 +185,31 @@ def _sums(status: BotStatus) -> str:
     )
 
 
-def _lanes(found: LiveResults) -> RenderableType:
+def _copied(trades: LiveTrades) -> dict[Address, tuple[int, int]]:
+    """By lane: how many, and of how many."""
+    found: dict[Address, tuple[int, int]] = {}
+    for each in trades.trades:
+        if each.place is not None:
+            copied, known = found.get(each.signed.lane, (0, 0))
+            found[each.signed.lane] = copied + each.place.is_copied, known + 1
+    return found
+
+
+def _lanes(status: BotStatus) -> RenderableType:
     table = plain_table(None, "lane")
-    for name in ("signed", "landed", "filled", "blocks"):
+    for name in ("signed", "landed", "filled", "missed", "blocks", "place", "copied"):
         table.add_column(name, justify="right")
-    for lane in found.lanes:
-        blocks = f"{lane.blocks / lane.landed:.1f}" if lane.landed else "-"
-        table.add_row(lane.lane, str(lane.signed), str(lane.landed), str(lane.filled), blocks)
+    table.add_column("open")
+    for lane in status.results.lanes:
+        copied, known = status.copied.get(lane.lane, (0, 0))
+        table.add_row(
+            f"{lane.lane[:LANE_LENGTH]}..",
+            *(str(each) for each in (lane.signed, lane.landed, lane.filled, lane.missed)),
+            f"{lane.blocks / lane.landed:.1f}" if lane.landed else "-",
+            "-" if lane.off is None else f"{lane.off:+g}",
+            f"{copied}/{known}" if known else "-",
+            lane.open.state if lane.open else "-",
+        )
     return table
 
 

@@ -30,7 +30,7 @@ LEGEND = (
 @dataclass(frozen=True, slots=True)
 class Rivals(Answer):
     """opened: cycles that were first seen open at a block's end. without_receipts: blocks of
-    which the node told no transactions."""
+    which the node told no transactions. own: takes of ours, not among the others."""
 
     span: Span
     by: str
@@ -38,6 +38,7 @@ class Rivals(Answer):
     takes: int
     opened: int
     without_receipts: int
+    own: int
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -46,6 +47,7 @@ class Rivals(Answer):
             "blocks_without_receipts": self.without_receipts,
             "cycles_opened": self.opened,
             "takes": self.takes,
+            "own_takes": self.own,
             "by": self.by,
             "rivals": [
                 {
@@ -88,13 +90,20 @@ def answer(asked: BlocksAsked, *, by: str) -> Rivals:
     study = RivalsStudy(who_by(by))
     span = span_of(asked)
     found = studied(span, study)
-    return Rivals(span, by, found.rivals, found.takes, found.opened, found.without_receipts)
+    return Rivals(
+        span, by, found.rivals, found.takes, found.opened, found.without_receipts, found.own
+    )
 
 
 # -- telling --------------------------------------------------------------------------------------
 
 
 def _sentence(found: Rivals) -> str:
+    ours = f" {counted(found.own, 'arbitrage')} of ours stand apart." if found.own else ""
+    return _of_others(found) + ours
+
+
+def _of_others(found: Rivals) -> str:
     if not found.takes:
         if not found.opened:
             return "Nobody took a spread, and none was open at a block's end: nothing to take."

@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 from dexarb.core.sending import (
@@ -14,6 +16,7 @@ from dexarb.core.sending import (
     Control,
     ControlKind,
     Difference,
+    Offer,
     Paper,
     Rehearsed,
     Signed,
@@ -30,18 +33,40 @@ from dexarb.store.ledger_notes import UNPROVEN
 from dexarb.store.ledger_reader import read_only
 
 LATEST = 8
+REFUSALS = (Answer.REFUSED, Answer.NONCE_TOO_LOW, Answer.NO_FUNDS)
+
+
+class OpenState(StrEnum):
+    """How far a transaction has come. OFFERED: a way has taken it. UNKNOWN: no way has answered.
+    REFUSED: none has taken it, and none can have."""
+
+    SIGNED = "signed"
+    OFFERED = "offered"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+
+
+class OpenTrade(NamedTuple):
+    hash: TransactionHash
+    nonce: int
+    state: OpenState
 
 
 class LaneResults(NamedTuple):
-    """An account. signed: transactions, replacements included. landed: in a block. blocks: from
-    the decision's to that in which it landed, in all. copied: the same cycle was taken by somebody
-    else in the same block right before."""
+    """An account. signed: transactions, replacements included. landed: in a block. missed: trades
+    that came to an end in none. blocks: from the decision's to that in which it landed, in all.
+    compared: trades whose place paper has told in the very same block; off: how many places behind
+    it they stood, in the middle. open: its newest trade that has come to no end."""
 
     lane: Address
     signed: int
     landed: int
     filled: int
+    missed: int
     blocks: int
+    compared: int
+    off: float | None
+    open: OpenTrade | None
 
 
 class Optimism(NamedTuple):
@@ -103,11 +128,7 @@ def read_results(journal: Path, ledger: Path) -> LiveResults:
     with JournalReader.open_to_read(journal) as opened:
         signed, controls, rehearsed = opened.signed(), opened.controls(), opened.rehearsals()
         twins, papers = opened.twins(), opened.papers()
-        lost = {
-            each.hash
-            for each in opened.offers()
-            if each.answer in (Answer.REFUSED, Answer.NONCE_TOO_LOW, Answer.NO_FUNDS)
-        }
+        offers = opened.offers()
     fills: list[Fill] = []
     sent: set[DecisionId] = set()
     unproven: tuple[str, ...] = ()
@@ -118,7 +139,7 @@ def read_results(journal: Path, ledger: Path) -> LiveResults:
             sent = {row.decision.id for row in books.decisions()}
             unproven = books.note(UNPROVEN) or ()
             newest = books.last_block[0] if books.last_block else None
-    found = results(signed, controls, twins, papers, fills, sent, rehearsed, len(lost))
+    found = results(signed, controls, twins, papers, fills, sent, rehearsed, offers)
     return replace(found, unproven=unproven, avoided=avoided(controls, block=newest))
 
 
@@ -130,15 +151,15 @@ def results(
     fills: Sequence[Fill],
     sent: set[DecisionId],
     rehearsed: Sequence[Rehearsed] = (),
-    refused: int = 0,
+    offers: Sequence[Offer] = (),
 ) -> LiveResults:
-    """fills: those that stand. sent: all decisions of the ledger. refused: by nodes."""
+    """fills: those that stand. sent: all decisions of the ledger."""
     reason = why_not_armed(controls)
     dropped: Counter[str] = Counter()
     for each in controls:
         if each.kind is ControlKind.DROP:
             dropped[each.reason] += 1
-    if refused:
+    if refused := len({each.hash for each in offers if each.answer in REFUSALS}):
         dropped["a node refused it"] += refused
     settled = {fill.decision.id for fill in fills}
     stand = {(fill.decision.id, fill.block.hash) for fill in fills}
@@ -147,7 +168,7 @@ def results(
     return LiveResults(
         armed=reason is None,
         reason=reason or "",
-        lanes=[*_lanes(signed, standing)],
+        lanes=[*_lanes(signed, standing, papers, settled, offers)],
         sent=len({each.decision for each in signed if each.decision is not None}),
         included=len(standing),
         filled=by_status[FillStatus.FILLED],
@@ -183,18 +204,49 @@ def _ways(
     return sum(ended) * terms[-1].per_landed + missed * terms[-1].per_missed
 
 
-def _lanes(signed: Sequence[Signed], twins: Sequence[Twin]) -> Iterable[LaneResults]:
+def _lanes(
+    signed: Sequence[Signed],
+    twins: Sequence[Twin],
+    papers: Sequence[Paper],
+    settled: set[DecisionId],
+    offers: Sequence[Offer],
+) -> Iterable[LaneResults]:
     landed = {twin.hash: twin for twin in twins}
+    told = {each.decision: each for each in papers if not each.own_effect}
+    answers: dict[TransactionHash, set[Answer]] = {}
+    for offer in offers:
+        answers.setdefault(offer.hash, set()).add(offer.answer)
     for lane in dict.fromkeys(each.lane for each in signed):
         mine = [each for each in signed if each.lane == lane]
         found = [landed[each.hash] for each in mine if each.hash in landed]
+        ended = {each.decision for each in mine if each.decision in settled}
+        waiting = [each for each in mine if each.decision and each.decision not in settled]
+        off = [
+            twin.place - paper.place
+            for twin in found
+            if (paper := told.get(twin.decision.id)) and paper.block == twin.block
+        ]
         yield LaneResults(
             lane,
-            len(mine),
-            len(found),
-            sum(twin.live.status is FillStatus.FILLED for twin in found),
-            sum(twin.block.number - twin.decision.block.number for twin in found),
+            signed=len(mine),
+            landed=len(found),
+            filled=sum(twin.live.status is FillStatus.FILLED for twin in found),
+            missed=len(ended - {twin.decision.id for twin in found}),
+            blocks=sum(twin.block.number - twin.decision.block.number for twin in found),
+            compared=len(off),
+            off=float(median(off)) if off else None,
+            open=_open(waiting[-1], answers) if waiting else None,
         )
+
+
+def _open(signed: Signed, answers: Mapping[TransactionHash, set[Answer]]) -> OpenTrade:
+    said = answers.get(signed.hash, set())
+    state = OpenState.REFUSED if said else OpenState.SIGNED
+    if said & {Answer.TAKEN, Answer.KNOWN}:
+        state = OpenState.OFFERED
+    elif Answer.UNKNOWN in said:
+        state = OpenState.UNKNOWN
+    return OpenTrade(signed.hash, signed.nonce, state)
 
 
 def _optimism(twins: Sequence[Twin], papers: Sequence[Paper], fills: Sequence[Fill]) -> Optimism:

@@ -89,8 +89,9 @@ class LiveTrades:
     problem: str | None
 
 
-def read_trades(journal: Path, ledger: Path) -> LiveTrades:
-    """A bot that has only rehearsed has no ledger yet, and no trades. Raises StoreError."""
+def read_trades(journal: Path, ledger: Path, newest: int = 0) -> LiveTrades:
+    """newest: of so many transactions alone, 0 for all. A bot that has only rehearsed has no ledger
+    yet, and no trades. Raises StoreError."""
     if not ledger.is_file():
         JournalReader.open_to_read(journal).close()
         return LiveTrades([], [], {}, None)
@@ -102,6 +103,8 @@ def read_trades(journal: Path, ledger: Path) -> LiveTrades:
         history = books.history
         strategies = {each.hash: each.name for each in books.strategies()}
     lanes = {each.lane for each in signed}
+    signed = signed[-newest:]
+    asked = {each.decision for each in signed}
     taken = accepted(offers)
     predicted = {each.decision: each for each in papers}
     problem = None
@@ -109,7 +112,9 @@ def read_trades(journal: Path, ledger: Path) -> LiveTrades:
     used_up: list[UsedUp] = []
     try:
         reader = HistoryReader(history)
-        updates = _updates(reader, [row.seq for row in rows.values() if row.fill.gas_used])
+        updates = _updates(
+            reader, [row.seq for of, row in rows.items() if of in asked and row.fill.gas_used]
+        )
         used_up = list(_used_up(reader, signed, intents))
     except StoreError as error:
         problem = f"places and neighbours are not known: {error}"

@@ -24,12 +24,13 @@ Who = Callable[[Transaction], str | None]
 @dataclass(frozen=True, slots=True)
 class RivalsFound:
     """opened: cycles that were first seen open at a block's end. without_receipts: blocks of
-    which the node told no transactions."""
+    which the node told no transactions. own: takes of ours, which are not among the others."""
 
     rivals: tuple[Rival, ...]
     takes: int
     opened: int
     without_receipts: int
+    own: int
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class _Sums:
     failed: Counter[str] = field(default_factory=Counter)
     opened: int = 0
     without_receipts: int = 0
+    own: int = 0
 
     def fold(self, other: _Sums) -> None:
         self.takes += other.takes
@@ -48,6 +50,7 @@ class _Sums:
         self.failed.update(other.failed)
         self.opened += other.opened
         self.without_receipts += other.without_receipts
+        self.own += other.own
 
 
 class RivalsStudy:
@@ -66,7 +69,7 @@ class RivalsStudy:
     def answer(self) -> RivalsFound:
         sums = self._sums.total()
         found = tuple(rivals(sums.takes, sums.sent, sums.failed))
-        return RivalsFound(found, len(sums.takes), sums.opened, sums.without_receipts)
+        return RivalsFound(found, len(sums.takes), sums.opened, sums.without_receipts, sums.own)
 
     def _look(self, moment: Moment) -> _Sums:
         update, who_of = moment.update, self._who_of
@@ -81,6 +84,7 @@ class RivalsStudy:
         own = ours(moment.market, update)
         for each in arbitrages(moment.market):
             if each.transaction_index in own:
+                found.own += 1
                 continue
             transaction_of = transactions.get(each.transaction_index)
             found.takes.append(_take(each, transaction_of, moment, who_of))
