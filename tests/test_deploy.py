@@ -38,7 +38,7 @@ def values(unit: Path) -> dict[str, str]:
 
 
 def test_there_is_a_unit_for_each_program() -> None:
-    assert [unit.stem for unit in UNITS] == ["data-collector", "paper-trading"]
+    assert [unit.stem for unit in UNITS] == ["data-collector", "dexarb-bot", "paper-trading"]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)

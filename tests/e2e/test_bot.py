@@ -185,6 +185,8 @@ def assert_rehearses(bot: LiveBot, dexarb: Dexarb) -> None:
     assert said.code == 0
     assert "rehearsal: nothing of this was sent" in said.err
     assert dexarb("live", "report", "--config", bot.config, "--json").json["sent"] == 0
+    reloaded = dexarb("reload", "--config", bot.config, "--json").json
+    assert (reloaded["ok"], reloaded["asked_by"]) == (True, "SIGHUP")
     assert not bot.ledger.exists()
 
 

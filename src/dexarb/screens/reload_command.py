@@ -13,7 +13,8 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 
-from dexarb.config.paper import load_paper
+from dexarb.config.live import load_traded
+from dexarb.config.paths import rehearsal_ledger
 from dexarb.errors import ConfigError, OutsideError
 from dexarb.screens.answer import Answer
 from dexarb.screens.console import unbroken
@@ -57,12 +58,13 @@ class Reload(Answer):
 def answer(config_path: Path, *, timeout_s: float) -> Reload:
     """Raises ConfigError(s) for a file that is wrong without asking anybody, and OutsideError where
     no trader runs, or where it does not answer."""
-    config = load_paper(config_path)
-    ledger = config.general.ledger_file
+    ledger = load_traded(config_path).general.ledger_file
     pid = trader_of(ledger)
+    if pid is None and (pid := trader_of(rehearsal_ledger(ledger))) is not None:
+        ledger = rehearsal_ledger(ledger)
     if pid is None:
         raise OutsideError(
-            f"no paper-trading runs on {ledger}. Start it with --config {config_path}"
+            f"no paper-trading or dexarb-bot runs on {ledger}. Start it with --config {config_path}"
         )
     with read_only(ledger) as reader:
         theirs = reader.note(TRADER)
