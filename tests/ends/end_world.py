@@ -17,6 +17,7 @@ from eth_account import Account as Key
 from dexarb.apps.live_end import LiveEnd
 from dexarb.config.live import load_live
 from dexarb.core.block import BlockUpdate
+from dexarb.core.pool import Pool
 from dexarb.core.sending import Answer, ControlKind, Signed
 from dexarb.core.token import Address, to_address
 from dexarb.core.trade import Fill
@@ -86,9 +87,9 @@ class Node:
     def reply(self, sent: Any) -> Reply:
         if not self.is_there:
             return Reply(b"", 503)
-        if self.lie is not None and not isinstance(sent, list):
-            if sent["method"] == "eth_sendRawTransaction":
-                self.taken.append(sent["params"][0])
+        is_given = not isinstance(sent, list) and sent["method"] == "eth_sendRawTransaction"
+        if self.lie is not None and is_given:
+            self.taken.append(sent["params"][0])
             return self.lie(sent)
         if isinstance(sent, list):
             return encoded([self._answer(call) for call in sent])
@@ -165,11 +166,11 @@ class EndWorld:
 
     def begin(self) -> None:
         """As a program that starts."""
-        self.journal = Journal.open(self.folder / "journal.sqlite", chain_id=CHAIN_ID)
+        self.journal = Journal.open(self.config.journal_file, chain_id=CHAIN_ID)
         self.ledger = LedgerDb.open(
             self.folder / "ledger.sqlite", chain_id=CHAIN_ID, history=self.history
         )
-        fills = [row.fill for row in self.ledger.fills() if row.reorged_seq is None]
+        fills = [(row.seq, row.fill) for row in self.ledger.fills() if row.reorged_seq is None]
         self.end = LiveEnd(
             self.config,
             self.journal,
@@ -237,11 +238,14 @@ class EndWorld:
         """A block behind which one is decided."""
         return self.chain.mine(weth_pool(CHEAP, price))
 
-    def including(self, signed: Signed, *, gain: int | None, **changes: Any) -> BlockUpdate:
-        """The next block, with a transaction of ours. gain: of the start token; None: reverted."""
-        update = self.chain.mine(**changes)
+    def including(
+        self, signed: Signed, *pools: Pool, gain: int | None, **changes: Any
+    ) -> BlockUpdate:
+        """The next block, with a transaction of ours behind what brings pools to their states.
+        gain: of the start token; None: reverted."""
+        update = self.chain.mine(*pools, **changes)
         ours = transaction(
-            0, hash=signed.hash, sender=signed.lane, to=EXECUTOR, gas_used=145_000,
+            len(pools), hash=signed.hash, sender=signed.lane, to=EXECUTOR, gas_used=145_000,
             succeeded=gain is not None,
         )  # fmt: skip
         swaps: tuple[SwapCount, ...] = ()
@@ -254,8 +258,10 @@ class EndWorld:
             ]
             change = Change(decision.cycle.start_token, str(gain))
             swaps = tuple(SwapCount(to_address(pool), "v2", 1) for pool in decision.cycle.pools)
-            flows = (Flow(0, tuple(range(len(swaps))), True, (), (change,)),)
-        return replace(update, transactions=(ours,), traffic=Traffic(swaps, flows))
+            flows = (Flow(len(pools), tuple(range(len(swaps))), True, (), (change,)),)
+        return replace(
+            update, transactions=(*update.transactions, ours), traffic=Traffic(swaps, flows)
+        )
 
     def gain_of(self, signed: Signed) -> int:
         (gain,) = [

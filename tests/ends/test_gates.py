@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from dexarb.core.block import BlockUpdate
-from dexarb.core.sending import Control, ControlKind, TransactionHash, avoided
+from dexarb.core.sending import Control, ControlKind, Signed, TransactionHash, avoided
 from dexarb.core.trade import FillStatus
+from dexarb.core.units import MICRO_USD
 from dexarb.errors import InputError
-from dexarb.screens.bot_orders import trusted
+from dexarb.screens.bot_orders import armed, trusted
 from dexarb.store.journal import Journal, JournalReader
 from tests.ends.end_world import EndWorld, end_world
 from tests.store.disks import no_room
-from tests.support.worlds.small_chain import CHAIN_ID, CHEAP, DEAR, WETH
+from tests.support.worlds.small_chain import CHEAP, DEAR, WETH
 
 
 def test_what_is_decided_is_signed_written_and_sent(tmp_path: Path) -> None:
@@ -190,12 +193,12 @@ def test_people_are_told_of_each_disarming_and_that_it_is_over(tmp_path: Path) -
 def test_an_order_to_trust_names_what_is_avoided(tmp_path: Path) -> None:
     with end_world(tmp_path) as world:
         path = world.config.path
-        with Journal.open(world.config.journal_file, chain_id=CHAIN_ID) as journal:
-            with pytest.raises(InputError, match="nothing is avoided"):
-                trusted(path, WETH, "a test")
-            journal.add_controls([Control(1, ControlKind.AVOID, "it lied", WETH)])
-            with pytest.raises(InputError, match=f'not avoided. Did you mean "{WETH}"'):
-                trusted(path, WETH[:-1], "a test")
+        with pytest.raises(InputError, match="nothing is avoided"):
+            trusted(path, WETH, "a test")
+        world.journal.add_controls([Control(1, ControlKind.AVOID, "it lied", WETH)])
+        with pytest.raises(InputError, match=f'not avoided. Did you mean "{WETH}"'):
+            trusted(path, WETH[:-1], "a test")
+        world.journal.close()
         assert trusted(path, WETH, "a test").exit_code == 0
         with JournalReader.open_to_read(world.config.journal_file) as reader:
             assert [each.subject for each in reader.orders()] == [WETH]
@@ -234,3 +237,126 @@ def test_who_arms_it_behind_reverts_or_a_canary_has_seen_them(tmp_path: Path) ->
             if reason:
                 world.arm()
         assert world.disarmed_by is None
+
+
+SHOWN: dict[str, tuple[dict[str, object], Callable[[EndWorld, Signed], BlockUpdate], str]] = {
+    "reverts": (
+        {"max_reverts_in_a_row": 1},
+        lambda world, ours: world.including(ours, gain=None),
+        "disarmed: max_reverts_in_a_row: 1 reverts",
+    ),
+    "gas": (
+        {"daily_gas_usd": 0.000001},
+        lambda world, ours: world.including(ours, gain=world.gain_of(ours)),
+        "disarmed: daily_gas_usd",
+    ),
+    "loss": (
+        {"daily_loss_usd": 0.000001},
+        lambda world, ours: world.including(ours, gain=None),
+        "disarmed: daily_loss_usd",
+    ),
+    "canary": (
+        {},
+        lambda world, ours: world.including(ours, gain=world.gain_of(ours)),
+        "disarmed: the canary is done",
+    ),
+    "model error": (
+        {},
+        lambda world, ours: world.including(ours, gain=world.gain_of(ours) + 1),
+        "one of its pools or tokens is avoided",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_what_a_block_shows_holds_for_what_is_decided_behind_it(tmp_path: Path, name: str) -> None:
+    limits, block, reason = SHOWN[name]
+    with end_world(tmp_path, limits=limits) as world:
+        world.ready()
+        world.end.limit_to(1 if name == "canary" else None)
+        world.use_another_strategy()
+        world.step(world.spread())
+        world.offered()
+        (signed,) = world.journal.signed()
+        step = world.step(block(world, signed))
+        assert len(step.decisions) == 1
+        (said,) = world.drops
+        assert reason in said
+        assert [each.hash for each in world.journal.signed()] == [signed.hash]
+        assert len(world.node.taken) == 1
+        world.assert_replays()
+
+
+@pytest.mark.parametrize("more", [0, -1])
+@pytest.mark.parametrize("limit", ["max_open_usd", "max_trade_usd"])
+def test_a_trade_of_the_largest_size_is_sent_and_not_a_micro_usd_more(
+    tmp_path: Path, limit: str, more: int
+) -> None:
+    before, then = tmp_path / "before", tmp_path / "then"
+    before.mkdir()
+    then.mkdir()
+    with end_world(before) as world:
+        world.ready()
+        (decision,) = world.step(world.spread()).decisions
+    most = Decimal(decision.capital_micro_usd + more) / MICRO_USD
+    with end_world(then, limits={limit: float(most)}) as world:
+        world.ready()
+        world.step(world.spread())
+        assert [limit in each for each in world.drops] == ([True] if more else [])
+        assert len(world.journal.signed()) == 1 + more
+        assert (limit in (world.disarmed_by or "")) == (limit == "max_open_usd" and more == -1)
+
+
+def test_a_block_of_the_oldest_age_and_the_lowest_balance_are_enough(tmp_path: Path) -> None:
+    with end_world(tmp_path, limits={"min_native": 1}) as world:
+        world.node.balance = 10**18
+        world.ready()
+        world.late_s = 4.0
+        world.step(world.spread())
+        assert len(world.journal.signed()) == 1
+        world.node.balance -= 1
+        world.ask()
+        assert "min_native" in (world.disarmed_by or "")
+
+
+def test_who_arms_it_while_the_reason_holds_is_told_so_at_once(tmp_path: Path) -> None:
+    """Also behind a restart; and it is armed once the reason is gone."""
+    with end_world(tmp_path, limits={"daily_gas_usd": 0.000001, "min_native": 5}) as world:
+        world.ready()
+        world.node.balance = 10**18
+        world.ask()
+        world.arm()
+        assert "min_native" in (world.disarmed_by or "")
+        world.node.balance = 5 * 10**18
+        world.arm()  # its account is asked again before that
+        assert world.disarmed_by is None
+        world.step(world.spread())
+        world.offered()
+        (signed,) = world.journal.signed()
+        world.step(world.including(signed, gain=world.gain_of(signed)))
+        world.node.nonces[signed.lane] = 1
+        for _ in range(2):
+            world.arm()
+            assert "daily_gas_usd" in (world.disarmed_by or "")
+            world.end_it()
+            world.begin()
+        assert [each.partition(":")[0] for each in world.said.disarmed_by] == [
+            *["min_native"] * 2,
+            *["daily_gas_usd"] * 3,
+        ]
+        world.step(world.spread(2_500))
+        assert world.step(world.spread()).decisions == []
+        world.assert_replays()
+
+
+def test_an_order_to_arm_says_whether_it_is(tmp_path: Path) -> None:
+    with end_world(tmp_path, limits={"min_native": 5}) as world, ThreadPoolExecutor(1) as pool:
+        path = world.config.path
+        world.ready()
+        for balance, exit_code in ((10**18, 1), (5 * 10**18, 0)):
+            world.node.balance = balance
+            world.ask()
+            answer = pool.submit(armed, path, "a test")
+            world.until(answer.done, "the order to arm")
+            assert answer.result().exit_code == exit_code
+            assert ("min_native" in str(answer.result().render())) == bool(exit_code)

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from dexarb.apps.bot import still_counting
 from dexarb.core.block import BlockRef
 from dexarb.core.sending import Difference, Outcome, TransactionHash, Twin
 from dexarb.core.trade import Fill, FillStatus
 from dexarb.core.units import SECONDS_PER_DAY
-from dexarb.ends.live.watchdog import ModelErrors, Watchdog
+from dexarb.ends.live.watchdog import ModelErrors, Spent, Watchdog
 from tests.ends.live_world import LiveWorld
 from tests.support.worlds.small_chain import CHEAP, DEAR, USDC, WETH
 
@@ -46,7 +45,7 @@ def fill(net: int, gas: int = 0, status: FillStatus = FillStatus.FILLED, day: in
 )
 def test_limits_of_a_day(fills: list[Fill], reached: str | None) -> None:
     dog = Watchdog(Limits())
-    dog.take(fills)
+    dog.take(1, fills)
     found = dog.reached(1, ())
     assert (found and found.partition(":")[0]) == reached
 
@@ -54,26 +53,23 @@ def test_limits_of_a_day(fills: list[Fill], reached: str | None) -> None:
 def test_yesterday_does_not_count_and_what_is_undone_never_was() -> None:
     dog = Watchdog(Limits())
     lost = fill(-5_000)
-    dog.take([lost])
+    dog.take(1, [lost])
     assert dog.reached(SECONDS_PER_DAY + 1, ()) is None
     assert dog.reached(1, ()) is not None
-    dog.take([], [lost])
+    dog.take(2, [], [lost])
     assert dog.reached(1, ()) is None
 
 
 def test_a_row_of_reverts_goes_over_midnight_and_restarts_but_not_over_who_armed_it() -> None:
-    reverted = [fill(-1, 1, FillStatus.REVERTED, day=day) for day in (0, 0, 1)]
-    old = [fill(5), *reverted, fill(-1, 1, FillStatus.REVERTED, day=1)]
-    assert still_counting(old) == old
-    assert still_counting([fill(5), fill(5, day=1), *reverted[2:]]) == [
-        fill(5, day=1),
-        *reverted[2:],
-    ]
+    reverted = [fill(-1, 1, FillStatus.REVERTED, day=day) for day in (0, 0, 1, 1)]
+    known = list(enumerate([fill(5), *reverted[:3]], start=10))
+    dog = Watchdog(Limits(), known)
+    dog.take(14, reverted[3:])
     now = SECONDS_PER_DAY + 1
-    dog = Watchdog(Limits(), still_counting(old))
+    assert dog.spent(now) == Spent(1, net=-2, gas=2, reverts=4)
     assert "4 reverts" in (dog.reached(now, ()) or "")
-    assert dog.reached(now, (), armed_at=now - 10) is None
-    assert dog.spent(now, armed_at=now - 10).reverts == 2
+    assert dog.reached(now, (), armed_from=13) is None
+    assert dog.spent(now, armed_from=13) == Spent(1, net=-2, gas=2, reverts=2)
 
 
 def test_what_is_under_way_is_bounded() -> None:

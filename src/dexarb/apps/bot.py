@@ -27,8 +27,6 @@ from dexarb.config.live import MAY_TRADE, Lane, LiveConfig, load_live
 from dexarb.config.paper import PaperConfig
 from dexarb.config.paths import rehearsal_ledger
 from dexarb.core.sending import Control, ControlKind
-from dexarb.core.trade import Fill, FillStatus
-from dexarb.core.units import SECONDS_PER_DAY
 from dexarb.ends.live.keys import Password, Signer, address_in, open_key
 from dexarb.ends.live.sender import Sender
 from dexarb.errors import InputError, Locked, StoreError
@@ -188,11 +186,9 @@ def _live(
     sender = Sender(config.ways, collector.endpoints)
     sender.start()
     try:
-        fills = [row.fill for row in ledger.fills() if row.reorged_seq is None]
-        told = BotAlerts(alerts, has_traded=any(fill.gas_used for fill in fills))
-        end = LiveEnd(
-            config, journal, signers, sender, REALITY, known_fills=still_counting(fills), told=told
-        )
+        fills = [(row.seq, row.fill) for row in ledger.fills() if row.reorged_seq is None]
+        told = BotAlerts(alerts, has_traded=any(fill.gas_used for _, fill in fills))
+        end = LiveEnd(config, journal, signers, sender, REALITY, known_fills=fills, told=told)
         end.limit_to(asked.canary)
         end.orders.set_terms(config.terms, max(ledger.seq, 0) + 1)
         if all(each.kind is ControlKind.EXPECT for each in journal.controls()):
@@ -203,20 +199,6 @@ def _live(
         yield end
     finally:
         sender.stop()
-
-
-def still_counting(fills: Sequence[Fill]) -> list[Fill]:
-    """Towards a limit: those of the newest day, and all since the last that did not revert."""
-    if not fills:
-        return []
-    day = fills[-1].block.timestamp // SECONDS_PER_DAY
-    filled = [at for at, each in enumerate(fills) if each.status is FillStatus.FILLED]
-    row = filled[-1] if filled else 0
-    return [
-        fill
-        for at, fill in enumerate(fills)
-        if at >= row or fill.block.timestamp // SECONDS_PER_DAY == day
-    ]
 
 
 @contextmanager

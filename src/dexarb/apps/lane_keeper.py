@@ -66,6 +66,14 @@ class LaneKeeper:
         """In wei, as the chain said last; None while nobody knows."""
         return self._balances.get(lane)
 
+    @property
+    def too_little(self) -> str | None:
+        """In words, where an account has less than the limit; it is asked again all the time."""
+        for lane, balance in self._balances.items():
+            if balance < self._min_native:
+                return f"min_native: {lane} has less than that for gas"
+        return None
+
     def look(self, seq: int) -> None:
         """At what has come back since, and ask again where it is time."""
         self._take_offers(seq)
@@ -78,7 +86,8 @@ class LaneKeeper:
         for lane, asked_at in self._asked_at.items():
             if lane not in in_doubt:
                 self._doubted_behind.pop(lane, None)
-                pause_s = BALANCES_S
+                is_poor = self._balances.get(lane, self._min_native) < self._min_native
+                pause_s = ASK_S if is_poor else BALANCES_S
             else:
                 is_new = lane not in self._doubted_behind
                 self._doubted_behind.setdefault(lane, self._questions)
@@ -118,8 +127,8 @@ class LaneKeeper:
 
     def _take_account(self, found: Account, seq: int) -> None:
         self._balances[found.lane] = found.balance
-        if found.balance < self._min_native:
-            self._orders.disarm(f"min_native: {found.lane} has less than that for gas", seq)
+        if self.too_little is not None:
+            self._orders.disarm(self.too_little, seq)
         if found.lane in self._lanes.in_doubt and (
             found.question <= self._doubted_behind.get(found.lane, self._questions)
         ):

@@ -17,7 +17,7 @@ from dexarb.apps.lane_keeper import LaneKeeper
 from dexarb.apps.live_orders import Orders, Told
 from dexarb.apps.live_twins import Twins
 from dexarb.config.live import LiveConfig
-from dexarb.core.block import BlockRef, BlockUpdate
+from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.market import Entry, Market
 from dexarb.core.sending import Intent
 from dexarb.core.token import Address
@@ -52,13 +52,13 @@ class LiveEnd:
         sender: Sender,
         reality: Reality,
         *,
-        known_fills: Sequence[Fill] = (),
+        known_fills: Sequence[tuple[int, Fill]] = (),
         told: Told | None = None,
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        """known_fills: of today, as the ledger has them. The sender has been started. clock: tells
-        how old blocks are; timer: how long to wait, which no jump of the clock changes."""
+        """known_fills: as Watchdog's. The sender has been started. clock: tells how old blocks are;
+        timer: how long to wait, which no jump of the clock changes."""
         self._config = config
         self._journal = journal
         self._signers: Mapping[Address, Signer] = {each.address: each for each in signers}
@@ -108,16 +108,19 @@ class LiveEnd:
         decided_at = self._clock()
         market, results = session.engine.market, self.executor.take_results()
         self.lanes.follow(self.executor.nonces)
-        self._watchdog.take(step.fills, step.undone)
-        intents = [each for each in results.intents if not self.records.knows(each.decision.id)]
-        wrong = self._why_not(entry, step, is_live=is_live)
-        now = [each for each in intents if each.seq == step.seq and wrong is None]
-        for each in intents:
-            if each not in now:
-                self.orders.put_off(each, wrong or "it was decided before the bot was started")
+        self._watchdog.take(step.seq, step.fills, step.undone)
+        self._heed(results, market, step)
+        now: list[Intent] = []
+        for each in results.intents:
+            if not self.records.knows(each.decision.id):
+                wrong = self._why_not(each, entry, step, is_live=is_live)
+                if wrong is None:
+                    now.append(each)
+                else:
+                    self.orders.put_off(each, wrong)
         self._send(now, market, session.engine.valuation, decided_at)
         # What follows may wait for the disk: the trades are on their way.
-        self._heed(results, market, step)
+        self._twins.note(results.twins, results.papers)
         self.orders.drop(step.seq + 1)
         self.keeper.mined(market.block)
         if isinstance(entry, BlockUpdate):
@@ -126,10 +129,10 @@ class LiveEnd:
             self._told.traded(step.fills)
 
     def _heed(self, results: Results, market: Market, step: Step) -> None:
-        """What has come out may disarm it. On the way to a state everything comes out once more:
-        that was judged when it was new, and somebody may have armed the bot since."""
+        """What has come out may disarm it, before anything decided behind it is sent. On the way to
+        a state everything comes out once more: that was judged when it was new, and somebody may
+        have armed the bot since."""
         seq, here = step.seq + 1, BlockRef(step.block.number, step.block.hash)
-        self._twins.note(results.twins, results.papers)
         self._twins.judge([each for each in results.twins if each.block == here], market, seq)
         for surprise in results.surprises:
             if surprise.block != here:
@@ -137,12 +140,13 @@ class LiveEnd:
             _log.error("surprise", transaction=surprise.hash, lane=surprise.lane)
             self.lanes.doubt(surprise.lane)
             self.orders.disarm(f"somebody else sends from {surprise.lane}: {surprise.hash}", seq)
-        reached = self._watchdog.reached(
-            step.block.timestamp, self.executor.open_decisions, self.records.armed_at
-        )
+        reached = self._reached(step.block.timestamp, self.records.armed_from)
         if reached is not None:
             self.orders.disarm(reached, seq)
         self._count(step)
+
+    def _reached(self, timestamp: int, armed_from: int) -> str | None:
+        return self._watchdog.reached(timestamp, self.executor.open_decisions, armed_from)
 
     def _count(self, step: Step) -> None:
         if self._left is None:
@@ -152,7 +156,19 @@ class LiveEnd:
             self._left = None  # who arms it again has seen that
             self.orders.disarm("the canary is done", step.seq + 1)
 
-    def _why_not(self, entry: Entry, step: Step, *, is_live: bool) -> str | None:
+    def _why_not(self, intent: Intent, entry: Entry, step: Step, *, is_live: bool) -> str | None:
+        """Why it may not be sent; None where it may."""
+        seq = step.seq + 1
+        if intent.seq != step.seq:
+            return "it was decided before the bot was started"
+        disarmed_by = self.records.disarmed_by(seq)
+        if disarmed_by is not None:
+            return f"disarmed: {disarmed_by}"
+        if self.records.avoids(intent.decision.cycle, seq, step.block.number):
+            return "one of its pools or tokens is avoided"
+        return self._why_not_behind(entry, step, is_live=is_live)
+
+    def _why_not_behind(self, entry: Entry, step: Step, *, is_live: bool) -> str | None:
         """Why nothing decided behind this entry may be sent; None where it may."""
         if not is_live or not isinstance(entry, BlockUpdate):
             return "its block was there before the bot was started"
@@ -198,6 +214,11 @@ class LiveEnd:
         for intent, (one, _) in signed:
             _log.info("sent", decision=intent.decision.id, lane=one.lane, nonce=one.nonce)
 
+    def _why_not_armed(self, block: Block, seq: int) -> str | None:
+        """Why it may not send though somebody arms it from entry seq on: what holds still. Of
+        reverts, a canary and strange transactions, whoever arms it has seen them."""
+        return self._reached(block.timestamp, seq) or self.keeper.too_little
+
     def idle(self, session: Session) -> None:
         seq = session.next_seq
         if seq is None:
@@ -207,4 +228,5 @@ class LiveEnd:
         now = self._timer()
         if now - self._looked_at >= ORDERS_S:
             self._looked_at = now
-            self.orders.carry_out(seq)
+            block = session.engine.market.block
+            self.orders.carry_out(seq, now, lambda: self._why_not_armed(block, seq))

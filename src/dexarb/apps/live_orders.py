@@ -18,6 +18,9 @@ from dexarb.ends.live.records import Records
 from dexarb.errors import StoreError
 from dexarb.store.journal import Journal
 
+ARM_PATIENCE_S = 2.0
+"""An account is asked every second, so who has filled it up and arms the bot is not refused."""
+
 _log = structlog.get_logger("dexarb-bot")
 
 
@@ -47,6 +50,7 @@ class Orders:
         self._journal, self._records, self._told, self._clock = journal, records, told, clock
         self._put_off: list[tuple[Intent, str]] = []
         self._unwritten: list[Control] = []
+        self._arming_since: float | None = None
 
     def set_terms(self, terms: Terms, seq: int) -> None:
         """Where they hold already, nothing is written. Raises StoreError."""
@@ -113,8 +117,10 @@ class Orders:
                 _log.info("not sent", decision=control.subject, reason=control.reason)
             self._put_off.clear()
 
-    def carry_out(self, seq: int) -> None:
-        """What other processes have ordered since."""
+    def carry_out(self, seq: int, now: float, why_not: Callable[[], str | None]) -> None:
+        """What other processes have ordered since. now: seconds of a timer. why_not: what disarms
+        it at once where somebody arms it. Both are in the journal together, so whoever gave the
+        order reads it there; it may be known no more soon, so an order to arm waits a little."""
         with SayingSo():
             self._write()
             orders = self._journal.orders()
@@ -123,6 +129,16 @@ class Orders:
             controls = [
                 Control(seq, each.kind, each.reason, each.subject, each.at) for each in orders
             ]
+            kinds = {each.kind for each in orders}
+            arms = ControlKind.ARM in kinds and ControlKind.DISARM not in kinds
+            reason = why_not() if arms else None
+            if reason is not None:
+                if self._arming_since is None:
+                    self._arming_since = now
+                if now - self._arming_since < ARM_PATIENCE_S:
+                    return
+                controls.append(Control(seq, ControlKind.DISARM, reason, at=self._clock()))
+            self._arming_since = None
             self._journal.add_controls(controls, orders)
             for control in controls:
                 self._records.add_control(control)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from dexarb.config.live import load_live
 from dexarb.config.toml_file import did_you_mean
-from dexarb.core.sending import ControlKind, avoided
+from dexarb.core.sending import ControlKind, avoided, why_not_armed
 from dexarb.core.text import in_a_line
 from dexarb.core.token import Address
 from dexarb.errors import InputError
@@ -29,16 +29,27 @@ POLL_S = 0.02
 
 
 class Ordered(Answer):
-    """done: the bot has carried it out; else it will, when it starts."""
+    """done: the bot has carried it out; else it will, when it starts. disarmed_by: why it was
+    disarmed again at once, where it was to be armed."""
 
-    def __init__(self, kind: ControlKind, *, done: bool, process: int | None) -> None:
+    def __init__(
+        self, kind: ControlKind, *, done: bool, process: int | None, disarmed_by: str | None = None
+    ) -> None:
         self.kind, self.done, self.process = kind, done, process
+        self.disarmed_by = disarmed_by
 
     def as_json(self) -> dict[str, Any]:
-        return {"order": self.kind, "done": self.done, "process": self.process}
+        return {
+            "order": self.kind,
+            "done": self.done,
+            "process": self.process,
+            "disarmed_by": self.disarmed_by,
+        }
 
     def render(self) -> RenderableType:
         what = _DONE[self.kind]
+        if self.disarmed_by is not None:
+            return Text(f"it stays disarmed: {self.disarmed_by}", style="yellow")
         if self.done:
             return Text(f"{what}: process {self.process} has carried it out")
         if self.process is None:
@@ -47,8 +58,8 @@ class Ordered(Answer):
 
     @property
     def exit_code(self) -> int:
-        """1 where a bot runs and has not answered."""
-        return int(self.process is not None and not self.done)
+        """1 where a bot runs and has not answered, or what disarmed it holds still."""
+        return int((self.process is not None and not self.done) or self.disarmed_by is not None)
 
 
 def armed(config_path: Path, reason: str) -> Ordered:
@@ -88,4 +99,6 @@ def _ordered(config_path: Path, kind: ControlKind, reason: str, subject: str = "
     with JournalReader.open_to_read(path) as journal:
         while (waiting := journal.orders()) and time.monotonic() < deadline:
             time.sleep(POLL_S)
-    return Ordered(kind, done=not waiting, process=process)
+        is_armed = kind is ControlKind.ARM and not waiting
+        disarmed_by = why_not_armed(journal.controls()) if is_armed else None
+    return Ordered(kind, done=not waiting, process=process, disarmed_by=disarmed_by)

@@ -72,10 +72,10 @@ class Records:
         return decision in self._nonces or decision in self._dropped
 
     @property
-    def armed_at(self) -> float:
-        """When somebody armed it last, in UNIX seconds; 0 where nobody has."""
-        found = [each.at for each in self._controls if each.kind is ControlKind.ARM]
-        return found[-1] if found else 0.0
+    def armed_from(self) -> int:
+        """The entry from which somebody has armed it last; 0 where nobody has."""
+        found = [each.seq for each in self._controls if each.kind is ControlKind.ARM]
+        return found[-1] if found else 0
 
     def disarmed_by(self, seq: int) -> str | None:
         """Why nothing may be sent behind that entry; None while it may."""

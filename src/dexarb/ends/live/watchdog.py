@@ -41,39 +41,41 @@ class Spent:
 class Watchdog:
     """Mutable. `take` fills as they stand and as they are undone, in their order."""
 
-    def __init__(self, limits: Limits, known: Iterable[Fill] = ()) -> None:
-        """known: the standing fills so far, of today and those before it at which a row of reverts
-        may have begun."""
+    def __init__(self, limits: Limits, known: Iterable[tuple[int, Fill]] = ()) -> None:
+        """known: the standing fills so far with the entries that brought them, in their order; at
+        least those of today, and those before it at which a row of reverts may have begun."""
         self._limits = limits
-        self._fills: list[Fill] = list(known)
+        self._fills: list[tuple[int, Fill]] = list(known)
 
-    def take(self, fills: Sequence[Fill], undone: Sequence[Fill] = ()) -> None:
+    def take(self, seq: int, fills: Sequence[Fill], undone: Sequence[Fill] = ()) -> None:
         gone = {(fill.decision.id, fill.block.hash) for fill in undone}
         if gone:
             self._fills = [
-                fill for fill in self._fills if (fill.decision.id, fill.block.hash) not in gone
+                (at, fill)
+                for at, fill in self._fills
+                if (fill.decision.id, fill.block.hash) not in gone
             ]
-        self._fills += fills
+        self._fills += ((seq, fill) for fill in fills)
 
-    def spent(self, timestamp: int, armed_at: float = 0.0) -> Spent:
-        """On the day of this second. armed_at: whoever armed it last has seen what reverted until
-        then."""
-        day = timestamp // SECONDS_PER_DAY
-        today = [fill for fill in self._fills if fill.block.timestamp // SECONDS_PER_DAY == day]
-        reverts = 0
-        for fill in self._fills:
-            if fill.status is FillStatus.FILLED:
-                reverts = 0
-            elif fill.status is FillStatus.REVERTED and fill.block.timestamp > armed_at:
-                reverts += 1
-        net = sum(fill.net_micro_usd for fill in today)
-        return Spent(day, net, sum(fill.gas_cost_micro_usd for fill in today), reverts)
+    def spent(self, timestamp: int, armed_from: int = 0) -> Spent:
+        """On the day of this second. armed_from: whoever armed it from that entry on has seen what
+        reverted before."""
+        day, net, gas, reverts, in_a_row = timestamp // SECONDS_PER_DAY, 0, 0, 0, True
+        for seq, fill in reversed(self._fills):
+            is_today = fill.block.timestamp // SECONDS_PER_DAY >= day
+            in_a_row = in_a_row and seq >= armed_from and fill.status is not FillStatus.FILLED
+            if not is_today and not in_a_row:
+                break
+            reverts += in_a_row and fill.status is FillStatus.REVERTED
+            net += fill.net_micro_usd * is_today
+            gas += fill.gas_cost_micro_usd * is_today
+        return Spent(day, net, gas, reverts)
 
     def reached(
-        self, timestamp: int, open_decisions: Sequence[Decision], armed_at: float = 0.0
+        self, timestamp: int, open_decisions: Sequence[Decision], armed_from: int = 0
     ) -> str | None:
         """The first limit that is, in words."""
-        limits, spent = self._limits, self.spent(timestamp, armed_at)
+        limits, spent = self._limits, self.spent(timestamp, armed_from)
         if -spent.net >= limits.daily_loss_micro_usd:
             return f"daily_loss_usd: {_usd(-spent.net)} USD lost today"
         if spent.gas >= limits.daily_gas_micro_usd:
