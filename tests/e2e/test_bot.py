@@ -46,6 +46,8 @@ TRANSFER = keccak(b"transfer(address,uint256)")[:4]
 DISARMED = "the bot is disarmed"
 
 LANES = 3
+PER_LANDED = 12_500
+"""What the way charges, in micro-USD."""
 OLD = 12
 """Blocks, behind which no pool is used for the first time: that costs more gas once."""
 EAGER = STRATEGY.replace("min_profit_usd = 0.01", "min_profit_usd = -1.0").replace(
@@ -103,6 +105,8 @@ def assert_taught(bot: LiveBot, found: LiveResults, dexarb: Dexarb) -> None:
     assert len(rows) == found.included
     assert sum(int(row["net_micro_usd"]) for row in rows) == found.profit_micro_usd
     assert sum(int(row["gas_micro_usd"]) for row in rows) == found.gas_micro_usd
+    assert {row["ways_micro_usd"] for row in rows} == {str(PER_LANDED)}
+    assert told["ways_usd"] == found.included * PER_LANDED / 10**6
     assert [row["kind"] for row in rows].count("fee: reverted") == found.reverted
     for row in rows:
         assert Decimal(row["gas_native"]) * 10**18 == int(row["gas_wei"])
@@ -194,6 +198,7 @@ def test_trades_and_twins_agree(tmp_path: Path, dexarb: Dexarb) -> None:
     async def play() -> None:
         async with live_bot(tmp_path, seed=2, strategy=MANY, lanes=LANES) as bot:
             text = bot.config.read_text()
+            text = text.replace("[[way]]", f"[[way]]\nusd_per_landed = {PER_LANDED / 10**6}")
             bot.config.write_text(text.replace("[general]", '[general]\nlog_level = "debug"'))
             with bot.config.open("a") as file:
                 kinds = 'kinds = ["first_trade", "disarmed"]\nrepeat_mins = 0'

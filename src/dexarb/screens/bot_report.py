@@ -14,7 +14,7 @@ from rich.text import Text
 from dexarb.config.live import load_live
 from dexarb.core.units import GWEI, MICRO_USD
 from dexarb.screens.answer import Answer
-from dexarb.screens.bot_status import said_of
+from dexarb.screens.bot_status import charged, said_of
 from dexarb.screens.csv_output import Cell
 from dexarb.screens.live_trade_row import LIVE_TRADE_COLUMNS, live_trade_row, used_up_row
 from dexarb.screens.names import Names, names_of, state_beside
@@ -41,6 +41,8 @@ class Report(Answer):
     trades: LiveTrades
     names: Names
     unproven: Sequence[str] = ()
+    ways_micro_usd: int = 0
+    per_landed_micro_usd: int = 0
 
     def problems(self) -> Iterator[str]:
         if self.found.problem is not None:
@@ -63,6 +65,7 @@ class Report(Answer):
             "included": found.included,
             "filled": found.filled,
             "copied": found.copied,
+            "ways_usd": self.ways_micro_usd / MICRO_USD,
             "steps_ms": {name: each._asdict() for name, each in found.steps.items()},
             "places": found.places._asdict(),
             "tips_gwei": {
@@ -84,6 +87,7 @@ class Report(Answer):
             Text(
                 f"{len(found.trades)} sent, {found.included} included, {found.filled} filled;"
                 f" copied: {found.copied}, overtaken in their pools: {found.tips.overtaken}"
+                + charged(self.ways_micro_usd)
             )
         )
         if found.steps:
@@ -108,7 +112,11 @@ class Report(Answer):
         """All that stands in a block, by block and place."""
         rows = [
             live_trade_row(
-                each, each.fill, self.trades.strategies.get(each.decision.strategy), self.names
+                each,
+                each.fill,
+                self.trades.strategies.get(each.decision.strategy),
+                self.names,
+                self.per_landed_micro_usd,
             )
             for each in self.trades.trades
             if each.fill is not None and each.fill.gas_used
@@ -129,7 +137,9 @@ def answer(config_path: Path) -> Report:
     results = read_results(journal, ledger)
     found = report(trades, results.optimism)
     names = names_of(state_beside(config.paper.general.state_file))
-    return Report(found, trades, names, results.unproven)
+    return Report(
+        found, trades, names, results.unproven, results.ways_micro_usd, results.per_landed_micro_usd
+    )
 
 
 def _proposed(found: BotReport) -> dict[str, float | None]:

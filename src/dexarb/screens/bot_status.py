@@ -177,12 +177,15 @@ def _headline(status: BotStatus) -> Text:
 def _sums(status: BotStatus) -> str:
     found = status.results
     final = f", {status.final} final" if status.final is not None else ""
-    ways = f"; the ways charge {usd(found.ways_micro_usd)} USD" if found.ways_micro_usd else ""
     return (
         f"{found.sent} sent, {found.included} included ({found.filled} filled, {found.reverted}"
         f" reverted{final}), {found.open} open; net {usd(found.profit_micro_usd)} USD, gas"
-        f" {usd(found.gas_micro_usd)} USD{ways}"
-    )
+        f" {usd(found.gas_micro_usd)} USD"
+    ) + charged(found.ways_micro_usd)
+
+
+def charged(ways_micro_usd: int) -> str:
+    return f"; the ways charge {usd(ways_micro_usd)} USD" if ways_micro_usd else ""
 
 
 def _copied(trades: LiveTrades) -> dict[Address, tuple[int, int]]:

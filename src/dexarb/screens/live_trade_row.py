@@ -37,17 +37,19 @@ LIVE_TRADE_COLUMNS = (
     "gas_micro_usd",
     "gross_micro_usd",
     "net_micro_usd",
+    "ways_micro_usd",
 )
 """These stay, in this order; new ones come behind them."""
 COIN_DECIMALS = 18
 
 
 def live_trade_row(
-    trade: LiveTrade, fill: Fill, strategy: str | None, names: Names
+    trade: LiveTrade, fill: Fill, strategy: str | None, names: Names, ways_micro_usd: int
 ) -> Mapping[str, Cell]:
     """By LIVE_TRADE_COLUMNS. Amounts exactly: in whole coins as decimals, `_units` in the token's
     smallest unit, `gas_native` in the chain's own coin. None where it is not known. What reverted
-    is a fee: nothing but its gas was spent."""
+    is a fee: nothing but its gas was spent. ways_micro_usd: what the ways charge for one that
+    landed, no part of its net."""
     cycle = trade.decision.cycle
     token = cycle.start_token
     is_filled = fill.status is FillStatus.FILLED
@@ -79,6 +81,7 @@ def live_trade_row(
         "gas_micro_usd": fill.gas_cost_micro_usd,
         "gross_micro_usd": fill.net_micro_usd + fill.gas_cost_micro_usd,
         "net_micro_usd": fill.net_micro_usd,
+        "ways_micro_usd": ways_micro_usd,
     }
 
 

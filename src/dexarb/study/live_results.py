@@ -98,7 +98,8 @@ class LiveResults:
     dropped: decisions that never were, by reason. differences: of twins, but for NONE. latest: the
     newest of these, the oldest first. unproven: strategies that it trades without a verdict.
     blocks: in which each included trade stands. ways: what they charge for what landed and what did
-    not, by the newest terms; no part of the profit, which is what the chain paid.
+    not, by the newest terms; no part of the profit, which is what the chain paid. per_landed: what
+    they charge for each that landed.
     """
 
     armed: bool
@@ -121,6 +122,7 @@ class LiveResults:
     unproven: Sequence[str] = ()
     blocks: Sequence[int] = ()
     ways_micro_usd: int = 0
+    per_landed_micro_usd: int = 0
 
 
 def read_results(journal: Path, ledger: Path) -> LiveResults:
@@ -155,6 +157,8 @@ def results(
 ) -> LiveResults:
     """fills: those that stand. sent: all decisions of the ledger."""
     reason = why_not_armed(controls)
+    terms = [Terms.of(each.subject) for each in controls if each.kind is ControlKind.EXPECT]
+    newest = terms[-1] if terms else Terms(0)
     dropped: Counter[str] = Counter()
     for each in controls:
         if each.kind is ControlKind.DROP:
@@ -185,23 +189,21 @@ def results(
         latest=standing[-LATEST:],
         rehearsed=rehearsed,
         blocks=[twin.block.number for twin in standing],
-        ways_micro_usd=_ways(signed, controls, {twin.hash for twin in standing}, settled),
+        ways_micro_usd=_ways(signed, newest, {twin.hash for twin in standing}, settled),
+        per_landed_micro_usd=newest.per_landed,
     )
 
 
 def _ways(
     signed: Sequence[Signed],
-    controls: Sequence[Control],
+    terms: Terms,
     landed: set[TransactionHash],
     settled: set[DecisionId],
 ) -> int:
     """Of decisions that have come to an end."""
-    terms = [Terms.of(each.subject) for each in controls if each.kind is ControlKind.EXPECT]
-    if not terms:
-        return 0
     ended = [each.hash in landed for each in signed if each.decision in settled]
     missed = len(ended) - sum(ended)
-    return sum(ended) * terms[-1].per_landed + missed * terms[-1].per_missed
+    return sum(ended) * terms.per_landed + missed * terms.per_missed
 
 
 def _lanes(
