@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import re
+import signal
 import sys
 import time
 from collections import Counter
@@ -37,7 +39,7 @@ from tests.alerts.files import alerts_table
 from tests.support.command import Dexarb, dexarb
 from tests.support.left_behind import found_in, told_by
 from tests.support.live_bot import STRATEGY, LiveBot, live_bot
-from tests.support.lying_relay import KEY, Lie
+from tests.support.lying_relay import KEY, TOKEN, Lie
 from tests.support.mailbox import mailbox
 
 __all__ = ["dexarb"]
@@ -116,6 +118,11 @@ def assert_taught(bot: LiveBot, found: LiveResults, dexarb: Dexarb) -> None:
             assert row["strategy"].startswith("Live")
 
 
+def debugs(bot: LiveBot) -> None:
+    text = bot.config.read_text()
+    bot.config.write_text(text.replace("[general]", '[general]\nlog_level = "debug"'))
+
+
 def secrets_of(bot: LiveBot) -> dict[str, bytes]:
     with JournalReader.open_to_read(bot.journal) as journal:
         raw = {
@@ -126,22 +133,31 @@ def secrets_of(bot: LiveBot) -> dict[str, bytes]:
     keys = {
         f"key {each.name}": bytes(Account.decrypt(each.read_text(), password)) for each in bot.keys
     }
-    return raw | keys | {"password": password.encode(), "key of the relay": KEY.encode()}
+    return (
+        raw
+        | keys
+        | {"password": password.encode(), "key of the relay": KEY.encode(), "token": TOKEN.encode()}
+    )
 
 
-def assert_keeps_its_secrets(bot: LiveBot, dexarb: Dexarb, called: bytes) -> None:
-    """Nothing of them in what it has left behind, nor in what it was called with."""
+def assert_keeps_its_secrets(bot: LiveBot) -> None:
+    """Nothing of them in what it has left behind."""
     secrets = secrets_of(bot)
-    assert len(secrets) > 16
+    assert len(secrets) > 6
     apart = [bot.config, *(bot.keys[0].parent.iterdir())]
     assert found_in(bot.run.folder, secrets, apart) == []
+    # It would be found.
+    (bot.run.folder / "planted").write_text(secrets["key operator.json"].hex())
+    assert found_in(bot.run.folder, secrets, apart) == ["key operator.json in planted"]
+
+
+def assert_tells_no_secret(bot: LiveBot, dexarb: Dexarb, called: bytes) -> None:
+    """called: what it was called with."""
+    secrets = secrets_of(bot)
     assert told_by(called, secrets) == []
     for command in (["status"], ["status", "--json"], ["report", "--json"], ["report", "--csv"]):
         said = dexarb("live", *command, "--config", bot.config)
         assert told_by((said.out + said.err).encode(), secrets) == [], command
-    # It would be found.
-    (bot.run.folder / "planted").write_text(secrets["key operator.json"].hex())
-    assert found_in(bot.run.folder, secrets, apart) == ["key operator.json in planted"]
 
 
 def assert_is_on_the_map(bot: LiveBot, found: LiveResults, dexarb: Dexarb) -> None:
@@ -197,9 +213,9 @@ def assert_rehearses(bot: LiveBot, dexarb: Dexarb) -> None:
 def test_trades_and_twins_agree(tmp_path: Path, dexarb: Dexarb) -> None:
     async def play() -> None:
         async with live_bot(tmp_path, seed=2, strategy=MANY, lanes=LANES) as bot:
-            text = bot.config.read_text()
-            text = text.replace("[[way]]", f"[[way]]\nusd_per_landed = {PER_LANDED / 10**6}")
-            bot.config.write_text(text.replace("[general]", '[general]\nlog_level = "debug"'))
+            debugs(bot)
+            charged = f"[[way]]\nusd_per_landed = {PER_LANDED / 10**6}"
+            bot.config.write_text(bot.config.read_text().replace("[[way]]", charged))
             with bot.config.open("a") as file:
                 kinds = 'kinds = ["first_trade", "disarmed"]\nrepeat_mins = 0'
                 file.write(alerts_table(box.url(), more=kinds))
@@ -214,6 +230,8 @@ def test_trades_and_twins_agree(tmp_path: Path, dexarb: Dexarb) -> None:
                 await bot.block()
             called = Path(f"/proc/{bot.pid}/cmdline").read_bytes()
             called += Path(f"/proc/{bot.pid}/environ").read_bytes()
+            limits = Path(f"/proc/{bot.pid}/limits").read_text()
+            assert re.search(r"Max core file size +0 +0 ", limits)
             dexarb("live", "stop", "--config", bot.config, "--reason", "enough")
             assert bot.stop() == 0
             found = read_results(bot.journal, bot.ledger)
@@ -235,7 +253,8 @@ def test_trades_and_twins_agree(tmp_path: Path, dexarb: Dexarb) -> None:
             assert_screens_know_it(bot, dexarb)
             assert_is_on_the_map(bot, found, dexarb)
             assert_is_told_from_others(bot, found, dexarb)
-            assert_keeps_its_secrets(bot, dexarb, called)
+            assert_tells_no_secret(bot, dexarb, called)
+            assert_keeps_its_secrets(bot)
 
     with mailbox() as box:
         asyncio.run(play())
@@ -276,7 +295,7 @@ class Story:
         """At a moment of its work, whichever it is. Blocks go on."""
         await self.bot.mine()
         await asyncio.sleep(self.random.random() * 0.05)
-        self.bot.kill()
+        self.bot.kill(self.random.choice([signal.SIGKILL, signal.SIGABRT]))
         for _ in range(self.random.randint(0, 2)):
             await self.bot.mine()
         self.seen["kill"] += 1
@@ -305,7 +324,10 @@ class Story:
             await self.bot.block()
 
     async def lie(self) -> None:
-        lie = self.random.choice([Lie.FORGET, Lie.CUT, Lie.BABBLE])
+        for lie in (self.random.choice([Lie.FORGET, Lie.CUT, Lie.BABBLE]), Lie.ECHO):
+            await self._lies(lie)
+
+    async def _lies(self, lie: Lie) -> None:
         before = self.bot.relay.told[lie]
         self.bot.relay.lie = lie
         for _ in range(12):
@@ -347,7 +369,10 @@ class Story:
     async def _from_owner(self, *to: Address, data: bytes = b"", value: int = 0) -> None:
         owner = self.bot.run.driver.world.accounts.deployer
         mined = await self.bot.mine(
-            [TransactionRequest("owner", owner, each, data, 200_000, 0, value=value) for each in to]
+            [
+                TransactionRequest("owner", owner, each, data, 100_000, 10**12, value=value)
+                for each in to
+            ]
         )
         ours = [each for each in mined.requests if each.purpose == "owner"]
         assert len(ours) == len(to)
@@ -425,6 +450,7 @@ def test_whatever_happens_all_that_the_chain_has_is_accounted_for(
 
     async def play() -> None:
         async with live_bot(tmp_path, seed=seed, strategy=EAGER) as bot:
+            debugs(bot)
             story = Story(bot, Random(f"{kills} {seed}"))
             await play_with_kills(story, kills)
             await assert_accounted_for(bot, tmp_path / "again.sqlite", story.strange)
@@ -433,6 +459,8 @@ def test_whatever_happens_all_that_the_chain_has_is_accounted_for(
             what = {"kill", "reorganisation", "taken back", "lie", "emptied", "stranger"}
             what |= {"gift", "owner"}
             assert {each for each, times in story.seen.items() if times} == what
+            assert bot.relay.told[Lie.ECHO]
+            assert_keeps_its_secrets(bot)
 
     asyncio.run(play())
 

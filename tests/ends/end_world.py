@@ -50,7 +50,9 @@ from tests.support.worlds.small_chain import (
 
 EXECUTOR, OWNER = Address("0x" + "ee" * 20), Address("0x" + "0f" * 20)
 KEY = "s3cr3t-of-the-relay"
-"""In the way's URL."""
+"""In the way's URL, and in that of the node that is asked."""
+TOKEN = "t0k3n-of-the-relay"
+"""In the way's headers."""
 STRATEGY = """
 [[strategy]]
 name = "test"
@@ -144,8 +146,11 @@ class EndWorld:
         self.waited_s = 0.0
         path = folder / "live.toml"
         path.write_text(
-            bot_file(EXECUTOR, OWNER, f"{url}/{KEY}", LIMITS | limits, AGE_S).replace(
-                "[live]", "[live]\ncancel_after_blocks = 3"
+            bot_file(EXECUTOR, OWNER, f"{url}/{KEY}", LIMITS | limits, AGE_S)
+            .replace("[live]", "[live]\ncancel_after_blocks = 3")
+            .replace(
+                'name = "relay"',
+                f'name = "relay"\nheaders = {{Authorization = "Bearer {TOKEN}"}}',
             )
             + STRATEGY
         )
@@ -157,7 +162,9 @@ class EndWorld:
         self.chain = SmallChain(first)
         self.writer = HistoryWriter.open(self.history, chain_id=CHAIN_ID, chain=PROFILE.name)
         self.writer.append_keyframe(first)
-        self.sender = Sender(self.config.ways, [url], timeout_s=timeout_s, clock=self.clock)
+        self.sender = Sender(
+            self.config.ways, [f"{url}/{KEY}"], timeout_s=timeout_s, clock=self.clock
+        )
         self.sender.start()
         self.begin()
 

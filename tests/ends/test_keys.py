@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import stat
+import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -73,6 +76,37 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> Non
         open_key(path, PASSWORD)
 
 
+def test_a_link_is_as_open_as_what_it_leads_to(tmp_path: Path) -> None:
+    path, link = tmp_path / "open.json", tmp_path / "link.json"
+    path.write_text("{}")
+    path.chmod(0o644)
+    link.symlink_to(path)
+    with pytest.raises(InputError, match="can be read by others"):
+        open_key(link, PASSWORD)
+
+
+def test_what_goes_wrong_shows_neither_key_nor_password(tmp_path: Path) -> None:
+    """Also not to who prints all that an error holds."""
+    path = tmp_path / "own.json"
+    whole = Account.encrypt(bytes.fromhex(KEY[2:]), PASSWORD, kdf="pbkdf2", iterations=1)
+    path.touch(mode=0o600)
+    damaged = [
+        whole["crypto"] | {"mac": "00" * 32},
+        whole["crypto"] | {"ciphertext": KEY[2:]},
+        whole["crypto"] | {"kdf": PASSWORD},
+        whole["crypto"] | {"kdfparams": {}},
+        KEY,
+    ]
+    for crypto in damaged:
+        path.write_text(json.dumps(whole | {"crypto": crypto}))
+        with pytest.raises(InputError) as refused:
+            open_key(path, PASSWORD)
+        shown = "".join(traceback.format_exception(refused.value))
+        assert str(path) in shown
+        assert KEY[2:] not in shown
+        assert PASSWORD not in shown
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[1]", "no JSON", '{"address": 7}'])
 def test_a_file_that_is_no_keystore(tmp_path: Path, text: str) -> None:
     path = tmp_path / "other.json"
@@ -126,3 +160,19 @@ def test_the_commands(dexarb: Dexarb, tmp_path: Path, monkeypatch: pytest.Monkey
     again = dexarb("key", "new", path, "--password-env", "MY_PASSWORD")
     assert again.code == 2
     assert "a key is never replaced" in again.err
+
+
+def test_an_imported_key_is_neither_asked_for_on_the_command_line_nor_said_again(
+    dexarb: Dexarb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "keys" / "own.json"
+    monkeypatch.setenv("MY_PASSWORD", PASSWORD)
+    for key, code in ((KEY[:-1] + "x", 2), (KEY, 0)):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(key + "\n"))
+        said = dexarb("key", "import", path, "--password-env", "MY_PASSWORD")
+        assert said.code == code, said.err
+        assert KEY[2:-1] not in said.out + said.err
+    assert KEY[2:] not in path.read_text()
+    on_the_line = dexarb("key", "import", path.with_name("other.json"), KEY)
+    assert on_the_line.code == 2
+    assert not path.with_name("other.json").exists()

@@ -9,7 +9,7 @@ import pytest
 
 from dexarb.core.sending import Answer
 from dexarb.core.trade import FillStatus
-from tests.ends.end_world import KEY, end_world
+from tests.ends.end_world import KEY, TOKEN, end_world
 from tests.support.json_rpc_server import Call, Reply, encoded, failure, result
 
 
@@ -19,7 +19,7 @@ def says(message: str) -> Callable[[Call], Reply]:
 
 def echoes(call: Call) -> Reply:
     """Its error repeats all that it was given, and where."""
-    return encoded(failure(call, -32000, f"cannot take {call['params'][0]} at /{KEY}"))
+    return encoded(failure(call, -32000, f"no {TOKEN} at /{KEY} takes {call['params'][0]}"))
 
 
 LIES: dict[str, tuple[Callable[[Call], Reply], Answer]] = {
@@ -61,6 +61,7 @@ def test_whatever_a_way_says_the_chain_decides(
         left = capsys.readouterr().out + "".join(each.said for each in world.journal.offers())
         assert raw.hex()[:80] not in left
         assert KEY not in left
+        assert TOKEN not in left
 
 
 @pytest.mark.parametrize("name", LIES)

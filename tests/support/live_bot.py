@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from dexarb.store.ledger_reader import read_only
 from dexarb.study.totals import read_totals
 from tests.support.forking import DEEPEST, Forks
 from tests.support.live import Live, live
-from tests.support.lying_relay import LyingRelay
+from tests.support.lying_relay import TOKEN, LyingRelay
 
 WIDE = {
     "daily_loss_usd": 100_000,
@@ -71,9 +72,9 @@ class LiveBot:
                 env=os.environ | {"NO_COLOR": "1"},
             )
 
-    def kill(self) -> None:
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
         assert self._process is not None
-        self._process.kill()
+        self._process.send_signal(how)
         self._process.wait()
 
     @property
@@ -236,6 +237,8 @@ async def live_bot(
             max_state_age_secs=600,
             lanes=lanes,
         )
+        text, way = settled.config.read_text(), f'name = "relay"\nheaders = {{Auth = "{TOKEN}"}}'
+        settled.config.write_text(text.replace('name = "relay"', way))
         bot = LiveBot(run, relay, settled)
         try:
             yield bot

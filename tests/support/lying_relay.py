@@ -10,16 +10,20 @@ from dexarb.demo.relay import Relay
 
 class Lie(StrEnum):
     """FORGET: it says taken, and has nothing. CUT: it has taken it, and cuts the line. BABBLE: it
-    has taken it, and answers something else. NO_FUNDS: it refuses."""
+    has taken it, and answers something else. ECHO: it has taken it, and refuses it with all that it
+    was given. NO_FUNDS: it refuses."""
 
     FORGET = "forget"
     CUT = "cut"
     BABBLE = "babble"
+    ECHO = "echo"
     NO_FUNDS = "no funds"
 
 
 KEY = "f00d-s3cr3t-of-the-relay"
 """In its URL."""
+TOKEN = "b33f-s3cr3t-of-the-relay"
+"""In its headers."""
 
 
 class LyingRelay(Relay):
@@ -46,4 +50,7 @@ class LyingRelay(Relay):
         super()._answer(call)
         if self.lie is Lie.CUT:
             raise ConnectionError("cut")
+        if self.lie is Lie.ECHO:
+            said = f"no {TOKEN} at {self.url} may send {call['params'][0]}"
+            return head | {"error": {"code": -32000, "message": said}}
         return {"what": "ever"}

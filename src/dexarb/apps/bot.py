@@ -17,7 +17,13 @@ from dexarb.apps.collect import Beside
 from dexarb.apps.end import End
 from dexarb.apps.live_end import LiveEnd
 from dexarb.apps.paper import wait_for_state
-from dexarb.apps.process import Signals, keep_files_private, name_process, start_logging
+from dexarb.apps.process import (
+    Signals,
+    keep_files_private,
+    keep_memory_private,
+    name_process,
+    start_logging,
+)
 from dexarb.apps.rehearsal_end import RehearsalEnd
 from dexarb.apps.supervisor import Supervisor
 from dexarb.apps.trader import Trader
@@ -58,6 +64,7 @@ def run(config_path: Path, asked: Asked) -> int:
     OutsideError."""
     name_process("dexarb-bot")
     keep_files_private()
+    keep_memory_private()
     signals = Signals()
     watch = FileWatch(config_path)
     config = load_live(config_path)

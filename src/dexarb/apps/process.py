@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -35,6 +36,11 @@ def keep_files_private() -> None:
     """What this process creates from now on can be read by its user alone: books and logs say what
     somebody is going to trade."""
     os.umask(0o077)
+
+
+def keep_memory_private() -> None:
+    """However this process ends, its memory is not written to the disk: it holds keys."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def keep_for_good() -> None:

@@ -37,7 +37,7 @@ class HttpTransport(NodeUrl):
     def __init__(
         self, url: str, timeout_s: float, headers: Mapping[str, str] = MappingProxyType({})
     ) -> None:
-        super().__init__(url)
+        super().__init__(url, headers.values())
         self._headers = {**_HEADERS, **headers}
         try:
             self._target = httpx.URL(self._url)

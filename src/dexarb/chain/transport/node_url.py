@@ -6,6 +6,7 @@ host and port; of a socket file its name.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -51,7 +52,8 @@ def _endpoint(parts: SplitResult) -> str:
 class NodeUrl:
     """Base of the transports: the URL, never shown, and the errors that name its endpoint."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, beside: Iterable[str] = ()) -> None:
+        """beside: what else is sent that may hold keys, as values of headers."""
         parts = split(url)
         self._endpoint = _endpoint(parts)
         self._url = url.strip()
@@ -60,6 +62,7 @@ class NodeUrl:
         if parts.scheme != "ipc":
             pieces = [parts.username, parts.password, *parts.path.split("/")]
             pieces += [value for pair in parts.query.split("&") for value in pair.split("=")]
+        pieces += [piece for each in beside for piece in (each, *each.split())]
         found = {piece for piece in pieces if piece and len(piece) >= _MIN_SECRET}
         found |= {unquote(piece) for piece in found}
         self._secrets = sorted(found, key=len, reverse=True)
@@ -73,7 +76,7 @@ class NodeUrl:
 
     def scrub(self, text: str) -> str:
         """What a node said, fit to be shown: without long parts of the URL's path, query and
-        userinfo, in one line, cut."""
+        userinfo, and of headers, in one line, cut."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
         text = "".join(
