@@ -17,7 +17,6 @@ from eth_account import Account as Key
 from dexarb.apps.live_end import LiveEnd
 from dexarb.config.live import load_live
 from dexarb.core.block import BlockUpdate
-from dexarb.core.pool import Pool
 from dexarb.core.sending import Answer, ControlKind, Signed
 from dexarb.core.token import Address, to_address
 from dexarb.core.trade import Fill
@@ -246,13 +245,12 @@ class EndWorld:
         return self.chain.mine(weth_pool(CHEAP, price))
 
     def including(
-        self, signed: Signed, *pools: Pool, gain: int | None, **changes: Any
+        self, signed: Signed, *, gain: int | None, gas_used: int = 145_000, **changes: Any
     ) -> BlockUpdate:
-        """The next block, with a transaction of ours behind what brings pools to their states.
-        gain: of the start token; None: reverted."""
-        update = self.chain.mine(*pools, **changes)
+        """The next block, with a transaction of ours. gain: of the start token; None: reverted."""
+        update = self.chain.mine(**changes)
         ours = transaction(
-            len(pools), hash=signed.hash, sender=signed.lane, to=EXECUTOR, gas_used=145_000,
+            0, hash=signed.hash, sender=signed.lane, to=EXECUTOR, gas_used=gas_used,
             succeeded=gain is not None,
         )  # fmt: skip
         swaps: tuple[SwapCount, ...] = ()
@@ -265,10 +263,8 @@ class EndWorld:
             ]
             change = Change(decision.cycle.start_token, str(gain))
             swaps = tuple(SwapCount(to_address(pool), "v2", 1) for pool in decision.cycle.pools)
-            flows = (Flow(len(pools), tuple(range(len(swaps))), True, (), (change,)),)
-        return replace(
-            update, transactions=(*update.transactions, ours), traffic=Traffic(swaps, flows)
-        )
+            flows = (Flow(0, tuple(range(len(swaps))), True, (), (change,)),)
+        return replace(update, transactions=(ours,), traffic=Traffic(swaps, flows))
 
     def gain_of(self, signed: Signed) -> int:
         (gain,) = [

@@ -20,7 +20,8 @@ from dexarb.screens.bot_orders import armed, trusted
 from dexarb.store.journal import Journal, JournalReader
 from tests.ends.end_world import EndWorld, end_world
 from tests.store.disks import no_room
-from tests.support.worlds.small_chain import CHEAP, DEAR, WETH
+from tests.support.worlds.blocks import GWEI
+from tests.support.worlds.small_chain import CHEAP, DEAR, WETH, weth_pool
 
 
 def test_what_is_decided_is_signed_written_and_sent(tmp_path: Path) -> None:
@@ -360,3 +361,44 @@ def test_an_order_to_arm_says_whether_it_is(tmp_path: Path) -> None:
             world.until(answer.done, "the order to arm")
             assert answer.result().exit_code == exit_code
             assert ("min_native" in str(answer.result().render())) == bool(exit_code)
+
+
+def test_a_base_fee_above_the_cap_sends_nothing_and_one_that_jumps_later_does_no_harm(
+    tmp_path: Path,
+) -> None:
+    with end_world(tmp_path) as world:
+        world.ready()
+        dear = world.chain.mine(weth_pool(CHEAP, 2_450), base_fee=71 * GWEI)
+        assert world.step(dear).decisions == []
+        assert (world.journal.signed(), world.node.taken) == ([], [])
+        world.step(world.spread(2_500))
+        update = world.chain.mine(weth_pool(CHEAP, 2_450), base_fee=69 * GWEI)
+        (decision,) = world.step(update).decisions
+        world.offered()
+        (signed,) = world.journal.signed()
+        assert signed.max_fee - signed.tip == decision.max_base_fee  # an eighth more were beyond it
+        for _ in range(2):  # it waits for its nonce, which nobody takes at such a price
+            step = world.step(world.chain.mine(base_fee=500 * GWEI))
+            assert (step.fills, step.decisions) == ([], [])
+        assert world.end.executor.open_decisions == (decision,)
+        assert len(world.node.taken) == 1
+        (fill,) = world.step(world.including(signed, gain=None)).fills
+        assert fill.status is FillStatus.REVERTED  # "too late", says the contract
+        assert (world.disarmed_by, avoided(world.journal.controls())) == (None, {})
+        world.assert_replays()
+
+
+def test_gas_off_the_schedule_bars_the_route_and_nothing_else(tmp_path: Path) -> None:
+    with end_world(tmp_path) as world:
+        world.ready()
+        world.use_another_strategy()
+        world.step(world.spread())
+        world.offered()
+        (signed,) = world.journal.signed()
+        update = world.including(signed, gain=world.gain_of(signed), gas_used=300_000)
+        assert len(world.step(update).decisions) == 1
+        assert world.drops == ["one of its pools or tokens is avoided"]
+        why = avoided(world.journal.controls())
+        assert [pool for pool, each in why.items() if "other gas" in each] == [CHEAP, DEAR]
+        assert (len(world.node.taken), world.disarmed_by) == (1, None)
+        world.assert_replays()
