@@ -19,7 +19,7 @@ from dexarb.core.token import Address
 from dexarb.ends.executor_contract import EXECUTE
 from tests.amm.evm_world import OWNER, selector
 from tests.executor.arena import FOREVER, FORKS, STOCK, AnyPool, Arena, Trade
-from tests.executor.chains import OPERATOR, Receipt, Request, RevmChain
+from tests.executor.chains import OPERATOR, Chain, Receipt, Request, RevmChain
 
 CONTRACTS = Path(__file__).parent / "contracts"
 EXECUTOR = Path(__file__).parents[2] / "contracts" / "executor.vy"
@@ -124,9 +124,10 @@ def encoded(*words: int) -> bytes:
 class Puppet:
     """A contract that does what it is taught, whatever is called."""
 
-    def __init__(self, arena: Arena) -> None:
+    def __init__(self, arena: Arena, address: Address | None = None) -> None:
+        """address: of an account that carries its code already."""
         self.arena = arena
-        self.address = arena.chain.deploy(compiled(CONTRACTS / "puppet.vy"))
+        self.address = address or arena.chain.deploy(compiled(CONTRACTS / "puppet.vy"))
         # A V3 pool without liquidity in range tells nothing: a run over it starts.
         self.learn("slot0()", answer=encoded(0, 0))
         self.learn("liquidity()", answer=encoded(0))
@@ -170,8 +171,8 @@ def deploy_executor(
 class Stage:
     """An arena with two puppets that own plenty of each token."""
 
-    def __init__(self) -> None:
-        self.arena = arena = Arena(RevmChain(), Random(3), pools_per_pair=2)
+    def __init__(self, chain: Chain | None = None) -> None:
+        self.arena = arena = Arena(chain or RevmChain(), Random(3), pools_per_pair=2)
         self.puppets = [Puppet(arena) for _ in range(2)]
         for puppet in self.puppets:
             for token in arena.tokens:

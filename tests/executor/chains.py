@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import httpx
+from eth_account.signers.local import LocalAccount
 from pyrevm import EVM, BlockEnv
 
 from dexarb.core.block import Log
@@ -147,6 +148,30 @@ class AnvilChain:
 
     def give(self, to: Address, wei: int) -> None:
         self._ask([("anvil_setBalance", [to, hex(wei)])])
+
+    def delegate(self, account: LocalAccount, to: Address) -> None:
+        """Let an account with a key carry a contract's code (EIP-7702)."""
+        self.give(to_address(account.address), 10**24)
+        chain_id = int(self._ask([("eth_chainId", [])])[0], 16)
+        lent = account.sign_authorization({"chainId": chain_id, "address": to, "nonce": 1})
+        fields: dict[str, Any] = {
+            "type": 4,
+            "chainId": chain_id,
+            "nonce": 0,
+            "to": "0x" + "00" * 20,
+            "value": 0,
+            "data": b"",
+            "gas": 100_000,
+            "maxFeePerGas": 10**9,
+            "maxPriorityFeePerGas": 10**9,
+            "authorizationList": [lent],
+        }
+        signed = account.sign_transaction(fields)
+        self._ask([("eth_sendRawTransaction", [signed.raw_transaction.to_0x_hex()])])
+        assert [each["status"] for each in self._mined()] == ["0x1"]
+
+    def code(self, at: Address) -> bytes:
+        return bytes.fromhex(self._ask([("eth_getCode", [at, "latest"])])[0][2:])
 
     @contextmanager
     def undone(self) -> Iterator[None]:

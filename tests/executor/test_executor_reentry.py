@@ -10,8 +10,9 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
+from eth_account import Account
 
-from dexarb.core.token import Address
+from dexarb.core.token import Address, to_address
 from dexarb.ends.executor_contract import revert_reason
 from tests.executor.arena import STOCK
 from tests.executor.attackers import (
@@ -33,7 +34,7 @@ from tests.executor.attackers import (
     transfer,
     v3_callback,
 )
-from tests.executor.chains import OPERATOR, Receipt
+from tests.executor.chains import OPERATOR, Receipt, anvil_chain
 
 PAID, SENT = 10**9, 2 * 10**9
 
@@ -130,6 +131,24 @@ def outcome(stage: Stage, executor: Address, start: Start) -> dict[Address, int]
 def test_a_run_inside_a_run_with_a_stolen_key_comes_to_nothing(
     stage: Stage, attack: Attack
 ) -> None:
+    assert_comes_to_nothing(stage, attack)
+
+
+def test_nor_does_one_by_an_operator_who_carries_code_on_a_real_node() -> None:
+    """An account with a key, which a pool calls in the middle of a run (EIP-7702)."""
+    thief = Account.from_key(b"\x07" * 32)
+    with anvil_chain() as chain:
+        stage = Stage(chain)
+        chain.delegate(thief, stage.puppets[0].address)
+        lent = to_address(thief.address)
+        assert chain.code(lent) == b"\xef\x01\x00" + bytes.fromhex(stage.puppets[0].address[2:])
+        stage.puppets[0] = Puppet(stage.arena, lent)
+        for token in stage.arena.tokens:
+            stage.arena.pay(token, lent, STOCK)
+        assert_comes_to_nothing(stage, from_a_pool)
+
+
+def assert_comes_to_nothing(stage: Stage, attack: Attack) -> None:
     """The run around it comes out as if nobody had tried. Without the lock the inner one runs."""
     keys = [OPERATOR, stage.puppets[0].address]
     gains = []
