@@ -237,4 +237,4 @@ def test_the_trader_that_runs_is_named(tmp_path: Path, dexarb: Dexarb) -> None:
         assert dexarb("config", "check", "--config", path, "--json").json["trader"] is not None
     said = dexarb("reload", "--config", path)
     assert said.code == 3
-    assert "no paper-trading runs on" in said.errors
+    assert "no paper-trading or dexarb-bot runs on" in said.errors

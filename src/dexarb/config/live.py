@@ -171,7 +171,9 @@ def load_live(path: Path) -> LiveConfig:
     """Raises ConfigError or ConfigErrors."""
     file = read_toml(path, secrets=SECRETS, wary=True)
     if "live" not in file.data:
-        raise file.error((), "there is no [live]", "dexarb init --live writes a file to begin with")
+        raise file.error(
+            (), "there is no [live]", "dexarb init writes one to begin with, config/live.toml"
+        )
     paper, problems = inspect_tables(
         _only(file, lambda name: name not in OWN), alert_kinds=BOT_KINDS
     )
