@@ -30,3 +30,4 @@ def test_the_demo_trades_live(tmp_path: Path) -> None:
     assert live["included"] == live["twins"] >= 1
     assert live["differences"] == 0
     assert {"reverted", "profit_usd"} <= live.keys()
+    assert live["lanes"][0]["copied_of"] == live["included"]

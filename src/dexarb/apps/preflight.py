@@ -147,6 +147,8 @@ def _strange(config: LiveConfig, own: Container[Address]) -> Iterator[Finding]:
     if strange := [each for each in ours if each not in own]:
         remedy = "Name them as own in the chain's file, and start data-collector again"
         yield wrong("own", f"the history takes {', '.join(strange)} for rivals", remedy)
+    else:
+        yield ok("own", "the history takes neither executor nor lanes for rivals")
 
 
 # -- outside --------------------------------------------------------------------------------------

@@ -19,7 +19,6 @@ from dexarb.demo.settings import MARK
 from dexarb.ends.executor_contract import deploy_data
 from dexarb.ends.live.keys import OWNER_ONLY, new_key
 from dexarb.store.files import disk_errors
-from dexarb.study.live_results import LiveResults, read_results
 
 ETHER = 10**18
 GAS_ETHER = 1_000
@@ -51,10 +50,6 @@ class DemoBot:
     keys: tuple[Path, ...]
     executor: Address
     operators: tuple[Address, ...]
-
-    def results(self) -> LiveResults:
-        """Raises StoreError while there are none."""
-        return read_results(self.journal, self.ledger)
 
 
 LIMITS = {

@@ -21,7 +21,6 @@ from dexarb.screens.bot_status import BotStatus
 from dexarb.screens.console import unbroken
 from dexarb.screens.fitting import fitting
 from dexarb.screens.tables import best, spread_table, strategy_table
-from dexarb.study.live_results import LiveResults
 
 LOOK_FURTHER = {
     "spreads": "the market",
@@ -134,13 +133,11 @@ class Finished(Answer):
 
     progress: Progress
     files: Files
-    live: LiveResults | None = None
+    live: BotStatus | None = None
 
     def as_json(self) -> dict[str, Any]:
         found = self.progress.as_json(self.files)
-        return (
-            found if self.live is None else found | {"live": BotStatus(self.live, None).as_json()}
-        )
+        return found if self.live is None else found | {"live": self.live.as_json()}
 
     def render(self) -> RenderableType:
         paths = {
@@ -149,7 +146,7 @@ class Finished(Answer):
             "logs": self.files.logs,
         }
         lines = [unbroken((f"{what:<8}", "dim"), str(path)) for what, path in paths.items()]
-        bot = [] if self.live is None else [Text(""), BotStatus(self.live, None).render(), Text("")]
+        bot = [] if self.live is None else [Text(""), self.live.render(), Text("")]
         return Group(*tables(self.progress), *bot, *lines, Text(""), *_next(self.files))
 
 

@@ -35,6 +35,7 @@ from dexarb.demo.settings import Files, is_ours, write_settings
 from dexarb.demo.stages import Stages
 from dexarb.demo.watch import Watch
 from dexarb.errors import ConfigError, OutsideError
+from dexarb.screens import bot_status
 from dexarb.screens.answer import show
 from dexarb.screens.console import plain_console
 from dexarb.store.files import disk_errors
@@ -175,8 +176,8 @@ class Demo:
                 for child in reversed(children.values()):
                     child.stop()
                 progress = watch.progress(driver.market)
-        results = bot.results() if bot is not None else None
-        return show(Finished(progress, files, results), as_json=as_json)
+        live_status = bot_status.answer(bot.config) if bot is not None else None
+        return show(Finished(progress, files, live_status), as_json=as_json)
 
     def _interrupted(self) -> int:
         self._stages.say("interrupted before the first block")

@@ -99,7 +99,7 @@ def answer(asked: BlocksAsked, *, by: str) -> Rivals:
 
 
 def _sentence(found: Rivals) -> str:
-    ours = f" {counted(found.own, 'arbitrage')} of ours stand apart." if found.own else ""
+    ours = f" Not among them: {counted(found.own, 'arbitrage')} of ours." if found.own else ""
     return _of_others(found) + ours
 
 
