@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from dexarb.alerts.alerts import Alerts
+from dexarb.apps.collect import Beside
 from dexarb.apps.collect_plan import pool_requests
 from dexarb.chain.bootstrap.sync import bootstrap
 from dexarb.config.collector import load_collector
@@ -15,7 +17,7 @@ from dexarb.core.market import Market
 from dexarb.store.follow import newest_market
 from dexarb.store.history_check import check
 from dexarb.store.history_reader import HistoryReader
-from tests.support.live import Live, live
+from tests.support.live import PATIENCE_S, Live, live
 
 pytestmark = pytest.mark.e2e
 
@@ -153,5 +155,25 @@ def test_other_pools_after_a_restart_start_a_new_segment(tmp_path: Path) -> None
             await assert_equals_chain(run)
             assert collector.stop() == 0
             assert check(history(run)).ok
+
+    asyncio.run(play())
+
+
+def test_a_collector_beside_a_trader_wakes_it_with_each_block(tmp_path: Path) -> None:
+    async def play() -> None:
+        async with live(tmp_path) as run:
+            beside = Beside(load_collector(run.files.collector), Alerts("data-collector"))
+            beside.start()
+            try:
+                await run.collected()
+                beside.pause(0)  # of what has come so far
+                for _ in range(3):
+                    before = HistoryReader(history(run)).last_seq
+                    waiting = asyncio.create_task(asyncio.to_thread(beside.pause, 2 * PATIENCE_S))
+                    await run.driver.step()
+                    await asyncio.wait_for(asyncio.shield(waiting), PATIENCE_S)
+                    assert HistoryReader(history(run)).last_seq > before
+            finally:
+                await asyncio.to_thread(beside.stop)
 
     asyncio.run(play())

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,10 @@ from dexarb.core.block import BlockUpdate
 from dexarb.core.sending import Control, ControlKind, Signed, TransactionHash, avoided
 from dexarb.core.trade import FillStatus
 from dexarb.core.units import MICRO_USD
+from dexarb.ends.live.keys import Call, Signer
 from dexarb.errors import InputError
 from dexarb.screens.bot_orders import armed, trusted
-from dexarb.store.journal import Journal, JournalReader
+from dexarb.store.journal import Journal, JournalReader, SignedRaw
 from tests.ends.end_world import EndWorld, end_world
 from tests.store.disks import no_room
 from tests.support.worlds.blocks import GWEI
@@ -39,6 +41,24 @@ def test_what_is_decided_is_signed_written_and_sent(tmp_path: Path) -> None:
         assert world.said.fills == [fill]
         assert world.disarmed_by is None
         world.assert_replays()
+
+
+def test_the_time_of_signing_is_when_it_was_signed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign = Signer.sign
+
+    with end_world(tmp_path) as world:
+        world.ready()
+
+        def sign_for_a_second(signer: Signer, call: Call, **fields: Any) -> SignedRaw:
+            world.late_s += 1.0
+            return sign(signer, call, **fields)
+
+        monkeypatch.setattr(Signer, "sign", sign_for_a_second)
+        world.step(world.spread())
+        (signed,) = world.journal.signed()
+        assert signed.at - signed.decided_at == 1.0
 
 
 def late_clock(world: EndWorld, update: BlockUpdate) -> None:

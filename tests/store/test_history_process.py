@@ -139,6 +139,24 @@ def test_following_ends_when_it_is_told_to(tmp_path: Path) -> None:
     assert list(reader.follow(1, stop=lambda: True)) == []
 
 
+def test_a_pause_of_following_may_end_with_what_is_written(tmp_path: Path) -> None:
+    updates = arrivals.first_updates(4)
+    record(tmp_path, updates[:3])
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        with HistoryWriter.open(tmp_path, chain_id=arrivals.CHAIN_ID, chain="testnet") as writer:
+            writer.append(updates[3])
+
+    calls = itertools.count()
+    seen = HistoryReader(tmp_path).follow(
+        1, poll_s=0.25, stop=lambda: next(calls) > 20, pause=pause
+    )
+    assert blocks_of(list(itertools.islice(seen, 5))) == updates
+    assert pauses == [0.25]
+
+
 def test_following_a_history_without_entries_waits_for_the_first(tmp_path: Path) -> None:
     writer = HistoryWriter.open(tmp_path, chain_id=arrivals.CHAIN_ID, chain="testnet")
     polls = 0

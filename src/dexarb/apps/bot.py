@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ def run(config_path: Path, asked: Asked) -> int:
             Journal.open(config.journal_file, chain_id=collector.chain.chain.chain_id)
         )
         warm_up()  # the first block must not wait for the compiler
-        stack.enter_context(_collecting(collector))
+        pause = stack.enter_context(_collecting(collector))
         supervisor.ready("waiting for blocks")
         state = wait_for_state(general.state_file, signals, supervisor)
         if state is None:
@@ -115,7 +116,7 @@ def run(config_path: Path, asked: Asked) -> int:
             end = stack.enter_context(_rehearsing(config, collector, journal))
         trader = Trader(
             config.paper, watch, reader, ledger, signals, REALITY, end, supervisor, alerts,
-            _reloaded,
+            _reloaded, pause,
         )  # fmt: skip
         trader.run()
         supervisor.stopping()
@@ -149,17 +150,18 @@ def _reloaded(path: Path) -> PaperConfig:
 
 
 @contextmanager
-def _collecting(config: CollectorConfig) -> Iterator[None]:
-    """In this process, where no collector writes that history yet."""
+def _collecting(config: CollectorConfig) -> Iterator[Callable[[float], object]]:
+    """In this process, where no collector writes that history yet. Yields how a trader waits for
+    its next block."""
     beside = Beside(config, Alerts("data-collector"))
     try:
         beside.start()
     except Locked as error:
         _log.info("collector", process=error.holder, history=str(config.history))
-        yield
+        yield time.sleep
         return
     try:
-        yield
+        yield beside.pause
     finally:
         beside.stop()
 

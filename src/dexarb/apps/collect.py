@@ -49,9 +49,11 @@ async def follow(
     alerts: Alerts,
     supervisor: Supervisor = UNSUPERVISED,
     begun: Callable[[], object] = lambda: None,
+    written: Callable[[], object] = lambda: None,
 ) -> None:
-    """Collect until somebody wishes it to stop. begun: told once the history is ours. Raises
-    Locked while another collector writes it, StoreError, ConfigError."""
+    """Collect until somebody wishes it to stop. begun: told once the history is ours.
+    written: told of each block as soon as it stands there. Raises Locked while another collector
+    writes it, StoreError, ConfigError."""
     chain = config.chain.chain
     usage = Usage(config.compute_units)
     usage.load(collect_report.usage_file(config))
@@ -66,7 +68,9 @@ async def follow(
             _log.warning("history.recovered", what=writer.recovered)
         options = {"usage": usage, "budgets": [Budget(*each) for each in config.budgets]}
         async with Rpc.connect(*config.endpoints, timeout_s=config.timeout_s, **options) as rpc:
-            collector = Collector(config, rpc, writer, supervisor=supervisor, alerts=alerts)
+            collector = Collector(
+                config, rpc, writer, supervisor=supervisor, alerts=alerts, written=written
+            )
             pinging = asyncio.ensure_future(supervisor.keep_pinging())
             task = asyncio.ensure_future(collector.run())
             loop = asyncio.get_running_loop()
@@ -101,8 +105,16 @@ class Beside:
     def __init__(self, config: CollectorConfig, alerts: Alerts) -> None:
         self._wishes = Wishes()
         self._begun = threading.Event()
+        self._written = threading.Event()
         self._failed: BaseException | None = None
-        self._work = partial(follow, config, self._wishes, alerts, begun=self._begun.set)
+        self._work = partial(
+            follow,
+            config,
+            self._wishes,
+            alerts,
+            begun=self._begun.set,
+            written=self._written.set,
+        )
         self._thread = threading.Thread(target=self._run, name="collector")
 
     def start(self) -> None:
@@ -111,6 +123,12 @@ class Beside:
         self._begun.wait()
         if self._failed is not None:
             raise self._failed
+
+    def pause(self, seconds: float) -> None:
+        """For whoever follows the history: no longer than that, nor than until the next block. It
+        only wakes: what the block says is read from the history, as everywhere."""
+        self._written.wait(seconds)
+        self._written.clear()
 
     def stop(self) -> None:
         self._wishes.stop()

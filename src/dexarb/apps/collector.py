@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -70,9 +71,12 @@ class Collector:
         feed_pause_s: tuple[float, float] = PAUSE_S,
         supervisor: Supervisor = UNSUPERVISED,
         alerts: Alerts | None = None,
+        written: Callable[[], object] = lambda: None,
     ) -> None:
+        """written: told of each block as soon as the history has it."""
         self._alerts = alerts or Alerts("data-collector")
         self._config = config
+        self._written = written
         self._supervisor = supervisor
         self._rpc = rpc
         self._retrying = retrying
@@ -224,6 +228,7 @@ class Collector:
         update = await self._pools.applied(received)
         collector_alerts.tell_mismatches(self._alerts, self._pools)  # some end in this very block
         await self._recorder.append(update)
+        self._written()
         self._blockspace.add(update)
         self._write_state()
         seen_at = update.block.seen_at

@@ -17,6 +17,9 @@ class GrowingHistory:
     from_seq: int
     poll_s: float
     stop: Callable[[], bool]
+    pause: Callable[[float], object]
 
     def entries(self) -> Iterator[Entry]:
-        yield from self.reader.follow(self.from_seq, poll_s=self.poll_s, stop=self.stop)
+        yield from self.reader.follow(
+            self.from_seq, poll_s=self.poll_s, stop=self.stop, pause=self.pause
+        )

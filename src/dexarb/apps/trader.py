@@ -83,9 +83,11 @@ class Trader:
         supervisor: Supervisor = UNSUPERVISED,
         alerts: Alerts | None = None,
         load: Callable[[Path], PaperConfig] = load_paper,
+        pause: Callable[[float], object] = time.sleep,
     ) -> None:
         """watch: of the configuration's file, begun before it was read. end: of that reality.
-        load: reads the file again.
+        load: reads the file again. pause: between two looks at the history, see
+        HistoryReader.follow.
 
         Raises ConfigError for the ledger of a replay, whose blocks nobody lived through."""
         if ledger.note(REPLAYED) is not None:
@@ -102,6 +104,7 @@ class Trader:
         self._signals = signals
         self._end = end
         self._load = load
+        self._pause = pause
         self._types = StrategyTypes()
         self._session = Session(
             reader,
@@ -147,7 +150,7 @@ class Trader:
         here = str(self._config.file.path.resolve())
         self._persist(lambda: self._ledger.put_note(TRADER, here))
         poll_s = self._config.general.poll_interval_ms / 1000
-        source = GrowingHistory(self._reader, session.from_seq, poll_s, self._idle)
+        source = GrowingHistory(self._reader, session.from_seq, poll_s, self._idle, self._pause)
         for entry in source.entries():
             self._adopt_when_due()
             self._take(entry)

@@ -96,15 +96,21 @@ class HistoryReader:
         yield from self._stream(from_seq, to_seq, every_keyframe, wait=lambda: False)
 
     def follow(
-        self, from_seq: int, *, poll_s: float = 0.005, stop: Callable[[], bool] = lambda: False
+        self,
+        from_seq: int,
+        *,
+        poll_s: float = 0.005,
+        stop: Callable[[], bool] = lambda: False,
+        pause: Callable[[float], object] = time.sleep,
     ) -> Iterator[Entry]:
         """The entries from from_seq on, and those to come, each once, until stop() is true.
 
         Keyframes are left out as in `entries`. Blocks its thread while it waits, poll_s at a time.
+        pause: waits for so many seconds, or until somebody knows that there is more.
         """
 
         def wait() -> bool:
-            time.sleep(poll_s)
+            pause(poll_s)
             return not stop()
 
         for entry in self._stream(from_seq, None, False, wait):

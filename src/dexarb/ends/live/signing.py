@@ -79,7 +79,7 @@ class Signing:
             )
         except (PoolError, ValueError) as error:
             raise NotNow(str(error)) from error
-        return self._signers[intent.lane].sign(
+        signed, raw = self._signers[intent.lane].sign(
             Call(self._executor, data, gas_limit),
             chain_id=market.profile.chain_id,
             nonce=slot.nonce,
@@ -88,8 +88,8 @@ class Signing:
             decision=decision.id,
             deadline_block=decision.deadline_block,
             decided_at=decided_at,
-            at=self._clock(),
         )
+        return SignedRaw(signed._replace(at=self._clock()), raw)  # signing takes its time
 
     def _slot(self, intent: Intent, wanted: Fees, valuation: Valuation) -> Slot:
         """What waits with its nonce is outbid, for as much as the trade is expected to earn."""
