@@ -79,6 +79,10 @@ class Node:
         """By account, or token of the executor, at the block that is asked for; MUCH of others."""
         self.read: list[str] = []
         """Blocks at which it was asked."""
+        self.blocks: dict[int, str] = {}
+        """Their hashes by number; without any it has none."""
+        self.compared: list[int] = []
+        """Numbers that it was asked for."""
         self.unknown: set[str] = set()
         """Blocks of which it does not know."""
         self.is_there = True
@@ -106,6 +110,10 @@ class Node:
                 return failure(call, -32000, "header not found")
             of = params[0]["to"] if method == "eth_call" else params[0]
             return result(call, hex(self.held.get(of, MUCH)))
+        if method == "eth_getBlockByNumber":
+            self.compared.append(int(params[0], 16))
+            found = self.blocks.get(self.compared[-1])
+            return result(call, found and {"hash": found})
         if method == "eth_getBalance":
             self.asked += 1
             return result(call, hex(self.balance))
@@ -214,12 +222,19 @@ class EndWorld:
         self.journal.close()
         self.ledger.close()
 
-    def arm(self) -> None:
-        self.order(ControlKind.ARM, "a test")
+    def arm(self, *, tick_s: float = 0.01) -> None:
+        self.order(ControlKind.ARM, "a test", tick_s=tick_s)
 
-    def order(self, kind: ControlKind, reason: str, subject: str = "") -> None:
+    def order(
+        self, kind: ControlKind, reason: str, subject: str = "", *, tick_s: float = 0.01
+    ) -> None:
         give_order(self.journal.path, kind, reason, self.clock(), subject)
-        self.until(lambda: not self.journal.orders(), f"the order {kind}")
+        self.until(lambda: not self.journal.orders(), f"the order {kind}", tick_s=tick_s)
+
+    def arm_again(self) -> None:
+        """Where what disarmed it is over, of which the bot hears before it answers."""
+        self.waited_s += 1.1
+        self.arm(tick_s=0.001)
 
     # -- blocks ---------------------------------------------------------------------------------
 
@@ -276,12 +291,12 @@ class EndWorld:
 
     # -- waiting --------------------------------------------------------------------------------
 
-    def until(self, condition: Callable[[], object], what: str) -> None:
-        """While the bot idles."""
+    def until(self, condition: Callable[[], object], what: str, *, tick_s: float = 0.01) -> None:
+        """While the bot idles. tick_s: of its timer, with every look."""
         deadline = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < deadline, f"waited in vain for {what}"
-            self.waited_s += 0.01
+            self.waited_s += tick_s
             self.end.idle(self.session)
             time.sleep(0.001)
 
@@ -306,6 +321,16 @@ class EndWorld:
             lambda: all(self.end.keeper.balance(lane) == self.node.balance for lane in self.lanes),
             "the answer",
         )
+
+    def compare(self) -> None:
+        """Until the bot has heard once more which blocks the endpoint has."""
+        for _ in range(2):  # who asks once more has had the answer before
+            self._until_compared(len(self.node.compared) + 1)
+        self.ask()
+
+    def _until_compared(self, times: int) -> None:
+        self.waited_s += 60
+        self.until(lambda: len(self.node.compared) >= times, "a question for a block")
 
     def offered(self) -> None:
         """Until everything signed has been answered by the node."""

@@ -349,7 +349,7 @@ def test_who_arms_it_while_the_reason_holds_is_told_so_at_once(tmp_path: Path) -
         world.arm()
         assert "min_native" in (world.disarmed_by or "")
         world.node.balance = 5 * 10**18
-        world.arm()  # its account is asked again before that
+        world.arm_again()
         assert world.disarmed_by is None
         world.step(world.spread())
         world.offered()
@@ -421,4 +421,30 @@ def test_gas_off_the_schedule_bars_the_route_and_nothing_else(tmp_path: Path) ->
         why = avoided(world.journal.controls())
         assert [pool for pool, each in why.items() if "other gas" in each] == [CHEAP, DEAR]
         assert (len(world.node.taken), world.disarmed_by) == (1, None)
+        world.assert_replays()
+
+
+def test_an_endpoint_that_has_another_chain_disarms_it_and_one_that_lags_does_not(
+    tmp_path: Path,
+) -> None:
+    with end_world(tmp_path, limits={"max_disagreement_blocks": 2}) as world:
+        world.ready()
+        assert world.node.compared == []
+        first, _, _ = (world.quiet().block for _ in range(3))
+        world.until(lambda: world.node.compared, "the endpoint to be asked")
+        assert world.node.compared[0] == first.number - 1
+        for named in (None, first.hash.upper().replace("X", "x")):
+            world.node.blocks = {first.number: named} if named else {}
+            world.compare()
+            assert world.disarmed_by is None
+        world.node.blocks = {first.number: "0x" + "ab" * 32}
+        world.waited_s += 60
+        world.until(lambda: world.disarmed_by, "it to be disarmed")
+        assert "max_disagreement_blocks" in (world.disarmed_by or "")
+        world.arm()
+        assert "max_disagreement_blocks" in (world.disarmed_by or "")
+        world.node.blocks = {first.number: first.hash}
+        world.arm_again()
+        assert world.disarmed_by is None
+        assert world.step(world.spread()).decisions != []
         world.assert_replays()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from dexarb.apps.agreement_keeper import AgreementKeeper
 from dexarb.apps.balance_keeper import BalanceKeeper
 from dexarb.apps.lane_keeper import LaneKeeper
 from dexarb.apps.live_orders import Orders, Told
@@ -94,6 +95,9 @@ class LiveEnd:
         self.balances = BalanceKeeper(
             config.executor, config.owner, tuple(self._signers), sender, self.orders, timer
         )
+        self._agreement = AgreementKeeper(
+            config.limits.disagreement_blocks, sender, self.orders, timer
+        )
         self._watchdog = Watchdog(config.limits, known_fills)
         self._twins = Twins(journal, self.orders)
         self._timer = timer
@@ -125,6 +129,7 @@ class LiveEnd:
         self.keeper.mined(market.block)
         if isinstance(entry, BlockUpdate):
             self.balances.mined(entry, market)
+            self._agreement.mined(entry.block)
         if self._told is not None and step.fills:
             self._told.traded(step.fills)
 
@@ -217,7 +222,8 @@ class LiveEnd:
     def _why_not_armed(self, block: Block, seq: int) -> str | None:
         """Why it may not send though somebody arms it from entry seq on: what holds still. Of
         reverts, a canary and strange transactions, whoever arms it has seen them."""
-        return self._reached(block.timestamp, seq) or self.keeper.too_little
+        reached = self._reached(block.timestamp, seq)
+        return reached or self.keeper.too_little or self._agreement.disagreement
 
     def idle(self, session: Session) -> None:
         seq = session.next_seq
@@ -225,6 +231,7 @@ class LiveEnd:
             return
         self.keeper.look(seq)
         self.balances.look(seq)
+        self._agreement.look(seq)
         now = self._timer()
         if now - self._looked_at >= ORDERS_S:
             self._looked_at = now

@@ -188,6 +188,8 @@ DESCRIPTIONS: Mapping[type[TomlTable], Mapping[str, str]] = {
         "max_trade_usd": "A larger trade is not sent.",
         "min_native": "Of the chain's coin, in each operator's account.",
         "max_state_age_secs": "On an older block nothing is sent.",
+        "max_disagreement_blocks": "So deep below the newest block all endpoints have to have the"
+        " same one; one that has another disarms the bot.",
     },
     EvidenceTable: {
         "hash": "Of the strategy's parameters.",

@@ -25,6 +25,7 @@ from dexarb.config.toml_file import (
     read_toml,
     validate,
 )
+from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.core.sending import Terms
 from dexarb.core.token import Address, to_address
 from dexarb.core.units import MICRO_USD, PPM_PER_PERCENT
@@ -88,6 +89,7 @@ class LimitsTable(TomlTable):
     max_trade_usd: Annotated[Usd, Field(gt=0)] = Decimal(2_000)
     min_native: Annotated[Number, Field(ge=0)] = Decimal(5)
     max_state_age_secs: Annotated[Number, Field(gt=0)] = Decimal(4)
+    max_disagreement_blocks: Annotated[Whole, Field(ge=1, le=MAX_REORG_DEPTH)] = 8
 
 
 class EvidenceTable(TomlTable):
@@ -137,6 +139,7 @@ class BotLimits:
     trade_micro_usd: int
     min_native: int
     state_age_s: float
+    disagreement_blocks: int
 
 
 @dataclass(frozen=True)
@@ -259,6 +262,7 @@ def _limits(table: LimitsTable) -> BotLimits:
         trade_micro_usd=int(table.max_trade_usd * MICRO_USD),
         min_native=int(table.min_native * ETHER),
         state_age_s=float(table.max_state_age_secs),
+        disagreement_blocks=table.max_disagreement_blocks,
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport.connect import connect
-from dexarb.core.block import BlockHash
+from dexarb.core.block import BlockHash, BlockRef
 from dexarb.core.sending import Answer, Offer, Signed
 from dexarb.core.text import in_a_line
 from dexarb.core.token import Address
@@ -80,8 +80,8 @@ class Held(NamedTuple):
 
 
 class Sender:
-    """Mutable; runs from `start` to `stop`. `offers`, `accounts` and `holdings` are queues of what
-    came back.
+    """Mutable; runs from `start` to `stop`. `offers`, `accounts`, `holdings` and `named` are queues
+    of what came back.
 
     clock: seconds since 1970, for people.
     """
@@ -102,6 +102,7 @@ class Sender:
         self.offers: queue.SimpleQueue[Offer] = queue.SimpleQueue()
         self.accounts: queue.SimpleQueue[Account | OutsideError] = queue.SimpleQueue()
         self.holdings: queue.SimpleQueue[Held | OutsideError] = queue.SimpleQueue()
+        self.named: queue.SimpleQueue[tuple[BlockRef, Mapping[str, str]]] = queue.SimpleQueue()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sender", daemon=True)
         self._rpcs: dict[str, Rpc] = {}
@@ -138,6 +139,11 @@ class Sender:
         """What holders have of tokens, NATIVE_COIN among them, at the end of that very block. The
         answer comes in `holdings`."""
         self._begin(self._read(at, holdings))
+
+    def compare(self, block: BlockRef) -> None:
+        """Which block has its number at each endpoint. The answer comes in `named`: the hash by
+        endpoint, of those that have one."""
+        self._begin(self._compare(block))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         begun = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -198,6 +204,19 @@ class Sender:
         else:
             self.holdings.put(Held(at, [*zip(holdings, amounts, strict=True)]))
 
+    async def _compare(self, block: BlockRef) -> None:
+        assert self._reader is not None
+        found = await self._reader.each("eth_getBlockByNumber", hex(block.number), False)
+        hashes = {endpoint: _hash_in(answer) for endpoint, answer in found}
+        named = {endpoint: each for endpoint, each in hashes.items() if each is not None}
+        self.named.put((block, named))
+
     async def _close(self) -> None:
         for rpc in (*self._rpcs.values(), *([self._reader] if self._reader else [])):
             await rpc.aclose()
+
+
+def _hash_in(header: object) -> str | None:
+    """Of whatever a node has answered."""
+    found = header.get("hash") if isinstance(header, dict) else None
+    return found.lower() if isinstance(found, str) else None
