@@ -47,7 +47,7 @@ __all__ = ["dexarb"]
 TRANSFER = keccak(b"transfer(address,uint256)")[:4]
 DISARMED = "the bot is disarmed"
 
-LANES = 3
+LANES = 2
 PER_LANDED = 12_500
 """What the way charges, in micro-USD."""
 OLD = 12
