@@ -20,7 +20,7 @@ from eth_account import Account
 from eth_hash.auto import keccak
 
 from dexarb.amm.abi import encode
-from dexarb.apps import preflight
+from dexarb.apps.live import preflight
 from dexarb.core.sending import Difference, TransactionHash, why_not_armed
 from dexarb.core.token import Address
 from dexarb.demo.mining import TransactionRequest

@@ -14,7 +14,7 @@ from typing import Any
 
 from eth_account import Account as Key
 
-from dexarb.apps.live_end import LiveEnd
+from dexarb.apps.live.end import LiveEnd
 from dexarb.config.live import load_live
 from dexarb.core.block import BlockUpdate
 from dexarb.core.sending import Answer, ControlKind, Signed

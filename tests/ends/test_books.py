@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.apps.bot import books_of
+from dexarb.apps.live.bot import books_of
 from dexarb.config.paths import rehearsal_ledger
 from dexarb.errors import StoreError
 from dexarb.store.journal import Journal

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.apps import executor_errands, preflight
+from dexarb.apps.live import errands, preflight
 from dexarb.chain.rpc import Rpc
 from dexarb.config.chain_profile import load_chain
 from dexarb.config.collector import load_collector
@@ -110,46 +110,46 @@ def wrong(house: Household) -> dict[str, str]:
 
 def test_from_nothing_to_a_funded_executor_and_back(tmp_path: Path) -> None:
     def story(house: Household) -> None:
-        nothing = executor_errands.show(house.config)
+        nothing = errands.show(house.config)
         assert nothing.exit_code == 1
         assert nothing.wrong[0].startswith("no contract stands there: dexarb executor deploy")
         assert "dexarb executor deploy" in wrong(house)["executor"]
 
         stranger = open_key(house.operator_key, PASSWORD)
-        for errand in (executor_errands.deploy, executor_errands.rotate):
+        for errand in (errands.deploy, errands.rotate):
             with pytest.raises(InputError, match="that key is of"):
                 errand(house.config, stranger)
         with pytest.raises(InputError, match=r'unknown token "USDX"\. Did you mean "USDC"'):
-            executor_errands.fund(house.config, house.owner, "USDX", "1")
+            errands.fund(house.config, house.owner, "USDX", "1")
         with pytest.raises(InputError, match="its code is none"):
-            executor_errands.fund(house.config, house.owner, "USDC", "1")
+            errands.fund(house.config, house.owner, "USDC", "1")
 
-        made = executor_errands.deploy(house.config, house.owner)
+        made = errands.deploy(house.config, house.owner)
         assert made.wrong == []
         assert (made.seen.code, made.seen.address) == ("ours", house.executor)
         assert made.seen.roles == made.expected
         assert "as ours, so no rival" in made.done[1]
         assert load_chain(house.chain).own == (house.executor, house.operator)
         with pytest.raises(InputError, match="is one with these roles already"):
-            executor_errands.deploy(house.config, house.owner)
+            errands.deploy(house.config, house.owner)
 
         assert "trade with own funds" in wrong(house)["funds"]
         assert wrong(house).keys() == {"funds", "way relay"}
 
-        funded = executor_errands.fund(house.config, house.owner, "USDC", "1234.5")
+        funded = errands.fund(house.config, house.owner, "USDC", "1234.5")
         usdc = house.run.driver.world.tokens["USDC"].address
         assert funded.seen.balances == {usdc: 1_234_500_000}
         assert funded.as_json()["balances"] == {"USDC": "1234500000"}
         assert wrong(house).keys() == {"way relay"}
 
-        part = executor_errands.withdraw(house.config, house.owner, "USDC", "234.5")
+        part = errands.withdraw(house.config, house.owner, "USDC", "234.5")
         assert part.seen.balances == {usdc: 1_000_000_000}
-        rest = executor_errands.withdraw(house.config, house.owner, "USDC", None)
+        rest = errands.withdraw(house.config, house.owner, "USDC", None)
         assert rest.seen.balances == {}
         with pytest.raises(InputError, match="it holds no USDC"):
-            executor_errands.withdraw(house.config, house.owner, "USDC", None)
+            errands.withdraw(house.config, house.owner, "USDC", None)
         with pytest.raises(TransactionRefused, match="the chain refuses it"):
-            executor_errands.fund(house.config, house.owner, "USDC", "1000000")
+            errands.fund(house.config, house.owner, "USDC", "1000000")
 
         house.approve_by_operator()
         assert "Take it back" in wrong(house)["allowance"]
@@ -166,30 +166,28 @@ def test_another_executor_for_a_leaked_key(tmp_path: Path, monkeypatch: pytest.M
     """Interrupted behind every step, and gone on with each time."""
 
     def story(house: Household) -> None:
-        executor_errands.deploy(house.config, house.owner)
-        executor_errands.fund(house.config, house.owner, "USDC", "4000")
+        errands.deploy(house.config, house.owner)
+        errands.fund(house.config, house.owner, "USDC", "4000")
         old = house.executor
         house.operator_key.unlink()
         operator = new_key(house.operator_key, PASSWORD)
-        assert f"{operator} is no operator of it" in " ".join(
-            executor_errands.show(house.config).wrong
-        )
-        saved = executor_errands._Rotation.save
+        assert f"{operator} is no operator of it" in " ".join(errands.show(house.config).wrong)
+        saved = errands._Rotation.save
         steps = 0
 
-        def save_and_die(rotation: executor_errands._Rotation, path: Path) -> None:
+        def save_and_die(rotation: errands._Rotation, path: Path) -> None:
             nonlocal steps
             saved(rotation, path)
             steps += 1
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(executor_errands._Rotation, "save", save_and_die)
+        monkeypatch.setattr(errands._Rotation, "save", save_and_die)
         for _ in range(3):
             with pytest.raises(KeyboardInterrupt):
-                executor_errands.rotate(house.config, house.owner)
+                errands.rotate(house.config, house.owner)
             assert house.executor == old
-        monkeypatch.setattr(executor_errands._Rotation, "save", saved)
-        done = executor_errands.rotate(house.config, house.owner)
+        monkeypatch.setattr(errands._Rotation, "save", saved)
+        done = errands.rotate(house.config, house.owner)
         usdc = house.run.driver.world.tokens["USDC"].address
         assert steps == 3
         assert house.executor == done.seen.address != old
@@ -205,11 +203,11 @@ def test_the_file_keeps_all_but_the_address(tmp_path: Path) -> None:
     path = tmp_path / "live.toml"
     text = '# mine\n[general]\nx = 1\n\n[live]\n# which\nexecutor = "0x00"  # later\nowner = "o"\n'
     path.write_text(text)
-    executor_errands.name_executor(path, Address("0x11"))
+    errands.name_executor(path, Address("0x11"))
     assert path.read_text() == text.replace("0x00", "0x11")
     path.write_text('[live]\nowner = "o"\n[other]\nexecutor = "0x00"\n')
     with pytest.raises(InputError, match="has no line"):
-        executor_errands.name_executor(path, Address("0x11"))
+        errands.name_executor(path, Address("0x11"))
 
 
 def test_a_chains_file_names_what_is_ours_and_keeps_the_rest(tmp_path: Path) -> None:
@@ -217,10 +215,10 @@ def test_a_chains_file_names_what_is_ours_and_keeps_the_rest(tmp_path: Path) -> 
     path = tmp_path / "polygon.toml"
     path.write_text(shipped)
     one, two = (Address("0x" + byte * 20) for byte in ("a1", "b2"))
-    assert executor_errands.name_own(path, [one])
+    assert errands.name_own(path, [one])
     assert path.read_text().replace(f'own = ["{one}"]\n', "", 1) == shipped
-    assert not executor_errands.name_own(path, [one, one])
+    assert not errands.name_own(path, [one, one])
     path.write_text(path.read_text().replace(f'["{one}"]', f'[  # the first\n  "{one}",\n]'))
-    assert executor_errands.name_own(path, [two, one])
+    assert errands.name_own(path, [two, one])
     assert load_chain(path).own == (one, two)
     assert path.read_text().replace(f'own = ["{one}", "{two}"]\n', "", 1) == shipped

@@ -30,7 +30,7 @@ def trade(
     """Trade with what was promoted; without --live a rehearsal, which sends nothing."""
     if context.invoked_subcommand is not None:
         return 0
-    from dexarb.apps.bot import Asked, run
+    from dexarb.apps.live.bot import Asked, run
 
     return run(config, Asked(live, unproven, canary))
 
@@ -91,6 +91,6 @@ def report(config: LiveFile = LIVE_TOML, as_csv: Csv = False, as_json: Json = Fa
 
 def preflight(config: LiveFile = LIVE_TOML, as_json: Json = False) -> int:
     """Is all there that trading for real needs? Each line: ok, or what to do."""
-    from dexarb.apps.preflight import run
+    from dexarb.apps.live.preflight import run
 
     return run(config, as_json=as_json)

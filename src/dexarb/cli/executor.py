@@ -25,16 +25,16 @@ def deploy(
     as_json: Json = False,
 ) -> int:
     """Deploy an executor for the owner and the lanes, and name it in the bot's file."""
-    from dexarb.apps import executor_errands
+    from dexarb.apps.live import errands
     from dexarb.screens.answer import show as shown
 
-    owner = executor_errands.open_owner(owner_key, password_file, password_env)
-    return shown(executor_errands.deploy(config, owner), as_json=as_json)
+    owner = errands.open_owner(owner_key, password_file, password_env)
+    return shown(errands.deploy(config, owner), as_json=as_json)
 
 
 def verify(config: LiveFile = LIVE_TOML, as_json: Json = False) -> int:
     """Is the executor's code ours, are its roles those of the file, can it trade? 1 if not."""
-    from dexarb.apps.executor_errands import show as seen
+    from dexarb.apps.live.errands import show as seen
     from dexarb.screens.answer import show as shown
 
     return shown(seen(config), as_json=as_json)
@@ -56,11 +56,11 @@ def fund(
     as_json: Json = False,
 ) -> int:
     """Send the executor some of a token from the owner's account."""
-    from dexarb.apps import executor_errands
+    from dexarb.apps.live import errands
     from dexarb.screens.answer import show as shown
 
-    owner = executor_errands.open_owner(owner_key, password_file, password_env)
-    return shown(executor_errands.fund(config, owner, token, amount), as_json=as_json)
+    owner = errands.open_owner(owner_key, password_file, password_env)
+    return shown(errands.fund(config, owner, token, amount), as_json=as_json)
 
 
 def withdraw(
@@ -75,11 +75,11 @@ def withdraw(
     as_json: Json = False,
 ) -> int:
     """Send the owner what the executor holds of a token."""
-    from dexarb.apps import executor_errands
+    from dexarb.apps.live import errands
     from dexarb.screens.answer import show as shown
 
-    owner = executor_errands.open_owner(owner_key, password_file, password_env)
-    return shown(executor_errands.withdraw(config, owner, token, amount), as_json=as_json)
+    owner = errands.open_owner(owner_key, password_file, password_env)
+    return shown(errands.withdraw(config, owner, token, amount), as_json=as_json)
 
 
 def rotate(
@@ -90,8 +90,8 @@ def rotate(
     as_json: Json = False,
 ) -> int:
     """Another executor for the lanes of now, with all that the old one holds: for a leaked key."""
-    from dexarb.apps import executor_errands
+    from dexarb.apps.live import errands
     from dexarb.screens.answer import show as shown
 
-    owner = executor_errands.open_owner(owner_key, password_file, password_env)
-    return shown(executor_errands.rotate(config, owner), as_json=as_json)
+    owner = errands.open_owner(owner_key, password_file, password_env)
+    return shown(errands.rotate(config, owner), as_json=as_json)

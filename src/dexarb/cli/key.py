@@ -26,7 +26,7 @@ def new(
     as_json: Json = False,
 ) -> int:
     """Make a key in a new keystore file."""
-    from dexarb.apps import keys
+    from dexarb.apps.live import keys
     from dexarb.screens.answer import show as shown
 
     password = keys.password_from(password_file, password_env)
@@ -40,7 +40,7 @@ def import_(
     as_json: Json = False,
 ) -> int:
     """Keep a key that you have, from a prompt or standard input, in a new keystore file."""
-    from dexarb.apps import keys
+    from dexarb.apps.live import keys
     from dexarb.screens.answer import show as shown
 
     password = keys.password_from(password_file, password_env)
@@ -49,7 +49,7 @@ def import_(
 
 def show(file: KeyPath, as_json: Json = False) -> int:
     """The address of a keystore file, which needs no password."""
-    from dexarb.apps import keys
+    from dexarb.apps.live import keys
     from dexarb.screens.answer import show as shown
 
     return shown(keys.show(file), as_json=as_json)

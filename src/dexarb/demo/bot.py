@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dexarb.apps.executor_errands import name_own
+from dexarb.apps.live.errands import name_own
 from dexarb.chain.rpc import Rpc
 from dexarb.core.token import Address
 from dexarb.demo.artifacts import contract

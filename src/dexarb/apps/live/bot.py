@@ -13,10 +13,11 @@ from pathlib import Path
 import structlog
 
 from dexarb.alerts.alerts import Alerts
-from dexarb.apps.bot_alerts import BotAlerts
 from dexarb.apps.collect import Beside
 from dexarb.apps.end import End
-from dexarb.apps.live_end import LiveEnd
+from dexarb.apps.live.alerts import BotAlerts
+from dexarb.apps.live.end import LiveEnd
+from dexarb.apps.live.rehearsal import RehearsalEnd
 from dexarb.apps.paper import wait_for_state
 from dexarb.apps.process import (
     Signals,
@@ -25,7 +26,6 @@ from dexarb.apps.process import (
     name_process,
     start_logging,
 )
-from dexarb.apps.rehearsal_end import RehearsalEnd
 from dexarb.apps.supervisor import Supervisor
 from dexarb.apps.trader import Trader
 from dexarb.apps.watch import FileWatch

@@ -16,7 +16,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from dexarb.apps.doctor import say_nothing, silent
-from dexarb.apps.keys import password_from
+from dexarb.apps.live.keys import password_from
 from dexarb.chain.rpc import Rpc
 from dexarb.config.chain_profile import load_chain
 from dexarb.config.collector import CollectorConfig, load_collector

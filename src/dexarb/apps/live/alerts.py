@@ -13,7 +13,7 @@ _BOT = "dexarb-bot"
 
 
 class BotAlerts:
-    """Mutable: remembers whether there has been a trade. See `apps.live_orders.Told`."""
+    """Mutable: remembers whether there has been a trade. See `apps.live.orders.Told`."""
 
     def __init__(self, alerts: Alerts, *, has_traded: bool) -> None:
         """has_traded: the books have one from before."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
 from dexarb.apps.doctor import say_nothing, silent
-from dexarb.apps.executor_errands import lacking
+from dexarb.apps.live.errands import lacking
 from dexarb.chain.endpoints.trouble import is_revert
 from dexarb.chain.rpc import Rpc
 from dexarb.chain.transport.connect import connect

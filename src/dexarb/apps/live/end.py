@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from dexarb.apps.agreement_keeper import AgreementKeeper
-from dexarb.apps.balance_keeper import BalanceKeeper
-from dexarb.apps.lane_keeper import LaneKeeper
-from dexarb.apps.live_orders import Orders, Told
-from dexarb.apps.live_twins import Twins
+from dexarb.apps.live.agreement_keeper import AgreementKeeper
+from dexarb.apps.live.balance_keeper import BalanceKeeper
+from dexarb.apps.live.lane_keeper import LaneKeeper
+from dexarb.apps.live.orders import Orders, Told
+from dexarb.apps.live.twins import Twins
 from dexarb.config.live import LiveConfig
 from dexarb.core.block import Block, BlockRef, BlockUpdate
 from dexarb.core.market import Entry, Market

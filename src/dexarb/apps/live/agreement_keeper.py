@@ -15,7 +15,7 @@ from queue import Empty
 
 import structlog
 
-from dexarb.apps.live_orders import Orders
+from dexarb.apps.live.orders import Orders
 from dexarb.core.block import Block, BlockRef
 from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.ends.live.sender import Sender

@@ -10,7 +10,7 @@ from queue import Empty
 
 import structlog
 
-from dexarb.apps.live_orders import Orders
+from dexarb.apps.live.orders import Orders
 from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.market import Market
 from dexarb.core.token import Address

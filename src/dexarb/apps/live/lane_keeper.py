@@ -10,7 +10,7 @@ from queue import Empty
 
 import structlog
 
-from dexarb.apps.live_orders import Orders, SayingSo
+from dexarb.apps.live.orders import Orders, SayingSo
 from dexarb.core.block import Block
 from dexarb.core.sending import Answer, Offer
 from dexarb.core.token import Address

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from dexarb.apps.live_orders import Orders, SayingSo
+from dexarb.apps.live.orders import Orders, SayingSo
 from dexarb.core.market import Market
 from dexarb.core.sending import Difference, Paper, Twin
 from dexarb.ends.live.back_off import BackOff
