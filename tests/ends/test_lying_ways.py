@@ -11,6 +11,8 @@ from dexarb.core.sending import Answer
 from dexarb.core.trade import FillStatus
 from tests.ends.end_world import KEY, TOKEN, end_world
 from tests.support.json_rpc_server import Call, Reply, encoded, failure, result
+from tests.support.worlds.blocks import GWEI
+from tests.support.worlds.small_chain import CHEAP, weth_pool
 
 
 def says(message: str) -> Callable[[Call], Reply]:
@@ -89,15 +91,19 @@ def test_what_never_lands_gives_its_nonce_to_the_next_trade(tmp_path: Path, name
         world.assert_replays()
 
 
-def test_what_never_lands_is_used_up_where_nobody_takes_its_nonce(tmp_path: Path) -> None:
+@pytest.mark.parametrize("later_gwei", [30, 5], ids=["as dear", "much cheaper"])
+def test_what_never_lands_is_used_up_where_nobody_takes_its_nonce(
+    tmp_path: Path, later_gwei: int
+) -> None:
     with end_world(tmp_path) as world:
         world.ready()
-        world.step(world.spread())
+        world.step(world.chain.mine(weth_pool(CHEAP, 2_450), base_fee=60 * GWEI))
         (first,) = world.journal.signed()
         last = first.deadline_block + world.config.cancel_after_blocks
         while world.chain.tip.number < last:
             assert len(world.journal.signed()) == 1
-            world.step(world.spread(2_500))
+            pool = weth_pool(CHEAP, 2_500)
+            world.step(world.chain.mine(pool, base_fee=later_gwei * GWEI))
         world.offered()
         _, plain = world.journal.signed()
         assert (plain.nonce, plain.decision, plain.gas_limit) == (first.nonce, None, 21_000)

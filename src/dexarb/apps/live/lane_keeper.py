@@ -172,7 +172,9 @@ class LaneKeeper:
             if waiting is None or block.number < waiting.deadline_block + self._patience:
                 continue
             fees = Fees(2 * block.base_fee_per_gas + waiting.tip, waiting.tip)
-            slot = self._lanes.slot(lane, fees, Fees(2 * fees.max_fee, 2 * fees.max_fee))
+            # What is paid is base fee and tip: a bid of dearer days is outbid for no more.
+            most = Fees(2 * max(fees.max_fee, waiting.max_fee), 2 * fees.max_fee)
+            slot = self._lanes.slot(lane, fees, most)
             if slot is None:
                 continue
             one = signer.sign(
