@@ -86,6 +86,7 @@ class Node:
         self.unknown: set[str] = set()
         """Blocks of which it does not know."""
         self.is_there = True
+        self.babbles = False
         self.lie: Callable[[Call], Reply] | None = None
         """Instead of what it should say when it is given a transaction; it has taken it."""
 
@@ -116,7 +117,7 @@ class Node:
             return result(call, found and {"hash": found})
         if method == "eth_getBalance":
             self.asked += 1
-            return result(call, hex(self.balance))
+            return result(call, "nothing" if self.babbles else hex(self.balance))
         if method == "eth_sendRawTransaction":
             self.taken.append(params[0])
             return result(call, "0x" + "00" * 32)

@@ -132,3 +132,20 @@ def test_a_nonce_that_somebody_else_has_used_is_asked_for(tmp_path: Path) -> Non
         assert len(world.said.disarmed_by) == 1
         assert world.step(world.spread(2_440)).decisions == []
         world.assert_replays()
+
+
+def test_an_account_whose_balance_is_no_number_is_asked_for_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Until then nothing is sent, and the bot says why."""
+    with end_world(tmp_path) as world:
+        world.node.babbles = True
+        world.quiet()
+        world.until(lambda: world.node.asked >= 2, "it to be asked again")
+        assert world.end.lanes.in_doubt == tuple(world.lanes)
+        assert "it is no number" in capsys.readouterr().out
+        world.node.babbles = False
+        world.ready()
+        assert len(world.step(world.spread()).decisions) == 1
+        world.offered()
+        assert world.answers == [Answer.TAKEN]

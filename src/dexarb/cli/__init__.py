@@ -36,7 +36,7 @@ from dexarb.user_folders import cache_folder
 INTERRUPTED = 130
 
 
-def _program(
+def program_of(
     text: str | None, *commands: Callable[..., int], completes: bool = False
 ) -> typer.Typer:
     """Of these commands, in this order. text: its help; None for a single command, which has its
@@ -53,7 +53,7 @@ def _program(
     return program
 
 
-app = _program(
+app = program_of(
     "Paper-trade DEX arbitrage on live chain data, settled on what the chain became.",
     programs.collect,
     programs.paper,
@@ -84,12 +84,14 @@ app = _program(
     completes=True,
 )
 app.add_typer(
-    _program("Who is confirmed on what comes after their choice.", verdict.show, verdict.register),
+    program_of(
+        "Who is confirmed on what comes after their choice.", verdict.show, verdict.register
+    ),
     name="finalists",
 )
-app.add_typer(_program("Who is told when something is wrong.", alerts.test), name="alerts")
+app.add_typer(program_of("Who is told when something is wrong.", alerts.test), name="alerts")
 app.add_typer(
-    _program(
+    program_of(
         "Look after a history folder.",
         history.check,
         history.prune,
@@ -99,15 +101,15 @@ app.add_typer(
     name="history",
 )
 app.add_typer(
-    _program("Look at a configuration before using it.", config.check, config.schema),
+    program_of("Look at a configuration before using it.", config.check, config.schema),
     name="config",
 )
 app.add_typer(
-    _program("Make and look at the keys of a bot's accounts.", key.new, key.import_, key.show),
+    program_of("Make and look at the keys of a bot's accounts.", key.new, key.import_, key.show),
     name="key",
 )
 app.add_typer(
-    _program(
+    program_of(
         "Errands of the owner of a bot's executor.",
         executor.deploy,
         executor.verify,
@@ -120,7 +122,7 @@ app.add_typer(
 )
 
 
-live = _program(None, bot.preflight, bot.arm, bot.stop, bot.trust, bot.status, bot.report)
+live = program_of(None, bot.preflight, bot.arm, bot.stop, bot.trust, bot.status, bot.report)
 live.callback(invoke_without_command=True, help=bot.trade.__doc__)(ending(bot.trade))
 app.add_typer(live, name="live")
 
@@ -129,26 +131,11 @@ app.callback()(common)
 
 
 def main() -> None:
-    """`dexarb`; raises SystemExit, as the next three."""
-    sys.exit(_run(app))
+    """`dexarb`, within a process that goes on: raises SystemExit."""
+    sys.exit(run(app))
 
 
-def data_collector() -> None:
-    """`data-collector`."""
-    sys.exit(_run(_program(None, programs.collect)))
-
-
-def paper_trading() -> None:
-    """`paper-trading`."""
-    sys.exit(_run(_program(None, programs.paper)))
-
-
-def dexarb_bot() -> None:
-    """`dexarb-bot`."""
-    sys.exit(_run(live))
-
-
-def _run(program: Callable[[], Any]) -> int:
+def run(program: Callable[[], Any]) -> int:
     """Errors on purpose become one message and an exit code; others keep their traceback."""
     with suppress(RuntimeError):  # a user without a home: numba looks for a place itself
         os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder() / "numba"))

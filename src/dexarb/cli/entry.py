@@ -10,36 +10,32 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 
-from dexarb import cli
+from dexarb.cli import app, live, program_of, programs, run
 
 
 def dexarb() -> None:
-    _run(cli.main)
+    _end(run(app))
 
 
 def data_collector() -> None:
-    _run(cli.data_collector)
+    _end(run(program_of(None, programs.collect)))
 
 
 def paper_trading() -> None:
-    _run(cli.paper_trading)
+    _end(run(program_of(None, programs.paper)))
 
 
 def dexarb_bot() -> None:
-    _run(cli.dexarb_bot)
+    _end(run(live))
 
 
-def _run(program: Callable[[], None]) -> None:
-    try:
-        program()
-    except SystemExit as end:
-        if any(not each.daemon for each in threading.enumerate()[1:]):
-            raise  # whoever is still at work is waited for
-        logging.shutdown()
-        with suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(end.code if isinstance(end.code, int) else 0)
+def _end(code: int) -> None:
+    if any(not each.daemon for each in threading.enumerate()[1:]):
+        sys.exit(code)  # whoever is still at work is waited for
+    logging.shutdown()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)

@@ -256,7 +256,6 @@ class Journal(JournalReader):
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 journal = cls(path, connection, lock)
-                _go_on(connection)
                 if not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
                     journal._create(chain_id)
             journal._check()
@@ -266,6 +265,8 @@ class Journal(JournalReader):
                     f"is a journal of chain {journal.chain_id}, not of chain {chain_id}",
                     "Use another file",
                 )
+            with ledger_errors(path, "journal"):
+                _go_on(connection)
             return journal
         except BaseException:
             if connection is not None:
@@ -378,13 +379,12 @@ def give_order(path: Path, kind: ControlKind, reason: str, at: float, subject: s
 
 
 def _go_on(connection: sqlite3.Connection) -> None:
-    """A journal of schema 1 gets what it lacks."""
-    columns = [name for _, name, *_ in connection.execute("PRAGMA table_info (orders)")]
-    if columns and "subject" not in columns:
-        connection.execute("BEGIN IMMEDIATE")
+    """A journal of schema 1 gets what it lacks, of whichever process comes first."""
+    connection.execute("BEGIN IMMEDIATE")
+    if connection.execute("SELECT 1 FROM meta WHERE (key, value) = ('schema', '1')").fetchall():
         connection.execute("ALTER TABLE orders ADD COLUMN subject TEXT NOT NULL DEFAULT ''")
-        connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema' AND value = '1'")
-        connection.execute("COMMIT")
+        connection.execute("UPDATE meta SET value = '2' WHERE key = 'schema'")
+    connection.execute("COMMIT")
 
 
 def _signed(row: Sequence[Any]) -> Signed:

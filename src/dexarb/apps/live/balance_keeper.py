@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from queue import Empty
@@ -13,7 +13,7 @@ import structlog
 from dexarb.apps.live.orders import Orders
 from dexarb.core.block import BlockHash, BlockUpdate
 from dexarb.core.market import Market
-from dexarb.core.token import Address
+from dexarb.core.token import Address, Token
 from dexarb.ends.executor_contract import NATIVE_COIN
 from dexarb.ends.live.balance_watch import BalanceWatch, Holding, Loss
 from dexarb.ends.live.sender import Sender
@@ -39,16 +39,14 @@ class BalanceKeeper:
         self._executor, self._lanes = executor, lanes
         self._watch = BalanceWatch(executor, owner, lanes)
         self._sender, self._orders, self._timer = sender, orders, timer
-        self._tokens: Sequence[Address] = ()
-        self._units: dict[Address, tuple[str, int]] = {NATIVE_COIN: ("of the chain's coin", 18)}
+        self._starts: Sequence[Address] = ()
+        self._tokens: Mapping[Address, Token] = {}
         self._read_at = -math.inf
         self._asked: BlockHash | None = None
 
     def mined(self, update: BlockUpdate, market: Market) -> None:
         """A block has been traded on. Where somebody else called the executor, look at once."""
-        self._tokens = market.profile.start_tokens
-        for each in self._tokens:
-            self._units[each] = market.tokens[each].symbol, market.tokens[each].decimals
+        self._starts, self._tokens = market.profile.start_tokens, market.tokens
         if self._watch.follow(update):
             self._read_at = -math.inf
 
@@ -69,7 +67,7 @@ class BalanceKeeper:
         if at_block is None or at_block == self._asked or now - self._read_at < READ_S:
             return
         self._read_at, self._asked = now, at_block
-        holdings = [(self._executor, token) for token in self._tokens]
+        holdings = [(self._executor, token) for token in self._starts]
         self._sender.read(at_block, [*holdings, *((lane, NATIVE_COIN) for lane in self._lanes)])
 
     def executor_holds(self, token: Address) -> int | None:
@@ -80,7 +78,8 @@ class BalanceKeeper:
         for each in losses:
             _log.error("balance", **each.holding._asdict(), missing=each.missing)
         (holder, token), missing, by_owner = losses[0]
-        unit, decimals = self._units[token]
+        known = self._tokens.get(token)
+        unit, decimals = (known.symbol, known.decimals) if known else ("of the chain's coin", 18)
         what = f"{Decimal(missing).scaleb(-decimals):f} {unit}"
         if holder != self._executor:
             reason = f"{what} are gone from {holder}, and nothing that it sent was that dear"

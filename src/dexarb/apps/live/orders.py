@@ -64,9 +64,9 @@ class Orders:
         if self._records.disarmed_by(seq) is not None:
             return
         _log.error("disarmed", reason=reason)
-        self._hold([Control(seq, ControlKind.DISARM, reason, at=self._clock())])
-        if self._told is not None:
-            self._told.disarmed(reason)
+        control = Control(seq, ControlKind.DISARM, reason, at=self._clock())
+        self._hold([control])
+        self._tell(control)
 
     def _tell(self, control: Control) -> None:
         if self._told is not None and control.kind is ControlKind.DISARM:

@@ -20,7 +20,9 @@ class Twins:
     """Mutable: remembers what came to something else than its twin, and what reverted."""
 
     def __init__(self, journal: Journal, orders: Orders) -> None:
+        """Raises StoreError."""
         self._journal, self._orders = journal, orders
+        self._known = journal.twins()  # now, as no block may wait for it
         self._errors: ModelErrors | None = None
         self._back_off = BackOff()
 
@@ -33,9 +35,10 @@ class Twins:
     def judge(self, twins: Sequence[Twin], market: Market, seq: int) -> None:
         """Those of the newest block. seq: the entry from which holds what follows from them."""
         if self._errors is None:
-            known = [each for each in self._journal.twins() if each not in twins]
+            known = [each for each in self._known if each not in twins]
             self._errors = ModelErrors(market.profile.start_tokens, known)
             self._back_off = BackOff(known)
+            self._known.clear()
         for twin in twins:
             for rest, reverts in self._back_off.take(twin):
                 self._orders.rest(rest, reverts, seq)

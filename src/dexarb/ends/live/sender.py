@@ -156,8 +156,7 @@ class Sender:
             await self._rpcs[way.name].call(way.method, "0x" + raw.hex())
         except RpcError as error:
             # A node may repeat what it was given, and that is live ammunition.
-            said = _LONG.sub("...", error.message).replace(way.url, way.name)
-            answer = answer_of(error)
+            answer, said = answer_of(error), _LONG.sub("...", error.message)
         except OutsideError as error:
             answer, said = Answer.UNKNOWN, str(error)
         self.offers.put(
@@ -172,11 +171,9 @@ class Sender:
             ("eth_getBalance", (lane, "latest")),
         ]
         try:
-            found = await self._reader.batch_as(str, calls, together=True)
-            for each in found:
-                if isinstance(each, RpcError):
-                    raise each
-            nonce, pending, balance = (int(str(each), 16) for each in found)
+            nonce, pending, balance = _numbers(
+                await self._reader.batch_as(str, calls, together=True)
+            )
         except OutsideError as error:
             self.accounts.put(error)
         else:
@@ -192,15 +189,9 @@ class Sender:
             for holder, token in holdings
         ]
         try:
-            found = await self._reader.batch_as(str, calls)
-            for each in found:
-                if isinstance(each, RpcError):
-                    raise each
-            amounts = [int(str(each), 16) for each in found]
+            amounts = _numbers(await self._reader.batch_as(str, calls))
         except OutsideError as error:
             self.holdings.put(error)
-        except ValueError:
-            self.holdings.put(Refused("eth_getBalance", "a balance is no number"))
         else:
             self.holdings.put(Held(at, [*zip(holdings, amounts, strict=True)]))
 
@@ -214,6 +205,19 @@ class Sender:
     async def _close(self) -> None:
         for rpc in (*self._rpcs.values(), *([self._reader] if self._reader else [])):
             await rpc.aclose()
+
+
+def _numbers(found: Sequence[str | RpcError]) -> list[int]:
+    """Raises RpcError, also where one is no number."""
+    numbers = []
+    for each in found:
+        if isinstance(each, RpcError):
+            raise each
+        try:
+            numbers.append(int(each, 16))
+        except ValueError:
+            raise Refused("an account's state", "it is no number") from None
+    return numbers
 
 
 def _hash_in(header: object) -> str | None:
