@@ -357,6 +357,22 @@ def test_if_all_ask_to_be_left_alone_the_first_that_is_free_again_is_waited_for(
     run(check())
 
 
+def test_who_cannot_wait_so_long_hears_at_once_why() -> None:
+    async def check() -> None:
+        rpc, nodes = scripted(fixed("0x1"), max_wait_s=10)
+        nodes[0].down = TransportError(NODE1, "HTTP 429", status=429, retry_after_s=20)
+        with pytest.raises(TransportError):
+            await rpc.scoped(attempts=1).call("eth_blockNumber")
+        nodes[0].down = None
+        with pytest.raises(TransportError, match="HTTP 429"):
+            await rpc.call("eth_blockNumber")
+        nodes[0].clock.now += 15
+        assert await rpc.call("eth_blockNumber") == "0x1"
+        assert nodes[0].clock.slept == [5]
+
+    run(check())
+
+
 def test_a_budget_that_is_used_up_by_all_is_an_error_without_a_request() -> None:
     async def check() -> None:
         rpc, nodes = scripted(fixed("0x1"), budgets=[Budget(daily_requests=2)])

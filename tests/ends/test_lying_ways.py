@@ -91,6 +91,21 @@ def test_what_never_lands_gives_its_nonce_to_the_next_trade(tmp_path: Path, name
         world.assert_replays()
 
 
+def test_a_way_that_wants_to_be_left_alone_is_given_nothing_meanwhile(tmp_path: Path) -> None:
+    """A trade that waits for it would come too late, and pay for that."""
+    with end_world(tmp_path) as world:
+        world.node.lie = lambda _: Reply(b"", 429, {"Retry-After": "300"})
+        world.ready()
+        world.step(world.spread())
+        world.offered()
+        world.use_another_strategy()
+        while len(world.journal.signed()) < 2:
+            world.step(world.spread(2_500))
+        world.offered()
+        assert world.answers == [Answer.UNKNOWN] * 2
+        assert len(world.node.taken) == 1
+
+
 @pytest.mark.parametrize("later_gwei", [30, 5], ids=["as dear", "much cheaper"])
 def test_what_never_lands_is_used_up_where_nobody_takes_its_nonce(
     tmp_path: Path, later_gwei: int

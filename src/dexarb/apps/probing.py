@@ -71,6 +71,7 @@ class Probing:
             *config.urls(),
             timeout_s=float(table.timeout_s),
             attempts=ATTEMPTS,
+            max_wait_s=PAUSE_S,  # nodes forget a state long before a budget begins anew
             usage=self._usage,
             budgets=[self._budget] * len(table.endpoints),
             notice=lambda *_: None,

@@ -53,6 +53,9 @@ class Rpc:
     Methods that change something (eth_send*, evm_*, anvil_*) are sent once: after a timeout
     nobody knows whether they have happened.
 
+    max_wait_s: how long a call waits where all endpoints are to be left alone (they said so, or
+    their budget is used up); then it fails, unasked.
+
     budgets: one for each transport, or none. notice: told when an endpoint is left and when it
     is back; else the log is.
     """
@@ -65,6 +68,7 @@ class Rpc:
         batch_size: int = 100,
         backoff_s: float = 0.1,
         backoff_max_s: float = 5.0,
+        max_wait_s: float = 600.0,
         usage: Usage | None = None,
         budgets: Sequence[Budget] = (),
         notice: Notice | None = None,
@@ -85,7 +89,7 @@ class Rpc:
             EndpointClient(transport, health, endpoints, clock)
             for transport, health in zip(transports, endpoints.all, strict=True)
         ]
-        self._nodes = Nodes(clients, endpoints, clock, utc, sleep)
+        self._nodes = Nodes(clients, endpoints, clock, utc, sleep, max_wait_s)
         self._among = frozenset(range(len(clients)))
         self._parent: Rpc | None = None
         self._attempts = attempts

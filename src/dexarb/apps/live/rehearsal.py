@@ -66,7 +66,9 @@ class RehearsalEnd:
 
     def start(self) -> None:
         """Raises ConfigError for a URL that is none."""
-        self._rpc = Rpc.connect(*self._urls, timeout_s=self._timeout_s, attempts=1)
+        self._rpc = Rpc.connect(
+            *self._urls, timeout_s=self._timeout_s, attempts=1, max_wait_s=self._timeout_s
+        )
         self._thread.start()
 
     def stop(self) -> None:

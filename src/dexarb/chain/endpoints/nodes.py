@@ -11,14 +11,12 @@ from dexarb.chain.endpoints.judging import judge
 from dexarb.core.block import BlockRef
 from dexarb.errors import TransportError
 
-MAX_WAIT_S = 600.0
-"""How long a call waits for endpoints that asked to be left alone; then it fails, unasked."""
-
 
 @dataclass(slots=True)
 class Nodes:
     """Mutable. among: indices of the endpoints that a view may ask.
 
+    max_wait_s: how long a call waits where all want to be left alone; then it fails, unasked.
     chain_id and known: what endpoints are judged by, see `Rpc.expect`; nothing is asked without.
     """
 
@@ -27,6 +25,7 @@ class Nodes:
     clock: Callable[[], float]
     utc: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
+    max_wait_s: float
     chain_id: int | None = None
     known: Callable[[], Sequence[BlockRef]] = tuple
 
@@ -42,7 +41,7 @@ class Nodes:
         """The same; waits for them if all want to be left alone. Raises TransportError."""
         while not (order := self.order(among, methods)):
             wait_s, reason = self.endpoints.free_in_s(self.clock(), self.utc(), among=among)
-            if wait_s > MAX_WAIT_S:
+            if wait_s > self.max_wait_s:
                 name, _, said = reason.partition(": ")
                 raise TransportError(name, said or "cannot be asked")
             await self.sleep(wait_s)

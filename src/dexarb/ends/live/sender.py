@@ -113,9 +113,15 @@ class Sender:
         """Nothing is sent yet. Raises ConfigError for a URL that is none."""
         for way in self._ways:
             transport = connect(way.url, self._timeout_s, headers=way.headers)
-            self._rpcs[way.name] = Rpc([transport], attempts=1)
+            # What is sent late is paid for and fills nothing.
+            self._rpcs[way.name] = Rpc([transport], attempts=1, max_wait_s=0.0)
         if self._read_urls:
-            self._reader = Rpc.connect(*self._read_urls, timeout_s=self._timeout_s, attempts=2)
+            self._reader = Rpc.connect(
+                *self._read_urls,
+                timeout_s=self._timeout_s,
+                attempts=2,
+                max_wait_s=self._timeout_s,
+            )
         self._thread.start()
 
     def stop(self) -> None:
