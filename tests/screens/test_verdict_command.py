@@ -201,8 +201,8 @@ def test_at_most_ten_finalists(world: World, dexarb: Dexarb) -> None:
     with sqlite3.connect(world.ledger) as connection:
         for number in range(11):
             connection.execute(
-                "INSERT INTO strategies (hash, name, config, ordinal, seen)"
-                f" SELECT '{number:016x}', 'No {number}', config, {number}, 0"
+                "INSERT INTO strategies (hash, name, config, ordinal)"
+                f" SELECT '{number:016x}', 'No {number}', config, {number}"
                 " FROM strategies LIMIT 1"
             )
     connection.close()

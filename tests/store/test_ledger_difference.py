@@ -72,10 +72,10 @@ def test_evidence_belongs_to_no_strategy(ledger: Path, tmp_path: Path) -> None:
 
 def test_counters_have_no_block(ledger: Path, tmp_path: Path) -> None:
     counted = "UPDATE skips SET times = 77 WHERE reason = 'pair'"
-    found = parted(ledger, tmp_path, counted, "UPDATE strategies SET seen = 9")
+    found = parted(ledger, tmp_path, counted, "UPDATE seen SET episodes = 9")
     assert found is not None
     assert (found.table, found.block, found.column, found.other) == ("skips", None, "times", 77)
     assert found.key[-1] == "pair"
-    seen = parted(ledger, tmp_path, "UPDATE strategies SET seen = 9")
+    seen = parted(ledger, tmp_path, "UPDATE seen SET episodes = 9")
     assert seen is not None
     assert (seen.table, seen.column, seen.other) == ("strategies", "seen", 9)

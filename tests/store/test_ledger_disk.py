@@ -135,7 +135,7 @@ def test_an_unknown_schema_is_refused(tmp_path: Path) -> None:
     connection.commit()
     connection.close()
     for opened in (open_ledger, read_only):
-        with pytest.raises(StoreError, match="has ledger schema 99, this program knows 2 and 3"):
+        with pytest.raises(StoreError, match="has ledger schema 99, this program knows 2 to 4"):
             opened(path)
 
 

@@ -121,8 +121,8 @@ class LedgerDb(LedgerReader):
                         "Use another file",
                     )
                 if ledger.schema != LEDGER_SCHEMA:
-                    bring_up_to_date(connection)
-                    ledger._meta["schema"] = str(LEDGER_SCHEMA)
+                    bring_up_to_date(connection, ledger.schema)
+                    ledger._know_schema()
                 furnish(connection)
                 if ledger.history != history:
                     connection.execute(
@@ -225,8 +225,8 @@ class BlockBooks:
     def set_seen(self, totals: Mapping[StrategyHash, int]) -> None:
         """How many episodes these strategies, by hash, have seen in all."""
         self._many(
-            "UPDATE strategies SET seen = ? WHERE hash = ?",
-            [(times, strategy) for strategy, times in totals.items()],
+            "INSERT OR REPLACE INTO seen VALUES (?, ?)",
+            sorted(totals.items()),  # neighbours are on the same page
         )
 
     def add_decisions(self, decisions: Iterable[Decision]) -> None:

@@ -13,13 +13,13 @@ DECIDED_IN = f"JOIN blocks b ON b.seq = decisions.seq AND {THESE}"
 counted whole, wherever it was settled."""
 
 STANDINGS = """
-SELECT s.hash, s.name, s.seen, coalesce(d.sent, 0), coalesce(f.filled, 0),
+SELECT s.hash, s.name, coalesce(e.episodes, 0), coalesce(d.sent, 0), coalesce(f.filled, 0),
     coalesce(f.reverted, 0), coalesce(f.lost, 0), coalesce(f.expired, 0), coalesce(d.void, 0),
     coalesce(d.open, 0), coalesce(f.net, 0), coalesce(f.low, 0), coalesce(f.high, 0),
     coalesce(f.gas_cost, 0), coalesce(f.unplaced, 0), coalesce(f.placed, 0),
     coalesce(f.gained, 0),
     coalesce(f.gas_filled, 0), coalesce(f.gas_reverted, 0), coalesce(f.gas_lost, 0)
-FROM strategies s
+FROM strategies s LEFT JOIN seen e ON e.strategy = s.hash
 LEFT JOIN (
     SELECT strategy, count(*) AS sent, sum(state = 'void') AS void, sum(state = 'open') AS open
     FROM decisions {decided} GROUP BY strategy) d ON d.strategy = s.hash
@@ -101,7 +101,11 @@ def facts(block: str, columns: Columns[Any], alias: str) -> str:
 # What the digest is taken over: facts about the chain and the trades. Neither seqs (they depend on
 # how the collector cut its segments) nor row ids, wall-clock times or ordinals are in it.
 DIGESTED = (
-    ("strategies", "SELECT hash, name, config, seen FROM strategies ORDER BY hash"),
+    (
+        "strategies",
+        """SELECT hash, name, config, coalesce(episodes, 0) AS seen
+        FROM strategies LEFT JOIN seen ON strategy = hash ORDER BY hash""",
+    ),
     (
         "decisions",
         f"""SELECT {facts("b.number, b.hash", DECISION, "d")}, d.state

@@ -56,7 +56,7 @@ from dexarb.store.ledger_rows import (
     StrategyRow,
     StrategyTotals,
 )
-from dexarb.store.ledger_schema import BEFORE_REALITIES, ledger_errors, read_meta
+from dexarb.store.ledger_schema import BEFORE_REALITIES, ledger_errors, let_read, read_meta
 from dexarb.store.row_loader import DECISION_COLUMNS, RowLoader
 
 T = TypeVar("T")
@@ -70,8 +70,12 @@ class LedgerReader:
         self.path = path
         self._connection = connection
         self._cycles: dict[str, Cycle] = {}
-        with ledger_errors(path):
-            self._meta = read_meta(connection, path)
+        self._know_schema()
+
+    def _know_schema(self) -> None:
+        with ledger_errors(self.path):
+            self._meta = read_meta(self._connection, self.path)
+            let_read(self._connection, self.schema)
 
     @property
     def schema(self) -> int:
@@ -122,7 +126,8 @@ class LedgerReader:
 
     def strategies(self) -> list[StrategyRow]:
         """All that ever took part, in the order of their ordinals."""
-        query = f"SELECT {STRATEGY.names()}, seen FROM strategies ORDER BY ordinal, hash"
+        query = f"""SELECT {STRATEGY.names()}, coalesce(episodes, 0)
+            FROM strategies LEFT JOIN seen ON strategy = hash ORDER BY ordinal, hash"""
         return [STRATEGY.read(row[:-1], seen=row[-1]) for row in self._all(query)]
 
     def epochs(self) -> list[Epoch]:
@@ -315,8 +320,7 @@ class LedgerReader:
 
     def stream(self, query: str) -> tuple[list[str], Iterator[Row]]:
         """Names of the columns, and the rows one after the other: for more than fit into memory."""
-        with ledger_errors(self.path):
-            cursor = self._connection.execute(query)
+        cursor = self._asked(query, {})
         return [each[0] for each in cursor.description], self._fetched(cursor)
 
     def _fetched(self, cursor: sqlite3.Cursor) -> Iterator[Row]:
@@ -325,7 +329,16 @@ class LedgerReader:
 
     def _all(self, query: str, parameters: dict[str, Any] | None = None) -> list[Any]:
         with ledger_errors(self.path):
-            return self._connection.execute(query, parameters or {}).fetchall()
+            return self._asked(query, parameters or {}).fetchall()
+
+    def _asked(self, query: str, parameters: dict[str, Any]) -> sqlite3.Cursor:
+        """Once more where a trader has brought the ledger up to date meanwhile."""
+        with ledger_errors(self.path):
+            try:
+                return self._connection.execute(query, parameters)
+            except sqlite3.OperationalError:
+                self._know_schema()
+                return self._connection.execute(query, parameters)
 
 
 def read_only(path: Path) -> LedgerReader:

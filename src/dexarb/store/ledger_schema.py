@@ -25,9 +25,10 @@ from dexarb.store.ledger_columns import (
     STRATEGY,
 )
 
-LEDGER_SCHEMA = 3
-BEFORE_REALITIES = 2
-"""The schema in which epochs did not tell the model of reality: read, and brought up to date."""
+LEDGER_SCHEMA = 4
+BEFORE_REALITIES, BEFORE_SEEN = 2, 3
+"""The last schemas in which epochs did not tell the model of reality, and in which `seen` was a
+column of strategies: read, and brought up to date."""
 
 # In the order of the rows: ids are hashes, and an index of those touches a page for each of them.
 _WAITING = "CREATE INDEX IF NOT EXISTS decisions_waiting ON decisions (n) WHERE state = 'open'"
@@ -51,6 +52,14 @@ _PROBES = f"""CREATE TABLE IF NOT EXISTS probes (
 ) STRICT"""
 _BARRED = "CREATE INDEX IF NOT EXISTS probes_barred ON probes (n) WHERE until_block IS NOT NULL"
 
+# Beside the strategies, whose rows are large: this changes all the time.
+_SEEN = """CREATE TABLE seen (
+    strategy TEXT PRIMARY KEY, episodes INTEGER NOT NULL
+) STRICT, WITHOUT ROWID"""
+# Of an older ledger, for whoever only reads it.
+_SEEN_BEFORE = """CREATE TEMP VIEW seen AS
+    SELECT hash AS strategy, seen AS episodes FROM strategies WHERE seen"""
+
 _REALITIES = f"CREATE TABLE realities ({REALITY.sql}) STRICT, WITHOUT ROWID"
 
 TABLES = f"""
@@ -61,10 +70,9 @@ CREATE TABLE progress (
     seq INTEGER NOT NULL, block_number INTEGER NOT NULL, block_hash TEXT NOT NULL
 ) STRICT;
 
-CREATE TABLE strategies (
-    {STRATEGY.sql},
-    seen INTEGER NOT NULL DEFAULT 0
-) STRICT, WITHOUT ROWID;
+CREATE TABLE strategies ({STRATEGY.sql}) STRICT, WITHOUT ROWID;
+
+{_SEEN};
 
 {_REALITIES};
 
@@ -172,11 +180,16 @@ def create(connection: sqlite3.Connection, chain_id: int, history: str) -> None:
     connection.execute("COMMIT")
 
 
-def bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """From the schema before, all or nothing: what its epochs were traded in is not known."""
+def bring_up_to_date(connection: sqlite3.Connection, schema: int) -> None:
+    """From an older schema, all or nothing: what its epochs were traded in is not known."""
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute(_REALITIES)
-    connection.execute("ALTER TABLE epochs ADD COLUMN reality TEXT")
+    if schema <= BEFORE_REALITIES:
+        connection.execute(_REALITIES)
+        connection.execute("ALTER TABLE epochs ADD COLUMN reality TEXT")
+    connection.execute("DROP VIEW IF EXISTS temp.seen")
+    connection.execute(_SEEN)
+    connection.execute("INSERT INTO seen SELECT hash, seen FROM strategies WHERE seen")
+    connection.execute("ALTER TABLE strategies DROP COLUMN seen")
     connection.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (str(LEDGER_SCHEMA),))
     connection.execute("COMMIT")
 
@@ -206,11 +219,18 @@ def read_meta(connection: sqlite3.Connection, path: Path) -> dict[str, str]:
     if not has_meta:
         raise StoreError(path, "is a database, but not a ledger", "Use another file")
     meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-    if meta.get("schema") not in (str(BEFORE_REALITIES), str(LEDGER_SCHEMA)):
+    if meta.get("schema") not in map(str, range(BEFORE_REALITIES, LEDGER_SCHEMA + 1)):
         raise StoreError(
             path,
-            f"has ledger schema {meta.get('schema')}, this program knows {BEFORE_REALITIES} and"
+            f"has ledger schema {meta.get('schema')}, this program knows {BEFORE_REALITIES} to"
             f" {LEDGER_SCHEMA}",
             "Use the dexarb that wrote it, or move it away: paper-trading then starts a new one",
         )
     return meta
+
+
+def let_read(connection: sqlite3.Connection, schema: int) -> None:
+    """Let a reader of a ledger of this schema find what it has as that of now has it."""
+    connection.execute("DROP VIEW IF EXISTS temp.seen")
+    if schema <= BEFORE_SEEN:
+        connection.execute(_SEEN_BEFORE)

@@ -1,4 +1,4 @@
-"""A ledger of an earlier dexarb (fixtures/README.md) opens and goes on as if nothing had been."""
+"""Ledgers of an earlier dexarb (fixtures/README.md) open and go on as if nothing had been."""
 
 from __future__ import annotations
 
@@ -25,23 +25,32 @@ from dexarb.store.ledger_notes import (
 )
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.ledger_rows import RealityRow
-from dexarb.store.ledger_schema import BEFORE_REALITIES, LEDGER_SCHEMA
+from dexarb.store.ledger_schema import BEFORE_REALITIES, BEFORE_SEEN, LEDGER_SCHEMA
 from tests.store.books import HISTORY, STRATEGIES, block, open_ledger, trade
 
-FIXTURE = Path(__file__).parent / "fixtures" / "ledger_2.sqlite.gz"
+FIXTURES = Path(__file__).parent / "fixtures"
 DIGEST = "0385d863674d05704a69cc4255615adee3b31035e7edae00b7507455a55bac6c"
 TRADED, LAST, LATER = 30, 31, 45
 
 
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    path = tmp_path / "old.sqlite"
-    path.write_bytes(gzip.decompress(FIXTURE.read_bytes()))
+def copied(folder: Path, schema: int) -> Path:
+    path = folder / f"schema_{schema}.sqlite"
+    path.write_bytes(gzip.decompress((FIXTURES / f"ledger_{schema}.sqlite.gz").read_bytes()))
     return path
 
 
+@pytest.fixture(params=[BEFORE_REALITIES, BEFORE_SEEN])
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return copied(tmp_path, request.param)
+
+
+@pytest.fixture
+def oldest(tmp_path: Path) -> Path:
+    return copied(tmp_path, BEFORE_REALITIES)
+
+
 def trade_anew(path: Path, until: int) -> None:
-    """What the fixture's writer did, by the code of now."""
+    """What the fixtures' writers did, by the code of now."""
     with open_ledger(path) as ledger:
         for seq in range(1, TRADED + 1):
             trade(ledger, seq)
@@ -52,11 +61,11 @@ def trade_anew(path: Path, until: int) -> None:
 
 
 def schema_of(path: Path) -> dict[str, str]:
-    """The statements that made it, without their line breaks."""
+    """The statements that made it, without their line breaks and what stands at brackets."""
     connection = sqlite3.connect(path)
     made = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql NOT NULL").fetchall()
     connection.close()
-    return {name: " ".join(sql.split()) for name, sql in made}
+    return {name: " ".join(sql.split()).replace("( ", "(") for name, sql in made}
 
 
 def rows_of(path: Path) -> list[object]:
@@ -64,6 +73,7 @@ def rows_of(path: Path) -> list[object]:
         return [
             reader.strategies(),
             reader.epochs(),
+            reader.realities(),
             reader.decisions(),
             reader.fills(),
             reader.skips(),
@@ -90,7 +100,8 @@ def test_opened_for_writing_it_has_the_tables_that_are_made_today(
 def test_to_read_it_changes_nothing(old: Path) -> None:
     before = old.read_bytes()
     with read_only(old) as reader:
-        assert (reader.schema, reader.realities()) == (BEFORE_REALITIES, [])
+        assert f"schema_{reader.schema}.sqlite" == old.name
+        assert reader.realities() == []
         assert {epoch.reality for epoch in reader.epochs()} == {None}
     assert old.read_bytes() == before
 
@@ -103,7 +114,7 @@ def test_while_another_program_holds_it_nothing_is_changed(old: Path) -> None:
     other.execute("ROLLBACK")
     other.close()
     with read_only(old) as reader:
-        assert reader.schema == BEFORE_REALITIES
+        assert reader.schema < LEDGER_SCHEMA
     open_ledger(old).close()
     with read_only(old) as reader:
         assert reader.schema == LEDGER_SCHEMA
@@ -113,14 +124,18 @@ def test_a_ledger_of_another_chain_stays_as_it_is(old: Path) -> None:
     with pytest.raises(StoreError, match="not of chain 7"):
         LedgerDb.open(old, chain_id=7, history=HISTORY)
     with read_only(old) as reader:
-        assert reader.schema == BEFORE_REALITIES
+        assert reader.schema < LEDGER_SCHEMA
 
 
 def test_a_reader_that_was_there_before_goes_on_reading(old: Path) -> None:
-    with read_only(old) as reader:
-        before = reader.epochs()
+    before = rows_of(old)
+    with read_only(old) as reader, read_only(old) as other:
+        assert reader.strategies() == before[0]
         open_ledger(old).close()
-        assert (reader.epochs(), reader.digest()) == (before, DIGEST)
+        for _ in range(2):
+            with reader.at_one_moment():
+                assert (reader.strategies(), reader.digest()) == (before[0], DIGEST)
+        assert other.totals()
 
 
 def test_what_its_epochs_were_traded_in_stays_unknown_and_new_ones_tell(old: Path) -> None:
@@ -146,8 +161,8 @@ def test_it_reads_as_what_is_written_today(old: Path, tmp_path: Path) -> None:
         assert all(isinstance(row.decision.block, Block) for row in reader.decisions())
 
 
-def test_its_notes_are_read(old: Path) -> None:
-    with read_only(old) as reader:
+def test_its_notes_are_read(oldest: Path) -> None:
+    with read_only(oldest) as reader:
         assert (reader.note(FIRST_SEQ), reader.note(SKIPS_SEQ)) == (1, 30)
         assert reader.note(STATE_AGES) == ((1, 10.0), (20, 2.5))
         assert reader.note(TRADER) == "/etc/paper.toml"
