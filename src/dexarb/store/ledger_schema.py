@@ -219,7 +219,8 @@ def read_meta(connection: sqlite3.Connection, path: Path) -> dict[str, str]:
     if not has_meta:
         raise StoreError(path, "is a database, but not a ledger", "Use another file")
     meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-    if meta.get("schema") not in map(str, range(BEFORE_REALITIES, LEDGER_SCHEMA + 1)):
+    known = [str(each) for each in range(BEFORE_REALITIES, LEDGER_SCHEMA + 1)]
+    if meta.get("schema") not in known:
         raise StoreError(
             path,
             f"has ledger schema {meta.get('schema')}, this program knows {BEFORE_REALITIES} to"
