@@ -12,7 +12,7 @@ import logging
 import pickle
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from hashlib import sha256
@@ -50,42 +50,48 @@ def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     Raises StoreError where the machine code cannot be kept: a program that compiles for seconds at
     every start would lose its first blocks unnoticed.
     """
-    return _compiled(function, {})
+    dispatcher = _compiled(function)
+    folder = Path(function.__code__.co_filename).parent
+    try:
+        made_of = f"{sources_digest(folder)} {dispatcher.targetoptions}"
+        dispatcher._cache = _Cache(function, made_of)
+    except RuntimeError as error:
+        raise StoreError(
+            cache_folder() or folder, "compiled kernels cannot be kept", _REMEDY
+        ) from error
+    return cast(Callable[_P, _R], dispatcher)
 
 
 def kernel_part(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """As `kernel`, for what only kernels call: it becomes part of them. Python cannot call it."""
-    return _compiled(function, {"forceinline": True, "no_cpython_wrapper": True})
+    """As `kernel`, for what only kernels call: it becomes part of them, and is kept with them.
+    Python cannot call it."""
+    part = _compiled(function, forceinline=True, no_cpython_wrapper=True)
+    return cast(Callable[_P, _R], part)
 
 
-def _compiled(function: Callable[_P, _R], options: Mapping[str, bool]) -> Callable[_P, _R]:
+def _compiled(function: Callable[..., object], **options: bool) -> Any:
     always = {"error_model": "numpy", **without_reference_counts()}
-    dispatcher: Any = numba.njit(**always, **options)(function)  # type: ignore[call-overload]
-    source = Path(function.__code__.co_filename)
-    try:
-        dispatcher._cache = _Cache(function, sources_digest(source.parent))
-    except RuntimeError as error:
-        raise StoreError(
-            cache_folder() or source.parent, "compiled kernels cannot be kept", _REMEDY
-        ) from error
-    return cast(Callable[_P, _R], dispatcher)
+    return numba.njit(**always, **options)(function)  # type: ignore[call-overload]
 
 
 class _Cache(FunctionCache):
     """numba compiles anew when the file of a kernel changes; here, when its package does.
 
-    A kernel is made of what it calls as well, and that may stand in the file beside.
+    A kernel is made of what it calls as well, and that may stand in the file beside. made_of: those
+    sources, and what it was compiled with.
     """
 
-    def __init__(self, function: Callable[..., object], sources: str) -> None:
+    def __init__(self, function: Callable[..., object], made_of: str) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]
-        self._sources = sources
+        self._made_of = made_of
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """numba's own fills its context first with all that it can compile. That takes longer than
-        loading every kernel, and code that is compiled already needs none of it but the runtime.
+        loading every kernel, and code that is compiled already needs none of it; where references
+        are counted, the runtime that does it.
         """
-        rtsys.initialize(target_context)
+        if not without_reference_counts():
+            rtsys.initialize(target_context)
         found = None
         with self._guard_against_spurious_io_errors():
             try:
@@ -97,7 +103,7 @@ class _Cache(FunctionCache):
         return found
 
     def _index_key(self, signature: Any, codegen: Any) -> Any:
-        return super()._index_key(signature, codegen), self._sources  # type: ignore[no-untyped-call]
+        return super()._index_key(signature, codegen), self._made_of  # type: ignore[no-untyped-call]
 
 
 @cache

@@ -146,6 +146,22 @@ def test_the_least_profit_is_net_of_gas(scan: Any) -> None:
     assert not scan(*at, f"{net + 0.01}")["opportunities"]
 
 
+@pytest.mark.parametrize(
+    "option", ["scan|--min-profit-usd=nan", "scan|--min-profit-usd=-1e30", "spreads|--size=inf"]
+)
+def test_what_is_no_amount_of_money_is_told(
+    history: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+) -> None:
+    command, asked = option.split("|")
+    assert dexarb(monkeypatch, command, str(history), asked) == 2
+    told = capsys.readouterr().err
+    assert asked.partition("=")[0] in told
+    assert "is no amount in USD" in told
+
+
 def test_people_get_a_table(
     history: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

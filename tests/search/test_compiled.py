@@ -11,9 +11,7 @@ import sys
 from pathlib import Path
 
 import numba
-import numpy as np
 import pytest
-from numba.core.options import DefaultOptions
 
 from dexarb import compiled
 from dexarb.search.packed import Floats
@@ -86,14 +84,6 @@ def total(numbers: Floats) -> float:
     return found
 
 
-def test_kernels_compile_without_the_private_option(monkeypatch: pytest.MonkeyPatch) -> None:
-    numbers = np.arange(4.0)
-    assert compiled.kernel(total)(numbers) == 6.0
-    monkeypatch.delattr(DefaultOptions, "_nrt")
-    assert compiled.without_reference_counts() == {}
-    assert compiled.kernel(total)(numbers) == 6.0
-
-
 ONE_KERNEL = """
 import numpy as np
 from dexarb import compiled
@@ -107,6 +97,17 @@ def test_compiling_is_told_once_and_kept(tmp_path: Path) -> None:
     assert first.stdout == second.stdout == "6.0\n", first.stderr
     assert first.stderr.count("compiling for this machine") == 1
     assert not second.stderr
+
+
+def test_kernels_compile_and_load_without_the_private_option(tmp_path: Path) -> None:
+    without = "from numba.core.options import DefaultOptions\ndel DefaultOptions._nrt\n"
+    told = "print(compiled.without_reference_counts())"
+    runs = [
+        python(f"{head}{ONE_KERNEL}{told}", NUMBA_CACHE_DIR=str(tmp_path))
+        for head in ("", without, without)
+    ]
+    assert [run.stdout for run in runs] == ["6.0\n{'_nrt': False}\n", *["6.0\n{}\n"] * 2]
+    assert ["compiling" in run.stderr for run in runs] == [True, True, False]
 
 
 @pytest.mark.parametrize("left", [b"", b"cdexarb.compiled\nGoneByNow\n."])

@@ -139,6 +139,8 @@ def run(program: Callable[[], Any]) -> int:
     """Errors on purpose become one message and an exit code; others keep their traceback."""
     with suppress(RuntimeError):  # a user without a home: numba looks for a place itself
         os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder() / "numba"))
+    # Threads for products of large matrices, which nobody here has; numpy starts them at once.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         program()
     except DexarbError as error:

@@ -1,4 +1,4 @@
-"""The installed programs: what `dexarb.cli` has, and an end at once.
+"""The installed programs: what `dexarb.cli` has, begun and ended at once.
 
 Python takes everything apart before it leaves, and so do the libraries beneath numba: a fifth of a
 second in which nobody learns anything more. What had to be closed is closed by then.
@@ -6,32 +6,41 @@ second in which nobody learns anything more. What had to be closed is closed by 
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from dexarb.cli import app, live, program_of, programs, run
 
+YOUNG = 10_000
+"""Objects between two collections of garbage, Python's own number is 700: what a program loads
+stays, and looking through it over and over is a tenth of its start."""
+
 
 def dexarb() -> None:
-    _end(run(app))
+    _go(app)
 
 
 def data_collector() -> None:
-    _end(run(program_of(None, programs.collect)))
+    _go(program_of(None, programs.collect))
 
 
 def paper_trading() -> None:
-    _end(run(program_of(None, programs.paper)))
+    _go(program_of(None, programs.paper))
 
 
 def dexarb_bot() -> None:
-    _end(run(live))
+    _go(live)
 
 
-def _end(code: int) -> None:
+def _go(program: Callable[[], Any]) -> None:
+    gc.set_threshold(YOUNG, *gc.get_threshold()[1:])
+    code = run(program)
     if any(not each.daemon for each in threading.enumerate()[1:]):
         sys.exit(code)  # whoever is still at work is waited for
     logging.shutdown()

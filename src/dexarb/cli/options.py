@@ -18,6 +18,8 @@ COLLECTOR_TOML = Path("config/collector.toml")
 PAPER_TOML = Path("config/paper_trading.toml")
 BLOCKS_READ = 10_000
 """How far back to look in a history, where the user does not say."""
+MOST_USD = 9e9
+"""No trade is worth more."""
 
 CollectorFile = Annotated[Path, typer.Option("--config", "-c", help="The collector's TOML file.")]
 PaperFile = Annotated[Path, typer.Option("--config", "-c", help="The paper trader's TOML file.")]
@@ -54,6 +56,13 @@ By = Annotated[
         help="target (the contract called), sender, or selector (of the call, where it was kept).",
     ),
 ]
+
+
+def usd(amount: float | None) -> float | None:
+    """Of an option, as it is. Raises BadParameter for what is no amount of money."""
+    if amount is not None and not abs(amount) <= MOST_USD:
+        raise typer.BadParameter(f"{amount} is no amount in USD: at most {MOST_USD:,.0f}")
+    return amount
 
 
 def blocks_asked(

@@ -22,6 +22,7 @@ from dexarb.cli.options import (
     blocks_asked,
     is_given,
     one_form,
+    usd,
 )
 from dexarb.screens.answer import show
 from dexarb.screens.by_whom import TARGET
@@ -138,7 +139,8 @@ def scan(
         ),
     ] = None,
     min_profit_usd: Annotated[
-        float, typer.Option("--min-profit-usd", help="Least profit after gas.")
+        float,
+        typer.Option("--min-profit-usd", callback=usd, help="Least profit after gas."),
     ] = 0.0,
     as_json: Json = False,
 ) -> int:
@@ -158,7 +160,12 @@ def spreads(
     count: BlockCount = None,
     size_usd: Annotated[
         float | None,
-        typer.Option("--size", min=0.01, help="USD of the round trips; else the strategies'."),
+        typer.Option(
+            "--size",
+            min=0.01,
+            callback=usd,
+            help="USD of the round trips; else the strategies'.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +60,9 @@ def answer(
     _, number = blocks_of(reader, None, block)
     way = way_to(reader, number)
     blocks = way.number - way.first.block.number
-    found = run(OpenNow(), shown(priced(reader, way), "reading history", blocks))
-    wanted = [
-        finding
-        for finding in found.findings
-        if (finding.net_micro_usd or 0) >= min_profit_usd * MICRO_USD
-    ]
-    return Findings(way.number, wanted, found.open_cycles, names_at(found.market))
+    study = OpenNow(least_net=ceil(min_profit_usd * MICRO_USD))
+    found = run(study, shown(priced(reader, way), "reading history", blocks))
+    return Findings(way.number, found.findings, found.open_cycles, names_at(found.market))
 
 
 def _finding_json(finding: Finding) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from dexarb.core.following import Move, MoveKind
 from dexarb.core.market import Keyframe, Market, PoolsChanged
 from dexarb.core.pool import Pool
 from dexarb.core.route import run as run_cycle
+from dexarb.core.token import Address
 from dexarb.core.trade import Opportunity
 from dexarb.errors import InputError, MarketError, StoreError
 from dexarb.store.follow import follow, start
@@ -20,6 +21,9 @@ from dexarb.study.study import Died
 from dexarb.trading.decide.triage import LeastGas
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
+
+ANY_NET = -(2**256)
+"""Micro-USD that nobody can lose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,14 @@ class Priced(NamedTuple):
 
 
 class OpenNow:
-    """A study of priced markets: only the last one counts, and it is searched when asked."""
+    """A study of priced markets: only the last one counts, and it is searched when asked.
 
-    def __init__(self) -> None:
+    least_net: micro-USD; what earns less is counted, and neither sized exactly nor found. What has
+    no price counts as 0.
+    """
+
+    def __init__(self, least_net: int = ANY_NET) -> None:
+        self._least_net = least_net
         self._now: Priced | None = None
 
     def add(self, seen: Priced) -> None:
@@ -71,10 +80,14 @@ class OpenNow:
             raise MarketError("no block has been looked at yet")
         market, valuation = self._now
         least_gas = LeastGas(REALITY.gas)
+        gas = min(least_gas.of(market))
         scan = scanner_of(
-            market, REALITY.gas, dust=lambda token: least_gas.dust(token, market, valuation)
+            market,
+            REALITY.gas,
+            min_gross=lambda token: _least_gross(token, self._least_net, market, valuation, gas),
+            dust=lambda token: least_gas.dust(token, market, valuation),
         ).scan
-        found = findings(market, valuation, scan.opportunities)
+        found = findings(market, valuation, scan.opportunities, self._least_net)
         return Open(market, tuple(found), len(scan.table))
 
 
@@ -142,17 +155,35 @@ def _priced_on(valuation: Valuation | None, market: Market, move: Move) -> Valua
 
 
 def findings(
-    market: Market, valuation: Valuation, opportunities: Sequence[Opportunity]
+    market: Market,
+    valuation: Valuation,
+    opportunities: Iterable[Opportunity],
+    least_net: int = ANY_NET,
 ) -> list[Finding]:
-    """The opportunities with what they are worth, the best net first."""
-    gas_price = market.block.base_fee_per_gas + market.profile.default_priority_fee
+    """The opportunities that earn enough with what they are worth, the best net first."""
+    gas_price = _gas_price(market)
     found = []
     for opportunity in opportunities:
         gross = valuation.micro_usd(opportunity.cycle.start_token, opportunity.profit)
         gas = valuation.native_cost_micro_usd(opportunity.gas_units * gas_price)
         net = gross - gas if gross is not None and gas is not None else None
-        found.append(Finding(opportunity, gross, net, *_binding(market, opportunity)))
+        if (net or 0) >= least_net:
+            found.append(Finding(opportunity, gross, net, *_binding(market, opportunity)))
     return sorted(found, key=lambda each: (-(each.net_micro_usd or 0), each.opportunity.cycle.id))
+
+
+def _least_gross(
+    token: Address, least_net: int, market: Market, valuation: Valuation, gas_units: int
+) -> int:
+    """In the token's smallest unit, at least 1: what earns less cannot be among the findings."""
+    gas = valuation.native_cost_micro_usd(gas_units * _gas_price(market))
+    least = None if gas is None else valuation.amount(token, least_net + gas)
+    return max(1, least or 0)
+
+
+def _gas_price(market: Market) -> int:
+    """What the chain is used to, in wei a unit."""
+    return market.block.base_fee_per_gas + market.profile.default_priority_fee
 
 
 def _binding(market: Market, opportunity: Opportunity) -> tuple[Pool, float]:
