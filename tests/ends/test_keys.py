@@ -162,6 +162,31 @@ def test_the_commands(dexarb: Dexarb, tmp_path: Path, monkeypatch: pytest.Monkey
     assert "a key is never replaced" in again.err
 
 
+@pytest.mark.parametrize("command", ["new", "import", "show"])
+@pytest.mark.parametrize("key", [KEY, KEY[2:].upper()])
+def test_a_key_that_is_given_as_the_name_of_its_file_is_not_said_again(
+    dexarb: Dexarb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, key: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = dexarb("key", command, key)
+    assert refused.code == 2
+    assert "take another key" in refused.err
+    assert key not in refused.err + refused.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_nor_one_that_stands_in_the_file_of_a_bot(dexarb: Dexarb, tmp_path: Path) -> None:
+    path = tmp_path / "live.toml"
+    path.write_text(
+        f'[live]\nexecutor = "{ADDRESS}"\nowner = "{ADDRESS}"\n[[lane]]\nkey_file = "{KEY}"\n'
+        '[[way]]\nname = "node"\nurl = "http://127.0.0.1:8545"\n'
+    )
+    refused = dexarb("config", "check", "-c", path)
+    assert refused.code == 2
+    assert "that is a private key itself" in refused.err
+    assert KEY[2:] not in refused.err + refused.out
+
+
 def test_an_imported_key_is_neither_asked_for_on_the_command_line_nor_said_again(
     dexarb: Dexarb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,7 @@ from dexarb.config.toml_file import (
 )
 from dexarb.core.market import MAX_REORG_DEPTH
 from dexarb.core.sending import Terms
+from dexarb.core.text import is_key
 from dexarb.core.token import Address, to_address
 from dexarb.core.units import MICRO_USD, PPM_PER_PERCENT
 from dexarb.errors import ConfigError, ConfigErrors, InvalidAddress
@@ -269,6 +270,9 @@ def _limits(table: LimitsTable) -> BotLimits:
 def _wrong(file: TomlFile, tables: LiveTables, paper: PaperConfig) -> Iterator[ConfigError]:
     """What can stand on paper, and not here."""
     for place, lane in enumerate(tables.lane):
+        if is_key(lane.key_file.name):
+            remedy = "Name a file: `dexarb key import FILE` keeps a key in one"
+            yield file.error(("lane", place, "key_file"), "that is a private key itself", remedy)
         if lane.password_file is not None and lane.password_env is not None:
             at = ("lane", place, "password_env")
             yield file.error(at, "there is a password_file as well", "Keep one of them")

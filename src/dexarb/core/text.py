@@ -14,6 +14,7 @@ UNSEEN = re.compile(
 )
 """Control codes, and characters that take no room, break lines or turn the direction of reading."""
 
+_KEY = re.compile("(0[xX])?[0-9a-fA-F]{64}")
 
 MOST_OF_NAME = 200
 """Characters: names of grids are long, and what they differ in may stand last."""
@@ -28,6 +29,11 @@ def in_a_line(text: str, most: int) -> str:
     """As a table can show it: a line, and of that so many characters."""
     line = " ".join(seen(text).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def is_key(text: str) -> bool:
+    """Whether a private key stands where a name belongs: then it is not said again."""
+    return _KEY.fullmatch(text) is not None
 
 
 def as_name(text: str) -> str:

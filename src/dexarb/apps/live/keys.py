@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from dexarb.core.text import is_key
 from dexarb.core.token import Address
 from dexarb.ends.live.keys import Password, address_in, import_key, new_key
 from dexarb.errors import InputError
@@ -42,18 +43,21 @@ class KeyFile(Answer):
 
 def new(path: Path, password: Password) -> KeyFile:
     """Raises InputError, StoreError, MissingTool."""
+    _refuse_key(path)
     return KeyFile(path, new_key(path, _twice(path, password)), made=True)
 
 
 def take(path: Path, password: Password) -> KeyFile:
     """The key comes from a prompt, or from standard input where that is no terminal: never from
     the command line, which others can read. Raises as `new`."""
+    _refuse_key(path)
     key = getpass("Private key: ") if sys.stdin.isatty() else sys.stdin.readline()
     return KeyFile(path, import_key(path, key, _twice(path, password)), made=True)
 
 
 def show(path: Path) -> KeyFile:
     """Raises InputError, StoreError."""
+    _refuse_key(path)
     return KeyFile(path, address_in(path))
 
 
@@ -62,6 +66,14 @@ def password_from(file: Path | None, variable: str | None) -> Password:
     if file is not None and variable is not None:
         raise InputError("--password-file and --password-env do not go together: choose one")
     return Password(file, variable, getpass if sys.stdin.isatty() else None)
+
+
+def _refuse_key(path: Path) -> None:
+    if is_key(path.name):
+        raise InputError(
+            "that is a private key, where the name of its file belongs. Your shell remembers it"
+            " now: take another key. `dexarb key import FILE` asks for one where nobody sees it"
+        )
 
 
 def _twice(path: Path, password: Password) -> str:
