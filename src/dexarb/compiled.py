@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import IO, Any, ParamSpec, TypeVar, cast
 
 import numba
+from llvmlite.binding import parse_bitcode
 from numba.core.caching import FunctionCache
+from numba.core.codegen import JITCodeLibrary
 from numba.core.options import DefaultOptions
 from numba.core.runtime.nrt import rtsys
 
@@ -92,6 +94,7 @@ class _Cache(FunctionCache):
         """
         if not without_reference_counts():
             rtsys.initialize(target_context)
+        target_context.codegen()._library_class = _Library
         found = None
         with self._guard_against_spurious_io_errors():
             try:
@@ -104,6 +107,34 @@ class _Cache(FunctionCache):
 
     def _index_key(self, signature: Any, codegen: Any) -> Any:
         return super()._index_key(signature, codegen), self._made_of  # type: ignore[no-untyped-call]
+
+
+class _Library(JITCodeLibrary):
+    """Machine code that was kept, and its bitcode, which is for whoever inlines it. numba's own
+    reads that at once: half of what loading takes, and who is only called never needs it.
+    """
+
+    _bitcode: bytes | None = None
+
+    @classmethod
+    def _unserialize(cls, codegen: Any, state: Any) -> _Library:
+        name, _, (machine_code, bitcode) = state
+        library = cls(codegen, name)
+        library.enable_object_caching()  # type: ignore[no-untyped-call]
+        library._set_compiled_object(machine_code)  # type: ignore[no-untyped-call]
+        library._finalize_final_module()  # type: ignore[no-untyped-call]
+        library._bitcode = bitcode
+        return library
+
+    def get_pointer_to_function(self, name: str) -> Any:
+        if self._bitcode is None:
+            return super().get_pointer_to_function(name)  # type: ignore[no-untyped-call]
+        return self._codegen._engine.get_function_address(name)
+
+    def _get_module_for_linking(self) -> Any:
+        if self._bitcode is not None and self._shared_module is None:
+            self._shared_module = parse_bitcode(self._bitcode)
+        return super()._get_module_for_linking()  # type: ignore[no-untyped-call]
 
 
 @cache

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dexarb.apps.probing import require_endpoints
+from dexarb.apps.trader_probes import require_endpoints
 from dexarb.config.paper import load_paper
 from dexarb.errors import InputError
 from tests.support.traded import configure, strategy

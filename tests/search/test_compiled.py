@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import select
 import subprocess
 import sys
@@ -108,6 +109,29 @@ def test_kernels_compile_and_load_without_the_private_option(tmp_path: Path) -> 
     ]
     assert [run.stdout for run in runs] == ["6.0\n{'_nrt': False}\n", *["6.0\n{}\n"] * 2]
     assert ["compiling" in run.stderr for run in runs] == [True, True, False]
+
+
+INSIDE_ANOTHER = """
+import numpy as np
+from dexarb import compiled
+from tests.search import test_compiled
+numbers, inner = np.arange(4.0), compiled.kernel(test_compiled.total)
+print(inner(numbers), inner.stats.cache_hits)
+test_compiled.total = inner
+print(compiled.kernel(test_compiled.twice)(numbers))
+"""
+
+
+def twice(numbers: Floats) -> float:
+    return 2.0 * total(numbers)
+
+
+def test_what_was_kept_becomes_part_of_what_is_compiled(tmp_path: Path) -> None:
+    assert not python(ONE_KERNEL, NUMBA_CACHE_DIR=str(tmp_path)).returncode
+    run = python(INSIDE_ANOTHER, NUMBA_CACHE_DIR=str(tmp_path))
+    (hits,) = re.findall(r"^6.0 .*: (\d+)", run.stdout)
+    assert hits == "1"
+    assert run.stdout.endswith("\n12.0\n"), run.stderr
 
 
 @pytest.mark.parametrize("left", [b"", b"cdexarb.compiled\nGoneByNow\n."])

@@ -10,10 +10,10 @@ import structlog
 
 from dexarb.alerts.alerts import Alerts
 from dexarb.apps.end import PaperEnd
-from dexarb.apps.probing import require_endpoints
 from dexarb.apps.process import Signals, keep_files_private, name_process, start_logging
 from dexarb.apps.supervisor import Supervisor
 from dexarb.apps.trader import Trader
+from dexarb.apps.trader_probes import require_endpoints
 from dexarb.apps.watch import FileWatch
 from dexarb.config.paper import PaperConfig, load_paper
 from dexarb.errors import StoreError
@@ -36,8 +36,7 @@ def run(config_path: Path) -> int:
     signals = Signals()
     watch = FileWatch(config_path)
     config = load_paper(config_path)
-    if config.probe is not None:
-        require_endpoints(config.probe)
+    require_endpoints(config.probe)
     log = general = config.general
     start_logging("paper_trading", log.log_level, log.log_dir, log.log_format, log.log_max_mb)
     supervisor = Supervisor(os.environ)

@@ -49,11 +49,6 @@ class _Wanted(NamedTuple):
     surcharges: Mapping[Address, int]
 
 
-def require_endpoints(config: ProbeConfig) -> None:
-    """Raises ConfigError and ConfigErrors for those that cannot be asked."""
-    Rpc.connect(*config.urls(), timeout_s=float(config.table.timeout_s))
-
-
 class Probing:
     """Mutable. A thread of its own asks; the trader puts in what it has decided and takes out what
     came of it. Begun by making it, ended by `close`. has_news: something has come since the

@@ -14,12 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-import stamina.instrumentation
 import structlog
 from structlog.typing import EventDict
 
 from dexarb.apps.log_files import open_log
-from dexarb.config.collector import LOG_MAX_MB
+from dexarb.config.log_keys import LOG_MAX_MB
 from dexarb.core.text import seen
 
 MAX_NAME_BYTES = 15
@@ -49,8 +48,9 @@ def keep_for_good() -> None:
 
     Call it again when much of it has gone.
     """
-    gc.unfreeze()
-    gc.collect()
+    if gc.get_freeze_count():
+        gc.unfreeze()
+        gc.collect()
     gc.freeze()
     # What is still kept when the interpreter ends counts as leaked, and libraries complain of it.
     atexit.unregister(gc.unfreeze)
@@ -130,8 +130,6 @@ def start_logging(
     logging.basicConfig(level=level.upper(), handlers=handlers, force=True)
     for noisy in ("httpx", "httpcore", "websockets", "asyncio", "numba"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # What is retried is told by those who wait for it; a line for every attempt would bury it.
-    stamina.instrumentation.set_on_retry_hooks([])
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),

@@ -13,7 +13,6 @@ import structlog
 from dexarb.alerts.alerts import Alerts
 from dexarb.apps.clock_watch import ClockWatch
 from dexarb.apps.end import End
-from dexarb.apps.probing import require_endpoints
 from dexarb.apps.process import (
     Signals,
     keep_for_good,
@@ -25,7 +24,7 @@ from dexarb.apps.stops_log import StopsLog
 from dexarb.apps.supervisor import UNSUPERVISED, Supervisor
 from dexarb.apps.trader_alerts import TraderAlerts
 from dexarb.apps.trader_metrics import TraderMetrics
-from dexarb.apps.trader_probes import TraderProbes
+from dexarb.apps.trader_probes import TraderProbes, require_endpoints
 from dexarb.apps.watch import FileWatch
 from dexarb.config.alerts import AlertKind
 from dexarb.config.difference import compare, reasons
@@ -313,8 +312,7 @@ class Trader:
         """Trade by another file from the next entry on. Raises InputError and changes nothing."""
         session = self._session
         settings = self._settings(config)
-        if config.probe is not None:
-            require_endpoints(config.probe)
+        require_endpoints(config.probe)
         difference = compare(session.settings, settings, session.engine.ledger.rows.keys())
         has_other_alerts = self._alerts.use(config.alerts)
         warnings = [str(warning) for warning in config.warnings(self._facts())]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
 
 import structlog
 
-from dexarb.apps.probing import Probing
 from dexarb.config.probe import ProbeConfig
 from dexarb.core.probes import Probe
 from dexarb.core.route import CycleId
@@ -17,7 +17,18 @@ from dexarb.store.ledger_notes import METERING
 from dexarb.study.session import Session
 from dexarb.trading.seams import Step
 
+if TYPE_CHECKING:
+    from dexarb.apps.probing import Probing
+
 _log = structlog.get_logger("paper-trading")
+
+
+def require_endpoints(config: ProbeConfig | None) -> None:
+    """Raises ConfigError and ConfigErrors for those that cannot be asked."""
+    if config is not None:
+        from dexarb.chain.rpc import Rpc  # who asks nobody starts without HTTP and WebSockets
+
+        Rpc.connect(*config.urls(), timeout_s=float(config.table.timeout_s))
 
 
 class TraderProbes:
@@ -40,6 +51,8 @@ class TraderProbes:
             self._probing.close()
         self._config, self._probing = config, None
         if config is not None:
+            from dexarb.apps.probing import Probing
+
             chain_id = self._session.engine.market.chain_id
             self._probing = Probing(config, chain_id, self._ledger.note(METERING))
             self._note()

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Self, TypeVar, cast
 
 import stamina
+import stamina.instrumentation
 
 from dexarb.chain.endpoints.choice import MOMENT_S, EndpointReport, Endpoints, Notice
 from dexarb.chain.endpoints.client import EndpointClient, Slot, slots
@@ -30,6 +31,9 @@ from dexarb.chain.transport.connect import (
 from dexarb.chain.transport.push import Subscription
 from dexarb.core.block import BlockRef
 from dexarb.errors import OutsideError, RpcError, TransportError, the_failure
+
+# What is retried is told by those who wait for it; a line for every attempt would bury it.
+stamina.instrumentation.set_on_retry_hooks([])
 
 T = TypeVar("T")
 

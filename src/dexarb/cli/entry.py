@@ -17,7 +17,7 @@ from typing import Any
 
 from dexarb.cli import app, live, program_of, programs, run
 
-YOUNG = 10_000
+YOUNG = 25_000
 """Objects between two collections of garbage, Python's own number is 700: what a program loads
 stays, and looking through it over and over is a tenth of its start."""
 

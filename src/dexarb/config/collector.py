@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema
 
@@ -18,6 +18,8 @@ from dexarb.config.alerts import (
     check_alerts,
 )
 from dexarb.config.chain_profile import LoadedChain, load_chain
+from dexarb.config.log_keys import LOG_MAX_MB, LogFormat, LogLevel, LogMegabytes
+from dexarb.config.pairs import split_pair
 from dexarb.config.paths import DEFAULT_STATE_FILE, base_folder
 from dexarb.config.toml_file import (
     Number,
@@ -29,14 +31,7 @@ from dexarb.config.toml_file import (
     read_toml,
     validate,
 )
-from dexarb.config.toml_lines import Loc
-from dexarb.core.token import Address
 from dexarb.errors import ConfigError, ConfigErrors
-
-LogLevel = Literal["debug", "info", "warning", "error"]
-LogFormat = Literal["text", "json"]
-LOG_MAX_MB = 200
-LogMegabytes = Annotated[Whole, Field(ge=1, le=1_000_000)]
 
 
 class CollectorTable(TomlTable):
@@ -210,18 +205,3 @@ def _budgets(rpc: RpcTable) -> tuple[EndpointBudget, ...]:
             of_each(rpc.daily_requests), of_each(rpc.monthly_compute_units), strict=True
         )
     )
-
-
-def split_pair(
-    file: TomlFile, loc: Loc, pair: str, tokens: Mapping[str, Address]
-) -> tuple[str, str]:
-    """`WETH/USDC` as two known token names. Raises ConfigError."""
-    names = pair.split("/")
-    if len(names) != 2 or not all(names):
-        raise file.error(loc, f'"{pair}" is not a pair', 'Write it as "WETH/USDC"')
-    for name in names:
-        if name not in tokens:
-            raise file.error(loc, f'unknown token "{name}" in "{pair}"', did_you_mean(name, tokens))
-    if tokens[names[0]] == tokens[names[1]]:
-        raise file.error(loc, f'"{pair}" names the same token twice')
-    return names[0], names[1]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from dexarb.config.chain_profile import LoadedChain
 from dexarb.config.resolve import Listed, place
 from dexarb.config.toml_file import TomlFile, did_you_mean
 from dexarb.config.unpriced import REMEDY, consequence
@@ -14,6 +13,9 @@ from dexarb.core.pool import Pool
 from dexarb.core.profile import ChainProfile, ScheduleChange
 from dexarb.core.token import Address, Pair, pair_of, pairs_of
 from dexarb.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dexarb.config.chain_profile import LoadedChain
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from typing import Annotated
 from pydantic import Field
 
 from dexarb.config.chain_profile import LoadedChain, load_chain
-from dexarb.config.collector import PoolChoice, PoolsTable, choices_of, load_collector, split_pair
+from dexarb.config.collector import PoolChoice, PoolsTable, choices_of, load_collector
 from dexarb.config.kinds import kind_with
+from dexarb.config.pairs import split_pair
 from dexarb.config.toml_file import TomlTable, Whole, did_you_mean, read_toml, validate
 from dexarb.core.pool import FoundPool, to_pool_key
 from dexarb.core.token import Address, pair_of

@@ -18,9 +18,9 @@ from dexarb.config.alerts import (
     AlertsTable,
     check_alerts,
 )
-from dexarb.config.collector import LOG_MAX_MB, LogFormat, LogLevel, LogMegabytes
 from dexarb.config.facts import ChainFacts
 from dexarb.config.grid import MAX_STRATEGIES, Grid
+from dexarb.config.log_keys import LOG_MAX_MB, LogFormat, LogLevel, LogMegabytes
 from dexarb.config.paths import (
     DEFAULT_LEDGER_FILE,
     DEFAULT_MAX_STATE_AGE_S,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dexarb.config.collector import split_pair
+from dexarb.config.pairs import split_pair
 from dexarb.config.plugins import StrategyTypes
 from dexarb.config.strategy_table import StrategyTable, canonical, effective, plain
 from dexarb.config.toml_file import TomlFile, did_you_mean

@@ -33,9 +33,10 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class TomlTable(BaseModel):
-    """Base of all tables: unknown keys are errors, values keep their type."""
+    """Base of all tables: unknown keys are errors, values keep their type. What checks them is made
+    for the file that is read, and not for every table in it by itself as well."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     def placed(self, base: Path, *keys: str) -> Self:
         """With these paths, where they are relative, in the folder `base`."""
