@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -131,6 +131,7 @@ class Said:
         self.disarmed_by: list[str] = []
         self.fills: list[Fill] = []
         self.times_armed = 0
+        self.journal: list[str | None] = []
 
     def disarmed(self, reason: str) -> None:
         self.disarmed_by.append(reason)
@@ -141,17 +142,29 @@ class Said:
     def traded(self, fills: Sequence[Fill]) -> None:
         self.fills += fills
 
+    def stuck(self, problem: str | None) -> None:
+        self.journal.append(problem)
+
 
 class EndWorld:
     """Mutable. late_s: by how much the bot's clock is behind each block's timestamp. waited_s: what
-    its timer says."""
+    its timer says. nodes: one for each way of sending; the first is asked for accounts as well."""
 
     def __init__(
-        self, folder: Path, url: str, node: Node, lanes: int, limits: Any, timeout_s: float
+        self,
+        folder: Path,
+        urls: Sequence[str],
+        nodes: Sequence[Node],
+        lanes: int,
+        limits: Any,
+        timeout_s: float,
     ) -> None:
-        self.folder, self.node, self.said = folder, node, Said()
+        self.folder, self.nodes, self.said = folder, nodes, Said()
+        self.node = nodes[0]
         self.late_s = 0.5
         self.waited_s = 0.0
+        self.strategies = [settings(deadline_blocks=1)]
+        url, *more = urls
         path = folder / "live.toml"
         path.write_text(
             bot_file(EXECUTOR, OWNER, f"{url}/{KEY}", LIMITS | limits, AGE_S)
@@ -160,6 +173,7 @@ class EndWorld:
                 'name = "relay"',
                 f'name = "relay"\nheaders = {{Authorization = "Bearer {TOKEN}"}}',
             )
+            + "".join(f'[[way]]\nname = "way {n}"\nurl = "{each}"\n' for n, each in enumerate(more))
             + STRATEGY
         )
         self.config = load_live(path)
@@ -211,12 +225,14 @@ class EndWorld:
             step = self.session.take(entry)
             if entry.seq > known:
                 self._follow(step, entry, is_live=False)
-        self.session.use([settings(deadline_blocks=1)])
+        if [*self.session.settings] != self.strategies:
+            self.session.use(self.strategies)
 
     def use_another_strategy(self) -> None:
         """Beside the first, which waits for its own trade."""
         small = settings("small", max_trade_size_micro_usd=500_000_000, deadline_blocks=1)
-        self.session.use([settings(deadline_blocks=1), small])
+        self.strategies.append(small)
+        self.session.use(self.strategies)
 
     def end_it(self) -> None:
         """As a program that is killed: nothing is written any more."""
@@ -383,10 +399,12 @@ def end_world(
     lanes: int = 1,
     limits: dict[str, object] | None = None,
     timeout_s: float = 2.0,
+    ways: int = 1,
 ) -> Iterator[EndWorld]:
-    node = Node()
-    with served(node.reply) as server:
-        world = EndWorld(folder, server.http_url, node, lanes, limits or {}, timeout_s)
+    nodes = [Node() for _ in range(ways)]
+    with ExitStack() as stack:
+        urls = [stack.enter_context(served(node.reply)).http_url for node in nodes]
+        world = EndWorld(folder, urls, nodes, lanes, limits or {}, timeout_s)
         try:
             yield world
         finally:

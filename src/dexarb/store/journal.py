@@ -284,6 +284,11 @@ class Journal(JournalReader):
         )
         self._connection.execute("COMMIT")
 
+    @property
+    def changes(self) -> int:
+        """Rows written since it was opened, also by what was taken back then."""
+        return self._connection.total_changes
+
     def add(self, intents: Iterable[Intent], signed: Iterable[SignedRaw]) -> None:
         """What is about to be sent, as one synced transaction: all of it, or nothing. Raises
         StoreError, and then nothing may be sent."""

@@ -33,7 +33,6 @@ from dexarb.store.ledger_notes import UNPROVEN
 from dexarb.store.ledger_reader import read_only
 
 LATEST = 8
-REFUSALS = (Answer.REFUSED, Answer.NONCE_TOO_LOW, Answer.NO_FUNDS)
 
 
 class OpenState(StrEnum):
@@ -163,16 +162,18 @@ def results(
     for each in controls:
         if each.kind is ControlKind.DROP:
             dropped[each.reason] += 1
-    if refused := len({each.hash for each in offers if each.answer in REFUSALS}):
-        dropped["a node refused it"] += refused
     settled = {fill.decision.id for fill in fills}
     stand = {(fill.decision.id, fill.block.hash) for fill in fills}
     standing = [twin for twin in twins if (twin.decision.id, twin.block.hash) in stand]
+    states = _states(offers)
+    refused = {each for each, state in states.items() if state is OpenState.REFUSED}
+    if refused := refused - {twin.hash for twin in standing}:
+        dropped["every way refused it"] += len(refused)
     by_status = Counter(fill.status for fill in fills)
     return LiveResults(
         armed=reason is None,
         reason=reason or "",
-        lanes=[*_lanes(signed, standing, papers, settled, offers)],
+        lanes=[*_lanes(signed, standing, papers, settled, states)],
         sent=len({each.decision for each in signed if each.decision is not None}),
         included=len(standing),
         filled=by_status[FillStatus.FILLED],
@@ -211,13 +212,10 @@ def _lanes(
     twins: Sequence[Twin],
     papers: Sequence[Paper],
     settled: set[DecisionId],
-    offers: Sequence[Offer],
+    states: Mapping[TransactionHash, OpenState],
 ) -> Iterable[LaneResults]:
     landed = {twin.hash: twin for twin in twins}
     told = {each.decision: each for each in papers if not each.own_effect}
-    answers: dict[TransactionHash, set[Answer]] = {}
-    for offer in offers:
-        answers.setdefault(offer.hash, set()).add(offer.answer)
     for lane in dict.fromkeys(each.lane for each in signed):
         mine = [each for each in signed if each.lane == lane]
         found = [landed[each.hash] for each in mine if each.hash in landed]
@@ -237,18 +235,25 @@ def _lanes(
             blocks=sum(twin.block.number - twin.decision.block.number for twin in found),
             compared=len(off),
             off=float(median(off)) if off else None,
-            open=_open(waiting[-1], answers) if waiting else None,
+            open=_open(waiting[-1], states) if waiting else None,
         )
 
 
-def _open(signed: Signed, answers: Mapping[TransactionHash, set[Answer]]) -> OpenTrade:
-    said = answers.get(signed.hash, set())
-    state = OpenState.REFUSED if said else OpenState.SIGNED
-    if said & {Answer.TAKEN, Answer.KNOWN}:
-        state = OpenState.OFFERED
-    elif Answer.UNKNOWN in said:
-        state = OpenState.UNKNOWN
-    return OpenTrade(signed.hash, signed.nonce, state)
+def _open(signed: Signed, states: Mapping[TransactionHash, OpenState]) -> OpenTrade:
+    return OpenTrade(signed.hash, signed.nonce, states.get(signed.hash, OpenState.SIGNED))
+
+
+def _states(offers: Sequence[Offer]) -> dict[TransactionHash, OpenState]:
+    """By what all ways have said."""
+    found: dict[TransactionHash, OpenState] = {}
+    for offer in offers:
+        if offer.answer in (Answer.TAKEN, Answer.KNOWN):
+            found[offer.hash] = OpenState.OFFERED
+        elif offer.answer is Answer.UNKNOWN and found.get(offer.hash) is not OpenState.OFFERED:
+            found[offer.hash] = OpenState.UNKNOWN
+        else:
+            found.setdefault(offer.hash, OpenState.REFUSED)
+    return found
 
 
 def _optimism(twins: Sequence[Twin], papers: Sequence[Paper], fills: Sequence[Fill]) -> Optimism:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from dexarb.alerts.alerts import Alerts
 from dexarb.config.alerts import AlertKind
@@ -15,9 +16,9 @@ _BOT = "dexarb-bot"
 class BotAlerts:
     """Mutable: remembers whether there has been a trade. See `apps.live.orders.Told`."""
 
-    def __init__(self, alerts: Alerts, *, has_traded: bool) -> None:
-        """has_traded: the books have one from before."""
-        self._alerts = alerts
+    def __init__(self, alerts: Alerts, journal: Path, *, has_traded: bool) -> None:
+        """journal: its file. has_traded: the books have one from before."""
+        self._alerts, self._journal = alerts, journal
         self._has_traded = has_traded
 
     def disarmed(self, reason: str) -> None:
@@ -25,6 +26,9 @@ class BotAlerts:
 
     def armed(self) -> None:
         self._alerts.is_so(AlertKind.DISARMED, _BOT, None)
+
+    def stuck(self, problem: str | None) -> None:
+        self._alerts.is_so(AlertKind.DISK, str(self._journal), problem)
 
     def traded(self, fills: Sequence[Fill]) -> None:
         first = next((fill for fill in fills if fill.gas_used), None)

@@ -196,7 +196,8 @@ def _live(
     sender.start()
     try:
         fills = [(row.seq, row.fill) for row in ledger.fills() if row.reorged_seq is None]
-        told = BotAlerts(alerts, has_traded=any(fill.gas_used for _, fill in fills))
+        has_traded = any(fill.gas_used for _, fill in fills)
+        told = BotAlerts(alerts, config.journal_file, has_traded=has_traded)
         end = LiveEnd(config, journal, signers, sender, REALITY, known_fills=fills, told=told)
         end.limit_to(asked.canary)
         end.orders.set_terms(config.terms, max(ledger.seq, 0) + 1)

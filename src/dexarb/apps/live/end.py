@@ -30,7 +30,6 @@ from dexarb.ends.live.records import Records
 from dexarb.ends.live.sender import Sender
 from dexarb.ends.live.signing import NotNow, Signing
 from dexarb.ends.live.watchdog import Watchdog
-from dexarb.errors import StoreError
 from dexarb.store.journal import Journal, SignedRaw
 from dexarb.study.session import Session
 from dexarb.trading.models.reality import Reality
@@ -206,10 +205,11 @@ class LiveEnd:
                 self.orders.put_off(intent, str(reason))
         if not signed:
             return
-        try:
+        is_written = False
+        with self.orders.writing():
             self._journal.add([intent for intent, _ in signed], [raw for _, raw in signed])
-        except StoreError as error:
-            _log.error("journal.stuck", problem=str(error), sent=0)
+            is_written = True
+        if not is_written:
             for intent, _ in signed:
                 self.orders.put_off(intent, "the journal could not be written")
             return

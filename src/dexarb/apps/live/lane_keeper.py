@@ -10,7 +10,7 @@ from queue import Empty
 
 import structlog
 
-from dexarb.apps.live.orders import Orders, SayingSo
+from dexarb.apps.live.orders import Orders
 from dexarb.core.block import Block
 from dexarb.core.sending import Answer, Offer
 from dexarb.core.token import Address
@@ -60,6 +60,7 @@ class LaneKeeper:
         self._doubted_behind: dict[Address, int] = {}
         self._asked_at = dict.fromkeys(signers, -math.inf)
         self._to_repeat: set[Address] = set()
+        self._unwritten: list[Offer] = []
         self._block: Block | None = None
 
     def balance(self, lane: Address) -> int | None:
@@ -102,10 +103,9 @@ class LaneKeeper:
         with suppress(Empty):
             while True:
                 offers.append(self._sender.offers.get_nowait())
-        if not offers:
-            return
-        with SayingSo():
-            self._journal.add_offers(offers)
+        self._unwritten += offers
+        if offers:
+            self._write()
         for offer in offers:
             signed = self._records.signed(offer.hash)
             if signed is None or offer.answer in (Answer.TAKEN, Answer.KNOWN):
@@ -115,6 +115,12 @@ class LaneKeeper:
                 self._lanes.doubt(signed.lane)
             elif offer.answer is Answer.NO_FUNDS:
                 self._orders.disarm(f"{signed.lane} has too little for gas", seq)
+
+    def _write(self) -> None:
+        if self._unwritten:
+            with self._orders.writing():
+                self._journal.add_offers(self._unwritten)
+                self._unwritten.clear()
 
     def _take_accounts(self, seq: int) -> None:
         with suppress(Empty):
@@ -154,7 +160,7 @@ class LaneKeeper:
             for each in waiting
             if each.decision is None or each.deadline_block > self._block.number
         ]
-        with SayingSo():
+        with self._orders.writing():
             for one, raw in self._journal.raw(in_time):
                 self._sender.send(one, raw)
             self._to_repeat.clear()
@@ -162,6 +168,7 @@ class LaneKeeper:
     def mined(self, block: Block) -> None:
         """A block has been traded on."""
         self._block = block
+        self._write()
         self._repeat()
         self._use_up(block)
 
@@ -186,7 +193,7 @@ class LaneKeeper:
                 deadline_block=block.number,
                 at=self._clock(),
             )
-            with SayingSo():
+            with self._orders.writing():
                 self._journal.add([], [one])
                 self._records.add_signed(one.signed)
                 self._sender.send(one.signed, one.raw)

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Protocol
 
 import structlog
 
+from dexarb.apps.live.writing import Writing
 from dexarb.core.sending import Control, ControlKind, Intent, Rest, Terms
-from dexarb.core.trade import Fill
+from dexarb.core.trade import DecisionId, Fill
 from dexarb.ends.live.records import Records
-from dexarb.errors import StoreError
 from dexarb.store.journal import Journal
 
 ARM_PATIENCE_S = 2.0
@@ -36,6 +35,9 @@ class Told(Protocol):
     def traded(self, fills: Sequence[Fill], /) -> None:
         """With every entry that has some."""
 
+    def stuck(self, problem: str | None, /) -> None:
+        """The journal cannot be written, or can be again: None."""
+
 
 class Orders:
     """Mutable. seq, everywhere: the entry of the history from which it holds."""
@@ -48,7 +50,8 @@ class Orders:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._journal, self._records, self._told, self._clock = journal, records, told, clock
-        self._put_off: list[tuple[Intent, str]] = []
+        self.writing = Writing(journal, told.stuck) if told else Writing(journal)
+        self._put_off: dict[DecisionId, str] = {}
         self._unwritten: list[Control] = []
         self._arming_since: float | None = None
 
@@ -90,7 +93,7 @@ class Orders:
         self._unwritten += controls
         for control in controls:
             self._records.add_control(control)
-        with SayingSo():
+        with self.writing():
             self._write()
 
     def _write(self) -> None:
@@ -99,18 +102,18 @@ class Orders:
             self._unwritten.clear()
 
     def put_off(self, intent: Intent, reason: str) -> None:
-        """It will never be sent: `drop` writes that down."""
-        self._put_off.append((intent, reason))
+        """It will never be sent: `drop` writes that down. The first reason stands."""
+        self._put_off.setdefault(intent.decision.id, reason)
 
     def drop(self, seq: int) -> None:
         """Only what the journal has taken holds: else a replay would not know of it."""
         if not self._put_off:
             return
         controls = [
-            Control(seq, ControlKind.DROP, reason, intent.decision.id, self._clock())
-            for intent, reason in self._put_off
+            Control(seq, ControlKind.DROP, reason, decision, self._clock())
+            for decision, reason in self._put_off.items()
         ]
-        with SayingSo():
+        with self.writing():
             self._journal.add_controls(controls)
             for control in controls:
                 self._records.add_control(control)
@@ -121,7 +124,7 @@ class Orders:
         """What other processes have ordered since. now: seconds of a timer. why_not: what disarms
         it at once where somebody arms it. Both are in the journal together, so whoever gave the
         order reads it there; it may be known no more soon, so an order to arm waits a little."""
-        with SayingSo():
+        with self.writing():
             self._write()
             orders = self._journal.orders()
             if not orders:
@@ -145,15 +148,3 @@ class Orders:
                 about = {"subject": control.subject} if control.subject else {}
                 _log.warning(control.kind, reason=control.reason, **about)
                 self._tell(control)
-
-
-class SayingSo(suppress):
-    """A journal that cannot be written is told, and nothing is sent for it."""
-
-    def __init__(self) -> None:
-        super().__init__(StoreError)
-
-    def __exit__(self, kind: object, error: object, trace: object) -> bool:
-        if isinstance(error, StoreError):
-            _log.error("journal.stuck", problem=str(error))
-        return super().__exit__(kind, error, trace)  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ from queue import Empty
 
 import structlog
 
+from dexarb.apps.live.writing import Writing
 from dexarb.chain.endpoints.trouble import is_revert
 from dexarb.chain.rpc import Rpc
 from dexarb.core.market import Entry, Market
@@ -24,7 +25,7 @@ from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Funding
 from dexarb.ends.executor_contract import execute_data
 from dexarb.ends.refusal import refusal
-from dexarb.errors import OutsideError, PoolError, RpcError, StoreError
+from dexarb.errors import OutsideError, PoolError, RpcError
 from dexarb.store.journal import Journal
 from dexarb.study.session import Session
 from dexarb.trading.models.reality import Reality
@@ -52,7 +53,7 @@ class RehearsalEnd:
     ) -> None:
         """executor: the contract's address, operator: who would call it."""
         self.executor = PaperExecutor(reality)
-        self._journal = journal
+        self._journal, self._writing = journal, Writing(journal)
         self._urls, self._timeout_s = urls, timeout_s
         self._to, self._from = executor, operator
         self._found: queue.SimpleQueue[Rehearsed] = queue.SimpleQueue()
@@ -127,10 +128,8 @@ class RehearsalEnd:
         for each in found:
             level = self._log.info if each.amount_out is not None else self._log.warning
             level("rehearsed", **each._asdict())
-        try:
+        with self._writing():
             self._journal.add_rehearsals(found)
-        except StoreError as error:
-            self._log.error("journal.stuck", problem=str(error))
 
     async def _close(self) -> None:
         if self._rpc is not None:

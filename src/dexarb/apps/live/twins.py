@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from dexarb.apps.live.orders import Orders, SayingSo
+from dexarb.apps.live.orders import Orders
 from dexarb.core.market import Market
 from dexarb.core.sending import Difference, Paper, Twin
 from dexarb.ends.live.back_off import BackOff
@@ -23,14 +23,20 @@ class Twins:
         """Raises StoreError."""
         self._journal, self._orders = journal, orders
         self._known = journal.twins()  # now, as no block may wait for it
+        self._twins: list[Twin] = []
+        self._papers: list[Paper] = []
         self._errors: ModelErrors | None = None
         self._back_off = BackOff()
 
     def note(self, twins: Sequence[Twin], papers: Sequence[Paper]) -> None:
-        """Into the journal, which may have them."""
-        if twins or papers:
-            with SayingSo():
-                self._journal.add_results(twins, papers)
+        """Into the journal, which may have them; with those that it could not be given before."""
+        self._twins += twins
+        self._papers += papers
+        if self._twins or self._papers:
+            with self._orders.writing():
+                self._journal.add_results(self._twins, self._papers)
+                self._twins.clear()
+                self._papers.clear()
 
     def judge(self, twins: Sequence[Twin], market: Market, seq: int) -> None:
         """Those of the newest block. seq: the entry from which holds what follows from them."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from dexarb.core.block import Block, BlockHash, BlockRef, BlockUpdate, Transaction
+from dexarb.core.block import NO_ENTRY, Block, BlockHash, BlockRef, BlockUpdate, Transaction
 from dexarb.core.market import MAX_REORG_DEPTH, Market
 from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle
@@ -357,6 +357,8 @@ class LiveExecutor:
             for each in saved.open
         ]
         self._sent, self._open = saved.sent, {sent.decision.id: sent for sent in under_way}
+        # Of those that the journal does not know nobody else would ever say that they are not sent.
+        self._results.intents = [Intent(sent.decision, NO_ENTRY, sent.lane) for sent in under_way]
         self._nonces, self._included = saved.nonces, saved.included
         self._paper.resume(saved.paper, nouns)
 

@@ -1,0 +1,108 @@
+"""A journal that takes no commit, whatever the reason: nothing is sent, it is said once, the books
+go on, and sending begins again once it does."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dexarb.core.sending import Answer, ControlKind
+from dexarb.core.trade import FillStatus
+from dexarb.store.journal import Journal
+from tests.ends.end_world import EndWorld, end_world
+
+
+@contextmanager
+def no_commit(journal: Journal) -> Iterator[None]:
+    """Everything can be read and written, and nothing stays, as where a disk cannot be synced."""
+
+    def judge(action: int, what: str | None, *_: object) -> int:
+        is_commit = action == sqlite3.SQLITE_TRANSACTION and what == "COMMIT"
+        return sqlite3.SQLITE_DENY if is_commit else sqlite3.SQLITE_OK
+
+    journal._connection.set_authorizer(judge)
+    try:
+        yield
+    finally:
+        journal._connection.set_authorizer(None)
+
+
+def decided_in_vain(world: EndWorld) -> int:
+    """By two strategies, one after the other, over blocks that its books go on with. How many."""
+    decisions = 0
+    for price in (2_450, 2_500, 2_450, 2_500, 2_500):
+        step = world.step(world.spread(price))
+        decisions += len(step.decisions)
+        assert world.ledger.seq == step.seq
+    assert decisions >= 2
+    assert (world.journal.signed(), world.node.taken, world.drops) == ([], [], [])
+    return decisions
+
+
+def test_nothing_is_sent_until_it_can_be_written_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with end_world(tmp_path) as world:
+        world.ready()
+        world.use_another_strategy()
+        with no_commit(world.journal):
+            decisions = decided_in_vain(world)
+        world.quiet()
+        assert world.drops == ["the journal could not be written"] * decisions
+        fills = [*world.quiet().fills, *world.quiet().fills]
+        assert [each.status for each in fills] == [FillStatus.EXPIRED] * decisions
+        world.step(world.spread())
+        world.offered()
+        assert (len(world.journal.signed()), world.answers) == (1, [Answer.TAKEN])
+        said = capsys.readouterr().out
+        assert (said.count("journal.stuck"), said.count("journal.works")) == (1, 1)
+        problem, works = world.said.journal
+        assert "journal.sqlite" in (problem or "")
+        assert works is None
+        world.assert_replays()
+
+
+@pytest.mark.parametrize("checkpoint", [False, True], ids=["killed", "stopped"])
+def test_what_was_decided_in_vain_is_dropped_behind_a_restart(
+    tmp_path: Path, checkpoint: bool
+) -> None:
+    """A trader that waits for its own trade would wait for ever."""
+    with end_world(tmp_path) as world:
+        world.ready()
+        with no_commit(world.journal):
+            (decision,) = world.step(world.spread()).decisions
+            if checkpoint:
+                world.session.pause()
+        world.end_it()
+        world.begin()
+        assert world.end.executor.open_decisions == (decision,)
+        fills = [*world.quiet().fills, *world.quiet().fills]
+        assert [(each.decision.id, each.status) for each in fills] == [
+            (decision.id, FillStatus.EXPIRED)
+        ]
+        assert world.drops == ["it was decided before the bot was started"]
+        assert world.journal.signed() == []
+        world.assert_replays()
+
+
+def test_what_came_out_meanwhile_is_written_later(tmp_path: Path) -> None:
+    """Answers, twins, and a disarming that held at once."""
+    with end_world(tmp_path, limits={"max_reverts_in_a_row": 1}) as world:
+        world.ready()
+        world.step(world.spread())
+        (signed,) = world.journal.signed()
+        with no_commit(world.journal):
+            world.until(lambda: not world.sender._under_way, "an answer")
+            world.step(world.including(signed, gain=None))
+            assert "max_reverts_in_a_row" in (world.disarmed_by or "")
+            assert (world.journal.offers(), world.journal.twins()) == ([], [])
+        world.quiet()
+        world.until(lambda: len(world.journal.controls()) > 1, "the disarming")
+        assert world.answers == [Answer.TAKEN]
+        assert [each.hash for each in world.journal.twins()] == [signed.hash]
+        assert ControlKind.DISARM in [each.kind for each in world.journal.controls()]
+        world.assert_replays()
