@@ -14,6 +14,7 @@ from typing import Any
 
 from eth_account import Account as Key
 
+from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.apps.live.end import LiveEnd
 from dexarb.config.live import load_live
 from dexarb.core.block import BlockUpdate
@@ -63,6 +64,8 @@ max_gas_gwei = 100
 """
 LIMITS = {"max_trade_usd": 10_000, "max_open_usd": 100_000, "min_native": 0}
 AGE_S = 4
+MOVED = REALITY.gas.before_run([UniswapV2Pool.gas] * 2)
+"""What a run takes that the executor does not start."""
 MUCH = 10**21
 PATIENCE_S = 20.0
 
@@ -184,10 +187,8 @@ class EndWorld:
         self.chain = SmallChain(first)
         self.writer = HistoryWriter.open(self.history, chain_id=CHAIN_ID, chain=PROFILE.name)
         self.writer.append_keyframe(first)
-        self.sender = Sender(
-            self.config.ways, [f"{url}/{KEY}"], timeout_s=timeout_s, clock=self.clock
-        )
-        self.sender.start()
+        self._read_urls, self._timeout_s = [f"{url}/{KEY}"], timeout_s
+        self._senders: list[Sender] = []
         self.begin()
 
     def clock(self) -> float:
@@ -195,9 +196,14 @@ class EndWorld:
 
     def begin(self) -> None:
         """As a program that starts."""
+        self.sender = Sender(
+            self.config.ways, self._read_urls, timeout_s=self._timeout_s, clock=self.clock
+        )
+        self.sender.start()
+        self._senders.append(self.sender)
         self.journal = Journal.open(self.config.journal_file, chain_id=CHAIN_ID)
         self.ledger = LedgerDb.open(
-            self.folder / "ledger.sqlite", chain_id=CHAIN_ID, history=self.history
+            self.config.paper.general.ledger_file, chain_id=CHAIN_ID, history=self.history
         )
         fills = [(row.seq, row.fill) for row in self.ledger.fills() if row.reorged_seq is None]
         self.end = LiveEnd(
@@ -235,9 +241,16 @@ class EndWorld:
         self.session.use(self.strategies)
 
     def end_it(self) -> None:
-        """As a program that is killed: nothing is written any more."""
+        """As a program that is killed: nothing is written any more. What it has begun to send may
+        still arrive."""
         self.journal.close()
         self.ledger.close()
+
+    def close(self) -> None:
+        for sender in self._senders:
+            sender.stop()
+        self.end_it()
+        self.writer.close()
 
     def arm(self, *, tick_s: float = 0.01) -> None:
         self.order(ControlKind.ARM, "a test", tick_s=tick_s)
@@ -298,6 +311,14 @@ class EndWorld:
             flows = (Flow(0, tuple(range(len(swaps))), True, (), (change,)),)
         return replace(update, transactions=(ours,), traffic=Traffic(swaps, flows))
 
+    def overtaken(self, signed: Signed, *, gas_used: int = MOVED, **changes: Any) -> BlockUpdate:
+        """The next block: somebody took all there was before ours, which reverts, as its twin."""
+        update = self.chain.mine(weth_pool(CHEAP, 2_500), **changes)
+        ours = transaction(
+            1, hash=signed.hash, sender=signed.lane, to=EXECUTOR, gas_used=gas_used, succeeded=False
+        )
+        return replace(update, transactions=(*update.transactions, ours))
+
     def gain_of(self, signed: Signed) -> int:
         (gain,) = [
             each.decision.amount_out - each.decision.amount_in
@@ -320,6 +341,11 @@ class EndWorld:
     def ready(self) -> None:
         """Until it knows nonce and balance of every lane, and may send."""
         self.quiet()
+        self.heard()
+        self.arm()
+
+    def heard(self) -> None:
+        """Until it knows nonce and balance of every lane."""
         self.until(
             lambda: (
                 all(self.end.keeper.balance(lane) is not None for lane in self.lanes)
@@ -327,7 +353,6 @@ class EndWorld:
             ),
             "the accounts",
         )
-        self.arm()
 
     def ask(self) -> None:
         """Until the bot has been told of its accounts once more."""
@@ -408,6 +433,4 @@ def end_world(
         try:
             yield world
         finally:
-            world.sender.stop()
-            world.end_it()
-            world.writer.close()
+            world.close()

@@ -9,7 +9,6 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.core.block import BlockHash, BlockRef
 from dexarb.core.pool import PoolKey
 from dexarb.core.route import Cycle
@@ -25,15 +24,12 @@ from dexarb.core.sending import (
 )
 from dexarb.core.trade import DecisionId, FillStatus
 from dexarb.ends.live.back_off import LONGEST, MEMORY, PATIENCE, SHORTEST, BackOff
-from dexarb.trading.models.reality import REALITY
-from tests.ends.end_world import EXECUTOR, EndWorld, end_world
+from tests.ends.end_world import EndWorld, end_world
 from tests.ends.live_world import LiveWorld
-from tests.support.worlds.blocks import transaction
-from tests.support.worlds.small_chain import CHEAP, DEAR, weth_pool
+from tests.support.worlds.small_chain import CHEAP, DEAR
 
 FILLED, REVERTED, EXPIRED = FillStatus.FILLED, FillStatus.REVERTED, FillStatus.EXPIRED
 _, DECISION = LiveWorld().open_spread()
-MOVED = REALITY.gas.before_run([UniswapV2Pool.gas] * 2)
 POOLS = [PoolKey(f"0x{each}") for each in "abcd"]
 
 
@@ -124,15 +120,11 @@ def test_what_rests_and_what_is_avoided() -> None:
 
 
 def revert(world: EndWorld, price: int) -> None:
-    """Sent, and in its block behind somebody who took all there was: its twin reverts as well."""
+    """Sent, and overtaken in the next block."""
     assert len(world.step(world.spread(price)).decisions) == 1
     world.offered()
     signed = world.journal.signed()[-1]
-    update = world.chain.mine(weth_pool(CHEAP, 2_500))
-    ours = transaction(
-        1, hash=signed.hash, sender=signed.lane, to=EXECUTOR, gas_used=MOVED, succeeded=False
-    )
-    world.step(replace(update, transactions=(*update.transactions, ours)))
+    world.step(world.overtaken(signed))
     world.node.nonces[world.lanes[0]] = signed.nonce + 1
 
 

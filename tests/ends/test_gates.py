@@ -159,7 +159,8 @@ def test_a_disarming_that_finds_no_room_holds_at_once_and_is_written_later(tmp_p
         world.assert_replays()
 
 
-def test_what_a_reorganisation_takes_back_is_given_out_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_a_reorganisation_takes_back_is_given_out_again(tmp_path: Path, restart: bool) -> None:
     """Under its own nonce, and once more after a restart; not where it would come too late."""
     with end_world(tmp_path) as world:
         world.ready()
@@ -170,6 +171,10 @@ def test_what_a_reorganisation_takes_back_is_given_out_again(tmp_path: Path) -> 
         world.node.nonces[signed.lane] = 1
         world.ask()
         assert len(world.node.taken) == 1
+        if restart:
+            world.end_it()
+            world.begin()
+            world.heard()
         world.node.nonces[signed.lane] = 0
         world.step(world.chain.mine(parent=opened.block, branch="b"))
         world.until(lambda: len(world.node.taken) == 2, "it to be given out again")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,15 @@ from dexarb.core.sending import (
 )
 from dexarb.core.trade import DecisionId, FillStatus
 from dexarb.errors import Locked, StoreError
-from dexarb.store.journal import Journal, JournalReader, bot_of, give_order
+from dexarb.store.journal import Journal, JournalReader, SignedRaw, bot_of, give_order
 from tests.store.journal_trades import LANE, trade
 from tests.store.processes import script
 
 CHAIN = 137
 OLDER = Path(__file__).parent / "fixtures" / "journal_1.sqlite.gz"
 KILLS = 5
+MANY = 60
+"""Trades, more than a log before the file takes (4 MB) until they are brought into it."""
 
 
 @pytest.fixture
@@ -87,6 +90,37 @@ def test_all_of_a_block_or_nothing(path: Path) -> None:
         assert [each.nonce for each in journal.signed()] == [1]
         journal.add(fresh, fresh_raw)
         assert [each.nonce for each in journal.signed()] == [1, 2]
+
+
+def test_a_reader_sees_one_moment_and_its_writer_never_waits(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever would have to wait is refused here."""
+    monkeypatch.setattr("dexarb.store.journal.BUSY_S", 0.0)
+
+    def write(journal: Journal, numbers: range) -> None:
+        for number in numbers:
+            intents, ((signed, _),) = trade(number)
+            journal.add(intents, [SignedRaw(signed, b"raw" * 40_000)])
+            journal.add_offers([Offer(signed.hash, "relay", 1.0, Answer.TAKEN)])
+
+    with Journal.open(path, chain_id=CHAIN) as journal, ThreadPoolExecutor(1) as pool:
+        write(journal, range(1, 3))
+        seen = set()
+        with JournalReader.open_to_read(path) as early:
+            writing = pool.submit(write, journal, range(3, MANY))
+            while not writing.done():
+                with JournalReader.open_to_read(path) as found:
+                    offers, signed, intents = found.offers(), found.signed(), found.intents()
+                assert [each.decision.id for each in intents] == [each.decision for each in signed]
+                assert [each.nonce for each in signed] == [*range(1, len(signed) + 1)]
+                assert [each.hash for each in signed][: len(offers)] == [e.hash for e in offers]
+                assert len(signed) - len(offers) <= 1
+                seen.add(len(signed))
+            writing.result()
+            assert len(seen) > 3
+            assert (len(early.signed()), len(early.intents())) == (2, 2)
+        assert journal.signed()[-1].nonce == MANY - 1
 
 
 def test_kill_9_leaves_whole_trades_and_every_one_that_was_told(path: Path) -> None:

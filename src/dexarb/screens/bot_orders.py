@@ -96,9 +96,16 @@ def _ordered(config_path: Path, kind: ControlKind, reason: str, subject: str = "
     if process is None:
         return Ordered(kind, done=False, process=None)
     deadline = time.monotonic() + PATIENCE_S
+    while (waits := _waits(path)) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    disarmed_by = None
+    if kind is ControlKind.ARM and not waits:
+        with JournalReader.open_to_read(path) as journal:
+            disarmed_by = why_not_armed(journal.controls())
+    return Ordered(kind, done=not waits, process=process, disarmed_by=disarmed_by)
+
+
+def _waits(path: Path) -> bool:
+    """Whether an order has not been carried out yet."""
     with JournalReader.open_to_read(path) as journal:
-        while (waiting := journal.orders()) and time.monotonic() < deadline:
-            time.sleep(POLL_S)
-        is_armed = kind is ControlKind.ARM and not waiting
-        disarmed_by = why_not_armed(journal.controls()) if is_armed else None
-    return Ordered(kind, done=not waiting, process=process, disarmed_by=disarmed_by)
+        return bool(journal.orders())

@@ -111,7 +111,8 @@ class SignedRaw(NamedTuple):
 
 
 class JournalReader:
-    """Reads a journal, also while its bot writes on. Every method raises StoreError."""
+    """Reads a journal, also while its bot writes on, which never waits for it. Every method raises
+    StoreError."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         """Use `open_to_read`, or Journal.open."""
@@ -120,11 +121,13 @@ class JournalReader:
 
     @classmethod
     def open_to_read(cls, path: Path) -> Self:
+        """As it is now: what is written later is seen by who opens it later."""
         if not path.is_file():
             raise StoreError(path, "does not exist", "Start dexarb-bot first; it begins a journal")
         with ledger_errors(path, "journal"):
             uri = f"{path.absolute().as_uri()}?mode=ro"
-            connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S)
+            connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None)
+            connection.execute("BEGIN")
         journal = cls(path, connection)
         journal._check()
         return journal

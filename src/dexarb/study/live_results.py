@@ -126,20 +126,21 @@ class LiveResults:
 
 def read_results(journal: Path, ledger: Path) -> LiveResults:
     """A bot that has only rehearsed has no ledger yet. Raises StoreError."""
-    with JournalReader.open_to_read(journal) as opened:
-        signed, controls, rehearsed = opened.signed(), opened.controls(), opened.rehearsals()
-        twins, papers = opened.twins(), opened.papers()
-        offers = opened.offers()
     fills: list[Fill] = []
     sent: set[DecisionId] = set()
     unproven: tuple[str, ...] = ()
     newest: int | None = None
+    # A bot writes the journal first, so who reads it last misses nothing of what the ledger has.
     if ledger.is_file():
-        with read_only(ledger) as books:
+        with read_only(ledger) as books, books.at_one_moment():
             fills = [row.fill for row in books.fills() if row.reorged_seq is None]
             sent = {row.decision.id for row in books.decisions()}
             unproven = books.note(UNPROVEN) or ()
             newest = books.last_block[0] if books.last_block else None
+    with JournalReader.open_to_read(journal) as opened:
+        signed, controls, rehearsed = opened.signed(), opened.controls(), opened.rehearsals()
+        twins, papers = opened.twins(), opened.papers()
+        offers = opened.offers()
     found = results(signed, controls, twins, papers, fills, sent, rehearsed, offers)
     return replace(found, unproven=unproven, avoided=avoided(controls, block=newest))
 

@@ -95,13 +95,13 @@ def read_trades(journal: Path, ledger: Path, newest: int = 0) -> LiveTrades:
     if not ledger.is_file():
         JournalReader.open_to_read(journal).close()
         return LiveTrades([], [], {}, None)
-    with JournalReader.open_to_read(journal) as opened:
-        signed, offers, papers = opened.signed(), opened.offers(), opened.papers()
-        intents = {each.decision.id: each for each in opened.intents()}
-    with read_only(ledger) as books:
+    with read_only(ledger) as books, books.at_one_moment():
         rows = {row.fill.decision.id: row for row in books.fills() if row.reorged_seq is None}
         history = books.history
         strategies = {each.hash: each.name for each in books.strategies()}
+    with JournalReader.open_to_read(journal) as opened:
+        signed, offers, papers = opened.signed(), opened.offers(), opened.papers()
+        intents = {each.decision.id: each for each in opened.intents()}
     lanes = {each.lane for each in signed}
     signed = signed[-newest:]
     asked = {each.decision for each in signed}

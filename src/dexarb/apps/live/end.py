@@ -229,6 +229,8 @@ class LiveEnd:
         seq = session.next_seq
         if seq is None:
             return
+        # Before anything is heard: what the first block takes back is no news otherwise.
+        self.lanes.follow(self.executor.nonces)
         self.keeper.look(seq)
         self.balances.look(seq)
         self._agreement.look(seq)

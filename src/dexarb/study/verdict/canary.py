@@ -41,15 +41,16 @@ def bot_evidence(strategies: Iterable[StrategyRow], journal: Path, ledger: Path)
     StoreError."""
     if not journal.is_file():
         return NO_BOT
+    # As in `live_results`: who reads the journal last misses nothing.
+    fills: list[Fill] = []
+    if ledger.is_file():
+        with read_only(ledger) as books:
+            fills = [row.fill for row in books.fills() if row.reorged_seq is None]
     with JournalReader.open_to_read(journal) as opened:
         intents = {each.decision.id: each.decision for each in opened.intents()}
         papers = {each.decision: each for each in opened.papers()}
         signed = {each.decision for each in opened.signed()}
         twins = opened.twins()
-    fills: list[Fill] = []
-    if ledger.is_file():
-        with read_only(ledger) as books:
-            fills = [row.fill for row in books.fills() if row.reorged_seq is None]
     on_paper: dict[StrategyHash, list[StrategyHash]] = defaultdict(list)
     for row in strategies:
         on_paper[live_hash(row)].append(row.hash)
