@@ -21,9 +21,10 @@ from dexarb.store.ledger_notes import StateAge
 from dexarb.store.ledger_rows import Epoch
 from dexarb.study.redecide import redecided
 from dexarb.study.side_by_side import SideBySide
+from dexarb.study.span import span
 from dexarb.study.spreads_survey import SpreadsStudy, chosen_sizes
 from dexarb.study.study import run
-from dexarb.study.walk import span, walk
+from dexarb.study.walk import walk
 from dexarb.trading.strategy import StrategySettings
 from tests.support.recorded import record
 from tests.support.worlds.blocks import next_block

@@ -1,4 +1,4 @@
-"""Screens that only read the ledger load nothing that is slow to load."""
+"""Programs load nothing that is slow to load and that they do not need."""
 
 from __future__ import annotations
 
@@ -9,19 +9,42 @@ from pathlib import Path
 import pytest
 
 from tests.store import books
-from tests.support.traded import configure, row_of
-from tests.support.worlds.small_chain import settings
+from tests.support.recorded import record
+from tests.support.traded import configure, row_of, strategy
+from tests.support.worlds.small_chain import SmallChain, keyframe, settings
 
-SLOW = ("numba", "duckdb", "numpy", "structlog", "websockets", "httpx")
-PROGRAM = """
-import sys
+NETWORK = ("websockets", "httpx", "anyio", "stamina", "dexarb.chain", "dexarb.ends")
+NOT_FOR_SCREENS = (
+    *NETWORK, "duckdb", "pydantic", "structlog", "asyncio", "rich.progress",
+    "dexarb.apps", "dexarb.trading.engine", "dexarb.trading.decide.desk", "dexarb.config.toml_file",
+)  # fmt: skip
+NOT_FOR_BOOKS = (*NOT_FOR_SCREENS, "numba", "numpy")
+NOT_FOR_A_SCAN = (*NOT_FOR_SCREENS, "sqlite3")
+NOT_FOR_A_TRADER = (*NETWORK, "duckdb", "dexarb.config.collector", "dexarb.config.chain_profile")
+COMMAND = """
 from dexarb.cli import main
 try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-sys.stderr.write(" ".join(name for name in {slow!r} if name in sys.modules))
 """
+TRADER = """
+from pathlib import Path
+from dexarb.apps import paper
+paper.load_paper(Path(sys.argv[-1]))
+"""
+
+
+def loaded(program: str, of: tuple[str, ...], *words: str | Path) -> list[str]:
+    """Which of these modules the program has loaded at its end."""
+    told = f"sys.stderr.write(' '.join(name for name in {of!r} if name in sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{program}\n{told}", *words],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stderr.split()
 
 
 @pytest.mark.parametrize(
@@ -34,15 +57,19 @@ sys.stderr.write(" ".join(name for name in {slow!r} if name in sys.modules))
         ("fills", "--since", "24h", "--csv"),
     ],
 )
-def test_nothing_slow_is_loaded(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_screens_that_only_read_the_ledger(tmp_path: Path, words: tuple[str, ...]) -> None:
     world = configure(tmp_path)
     world.ledger.parent.mkdir()
     with books.open_ledger(world.ledger) as ledger, ledger.block(1, books.block(1)) as block:
         block.set_strategies([row_of(settings("Bold"))])
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(slow=SLOW), *words, "-c", str(world.config)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert done.stderr == ""
+    assert loaded(COMMAND, NOT_FOR_BOOKS, *words, "-c", world.config) == []
+
+
+def test_a_scan(tmp_path: Path) -> None:
+    history = record(tmp_path, keyframe(cheap=2_400), [SmallChain(keyframe(cheap=2_400)).mine()])
+    assert loaded(COMMAND, NOT_FOR_A_SCAN, "scan", history) == []
+
+
+def test_a_trader_that_probes_nothing(tmp_path: Path) -> None:
+    world = configure(tmp_path, strategy("one"))
+    assert loaded(TRADER, NOT_FOR_A_TRADER, world.config) == []

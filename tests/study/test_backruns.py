@@ -20,7 +20,7 @@ from dexarb.study.backruns_study import BackrunsStudy
 from dexarb.study.searching import scanner_of
 from dexarb.study.study import run as study_run
 from dexarb.study.walk import engine_on, moments
-from dexarb.trading.decide.triage import LeastGas
+from dexarb.trading.models.least_gas import LeastGas
 from dexarb.trading.models.reality import REALITY
 from tests.oracles.inside import FreshPlace, fresh_places, net_of, walked
 from tests.search.scanning import content

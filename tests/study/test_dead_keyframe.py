@@ -12,8 +12,9 @@ from dexarb.store.follow import newest_market
 from dexarb.store.history_reader import HistoryReader
 from dexarb.store.ledger_db import LedgerDb
 from dexarb.study.open_now import OpenNow, priced, way_to
+from dexarb.study.span import span
 from dexarb.study.study import run
-from dexarb.study.walk import span, walk
+from dexarb.study.walk import walk
 from tests.support.recorded import record
 from tests.support.sessions import paper_session
 from tests.support.worlds import arrivals

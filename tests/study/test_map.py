@@ -19,7 +19,7 @@ from dexarb.study.map_study import MapStudy
 from dexarb.study.money_map import MoneyMap, Rung, Sight
 from dexarb.study.study import Died, run
 from dexarb.study.walk import Moment, engine_on, moments
-from dexarb.trading.decide.triage import LeastGas
+from dexarb.trading.models.least_gas import LeastGas
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.tips import bids, keeps_order
 from dexarb.trading.models.value import Valuation

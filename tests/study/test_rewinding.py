@@ -25,9 +25,10 @@ from dexarb.study.open_now import OpenNow, priced, way_to
 from dexarb.study.redecide import redecided
 from dexarb.study.rivals_study import RivalsStudy
 from dexarb.study.side_by_side import SideBySide
+from dexarb.study.span import span
 from dexarb.study.spreads_survey import SpreadsStudy
 from dexarb.study.study import Died, Study, run
-from dexarb.study.walk import Moment, engine_on, moments, span, walk
+from dexarb.study.walk import Moment, engine_on, moments, walk
 from dexarb.study.winners import WinnersStudy
 from tests.support.recorded import record
 from tests.support.worlds.blocks import GWEI, transaction

@@ -13,8 +13,9 @@ from dexarb.core.pool import Pool, PoolKey
 from dexarb.errors import InputError
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.open_now import priced, way_to
+from dexarb.study.span import span
 from dexarb.study.study import Died
-from dexarb.study.walk import span, walk
+from dexarb.study.walk import walk
 from tests.support.recorded import record
 from tests.support.worlds import arrivals
 

@@ -14,8 +14,8 @@ from dexarb.core.gas_schedule import ScheduleName
 from dexarb.core.market import Market
 from dexarb.core.profile import ScheduleChange
 from dexarb.core.trade import Decision, Fill, FillStatus, Position
-from dexarb.trading.decide.triage import LeastGas
 from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.least_gas import LeastGas
 from dexarb.trading.models.reality import REALITY, Reality
 from dexarb.trading.models.value import ValueModel
 from tests.support.models import (

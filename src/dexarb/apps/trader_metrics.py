@@ -9,8 +9,8 @@ from dexarb.core.units import GWEI, MICRO_USD
 from dexarb.screens.output import NAMES_SHOWN, abridged
 from dexarb.store.ledger_notes import Hasty, Metrics
 from dexarb.study.session import Session
-from dexarb.trading.decide.triage import least_units
 from dexarb.trading.models.gas import GasModel
+from dexarb.trading.models.least_gas import least_units
 from dexarb.trading.models.value import rounded_up
 
 MEASURED_BLOCKS = 20

@@ -31,7 +31,7 @@ from dexarb.study.backruns import (
     to_be_had,
 )
 from dexarb.study.backruns_study import BackrunsStudy
-from dexarb.study.walk import Span
+from dexarb.study.span import Span
 
 SHOWN = 12
 LEGEND = (

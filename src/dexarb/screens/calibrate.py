@@ -31,8 +31,8 @@ from dexarb.store.history_reader import HistoryReader
 from dexarb.study.calibrating import Calibrations, CalibrationStudy, beginning, followed
 from dexarb.study.calibration_sums import Calibration, Disagreement
 from dexarb.study.order_meter import Order
+from dexarb.study.span import history_reader
 from dexarb.study.study import run
-from dexarb.study.walk import history_reader
 
 WORTH_A_LINE = 500
 """Gas units that a token takes otherwise than the profile says; calldata makes as much."""

@@ -19,7 +19,7 @@ from dexarb.screens.tables import percent, plain_table, usd
 from dexarb.screens.when import BlocksAsked
 from dexarb.screens.winners import KIND_LENGTH, without_traffic
 from dexarb.study.census import CensusFound, CensusStudy
-from dexarb.study.walk import Span
+from dexarb.study.span import Span
 
 SHOWN = 15
 LEGEND = (

@@ -13,7 +13,7 @@ from rich.text import Text
 from dexarb.screens.answer import Answer
 from dexarb.screens.console import unbroken
 from dexarb.store.history_check import HistoryCheck, check
-from dexarb.study.walk import history_reader
+from dexarb.study.span import history_reader
 
 SHOWN = 20
 """Ranges and problems that are told one by one."""

@@ -18,7 +18,7 @@ from dexarb.screens.output import counted
 from dexarb.store.ledger_reader import read_only
 from dexarb.store.prune import Old, old_segments, prune
 from dexarb.study.checkpoint import STATE_FORMAT
-from dexarb.study.walk import history_reader
+from dexarb.study.span import history_reader
 
 NO_LONGER = (
     "scan, spreads, rivals, winners, census, backruns, map and calibrate of blocks before it",

@@ -22,7 +22,7 @@ from dexarb.screens.when import BlocksAsked
 from dexarb.study.lived import Lived, lived
 from dexarb.study.map_study import MapStudy
 from dexarb.study.money_map import LADDER, MoneyMap, RungSums, Sight
-from dexarb.study.walk import Span
+from dexarb.study.span import Span
 
 Row = tuple[str | Text, ...]
 CURVE = 10

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dexarb.core.market import Market
 from dexarb.core.pool import PIPS, PoolKey
@@ -15,8 +16,10 @@ from dexarb.core.route import Cycle
 from dexarb.core.text import as_name, in_a_line
 from dexarb.core.token import Address, Token, short
 from dexarb.errors import InputError, StoreError
-from dexarb.store.ledger_rows import StrategyRow
 from dexarb.store.snapshot import State, key_in, read_state
+
+if TYPE_CHECKING:
+    from dexarb.store.ledger_rows import StrategyRow
 
 MANY = 10
 MOST_CHARACTERS = 32

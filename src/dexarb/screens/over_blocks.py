@@ -9,8 +9,9 @@ from rich.text import Text
 
 from dexarb.screens.progress import shown
 from dexarb.screens.when import BlocksAsked, blocks_of
+from dexarb.study.span import Span, history_reader, span
 from dexarb.study.study import Study, run
-from dexarb.study.walk import Moment, Span, history_reader, span, walk
+from dexarb.study.walk import Moment, walk
 
 Found = TypeVar("Found")
 

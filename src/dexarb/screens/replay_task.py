@@ -20,7 +20,7 @@ from dexarb.store.ledger_notes import Replayed
 from dexarb.store.ledger_reader import LedgerReader
 from dexarb.study.lineup import Lineup
 from dexarb.study.replay import Plan, plan_as, plan_of, unlike_models
-from dexarb.study.walk import first_market, history_reader, seqs_of, span
+from dexarb.study.span import first_market, history_reader, seqs_of, span
 from dexarb.trading.strategy import THRESHOLD, StrategySettings
 
 

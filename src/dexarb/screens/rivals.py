@@ -17,7 +17,7 @@ from dexarb.screens.tables import percent, plain_table, usd
 from dexarb.screens.when import BlocksAsked
 from dexarb.study.rivals import Rival
 from dexarb.study.rivals_study import RivalsStudy
-from dexarb.study.walk import Span
+from dexarb.study.span import Span
 
 SHOWN = 20
 LEGEND = (

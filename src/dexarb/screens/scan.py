@@ -21,8 +21,8 @@ from dexarb.screens.progress import shown
 from dexarb.screens.tables import plain_table
 from dexarb.screens.when import When, blocks_of
 from dexarb.study.open_now import Finding, OpenNow, priced, way_to
+from dexarb.study.span import history_reader
 from dexarb.study.study import run
-from dexarb.study.walk import history_reader
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dexarb.core.units import MICRO_USD
 from dexarb.screens.over_blocks import span_of, studied
 from dexarb.screens.spreads_screen import Spreads
 from dexarb.screens.when import BlocksAsked
+from dexarb.study.span import first_market
 from dexarb.study.spreads_survey import SpreadsStudy, chosen_sizes
-from dexarb.study.walk import first_market
 from dexarb.trading.strategy import THRESHOLD
 
 

@@ -19,9 +19,9 @@ from dexarb.screens.tables import apart, bar, plain_table, usd
 from dexarb.study.distribution import Course, Distribution
 from dexarb.study.ladder import Ladder
 from dexarb.study.needs import Need
+from dexarb.study.span import Span
 from dexarb.study.spread_courses import RISES_BPS, PairCourse
 from dexarb.study.spreads_survey import Survey
-from dexarb.study.walk import Span
 
 EDGES_BPS = (-100.0, -50.0, -30.0, -20.0, -10.0, 0.0, 3.0, 10.0, 20.0, 30.0, 50.0, 100.0)
 """Of the histograms. At 0 the fees are paid."""

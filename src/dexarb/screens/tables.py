@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -21,9 +22,11 @@ from dexarb.core.units import MICRO_USD, SECONDS_PER_DAY, SECONDS_PER_HOUR
 from dexarb.screens.console import plain_console
 from dexarb.screens.names import names_at
 from dexarb.screens.when import utc
-from dexarb.store.ledger_rows import StrategyTotals
-from dexarb.study.performance import Performance
-from dexarb.study.spreads import Spread
+
+if TYPE_CHECKING:
+    from dexarb.store.ledger_rows import StrategyTotals
+    from dexarb.study.performance import Performance
+    from dexarb.study.spreads import Spread
 
 LOG_WIDTH = 118
 UNKNOWN = "?"

@@ -18,7 +18,7 @@ from dexarb.screens.output import counted
 from dexarb.screens.over_blocks import span_json, span_line, span_of, studied
 from dexarb.screens.tables import percent, plain_table, usd
 from dexarb.screens.when import BlocksAsked
-from dexarb.study.walk import Span
+from dexarb.study.span import Span
 from dexarb.study.winners import Winner, WinnersFound, WinnersStudy
 
 SHOWN, SHOWN_THROUGH, MANY = 20, 8, 3

@@ -17,7 +17,8 @@ from dexarb.core.trade import Opportunity
 from dexarb.search.scan import FLOAT_MARGIN, Scanner
 from dexarb.study.searching import scanner_of
 from dexarb.study.walk import Moment
-from dexarb.trading.decide.triage import NOBODY, LeastGas
+from dexarb.trading.decide.triage import NOBODY
+from dexarb.trading.models.least_gas import LeastGas
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
 

@@ -18,7 +18,7 @@ from dexarb.store.follow import follow, start
 from dexarb.store.history_reader import HistoryReader
 from dexarb.study.searching import scanner_of
 from dexarb.study.study import Died
-from dexarb.trading.decide.triage import LeastGas
+from dexarb.trading.models.least_gas import LeastGas
 from dexarb.trading.models.reality import REALITY
 from dexarb.trading.models.value import Valuation
 

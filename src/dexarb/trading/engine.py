@@ -27,8 +27,8 @@ from dexarb.core.saved import NounReader, NounWriter
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, Fill, Incident
 from dexarb.trading.decide.skips import SkipTally
-from dexarb.trading.decide.triage import LeastGas
 from dexarb.trading.episodes import Episodes
+from dexarb.trading.models.least_gas import LeastGas
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import (

@@ -8,8 +8,8 @@ from dexarb.core.market import Keyframe, Market
 from dexarb.search.result import Dust, HopWork, MinGross, any_gain, no_dust
 from dexarb.search.scan import Scan, Scanner
 from dexarb.study.searching import scanner_of
-from dexarb.trading.decide.triage import LeastGas
 from dexarb.trading.engine import Engine
+from dexarb.trading.models.least_gas import LeastGas
 from dexarb.trading.models.reality import REALITY, Reality
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import ScannerFactory, Strategy

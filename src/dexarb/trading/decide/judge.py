@@ -43,7 +43,7 @@ from dexarb.trading.decide.skips import (
     no_counts,
 )
 from dexarb.trading.decide.taking import Wishes, take, wishes
-from dexarb.trading.decide.triage import LeastGas
+from dexarb.trading.models.least_gas import LeastGas
 from dexarb.trading.seams import View
 
 STALE = REASON_CODE[SkipReason.STALE]

@@ -28,7 +28,8 @@ from dexarb.trading.decide.desk import Desk, Offer
 from dexarb.trading.decide.judge import STALE, Judge, expected_of
 from dexarb.trading.decide.rules import EXPECTED, NO_PRICE, PROFIT
 from dexarb.trading.decide.skips import SkipTally, count
-from dexarb.trading.decide.triage import LeastGas, Triage
+from dexarb.trading.decide.triage import Triage
+from dexarb.trading.models.least_gas import LeastGas
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Decided, View

@@ -18,7 +18,8 @@ from dexarb.trading.decide.columns import StrategyColumns
 from dexarb.trading.decide.desk import Desk, as_sent_by
 from dexarb.trading.decide.judge import Judge
 from dexarb.trading.decide.skips import Counters, SkipTally, count
-from dexarb.trading.decide.triage import LeastGas, Triage
+from dexarb.trading.decide.triage import Triage
+from dexarb.trading.models.least_gas import LeastGas
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Decided, View
