@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_group
 
+from dexarb.cli import app, asked_for
 from tests.store import books
 from tests.support.recorded import record
 from tests.support.traded import configure, row_of, strategy
@@ -73,3 +75,15 @@ def test_a_scan(tmp_path: Path) -> None:
 def test_a_trader_that_probes_nothing(tmp_path: Path) -> None:
     world = configure(tmp_path, strategy("one"))
     assert loaded(TRADER, NOT_FOR_A_TRADER, world.config) == []
+
+
+def commands(*words: str) -> set[str]:
+    return set(get_group(asked_for(words)).commands)
+
+
+def test_a_command_without_the_others() -> None:
+    everything = set(get_group(app).commands)
+    assert {"scan", "history"} < everything
+    assert all(commands(name, "--help") == {name} for name in everything)
+    for words in ((), ("--help",), ("sacn",), ("--version", "scan")):
+        assert commands(*words) == everything

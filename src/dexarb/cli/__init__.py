@@ -6,9 +6,10 @@ starts at once.
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -130,9 +131,20 @@ app.add_typer(live, name="live")
 app.callback()(common)
 
 
+def asked_for(words: Sequence[str]) -> typer.Typer:
+    """`dexarb` with that command alone which these words begin with, and whole where they begin
+    with something else: of fifty commands, forty-nine are made for nothing."""
+    program, first = copy.copy(app), words[0] if words else None
+    commands = [each for each in app.registered_commands if each.name == first]
+    groups = [each for each in app.registered_groups if each.name == first]
+    if commands or groups:
+        program.registered_commands, program.registered_groups = commands, groups
+    return program
+
+
 def main() -> None:
     """`dexarb`, within a process that goes on: raises SystemExit."""
-    sys.exit(run(app))
+    sys.exit(run(asked_for(sys.argv[1:])))
 
 
 def run(program: Callable[[], Any]) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from dexarb.cli import app, live, program_of, programs, run
+from dexarb.cli import asked_for, live, program_of, programs, run
 
 YOUNG = 25_000
 """Objects between two collections of garbage, Python's own number is 700: what a program loads
@@ -23,7 +23,7 @@ stays, and looking through it over and over is a tenth of its start."""
 
 
 def dexarb() -> None:
-    _go(app)
+    _go(asked_for(sys.argv[1:]))
 
 
 def data_collector() -> None:
