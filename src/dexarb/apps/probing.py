@@ -66,7 +66,7 @@ class Probing:
             *config.urls(),
             timeout_s=float(table.timeout_s),
             attempts=ATTEMPTS,
-            max_wait_s=PAUSE_S,  # nodes forget a state long before a budget begins anew
+            max_wait_s=0.0,  # meanwhile nodes forget the state
             usage=self._usage,
             budgets=[self._budget] * len(table.endpoints),
             notice=lambda *_: None,
