@@ -38,7 +38,7 @@ from dexarb.trading.models.reality import Reality
 from tests.alerts.files import alerts_table
 from tests.support.command import Dexarb, dexarb
 from tests.support.left_behind import found_in, told_by
-from tests.support.live_bot import STRATEGY, LiveBot, live_bot
+from tests.support.live_bot import DEEP, STRATEGY, LiveBot, live_bot
 from tests.support.lying_relay import KEY, TOKEN, Lie
 from tests.support.mailbox import mailbox
 
@@ -350,6 +350,18 @@ class Story:
         self.seen["emptied"] += 1
         await self.bot.arm()
 
+    async def disagreement(self) -> None:
+        """One of its endpoints is on another chain, from its start on."""
+        if self.bot.running:
+            await self.killed()
+        self.bot.other.is_elsewhere = True
+        await self.starts()
+        await self.blocks(DEEP + 1, DEEP + 1)
+        await self.bot.is_disarmed_by("max_disagreement_blocks")
+        self.bot.other.is_elsewhere = False
+        self.seen["disagreement"] += 1
+        await self.bot.arm()
+
     async def gift(self) -> None:
         """Anybody can send anything: it stops nothing."""
         await self._from_owner(*self.bot.operators, value=1)
@@ -404,12 +416,13 @@ async def play_with_kills(story: Story, kills: int) -> None:
     # As when it is out of the bot's own hands whether what it sent is included.
     bot.run.start("data-collector")
     await bot.run.collected()
-    await story.starts()
     moves = [
-        *(story.reorganisation, story.gift, story.lie),
+        *(story.disagreement, story.reorganisation, story.gift, story.lie),
         *(story.owner_takes, story.emptied, story.stranger),
     ]
-    order = [story.kill, *moves]
+    first, *later = moves
+    await first()
+    order = [story.kill, *later]
     while order or story.seen["kill"] < kills:
         await story.blocks(1, 5)
         move = order.pop(0) if order else random.choice([*moves, *[story.kill] * 6])
@@ -447,7 +460,8 @@ async def assert_accounted_for(bot: LiveBot, again: Path, strange: Collection[st
 def test_whatever_happens_all_that_the_chain_has_is_accounted_for(
     tmp_path: Path, kills: int, seed: int
 ) -> None:
-    """Kills, reorganisations, a relay that lies, an empty account, a stranger with the key."""
+    """Kills, reorganisations, a relay that lies, endpoints that disagree, an empty account, a
+    stranger with the key."""
 
     async def play() -> None:
         async with live_bot(tmp_path, seed=seed, strategy=EAGER) as bot:
@@ -459,7 +473,7 @@ def test_whatever_happens_all_that_the_chain_has_is_accounted_for(
             sys.stdout.write(f"seed {seed}: {found.included} trades, {dict(story.seen)}\n")
             assert found.included >= 5
             what = {"kill", "reorganisation", "taken back", "lie", "emptied", "stranger"}
-            what |= {"gift", "owner"}
+            what |= {"gift", "owner", "disagreement"}
             assert {each for each, times in story.seen.items() if times} == what
             assert bot.relay.told[Lie.ECHO]
             assert_keeps_its_secrets(bot)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
 
+from dexarb.config.collector import load_collector
 from dexarb.config.paths import rehearsal_ledger
 from dexarb.core.sending import Control, ControlKind, Signed, why_not_armed
 from dexarb.core.token import Address
@@ -23,15 +27,20 @@ from dexarb.store.journal import JournalReader, give_order
 from dexarb.store.ledger_reader import read_only
 from dexarb.study.totals import read_totals
 from tests.support.forking import DEEPEST, Forks
+from tests.support.json_rpc_server import Reply, encoded
 from tests.support.live import Live, live
 from tests.support.lying_relay import TOKEN, LyingRelay
+from tests.support.served import served
 
+DEEP = 4
+"""Below which no test reorganises."""
 WIDE = {
     "daily_loss_usd": 100_000,
     "daily_gas_usd": 100_000,
     "max_reverts_in_a_row": 1_000,
     "max_open_usd": 100_000,
     "max_trade_usd": 10_000,
+    "max_disagreement_blocks": DEEP,
 }
 """Limits that no test reaches by accident."""
 STRATEGY = """
@@ -47,11 +56,31 @@ deadline_blocks = 2
 """
 
 
+class OtherChain:
+    """Mutable. Another endpoint of the node, to be asked for blocks by their numbers; it has others
+    than the first as long as `is_elsewhere`, and knows nothing else."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.is_elsewhere = False
+
+    def reply(self, sent: Any) -> Reply:
+        if isinstance(sent, list) or sent["method"] != "eth_getBlockByNumber":
+            return Reply(b"", 503)
+        call = Request(self._url, json.dumps(sent).encode(), {"Content-Type": "application/json"})
+        with urlopen(call) as answer:
+            found = json.load(answer)
+        if self.is_elsewhere and found["result"]:
+            found["result"]["hash"] = "0x" + "ab" * 32
+        return encoded(found)
+
+
 class LiveBot:
     """Mutable: a chain with traders, a relay, and a bot that may be started and killed."""
 
-    def __init__(self, run: Live, relay: LyingRelay, bot: DemoBot) -> None:
-        self.run, self.relay = run, relay
+    def __init__(self, run: Live, relay: LyingRelay, other: OtherChain, bot: DemoBot) -> None:
+        """other: what the bot may ask beside the collector's endpoint."""
+        self.run, self.relay, self.other = run, relay, other
         self.forks = Forks(run.driver)
         self._pending: dict[tuple[Address, int], TransactionRequest] = {}
         self._included: deque[list[TransactionRequest]] = deque(maxlen=DEEPEST)
@@ -239,9 +268,17 @@ async def live_bot(
         )
         text, way = settled.config.read_text(), f'name = "relay"\nheaders = {{Auth = "{TOKEN}"}}'
         settled.config.write_text(text.replace('name = "relay"', way))
-        bot = LiveBot(run, relay, settled)
+        (url,) = load_collector(run.files.collector).endpoints
+        other = OtherChain(url.replace("ws:", "http:"))
+        bot = LiveBot(run, relay, other, settled)
         try:
-            yield bot
+            with served(other.reply) as server:
+                text = run.files.collector.read_text()
+                asks = run.files.collector.with_name("asks.toml")
+                asks.write_text(text.replace(f'["{url}"]', f'["{url}", "{server.http_url}"]'))
+                for_bot = settled.config.read_text().replace('"collector.toml"', '"asks.toml"')
+                settled.config.write_text(for_bot)
+                yield bot
         finally:
             if bot.running:
                 bot.kill()
