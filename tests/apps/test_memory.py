@@ -30,15 +30,19 @@ class Ring:
 
 @pytest.fixture(autouse=True)
 def _nothing_kept() -> Iterator[None]:
+    thresholds = gc.get_threshold()
     gc.unfreeze()
     yield
     gc.unfreeze()
+    gc.set_threshold(*thresholds)
 
 
 def test_what_has_gone_is_not_kept_for_ever() -> None:
     ring = Ring()
     gone = weakref.ref(ring)
+    gc.set_threshold(25_000)
     keep_for_good()
+    assert gc.get_threshold()[0] == 700
     del ring
     gc.collect()
     assert gone() is not None

@@ -21,6 +21,8 @@ from dexarb.apps.log_files import open_log
 from dexarb.config.log_keys import LOG_MAX_MB
 from dexarb.core.text import seen
 
+PYTHONS_YOUNG = 700
+"""Objects between two collections of garbage."""
 MAX_NAME_BYTES = 15
 """What Linux keeps of a process's name, and what pgrep compares with."""
 
@@ -46,12 +48,14 @@ def keep_for_good() -> None:
     """What is there now is there to stay, so collections of garbage need not look through it again:
     with ten thousand strategies or pools that takes a tenth of a second, in the middle of a block.
 
-    Call it again when much of it has gone.
+    Call it again when much of it has gone. What comes from now on is looked at as often as Python
+    does it by itself, however the program began.
     """
     if gc.get_freeze_count():
         gc.unfreeze()
         gc.collect()
     gc.freeze()
+    gc.set_threshold(PYTHONS_YOUNG)
     # What is still kept when the interpreter ends counts as leaked, and libraries complain of it.
     atexit.unregister(gc.unfreeze)
     atexit.register(gc.unfreeze)
