@@ -13,15 +13,16 @@ from dexarb.cli import app, asked_for
 from tests.store import books
 from tests.support.recorded import record
 from tests.support.traded import configure, row_of, strategy
-from tests.support.worlds.small_chain import SmallChain, keyframe, settings
+from tests.support.worlds.small_chain import CHEAP, SmallChain, keyframe, settings, weth_pool
 
 NETWORK = ("websockets", "httpx", "anyio", "stamina", "dexarb.chain", "dexarb.ends")
 NOT_FOR_SCREENS = (
-    *NETWORK, "duckdb", "pydantic", "structlog", "asyncio", "rich.progress",
-    "dexarb.apps", "dexarb.trading.engine", "dexarb.trading.decide.desk", "dexarb.config.toml_file",
+    *NETWORK, "duckdb", "pydantic", "structlog", "asyncio", "rich.progress", "dexarb.apps",
+    "dexarb.config.toml_file",
 )  # fmt: skip
-NOT_FOR_BOOKS = (*NOT_FOR_SCREENS, "numba", "numpy")
-NOT_FOR_A_SCAN = (*NOT_FOR_SCREENS, "sqlite3")
+NOT_FOR_A_STUDY = (*NOT_FOR_SCREENS, "sqlite3")
+NOT_FOR_A_SCAN = (*NOT_FOR_A_STUDY, "dexarb.trading.engine", "dexarb.trading.decide.desk")
+NOT_FOR_BOOKS = (*NOT_FOR_SCREENS, "dexarb.trading.engine", "numba", "numpy")
 NOT_FOR_A_TRADER = (*NETWORK, "duckdb", "dexarb.config.collector", "dexarb.config.chain_profile")
 COMMAND = """
 from dexarb.cli import main
@@ -67,9 +68,12 @@ def test_screens_that_only_read_the_ledger(tmp_path: Path, words: tuple[str, ...
     assert loaded(COMMAND, NOT_FOR_BOOKS, *words, "-c", world.config) == []
 
 
-def test_a_scan(tmp_path: Path) -> None:
-    history = record(tmp_path, keyframe(cheap=2_400), [SmallChain(keyframe(cheap=2_400)).mine()])
-    assert loaded(COMMAND, NOT_FOR_A_SCAN, "scan", history) == []
+@pytest.mark.parametrize(
+    ("command", "without"), [("scan", NOT_FOR_A_SCAN), ("spreads", NOT_FOR_A_STUDY)]
+)
+def test_screens_of_a_history(tmp_path: Path, command: str, without: tuple[str, ...]) -> None:
+    history = record(tmp_path, keyframe(), [SmallChain(keyframe()).mine(weth_pool(CHEAP, 2_400))])
+    assert loaded(COMMAND, without, command, history) == []
 
 
 def test_a_trader_that_probes_nothing(tmp_path: Path) -> None:
