@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from benchmarks.harness import ROUNDS, Action, Row, compared, figure, timed
 from dexarb.amm import v3_swap, warm_up
 from dexarb.amm.limb_math import compute_swap_step as compiled_step
-from dexarb.amm.limbs import N0, Limb
 from dexarb.amm.packed_ticks import PackedTicks
 from dexarb.amm.swap_math import compute_swap_step
 from dexarb.amm.tick_math import get_sqrt_ratio_at_tick
 from dexarb.amm.uniswap_v3 import INT256_MAX, UniswapV3Pool
 from dexarb.compiled import kernel
 from dexarb.core.pool import SwapResult
+from dexarb.limbs import N0, Limb
 from tests.support.worlds.pools import token, v3
 
 FEE_PIPS, SPACING = 500, 10

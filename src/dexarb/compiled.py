@@ -55,7 +55,8 @@ def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     dispatcher = _compiled(function)
     folder = Path(function.__code__.co_filename).parent
     try:
-        made_of = f"{sources_digest(folder)} {dispatcher.targetoptions}"
+        shared = sources_digest(Path(__file__).parent)
+        made_of = f"{sources_digest(folder)} {shared} {dispatcher.targetoptions}"
         dispatcher._cache = _Cache(function, made_of)
     except RuntimeError as error:
         raise StoreError(
@@ -79,8 +80,8 @@ def _compiled(function: Callable[..., object], **options: bool) -> Any:
 class _Cache(FunctionCache):
     """numba compiles anew when the file of a kernel changes; here, when its package does.
 
-    A kernel is made of what it calls as well, and that may stand in the file beside. made_of: those
-    sources, and what it was compiled with.
+    A kernel is made of what it calls as well, and that may stand in the file beside, or in `limbs`.
+    made_of: those sources, and what it was compiled with.
     """
 
     def __init__(self, function: Callable[..., object], made_of: str) -> None:

@@ -160,7 +160,7 @@ def test_machine_code_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPat
     kernel: Any = limb_swap.swap_limbs
     (signature,) = kernel.signatures
     assert kernel._cache.load_overload(signature, kernel.targetctx) is not None
-    monkeypatch.setattr(kernel._cache, "_sources", "others")
+    monkeypatch.setattr(kernel._cache, "_made_of", "others")
     assert kernel._cache.load_overload(signature, kernel.targetctx) is None
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from dexarb.amm import full_math, limb_math, sqrt_price_math, swap_math, tick_math
 from dexarb.amm.full_math import UINT256_MAX
 from dexarb.amm.limb_math import DOWN, UP
-from dexarb.amm.limbs import Limbs, divide
 from dexarb.amm.tick_math import MAX_SQRT_RATIO, MAX_TICK, MIN_SQRT_RATIO, MIN_TICK
 from dexarb.compiled import kernel
+from dexarb.limbs import Limbs, divide
 from tests.amm.v3_vectors import VECTORS
 
 FUZZ_VECTORS = int(os.environ.get("DEXARB_FUZZ_SWAPS", "1000000"))

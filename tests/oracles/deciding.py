@@ -206,7 +206,7 @@ class PlainLoop:
             pool
             for trade in wanted
             for pool in trade.opportunity.cycle.pools
-            if row in ledger.busy_rows([pool])
+            if ledger.busy([pool])[row]
         }
         for trade in wanted:
             cycle = trade.opportunity.cycle

@@ -38,7 +38,7 @@ class Scripted:
             used: set[str] = set()
             for opportunity in view.opportunities:
                 pools = opportunity.cycle.pools
-                is_busy = view.ledger.rows[name] in view.ledger.busy_rows(pools)
+                is_busy = view.ledger.busy(pools)[view.ledger.rows[name]]
                 has_price = prices.price(opportunity.cycle.start_token) is not None
                 if not has_price or is_busy or not used.isdisjoint(pools):
                     continue

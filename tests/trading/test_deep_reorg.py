@@ -81,7 +81,7 @@ class Twins:
         for name in COLUMNS:
             assert books(self.saw, name) == books(self.never, name), name
         for pool in (CHEAP, DEAR, GAS):
-            busy = [made.ledger.busy_rows([pool]).tolist() for made in (self.saw, self.never)]
+            busy = [made.ledger.busy([pool]).tolist() for made in (self.saw, self.never)]
             assert busy[0] == busy[1]
 
 

@@ -127,7 +127,7 @@ def test_a_decision_through_a_pool_that_is_no_longer_collected_is_void() -> None
     assert (made.ledger.value(S, "reorged"), made.ledger.value(S, "open")) == (1, 0)
     assert made.ledger.value(S, "open_capital_micro_usd") == 0
     assert not made.step(chain.mine()).fills
-    assert not made.ledger.busy_rows([CHEAP]).size
+    assert not made.ledger.busy([CHEAP]).any()
 
 
 def test_a_decision_through_other_pools_settles_all_the_same() -> None:

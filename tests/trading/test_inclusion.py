@@ -274,10 +274,10 @@ def test_a_closing_in_a_dead_block_frees_nothing() -> None:
     included = story.mine()
     assert included.fills
     story.mine(weth_pool(CHEAP, 2_500))
-    assert not story.engine.ledger.busy_rows([CHEAP]).size
+    assert not story.engine.ledger.busy([CHEAP]).any()
     # On the new branch the cycle has been open all the time.
     assert not story.mine(parent=included.block, branch="b").decisions
-    assert story.engine.ledger.busy_rows([CHEAP]).size
+    assert story.engine.ledger.busy([CHEAP]).any()
     assert not story.mine(branch="b").decisions
 
 

@@ -217,7 +217,7 @@ class Life:
             assert columns["sent"] == sum(columns[key] for key in outcomes)
             for pool in (CHEAP, DEAR, GAS):
                 row = ledger.rows[StrategyHash(name)]
-                assert (row in ledger.busy_rows([pool])) == self.books.is_busy(name, pool)
+                assert ledger.busy([pool])[row] == self.books.is_busy(name, pool)
 
 
 BLOCKS = st.tuples(
@@ -305,4 +305,4 @@ def test_an_engine_after_a_reorg_equals_one_that_never_saw_the_dead_branch(
         for column in ("profit_micro_usd", "open", "consecutive_losses", "day_net_micro_usd"):
             assert one.ledger.value(name, column) == other.ledger.value(name, column)
     for pool in (CHEAP, DEAR):
-        assert (one.ledger.busy_rows([pool]) == other.ledger.busy_rows([pool])).all()
+        assert (one.ledger.busy([pool]) == other.ledger.busy([pool])).all()

@@ -67,7 +67,7 @@ def test_decisions_through_a_pool_that_leaves_are_void_and_no_others() -> None:
     assert (step.block, step.stale, step.fills) == (made.market.block, False, ())
     assert made.ledger.value(settings().hash, "reorged") == 1
     assert made.ledger.value(settings().hash, "open_capital_micro_usd") == 0
-    assert not made.ledger.busy_rows([CHEAP]).size
+    assert not made.ledger.busy([CHEAP]).any()
     assert not made.step(chain.mine(weth_pool(CHEAP, 2_500))).fills
 
 

@@ -12,7 +12,10 @@ from typing import cast
 
 import numpy as np
 
-from dexarb.amm.limbs import (
+from dexarb.amm.tick_math import FACTORS, LOG_Q96, LOG_SQRT_1_0001, ODD_FACTOR
+from dexarb.compiled import kernel, kernel_part
+from dexarb.core.pool import PIPS
+from dexarb.limbs import (
     ALL_ONES,
     N0,
     N1,
@@ -29,9 +32,6 @@ from dexarb.amm.limbs import (
     mul_add,
     sub,
 )
-from dexarb.amm.tick_math import FACTORS, LOG_Q96, LOG_SQRT_1_0001, ODD_FACTOR
-from dexarb.compiled import kernel, kernel_part
-from dexarb.core.pool import PIPS
 
 N32 = Limb(32)
 ALL_PIPS = Limb(PIPS)

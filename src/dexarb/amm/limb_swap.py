@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dexarb.amm.limb_math import compute_swap_step, get_sqrt_ratio_at_tick, get_tick_at_sqrt_ratio
-from dexarb.amm.limbs import (
+from dexarb.amm.tick_math import MAX_SQRT_RATIO, MAX_TICK, MIN_SQRT_RATIO, MIN_TICK
+from dexarb.amm.v3_swap import Reached
+from dexarb.compiled import kernel, kernel_part
+from dexarb.limbs import (
     N0,
     N63,
     ZERO,
@@ -24,9 +27,6 @@ from dexarb.amm.limbs import (
     limbs_of,
     sub,
 )
-from dexarb.amm.tick_math import MAX_SQRT_RATIO, MAX_TICK, MIN_SQRT_RATIO, MIN_TICK
-from dexarb.amm.v3_swap import Reached
-from dexarb.compiled import kernel, kernel_part
 
 Rows = NDArray[np.uint64]
 """Initialised ticks, see PackedTicks."""

@@ -124,7 +124,12 @@ class BusyPools:
             counts = self._counts[pool] = grown
         return counts
 
-    def rows(self, pools: Iterable[PoolKey]) -> npt.NDArray[np.intp]:
-        """Rows that may not use one of these pools now, in no order; one can be named twice."""
-        busy = [np.flatnonzero(self._counts[pool]) for pool in pools if pool in self._counts]
-        return np.concatenate(busy) if busy else np.zeros(0, dtype=np.intp)
+    def mask(self, pools: Iterable[PoolKey], rows: int) -> npt.NDArray[np.bool_]:
+        """Which of the first so many rows may not use one of these pools now."""
+        busy = np.zeros(rows, dtype=np.bool_)
+        for pool in pools:
+            counts = self._counts.get(pool)
+            if counts is not None:
+                some = counts[:rows]
+                busy[: len(some)] |= some != 0
+        return busy

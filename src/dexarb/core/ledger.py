@@ -254,9 +254,9 @@ class Ledger:
 
     # -- busy pools ---------------------------------------------------------------------------
 
-    def busy_rows(self, pools: Iterable[PoolKey]) -> npt.NDArray[np.intp]:
-        """Rows that may not use one of these pools now, in no order; one can be named twice."""
-        return self._busy.rows(pools)
+    def busy(self, pools: Iterable[PoolKey]) -> npt.NDArray[np.bool_]:
+        """By row: whether it may not use one of these pools now."""
+        return self._busy.mask(pools, len(self.rows))
 
     def release(self, open_cycles: Container[Cycle]) -> None:
         """At a block end: free a pool for a strategy when everything that the strategy has taken

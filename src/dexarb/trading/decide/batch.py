@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from dexarb.core.trade import Opportunity
 from dexarb.trading.decide.arrays import Codes, Ints
-from dexarb.trading.decide.desk import Offer
 from dexarb.trading.decide.rules import Offers, Verdicts
 
 
@@ -28,15 +27,13 @@ class Judged(NamedTuple):
 
 class Batch(NamedTuple):
     """As many opportunities as are judged at once, by ascending cycle id, a row of each array for
-    each; see Judged. rows: of the table of open cycles. asked: by place and terms, the exact offers
-    that were needed."""
+    each; see Judged. rows: of the table of open cycles."""
 
     opportunities: Sequence[Opportunity]
     rows: Ints
     refusals: Codes
     verdicts: Verdicts
     offers: Offers
-    asked: Mapping[int, Mapping[int, Offer]]
 
     def each(self) -> Iterator[Judged]:
         columns = self.refusals, self.verdicts.reasons, self.verdicts.best
@@ -44,7 +41,7 @@ class Batch(NamedTuple):
 
     def wanted(self) -> Batch:
         """Only what could be enough for somebody."""
-        places = list(self.asked)
+        places = np.flatnonzero(self.offers.asked.any(axis=1)).tolist()
         reasons, best, takers = self.verdicts
         return Batch(
             [self.opportunities[place] for place in places],
@@ -52,7 +49,6 @@ class Batch(NamedTuple):
             self.refusals[places],
             Verdicts(reasons[places], best[places], takers[places]),
             Offers._make(column[places] for column in self.offers),
-            dict(enumerate(self.asked.values())),
         )
 
 
@@ -60,12 +56,11 @@ def joined(batches: Sequence[Batch]) -> Batch:
     """One of all, which are not empty."""
     if len(batches) == 1:
         return batches[0]
-    opportunities, rows, refusals, verdicts, offers, asked = zip(*batches, strict=True)
+    opportunities, rows, refusals, verdicts, offers = zip(*batches, strict=True)
     return Batch(
         [each for some in opportunities for each in some],
         np.concatenate(rows),
         np.concatenate(refusals),
         Verdicts._make(map(np.concatenate, zip(*verdicts, strict=True))),
         Offers._make(map(np.concatenate, zip(*offers, strict=True))),
-        dict(enumerate(each for some in asked for each in some.values())),
     )

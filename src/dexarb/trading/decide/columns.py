@@ -62,6 +62,23 @@ class TermsColumns(NamedTuple):
     fixed_cost: Ints
 
 
+class ExactTerms(NamedTuple):
+    """Distinct terms as arrays for exact prices.
+
+    size: the place among the distinct sizes. flash: 0 or 1. fee: wei per gas, -1 for the chain's
+    default. bid_ppm, fixed_cost: -1 for none. weighs: misses are counted in, which takes more.
+    """
+
+    size: Ints
+    flash: Ints
+    fee: Ints
+    bid_ppm: Ints
+    fixed_cost: Ints
+    haircut_ppm: Ints
+    max_gas_price: Ints
+    weighs: npt.NDArray[np.bool_]
+
+
 class Classes(NamedTuple):
     """The distinct (scope, terms, least spread), and the least profit that any of each asks for.
 
@@ -110,6 +127,8 @@ class StrategyColumns:
             gas_balance=self._column(lambda s: s.gas_balance_micro_usd),
         )
         self.terms_columns = _terms_columns(self.terms)
+        self.sizes, size_of = distinct(each.size for each in self.terms)
+        self.exact_terms = _exact_terms(self.terms, size_of)
         min_spread = self.thresholds.min_spread
         classes, self.class_of = distinct(
             zip(scope_of.tolist(), terms_of.tolist(), min_spread.tolist(), strict=True)
@@ -215,4 +234,20 @@ def _terms_columns(terms: Sequence[Terms]) -> TermsColumns:
         fee=as_column(-1 if fee(each) is None else fee(each) for each in terms),
         keep=np.array([keep(each) for each in terms], dtype=np.float64),
         fixed_cost=as_column(-1 if each.gas_cost is None else each.gas_cost for each in terms),
+    )
+
+
+def _exact_terms(terms: Sequence[Terms], size_of: Ints) -> ExactTerms:
+    def column(value: Callable[[Terms], int | None]) -> Ints:
+        return as_column(-1 if (found := value(each)) is None else found for each in terms)
+
+    return ExactTerms(
+        size=size_of,
+        flash=column(lambda each: each.funding is Funding.FLASH),
+        fee=column(lambda each: each.priority_fee),
+        bid_ppm=column(lambda each: each.bid_ppm),
+        fixed_cost=column(lambda each: each.gas_cost),
+        haircut_ppm=column(lambda each: each.haircut_ppm),
+        max_gas_price=column(lambda each: each.max_gas_price),
+        weighs=np.array([each.footing is not None for each in terms], dtype=bool),
     )

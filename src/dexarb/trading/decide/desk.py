@@ -30,6 +30,7 @@ from dexarb.search.open_cycles import OpenCycles
 from dexarb.search.result import HopWork, hop_work
 from dexarb.trading.decide.arrays import LARGEST, TAKEN
 from dexarb.trading.decide.columns import Terms
+from dexarb.trading.decide.pricing import GasMarket, gas_market
 from dexarb.trading.decide.rules import GasPrices, PriceList
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import MOST_MICRO_USD, PRICE_SHIFT, Valuation
@@ -91,16 +92,17 @@ class Account:
 
 
 class _Quotes(NamedTuple):
-    """Of a cycle, while these are its pools; by amount, and whether it is paid by a flash swap."""
+    """Of a cycle, while these are its pools; by amount, paid by own capital and by a flash swap."""
 
     pools: tuple[Pool, ...]
-    by_size: dict[tuple[int, bool], Quote]
+    by_size: dict[int, tuple[Quote, Quote]]
 
 
-class _Valued(NamedTuple):
-    """A quote at this block's prices, in micro-USD: profit rounded down, input rounded up."""
+class Valued(NamedTuple):
+    """A size at this block's prices, in micro-USD: profit rounded down, input rounded up. quotes:
+    paid by own capital, and by a flash swap."""
 
-    quote: Quote
+    quotes: tuple[Quote, Quote]
     profit: int
     value: int
 
@@ -123,7 +125,7 @@ class Desk:
         self._mixes: list[tuple[int, int]] = []
         """Of that table: the gas of a cycle through such pools, without a tick crossed, with own
         capital and with a flash swap."""
-        self._valued: dict[tuple[str, int, bool], _Valued] = {}
+        self._valued: dict[tuple[CycleId, int], Valued] = {}
 
     def open(self, view: View) -> None:
         """Trade at the end of this block. Quotes of pools that did not change stay good."""
@@ -200,36 +202,14 @@ class Desk:
         if not cap or not view.valuation.price(view.market.profile.wrapped_native):
             return None
         amount_in = min(opportunity.amount_in, cap, cap if at_most is None else at_most)
-        valued = self._value(opportunity, amount_in, terms.funding is Funding.FLASH)
-        return self._priced(opportunity, valued, terms, priority_fee)
-
-    def offers(self, opportunity: Opportunity, terms: Iterable[Terms]) -> list[Offer]:
-        """The same on many terms, all of which buy something: most share a size."""
-        sizes: dict[tuple[int, Funding], _Valued] = {}
-        found = []
-        for each in terms:
-            size = each.size, each.funding
-            valued = sizes.get(size)
-            if valued is None:
-                cap = self._amount(opportunity.cycle.start_token, each.size)
-                assert cap
-                amount_in, flash = min(opportunity.amount_in, cap), each.funding is Funding.FLASH
-                valued = sizes[size] = self._value(opportunity, amount_in, flash)
-            found.append(self._priced(opportunity, valued, each, None))
-        return found
-
-    def _priced(
-        self, opportunity: Opportunity, valued: _Valued, terms: Terms, priority_fee: int | None
-    ) -> Offer:
-        """At a size; see `offer`."""
-        quote, profit, value = valued
+        quotes, profit, value = self._value(opportunity.cycle, amount_in)
+        quote = quotes[terms.funding is Funding.FLASH]
         gain = max(profit, 0)
         bid = self._bid(terms, quote, gain) if priority_fee is None else priority_fee
         gas_price = self._base_fee + bid
         if terms.gas_cost is None:
             cost = self._gas_cost(quote.gas_units * gas_price)
-            # A pool that runs dry can cost the whole gas limit.
-            reserve = self._gas_cost(self._gas.limit(quote.gas_units) * terms.max_gas_price)
+            reserve = self._gas_cost(self.gas_limit(quote) * terms.max_gas_price)
         else:
             cost = reserve = terms.gas_cost
         net = profit - cost
@@ -238,6 +218,22 @@ class Desk:
         capital = 0 if terms.funding is Funding.FLASH else value
         offer = Offer(quote, bid, gas_price, net, capital, reserve)
         return offer if terms.footing is None else self._weighed(offer, opportunity.cycle, terms)
+
+    def valued(self, opportunity: Opportunity, size: int) -> Valued:
+        """At a size in micro-USD that buys something, see `pricing`."""
+        cap = self._amount(opportunity.cycle.start_token, size)
+        assert cap
+        return self._value(opportunity.cycle, min(opportunity.amount_in, cap))
+
+    def gas_market(self) -> GasMarket:
+        """For `pricing`, where gas has a price."""
+        profile, native = self._view.market.profile, self._view.valuation.native_price
+        assert native
+        return gas_market(self._base_fee, native, profile.default_priority_fee)
+
+    def gas_limit(self, quote: Quote) -> int:
+        """Of its transaction. A pool that runs dry can cost all of it."""
+        return self._gas.limit(quote.gas_units)
 
     def _weighed(self, offer: Offer, cycle: Cycle, terms: Terms) -> Offer:
         """With its chances. A miss is a run that the executor does not start, since whoever was
@@ -278,34 +274,34 @@ class Desk:
             known = self._gas_costs[wei] = self._view.valuation.gas_cost_micro_usd(wei)
         return known
 
-    def _value(self, opportunity: Opportunity, amount_in: int, flash: bool) -> _Valued:
-        cycle, valuation = opportunity.cycle, self._view.valuation
-        key = (cycle.id, amount_in, flash)
-        known = self._valued.get(key)
+    def _value(self, cycle: Cycle, amount_in: int) -> Valued:
+        known = self._valued.get((cycle.id, amount_in))
         if known is None:
-            quote = self._quote(cycle, amount_in, flash)
-            profit = valuation.micro_usd(cycle.start_token, quote.amount_out - amount_in)
-            value = valuation.cost_micro_usd(cycle.start_token, amount_in)
+            valuation, token = self._view.valuation, cycle.start_token
+            quotes = self._quote(cycle, amount_in)
+            profit = valuation.micro_usd(token, quotes[0].amount_out - amount_in)
+            value = valuation.cost_micro_usd(token, amount_in)
             assert profit is not None
             assert value is not None
-            known = self._valued[key] = _Valued(quote, profit, value)
+            known = self._valued[cycle.id, amount_in] = Valued(quotes, profit, value)
         return known
 
-    def _quote(self, cycle: Cycle, amount_in: int, flash: bool) -> Quote:
+    def _quote(self, cycle: Cycle, amount_in: int) -> tuple[Quote, Quote]:
         """Exactly. What the pools would refuse gives nothing."""
         pools, by_size = self._quotes[cycle.id]
-        quote = by_size.get((amount_in, flash))
-        if quote is None:
+        quotes = by_size.get(amount_in)
+        if quotes is None:
             try:
                 results = run(cycle, amount_in, self._pools.__getitem__)
             except PoolError:
                 amount_out, work = 0, tuple(HopWork(pool.gas, 0) for pool in pools)
             else:
                 amount_out, work = results[-1].amount_out, hop_work(pools, results)
-            units = self._gas.units(work, flash=flash)
-            units += surcharge_of(cycle.tokens, self._surcharges)
-            quote = by_size[amount_in, flash] = Quote(amount_in, amount_out, units)
-        return quote
+            own = self._gas.units(work) + surcharge_of(cycle.tokens, self._surcharges)
+            flash = own + self._gas.flash_more(work)
+            quotes = Quote(amount_in, amount_out, own), Quote(amount_in, amount_out, flash)
+            by_size[amount_in] = quotes
+        return quotes
 
     # -- trading ------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from dexarb.trading.decide.batch import Batch
 from dexarb.trading.decide.columns import StrategyColumns
 from dexarb.trading.decide.desk import Account, Desk, Offer
 from dexarb.trading.decide.near_misses import NearMisses
+from dexarb.trading.decide.pricing import gas_market, nothing_valued, price
 from dexarb.trading.decide.rules import (
     DAILY_TRADES,
     TOO_SMALL,
@@ -147,8 +148,7 @@ class Judge:
             best=np.zeros((number, strategies), dtype=np.int64),
             takers=np.zeros(number, dtype=np.int64),
         )
-        asked: dict[int, dict[int, Offer]] = {}
-        batch = Batch(opportunities, rows, refusals, verdicts, offers, asked)
+        batch = Batch(opportunities, rows, refusals, verdicts, offers)
         if self._view.stale:
             return batch
         has_price = prices.unit[table.rows.start[rows]] > 0.0
@@ -165,9 +165,11 @@ class Judge:
             offers,
         )
         busy = np.zeros((number, strategies), dtype=bool)
-        for at in np.flatnonzero(offers.asked.any(axis=1)).tolist():
+        asked = np.flatnonzero(offers.asked.any(axis=1)).tolist()
+        for at in asked:
             busy[at] = self.busy(opportunities[at].cycle.pools)
-            asked[at] = self._ask(opportunities[at], at, offers)
+        if asked:
+            self._price(opportunities, asked, offers)
         reasons_against(
             rows,
             has_price,
@@ -182,20 +184,29 @@ class Judge:
         )
         return batch
 
-    def _ask(self, opportunity: Opportunity, at: int, offers: Offers) -> dict[int, Offer]:
-        """The exact offers of an opportunity, by terms; their figures are put into the columns."""
-        places = np.flatnonzero(offers.asked[at])
-        terms = [self.columns.terms[place] for place in places.tolist()]
-        # What buys nothing has no bound that is enough, so there is an offer on each.
-        made = self.desk.offers(opportunity, terms)
-        offers.exact[at, places] = _within([offer.net for offer in made])
-        offers.expected[at, places] = [expected_of(offer) for offer in made]
-        offers.dear[at, places] = [
-            offer.gas_price > each.max_gas_price for offer, each in zip(made, terms, strict=True)
-        ]
-        offers.capital[at, places] = _within([offer.capital for offer in made])
-        offers.gas[at, places] = _within([offer.gas_reserve for offer in made])
-        return dict(zip(places.tolist(), made, strict=True))
+    def _price(
+        self, opportunities: Sequence[Opportunity], asked: list[int], offers: Offers
+    ) -> None:
+        """Put the exact figures that are asked for into the columns. What buys nothing has no bound
+        that is enough, so there are some of each."""
+        columns, desk = self.columns, self.desk
+        valued = nothing_valued(len(opportunities), len(columns.sizes))
+        for at in asked:
+            for size in np.unique(columns.exact_terms.size[offers.asked[at]]).tolist():
+                quotes, profit, value = desk.valued(opportunities[at], columns.sizes[size])
+                valued.profit[at, size], valued.value[at, size] = _within(profit), _within(value)
+                valued.gas[at, size] = [quote.gas_units for quote in quotes]
+                valued.limit[at, size] = [desk.gas_limit(quote) for quote in quotes]
+        price(valued, columns.exact_terms, desk.gas_market(), offers)
+        for at, place in np.argwhere(offers.asked & columns.exact_terms.weighs).tolist():
+            terms = columns.terms[place]
+            offer = desk.offer(opportunities[at], terms)
+            assert offer is not None
+            offers.exact[at, place] = _within(offer.net)
+            offers.expected[at, place] = expected_of(offer)
+            offers.dear[at, place] = offer.gas_price > terms.max_gas_price
+            offers.capital[at, place] = _within(offer.capital)
+            offers.gas[at, place] = _within(offer.gas_reserve)
 
     def take(self, batch: Batch, counters: Counters) -> Iterator[tuple[int, int]]:
         """(strategy, place) of what is taken; what a strategy takes first may use up a limit or a
@@ -222,9 +233,7 @@ class Judge:
     def busy(self, pools: Sequence[PoolKey]) -> Mask:
         """Which strategies may not use one of these pools now."""
         ledger = self._view.ledger
-        by_row = np.zeros(len(ledger.rows), dtype=bool)
-        by_row[ledger.busy_rows(pools)] = True
-        return by_row[self.columns.rows(ledger)]
+        return ledger.busy(pools)[self.columns.rows(ledger)]
 
     def pass_over(self, counters: Counters) -> None:
         """Count the open cycles that earn nobody's minimum."""
@@ -259,18 +268,16 @@ class Judge:
             yield cycle, reasons, alone.best[reasons, every]
 
 
-def _within(amounts: list[int]) -> list[int]:
+def _within(amount: int) -> int:
     """Cut to what a column holds."""
-    if max(amounts) <= LARGEST and min(amounts) >= -LARGEST:
-        return amounts
-    return [min(max(amount, -LARGEST), LARGEST) for amount in amounts]
+    return min(max(amount, -LARGEST), LARGEST)
 
 
 def expected_of(offer: Offer | None) -> int:
     """For the rules: LARGEST where nobody wants to know."""
     if offer is None or offer.expected is None:
         return LARGEST
-    return min(max(offer.expected, -LARGEST), LARGEST)
+    return _within(offer.expected)
 
 
 def warm_up() -> None:
@@ -298,6 +305,7 @@ def warm_up() -> None:
         columns.classes,
         offers,
     )
+    price(nothing_valued(0, 0), columns.exact_terms, gas_market(0, 0, 0), offers)
     accounts = Accounts(nothing, nothing, nothing, nothing.astype(np.int8))
     verdicts = Verdicts(codes, many, nothing)
     reasons_against(

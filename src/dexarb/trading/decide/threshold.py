@@ -70,7 +70,7 @@ class ThresholdStrategies:
         takers = 0
         for batch in self._judge.judge():
             takers += int(batch.verdicts.takers.sum())
-            if batch.asked:
+            if batch.offers.asked.any():
                 wanted.append(batch.wanted())
             if self._witness is None:
                 count(batch.verdicts.reasons, batch.verdicts.best, block, counters)
@@ -86,14 +86,15 @@ class ThresholdStrategies:
 
     def _take(self, wanted: Batch, counters: Counters) -> Iterator[Decision]:
         terms_of, alike, hashes = self.columns.thresholds.terms, self.columns.alike, self.hashes
-        made: dict[tuple[int, int], Decision] = {}
+        desk, made = self._judge.desk, dict[tuple[int, int], Decision]()
         for strategy, place in self._judge.take(wanted, counters):
             # Thousands take the same, and most of them differ in what they ask for alone.
             like = made.get((place, alike[strategy]))
             if like is None:
-                offer = wanted.asked[place][int(terms_of[strategy])]
                 opportunity, settings = wanted.opportunities[place], self.settings[strategy]
-                like = self._judge.desk.decide(opportunity, offer, settings, hashes[strategy])
+                offer = desk.offer(opportunity, self.columns.terms[terms_of[strategy]])
+                assert offer is not None
+                like = desk.decide(opportunity, offer, settings, hashes[strategy])
                 made[place, alike[strategy]] = like
                 yield like
             else:

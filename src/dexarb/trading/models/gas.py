@@ -100,6 +100,12 @@ class GasModel(Model):
             + sum(map(self._hop, work))
         )
 
+    def flash_more(self, work: Sequence[HopWork]) -> int:
+        """Gas units that a run which fills takes more where it is paid for by a flash swap."""
+        return self.flash + self.relay * (
+            self.relays(work, flash=True) - self.relays(work, flash=False)
+        )
+
     def reverted(self, work: Sequence[HopWork], *, flash: bool = False) -> int:
         """Gas units of a run that does all the same and then finds too little for the minimum."""
         locks = sum(not hop.gas.collects_input for hop in work)

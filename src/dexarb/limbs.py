@@ -1,7 +1,7 @@
 """Unsigned 256-bit integers as four 64-bit limbs, least first, for compiled code.
 
-Every operation on Python's integers makes an object; here a whole swap stays in registers. Only
-what the swap mathematics needs. Importing this module imports numba: import it late.
+Every operation on Python's integers makes an object; here a whole swap, or a price, stays in
+registers. Only what these need. Importing this module imports numba: import it late.
 
 Division is Knuth's algorithm D on limbs (The Art of Computer Programming, 4.3.1), the digits of
 its quotient those of Möller and Granlund, "Improved division by invariant integers" (2011).
