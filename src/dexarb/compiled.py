@@ -12,7 +12,7 @@ import logging
 import pickle
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from hashlib import sha256
@@ -53,15 +53,11 @@ def kernel(function: Callable[_P, _R]) -> Callable[_P, _R]:
     every start would lose its first blocks unnoticed.
     """
     dispatcher = _compiled(function)
-    folder = Path(function.__code__.co_filename).parent
     try:
-        shared = sources_digest(Path(__file__).parent)
-        made_of = f"{sources_digest(folder)} {shared} {dispatcher.targetoptions}"
-        dispatcher._cache = _Cache(function, made_of)
+        dispatcher._cache = _Cache(function, dispatcher.targetoptions)
     except RuntimeError as error:
-        raise StoreError(
-            cache_folder() or folder, "compiled kernels cannot be kept", _REMEDY
-        ) from error
+        folder = cache_folder() or Path(function.__code__.co_filename).parent
+        raise StoreError(folder, "compiled kernels cannot be kept", _REMEDY) from error
     return cast(Callable[_P, _R], dispatcher)
 
 
@@ -73,20 +69,18 @@ def kernel_part(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def _compiled(function: Callable[..., object], **options: bool) -> Any:
+    source_digest(function.__code__.co_filename)  # as it was when it was loaded
     always = {"error_model": "numpy", **without_reference_counts()}
     return numba.njit(**always, **options)(function)  # type: ignore[call-overload]
 
 
 class _Cache(FunctionCache):
-    """numba compiles anew when the file of a kernel changes; here, when its package does.
+    """numba compiles anew when the file of a kernel changes; here, when anything does that it is
+    made of, or what it is compiled with."""
 
-    A kernel is made of what it calls as well, and that may stand in the file beside, or in `limbs`.
-    made_of: those sources, and what it was compiled with.
-    """
-
-    def __init__(self, function: Callable[..., object], made_of: str) -> None:
+    def __init__(self, function: Callable[..., object], options: Mapping[str, object]) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]
-        self._made_of = made_of
+        self._options = options
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """numba's own fills its context first with all that it can compile. That takes longer than
@@ -107,7 +101,8 @@ class _Cache(FunctionCache):
         return found
 
     def _index_key(self, signature: Any, codegen: Any) -> Any:
-        return super()._index_key(signature, codegen), self._made_of  # type: ignore[no-untyped-call]
+        key = super()._index_key(signature, codegen)  # type: ignore[no-untyped-call]
+        return key, made_of(self._py_func), str(self._options)
 
 
 class _Library(JITCodeLibrary):
@@ -175,11 +170,25 @@ def _acquire(lock: IO[str], say_after_s: float) -> None:
     fcntl.flock(lock, fcntl.LOCK_EX)
 
 
+def made_of(function: Any) -> str:
+    """A digest of the files of a function and of all kernels and parts that it calls, wherever they
+    stand, and of the values that they name, which may come from anywhere."""
+    called, digest = [function], sha256()
+    for each in called:  # it grows
+        digest.update(source_digest(each.__code__.co_filename))
+        for name in each.__code__.co_names:
+            value = each.__globals__.get(name)
+            part = getattr(value, "py_func", None)
+            if part is None:
+                digest.update(str(getattr(value, "__qualname__", repr(value))).encode())
+            elif part not in called:
+                called.append(part)
+    return digest.hexdigest()
+
+
 @cache
-def sources_digest(folder: Path) -> str:
-    """Of all Python sources in a folder."""
-    sources = (path.read_bytes() for path in sorted(folder.glob("*.py")))
-    return sha256(b"".join(sources)).hexdigest()
+def source_digest(path: str) -> bytes:
+    return sha256(Path(path).read_bytes()).digest()
 
 
 def without_reference_counts() -> dict[str, bool]:

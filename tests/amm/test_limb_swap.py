@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dexarb import compiled
 from dexarb.amm import UniswapV3Pool, limb_swap, uniswap_v3, v3_swap, warm_up
 from dexarb.amm.packed_ticks import PackedTicks
 from dexarb.amm.tick_math import (
@@ -160,7 +161,7 @@ def test_machine_code_of_other_sources_is_not_used(monkeypatch: pytest.MonkeyPat
     kernel: Any = limb_swap.swap_limbs
     (signature,) = kernel.signatures
     assert kernel._cache.load_overload(signature, kernel.targetctx) is not None
-    monkeypatch.setattr(kernel._cache, "_made_of", "others")
+    monkeypatch.setattr(compiled, "made_of", lambda _: "others")
     assert kernel._cache.load_overload(signature, kernel.targetctx) is None
 
 

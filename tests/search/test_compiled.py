@@ -3,6 +3,7 @@ machine code says so."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import select
@@ -116,6 +117,42 @@ def test_compiling_is_told_once_and_kept(tmp_path: Path) -> None:
     assert told == [1, 0, 1, 0]
     inside = python(INSIDE_ANOTHER, NUMBA_CACHE_DIR=str(tmp_path))
     assert inside.stdout == "6.0 1\n12.0\n", inside.stderr
+
+
+FILES = {
+    "outer": "from dexarb.compiled import kernel\nfrom parts import grown\n"
+    "@kernel\ndef outer(x):\n    return grown(x)\n",
+    "parts": "from dexarb.compiled import kernel_part\nfrom values import LEAST\n"
+    "@kernel_part\ndef grown(x):\n    return 2 * x + LEAST\n",
+    "values": "LEAST = 3\n",
+    "beside": "MOST = 4\n",
+}
+
+
+def test_what_a_kernel_is_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it calls and what that names, in whichever file; no other file, however near."""
+
+    def digest(number: int, **changed: str) -> str:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for name, text in {**FILES, **changed}.items():
+            (folder / f"{name}.py").write_text(text)
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(folder)
+            outer = importlib.import_module("outer").outer
+        for name in FILES:
+            sys.modules.pop(name, None)
+        return compiled.made_of(outer.py_func)
+
+    before = digest(0)
+    assert digest(1, beside="MOST = 5\n") == before
+    assert digest(2, values="LEAST = 3  # as it was\n") == before
+    others = [
+        digest(3, values="LEAST = 4\n"),
+        digest(4, parts=FILES["parts"].replace("2 * x", "3 * x")),
+        digest(5, outer=FILES["outer"].replace("(x):", "(y):").replace("grown(x)", "grown(y)")),
+    ]
+    assert len({before, *others}) == 4
 
 
 @pytest.mark.parametrize("left", [b"", b"cdexarb.compiled\nGoneByNow\n."])

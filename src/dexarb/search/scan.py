@@ -342,7 +342,7 @@ def _worth_of(dust: float) -> float:
 
 
 def warm_up() -> None:
-    """Compile all kernels, or load them from the cache: 0.3 s if they are there.
+    """Compile all kernels, or load them from the cache: a twentieth of a second if they are there.
 
     Call it before the first block is wanted. Raises StoreError where NUMBA_CACHE_DIR is set but
     cannot be written.
