@@ -20,6 +20,7 @@ from dexarb.core.block import Block, BlockUpdate
 from dexarb.core.sending import ControlKind, Signed, avoided
 from tests.ends.end_world import EndWorld, end_world
 from tests.ends.test_lying_ways import LIES
+from tests.store.disks import no_commit
 from tests.support.worlds.small_chain import CHEAP, weth_pool
 
 MOVES = 40
@@ -42,7 +43,8 @@ class Course:
         self.script: list[Event] = []
 
     def move(self) -> None:
-        self.random.choice([*[self.block] * 6, self.fork, self.restart, self.lie, self.disarm])()
+        others = [self.fork, self.restart, self.lie, self.disarm, self.stuck]
+        self.random.choice([*[self.block] * 6, *others])()
 
     def happens(self, event: Event) -> None:
         self.script.append(event)
@@ -90,6 +92,15 @@ class Course:
         self.world.end_it()
         self.world.begin()
 
+    def stuck(self) -> None:
+        """The journal, and nothing else; perhaps the bot is killed meanwhile."""
+        with no_commit(self.world.journal):
+            for _ in range(self.random.randint(1, 4)):
+                self.random.choice([self.block, self.block, self.block, self.fork])()
+            if self.random.random() < 0.3:
+                self.restart()
+        self.seen["stuck"] += 1
+
     def lie(self) -> None:
         name = self.random.choice([*LIES, ""])
         lie = LIES[name][0] if name and "no answer" not in name else None
@@ -124,7 +135,7 @@ def orders(kind: ControlKind, subject: str, world: EndWorld) -> None:
 
 
 def play(folder: Path, seed: int) -> Counter[str]:
-    with end_world(folder, timeout_s=0.2) as world:
+    with end_world(folder, limits=FEW_REVERTS, timeout_s=0.2) as world:
         course = Course(world, Random(seed))
         world.ready()
         course.branch.append((world.chain.tip, []))
@@ -155,7 +166,7 @@ def test_books_follow_from_history_and_journal(seeds: range) -> None:
     for seed in seeds:
         with TemporaryDirectory() as name:
             seen += play(Path(name), seed)
-    assert {"included", "taken back", "restart", "signed"} <= seen.keys()
+    assert {"included", "taken back", "restart", "signed", "stuck"} <= seen.keys()
 
 
 class Uninterrupted(Course):

@@ -142,20 +142,27 @@ def test_nothing_is_sent(tmp_path: Path, name: str) -> None:
         world.assert_replays()
 
 
-def test_a_disarming_that_finds_no_room_holds_at_once_and_is_written_later(tmp_path: Path) -> None:
+def test_a_disarming_that_finds_no_room_lets_nothing_go_and_is_written_later(
+    tmp_path: Path,
+) -> None:
+    """Though the journal could take a trade before it."""
     with end_world(tmp_path, limits={"min_native": 5}) as world:
         world.ready()
         world.node.balance = 10**18
         with without_room(world.journal, "add_controls"):
             world.ask()
-            assert "min_native" in (world.disarmed_by or "")
+            assert len(world.said.disarmed_by) == 1
             assert [each.kind for each in world.journal.controls()] == [ControlKind.ARM]
-        assert world.step(world.spread()).decisions == []
-        world.until(lambda: len(world.journal.controls()) == 2, "room for it")
+            assert len(world.step(world.spread()).decisions) == 1
+            assert (world.journal.signed(), world.node.taken) == ([], [])
+        world.until(lambda: len(world.journal.controls()) == 3, "room for it")
+        assert world.drops == ["the journal could not be written"]
+        assert "min_native" in (world.disarmed_by or "")
         world.end_it()
         world.begin()
         assert "min_native" in (world.disarmed_by or "")
         assert len(world.said.disarmed_by) == 1
+        assert world.step(world.spread(2_440)).decisions == []
         world.assert_replays()
 
 

@@ -3,32 +3,14 @@ go on, and sending begins again once it does."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from dexarb.core.sending import Answer, ControlKind
+from dexarb.core.sending import Answer
 from dexarb.core.trade import FillStatus
-from dexarb.store.journal import Journal
 from tests.ends.end_world import EndWorld, end_world
-
-
-@contextmanager
-def no_commit(journal: Journal) -> Iterator[None]:
-    """Everything can be read and written, and nothing stays, as where a disk cannot be synced."""
-
-    def judge(action: int, what: str | None, *_: object) -> int:
-        is_commit = action == sqlite3.SQLITE_TRANSACTION and what == "COMMIT"
-        return sqlite3.SQLITE_DENY if is_commit else sqlite3.SQLITE_OK
-
-    journal._connection.set_authorizer(judge)
-    try:
-        yield
-    finally:
-        journal._connection.set_authorizer(None)
+from tests.store.disks import no_commit
 
 
 def decided_in_vain(world: EndWorld) -> int:
@@ -90,7 +72,7 @@ def test_what_was_decided_in_vain_is_dropped_behind_a_restart(
 
 
 def test_what_came_out_meanwhile_is_written_later(tmp_path: Path) -> None:
-    """Answers, twins, and a disarming that held at once."""
+    """Answers, twins, and a disarming, of which people hear at once."""
     with end_world(tmp_path, limits={"max_reverts_in_a_row": 1}) as world:
         world.ready()
         world.step(world.spread())
@@ -98,11 +80,32 @@ def test_what_came_out_meanwhile_is_written_later(tmp_path: Path) -> None:
         with no_commit(world.journal):
             world.until(lambda: not world.sender._under_way, "an answer")
             world.step(world.including(signed, gain=None))
-            assert "max_reverts_in_a_row" in (world.disarmed_by or "")
+            assert len(world.said.disarmed_by) == 1
+            world.quiet()
             assert (world.journal.offers(), world.journal.twins()) == ([], [])
         world.quiet()
         world.until(lambda: len(world.journal.controls()) > 1, "the disarming")
         assert world.answers == [Answer.TAKEN]
         assert [each.hash for each in world.journal.twins()] == [signed.hash]
-        assert ControlKind.DISARM in [each.kind for each in world.journal.controls()]
+        assert "max_reverts_in_a_row" in (world.disarmed_by or "")
+        world.assert_replays()
+
+
+def test_what_was_ordered_and_never_written_changes_no_books(tmp_path: Path) -> None:
+    """A bot that is killed then comes to the same books, and goes on with them."""
+    with end_world(tmp_path, limits={"max_reverts_in_a_row": 1}) as world:
+        world.ready()
+        world.step(world.spread())
+        world.offered()
+        (signed,) = world.journal.signed()
+        with no_commit(world.journal):
+            world.step(world.overtaken(signed))
+            assert len(world.said.disarmed_by) == 1
+            (decision,) = world.step(world.spread()).decisions
+            assert len(world.node.taken) == 1
+        world.end_it()
+        world.begin()
+        fills = [*world.quiet().fills, *world.quiet().fills]
+        assert [each.decision.id for each in fills] == [decision.id]
+        assert "max_reverts_in_a_row" in (world.disarmed_by or "")
         world.assert_replays()

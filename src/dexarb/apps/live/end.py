@@ -37,6 +37,7 @@ from dexarb.trading.models.value import Valuation
 from dexarb.trading.seams import Step
 
 ORDERS_S = 0.2
+NOT_WRITTEN = "the journal could not be written"
 
 _log = structlog.get_logger("dexarb-bot")
 
@@ -124,7 +125,7 @@ class LiveEnd:
         self._send(now, market, session.engine.valuation, decided_at)
         # What follows may wait for the disk: the trades are on their way.
         self._twins.note(results.twins, results.papers)
-        self.orders.drop(step.seq + 1)
+        self.orders.write(step.seq + 1)
         self.keeper.mined(market.block)
         if isinstance(entry, BlockUpdate):
             self.balances.mined(entry, market)
@@ -165,6 +166,8 @@ class LiveEnd:
         seq = step.seq + 1
         if intent.seq != step.seq:
             return "it was decided before the bot was started"
+        if self.orders.is_withheld:
+            return NOT_WRITTEN
         disarmed_by = self.records.disarmed_by(seq)
         if disarmed_by is not None:
             return f"disarmed: {disarmed_by}"
@@ -211,7 +214,7 @@ class LiveEnd:
             is_written = True
         if not is_written:
             for intent, _ in signed:
-                self.orders.put_off(intent, "the journal could not be written")
+                self.orders.put_off(intent, NOT_WRITTEN)
             return
         for _, (one, raw) in signed:
             self.records.add_signed(one)

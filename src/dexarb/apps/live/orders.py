@@ -12,8 +12,9 @@ from typing import Protocol
 import structlog
 
 from dexarb.apps.live.writing import Writing
+from dexarb.core.block import NO_ENTRY
 from dexarb.core.sending import Control, ControlKind, Intent, Rest, Terms
-from dexarb.core.trade import DecisionId, Fill
+from dexarb.core.trade import Fill
 from dexarb.ends.live.records import Records
 from dexarb.store.journal import Journal
 
@@ -51,7 +52,6 @@ class Orders:
     ) -> None:
         self._journal, self._records, self._told, self._clock = journal, records, told, clock
         self.writing = Writing(journal, told.stuck) if told else Writing(journal)
-        self._put_off: dict[DecisionId, str] = {}
         self._unwritten: list[Control] = []
         self._arming_since: float | None = None
 
@@ -64,11 +64,12 @@ class Orders:
 
     def disarm(self, reason: str, seq: int) -> None:
         """Nothing new is sent until somebody arms it again. The first reason stands."""
-        if self._records.disarmed_by(seq) is not None:
+        waits = any(each.kind is ControlKind.DISARM for each in self._unwritten)
+        if waits or self._records.disarmed_by(seq) is not None:
             return
         _log.error("disarmed", reason=reason)
         control = Control(seq, ControlKind.DISARM, reason, at=self._clock())
-        self._hold([control])
+        self._order([control], seq)
         self._tell(control)
 
     def _tell(self, control: Control) -> None:
@@ -79,53 +80,50 @@ class Orders:
 
     def avoid(self, subjects: Sequence[str], reason: str, seq: int) -> None:
         """Pools and tokens that no trade passes any more."""
-        self._hold([Control(seq, ControlKind.AVOID, reason, each) for each in subjects])
+        self._order([Control(seq, ControlKind.AVOID, reason, each) for each in subjects], seq)
 
     def rest(self, pool: Rest, reverts: int, seq: int) -> None:
         """It has reverted so often in a row."""
         reason = f"{reverts} trades through it in a row reverted: until block {pool.until}"
         _log.warning("rest", pool=pool.pool, reverts=reverts, until=pool.until)
-        self._hold([Control(seq, ControlKind.REST, reason, pool.subject)])
+        self._order([Control(seq, ControlKind.REST, reason, pool.subject)], seq)
 
-    def _hold(self, controls: Sequence[Control]) -> None:
-        """At once, in memory, also where the disk is full: it is for the safe side. The journal has
-        them as soon as it can be written."""
+    def _order(self, controls: Sequence[Control], seq: int) -> None:
         self._unwritten += controls
-        for control in controls:
-            self._records.add_control(control)
-        with self.writing():
-            self._write()
-
-    def _write(self) -> None:
-        if self._unwritten:
-            self._journal.add_controls(self._unwritten)
-            self._unwritten.clear()
+        self.write(seq)
 
     def put_off(self, intent: Intent, reason: str) -> None:
-        """It will never be sent: `drop` writes that down. The first reason stands."""
-        self._put_off.setdefault(intent.decision.id, reason)
+        """It will never be sent: the next `write` says so. The first reason stands."""
+        decision = intent.decision.id
+        if all(each.subject != decision for each in self._unwritten):
+            control = Control(NO_ENTRY, ControlKind.DROP, reason, decision, self._clock())
+            self._unwritten.append(control)
 
-    def drop(self, seq: int) -> None:
-        """Only what the journal has taken holds: else a replay would not know of it."""
-        if not self._put_off:
+    @property
+    def is_withheld(self) -> bool:
+        """Whether something is ordered of which the journal does not know: nothing may be sent."""
+        return any(each.kind is not ControlKind.DROP for each in self._unwritten)
+
+    def write(self, seq: int) -> None:
+        """What has been ordered. It holds from there on, once the journal has it, and not before:
+        else neither a replay nor a restart would come to the same."""
+        if not self._unwritten:
             return
-        controls = [
-            Control(seq, ControlKind.DROP, reason, decision, self._clock())
-            for decision, reason in self._put_off.items()
-        ]
+        controls = [each._replace(seq=seq) for each in self._unwritten]
         with self.writing():
             self._journal.add_controls(controls)
+            self._unwritten.clear()
             for control in controls:
                 self._records.add_control(control)
-                _log.info("not sent", decision=control.subject, reason=control.reason)
-            self._put_off.clear()
+                if control.kind is ControlKind.DROP:
+                    _log.info("not sent", decision=control.subject, reason=control.reason)
 
     def carry_out(self, seq: int, now: float, why_not: Callable[[], str | None]) -> None:
         """What other processes have ordered since. now: seconds of a timer. why_not: what disarms
         it at once where somebody arms it. Both are in the journal together, so whoever gave the
         order reads it there; it may be known no more soon, so an order to arm waits a little."""
+        self.write(seq)
         with self.writing():
-            self._write()
             orders = self._journal.orders()
             if not orders:
                 return
