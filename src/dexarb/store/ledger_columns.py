@@ -114,12 +114,11 @@ class Columns(Generic[Noun]):
 
     def rows(self, nouns: Collection[Noun], *more: Iterable[Any]) -> Iterator[Row]:
         """The same for many: a busy block has thousands. more: columns that stand before."""
-        found: list[Iterable[Any]] = []
-        for field, write in self._fields:
-            values: Iterable[Any] = map(field, nouns)
-            if write is not None:
-                values = [None if value is None else write(value) for value in values]
-            found.append(values)
+        if not nouns:
+            return iter(())
+        found: list[Iterable[Any]] = list(zip(*map(self._fields, nouns), strict=True))
+        for place, write in self._writes:
+            found[place] = [None if value is None else write(value) for value in found[place]]
         return zip(*more, *found, strict=False)  # what is before may have no end
 
     def take(self, values: Iterator[Any]) -> Row:
@@ -137,8 +136,13 @@ class Columns(Generic[Noun]):
     # A busy block has thousands of rows, so what is the same for all of them is made once.
 
     @cached_property
-    def _fields(self) -> list[tuple[Callable[[Noun], Any], Callable[[Any], Any] | None]]:
-        return [(attrgetter(each.of or each.name), each.kind.write) for each in self.columns]
+    def _fields(self) -> Callable[[Noun], Row]:
+        return attrgetter(*(each.of or each.name for each in self.columns))
+
+    @cached_property
+    def _writes(self) -> list[tuple[int, Callable[[Any], Any]]]:
+        kinds = enumerate(each.kind for each in self.columns)
+        return [(place, kind.write) for place, kind in kinds if kind.write is not None]
 
     @cached_property
     def _reads(self) -> list[tuple[int, Callable[[Any], Any]]]:

@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import repeat
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -111,6 +110,8 @@ class LedgerDb(LedgerReader):
                 connection.execute("PRAGMA synchronous = NORMAL")
                 # In KiB: the counters of ten thousand strategies lie on more pages than 2 MiB hold.
                 connection.execute("PRAGMA cache_size = -32768")
+                # In pages: what is written in many blocks in a row is copied once for all of them.
+                connection.execute("PRAGMA wal_autocheckpoint = 4000")
                 if is_empty(connection):
                     create(connection, chain_id, str(history))
                 ledger = cls(path, connection, lock)
@@ -181,6 +182,7 @@ class BlockBooks:
     def __init__(self, path: Path, connection: sqlite3.Connection, seq: int, block: Block) -> None:
         self._path, self._connection, self._seq, self._block = path, connection, seq, block
         self._has_block = False
+        self._open: dict[str, int] | None = None
 
     def set_strategies(
         self, strategies: Iterable[StrategyRow], reality: RealityRow | None = None
@@ -234,19 +236,20 @@ class BlockBooks:
         rows = list(decisions)
         waiting = self._waiting() if rows else {}
         for decision in rows:
-            self._expect_this_block(decision.block, f"decision {decision.id}")
+            self._expect_this_block(decision.block, "decision", decision)
             if decision.id in waiting:
                 raise StoreError(self._path, f"has an open decision {decision.id} already")
         self._put_routes(decision.cycle for decision in rows)
         values = DECISION.rows(rows, repeat(self._seq), repeat("open"))
         self._many(DECISION.insert("decisions", "seq", "state"), values)
+        self._open = None
         self._put_beside("chances", "decisions", [each.p_fill_ppm for each in rows])
 
     def add_fills(self, fills: Iterable[Fill]) -> None:
         """Outcomes in this block: their decisions are settled."""
         rows = list(fills)
         for fill in rows:
-            self._expect_this_block(fill.block, f"fill of decision {fill.decision.id}")
+            self._expect_this_block(fill.block, "fill of decision", fill.decision)
         numbers = self._move([fill.decision for fill in rows], "settled")
         values = FILL.rows(rows, repeat(self._seq), numbers)
         self._many(FILL.insert("fills", "seq", "decision"), values)
@@ -270,6 +273,7 @@ class BlockBooks:
             "UPDATE fills SET reorged_seq = ? WHERE n = ?", [(self._seq, n) for n, _ in places]
         )
         self._many("UPDATE decisions SET state = 'open' WHERE n = ?", [(d,) for _, d in places])
+        self._open = None
 
     def _standing(self, blocks: Collection[BlockHash]) -> dict[tuple[str, str], tuple[int, int]]:
         """Row and decision's row of the standing fills of these blocks, by block and decision."""
@@ -292,8 +296,8 @@ class BlockBooks:
 
     def add_skips(self, counters: Iterable[SkipCount]) -> None:
         """Add to the counters, and keep the nearest miss of each."""
-        # By key: neighbours are on the same page.
-        self._many(_ADD_SKIP, sorted(SKIP.rows(list(counters)), key=itemgetter(0, 1, 2)))
+        # By key, which comes first: neighbours are on the same page.
+        self._many(_ADD_SKIP, sorted(SKIP.rows(list(counters))))
 
     def add_evidence(self, evidence: Iterable[Evidence]) -> None:
         """What has been found out at the end of this block."""
@@ -338,15 +342,18 @@ class BlockBooks:
         return rows
 
     def _waiting(self) -> dict[str, int]:
-        """Rows of the open decisions, by id."""
-        return dict(self._one("SELECT id, n FROM decisions WHERE state = 'open'"))
+        """Rows of the open decisions, by id, without those that are made at the end of the block.
+        Whoever moves one takes it out."""
+        if self._open is None:
+            self._open = dict(self._one("SELECT id, n FROM decisions WHERE state = 'open'"))
+        return self._open
 
-    def _expect_this_block(self, block: Block, what: str) -> None:
+    def _expect_this_block(self, block: Block, what: str, decision: Decision) -> None:
         # Most are the very same object, and there can be thousands.
         if block is not self._block and block != self._block:
             raise StoreError(
                 self._path,
-                f"{what} is of block {block.number}, entry {self._seq} of block "
+                f"{what} {decision.id} is of block {block.number}, entry {self._seq} of block "
                 f"{self._block.number}",
             )
         self._put_block()

@@ -67,10 +67,10 @@ _BLOCK_FROM = "SELECT number, timestamp FROM blocks WHERE seq >= :seq ORDER BY s
 
 
 _OFFERED = """
-SELECT coalesce(max(
-    (SELECT coalesce(sum(times), 0) FROM skips WHERE strategy = s.hash)
-    + (SELECT count(*) FROM decisions WHERE strategy = s.hash)), 0)
-FROM strategies s
+SELECT coalesce(max(offered), 0) FROM (
+    SELECT sum(times) AS offered FROM (
+        SELECT strategy, times FROM skips UNION ALL SELECT strategy, 1 FROM decisions)
+    GROUP BY strategy)
 """
 
 _SECONDS = """

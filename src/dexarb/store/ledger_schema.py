@@ -30,9 +30,10 @@ BEFORE_REALITIES, BEFORE_SEEN = 2, 3
 """The last schemas in which epochs did not tell the model of reality, and in which `seen` was a
 column of strategies: read, and brought up to date."""
 
-# In the order of the rows: ids are hashes, and an index of those touches a page for each of them.
+# In the order of the rows: ids are hashes, and so are strategies. An index of those touches a page
+# for each decision, which takes as long as writing it; who asks for one reads all rows instead.
 _WAITING = "CREATE INDEX IF NOT EXISTS decisions_waiting ON decisions (n) WHERE state = 'open'"
-_BY_ID = ("decisions_open", "decisions_by_id")
+_BY_HASH = ("decisions_open", "decisions_by_id", "decisions_by_strategy")
 
 _CHECKPOINTS = """CREATE TABLE IF NOT EXISTS checkpoints (
     seq INTEGER PRIMARY KEY, number INTEGER NOT NULL, hash TEXT NOT NULL,
@@ -98,7 +99,6 @@ CREATE TABLE decisions (
     state TEXT NOT NULL CHECK (state IN ('open', 'settled', 'void'))
 ) STRICT;
 {_WAITING};
-CREATE INDEX decisions_by_strategy ON decisions (strategy);
 
 CREATE TABLE fills (
     n INTEGER PRIMARY KEY, seq INTEGER NOT NULL,
@@ -198,7 +198,7 @@ def furnish(connection: sqlite3.Connection) -> None:
     """What a ledger has beside its books, and one of a program before this one had otherwise; all
     or nothing."""
     connection.execute("BEGIN IMMEDIATE")
-    for name in _BY_ID:
+    for name in _BY_HASH:
         connection.execute(f"DROP INDEX IF EXISTS {name}")
     connection.execute(_WAITING)
     connection.execute(_CHECKPOINTS)

@@ -53,13 +53,13 @@ from dexarb.trading.strategy import THRESHOLD, StrategySettings, weighs_misses
 FEWEST_HOPS = 2
 """As far as the search goes before a strategy wants more."""
 
-STRATEGIES_PER_FLUSHED_BLOCK = 100
+STRATEGIES_PER_FLUSHED_BLOCK = 34
 """Counters, of skips and of episodes seen, go to the ledger after every block for so many
 strategies; more, less often."""
 
 WORK_PER_BLOCK, WORK_PER_CHECKPOINT = 1_000, 700_000
 """A strategy in a block counts as 1, the block itself as so much. What has been done since the
-newest checkpoint is done again at a restart: 694 blocks of eight strategies, 100 of ten thousand,
+newest checkpoint is done again at a restart: 694 blocks of eight strategies, 295 of ten thousand,
 as checkpoints are made where counters go to the ledger."""
 
 
