@@ -10,7 +10,7 @@ from dexarb.core.trade import Funding
 from dexarb.core.units import PPM
 from dexarb.trading.decide.arrays import LARGEST
 from dexarb.trading.decide.columns import StrategyColumns, Terms
-from dexarb.trading.decide.pricing import gas_market, nothing_valued, price
+from dexarb.trading.decide.pricing import GAS, PROFIT, VALUE, gas_market, nothing_valued, price
 from dexarb.trading.decide.rules import TOO_SMALL, no_offers
 from dexarb.trading.models.value import PRICE_SHIFT, rounded_up
 from tests.support.worlds.small_chain import settings
@@ -70,18 +70,17 @@ def test_columns_agree_with_whole_numbers() -> None:
         valued, offers = nothing_valued(1, len(columns.sizes)), no_offers(1, len(columns.terms))
         offers.asked[:] = np.array([rng.random() < 0.9 for _ in columns.terms])
         for size in range(len(columns.sizes)):
-            valued.profit[0, size] = rng.choice([-1, 1]) * of_any_size(rng, LARGEST_WORTH)
-            valued.value[0, size] = of_any_size(rng, LARGEST_WORTH)
-            valued.gas[0, size] = [rng.randint(21_000, 2**31) for _ in range(2)]
-            valued.limit[0, size] = [rng.randint(21_000, 2**32) for _ in range(2)]
+            valued[0, size, PROFIT] = rng.choice([-1, 1]) * of_any_size(rng, LARGEST_WORTH)
+            valued[0, size, VALUE] = of_any_size(rng, LARGEST_WORTH)
+            valued[0, size, GAS:] = [rng.randint(21_000, 2**32) for _ in range(4)]
         price(valued, columns.exact_terms, gas_market(base_fee, native, default), offers)
         for k, terms in enumerate(columns.terms):
             if not offers.asked[0, k]:
                 assert offers.exact[0, k] == TOO_SMALL
                 continue
             flash, size = terms.funding is Funding.FLASH, columns.sizes.index(terms.size)
-            profit, value = int(valued.profit[0, size]), int(valued.value[0, size])
-            gas, limit = (int(each[0, size, int(flash)]) for each in (valued.gas, valued.limit))
+            profit, value, *of_gas = valued[0, size].tolist()
+            gas, limit = of_gas[flash::2]
             net, dear, reserve = priced(terms, profit, gas, limit, base_fee, native, default)
             found = offers.exact[0, k], offers.dear[0, k], offers.gas[0, k], offers.capital[0, k]
             assert found == (net, dear, reserve, 0 if flash else value)

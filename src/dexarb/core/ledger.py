@@ -188,7 +188,7 @@ class Ledger:
     def start_block(self, block_hash: BlockHash) -> None:
         self._journal.append(_BlockJournal(block_hash))
 
-    def see(self, rows: npt.NDArray[np.intp], episodes: IntColumn) -> None:
+    def see(self, rows: npt.NDArray[np.intp] | slice, episodes: IntColumn) -> None:
         """Count so many more episodes for each of these rows."""
         self.column("seen")[rows] += episodes
 

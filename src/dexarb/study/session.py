@@ -37,7 +37,7 @@ from dexarb.study.booking import Counts, Unwritten, add_counts, book
 from dexarb.study.checkpoint import STATE_FORMAT, SessionState, decode_state, encode_state
 from dexarb.study.past import Booked, Past
 from dexarb.study.searching import scanner_of
-from dexarb.trading.decide.arrays import Codes
+from dexarb.trading.decide.arrays import Codes, rows_of
 from dexarb.trading.decide.custom import Factories
 from dexarb.trading.decide.limit_columns import limit_columns, stopped
 from dexarb.trading.decide.one_bot import Door, OneBot
@@ -122,7 +122,7 @@ class Session:
         self._strategies: tuple[Recorded, ...] = ()
         self._engine: Engine | None = None
         self._settings: tuple[StrategySettings, ...] = ()
-        self._limits, self._rows = limit_columns(()), np.zeros(0, dtype=np.intp)
+        self._limits, self._rows = limit_columns(()), rows_of(())
         self._seen: IntColumn = np.zeros(0, dtype=np.int64)
         self._blocks_since_flush = self._work = self._hour = 0
         self._is_at_block = False
@@ -283,7 +283,7 @@ class Session:
         self.engine.search(max((each.max_hops for each in self._settings), default=FEWEST_HOPS))
         self.engine.deciding = True
         rows = self.engine.ledger.rows
-        self._rows = np.array([rows[each.hash] for each in self._settings], dtype=np.intp)
+        self._rows = rows_of([rows[each.hash] for each in self._settings])
 
     def probed(self, probes: Iterable[Probe]) -> None:
         """A node has said this: it is known from the next entry on, and written with it."""

@@ -39,28 +39,33 @@ class Batch(NamedTuple):
         columns = self.refusals, self.verdicts.reasons, self.verdicts.best
         return map(Judged, self.opportunities, *columns)
 
-    def wanted(self) -> Batch:
-        """Only what could be enough for somebody."""
+    def wanted(self) -> Wanted:
         places = np.flatnonzero(self.offers.asked.any(axis=1)).tolist()
-        reasons, best, takers = self.verdicts
-        return Batch(
+        return Wanted(
             [self.opportunities[place] for place in places],
             self.rows[places],
-            self.refusals[places],
-            Verdicts(reasons[places], best[places], takers[places]),
+            self.verdicts.reasons[places],
             Offers._make(column[places] for column in self.offers),
         )
 
 
-def joined(batches: Sequence[Batch]) -> Batch:
+class Wanted(NamedTuple):
+    """Of batches only what could be enough for somebody; see Judged."""
+
+    opportunities: Sequence[Opportunity]
+    rows: Ints
+    reasons: Codes
+    offers: Offers
+
+
+def joined(some: Sequence[Wanted]) -> Wanted:
     """One of all, which are not empty."""
-    if len(batches) == 1:
-        return batches[0]
-    opportunities, rows, refusals, verdicts, offers = zip(*batches, strict=True)
-    return Batch(
-        [each for some in opportunities for each in some],
+    if len(some) == 1:
+        return some[0]
+    opportunities, rows, reasons, offers = zip(*some, strict=True)
+    return Wanted(
+        [each for found in opportunities for each in found],
         np.concatenate(rows),
-        np.concatenate(refusals),
-        Verdicts._make(map(np.concatenate, zip(*verdicts, strict=True))),
+        np.concatenate(reasons),
         Offers._make(map(np.concatenate, zip(*offers, strict=True))),
     )

@@ -16,7 +16,7 @@ from dexarb.core.ledger import Ledger
 from dexarb.core.token import Pair
 from dexarb.core.trade import Funding
 from dexarb.core.units import PPM
-from dexarb.trading.decide.arrays import LARGEST, Codes, Ints, Rows, as_column
+from dexarb.trading.decide.arrays import LARGEST, Codes, Ints, Rows, as_column, rows_of
 from dexarb.trading.decide.limit_columns import limit_columns, stopped
 from dexarb.trading.settle.chances import Footing
 from dexarb.trading.strategy import StrategySettings
@@ -142,7 +142,7 @@ class StrategyColumns:
         np.minimum.at(self.least, terms, least)
         self.limits = limit_columns(self.settings)
         self._ledger: Ledger | None = None
-        self._rows: Rows = np.zeros(0, dtype=np.intp)
+        self._rows = rows_of(())
 
     def __len__(self) -> int:
         return len(self.settings)
@@ -154,7 +154,7 @@ class StrategyColumns:
         """The strategies' rows in the ledger, which keep their numbers."""
         if ledger is not self._ledger:
             self._ledger = ledger
-            self._rows = np.array([ledger.rows[name] for name in self.hashes], dtype=np.intp)
+            self._rows = rows_of([ledger.rows[name] for name in self.hashes])
         return self._rows
 
     def stopped_by(self, ledger: Ledger, block: int) -> Codes:

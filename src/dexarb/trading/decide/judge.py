@@ -16,7 +16,7 @@ from dexarb.search.open_cycles import OpenCycles
 from dexarb.trading import episodes
 from dexarb.trading.decide import near_misses
 from dexarb.trading.decide.arrays import LARGEST, TAKEN, Codes, Ints
-from dexarb.trading.decide.batch import Batch
+from dexarb.trading.decide.batch import Batch, Wanted
 from dexarb.trading.decide.columns import StrategyColumns
 from dexarb.trading.decide.desk import Account, Desk, Offer
 from dexarb.trading.decide.near_misses import NearMisses
@@ -192,11 +192,16 @@ class Judge:
         columns, desk = self.columns, self.desk
         valued = nothing_valued(len(opportunities), len(columns.sizes))
         for at in asked:
-            for size in np.unique(columns.exact_terms.size[offers.asked[at]]).tolist():
-                quotes, profit, value = desk.valued(opportunities[at], columns.sizes[size])
-                valued.profit[at, size], valued.value[at, size] = _within(profit), _within(value)
-                valued.gas[at, size] = [quote.gas_units for quote in quotes]
-                valued.limit[at, size] = [desk.gas_limit(quote) for quote in quotes]
+            for size in set(columns.exact_terms.size[offers.asked[at]].tolist()):
+                (own, flash), profit, value = desk.valued(opportunities[at], columns.sizes[size])
+                valued[at, size] = (
+                    _within(profit),
+                    _within(value),
+                    own.gas_units,
+                    flash.gas_units,
+                    desk.gas_limit(own),
+                    desk.gas_limit(flash),
+                )
         price(valued, columns.exact_terms, desk.gas_market(), offers)
         for at, place in np.argwhere(offers.asked & columns.exact_terms.weighs).tolist():
             terms = columns.terms[place]
@@ -208,23 +213,23 @@ class Judge:
             offers.capital[at, place] = _within(offer.capital)
             offers.gas[at, place] = _within(offer.gas_reserve)
 
-    def take(self, batch: Batch, counters: Counters) -> Iterator[tuple[int, int]]:
+    def take(self, wanted: Wanted, counters: Counters) -> Iterator[tuple[int, int]]:
         """(strategy, place) of what is taken; what a strategy takes first may use up a limit or a
         pool that the next would need."""
         columns, table = self.columns, self._view.scan.table
-        wished = wishes(batch.verdicts.reasons, batch.offers, columns.thresholds)
+        wished = wishes(wanted.reasons, wanted.offers, columns.thresholds)
         taken = np.zeros(len(wished.strategy), dtype=bool)
         take(
             wished,
-            table.rows.edges[batch.rows],
+            table.rows.edges[wanted.rows],
             table.index.graph,
-            (table.rows.rate[batch.rows] - 1.0) * PPM,
-            batch.offers,
-            batch.verdicts.reasons,
+            (table.rows.rate[wanted.rows] - 1.0) * PPM,
+            wanted.offers,
+            wanted.reasons,
             columns.thresholds,
             columns.limits.trades,
             self._accounts,
-            np.empty(4 * len(batch.rows), dtype=np.int64),
+            np.empty(4 * len(wanted.rows), dtype=np.int64),
             counters,
             taken,
         )

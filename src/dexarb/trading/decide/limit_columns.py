@@ -33,7 +33,7 @@ def stopped(limits: Limits[Ints], ledger: Ledger, rows: Rows, block: int) -> Cod
         losses_in_a_row=ledger.column("consecutive_losses")[rows],
         last_loss_block=ledger.column("last_loss_block")[rows],
     )
-    codes = np.full(len(rows), TAKEN, dtype=np.int8)
+    codes = np.full(len(counted.trades), TAKEN, dtype=np.int8)
     for reason, stops in reversed(against(limits, counted, block)):
         codes[stops] = REASON_CODE[reason]
     return codes

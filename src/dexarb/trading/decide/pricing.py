@@ -24,25 +24,15 @@ N32, LOWER_HALF = Limb(32), Limb(2**32 - 1)
 MOST = Limb(LARGEST)
 
 
-class ValuedSizes(NamedTuple):
-    """By opportunity and distinct size; read where somebody asks. Micro-USD: profit rounded down,
-    value of the input rounded up. gas, limit: units, by funding as well: own capital, flash swap.
-    """
-
-    profit: Ints
-    value: Ints
-    gas: Ints
-    limit: Ints
+PROFIT, VALUE, GAS, LIMIT = 0, 1, 2, 4
+FIGURES = 6
+"""Of an opportunity at a size, micro-USD: the profit rounded down, the value of the input rounded
+up. Units of gas of a run, and its limit: with own capital, then with a flash swap."""
 
 
-def nothing_valued(opportunities: int, sizes: int) -> ValuedSizes:
-    shape = opportunities, sizes
-    return ValuedSizes(
-        np.zeros(shape, dtype=np.int64),
-        np.zeros(shape, dtype=np.int64),
-        np.zeros((*shape, 2), dtype=np.int64),
-        np.zeros((*shape, 2), dtype=np.int64),
-    )
+def nothing_valued(opportunities: int, sizes: int) -> Ints:
+    """FIGURES by opportunity and distinct size; read where somebody asks."""
+    return np.zeros((opportunities, sizes, FIGURES), dtype=np.int64)
 
 
 class GasMarket(NamedTuple):
@@ -64,7 +54,7 @@ def _limbs(number: int) -> LimbArray:
 
 
 @kernel
-def price(valued: ValuedSizes, terms: ExactTerms, market: GasMarket, offers: Offers) -> None:
+def price(valued: Ints, terms: ExactTerms, market: GasMarket, offers: Offers) -> None:
     """Fill in what is asked for, except where misses are weighed."""
     base_fee, native = _of(market.base_fee), _of(market.native)
     for at in range(len(offers.asked)):
@@ -72,8 +62,8 @@ def price(valued: ValuedSizes, terms: ExactTerms, market: GasMarket, offers: Off
             if not offers.asked[at, k] or terms.weighs[k]:
                 continue
             size, flash = terms.size[k], terms.flash[k]
-            profit, value = valued.profit[at, size], valued.value[at, size]
-            gain, gas = max(profit, 0), _whole(valued.gas[at, size, flash])
+            profit, value = valued[at, size, PROFIT], valued[at, size, VALUE]
+            gain, gas = max(profit, 0), _whole(valued[at, size, GAS + flash])
             if terms.bid_ppm[k] >= 0:
                 bid = _per_gas(_share(gain, terms.bid_ppm[k]), native, gas)
             else:
@@ -84,7 +74,7 @@ def price(valued: ValuedSizes, terms: ExactTerms, market: GasMarket, offers: Off
                 cost = reserve = terms.fixed_cost[k]
             else:
                 cost = _cost(gas, gas_price, native)
-                reserve = _cost(_whole(valued.limit[at, size, flash]), most, native)
+                reserve = _cost(_whole(valued[at, size, LIMIT + flash]), most, native)
             # Of a loss no haircut is taken, so this stays within 64 bits.
             net = profit - cost + _share(-gain, terms.haircut_ppm[k])
             offers.exact[at, k] = max(net, -LARGEST)

@@ -143,9 +143,11 @@ def count_classes(classes: Counters, class_of: Ints, min_profit: Ints, counters:
 
     A miss of the profit stays a miss, however little the float curve knows better.
     """
-    for row in range(len(class_of)):
-        class_ = class_of[row]
-        for code in range(len(classes.times)):
+    for code in range(len(classes.times)):
+        if not classes.times[code].any():
+            continue
+        for row in range(len(class_of)):
+            class_ = class_of[row]
             times = classes.times[code, class_]
             if times == 0:
                 continue

@@ -13,7 +13,7 @@ from dexarb.core.route import Cycle
 from dexarb.core.token import Address
 from dexarb.core.trade import Decision, StrategyHash
 from dexarb.trading.decide.arrays import Codes, Ints
-from dexarb.trading.decide.batch import Batch, joined
+from dexarb.trading.decide.batch import Wanted, joined
 from dexarb.trading.decide.columns import StrategyColumns
 from dexarb.trading.decide.desk import Desk, as_sent_by
 from dexarb.trading.decide.judge import Judge
@@ -66,7 +66,7 @@ class ThresholdStrategies:
             return Decided()
         counters = self._judge.start(view, skips)
         block = view.market.block.number
-        wanted: list[Batch] = []
+        wanted: list[Wanted] = []
         takers = 0
         for batch in self._judge.judge():
             takers += int(batch.verdicts.takers.sum())
@@ -84,7 +84,7 @@ class ThresholdStrategies:
                 self._witness(*near_miss)
         return Decided(tuple(self._take(joined(wanted), counters)) if takers else ())
 
-    def _take(self, wanted: Batch, counters: Counters) -> Iterator[Decision]:
+    def _take(self, wanted: Wanted, counters: Counters) -> Iterator[Decision]:
         terms_of, alike, hashes = self.columns.thresholds.terms, self.columns.alike, self.hashes
         desk, made = self._judge.desk, dict[tuple[int, int], Decision]()
         for strategy, place in self._judge.take(wanted, counters):

@@ -7,7 +7,7 @@ would be refused for its profit by every strategy, and is counted so as a near m
 from __future__ import annotations
 
 from functools import lru_cache
-from math import floor
+from math import floor, inf
 
 import numpy as np
 
@@ -36,23 +36,21 @@ class Triage:
         self._gas = LeastGas(gas)
         # One for all start tokens of a block.
         self._gross = lru_cache(maxsize=1)(self._needed_gross)
+        self._least = lru_cache(maxsize=1)(lambda *of: float(self._gross(*of).min(initial=inf)))
 
     def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
         """In the token's smallest unit, at least 1, at the prices and the base fee of the block."""
-        units = self._units(token, market, valuation)
-        return _whole(float(units.min())) if len(units) else NOBODY
+        unit, prices = valuation.price(token), gas_prices(market, valuation)
+        if not unit or not prices.wei:
+            return NOBODY
+        return _whole(self._least(*self._gas.of(market), prices), unit)
 
     def by_terms(self, token: Address, market: Market, valuation: Valuation) -> list[int]:
         """The same for each of the distinct terms."""
-        return [_whole(each) for each in self._units(token, market, valuation).tolist()]
-
-    def _units(self, token: Address, market: Market, valuation: Valuation) -> Floats:
         unit, prices = valuation.price(token), gas_prices(market, valuation)
         if not unit or not prices.wei:
-            return np.full(len(self._columns.terms_columns.size), float(NOBODY))
-        gross = self._gross(*self._gas.of(market), prices)
-        units: Floats = gross * (1.0 - MARGIN) / (unit / PRICE_UNIT) - 1.0
-        return units
+            return [NOBODY] * len(self._columns.terms)
+        return [_whole(each, unit) for each in self._gross(*self._gas.of(market), prices).tolist()]
 
     def _needed_gross(self, own: int, flash: int, prices: GasPrices) -> Floats:
         """In micro-USD, the same for all start tokens. own, flash: the least gas."""
@@ -66,5 +64,7 @@ class Triage:
         return gross
 
 
-def _whole(units: float) -> int:
+def _whole(gross: float, unit: int) -> int:
+    """From micro-USD to units of a token at its price."""
+    units = gross * (1.0 - MARGIN) / (unit / PRICE_UNIT) - 1.0
     return max(1, floor(min(units, float(NOBODY))))
