@@ -26,6 +26,7 @@ Limbs512 = tuple[Limb, Limb, Limb, Limb, Limb, Limb, Limb, Limb]
 # To numba a plain 1 is signed, and a signed with an unsigned operand makes a float.
 N0, N1, N63 = Limb(0), Limb(1), Limb(63)
 ALL_ONES = ~N0
+LIMB = float(1 << 64)
 ZERO: Limbs = (N0, N0, N0, N0)
 ONE: Limbs = (N1, N0, N0, N0)
 
@@ -269,3 +270,39 @@ def reciprocal_of(d: Limb) -> Limb:
     v3 = (v2 << Limb(31)) + (high_product(v2, e) >> N1)
     _, high = mul_add(v3, d, d, N0)
     return v3 - high - d
+
+
+@kernel_part
+def quotient_as_float(a: Limbs, b: Limbs) -> float:
+    """a / b as Python divides integers, for 0 < a, b < 2**128."""
+    if less(a, b):
+        quotient, exact = divide((N0, N0, N0, a[0], a[1], N0, N0, N0), b)
+        return rounded(quotient, exact) / LIMB / LIMB / LIMB
+    quotient, exact = divide((N0, N0, a[0], a[1], N0, N0, N0, N0), b)
+    return rounded(quotient, exact) / LIMB / LIMB
+
+
+@kernel_part
+def rounded(a: Limbs, exact: bool) -> float:
+    """To the nearest float, of two to the even one. exact: False where a little more is meant than
+    these limbs, of which there are two at least."""
+    a0, a1, a2, a3 = a
+    unit = LIMB * LIMB * LIMB
+    for _ in range(3):
+        if a3 == N0:
+            a3, a2, a1, a0, unit = a2, a1, a0, N0, unit / LIMB
+    if a3 == N0:
+        return 0.0
+    bits = leading_zeros(a3)
+    head = shifted(a3, a2, bits)
+    # What is cut off decides only whether more than a half is left: one bit can stand for it.
+    if ((a2 << bits) | a1 | a0) != N0 or not exact:
+        head |= N1
+    return float(head) * (unit / float(N1 << bits))
+
+
+@kernel_part
+def limbs_of_float(number: float) -> Limbs:
+    """Of one that is whole, at least 0 and below 2**128."""
+    high = np.floor(number / LIMB)
+    return Limb(number - high * LIMB), Limb(high), N0, N0

@@ -121,7 +121,7 @@ def test_packed_ticks_follow_mints_and_burns(
     pool: UniswapV3Pool, changes: list[tuple[bool, int, int]]
 ) -> None:
     """Rows that are changed with the map are those of a map packed afresh."""
-    pool._packed.rows(pool.ticks, pool._initialized)
+    pool.packed_ticks()
     spacing = pool.tick_spacing
     middle = max(-800_000, min(800_000, pool.tick)) // spacing
     open_positions: list[tuple[int, int]] = []
@@ -135,7 +135,7 @@ def test_packed_ticks_follow_mints_and_burns(
             open_positions.append(bounds)
         pool = pool.apply(event(topic, *words, indexed=(0, *bounds)))
         fresh = PackedTicks().rows(pool.ticks, pool._initialized)
-        assert np.array_equal(pool._packed.rows(pool.ticks, pool._initialized), fresh)
+        assert np.array_equal(pool.packed_ticks(), fresh)
     assert_agree(pool, True, True, 10**30, None)
 
 

@@ -17,6 +17,7 @@ from dexarb.compiled import kernel, kernel_part
 from dexarb.core.pool import PIPS
 from dexarb.limbs import (
     ALL_ONES,
+    LIMB,
     N0,
     N1,
     ONE,
@@ -39,7 +40,6 @@ Q96: Limbs = (N0, N1 << N32, N0, N0)
 # Typed: of a plain True numba compiles a version of its own.
 UP, DOWN = cast(bool, np.bool_(True)), cast(bool, np.bool_(False))
 UINT256_MAX: Limbs = (ALL_ONES, ALL_ONES, ALL_ONES, ALL_ONES)
-LIMB = float(1 << 64)
 
 # Of Q128.128 numbers below one: lower and upper limb.
 FACTOR_LIMBS = np.array([divmod(factor, 1 << 64)[::-1] for _, factor in FACTORS], dtype=Limb)

@@ -92,7 +92,7 @@ def quote(
 
 def warm_up() -> None:
     """Compile all kernels, or load them from the cache."""
-    rows = np.frombuffer(b"", dtype=Limb).reshape(-1, 3)
+    rows = np.zeros((0, 3), dtype=Limb)
     swap(rows, 1, 0, MIN_SQRT_RATIO, MIN_TICK, 1, False, True, 1, MAX_SQRT_RATIO - 1)
     # A quote at the very end of the prices is refused before its kernel is called.
     quote(rows, 1, 0, LOWEST_LIMIT + 1, MIN_TICK, 1, False, 1)
@@ -168,28 +168,19 @@ def across_gap(
 
 
 @kernel
-def swap_limbs(
+def swap_along(
     rows: Rows,
-    numbers: bytes,
-    tick_spacing: int,
-    fee_pips: int,
-    start_tick: int,
+    spacing: np.int64,
+    fee_pips: Limb,
+    price: Limbs,
+    tick: np.int64,
+    liquidity: Limbs,
     zero_for_one: bool,
     exact_in: bool,
-) -> tuple[Any, ...]:
-    """Tick, price, liquidity, what remains and what was calculated, all but the first in limbs.
-
-    numbers: amount, price, limit and liquidity in 4, 3, 3 and 2 limbs of little-endian bytes; a
-    limit of 0 is the end of the price range.
-    """
-    n = numbers
-    remaining = limb_at(n, 0), limb_at(n, 1), limb_at(n, 2), limb_at(n, 3)
-    price = limb_at(n, 4), limb_at(n, 5), limb_at(n, 6), N0
-    limit = limb_at(n, 7), limb_at(n, 8), limb_at(n, 9), N0
-    if is_zero(limit):
-        limit = LOWEST_LIMBS if zero_for_one else HIGHEST_LIMBS
-    liquidity = limb_at(n, 10), limb_at(n, 11), N0, N0
-    tick, spacing = np.int64(start_tick), np.int64(tick_spacing)
+    remaining: Limbs,
+    limit: Limbs,
+) -> tuple[np.int64, Limbs, Limbs, Limbs, Limbs]:
+    """Tick, price, liquidity, what remains and what was calculated. NO_TICK: see `swap`."""
     index = first_above(rows, tick)
     if zero_for_one:
         index -= 1
@@ -202,7 +193,7 @@ def swap_limbs(
         target = limit if less(next_price, limit) == zero_for_one else next_price
         start_price = price
         price, step_in, step_out, step_fee, fits = compute_swap_step(
-            price, target, liquidity, remaining, exact_in, Limb(fee_pips)
+            price, target, liquidity, remaining, exact_in, fee_pips
         )
         paid, _ = add(step_in, step_fee)
         remaining = sub(remaining, paid if exact_in else step_out)
@@ -223,7 +214,40 @@ def swap_limbs(
         if not fits or (liquidity[2] | liquidity[3]) != N0:
             tick = NO_TICK
             break
-    p, now, r, c = price, liquidity, remaining, calculated
+    return tick, price, liquidity, remaining, calculated
+
+
+@kernel
+def swap_limbs(
+    rows: Rows,
+    numbers: bytes,
+    tick_spacing: int,
+    fee_pips: int,
+    start_tick: int,
+    zero_for_one: bool,
+    exact_in: bool,
+) -> tuple[Any, ...]:
+    """Tick, price, liquidity, what remains and what was calculated, all but the first in limbs.
+
+    numbers: amount, price, limit and liquidity in 4, 3, 3 and 2 limbs of little-endian bytes; a
+    limit of 0 is the end of the price range.
+    """
+    n = numbers
+    limit = limb_at(n, 7), limb_at(n, 8), limb_at(n, 9), N0
+    if is_zero(limit):
+        limit = LOWEST_LIMBS if zero_for_one else HIGHEST_LIMBS
+    tick, p, now, r, c = swap_along(
+        rows,
+        np.int64(tick_spacing),
+        Limb(fee_pips),
+        (limb_at(n, 4), limb_at(n, 5), limb_at(n, 6), N0),
+        np.int64(start_tick),
+        (limb_at(n, 10), limb_at(n, 11), N0, N0),
+        zero_for_one,
+        exact_in,
+        (limb_at(n, 0), limb_at(n, 1), limb_at(n, 2), limb_at(n, 3)),
+        limit,
+    )
     return tick, p[0], p[1], p[2], now[0], now[1], r[0], r[1], r[2], r[3], c[0], c[1], c[2], c[3]
 
 

@@ -58,4 +58,5 @@ def _row(tick: int, liquidity_net: int) -> bytes:
 def _from_bytes(data: bytes) -> Rows:
     import numpy as np
 
-    return np.frombuffer(data, dtype="<u8").reshape(-1, 3)
+    # Nobody writes there, but to numba what cannot be written is another type of array.
+    return np.frombuffer(bytearray(data), dtype="<u8").reshape(-1, 3)

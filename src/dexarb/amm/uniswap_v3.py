@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from dexarb.amm.abi import signed, unsigned
 from dexarb.amm.executor_guard import ticked_most_out
@@ -57,6 +57,9 @@ from dexarb.core.pool import (
 )
 from dexarb.core.token import Address, address_from_word
 from dexarb.errors import InsufficientLiquidity, InvalidAmount, InvalidPoolState, PoolError
+
+if TYPE_CHECKING:
+    from dexarb.amm.limb_swap import Rows
 
 INT256_MAX = (1 << 255) - 1
 
@@ -150,7 +153,7 @@ class UniswapV3Pool(PairPool):
         zero_for_one = self._sells_token0(token_in, token_out)
         if 0 < amount_in <= INT256_MAX:
             amount_out = _compiled_quote()(
-                self._packed.rows(self.ticks, self._initialized),
+                self.packed_ticks(),
                 self.tick_spacing,
                 self.fee_pips,
                 self.sqrt_price_x96,
@@ -334,9 +337,12 @@ class UniswapV3Pool(PairPool):
 
     def crossed_ticks(self, after: Pool) -> int:
         """Initialised ticks of this tick map between this price and that of `after`."""
+        tick = self._tick_of(after)
+        if tick == self.tick:
+            return 0  # as for most swaps
         # A tick is crossed downwards when the pool's tick falls below it, upwards when it reaches
         # it, so both ends count the same way.
-        reached = bisect_right(self._initialized, self._tick_of(after))
+        reached = bisect_right(self._initialized, tick)
         return abs(reached - bisect_right(self._initialized, self.tick))
 
     def left_tick(self, after: Pool) -> bool:
@@ -345,6 +351,10 @@ class UniswapV3Pool(PairPool):
     def more_words(self, after: Pool) -> int:
         """One too many for a swap that uses itself up just where a word ends."""
         return words_passed(self.tick, self._tick_of(after), self.tick_spacing)
+
+    def packed_ticks(self) -> Rows:
+        """As compiled code reads them, see PackedTicks: the same array until they change."""
+        return self._packed.rows(self.ticks, self._initialized)
 
     def state(self) -> Mapping[str, Any]:
         ticks = [[tick, *map(str, self.ticks[tick])] for tick in self._initialized]
@@ -410,7 +420,7 @@ class UniswapV3Pool(PairPool):
         limit = self._effective_limit(zero_for_one, price_limit)
         initialized, spacing, fee_pips = self._initialized, self.tick_spacing, self.fee_pips
         price, tick, liquidity = self.sqrt_price_x96, self.tick, self.liquidity
-        rows = self._packed.rows(self.ticks, initialized)
+        rows = self.packed_ticks()
         reached = _compiled_swap()(
             rows, spacing, fee_pips, price, tick, liquidity, zero_for_one, exact_in, amount, limit
         )

@@ -31,7 +31,7 @@ class Cycle:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "id", cycle_id(self.hops))
-        object.__setattr__(self, "pools", tuple(hop.pool for hop in self.hops))
+        object.__setattr__(self, "pools", tuple([hop.pool for hop in self.hops]))
 
     def __hash__(self) -> int:
         """That of its id, which Python computes once: cycles are looked up all the time."""

@@ -76,6 +76,7 @@ class CycleIndex:
         self._start: Ints = np.arange(starts, dtype=np.int64)
         self._place[:starts] = self._start
         self.graph = self._pack()
+        self._hop = lru_cache(maxsize=REMEMBERED)(self._hop_of)
         self.cycle = lru_cache(maxsize=REMEMBERED)(self._cycle)
         """The cycle that these edges are."""
         self.route_of = lru_cache(maxsize=REMEMBERED)(self._route_of)
@@ -119,6 +120,7 @@ class CycleIndex:
         slot = self.edges.remove(key)
         for edge in self.edges.of(slot):
             self._ranked.discard(int(self._lane_of[edge]), edge)
+        self._hop.cache_clear()
         self.cycle.cache_clear()
         self.route_of.cache_clear()
         return slot
@@ -159,9 +161,9 @@ class CycleIndex:
         return route
 
     def _cycle(self, edges: Route) -> Cycle:
-        return Cycle(tuple(self._hop(edge) for edge in edges))
+        return Cycle(tuple([self._hop(edge) for edge in edges]))
 
-    def _hop(self, edge: int) -> Hop:
+    def _hop_of(self, edge: int) -> Hop:
         (slot,) = self.edges.slots_of([edge])
         return Hop(self.edges.keys[slot], *self.edges.way(edge))
 

@@ -15,11 +15,12 @@ from dexarb.core.pool import PoolKey
 from dexarb.core.token import Address
 from dexarb.core.trade import Curve
 from dexarb.search.cycles import CycleIndex
+from dexarb.search.exact import Exact
 from dexarb.search.found import Found
 from dexarb.search.open_cycles import OpenCycles
 from dexarb.search.packed import Ints
 from dexarb.search.result import Searched
-from dexarb.search.scan import Exact, Offers, Scan, replace_rows
+from dexarb.search.scan import Offers, Scan, replace_rows
 
 
 class PlayedScanner:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from math import floor, inf, log2
 from typing import NamedTuple
 
 import numpy as np
@@ -13,14 +12,15 @@ import numpy as np
 from dexarb.compiled import require_writable_cache
 from dexarb.core.block import Block
 from dexarb.core.pool import Pool, PoolKey
-from dexarb.core.route import Cycle, CycleId, surcharge_of
+from dexarb.core.route import CycleId
 from dexarb.core.token import Address
-from dexarb.core.trade import Curve, Opportunity
+from dexarb.core.trade import Opportunity
 from dexarb.search.cycles import CycleIndex
+from dexarb.search.exact import ExactRows, worth_looking_for
 from dexarb.search.found import Floor, Found, Polished, Sized
 from dexarb.search.open_cycles import Changes, OpenCycles, warm_up_table
 from dexarb.search.packed import Floats, Ints
-from dexarb.search.polish import polish, polish_inexact
+from dexarb.search.polish_rows import warm_up_polish
 from dexarb.search.probe import raise_all_bounds
 from dexarb.search.rates import RateMirror
 from dexarb.search.result import (
@@ -30,7 +30,6 @@ from dexarb.search.result import (
     OpenCycle,
     Searched,
     any_gain,
-    hop_work,
     no_dust,
 )
 from dexarb.search.sizing import Sizes, room_for, size_cycles
@@ -41,10 +40,6 @@ FLOAT_MARGIN = 1.0 + 1e-6
 MODEST, ROOMY = 1.0 / 8.0, 64.0
 """A floor is set to this share of what it has to stay below, and anew when it is above that, or
 below by this much: gas and prices move all the time, and each new floor looks at all rows."""
-
-
-FINE_SHARE = 2**-8
-"""Of the dust: to lose less than that is not worth trying other integers."""
 
 
 class Offers(NamedTuple):
@@ -85,37 +80,6 @@ class Scan:
         return {c.id: OpenCycle(c, float(rates[row])) for row, c in self.table.cycles()}
 
 
-@dataclass(frozen=True, slots=True)
-class Exact:
-    """What a row is with integers. amount_out: 0 where it earns nothing."""
-
-    cycle: Cycle
-    amount_in: int
-    amount_out: int
-    gas_units: int
-    curve: Curve
-
-    def opportunity(self, table: OpenCycles, row: int, block: Block) -> Opportunity:
-        return Opportunity(
-            block=block,
-            cycle=self.cycle,
-            amount_in=self.amount_in,
-            amount_out=self.amount_out,
-            rate=float(table.rows.rate[row]),
-            gas_units=self.gas_units,
-            curve=self.curve,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Polished:
-    """What holds as long as the row's version is this one, and what is worth looking for."""
-
-    version: int
-    worth: float
-    exact: Exact
-
-
 class Scanner:
     """Keeps the open cycles of a market. What it returns does not depend on the way it got there:
     after any updates and rewinds it equals a new scanner's.
@@ -144,7 +108,6 @@ class Scanner:
     ) -> None:
         self._told = told
         self._found: Found | None = None
-        self._gas_units = gas_units
         self._min_gross = min_gross
         self._dust = dust
         self._excluded = frozenset(exclude_pools)
@@ -152,10 +115,9 @@ class Scanner:
         self._index = CycleIndex(start_tokens, max_hops)
         self._mirror = RateMirror(self._index.edges)
         self._table = OpenCycles(self._index)
-        self._exact: dict[int, _Polished] = {}
-        self._prices = market.next_gas_schedule, market.next_surcharges
-        self._worth = [0.0] * len(start_tokens)
-        self._least: dict[Address, int] = {}
+        self._exact = ExactRows(self._table, gas_units, self._tell)
+        self._worth: Floats = np.zeros(len(start_tokens))
+        self._least = [1] * len(start_tokens)
         self._sizes = room_for(64, 256)
         self._is_wider = False
         self._turn = 0
@@ -231,10 +193,10 @@ class Scanner:
         """What has to be sized exactly, by start token; the floors follow it and the dust."""
         minima = np.empty(len(self._index.start_tokens))
         for start, token in enumerate(self._index.start_tokens):
-            self._least[token] = max(1, self._min_gross(token))
-            minima[start] = self._least[token] / FLOAT_MARGIN
+            self._least[start] = max(1, self._min_gross(token))
+            minima[start] = self._least[start] / FLOAT_MARGIN
             dust = self._dust(token)
-            self._worth[start] = _worth_of(dust)
+            self._worth[start] = worth_looking_for(dust)
             limit = min(minima[start], dust)
             if not limit / ROOMY <= self._table.floors[start] <= limit:
                 self._set_floor(start, limit * MODEST)
@@ -271,22 +233,12 @@ class Scanner:
         """What earns enough with integers as well."""
         if turn != self._turn:
             raise LookupError("the search has gone on: what it offered is not known any more")
-        rows = self._table.earning(minima).tolist()
-        prices = market.next_gas_schedule, market.next_surcharges
-        if prices != self._prices:
-            # What a trade uses is other gas now, though no pool has moved.
-            self._exact, self._prices = {}, prices
-        before, self._exact = self._exact, {}
-        versions = self._table.rows.version[rows].tolist()
-        starts = self._table.rows.start[rows].tolist()
+        rows = self._table.earning(minima)
+        starts = self._table.rows.start[rows]
+        found = self._exact.of(rows, self._worth[starts], market)
         offers = []
-        for row, version, start in zip(rows, versions, starts, strict=True):
-            known, worth = before.get(row), self._worth[start]
-            if known is None or known.version != version or known.worth != worth:
-                known = _Polished(version, worth, self._polish(row, worth, market))
-            self._exact[row] = known
-            exact = known.exact
-            if exact.amount_out - exact.amount_in >= self._least[exact.cycle.start_token]:
+        for row, start, exact in zip(rows.tolist(), starts.tolist(), found, strict=True):
+            if exact.profit >= self._least[start]:
                 offers.append((exact.opportunity(self._table, row, market.block), row))
         offers.sort(key=lambda offer: offer[0].cycle.id)
         return Offers(
@@ -294,27 +246,9 @@ class Scanner:
             np.array([row for _, row in offers], dtype=np.int64),
         )
 
-    def _polish(self, row: int, worth: float, market: Searched) -> Exact:
-        cycle, ahead = self._table.cycle(row), market.ahead
-        amount_in, profit = (
-            float(column[row]) for column in (self._table.rows.amount_in, self._table.rows.profit)
-        )
-        if market.inexact and not market.inexact.isdisjoint(cycle.pools):
-            sized = polish_inexact(cycle, amount_in, ahead)
-        else:
-            sized = polish(cycle, amount_in, profit, ahead, worth)
-        if sized is None:
-            exact = Exact(cycle, 0, 0, 0, Curve(()))
-        else:
-            work = hop_work([ahead[key] for key in cycle.pools], sized.results)
-            gas_units = self._gas_units(work) + surcharge_of(cycle.tokens, market.next_surcharges)
-            amount_out, curve = sized.results[-1].amount_out, self._table.curve(row)
-            exact = Exact(cycle, sized.amount_in, amount_out, gas_units, curve)
+    def _tell(self, polished: Polished) -> None:
         if self._found is not None:
-            self._found.polished.append(
-                Polished(row, exact.amount_in, exact.amount_out, exact.gas_units)
-            )
-        return exact
+            self._found.polished.append(polished)
 
 
 def replace_rows(
@@ -334,13 +268,6 @@ def replace_rows(
     return changes
 
 
-def _worth_of(dust: float) -> float:
-    """A power of two, as dust moves with every block and sizes need not."""
-    if not 0.0 < dust < inf:
-        return 0.0
-    return float(2.0 ** floor(log2(FINE_SHARE * dust)))
-
-
 def warm_up() -> None:
     """Compile all kernels, or load them from the cache: a twentieth of a second if they are there.
 
@@ -356,3 +283,4 @@ def warm_up() -> None:
     sizes = room_for(1, 1)
     size_cycles(mirror.segments, edges, sizes)
     warm_up_table(index, edges, rates, sizes)
+    warm_up_polish()

@@ -1,0 +1,164 @@
+"""Rows of the table with integers: polished once for all that a pool has moved, and remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import floor, inf, log2
+from typing import NamedTuple
+
+import numpy as np
+
+from dexarb.amm.limb_route import REFUSED, UNKNOWN
+from dexarb.core.block import Block
+from dexarb.core.route import Cycle, surcharge_of
+from dexarb.core.trade import Curve, Opportunity
+from dexarb.search.found import Polished
+from dexarb.search.open_cycles import OpenCycles
+from dexarb.search.packed import Floats, Ints
+from dexarb.search.polish import polish, polish_inexact
+from dexarb.search.polish_rows import Route, polish_rows, room_for
+from dexarb.search.pool_states import PoolStates
+from dexarb.search.result import GasUnits, HopWork, Searched, hop_work
+
+FINE_SHARE = 2**-8
+"""Of the dust: to lose less than that is not worth trying other integers."""
+
+
+class Exact(NamedTuple):
+    """What a row is with integers. amount_out: 0 where it earns nothing."""
+
+    cycle: Cycle
+    amount_in: int
+    amount_out: int
+    gas_units: int
+    curve: Curve
+
+    @property
+    def profit(self) -> int:
+        return self.amount_out - self.amount_in
+
+    def opportunity(self, table: OpenCycles, row: int, block: Block) -> Opportunity:
+        return Opportunity(
+            block=block,
+            cycle=self.cycle,
+            amount_in=self.amount_in,
+            amount_out=self.amount_out,
+            rate=float(table.rows.rate[row]),
+            gas_units=self.gas_units,
+            curve=self.curve,
+        )
+
+
+class _Known(NamedTuple):
+    """What holds as long as the row's version is this one, and what is worth looking for."""
+
+    version: int
+    worth: float
+    exact: Exact
+
+
+_NOTHING: tuple[int, float] = -1, 0.0
+"""No row has this version."""
+
+
+class ExactRows:
+    """Mutable. gas_units: see Scanner. told: is shown what is polished anew."""
+
+    def __init__(
+        self, table: OpenCycles, gas_units: GasUnits, told: Callable[[Polished], None]
+    ) -> None:
+        self._table = table
+        self._states = PoolStates(table.index.edges)
+        self._gas_units = gas_units
+        self._told = told
+        self._known: dict[int, _Known] = {}
+        self._prices: object = None
+        self._gas: dict[tuple[int, bytes], int] = {}
+        """At these prices, by mix and a row of `Made.work`: most trades do one of a few things."""
+
+    def of(self, rows: Ints, worth: Floats, market: Searched) -> list[Exact]:
+        """In the order of the rows. worth: of each, see `polish`."""
+        prices = market.next_gas_schedule, market.next_surcharges
+        if prices != self._prices:
+            # What a trade uses is other gas now, though no pool has moved.
+            self._known, self._gas, self._prices = {}, {}, prices
+        versions = self._table.rows.version[rows].tolist()
+        every = list(zip(rows.tolist(), versions, worth.tolist(), strict=True))
+        before = self._known
+        is_new = [before.get(row, _NOTHING)[:2] != (version, w) for row, version, w in every]
+        anew = np.array(is_new, dtype=bool)
+        made = iter(self._polished(rows[anew], worth[anew], market))
+        self._known = {
+            row: _Known(version, w, next(made)) if new else before[row]
+            for (row, version, w), new in zip(every, is_new, strict=True)
+        }
+        return [known.exact for known in self._known.values()]
+
+    def _polished(self, rows: Ints, worth: Floats, market: Searched) -> list[Exact]:
+        if not len(rows):
+            return []
+        table, edges, surcharges = self._table.rows, self._table.index.edges, market.next_surcharges
+        routes = table.edges[rows].astype(np.int64)
+        slots = np.where(routes < 0, -1, edges.slot_of[routes])
+        route = Route(slots, routes == edges.rows[slots, 0])
+        states = self._states.of(np.unique(slots[slots >= 0]).tolist(), market.ahead)
+        made = room_for(len(rows))
+        polish_rows(states, route, table.amount_in[rows], table.profit[rows], worth, made)
+        columns = (rows, worth, made.state, table.mix[rows], *made.ends.T)
+        every = zip(*(column.tolist() for column in columns), strict=True)
+        found = []
+        for (row, least, state, mix, *ends), work in zip(every, made.work, strict=True):
+            if state == UNKNOWN:
+                exact = self._in_python(row, least, market)
+            elif state == REFUSED:
+                exact = _nothing(self._table.cycle(row))
+            else:
+                cycle, curve = self._table.cycle(row), self._table.curve(row)
+                gas_units = self._gas_of(mix, work.tobytes())
+                gas_units += surcharge_of(cycle.tokens, surcharges) if surcharges else 0
+                amount_in, amount_out = ends[0] | ends[1] << 64, ends[2] | ends[3] << 64
+                exact = Exact(cycle, amount_in, amount_out, gas_units, curve)
+            self._told(Polished(row, exact.amount_in, exact.amount_out, exact.gas_units))
+            found.append(exact)
+        return found
+
+    def _in_python(self, row: int, worth: float, market: Searched) -> Exact:
+        """What the kernel cannot tell."""
+        cycle, ahead = self._table.cycle(row), market.ahead
+        amount_in, profit = (
+            float(column[row]) for column in (self._table.rows.amount_in, self._table.rows.profit)
+        )
+        if market.inexact and not market.inexact.isdisjoint(cycle.pools):
+            sized = polish_inexact(cycle, amount_in, ahead)
+        else:
+            sized = polish(cycle, amount_in, profit, ahead, worth)
+        if sized is None:
+            return _nothing(cycle)
+        work = hop_work([ahead[key] for key in cycle.pools], sized.results)
+        gas_units = self._gas_units(work) + surcharge_of(cycle.tokens, market.next_surcharges)
+        amount_out, curve = sized.results[-1].amount_out, self._table.curve(row)
+        return Exact(cycle, sized.amount_in, amount_out, gas_units, curve)
+
+    def _gas_of(self, mix: int, done: bytes) -> int:
+        """done: a row of `Made.work`."""
+        known = self._gas.get((mix, done))
+        if known is None:
+            kinds = self._table.mix(mix)
+            each = np.frombuffer(done, dtype=np.int64).reshape(4, -1).tolist()
+            work = [
+                HopWork(kind, crossed, bool(left), words)
+                for kind, (crossed, left, words) in zip(kinds, each, strict=False)
+            ]
+            known = self._gas[mix, done] = self._gas_units(work)
+        return known
+
+
+def _nothing(cycle: Cycle) -> Exact:
+    return Exact(cycle, 0, 0, 0, Curve(()))
+
+
+def worth_looking_for(dust: float) -> float:
+    """A power of two, as dust moves with every block and sizes need not."""
+    if not 0.0 < dust < inf:
+        return 0.0
+    return float(2.0 ** floor(log2(FINE_SHARE * dust)))
