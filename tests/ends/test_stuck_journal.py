@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from dexarb.alerts.alerts import Alerts
+from dexarb.apps.live.alerts import BotAlerts
 from dexarb.core.sending import Answer
 from dexarb.core.trade import FillStatus
+from tests.alerts.files import alerts_config
 from tests.ends.end_world import EndWorld, end_world
 from tests.store.disks import no_commit
+from tests.support.mailbox import mailbox
 
 
 def decided_in_vain(world: EndWorld) -> int:
@@ -109,3 +113,18 @@ def test_what_was_ordered_and_never_written_changes_no_books(tmp_path: Path) -> 
         assert [each.decision.id for each in fills] == [decision.id]
         assert "max_reverts_in_a_row" in (world.disarmed_by or "")
         world.assert_replays()
+
+
+def test_people_hear_of_it_and_that_it_is_over(tmp_path: Path) -> None:
+    with mailbox() as box:
+        config = alerts_config(tmp_path, box.url(), more="repeat_mins = 0")
+        with Alerts("dexarb-bot", config, tick_s=0.001) as alerts:
+            told = BotAlerts(alerts, tmp_path / "journal.sqlite", has_traded=False)
+            told.stuck("disk I/O error")
+            box.wait(lambda: len(box.mails) == 1)
+            told.stuck(None)
+            box.wait(lambda: len(box.mails) == 2)
+    assert [each.partition(": ")[2] for each in box.titles] == [
+        *("disk nearly full", "disk has room again")
+    ]
+    assert box.mails[0]["message"] == "disk I/O error"
