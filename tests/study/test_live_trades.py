@@ -291,6 +291,31 @@ def test_a_lane_tells_what_became_of_its_transactions() -> None:
         assert waiting.open.state is state
 
 
+def test_what_every_way_refused_was_not_sent() -> None:
+    """Not what one of two took, nor what stands in a block all the same; and no plain one."""
+    there = filled("there", 1_000)
+    names = ("there", "taken", "unknown", "refused", "unanswered")
+    signed = [
+        Signed(TransactionHash(f"0x{name}"), US, at, DecisionId(name), 1, 1, 1, 1)
+        for at, name in enumerate(names)
+    ]
+    signed.append(Signed(TransactionHash("0xplain"), US, 5, None, 1, 1, 1, 0))
+    twins = [twin(there, 1_000)._replace(hash=TransactionHash("0xthere"))]
+    offers = [
+        Offer(TransactionHash(f"0x{name}"), way, 0.0, answer)
+        for name, *answers in (
+            ("there", Answer.REFUSED, Answer.REFUSED),
+            ("taken", Answer.NONCE_TOO_LOW, Answer.KNOWN),
+            ("unknown", Answer.UNKNOWN, Answer.REFUSED),
+            ("refused", Answer.UNDERPRICED, Answer.NO_FUNDS),
+            ("plain", Answer.REFUSED, Answer.REFUSED),
+        )
+        for way, answer in zip("ab", answers, strict=True)
+    ]
+    found = results(signed, [], twins, [], [there], set(), (), offers)
+    assert found.dropped == {"every way refused it": 1}
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_lanes_fit_a_line(width: int) -> None:
     longest = LaneResults(

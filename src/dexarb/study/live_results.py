@@ -166,10 +166,10 @@ def results(
     settled = {fill.decision.id for fill in fills}
     stand = {(fill.decision.id, fill.block.hash) for fill in fills}
     standing = [twin for twin in twins if (twin.decision.id, twin.block.hash) in stand]
-    states = _states(offers)
-    refused = {each for each, state in states.items() if state is OpenState.REFUSED}
-    if refused := refused - {twin.hash for twin in standing}:
-        dropped["every way refused it"] += len(refused)
+    states, landed = _states(offers), {twin.hash for twin in standing}
+    trades = {each.hash for each in signed if each.decision is not None} - landed
+    if refused := sum(states.get(each) is OpenState.REFUSED for each in trades):
+        dropped["every way refused it"] += refused
     by_status = Counter(fill.status for fill in fills)
     return LiveResults(
         armed=reason is None,
@@ -191,7 +191,7 @@ def results(
         latest=standing[-LATEST:],
         rehearsed=rehearsed,
         blocks=[twin.block.number for twin in standing],
-        ways_micro_usd=_ways(signed, newest, {twin.hash for twin in standing}, settled),
+        ways_micro_usd=_ways(signed, newest, landed, settled),
         per_landed_micro_usd=newest.per_landed,
     )
 
