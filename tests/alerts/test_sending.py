@@ -236,6 +236,22 @@ def test_other_targets_take_over(tmp_path: Path) -> None:
     assert (len(old.mails), len(new.mails)) == (1, 2)
 
 
+def test_who_leaves_while_other_targets_take_over(tmp_path: Path) -> None:
+    before, threads = sys.getswitchinterval(), []
+    with mailbox() as box:
+        config = alerts_config(tmp_path, box.url())
+        try:
+            sys.setswitchinterval(1e-6)  # that it happens in some of a hundred times
+            for _ in range(100):
+                with Alerts("tester", tick_s=0.001) as alerts:
+                    threads.append(threading.Thread(target=alerts.use, args=[config]))
+                    threads[-1].start()
+        finally:
+            sys.setswitchinterval(before)
+        for each in threads:
+            each.join()
+
+
 def test_without_a_table_nothing_runs() -> None:
     before = threading.active_count()
     with Alerts("tester") as alerts:

@@ -72,7 +72,8 @@ class Alerts:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        self._is_running = False
+        with self._changing:  # another configuration may just be taken up
+            self._is_running = False
         self._wake.set()
         until = time.monotonic() + self._close_s
         if self._thread is not None:
