@@ -236,20 +236,37 @@ def test_other_targets_take_over(tmp_path: Path) -> None:
     assert (len(old.mails), len(new.mails)) == (1, 2)
 
 
-def test_who_leaves_while_other_targets_take_over(tmp_path: Path) -> None:
-    before, threads = sys.getswitchinterval(), []
+def test_who_leaves_while_other_targets_take_over_waits_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starting, leaving = threading.Event(), threading.Event()
+    start, lock = threading.Thread.start, threading.Lock()
+
+    def late(thread: threading.Thread) -> None:
+        if thread.name == "alerts":
+            starting.set()
+            leaving.wait(0.5)
+        start(thread)
+
+    class Lock:
+        def __enter__(self) -> None:
+            if starting.is_set():
+                leaving.set()
+            lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            lock.release()
+
     with mailbox() as box:
         config = alerts_config(tmp_path, box.url())
-        try:
-            sys.setswitchinterval(1e-6)  # that it happens in some of a hundred times
-            for _ in range(100):
-                with Alerts("tester", tick_s=0.001) as alerts:
-                    threads.append(threading.Thread(target=alerts.use, args=[config]))
-                    threads[-1].start()
-        finally:
-            sys.setswitchinterval(before)
-        for each in threads:
-            each.join()
+        with Alerts("tester", tick_s=0.001) as alerts:
+            monkeypatch.setattr(alerts, "_changing", Lock())
+            monkeypatch.setattr(threading.Thread, "start", late)
+            using = threading.Thread(target=alerts.use, args=[config])
+            using.start()
+            assert starting.wait(5)
+        using.join()
+    assert leaving.is_set()
 
 
 def test_without_a_table_nothing_runs() -> None:
