@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dexarb import limbs
 from dexarb.amm import UniswapV2Pool, UniswapV3Pool, limb_route
 from dexarb.amm.limb_route import REFUSED, TAKEN, UNKNOWN, States, state_of
+from dexarb.amm.tick_math import MAX_TICK, MIN_TICK, get_sqrt_ratio_at_tick
 from dexarb.compiled import kernel
 from dexarb.core.pool import SwapResult
 from dexarb.errors import PoolError
@@ -99,6 +100,14 @@ def test_swaps_over_ticks(
     pool: UniswapV3Pool, zero_for_one: bool, exact_in: bool, amount: int
 ) -> None:
     assert check(pool, zero_for_one, exact_in, amount) != UNKNOWN
+
+
+@given(v3_pools(), st.integers(-30_000, 30_000))
+def test_any_tick_behind_a_swap(pool: UniswapV3Pool, away: int) -> None:
+    after = min(MAX_TICK - 1, max(MIN_TICK, pool.tick + away))
+    there = pool._at(get_sqrt_ratio_at_tick(after), after, 0)
+    expected = work_of(pool, SwapResult(1, 1, there))
+    assert work(states(pool), 1, np.int64(after)) == expected
 
 
 def test_what_does_not_fit_is_not_known() -> None:

@@ -6,13 +6,18 @@ from collections import Counter
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from dexarb.compiled import kernel
 from dexarb.core.market import Market
 from dexarb.core.trade import Curve
 from dexarb.search import exact as exact_rows
+from dexarb.search import polish_rows
 from dexarb.search.exact import Exact, ExactRows
 from dexarb.search.found import Polished
 from dexarb.search.polish import polish
+from dexarb.search.polish_rows import Made
 from dexarb.search.result import hop_work
 from dexarb.search.scan import Scan
 from tests.search.markets import MARKETS, STARTS
@@ -78,6 +83,19 @@ def assert_varied(met: Counter[str], cycles: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_come_to_the_same_integers(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert_varied(judge(kind, range(60), monkeypatch), 60)
+
+
+@kernel
+def coarsest(made: Made, reached: int) -> int:
+    return polish_rows.coarsest(made, reached)[0]
+
+
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=5))
+def test_the_coarsest_is_the_last_of_equals(amounts: list[int]) -> None:
+    made = polish_rows.room_for(0)
+    made.amounts[: len(amounts), 0] = amounts
+    expected = min(range(1, len(amounts)), key=lambda place: (amounts[place], -place))
+    assert coarsest(made, len(amounts) - 1) == expected
 
 
 @pytest.mark.fuzz

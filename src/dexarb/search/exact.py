@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import floor, inf, log2
 from typing import NamedTuple
 
@@ -13,10 +13,11 @@ from dexarb.core.block import Block
 from dexarb.core.route import Cycle, surcharge_of
 from dexarb.core.trade import Curve, Opportunity
 from dexarb.search.found import Polished
+from dexarb.search.merge import NONE
 from dexarb.search.open_cycles import OpenCycles
 from dexarb.search.packed import Floats, Ints
 from dexarb.search.polish import polish, polish_inexact
-from dexarb.search.polish_rows import Route, polish_rows, room_for
+from dexarb.search.polish_rows import Made, Route, polish_rows, room_for
 from dexarb.search.pool_states import PoolStates
 from dexarb.search.result import GasUnits, HopWork, Searched, hop_work
 
@@ -49,29 +50,18 @@ class Exact(NamedTuple):
         )
 
 
-class _Known(NamedTuple):
-    """What holds as long as the row's version is this one, and what is worth looking for."""
-
-    version: int
-    worth: float
-    exact: Exact
-
-
-_NOTHING: tuple[int, float] = -1, 0.0
-"""No row has this version."""
-
-
 class ExactRows:
     """Mutable. gas_units: see Scanner. told: is shown what is polished anew."""
 
     def __init__(
-        self, table: OpenCycles, gas_units: GasUnits, told: Callable[[Polished], None]
+        self, table: OpenCycles, gas_units: GasUnits, told: Callable[[Polished], None] | None
     ) -> None:
         self._table = table
         self._states = PoolStates(table.index.edges)
         self._gas_units = gas_units
         self._told = told
-        self._known: dict[int, _Known] = {}
+        self._known: dict[int, tuple[int, float, Exact]] = {}
+        """By row what holds as long as its version is this one, and what is worth looking for."""
         self._prices: object = None
         self._gas: dict[tuple[int, bytes], int] = {}
         """At these prices, by mix and a row of `Made.work`: most trades do one of a few things."""
@@ -82,52 +72,64 @@ class ExactRows:
         if prices != self._prices:
             # What a trade uses is other gas now, though no pool has moved.
             self._known, self._gas, self._prices = {}, {}, prices
-        versions = self._table.rows.version[rows].tolist()
-        every = list(zip(rows.tolist(), versions, worth.tolist(), strict=True))
-        before = self._known
-        is_new = [before.get(row, _NOTHING)[:2] != (version, w) for row, version, w in every]
-        anew = np.array(is_new, dtype=bool)
-        made = iter(self._polished(rows[anew], worth[anew], market))
-        self._known = {
-            row: _Known(version, w, next(made)) if new else before[row]
-            for (row, version, w), new in zip(every, is_new, strict=True)
-        }
-        return [known.exact for known in self._known.values()]
-
-    def _polished(self, rows: Ints, worth: Floats, market: Searched) -> list[Exact]:
-        if not len(rows):
-            return []
-        table, edges, surcharges = self._table.rows, self._table.index.edges, market.next_surcharges
-        routes = table.edges[rows].astype(np.int64)
-        slots = np.where(routes < 0, -1, edges.slot_of[routes])
-        route = Route(slots, routes == edges.rows[slots, 0])
-        states = self._states.of(np.unique(slots[slots >= 0]).tolist(), market.ahead)
-        made = room_for(len(rows))
-        polish_rows(states, route, table.amount_in[rows], table.profit[rows], worth, made)
-        columns = (rows, worth, made.state, table.mix[rows], *made.ends.T)
-        every = zip(*(column.tolist() for column in columns), strict=True)
-        found = []
-        for (row, least, state, mix, *ends), work in zip(every, made.work, strict=True):
-            if state == UNKNOWN:
-                exact = self._in_python(row, least, market)
-            elif state == REFUSED:
-                exact = _nothing(self._table.cycle(row))
+        before, kept, anew = self._known, {}, []
+        columns = rows, self._table.rows.version[rows], worth
+        for row, version, least in zip(*(each.tolist() for each in columns), strict=True):
+            known = before.get(row)
+            if known is not None and known[0] == version and known[1] == least:
+                kept[row] = known
             else:
-                cycle, curve = self._table.cycle(row), self._table.curve(row)
+                anew.append((row, version, least))
+        for (row, version, least), exact in zip(anew, self._polished(anew, market), strict=True):
+            kept[row] = version, least, exact
+        self._known = kept
+        return [kept[row][2] for row in rows.tolist()]
+
+    def _polished(self, anew: Sequence[tuple[int, int, float]], market: Searched) -> list[Exact]:
+        """anew: rows with their versions and what is worth looking for."""
+        if not anew:
+            return []
+        rows = np.array([row for row, _, _ in anew], dtype=np.int64)
+        worth = np.array([least for _, _, least in anew])
+        made = self._made(rows, worth, market)
+        surcharges = market.next_surcharges
+        columns = rows, worth, made.state, self._table.rows.mix[rows], *made.ends.T
+        every = zip(*(column.tolist() for column in columns), strict=True)
+        nouns = self._table.looked_at(rows)
+        found = []
+        for (row, least, state, mix, *ends), work, (cycle, curve) in zip(
+            every, made.work, nouns, strict=True
+        ):
+            if state == UNKNOWN:
+                exact = self._in_python(row, cycle, curve, least, market)
+            elif state == REFUSED:
+                exact = _nothing(cycle)
+            else:
                 gas_units = self._gas_of(mix, work.tobytes())
                 gas_units += surcharge_of(cycle.tokens, surcharges) if surcharges else 0
                 amount_in, amount_out = ends[0] | ends[1] << 64, ends[2] | ends[3] << 64
                 exact = Exact(cycle, amount_in, amount_out, gas_units, curve)
-            self._told(Polished(row, exact.amount_in, exact.amount_out, exact.gas_units))
+            if self._told is not None:
+                self._told(Polished(row, exact.amount_in, exact.amount_out, exact.gas_units))
             found.append(exact)
         return found
 
-    def _in_python(self, row: int, worth: float, market: Searched) -> Exact:
+    def _made(self, rows: Ints, worth: Floats, market: Searched) -> Made:
+        table, edges = self._table.rows, self._table.index.edges
+        routes = table.edges[rows].astype(np.int64)
+        slots = np.where(routes < 0, NONE, edges.slot_of[routes])
+        route = Route(slots, routes == edges.rows[slots, 0])
+        states = self._states.of(np.unique(slots[slots >= 0]).tolist(), market.ahead)
+        made = room_for(len(rows))
+        polish_rows(states, route, table.amount_in[rows], table.profit[rows], worth, made)
+        return made
+
+    def _in_python(
+        self, row: int, cycle: Cycle, curve: Curve, worth: float, market: Searched
+    ) -> Exact:
         """What the kernel cannot tell."""
-        cycle, ahead = self._table.cycle(row), market.ahead
-        amount_in, profit = (
-            float(column[row]) for column in (self._table.rows.amount_in, self._table.rows.profit)
-        )
+        table, ahead = self._table.rows, market.ahead
+        amount_in, profit = float(table.amount_in[row]), float(table.profit[row])
         if market.inexact and not market.inexact.isdisjoint(cycle.pools):
             sized = polish_inexact(cycle, amount_in, ahead)
         else:
@@ -136,8 +138,7 @@ class ExactRows:
             return _nothing(cycle)
         work = hop_work([ahead[key] for key in cycle.pools], sized.results)
         gas_units = self._gas_units(work) + surcharge_of(cycle.tokens, market.next_surcharges)
-        amount_out, curve = sized.results[-1].amount_out, self._table.curve(row)
-        return Exact(cycle, sized.amount_in, amount_out, gas_units, curve)
+        return Exact(cycle, sized.amount_in, sized.results[-1].amount_out, gas_units, curve)
 
     def _gas_of(self, mix: int, done: bytes) -> int:
         """done: a row of `Made.work`."""

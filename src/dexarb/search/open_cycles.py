@@ -21,6 +21,7 @@ from dexarb.search.merge import (
     HIGHEST,
     KINDS,
     MIXES,
+    NONE,
     PIECES,
     SET,
     STEPS,
@@ -106,11 +107,24 @@ class OpenCycles:
     # -- looking at some ----------------------------------------------------------------------
 
     def cycle(self, row: int) -> Cycle:
-        return self.index.cycle(tuple([e for e in self.rows.edges[row].tolist() if e >= 0]))
+        return self._cycle_of(self.rows.edges[row].tolist())
 
     def curve(self, row: int) -> Curve:
         """Of a row that is awake."""
-        first, number = int(self.rows.first[row]), int(self.rows.number[row])
+        return self._curve_of(int(self.rows.first[row]), int(self.rows.number[row]))
+
+    def looked_at(self, rows: Ints) -> list[tuple[Cycle, Curve]]:
+        """Of rows that are awake, many of them at once."""
+        routes, firsts, numbers = (
+            column[rows].tolist() for column in (self.rows.edges, self.rows.first, self.rows.number)
+        )
+        curves = map(self._curve_of, firsts, numbers)
+        return list(zip(map(self._cycle_of, routes), curves, strict=True))
+
+    def _cycle_of(self, route: list[int]) -> Cycle:
+        return self.index.cycle(tuple(route if route[-1] >= 0 else route[: route.index(NONE)]))
+
+    def _curve_of(self, first: int, number: int) -> Curve:
         return curve_of(self.pieces[first : first + number])
 
     def all_rows(self) -> Ints:

@@ -115,7 +115,7 @@ class Scanner:
         self._index = CycleIndex(start_tokens, max_hops)
         self._mirror = RateMirror(self._index.edges)
         self._table = OpenCycles(self._index)
-        self._exact = ExactRows(self._table, gas_units, self._tell)
+        self._exact = ExactRows(self._table, gas_units, None if told is None else self._tell)
         self._worth: Floats = np.zeros(len(start_tokens))
         self._least = [1] * len(start_tokens)
         self._sizes = room_for(64, 256)
