@@ -70,7 +70,7 @@ class Follower:
             if entry.block.number > market.block.number:
                 return None
             back = BlockRef(entry.block.number, entry.block.hash)
-        elif market.remembers(entry.block.hash):
+        elif entry.block.parent_hash == market.block.hash or market.remembers(entry.block.hash):
             return None
         else:
             back = BlockRef(entry.block.number - 1, entry.block.parent_hash)

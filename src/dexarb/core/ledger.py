@@ -54,15 +54,15 @@ COLUMNS = (
 _OF_THE_DAY = [COLUMNS.index("day_trades"), COLUMNS.index("day_net_micro_usd")]
 _STREAK = slice(COLUMNS.index("consecutive_losses"), COLUMNS.index("last_loss_block") + 1)
 _SUMMED = (
-    ("profit_micro_usd", lambda fill: fill.net_micro_usd),
-    ("band_low_micro_usd", lambda fill: fill.band_micro_usd[0]),
-    ("band_high_micro_usd", lambda fill: fill.band_micro_usd[1]),
-    ("gas_cost_micro_usd", lambda fill: fill.gas_cost_micro_usd),
-    ("open", lambda _: -1),
-    ("open_capital_micro_usd", lambda fill: -fill.decision.capital_micro_usd),
-    ("open_gas_micro_usd", lambda fill: -fill.decision.gas_reserve_micro_usd),
+    ("profit_micro_usd", attrgetter("net_micro_usd"), +1),
+    ("gas_cost_micro_usd", attrgetter("gas_cost_micro_usd"), +1),
+    ("open_capital_micro_usd", attrgetter("decision.capital_micro_usd"), -1),
+    ("open_gas_micro_usd", attrgetter("decision.gas_reserve_micro_usd"), -1),
 )
-"""What a fill adds to its strategy's columns."""
+"""What a fill adds to its strategy's columns, beside its band, and -1 to `open`."""
+_BAND = ("band_low_micro_usd", "band_high_micro_usd")
+_TIMESTAMP = attrgetter("decision.block.timestamp")
+_OUTCOMES = {status: COLUMNS.index(status.value) for status in FillStatus}
 
 _BOUND = (
     ("open_capital_micro_usd", attrgetter("capital_micro_usd")),
@@ -216,17 +216,18 @@ class Ledger:
         streaks = self._table[_STREAK, touched]
         if self._journal:
             self._journal[-1].settled += fills
-            self._journal[-1].streaks.append((touched, streaks.copy()))
+            self._journal[-1].streaks.append((touched, streaks))
         self._book(fills, rows, +1)
-        place = {row: i for i, row in enumerate(touched.tolist())}
-        for row, fill in zip(rows.tolist(), fills, strict=True):
+        places = np.searchsorted(touched, rows).tolist()
+        losses, last_loss = streaks.tolist()
+        for at, fill in zip(places, fills, strict=True):
             if is_loss(fill):
-                streaks[0, place[row]] += 1
-                streaks[1, place[row]] = fill.block.number
+                losses[at] += 1
+                last_loss[at] = fill.block.number
             elif fill.status is FillStatus.FILLED:
-                streaks[0, place[row]] = 0
+                losses[at] = 0
             self._busy.settle(fill.decision.id)
-        self._table[_STREAK, touched] = streaks
+        self._table[_STREAK, touched] = losses, last_loss
 
     def void(self, decision: Decision) -> None:
         """A decision whose outcome the history cannot tell any more: counted as reorged."""
@@ -241,12 +242,16 @@ class Ledger:
         return np.array([self.rows[fill.decision.strategy] for fill in fills], dtype=np.intp)
 
     def _book(self, fills: Sequence[Fill], rows: npt.NDArray[np.intp], sign: int) -> None:
-        for name, of in _SUMMED:
-            np.add.at(self.column(name), rows, sign * np.array([of(fill) for fill in fills]))
-        statuses = np.array([COLUMNS.index(fill.status.value) for fill in fills])
+        for name, of, way in _SUMMED:
+            np.add.at(self.column(name), rows, sign * way * np.array(list(map(of, fills))))
+        bands = np.array([fill.band_micro_usd for fill in fills]).T
+        for name, band in zip(_BAND, bands, strict=True):
+            np.add.at(self.column(name), rows, sign * band)
+        np.add.at(self.column("open"), rows, -sign)
+        statuses = np.array([_OUTCOMES[fill.status] for fill in fills])
         np.add.at(self._table, (statuses, rows), sign)
         net = np.array([fill.net_micro_usd for fill in fills])
-        days = np.array([_day(fill.decision) for fill in fills])
+        days = np.array(list(map(_TIMESTAMP, fills))) // SECONDS_PER_DAY
         for day in np.unique(days).tolist():
             of_day = self._of_day(day)
             if of_day is not None:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from operator import attrgetter, itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -60,12 +60,12 @@ def cycle_from(hops: str) -> Cycle:
 
 
 def _one_of(values: type[StrEnum]) -> Kind:
-    return Kind("TEXT", str, values)
+    return Kind("TEXT", {each: each.value for each in values}.__getitem__, values)
 
 
 INTEGER, REAL, TEXT = Kind("INTEGER"), Kind("REAL"), Kind("TEXT")
-BIG = Kind("TEXT", str, int)
-"""An integer that can exceed 64 bits."""
+BIG = Kind("TEXT", lru_cache(maxsize=4096)(str), int)
+"""An integer that can exceed 64 bits. Of thousands in a block most are the same few."""
 FLAG = Kind("INTEGER", int, bool)
 
 NEVER_NULL, OPTIONAL, PRIMARY_KEY = "NOT NULL", "", "PRIMARY KEY"

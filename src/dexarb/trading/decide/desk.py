@@ -6,7 +6,7 @@ Whoever chooses what to trade, the built-in strategy or an own one, trades throu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -92,10 +92,12 @@ class Account:
 
 
 class _Quotes(NamedTuple):
-    """Of a cycle, while these are its pools; by amount, paid by own capital and by a flash swap."""
+    """Of a cycle, while these are its pools; by amount, paid by own capital and by a flash swap.
+    gas: of these, by what the hops do, which hardly depends on the amount."""
 
     pools: tuple[Pool, ...]
     by_size: dict[int, tuple[Quote, Quote]]
+    gas: list[tuple[Sequence[HopWork], tuple[int, int]]]
 
 
 class Valued(NamedTuple):
@@ -150,7 +152,7 @@ class Desk:
                 or any(a is not b for a, b in zip(known.pools, pools, strict=True))
                 or len(known.by_size) > QUOTES_KEPT
             ):
-                known = _Quotes(pools, {})
+                known = _Quotes(pools, {}, [])
             self._quotes[cycle.id] = known
 
     def price_list(self, table: OpenCycles) -> PriceList:
@@ -288,7 +290,7 @@ class Desk:
 
     def _quote(self, cycle: Cycle, amount_in: int) -> tuple[Quote, Quote]:
         """Exactly. What the pools would refuse gives nothing."""
-        pools, by_size = self._quotes[cycle.id]
+        pools, by_size, known = self._quotes[cycle.id]
         quotes = by_size.get(amount_in)
         if quotes is None:
             try:
@@ -297,8 +299,12 @@ class Desk:
                 amount_out, work = 0, tuple(HopWork(pool.gas, 0) for pool in pools)
             else:
                 amount_out, work = results[-1].amount_out, hop_work(pools, results)
-            own = self._gas.units(work) + surcharge_of(cycle.tokens, self._surcharges)
-            flash = own + self._gas.flash_more(work)
+            units = next((units for done, units in known if done == work), None)
+            if units is None:
+                own = self._gas.units(work) + surcharge_of(cycle.tokens, self._surcharges)
+                units = own, own + self._gas.flash_more(work)
+                known.append((work, units))
+            own, flash = units
             quotes = Quote(amount_in, amount_out, own), Quote(amount_in, amount_out, flash)
             by_size[amount_in] = quotes
         return quotes

@@ -7,7 +7,7 @@ would be refused for its profit by every strategy, and is counted so as a near m
 from __future__ import annotations
 
 from functools import lru_cache
-from math import floor, inf
+from math import floor
 
 import numpy as np
 
@@ -36,10 +36,12 @@ class Triage:
         self._gas = LeastGas(gas)
         # One for all start tokens of a block.
         self._gross = lru_cache(maxsize=1)(self._needed_gross)
-        self._least = lru_cache(maxsize=1)(lambda *of: float(self._gross(*of).min(initial=inf)))
+        self._least = lru_cache(maxsize=1)(lambda *of: float(self._gross(*of).min()))
 
     def least_gross(self, token: Address, market: Market, valuation: Valuation) -> int:
         """In the token's smallest unit, at least 1, at the prices and the base fee of the block."""
+        if not len(self._columns):
+            return NOBODY
         unit, prices = valuation.price(token), gas_prices(market, valuation)
         if not unit or not prices.wei:
             return NOBODY
