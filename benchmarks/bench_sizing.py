@@ -18,6 +18,7 @@ from benchmarks.baselines import (
     v2_profit,
 )
 from benchmarks.harness import Row, compare, figure
+from dexarb.amm.limb_route import States
 from dexarb.amm.uniswap_v2 import UniswapV2Pool
 from dexarb.core.pool import Pool, PoolKey
 from dexarb.core.route import Cycle, Hop
@@ -25,6 +26,8 @@ from dexarb.core.token import Address
 from dexarb.search.edges import EdgeTable
 from dexarb.search.packed import Ints
 from dexarb.search.polish import Sized, polish
+from dexarb.search.polish_rows import Made, Route, polish_rows, room_for_rows
+from dexarb.search.pool_states import PoolStates
 from dexarb.search.rates import RateMirror
 from dexarb.search.sizing import IN_TO, Sizes, room_for, size_cycles
 from tests.oracles.simple import best_amount_in
@@ -38,12 +41,15 @@ MANY, SOME = 3_000, 100
 
 
 class Case(NamedTuple):
-    """A cycle of two pools, mirrored to the end of their liquidity. edges: `many` times itself."""
+    """A cycle of two pools, mirrored to the end of their liquidity. edges: `many` times itself.
+    states, route: the same with integers."""
 
     cycle: Cycle
     pools: dict[PoolKey, Pool]
     mirror: RateMirror
     edges: Ints
+    states: States
+    route: Route
 
     @classmethod
     def of(cls, first: Pool, second: Pool, start: Address, many: int) -> Case:
@@ -62,7 +68,10 @@ class Case(NamedTuple):
         other = first.tokens[1 - side]
         cycle = Cycle((Hop(first.key, start, other), Hop(second.key, other, start)))
         rows = np.repeat(np.array([[*edges, -1, -1]], dtype=np.int64), many, axis=0)
-        return cls(cycle, {first.key: first, second.key: second}, mirror, rows)
+        pools = {first.key: first, second.key: second}
+        states = PoolStates(table).of(range(2), pools)
+        route = Route(np.where(rows < 0, -1, rows // 2), rows % 2 == 0)
+        return cls(cycle, pools, mirror, rows, states, route)
 
     def size(self, room: Sizes) -> None:
         size_cycles(self.mirror.segments, self.edges, room)
@@ -76,10 +85,18 @@ class Case(NamedTuple):
         return room
 
     def polished(self, room: Sizes) -> list[Sized | None]:
-        """All of them sized and exact."""
+        """All of them sized, and exact one by one."""
         self.size(room)
         sizes = zip(room.amount_in.tolist(), room.profit.tolist(), strict=True)
         return [polish(self.cycle, amount, profit, self.pools) for amount, profit in sizes]
+
+    def polished_at_once(self, room: Sizes) -> Made:
+        """The same, exact in one call."""
+        self.size(room)
+        made = room_for_rows(len(self.edges))
+        no_worth = np.zeros(len(self.edges))
+        polish_rows(self.states, self.route, room.amount_in, room.profit, no_worth, made)
+        return made
 
 
 def sizing_rows() -> list[Row]:
@@ -134,6 +151,16 @@ def v2_rows() -> list[Row]:
                 goal=None, repeat=1000, repeat_baseline=1000,
             )
         )  # fmt: skip
+        made = batch.polished_at_once(much_room)
+        assert (made.ends[:, 2] - made.ends[:, 0] == exact.profit).all()
+        rows.append(
+            compare(
+                f"  {MANY:,} in one call; the closed form, its integers written out",
+                partial(batch.polished_at_once, much_room),
+                lambda f=first, s=second: v2_profit(f, s, round(v2_best(f, s))),  # type: ignore[misc]
+                goal=None, each=MANY, baseline_each=1, repeat=20, repeat_baseline=1000,
+            )
+        )  # fmt: skip
     return rows
 
 
@@ -186,6 +213,19 @@ def v3_rows() -> list[Row]:
                 baseline_each=len(cases), repeat_baseline=50,
             )
         )  # fmt: skip
+    case = crossing(20, 0, SOME)
+    room = case.sized()
+    (exact,) = set(case.polished(room))
+    assert exact is not None
+    made = case.polished_at_once(room)
+    assert (made.ends[:, 0] == exact.amount_in).all()
+    rows.append(
+        compare(
+            f"V3/V3 optimum in integers, 20 ticks crossed, {SOME} in one call; one after the other",
+            partial(case.polished_at_once, room), partial(case.polished, room),
+            goal=None, each=SOME, baseline_each=SOME, repeat=5, repeat_baseline=5,
+        )
+    )  # fmt: skip
     case = crossing(41, 0, 1)
     exact = case.polished(case.sized())[0]
     assert exact is not None

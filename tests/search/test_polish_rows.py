@@ -92,7 +92,7 @@ def coarsest(made: Made, reached: int) -> int:
 
 @given(st.lists(st.integers(0, 3), min_size=2, max_size=5))
 def test_the_coarsest_is_the_last_of_equals(amounts: list[int]) -> None:
-    made = polish_rows.room_for(0)
+    made = polish_rows.room_for_rows(0)
     made.amounts[: len(amounts), 0] = amounts
     expected = min(range(1, len(amounts)), key=lambda place: (amounts[place], -place))
     assert coarsest(made, len(amounts) - 1) == expected

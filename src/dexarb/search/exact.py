@@ -17,7 +17,7 @@ from dexarb.search.merge import NONE
 from dexarb.search.open_cycles import OpenCycles
 from dexarb.search.packed import Floats, Ints
 from dexarb.search.polish import polish, polish_inexact
-from dexarb.search.polish_rows import Made, Route, polish_rows, room_for
+from dexarb.search.polish_rows import Made, Route, polish_rows, room_for_rows
 from dexarb.search.pool_states import PoolStates
 from dexarb.search.result import GasUnits, HopWork, Searched, hop_work
 
@@ -119,8 +119,8 @@ class ExactRows:
         routes = table.edges[rows].astype(np.int64)
         slots = np.where(routes < 0, NONE, edges.slot_of[routes])
         route = Route(slots, routes == edges.rows[slots, 0])
-        states = self._states.of(np.unique(slots[slots >= 0]).tolist(), market.ahead)
-        made = room_for(len(rows))
+        states = self._states.of(set(slots.ravel().tolist()) - {NONE}, market.ahead)
+        made = room_for_rows(len(rows))
         polish_rows(states, route, table.amount_in[rows], table.profit[rows], worth, made)
         return made
 

@@ -73,7 +73,7 @@ class Made(NamedTuple):
     ticks: Ints
 
 
-def room_for(rows: int) -> Made:
+def room_for_rows(rows: int) -> Made:
     return Made(
         np.zeros(rows, dtype=np.int64),
         np.zeros((rows, 4), dtype=Limb),
@@ -283,4 +283,4 @@ def warm_up_polish() -> None:
     limbs = np.zeros((1, STATE_LIMBS), dtype=Limb)
     states = States(limbs, ints, ints[:, :2].copy(), limbs[:, :3].copy())
     route = Route(ints, ints > 0)
-    polish_rows(states, route, floats, floats, floats, room_for(0))
+    polish_rows(states, route, floats, floats, floats, room_for_rows(0))
