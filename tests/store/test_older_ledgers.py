@@ -97,6 +97,16 @@ def test_opened_for_writing_it_has_the_tables_that_are_made_today(
         assert (reader.schema, reader.digest()) == (LEDGER_SCHEMA, DIGEST)
 
 
+def test_its_rules_hold_on(old: Path) -> None:
+    """They are said in other words now."""
+    open_ledger(old).close()
+    connection = sqlite3.connect(old)
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with pytest.raises(sqlite3.IntegrityError, match="CHECK constraint failed"):
+        connection.execute("UPDATE decisions SET state = 'closed'")
+    connection.close()
+
+
 def test_to_read_it_changes_nothing(old: Path) -> None:
     before = old.read_bytes()
     with read_only(old) as reader:

@@ -36,9 +36,10 @@ class Wishes(NamedTuple):
 
 def wishes(reasons: Codes, offers: Offers, thresholds: Thresholds) -> Wishes:
     """Of those that take something also what they want but cannot have, for busy pools."""
-    takes = reasons == TAKEN
-    wants = (takes | (reasons == POOL_BUSY)) & takes.any(axis=0)
-    strategy, place = np.nonzero(wants.T)
+    takers = np.flatnonzero((reasons == TAKEN).any(axis=0))
+    wants = reasons[:, takers]
+    who, place = np.nonzero(((wants == TAKEN) | (wants == POOL_BUSY)).T)
+    strategy = takers[who]
     nets = offers.exact[place, thresholds.terms[strategy]]
     order = np.lexsort((place, -nets, strategy))
     return Wishes(strategy[order], place[order])
