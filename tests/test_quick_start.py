@@ -10,20 +10,25 @@ import pytest
 from typer.main import get_group
 
 from dexarb.cli import app, asked_for
+from dexarb.study.warm_up import warm_up
 from tests.store import books
 from tests.support.recorded import record
 from tests.support.traded import configure, row_of, strategy
 from tests.support.worlds.small_chain import CHEAP, SmallChain, keyframe, settings, weth_pool
 
 NETWORK = ("websockets", "httpx", "anyio", "stamina", "dexarb.chain", "dexarb.ends")
+COMPILER = ("numba.np.arrayobj", "numba.np.linalg", "numba.typed.typeddict")
+"""What numba loads to compile with, and for kernels that were kept only if they name some of it."""
 NOT_FOR_SCREENS = (
     *NETWORK, "duckdb", "pydantic", "structlog", "asyncio", "rich.progress", "dexarb.apps",
     "dexarb.config.toml_file",
 )  # fmt: skip
-NOT_FOR_A_STUDY = (*NOT_FOR_SCREENS, "sqlite3")
+NOT_FOR_A_STUDY = (*NOT_FOR_SCREENS, *COMPILER, "sqlite3")
 NOT_FOR_A_SCAN = (*NOT_FOR_A_STUDY, "dexarb.trading.engine", "dexarb.trading.decide.desk")
 NOT_FOR_BOOKS = (*NOT_FOR_SCREENS, "dexarb.trading.engine", "numba", "numpy")
-NOT_FOR_A_TRADER = (*NETWORK, "duckdb", "dexarb.config.collector", "dexarb.config.chain_profile")
+NOT_FOR_A_TRADER = (
+    *NETWORK, *COMPILER, "duckdb", "dexarb.config.collector", "dexarb.config.chain_profile",
+)  # fmt: skip
 COMMAND = """
 from dexarb.cli import main
 try:
@@ -35,6 +40,7 @@ TRADER = """
 from pathlib import Path
 from dexarb.apps import paper
 paper.load_paper(Path(sys.argv[-1]))
+paper.warm_up()
 """
 
 
@@ -73,11 +79,13 @@ def test_screens_that_only_read_the_ledger(tmp_path: Path, words: tuple[str, ...
 )
 def test_screens_of_a_history(tmp_path: Path, command: str, without: tuple[str, ...]) -> None:
     history = record(tmp_path, keyframe(), [SmallChain(keyframe()).mine(weth_pool(CHEAP, 2_400))])
+    warm_up()
     assert loaded(COMMAND, without, command, history) == []
 
 
 def test_a_trader_that_probes_nothing(tmp_path: Path) -> None:
     world = configure(tmp_path, strategy("one"))
+    warm_up()
     assert loaded(TRADER, NOT_FOR_A_TRADER, world.config) == []
 
 

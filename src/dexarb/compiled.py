@@ -34,8 +34,6 @@ _R = TypeVar("_R")
 UNREADABLE = (pickle.UnpicklingError, AttributeError, ImportError, EOFError)
 """What reading a kept file raises that was cut off, or names what code of today does not have."""
 
-_SHARED = sha256(Path(__file__).with_name("limbs.py").read_bytes()).hexdigest()
-
 POLL_S = 0.02
 _REMEDY = "Make the folder writable, or set NUMBA_CACHE_DIR to one that is"
 

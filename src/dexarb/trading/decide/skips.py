@@ -137,6 +137,15 @@ def count(reasons: Codes, best: Ints, block: int, counters: Counters) -> None:
                 counters.times[code, row] += 1
 
 
+@kernel_part
+def _total(classes: Counters, code: int) -> int:
+    # A method of the array would bring all that numba knows of arrays with it, at every start.
+    total = 0
+    for class_ in range(classes.times.shape[1]):
+        total += classes.times[code, class_]
+    return total
+
+
 @kernel
 def count_classes(classes: Counters, class_of: Ints, min_profit: Ints, counters: Counters) -> None:
     """Add what was counted for each class of strategies to all strategies of the class.
@@ -144,7 +153,7 @@ def count_classes(classes: Counters, class_of: Ints, min_profit: Ints, counters:
     A miss of the profit stays a miss, however little the float curve knows better.
     """
     for code in range(len(classes.times)):
-        if not classes.times[code].any():
+        if _total(classes, code) == 0:
             continue
         for row in range(len(class_of)):
             class_ = class_of[row]
