@@ -38,13 +38,14 @@ class Exact(NamedTuple):
     def profit(self) -> int:
         return self.amount_out - self.amount_in
 
-    def opportunity(self, table: OpenCycles, row: int, block: Block) -> Opportunity:
+    def opportunity(self, rate: float, block: Block) -> Opportunity:
+        """rate: of the row."""
         return Opportunity(
             block=block,
             cycle=self.cycle,
             amount_in=self.amount_in,
             amount_out=self.amount_out,
-            rate=float(table.rows.rate[row]),
+            rate=rate,
             gas_units=self.gas_units,
             curve=self.curve,
         )

@@ -71,6 +71,9 @@ class PlayedScanner:
         return self.scan
 
     def _offers(self, block: Block, rows: Ints) -> Offers:
-        exact, table = self._exact, self._table
-        opportunities = [exact[row].opportunity(table, row, block) for row in rows.tolist()]
+        rates = self._table.rows.rate[rows].tolist()
+        opportunities = [
+            self._exact[row].opportunity(rate, block)
+            for row, rate in zip(rows.tolist(), rates, strict=True)
+        ]
         return Offers(tuple(opportunities), rows)

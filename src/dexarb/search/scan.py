@@ -236,10 +236,11 @@ class Scanner:
         rows = self._table.earning(minima)
         starts = self._table.rows.start[rows]
         found = self._exact.of(rows, self._worth[starts], market)
-        offers = []
-        for row, start, exact in zip(rows.tolist(), starts.tolist(), found, strict=True):
+        columns = (each.tolist() for each in (rows, starts, self._table.rows.rate[rows]))
+        offers, block = [], market.block
+        for row, start, rate, exact in zip(*columns, found, strict=True):
             if exact.profit >= self._least[start]:
-                offers.append((exact.opportunity(self._table, row, market.block), row))
+                offers.append((exact.opportunity(rate, block), row))
         offers.sort(key=lambda offer: offer[0].cycle.id)
         return Offers(
             tuple([opportunity for opportunity, _ in offers]),
