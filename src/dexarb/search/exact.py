@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from math import floor, inf, log2
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from dexarb.amm.limb_route import REFUSED, UNKNOWN
 from dexarb.core.block import Block
 from dexarb.core.route import Cycle, surcharge_of
 from dexarb.core.trade import Curve, Opportunity
+from dexarb.search.cycles import REMEMBERED
 from dexarb.search.found import Polished
 from dexarb.search.merge import NONE
 from dexarb.search.open_cycles import OpenCycles
@@ -64,15 +66,16 @@ class ExactRows:
         self._known: dict[int, tuple[int, float, Exact]] = {}
         """By row what holds as long as its version is this one, and what is worth looking for."""
         self._prices: object = None
-        self._gas: dict[tuple[int, bytes], int] = {}
-        """At these prices, by mix and a row of `Made.work`: most trades do one of a few things."""
+        self._gas_of = lru_cache(maxsize=REMEMBERED)(self._gas_of_work)
+        """At these prices: most trades do one of a few things."""
 
     def of(self, rows: Ints, worth: Floats, market: Searched) -> list[Exact]:
         """In the order of the rows. worth: of each, see `polish`."""
         prices = market.next_gas_schedule, market.next_surcharges
         if prices != self._prices:
             # What a trade uses is other gas now, though no pool has moved.
-            self._known, self._gas, self._prices = {}, {}, prices
+            self._known, self._prices = {}, prices
+            self._gas_of.cache_clear()
         before, kept, anew = self._known, {}, []
         columns = rows, self._table.rows.version[rows], worth
         for row, version, least in zip(*(each.tolist() for each in columns), strict=True):
@@ -141,18 +144,15 @@ class ExactRows:
         gas_units = self._gas_units(work) + surcharge_of(cycle.tokens, market.next_surcharges)
         return Exact(cycle, sized.amount_in, sized.results[-1].amount_out, gas_units, curve)
 
-    def _gas_of(self, mix: int, done: bytes) -> int:
-        """done: a row of `Made.work`."""
-        known = self._gas.get((mix, done))
-        if known is None:
-            kinds = self._table.mix(mix)
-            each = np.frombuffer(done, dtype=np.int64).reshape(4, -1).tolist()
-            work = [
+    def _gas_of_work(self, mix: int, work: bytes) -> int:
+        """mix: see `merge.Table`. work: a row of `Made.work`."""
+        each = np.frombuffer(work, dtype=np.int64).reshape(4, -1).tolist()
+        return self._gas_units(
+            [
                 HopWork(kind, crossed, bool(left), words)
-                for kind, (crossed, left, words) in zip(kinds, each, strict=False)
+                for kind, (crossed, left, words) in zip(self._table.mix(mix), each, strict=False)
             ]
-            known = self._gas[mix, done] = self._gas_units(work)
-        return known
+        )
 
 
 def _nothing(cycle: Cycle) -> Exact:
