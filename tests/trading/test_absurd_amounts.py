@@ -10,7 +10,7 @@ from dexarb.core.pool import PoolKey
 from dexarb.core.profile import ReferencePool
 from dexarb.core.trade import FillStatus, Position
 from dexarb.core.units import PPM
-from dexarb.trading.decide.desk import QUOTES_KEPT
+from dexarb.trading.decide.quotes import QUOTES_KEPT
 from dexarb.trading.decide.threshold import ThresholdStrategies
 from dexarb.trading.models.order import BlockPlaces, block_end
 from dexarb.trading.models.value import MOST_MICRO_USD
@@ -80,7 +80,7 @@ def test_quotes_of_a_cycle_that_stays_open_do_not_pile_up() -> None:
     most = []
     for number in range(40):
         made.step(chain.mine(weth_pool(prices, 2_500 + number)))
-        quotes = strategies._judge.desk._quotes.values()
+        quotes = strategies._judge.desk._quotes._known.values()
         most.append(max(len(each.by_size) for each in quotes))
     assert max(most) > 10 * len(sizes)  # they are kept while it is worth it
     assert max(most) <= QUOTES_KEPT + len(sizes)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import floor, inf, log2
 from typing import NamedTuple
 
 import numpy as np
 
-from dexarb.amm.limb_route import REFUSED, UNKNOWN
+from dexarb.amm.limb_route import REFUSED, TAKEN, UNKNOWN
 from dexarb.core.block import Block
+from dexarb.core.pool import Pool, PoolKey, SwapGas
 from dexarb.core.route import Cycle, surcharge_of
 from dexarb.core.trade import Curve, Opportunity
 from dexarb.search.cycles import REMEMBERED
@@ -19,12 +20,15 @@ from dexarb.search.merge import NONE
 from dexarb.search.open_cycles import OpenCycles
 from dexarb.search.packed import Floats, Ints
 from dexarb.search.polish import polish, polish_inexact
-from dexarb.search.polish_rows import Made, Route, polish_rows, room_for_rows
+from dexarb.search.polish_rows import Made, Route, polish_rows, room_for_rows, run_rows
 from dexarb.search.pool_states import PoolStates
 from dexarb.search.result import GasUnits, HopWork, Searched, hop_work
 
 FINE_SHARE = 2**-8
 """Of the dust: to lose less than that is not worth trying other integers."""
+
+FITS, LOWER = 2**127, 2**64 - 1
+"""Amounts are less, and their lower limb."""
 
 
 class Exact(NamedTuple):
@@ -119,11 +123,8 @@ class ExactRows:
         return found
 
     def _made(self, rows: Ints, worth: Floats, market: Searched) -> Made:
-        table, edges = self._table.rows, self._table.index.edges
-        routes = table.edges[rows].astype(np.int64)
-        slots = np.where(routes < 0, NONE, edges.slot_of[routes])
-        route = Route(slots, routes == edges.rows[slots, 0])
-        states = self._states.of(set(slots.ravel().tolist()) - {NONE}, market.ahead)
+        table, route = self._table.rows, route_of(self._table, rows)
+        states = self._states.of(set(route.slots.ravel().tolist()) - {NONE}, market.ahead)
         made = room_for_rows(len(rows))
         polish_rows(states, route, table.amount_in[rows], table.profit[rows], worth, made)
         return made
@@ -146,13 +147,43 @@ class ExactRows:
 
     def _gas_of_work(self, mix: int, work: bytes) -> int:
         """mix: see `merge.Table`. work: a row of `Made.work`."""
-        each = np.frombuffer(work, dtype=np.int64).reshape(4, -1).tolist()
-        return self._gas_units(
-            [
-                HopWork(kind, crossed, bool(left), words)
-                for kind, (crossed, left, words) in zip(self._table.mix(mix), each, strict=False)
-            ]
-        )
+        return self._gas_units(work_of(self._table.mix(mix), work))
+
+
+def route_of(table: OpenCycles, rows: Ints) -> Route:
+    edges, routes = table.index.edges, table.rows.edges[rows].astype(np.int64)
+    slots = np.where(routes < 0, NONE, edges.slot_of[routes])
+    return Route(slots, routes == edges.rows[slots, 0])
+
+
+def run_all(
+    table: OpenCycles,
+    states: PoolStates,
+    wanted: Sequence[tuple[int, int]],
+    pools: Mapping[PoolKey, Pool],
+) -> list[tuple[int, bytes] | None]:
+    """What rows of the table give for inputs, more than nothing, with a row of `Made.work`. None:
+    `route.run` has to tell."""
+    route = route_of(table, np.array([row for row, _ in wanted], dtype=np.int64))
+    small = [amount if amount < FITS else 0 for _, amount in wanted]
+    amounts = np.array([(amount & LOWER, amount >> 64) for amount in small], dtype=np.uint64)
+    made = room_for_rows(len(wanted))
+    slots = set(route.slots.ravel().tolist()) - {NONE}
+    run_rows(states.of(slots, pools), route, amounts, made)
+    ends = zip(made.state.tolist(), made.ends[:, 2:].tolist(), made.work, strict=True)
+    return [
+        (low | high << 64, work.tobytes()) if state == TAKEN else None
+        for state, (low, high), work in ends
+    ]
+
+
+def work_of(kinds: Iterable[SwapGas], done: bytes) -> list[HopWork]:
+    """kinds: of the pools. done: a row of `Made.work`."""
+    each = np.frombuffer(done, dtype=np.int64).reshape(4, -1).tolist()
+    return [
+        HopWork(kind, crossed, bool(left), words)
+        for kind, (crossed, left, words) in zip(kinds, each, strict=False)
+    ]
 
 
 def _nothing(cycle: Cycle) -> Exact:

@@ -1,4 +1,5 @@
-"""Compiled: from best real sizes to the best integers, of many cycles in one call.
+"""Compiled: from best real sizes to the best integers, and what given sizes come to, of many
+cycles in one call.
 
 The twin of `polish`, which says why each line is there; it comes to the same integers. What it
 cannot tell is left to that: pools of other kinds than those of `limb_route`, amounts of more than
@@ -97,15 +98,40 @@ def polish_rows(
             # For what it does to the pools; the last that was tried may have been this one.
             if not equal(amount_at(made, 0), best_in):
                 run_through(s, route, row, best_in, made)
-            for hop in range(4):
-                slot, after = route.slots[row, hop], made.ticks[hop]
-                if slot >= 0:
-                    made.work[row, hop, CROSSED] = crossed_ticks(s, slot, after)
-                    made.work[row, hop, LEFT] = left_tick(s, slot, after)
-                    made.work[row, hop, WORDS] = more_words(s, slot, after)
-        made.state[row] = state
-        made.ends[row, 0], made.ends[row, 1] = best_in[0], best_in[1]
-        made.ends[row, 2], made.ends[row, 3] = best_out[0], best_out[1]
+            tell_work(s, route, row, made)
+        tell_ends(row, state, best_in, best_out, made)
+
+
+@kernel
+def run_rows(s: States, route: Route, amounts: NDArray[np.uint64], made: Made) -> None:
+    """What these inputs, of two limbs each, come to. REFUSED: also what comes to nothing."""
+    for row in range(len(made.state)):
+        amount_in = amounts[row, 0], amounts[row, 1], N0, N0
+        state, reached = run_through(s, route, row, amount_in, made)
+        amount_out = amount_at(made, reached)
+        if state == TAKEN and is_zero(amount_out):
+            state = REFUSED
+        if state == TAKEN:
+            tell_work(s, route, row, made)
+        tell_ends(row, state, amount_in, amount_out, made)
+
+
+@kernel_part
+def tell_work(s: States, route: Route, row: int, made: Made) -> None:
+    """Of what was run last."""
+    for hop in range(4):
+        slot, after = route.slots[row, hop], made.ticks[hop]
+        if slot >= 0:
+            made.work[row, hop, CROSSED] = crossed_ticks(s, slot, after)
+            made.work[row, hop, LEFT] = left_tick(s, slot, after)
+            made.work[row, hop, WORDS] = more_words(s, slot, after)
+
+
+@kernel_part
+def tell_ends(row: int, state: int, amount_in: Limbs, amount_out: Limbs, made: Made) -> None:
+    made.state[row] = state
+    made.ends[row, 0], made.ends[row, 1] = amount_in[0], amount_in[1]
+    made.ends[row, 2], made.ends[row, 3] = amount_out[0], amount_out[1]
 
 
 @kernel
@@ -284,3 +310,4 @@ def warm_up_polish() -> None:
     states = States(limbs, ints, ints[:, :2].copy(), limbs[:, :3].copy())
     route = Route(ints, ints > 0)
     polish_rows(states, route, floats, floats, floats, room_for_rows(0))
+    run_rows(states, route, limbs[:, :2].copy(), room_for_rows(0))

@@ -6,7 +6,7 @@ Whoever chooses what to trade, the built-in strategy or an own one, trades throu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 from dexarb.core.block import BlockHash
 from dexarb.core.market import Market
 from dexarb.core.pool import Pool, PoolKey
-from dexarb.core.route import Cycle, CycleId, run, surcharge_of
+from dexarb.core.route import Cycle, CycleId
 from dexarb.core.token import Address
 from dexarb.core.trade import (
     Decision,
@@ -25,12 +25,12 @@ from dexarb.core.trade import (
     StrategyHash,
 )
 from dexarb.core.units import PPM
-from dexarb.errors import PoolError
 from dexarb.search.open_cycles import OpenCycles
-from dexarb.search.result import HopWork, hop_work
+from dexarb.search.result import HopWork
 from dexarb.trading.decide.arrays import LARGEST, TAKEN
 from dexarb.trading.decide.columns import Terms
 from dexarb.trading.decide.pricing import GasMarket, gas_market
+from dexarb.trading.decide.quotes import Quote, Quoted, Quotes
 from dexarb.trading.decide.rules import GasPrices, PriceList
 from dexarb.trading.models.reality import Reality
 from dexarb.trading.models.value import MOST_MICRO_USD, PRICE_SHIFT, Valuation
@@ -39,17 +39,6 @@ from dexarb.trading.strategy import StrategySettings
 
 PRICE_UNIT = 2.0**PRICE_SHIFT
 """What `Valuation.price` is scaled by."""
-
-QUOTES_KEPT = 10_000
-"""Of a cycle whose pools do not change: its sizes move with the prices, block after block."""
-
-
-class Quote(NamedTuple):
-    """A cycle at one size: exact amounts, and the gas of the fill."""
-
-    amount_in: int
-    amount_out: int
-    gas_units: int
 
 
 class Offer(NamedTuple):
@@ -91,20 +80,11 @@ class Account:
         self.pools.update(pools)
 
 
-class _Quotes(NamedTuple):
-    """Of a cycle, while these are its pools; by amount, paid by own capital and by a flash swap.
-    gas: of these, by what the hops do, which hardly depends on the amount."""
-
-    pools: tuple[Pool, ...]
-    by_size: dict[int, tuple[Quote, Quote]]
-    gas: list[tuple[Sequence[HopWork], tuple[int, int]]]
-
-
 class Valued(NamedTuple):
     """A size at this block's prices, in micro-USD: profit rounded down, input rounded up. quotes:
     paid by own capital, and by a flash swap."""
 
-    quotes: tuple[Quote, Quote]
+    quotes: Quoted
     profit: int
     value: int
 
@@ -119,7 +99,7 @@ class Desk:
         self._view: View
         self._pools: Mapping[PoolKey, Pool]
         self._base_fee: int
-        self._quotes: dict[str, _Quotes] = {}
+        self._quotes = Quotes()
         self._amounts: dict[tuple[Address, int], int | None] = {}
         self._gas_costs: dict[int, int] = {}
         self._opened: dict[CycleId, int] = {}
@@ -143,17 +123,8 @@ class Desk:
         if gas is not self._gas or surcharges != self._surcharges:
             self._gas, self._surcharges, self._table = gas, surcharges, None
             self._quotes.clear()
-        before, self._quotes = self._quotes, {}
-        for cycle in (each.cycle for each in view.opportunities):
-            known = before.get(cycle.id)
-            pools = tuple(self._pools[pool] for pool in cycle.pools)
-            if (
-                known is None
-                or any(a is not b for a, b in zip(known.pools, pools, strict=True))
-                or len(known.by_size) > QUOTES_KEPT
-            ):
-                known = _Quotes(pools, {}, [])
-            self._quotes[cycle.id] = known
+        cycles = (each.cycle for each in view.opportunities)
+        self._quotes.open(cycles, self._pools, gas, surcharges)
 
     def price_list(self, table: OpenCycles) -> PriceList:
         """At the end of the block, for the start tokens and mixes of pools in the table."""
@@ -221,11 +192,16 @@ class Desk:
         offer = Offer(quote, bid, gas_price, net, capital, reserve)
         return offer if terms.footing is None else self._weighed(offer, opportunity.cycle, terms)
 
-    def valued(self, opportunity: Opportunity, size: int) -> Valued:
-        """At a size in micro-USD that buys something, see `pricing`."""
-        cap = self._amount(opportunity.cycle.start_token, size)
-        assert cap
-        return self._value(opportunity.cycle, min(opportunity.amount_in, cap))
+    def valued(self, wanted: Sequence[tuple[Opportunity, int, int]]) -> Iterator[Valued]:
+        """Opportunities, their rows in the table of open cycles, and sizes in micro-USD that buy
+        something; see `pricing`."""
+        amounts = []
+        for opportunity, row, size in wanted:
+            cap = self._amount(opportunity.cycle.start_token, size)
+            assert cap
+            amounts.append((row, opportunity.cycle, min(opportunity.amount_in, cap)))
+        self._quotes.look_at(self._view.scan.table, amounts)
+        return (self._value(cycle, amount_in) for _, cycle, amount_in in amounts)
 
     def gas_market(self) -> GasMarket:
         """For `pricing`, where gas has a price."""
@@ -280,34 +256,13 @@ class Desk:
         known = self._valued.get((cycle.id, amount_in))
         if known is None:
             valuation, token = self._view.valuation, cycle.start_token
-            quotes = self._quote(cycle, amount_in)
+            quotes = self._quotes.of(cycle, amount_in)
             profit = valuation.micro_usd(token, quotes[0].amount_out - amount_in)
             value = valuation.cost_micro_usd(token, amount_in)
             assert profit is not None
             assert value is not None
             known = self._valued[cycle.id, amount_in] = Valued(quotes, profit, value)
         return known
-
-    def _quote(self, cycle: Cycle, amount_in: int) -> tuple[Quote, Quote]:
-        """Exactly. What the pools would refuse gives nothing."""
-        pools, by_size, known = self._quotes[cycle.id]
-        quotes = by_size.get(amount_in)
-        if quotes is None:
-            try:
-                results = run(cycle, amount_in, self._pools.__getitem__)
-            except PoolError:
-                amount_out, work = 0, tuple(HopWork(pool.gas, 0) for pool in pools)
-            else:
-                amount_out, work = results[-1].amount_out, hop_work(pools, results)
-            units = next((units for done, units in known if done == work), None)
-            if units is None:
-                own = self._gas.units(work) + surcharge_of(cycle.tokens, self._surcharges)
-                units = own, own + self._gas.flash_more(work)
-                known.append((work, units))
-            own, flash = units
-            quotes = Quote(amount_in, amount_out, own), Quote(amount_in, amount_out, flash)
-            by_size[amount_in] = quotes
-        return quotes
 
     # -- trading ------------------------------------------------------------------------------
 

@@ -169,7 +169,7 @@ class Judge:
         for at in asked:
             busy[at] = self.busy(opportunities[at].cycle.pools)
         if asked:
-            self._price(opportunities, asked, offers)
+            self._price(opportunities, rows, asked, offers)
         reasons_against(
             rows,
             has_price,
@@ -185,23 +185,33 @@ class Judge:
         return batch
 
     def _price(
-        self, opportunities: Sequence[Opportunity], asked: list[int], offers: Offers
+        self,
+        opportunities: Sequence[Opportunity],
+        rows: Ints,
+        asked: Sequence[int],
+        offers: Offers,
     ) -> None:
         """Put the exact figures that are asked for into the columns. What buys nothing has no bound
         that is enough, so there are some of each."""
         columns, desk = self.columns, self.desk
         valued = nothing_valued(len(opportunities), len(columns.sizes))
-        for at in asked:
-            for size in set(columns.exact_terms.size[offers.asked[at]].tolist()):
-                (own, flash), profit, value = desk.valued(opportunities[at], columns.sizes[size])
-                valued[at, size] = (
-                    _within(profit),
-                    _within(value),
-                    own.gas_units,
-                    flash.gas_units,
-                    desk.gas_limit(own),
-                    desk.gas_limit(flash),
-                )
+        places = [
+            (at, size)
+            for at in asked
+            for size in set(columns.exact_terms.size[offers.asked[at]].tolist())
+        ]
+        wanted = [(opportunities[at], int(rows[at]), columns.sizes[size]) for at, size in places]
+        for (at, size), ((own, flash), profit, value) in zip(
+            places, desk.valued(wanted), strict=True
+        ):
+            valued[at, size] = (
+                _within(profit),
+                _within(value),
+                own.gas_units,
+                flash.gas_units,
+                desk.gas_limit(own),
+                desk.gas_limit(flash),
+            )
         price(valued, columns.exact_terms, desk.gas_market(), offers)
         for at, place in np.argwhere(offers.asked & columns.exact_terms.weighs).tolist():
             terms = columns.terms[place]
