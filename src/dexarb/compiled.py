@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Any, ParamSpec, TypeVar, cast
 
 import numba
@@ -176,8 +178,12 @@ def made_of(function: Any) -> str:
     called, digest = [function], sha256()
     for each in called:  # it grows
         digest.update(source_digest(each.__code__.co_filename))
-        for name in each.__code__.co_names:
-            value = each.__globals__.get(name)
+        names, scope = each.__code__.co_names, each.__globals__
+        modules = [vars(value) for value in map(scope.get, names) if isinstance(value, ModuleType)]
+        for place, name in product((scope, *modules), names):
+            value = place.get(name)
+            if isinstance(value, ModuleType):
+                continue  # where it lies is no part of it
             part = getattr(value, "py_func", None)
             if part is None:
                 digest.update(str(getattr(value, "__qualname__", repr(value))).encode())

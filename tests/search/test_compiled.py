@@ -120,8 +120,8 @@ def test_compiling_is_told_once_and_kept(tmp_path: Path) -> None:
 
 
 FILES = {
-    "outer": "from dexarb.compiled import kernel\nfrom parts import grown\n"
-    "@kernel\ndef outer(x):\n    return grown(x)\n",
+    "outer": "from dexarb.compiled import kernel\nimport parts\n"
+    "@kernel\ndef outer(x):\n    return parts.grown(x)\n",
     "parts": "from dexarb.compiled import kernel_part\nfrom values import LEAST\n"
     "@kernel_part\ndef grown(x):\n    return 2 * x + LEAST\n",
     "values": "LEAST = 3\n",
@@ -130,7 +130,7 @@ FILES = {
 
 
 def test_what_a_kernel_is_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it calls and what that names, in whichever file; no other file, however near."""
+    """What it calls, or its module has, and what that names; no other file, however near."""
 
     def digest(number: int, **changed: str) -> str:
         folder = tmp_path / str(number)
