@@ -103,6 +103,7 @@ def test_swaps_over_ticks(
 
 
 @given(v3_pools(), st.integers(-30_000, 30_000))
+@example(v3_pool([], get_sqrt_ratio_at_tick(-1), -1), 1)  # upwards, words begin elsewhere
 def test_any_tick_behind_a_swap(pool: UniswapV3Pool, away: int) -> None:
     after = min(MAX_TICK - 1, max(MIN_TICK, pool.tick + away))
     there = pool._at(get_sqrt_ratio_at_tick(after), after, 0)
