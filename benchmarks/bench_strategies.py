@@ -38,6 +38,7 @@ OPPORTUNITIES = 5
 COUNTS = (10, 1_000, 10_000)
 BLOCKS = 300
 USD = 1_000_000
+DECIDING, NEVER = 200, 10**9 * USD
 SIZES = tuple(size * USD for size in (100, 250, 500, 1_000, 2_000, 3_000, 5_000, 10_000, 20_000))
 BIDS = ((None, None), (GWEI // 10, None), (5 * GWEI, None), (None, 100_000), (None, 900_000))
 
@@ -150,44 +151,55 @@ class Played(NamedTuple):
     seconds: list[float]
     memory: int
     decisions: int
+    most_decisions: int
     opportunities: int
 
 
-def play(count: int) -> Played:
-    """The same random history with so many strategies; every block moves three pools."""
+def play(count: int, deciding: int) -> Played:
+    """The same random history with so many strategies, of which so many ever decide; every block
+    moves three pools."""
     warm_up()
     warm_up_deciding()
-    strategies = grid(count, profits(-USD, 60 * USD, 40))
+    gap = count // deciding
+    strategies = [
+        each if place % gap == 0 else replace(each, min_profit_micro_usd=NEVER)
+        for place, each in enumerate(grid(count, profits(-USD, 60 * USD, 40)))
+    ]
     made = engine(
         keyframe(3, pools=5), [ThresholdStrategies(strategies, REALITY)], scanner=thorough
     )
     gc.enable()
     keep_for_good()  # as the trader does
     rng = rng_of("played")
-    seconds, decisions, opportunities = [], 0, 0
+    seconds, decisions, opportunities = [], [0], 0
     for _ in range(BLOCKS):
         update = random_block(made.market, rng, moved=3)
         start = time.process_time()
-        step = made.step(update)
+        found = made.step(update)
         seconds.append(time.process_time() - start)
-        decisions += len(step.decisions)
-        opportunities += len(step.opportunities)
+        decisions.append(len(found.decisions))
+        opportunities += len(found.opportunities)
         if made.seq % 100 == 0:
             for _skip in made.skips.drain(0):
                 pass
     pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return Played(seconds, pages * resource.getpagesize(), decisions, opportunities)
+    memory = pages * resource.getpagesize()
+    return Played(seconds, memory, sum(decisions), max(decisions), opportunities)
 
 
-def playing(count: int) -> list[Row]:
-    """In a process of its own, so that its memory is its own."""
+def playing(count: int, deciding: int | None = None) -> list[Row]:
+    """In a process of its own, so that its memory is its own. deciding: not all."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        played = pool.submit(play, count).result()
-    print(f"  {BLOCKS} blocks: {played.opportunities} opportunities, {played.decisions} decisions")
+        played = pool.submit(play, count, deciding or count).result()
+    print(
+        f"  {BLOCKS} blocks: {played.opportunities} opportunities, {played.decisions} decisions,"
+        f" {played.most_decisions} in one"
+    )
     ms = sorted(1e3 * each for each in played.seconds)
     name = f"a block of the engine, {count:,} strategies"
+    name += f", {deciding:,} deciding" if deciding else ""
     middle, slow = ms[len(ms) // 2], ms[int(len(ms) * 0.99)]
-    times, goal = slow / middle, 5.0 if count == STRATEGIES else None
+    times, goal = slow / middle, 5.0 if deciding else None
     return [
         figure(f"{name}: median", middle, "ms"),
         figure(f"{name}: p99", slow, "ms"),
@@ -211,6 +223,7 @@ def rows() -> list[Row]:
         *deciding("10,000 strategies x 5 opportunities", few),
         *deciding("10,000 strategies x 5 opportunities, many decide", many, goal=None),
         *(row for count in COUNTS for row in playing(count)),
+        *playing(STRATEGIES, DECIDING),
     ]
 
 
