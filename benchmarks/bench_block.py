@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from itertools import islice
 from statistics import median
 
@@ -11,7 +10,6 @@ from benchmarks.harness import ROUNDS, Round, Row, compared
 from benchmarks.hub_market import HubMarket
 from dexarb.core.block import BlockUpdate
 from dexarb.core.market import Market
-from dexarb.search.result import HopWork
 from dexarb.search.scan import Scan, Scanner
 from dexarb.store.codec import decode, encode_block
 from dexarb.trading.models.reality import REALITY
@@ -27,18 +25,6 @@ def block_rows() -> list[Row]:
     return [whole_block(), triage()]
 
 
-class Checks:
-    """The gas model, counting how often it is asked: once for each trade made exact."""
-
-    def __init__(self) -> None:
-        self.model = REALITY.gas
-        self.asked = 0
-
-    def units(self, hops: Sequence[HopWork]) -> int:
-        self.asked += 1
-        return self.model.units(hops)
-
-
 def step(line: bytes, market: Market, search: Scanner | SimpleScanner) -> Scan:
     entry = decode(line, "benchmark")
     assert isinstance(entry, BlockUpdate)
@@ -51,9 +37,8 @@ def whole_block() -> Row:
     """Decode, update, mirror, search, integers; against the simple search on the same block."""
     hubs = HubMarket.of(300, 60)
     fast_market, slow_market = hubs.market(), hubs.market()
-    checks = Checks()
     starts = hubs.start_tokens
-    fast = Scanner(fast_market, start_tokens=starts, gas_units=checks.units, max_hops=2)
+    fast = Scanner(fast_market, start_tokens=starts, gas_units=REALITY.gas.units, max_hops=2)
     slow = SimpleScanner(slow_market, start_tokens=starts, gas_units=REALITY.gas.units)
     rounds: list[Round] = []
     counts: list[int] = []
@@ -63,11 +48,10 @@ def whole_block() -> Row:
         others: list[float] = []
         for pools in islice(blocks, BLOCKS):
             line = encode_block(next_block(fast_market, pools))
-            checks.asked = 0
             start = time.perf_counter()
             ours = step(line, fast_market, fast)
             mine.append(time.perf_counter() - start)
-            counts.append(checks.asked)
+            counts.append(len(ours.offered))
             start = time.perf_counter()
             theirs = step(line, slow_market, slow)
             others.append(time.perf_counter() - start)
@@ -79,7 +63,7 @@ def whole_block() -> Row:
                 assert each.profit - profits.get(each.cycle.id, 0) <= 2 * grain
         rounds.append((mine, others))
     name = (
-        f"whole block, 300 pools, {LOGS} logs, {median(counts):.0f} integer checks, 2 hops; "
+        f"whole block, 300 pools, {LOGS} logs, {median(counts):.0f} exact offers, 2 hops; "
         "simple search"
     )
     return compared(name, rounds, goal=10, unit="ms")
@@ -88,13 +72,13 @@ def whole_block() -> Row:
 def triage() -> Row:
     """The same blocks, all that earns anything made exact or only what could pay for its gas."""
     hubs = HubMarket.of(2_000, 400)
-    checks = Checks()
+    gas_units = REALITY.gas.units
     start_value = {token: hubs.values[token] for token in hubs.start_tokens}
     starts = hubs.start_tokens
     markets = hubs.market(), hubs.market()
-    everything = Scanner(markets[0], start_tokens=starts, gas_units=checks.units, max_hops=3)
+    everything = Scanner(markets[0], start_tokens=starts, gas_units=gas_units, max_hops=3)
     wanted = Scanner(
-        markets[1], start_tokens=starts, gas_units=checks.units, max_hops=3,
+        markets[1], start_tokens=starts, gas_units=gas_units, max_hops=3,
         # What is worth less than 5 units of the common measure of value.
         min_gross=lambda token: int(5.0 / start_value[token]),
     )  # fmt: skip
@@ -106,15 +90,14 @@ def triage() -> Row:
         for pools in islice(blocks, BLOCKS):
             for market, search in zip(markets, (everything, wanted), strict=True):
                 touched = market.apply(next_block(market, pools))
-                checks.asked = 0
                 start = time.perf_counter()
-                search.update(market, touched).offers()
+                scan = search.update(market, touched)
+                scan.offers()
                 taken[search].append(time.perf_counter() - start)
-                counts[search] += checks.asked
+                counts[search] += len(scan.offered)
             assert everything.scan.open_cycles == wanted.scan.open_cycles
         rounds.append((taken[wanted], taken[everything]))
     name = (
-        f"triage, a minimum of 5 dollars: {counts[wanted]:,} of {counts[everything]:,} "
-        "open cycles made exact"
+        f"triage, a minimum of 5 dollars: {counts[wanted]:,} of {counts[everything]:,} exact offers"
     )
     return compared(name, rounds, goal=None, unit="ms")
